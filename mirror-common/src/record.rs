@@ -1,0 +1,105 @@
+//! The records that travel through the ring: a [`SegmentHeader`], then `captured` payload bytes.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The payload capacities of ring records, in bytes, smallest first.
+///
+/// A BPF ring buffer wants the size of a reservation as a constant, so a record takes the smallest
+/// class that holds what is left of the skb, and an skb larger than the last class (GSO, GRO, up
+/// to the 512 kB of BIG TCP) goes out as several records.
+pub const SIZE_CLASSES: [usize; 4] = [512, 2048, 16 * 1024, 64 * 1024];
+
+/// The longest TCP payload that one skb can carry (BIG TCP, Linux 6.3: `GSO_MAX_SIZE` is 8 × 65 536).
+pub const MAX_SEGMENT: usize = 8 * 65_536;
+
+/// What the kernel knows of a captured TCP segment. All numbers are in host byte order.
+///
+/// An skb whose payload exceeds the largest of [`SIZE_CLASSES`] is described by several records
+/// that differ in [`offset`](Self::offset) and [`captured`](Self::captured) only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SegmentHeader {
+    /// Nanoseconds of `CLOCK_MONOTONIC` when the program saw the skb.
+    pub timestamp: u64,
+    /// Source address; IPv4 as an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2).
+    pub source: [u8; 16],
+    /// Destination address, in the same form.
+    pub destination: [u8; 16],
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Sequence number of the segment (of the SYN, if it has one).
+    pub sequence: u32,
+    /// Acknowledgment number; meaningful only with the ACK flag.
+    pub acknowledgment: u32,
+    /// TCP payload bytes of the whole skb.
+    pub segment_len: u32,
+    /// Where in that payload the bytes of this record begin.
+    pub offset: u32,
+    /// Bytes that follow this header. Never more than the record carries.
+    pub captured: u32,
+    /// Which attachment saw it, as the daemon numbered them: the same 4-tuple may exist in two pods.
+    pub attachment: u32,
+    /// Urgent pointer; meaningful only with the URG flag.
+    pub urgent: u16,
+    /// TCP flags, as in the header's 14th byte (FIN is bit 0).
+    pub flags: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+impl SegmentHeader {
+    /// Whether this is the last record of its skb.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_last(&self) -> bool {
+        self.offset.wrapping_add(self.captured) == self.segment_len
+    }
+}
+
+/// The flag bits of [`SegmentHeader::flags`] (RFC 9293 section 3.1).
+pub mod flag {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronize sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// Push function.
+    pub const PSH: u8 = 0x08;
+    /// The acknowledgment field is significant.
+    pub const ACK: u8 = 0x10;
+    /// The urgent pointer field is significant.
+    pub const URG: u8 = 0x20;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_no_padding_and_keeps_payload_aligned() {
+        assert_eq!(size_of::<SegmentHeader>(), 72);
+        assert_eq!(size_of::<SegmentHeader>() % 8, 0);
+    }
+
+    #[test]
+    fn only_the_record_that_ends_the_segment_is_last() {
+        let first = SegmentHeader {
+            segment_len: 70_000,
+            captured: 65_536,
+            ..Default::default()
+        };
+        let second = SegmentHeader {
+            offset: 65_536,
+            captured: 4_464,
+            ..first
+        };
+        assert!(!first.is_last());
+        assert!(second.is_last());
+        assert!(SegmentHeader::default().is_last(), "a bare SYN is whole");
+    }
+}

@@ -1,0 +1,54 @@
+//! What reassembly says of a connection.
+
+use crate::segment::{FlowId, SeqNum, Time};
+
+/// One thing that happened to a connection's byte stream, in stream order.
+#[derive(Debug)]
+pub enum StreamEvent<'a> {
+    /// The first event of every connection.
+    Opened {
+        /// Which one.
+        flow: FlowId,
+        /// Whether the SYN was seen: if not, the stream starts somewhere in the middle.
+        from_start: bool,
+    },
+    /// The next bytes of the stream.
+    Data(Data<'a>),
+    /// Bytes that will never come: the next `Data` starts this many bytes further on.
+    Gap {
+        /// How many bytes are missing. At least 1.
+        len: u64,
+    },
+    /// The last event of every connection.
+    Closed(Close),
+}
+
+/// In-order bytes of a stream. Never empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    /// The bytes, borrowed from the capture: whoever wants to keep them copies them.
+    pub bytes: &'a [u8],
+    /// Whether they begin where a segment of the sender began (a request often does).
+    pub starts_segment: bool,
+    /// When they were captured.
+    pub at: Time,
+    /// What the client had received from the server when it sent them.
+    pub ack: Option<SeqNum>,
+}
+
+/// How a connection ended, as far as mirroring goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Close {
+    /// The client finished (FIN) and all bytes before it were delivered or given up.
+    Fin,
+    /// The client aborted (RST).
+    Reset,
+    /// A new SYN took the 4-tuple.
+    Reused,
+    /// Nothing arrived for the idle time-out.
+    Idle,
+    /// Evicted to make room: too many connections, or too much memory.
+    Evicted,
+    /// The mirror is stopping, or the capture file ended.
+    Shutdown,
+}

@@ -1,0 +1,158 @@
+//! What the parser says of a stream.
+
+use std::ops::Range;
+
+/// One thing that was found in a connection's byte stream, in stream order.
+///
+/// A request is `Head`, any number of `Body`, then exactly one of `End` and `Lost`.
+#[derive(Debug)]
+pub enum HttpEvent<'a> {
+    /// What the connection turned out to carry. Said once, before everything else, when its first
+    /// bytes decide it; said again as [`Protocol::Upgraded`] if it stops being HTTP.
+    Protocol(Protocol),
+    /// A request's head is complete and its framing is not in doubt.
+    Head(Head<'a>),
+    /// Bytes of the current request's body, as they stood on the wire: with chunk sizes,
+    /// extensions and trailers where the body is chunked.
+    Body(&'a [u8]),
+    /// The current request is complete.
+    End,
+    /// A request was lost: the current one, or (with no `Head` before) one that never had a whole
+    /// and trustworthy head. `End` will not come.
+    Lost(Lost),
+}
+
+/// A request's head, borrowed from the stream or from the parser's own buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// From the method's first byte to the empty line's last: every byte as it was sent.
+    pub raw: &'a [u8],
+    /// Where the method stands in `raw`.
+    pub method: Span,
+    /// Where the request target stands (RFC 9112 section 3.2).
+    pub target: Span,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// Where the field lines stand, in order, duplicates kept.
+    pub fields: &'a [Field],
+    /// How the body is framed.
+    pub framing: Framing,
+    /// Whether the request asks to leave HTTP/1: `Upgrade` with `Connection: upgrade`, or CONNECT.
+    /// What follows it is not parsed as HTTP.
+    pub upgrade: bool,
+}
+
+/// A range of bytes in [`Head::raw`]; heads are far smaller than 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The range as slices want it.
+    #[must_use]
+    pub const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// One field line of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// The field name, as sent.
+    pub name: Span,
+    /// The field value, without the white space around it.
+    pub value: Span,
+    /// The whole line, its CRLF included.
+    pub line: Span,
+}
+
+impl<'a> Head<'a> {
+    /// The bytes of a span of this head; empty if it is not one.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &'a [u8] {
+        self.raw.get(span.range()).unwrap_or_default()
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &'a [u8] {
+        self.bytes(self.method)
+    }
+
+    /// The request target, as sent.
+    #[must_use]
+    pub fn target(&self) -> &'a [u8] {
+        self.bytes(self.target)
+    }
+
+    /// The values of all field lines of this name (ASCII case does not count), in order.
+    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let head = *self;
+        head.fields
+            .iter()
+            .filter(move |field| head.bytes(field.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(move |field| head.bytes(field.value))
+    }
+}
+
+/// The HTTP versions that are parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// How a request's body is delimited (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// No body.
+    None,
+    /// `Content-Length` bytes.
+    Length(u64),
+    /// The chunked transfer coding.
+    Chunked,
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.x
+    Http1,
+    /// The HTTP/2 connection preface (RFC 9113 section 3.4).
+    Http2,
+    /// A TLS record (RFC 8446 section 5.1).
+    Tls,
+    /// None of these.
+    NotHttp,
+    /// It was HTTP/1 and left it by Upgrade or CONNECT.
+    Upgraded,
+}
+
+/// Why a request was not mirrored whole, as far as the byte stream goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// Bytes of it are missing from the capture.
+    Gap,
+    /// The client aborted the connection in the middle of it.
+    Reset,
+    /// The connection ended in the middle of it.
+    Truncated,
+    /// It stood still for the idle time-out.
+    Idle,
+    /// Its connection was evicted: too many connections or too much memory.
+    Evicted,
+    /// The mirror stopped in the middle of it.
+    Shutdown,
+    /// Two readers could disagree about where it ends (RFC 9112 section 11.2).
+    Ambiguous,
+    /// It breaks the grammar.
+    Malformed,
+    /// Its head, a chunk extension or its trailers exceed their limit.
+    TooLarge,
+}

@@ -1,0 +1,11 @@
+//! podmirror: copies the live HTTP requests of a running service to another one.
+
+pub mod budget;
+pub mod capture;
+pub mod cli;
+pub mod dispatch;
+pub mod flow;
+pub mod http;
+pub mod pipeline;
+pub mod policy;
+pub mod segment;

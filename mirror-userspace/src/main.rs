@@ -1,0 +1,3 @@
+//! The `podmirror` command.
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! What the pipeline hands to whoever sends: copies of requests, ready to write.
+
+use bytes::Bytes;
+
+use crate::{budget::Reserved, segment::Time};
+
+/// The number of a client connection, unique within one pipeline. Order is kept by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// The place of a target in the configured list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TargetId(pub usize);
+
+/// The number of a copy, unique within one pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CopyId(pub u64);
+
+/// One step of re-sending.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this copy.
+    Copy(MirrorCopy),
+    /// More of a copy whose body is [`Rest::Streamed`].
+    Chunk {
+        /// Which one.
+        copy: CopyId,
+        /// The bytes to write next.
+        bytes: Bytes,
+        /// Their share of the memory budget.
+        reserved: Reserved,
+    },
+    /// A streamed copy is complete.
+    Finish {
+        /// Which one.
+        copy: CopyId,
+        /// When its last byte was captured.
+        at: Time,
+    },
+    /// A streamed copy broke: its connection to the target must be closed, so that the target
+    /// sees an aborted request and never a shortened one.
+    Abort {
+        /// Which one.
+        copy: CopyId,
+    },
+}
+
+/// A request as one target is to receive it.
+#[derive(Debug)]
+pub struct MirrorCopy {
+    /// Its number.
+    pub id: CopyId,
+    /// Where it goes.
+    pub target: TargetId,
+    /// The client connection that it came from.
+    pub connection: ConnectionId,
+    /// When its last captured byte so far was seen by the kernel: mirror lag counts from here.
+    pub at: Time,
+    /// The bytes to write, in order: the rewritten head, then the body as far as it is there.
+    /// A small request is one piece.
+    pub pieces: Vec<Bytes>,
+    /// Whether more will follow.
+    pub rest: Rest,
+    /// How its reply is to be read.
+    pub expect: Expect,
+    /// Its share of the memory budget; drop it when the bytes are written.
+    pub reserved: Reserved,
+}
+
+/// Whether `pieces` are the whole copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// They are.
+    Complete,
+    /// [`Output::Chunk`]s follow, ended by [`Output::Finish`] or [`Output::Abort`].
+    Streamed,
+}
+
+/// What a reply's framing depends on (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// A reply with a body as its fields say.
+    Body,
+    /// A reply to HEAD: no body, whatever its fields say.
+    NoBody,
+    /// A reply to CONNECT or to an upgrade: the connection is not used again.
+    Tunnel,
+}

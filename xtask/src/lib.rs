@@ -1,0 +1,1 @@
+//! What xtask shares with the tests.

@@ -1,0 +1,3 @@
+//! podmirror's front door for developers.
+
+fn main() {}
