@@ -9,7 +9,7 @@ pub trait LoadBytes {
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
     /// The packet's length in bytes, paged data included.
-    fn len(&self) -> usize;
+    fn total_len(&self) -> usize;
 }
 
 /// Why a packet that may be a TCP segment could not be walked.

@@ -119,7 +119,6 @@ const fn tuple(
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
 const fn high_half(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
