@@ -1,1 +1,3 @@
-//! What xtask shares with the tests.
+//! What the tasks and the end-to-end tests share.
+
+pub mod lab;
