@@ -1,3 +1,4 @@
 //! What the tasks and the end-to-end tests share.
 
 pub mod lab;
+pub mod load;
