@@ -17,6 +17,7 @@
 mod cleanup;
 mod client;
 mod impair;
+mod mirror;
 mod namespace;
 mod nginx;
 pub mod packages;
@@ -29,6 +30,7 @@ mod wire;
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
 pub use impair::{Cable, Loss, LossAt, Offload};
+pub use mirror::{Ended, Ledger, Mirror};
 pub use namespace::Namespace;
 pub use nginx::{AccessLogEntry, Nginx, NginxConfig};
 pub use process::Process;
