@@ -1,24 +1,23 @@
 //! The `podmirror` binary that the tasks run: always the one of this tree, built for release.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+
+use crate::step::{command, workspace};
 
 /// Builds podmirror and returns the path of the binary.
 ///
 /// # Errors
 ///
 /// When it does not compile: the compiler's words are on stderr by then.
-pub fn build() -> Result<PathBuf> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+pub(crate) fn build() -> Result<PathBuf> {
+    let output = command("cargo")
         .args(["build", "--release", "--package", "mirror-userspace"])
         .args(["--bin", "podmirror", "--quiet"])
         .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(root())
+        .current_dir(workspace())
         .stderr(Stdio::inherit())
         .output()
         .context("running cargo")?;
@@ -31,11 +30,4 @@ pub fn build() -> Result<PathBuf> {
         .filter_map(|message| Some(message.get("executable")?.as_str()?.into()))
         .next_back()
         .context("cargo named no binary")
-}
-
-/// The repository's root.
-pub fn root() -> PathBuf {
-    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    path.pop();
-    path
 }

@@ -1,6 +1,4 @@
 //! What the tasks and the end-to-end tests share.
 
-pub mod binary;
-pub mod demo;
 pub mod lab;
 pub mod load;

@@ -1,5 +1,8 @@
 //! podmirror's front door for developers: `cargo xtask --help`.
 
+mod binary;
+mod checks;
+mod demo;
 mod ebpf;
 mod setup;
 mod step;
@@ -17,12 +20,21 @@ enum Task {
     Setup,
     /// Build the kernel half; the next build of podmirror embeds it.
     BuildEbpf,
+    /// Watch podmirror at work: a client, v1, v2 and real traffic on this machine.
+    Demo(demo::Options),
+    /// Run all checks that a change has to pass, as CI does.
+    Test(checks::Options),
+    /// As `test`, with every step's output as it comes.
+    Ci,
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::setup(),
         Task::BuildEbpf => ebpf::build(),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => checks::run(&options),
+        Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

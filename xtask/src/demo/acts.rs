@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{screen::Screen, stage::Stage};
-use crate::{
+use xtask::{
     lab::{Ledger, RawClient},
     load::{Load, Outcome, Reuse},
 };

@@ -13,15 +13,17 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use xtask::lab;
 
-use crate::lab;
 use acts::Act;
 use screen::Screen;
 use stage::Stage;
 
+use crate::{binary, ebpf};
+
 /// What can be chosen.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Requests a second that the client sends to v1
     #[arg(long, default_value_t = 1_000.0)]
     rate: f64,
@@ -39,9 +41,9 @@ pub struct Options {
 ///
 /// When something cannot be set up, when v1 leaves a request unanswered, or when the books and the
 /// logs do not agree.
-pub fn run(options: &Options, build: impl FnOnce() -> Result<PathBuf>) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     lab::clean_up_on_signal()?;
-    let played = play(options, build);
+    let played = play(options);
     if lab::interrupted() {
         // What failed did so because the ground is being cleared; the handler ends the process.
         loop {
@@ -51,11 +53,14 @@ pub fn run(options: &Options, build: impl FnOnce() -> Result<PathBuf>) -> Result
     played
 }
 
-fn play(options: &Options, build: impl FnOnce() -> Result<PathBuf>) -> Result<()> {
+fn play(options: &Options) -> Result<()> {
     let screen = Screen::new();
     let podmirror = match &options.podmirror {
         Some(path) => path.clone(),
-        None => screen.during("Building podmirror and its eBPF program", build)?,
+        None => {
+            ebpf::build()?;
+            screen.during("Building podmirror", binary::build)?
+        }
     };
     let mut stage = screen.during("Building a pod network: client, v1, v2, node", || {
         Stage::set(podmirror)

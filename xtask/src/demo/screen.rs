@@ -10,7 +10,7 @@ use super::{
     acts::{Copies, Scene},
     stage::Stage,
 };
-use crate::{
+use xtask::{
     lab::{Ended, Mirror},
     load::Outcome,
 };
