@@ -22,7 +22,7 @@ mod rewrite;
 mod sample;
 mod splice;
 #[cfg(test)]
-mod test_head;
+pub(crate) mod test_head;
 
 use bytes::BytesMut;
 use mirror_common::{sample::ALWAYS, settings::SampleKey};
