@@ -1,1 +1,3 @@
-//! capture
+//! The edge in: where segments come from.
+
+pub mod file;
