@@ -1,3 +1,4 @@
-//! capture
+//! The edge in: where segments come from.
 
+pub mod file;
 pub mod object;
