@@ -31,8 +31,8 @@ pub(super) enum Request {
     Observed,
     /// Collected until it is whole.
     Held(Box<Held>),
-    /// Passed on while it arrives.
-    Streamed(Vec<Streamed>),
+    /// Passed on while it arrives, as these copies.
+    Streamed(Vec<CopyId>),
 }
 
 /// A request that is being collected.
@@ -41,13 +41,6 @@ pub(super) struct Held {
     expect: Expect,
     body: Body,
     reserved: Reserved,
-}
-
-/// One target's copy of a streamed request.
-#[derive(Clone, Copy)]
-pub(super) struct Streamed {
-    target: TargetId,
-    copy: CopyId,
 }
 
 /// What all connections of a pipeline share.
@@ -195,7 +188,7 @@ impl Assembly {
             Request::Observed => self.counters.observed += 1,
             Request::Held(held) => self.hand_over(place, *held),
             Request::Streamed(copies) => {
-                for Streamed { copy, .. } in copies {
+                for copy in copies {
                     self.outputs
                         .push_back(Output::Finish { copy, at: place.at });
                 }
@@ -254,7 +247,7 @@ impl Assembly {
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
             let copy = self.push_copy(place, target, pieces, Rest::Streamed, held.expect, reserved);
-            copies.push(Streamed { target, copy });
+            copies.push(copy);
         }
         Request::Streamed(copies)
     }
@@ -265,22 +258,20 @@ impl Assembly {
             return;
         };
         let bytes = Bytes::copy_from_slice(bytes);
-        copies.retain(
-            |&Streamed { copy, .. }| match self.budget.reserve(bytes.len()) {
-                Some(reserved) => {
-                    self.outputs.push_back(Output::Chunk {
-                        copy,
-                        bytes: bytes.clone(),
-                        reserved,
-                    });
-                    true
-                }
-                None => {
-                    self.outputs.push_back(Output::Abort { copy });
-                    false
-                }
-            },
-        );
+        copies.retain(|&copy| match self.budget.reserve(bytes.len()) {
+            Some(reserved) => {
+                self.outputs.push_back(Output::Chunk {
+                    copy,
+                    bytes: bytes.clone(),
+                    reserved,
+                });
+                true
+            }
+            None => {
+                self.outputs.push_back(Output::Abort { copy });
+                false
+            }
+        });
         if copies.is_empty() {
             *request = Request::Settled;
         }
@@ -325,12 +316,9 @@ impl Assembly {
         }
     }
 
-    fn abort(&mut self, copies: &[Streamed]) {
-        self.outputs.extend(
-            copies
-                .iter()
-                .map(|&Streamed { copy, .. }| Output::Abort { copy }),
-        );
+    fn abort(&mut self, copies: &[CopyId]) {
+        self.outputs
+            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
     }
 
     fn observe(&mut self, place: &Place, see: impl FnOnce(&mut dyn Observer, &RequestInfo)) {
