@@ -12,8 +12,8 @@ use crate::feed::{Request, Said, complete, every_way, lost, protocols, text};
 
 /// The vectors that we judge otherwise: how many requests we take, and why.
 ///
-/// But for the methods, all of them are of one kind: the vector shows what a parser takes when it
-/// is told to be lenient, and we never are.
+/// Where we take less, the vector mostly shows what its parser does when it is told to be lenient,
+/// which we never are; where we take more, it is a method that its parser does not know.
 const DIFFERENT: &[(&str, usize, &str)] = &[
     (
         "connection:637",
