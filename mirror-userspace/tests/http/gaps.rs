@@ -49,7 +49,7 @@ const TOUCHED: [&[&str]; 11] = [
 #[test]
 fn the_loss_of_any_segment_costs_only_the_requests_in_it() {
     let conversation = conversation();
-    for missing in 0..conversation.len() {
+    for (missing, touched) in TOUCHED.iter().enumerate() {
         let mut connection = Connection::from_start();
         for (index, (bytes, ack)) in conversation.iter().enumerate() {
             if index == missing {
@@ -65,7 +65,7 @@ fn the_loss_of_any_segment_costs_only_the_requests_in_it() {
             .collect();
         let expected: Vec<_> = (1..=7)
             .map(|number| format!("/{number}"))
-            .filter(|target| !TOUCHED[missing].contains(&&**target))
+            .filter(|target| !touched.contains(&&**target))
             .collect();
         assert_eq!(found, expected, "segment {missing} lost");
         assert_eq!(lost(&said), [Lost::Gap], "segment {missing} lost");
