@@ -11,7 +11,7 @@ use crate::{
 
 #[test]
 fn bodies_of_every_size_arrive_byte_for_byte() {
-    let scene = Scene::new(&[]);
+    let scene = Scene::new(&["--stream-window", "128M"]);
     let sizes = [
         0,
         1,
@@ -35,7 +35,7 @@ fn bodies_of_every_size_arrive_byte_for_byte() {
 
 #[test]
 fn an_upload_of_64_mib_arrives_whole() {
-    let scene = Scene::new(&[]);
+    let scene = Scene::new(&["--stream-window", "128M"]);
     assert_eq!(scene.request("POST", &post("/upload", 64 << 20)), 200);
     scene.assert_mirrored(1);
 }

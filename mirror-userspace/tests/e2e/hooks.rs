@@ -8,10 +8,12 @@ use crate::{
     traffic::{get, post},
 };
 
-fn converse(scene: &Scene) -> usize {
+fn converse(scene: &Scene, label: usize) -> usize {
     let mut client = scene.connect();
     for len in [0, 100, 1_448, 70_000, 1 << 20] {
-        client.write(&post(&format!("/{len}"), len)).unwrap();
+        client
+            .write(&post(&format!("/{label}/{len}"), len))
+            .unwrap();
         client.read_reply("POST").unwrap();
     }
     5
@@ -20,7 +22,7 @@ fn converse(scene: &Scene) -> usize {
 #[test]
 fn the_perf_ring() {
     let scene = Scene::new(&["--ring", "perf"]);
-    let count = converse(&scene);
+    let count = converse(&scene, 0);
     scene.assert_mirrored(count);
 }
 
@@ -29,8 +31,8 @@ fn one_shard_and_many() {
     for shards in ["1", "4"] {
         let scene = Scene::new(&["--shards", shards]);
         let mut count = 0;
-        for _ in 0..8 {
-            count += converse(&scene);
+        for connection in 0..8 {
+            count += converse(&scene, connection);
         }
         scene.assert_mirrored(count);
     }
@@ -62,7 +64,7 @@ fn egress_of_the_hosts_end() {
             lab,
             family: Family::V4,
         };
-        let count = converse(&scene);
+        let count = converse(&scene, 0);
         scene.assert_mirrored(count);
     }
 }

@@ -101,7 +101,7 @@ fn http_1_0_with_and_without_keep_alive() {
 
 #[test]
 fn after_an_upgrade_the_connection_is_not_http() {
-    let scene = Scene::new(&[]);
+    let scene = Scene::new(&["--mirror-upgrades"]);
     scene.v1.set_behaviour(Behaviour::Upgrade);
     scene.v2.set_behaviour(Behaviour::Upgrade);
     let mut client = scene.connect();

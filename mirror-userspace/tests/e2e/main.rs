@@ -6,6 +6,8 @@
 //!
 //! Needs root and the eBPF object: `cargo xtask test` provides for both.
 
+#![cfg(test)]
+
 mod daemon;
 mod fidelity;
 mod hooks;

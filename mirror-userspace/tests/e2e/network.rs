@@ -58,7 +58,7 @@ fn without_segmentation_offload() {
 fn segments_of_big_tcp() {
     let lab = Lab::new().unwrap();
     lab.set_big_tcp(200_000).unwrap();
-    let scene = Scene::in_lab(lab, Family::V6, &[]);
+    let scene = Scene::in_lab(lab, Family::V6, &["--stream-window", "128M"]);
     assert_eq!(scene.request("POST", &post("/big", 16 << 20)), 200);
     scene.assert_mirrored(1);
 }

@@ -2,38 +2,39 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use nix::sys::signal::Signal;
 use xtask::lab::{Behaviour, Family, Host, Lab, RawClient, RecordedRequest, RecordingServer};
 
 use crate::mirror::{Ledger, Mirror};
 
 /// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The line that the mirror adds.
 const MARK: &str = "x-mirrored-by";
 
 /// Everything a test needs, taken down in this order.
-pub struct Scene {
-    pub mirror: Mirror,
-    pub v1: RecordingServer,
-    pub v2: RecordingServer,
-    pub lab: Lab,
-    pub family: Family,
+pub(crate) struct Scene {
+    pub(crate) mirror: Mirror,
+    pub(crate) v1: RecordingServer,
+    pub(crate) v2: RecordingServer,
+    pub(crate) lab: Lab,
+    pub(crate) family: Family,
 }
 
 impl Scene {
     /// Over IPv4, with these flags on top of the necessary ones.
-    pub fn new(flags: &[&str]) -> Self {
+    pub(crate) fn new(flags: &[&str]) -> Self {
         Self::over(Family::V4, flags)
     }
 
     /// Over this version of IP.
-    pub fn over(family: Family, flags: &[&str]) -> Self {
+    pub(crate) fn over(family: Family, flags: &[&str]) -> Self {
         Self::in_lab(Lab::new().unwrap(), family, flags)
     }
 
     /// In a lab that was prepared.
-    pub fn in_lab(lab: Lab, family: Family, flags: &[&str]) -> Self {
+    pub(crate) fn in_lab(lab: Lab, family: Family, flags: &[&str]) -> Self {
         let (v1, v2) = servers(&lab, family);
         let mirror = Mirror::start(&lab, &target(family), flags);
         Self {
@@ -46,12 +47,12 @@ impl Scene {
     }
 
     /// A new connection from the client to v1.
-    pub fn connect(&self) -> RawClient {
+    pub(crate) fn connect(&self) -> RawClient {
         RawClient::connect(&self.lab.client, Host::V1.address(self.family, 80)).unwrap()
     }
 
     /// One request on a connection of its own; its reply's status.
-    pub fn request(&self, method: &str, bytes: &[u8]) -> u16 {
+    pub(crate) fn request(&self, method: &str, bytes: &[u8]) -> u16 {
         let mut client = self.connect();
         client.write(bytes).unwrap();
         client.read_reply(method).unwrap().status
@@ -59,7 +60,7 @@ impl Scene {
 
     /// Waits for `count` requests at v1 and v2, asserts that they are the same but for the mark,
     /// each once, and in order for each client connection; then ends the mirror.
-    pub fn assert_mirrored(self, count: usize) -> Ledger {
+    pub(crate) fn assert_mirrored(self, count: usize) -> Ledger {
         self.compare(count);
         let ledger = self.mirror.stop();
         ledger.assert_all_answered(count);
@@ -67,16 +68,21 @@ impl Scene {
     }
 
     /// As [`assert_mirrored`](Self::assert_mirrored), and goes on.
-    pub fn compare(&self, count: usize) {
+    pub(crate) fn compare(&self, count: usize) {
         let v1 = self.v1.wait_for(count, PATIENCE);
         let v2 = self.v2.wait_for(count, PATIENCE);
         assert_eq!(v1.len(), count, "v1 itself did not get all requests");
+        if v2.len() != count {
+            // The ledger says where the others went.
+            self.mirror.process().signal(Signal::SIGUSR1).unwrap();
+            self.mirror.wait_for_line("balanced");
+        }
         assert_same(&v1, &v2);
     }
 }
 
 /// v1 and v2, both answering on port 80.
-pub fn servers(lab: &Lab, family: Family) -> (RecordingServer, RecordingServer) {
+pub(crate) fn servers(lab: &Lab, family: Family) -> (RecordingServer, RecordingServer) {
     let start = |host: Host| {
         RecordingServer::start(
             lab.namespace(host),
@@ -89,12 +95,12 @@ pub fn servers(lab: &Lab, family: Family) -> (RecordingServer, RecordingServer) 
 }
 
 /// v2's URL.
-pub fn target(family: Family) -> String {
+pub(crate) fn target(family: Family) -> String {
     format!("http://{}", Host::V2.address(family, 80))
 }
 
 /// What v2 has is what v1 has, but for one line in each head.
-pub fn assert_same(v1: &[RecordedRequest], v2: &[RecordedRequest]) {
+pub(crate) fn assert_same(v1: &[RecordedRequest], v2: &[RecordedRequest]) {
     let (sent, copied) = (by_label(v1), by_label(v2));
     assert_eq!(
         copied.keys().collect::<Vec<_>>(),

@@ -3,13 +3,13 @@
 use std::iter;
 
 /// A GET of this target.
-pub fn get(target: &str) -> Vec<u8> {
+pub(crate) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: v1.test\r\nUser-Agent: tests\r\naccept:  */*\r\n\r\n")
         .into_bytes()
 }
 
 /// A POST with a body of `len` bytes of [`noise`].
-pub fn post(target: &str, len: usize) -> Vec<u8> {
+pub(crate) fn post(target: &str, len: usize) -> Vec<u8> {
     let mut bytes = format!(
         "POST {target} HTTP/1.1\r\nHost: v1.test\r\nContent-Length: {len}\r\nX-Case: KePt\r\n\r\n"
     )
@@ -19,7 +19,7 @@ pub fn post(target: &str, len: usize) -> Vec<u8> {
 }
 
 /// Bytes without pattern, always the same (xorshift64).
-pub fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let words = iter::repeat_with(move || {
         state ^= state << 13;
