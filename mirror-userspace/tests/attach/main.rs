@@ -2,6 +2,8 @@
 //!
 //! Needs root, `ip` and `tc`, and the kernel half in this build (`cargo xtask build-ebpf`).
 
+#![cfg(test)]
+
 mod beside;
 mod lab;
 mod refuse;
@@ -26,7 +28,9 @@ fn config(netns: &str) -> LiveConfig {
 
 /// Bytes that differ wherever they are cut.
 fn payload(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
+    (0..len)
+        .map(|at| ((at * 31 + at / 251) % 256).to_le_bytes()[0])
+        .collect()
 }
 
 /// From one byte to more than any ring record or GSO packet holds.
