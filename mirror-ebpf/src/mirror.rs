@@ -140,11 +140,11 @@ fn is_mirrored(settings: &Settings, port: u16) -> bool {
 #[inline(always)]
 fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> bool {
     let hash = if settings.sample_key == SampleKey::ClientAddress as u32 {
-        client_hash(&addresses.source)
+        client_hash(&addresses.source())
     } else {
         connection_hash(
-            &addresses.source,
-            &addresses.destination,
+            &addresses.source(),
+            &addresses.destination(),
             segment.source_port,
             segment.destination_port,
         )
@@ -158,8 +158,8 @@ fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u3
         return 0;
     }
     let hash = shard_hash(
-        &addresses.source,
-        &addresses.destination,
+        &addresses.source(),
+        &addresses.destination(),
         segment.source_port,
         segment.destination_port,
     );
@@ -172,8 +172,8 @@ fn header(segment: &TcpSegment, addresses: &Addresses) -> SegmentHeader {
     SegmentHeader {
         // SAFETY: the helper reads a clock.
         timestamp: unsafe { bpf_ktime_get_ns() },
-        source: addresses.source,
-        destination: addresses.destination,
+        source: addresses.source(),
+        destination: addresses.destination(),
         source_port: segment.source_port,
         destination_port: segment.destination_port,
         sequence: segment.sequence,
