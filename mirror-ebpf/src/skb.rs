@@ -77,16 +77,21 @@ impl LoadBytes for Linear {
 /// A whole socket buffer, wherever its bytes lie: one helper call a read.
 pub struct Paged<'a>(pub &'a TcContext);
 
+/// Bytes on the stack that can be taken up as words.
+#[repr(C, align(8))]
+struct Aligned<const N: usize>([u8; N]);
+
 impl LoadBytes for Paged<'_> {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
         // SAFETY: the destination is `N` bytes long.
         if !unsafe { copy(self.0, offset, bytes.as_mut_ptr().cast(), N) } {
             return None;
         }
         // SAFETY: the helper has written all of it.
-        Some(unsafe { bytes.assume_init() })
+        let Aligned(bytes) = unsafe { bytes.assume_init() };
+        Some(bytes)
     }
 
     #[inline(always)]

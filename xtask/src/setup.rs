@@ -60,6 +60,7 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
         "building bpf-linker (some minutes, once)",
         command("cargo")
             .env("LLVM_PREFIX", LLVM_PREFIX)
+            .env("CARGO_TARGET_DIR", tools().join("build"))
             .args(["install", "bpf-linker", "--version", LINKER_VERSION])
             .args(["--no-default-features", "--features", &feature, "--root"])
             .arg(tools()),

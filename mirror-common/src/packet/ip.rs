@@ -34,12 +34,29 @@ pub enum Network {
 }
 
 /// Who exchanges a segment: IPv4 addresses as IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2).
+///
+/// Kept as they lie in memory, in words: sixteen single bytes through every branch would cost the
+/// kernel program more than its parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
+    source: [u64; 2],
+    destination: [u64; 2],
+}
+
+impl Addresses {
     /// Who sends.
-    pub source: [u8; 16],
+    #[must_use]
+    #[inline(always)]
+    pub const fn source(&self) -> [u8; 16] {
+        bytes(self.source)
+    }
+
     /// Who receives.
-    pub destination: [u8; 16],
+    #[must_use]
+    #[inline(always)]
+    pub const fn destination(&self) -> [u8; 16] {
+        bytes(self.destination)
+    }
 }
 
 impl TcpSegment {
@@ -56,8 +73,8 @@ impl TcpSegment {
                 destination: mapped(packet.load(self.network_offset + 16)?),
             }),
             Network::V6 => Some(Addresses {
-                source: packet.load(self.network_offset + 8)?,
-                destination: packet.load(self.network_offset + 24)?,
+                source: words(packet.load(self.network_offset + 8)?),
+                destination: words(packet.load(self.network_offset + 24)?),
             }),
         }
     }
@@ -181,6 +198,21 @@ fn end<P: LoadBytes + ?Sized>(packet: &P, start: usize, len: usize) -> Result<us
 }
 
 #[inline(always)]
-const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+const fn mapped([a, b, c, d]: [u8; 4]) -> [u64; 2] {
+    words([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+}
+
+#[inline(always)]
+const fn words([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [u8; 16]) -> [u64; 2] {
+    [
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
+    ]
+}
+
+#[inline(always)]
+const fn bytes([first, second]: [u64; 2]) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h] = first.to_ne_bytes();
+    let [i, j, k, l, m, n, o, p] = second.to_ne_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }

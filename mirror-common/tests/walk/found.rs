@@ -199,16 +199,16 @@ fn the_payload_is_found_behind_every_chain_of_headers() {
         match frame.network {
             Network::V4 { .. } => {
                 let mapped = |d| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, d];
-                assert_eq!(addresses.source, mapped(1));
-                assert_eq!(addresses.destination, mapped(2));
+                assert_eq!(addresses.source(), mapped(1));
+                assert_eq!(addresses.destination(), mapped(2));
             }
             Network::V6 {
                 source,
                 destination,
                 ..
             } => {
-                assert_eq!(addresses.source, source);
-                assert_eq!(addresses.destination, destination);
+                assert_eq!(addresses.source(), source);
+                assert_eq!(addresses.destination(), destination);
             }
         }
     }

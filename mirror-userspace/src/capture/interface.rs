@@ -29,7 +29,7 @@ impl LinkLayer {
         match kind {
             // ETHER, and LOOPBACK, which builds Ethernet headers, too.
             1 | 772 => Some(Self::Ethernet),
-            // RAWIP, TUNNEL, TUNNEL6, SIT, NONE (tun, WireGuard, netkit in layer 3 mode).
+            // RAWIP, TUNNEL, TUNNEL6, SIT, and NONE (tun, WireGuard).
             519 | 768 | 769 | 776 | 0xfffe => Some(Self::Ip),
             _ => None,
         }

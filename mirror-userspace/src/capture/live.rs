@@ -57,7 +57,7 @@ pub struct LiveConfig {
     pub ring_bytes: usize,
     /// Shards, 1 to [`MAX_SHARDS`]. The perf ring has one, whatever this says.
     pub shards: u32,
-    /// Whether the program's own log lines are wanted.
+    /// Whether the program's own log lines are wanted; only the one for BPF rings has any.
     pub log_kernel: bool,
 }
 
@@ -151,9 +151,13 @@ impl Capture {
         let settings = config.settings(link, u32::try_from(readers.len())?)?;
         settings_map.set(0, as_bytes(settings), 0)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
-        let log = match config.log_kernel {
-            true => Some(KernelLog::start(&mut ebpf)?),
-            false => None,
+        let log = match (config.log_kernel, config.ring) {
+            (false, _) => None,
+            (true, RingKind::Bpf) => Some(KernelLog::start(&mut ebpf)?),
+            (true, RingKind::Perf) => {
+                log::warn!("the program for the perf ring has no log: aya-log needs a BPF ring");
+                None
+            }
         };
 
         let program: &mut SchedClassifier = ebpf

@@ -49,9 +49,23 @@ impl RingReader {
     }
 
     /// Waits until it is worth to [`drain`](Self::drain) again: about 1 ms after traffic, and
-    /// until the next record when there was none, 100 ms at most. May return for no reason, and
+    /// until the next record when there was none, 200 ms at most. May return for no reason, and
     /// can be cancelled at any time.
     pub async fn wait(&mut self) {
         self.sleeper.wait().await;
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Capture;
+
+    const fn can_be_sent<T: Send>() {}
+
+    /// Readers are made where the capture starts, and used on the threads of their shards.
+    const _: () = {
+        can_be_sent::<RingReader>();
+        can_be_sent::<Capture>();
+    };
 }

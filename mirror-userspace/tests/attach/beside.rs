@@ -166,10 +166,14 @@ fn what_a_killed_process_leaves_is_gone_at_the_next_start() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        wait_until_attached(&mut child);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let _killed = Killed(child);
+        let mut lines = lines.map_while(Result::ok);
+        assert!(
+            lines.any(|line| line.contains("attached")),
+            "it ended early"
+        );
         assert!(!tcx_programs(&lab).is_empty() || filters(&lab).contains("0x706d"));
-        child.kill().unwrap();
-        child.wait().unwrap();
     };
 
     killed_while_attached(Path::new(""));
@@ -206,10 +210,25 @@ fn be_killed(netns: &str, notes: &str) -> ! {
     }
 }
 
-fn wait_until_attached(child: &mut Child) {
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let attached = lines
-        .map_while(Result::ok)
-        .any(|line| line.contains("attached"));
-    assert!(attached, "the child ended early");
+/// A process that is killed when this is dropped: with SIGKILL, so that it can't tidy up.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test has seen then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_interface_that_goes_away_takes_its_attachment_along() {
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    let mut by_tcx = Watch::start(&config(&lab.server));
+    let mut by_filter = Watch::start(&by_filter(&lab, notes.path()));
+    lab.in_server("ip link del eth0");
+    by_tcx.capture.detach().unwrap();
+    by_filter.capture.detach().unwrap();
+    assert_eq!(fs::read_dir(notes.path()).unwrap().count(), 0);
 }

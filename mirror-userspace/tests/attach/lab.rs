@@ -51,6 +51,21 @@ impl Lab {
         Some(lab)
     }
 
+    /// Adds `l3` to either side, an interface whose frames begin with the IP header: a VXLAN-GPE
+    /// tunnel over `eth0`. The server gets 10.10.0.2.
+    pub(crate) fn add_layer3(&self) {
+        for (side, host, other) in [(&self.client, 1, 2), (&self.server, 2, 1)] {
+            ip(&format!(
+                "-n {side} link add l3 type vxlan dstport 4790 gpe external"
+            ));
+            ip(&format!("-n {side} addr add 10.10.0.{host}/32 dev l3"));
+            ip(&format!("-n {side} link set l3 up"));
+            ip(&format!(
+                "-n {side} route add 10.10.0.{other}/32 encap ip id 7 dst 10.9.0.{other} dev l3"
+            ));
+        }
+    }
+
     /// Runs a command in the server's namespace and returns what it printed.
     pub(crate) fn in_server(&self, command: &str) -> String {
         run("ip", &format!("netns exec {} {command}", self.server))

@@ -2,8 +2,11 @@
 //!
 //! Needs root, `ip` and `tc`, and the kernel half in this build (`cargo xtask build-ebpf`).
 
+#![cfg(test)]
+
 mod beside;
 mod lab;
+mod log_lines;
 mod refuse;
 mod watch;
 
@@ -26,7 +29,9 @@ fn config(netns: &str) -> LiveConfig {
 
 /// Bytes that differ wherever they are cut.
 fn payload(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
+    (0..len)
+        .map(|at| ((at * 31 + at / 251) % 256).to_le_bytes()[0])
+        .collect()
 }
 
 /// From one byte to more than any ring record or GSO packet holds.
@@ -139,4 +144,21 @@ fn a_ring_that_is_too_small_loses_segments_and_says_so() {
     let counters = watch.catch_up();
     assert!(counters.ring_full > 0, "{counters:?}");
     assert!(counters.balance(), "{counters:?}");
+}
+
+#[test]
+fn frames_without_link_layer_are_captured() {
+    let Some(lab) = Lab::new() else { return };
+    lab.add_layer3();
+    for (hook, netns) in [(Hook::Ingress, &lab.server), (Hook::Egress, &lab.client)] {
+        let mut watch = Watch::start(&LiveConfig {
+            interface: "l3".to_owned(),
+            hook,
+            ..config(netns)
+        });
+        let port = lab.send(IpAddr::from([10, 10, 0, 2]), &payload(50_000));
+        let counters = watch.catch_up();
+        assert_eq!(counters.unparsable, [0; 4], "{counters:?}");
+        assert!(watch.stream(port) == Some(payload(50_000)), "{hook}");
+    }
 }

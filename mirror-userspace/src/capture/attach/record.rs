@@ -45,7 +45,7 @@ struct Note {
 #[derive(Debug)]
 pub(super) struct Record {
     path: PathBuf,
-    file: Flock<File>,
+    _lock: Flock<File>,
 }
 
 impl Record {
@@ -73,7 +73,7 @@ impl Record {
         serde_json::to_writer(&*file, &note)?;
         file.write_all(b"\n")?;
         fs::rename(&unfinished, &path)?;
-        Ok(Self { path, file })
+        Ok(Self { path, _lock: file })
     }
 
     /// The notes of this place whose owners are gone, and the filters they tell of. A note that
@@ -96,16 +96,18 @@ impl Record {
                         name: note.program,
                         program_id: note.program_id,
                     });
-                Some((Self { path, file }, filter))
+                Some((Self { path, _lock: file }, filter))
             })
             .collect()
     }
 
     /// Forgets the filter.
     pub(super) fn remove(self) -> io::Result<()> {
-        fs::remove_file(&self.path)?;
-        drop(self.file);
-        Ok(())
+        match fs::remove_file(&self.path) {
+            // Somebody tidied up.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
         let record = Record::write(path, PLACE, "eth0", &filter()).unwrap();
         assert!(Record::abandoned(path, PLACE).is_empty(), "its owner lives");
 
-        drop(record.file);
+        drop(record);
         let elsewhere = Place {
             interface: 70,
             ..PLACE

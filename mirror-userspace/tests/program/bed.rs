@@ -1,0 +1,264 @@
+//! A test bed: the program, loaded; what it counts and what it puts into its rings, read back.
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{
+        Array, ArrayOfMaps, Map, MapData, PerCpuArray, PerfEventArray, RingBuf,
+        perf::{PerfEvent, PerfEventArrayBuffer},
+    },
+    programs::{SchedClassifier, TestRun, TestRunOptions},
+    util::online_cpus,
+};
+use mirror_common::{
+    counter::{COUNTERS, Counter, Counters, unparsable},
+    packet::Unparsable,
+    record::SegmentHeader,
+    sample,
+    settings::Settings,
+};
+use podmirror::capture::object::{RingKind, object};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::frame::Frame;
+
+pub(crate) const BOTH: [RingKind; 2] = [RingKind::Bpf, RingKind::Perf];
+pub(crate) const ATTACHMENT: u32 = 7;
+/// The port that the bed mirrors.
+pub(crate) const PORT: u16 = 8080;
+
+const SETTINGS: usize = size_of::<Settings>();
+
+/// A record as it came out of a ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) header: SegmentHeader,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) shard: usize,
+}
+
+pub(crate) struct Bed {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) settings: Settings,
+    rings: Rings,
+}
+
+enum Rings {
+    Bpf(Vec<RingBuf<MapData>>),
+    Perf(Vec<PerfEventArrayBuffer<MapData>>),
+}
+
+/// What one or more runs did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) counters: Counters,
+    pub(crate) records: Vec<Record>,
+}
+
+impl Done {
+    pub(crate) fn count(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    pub(crate) fn unparsable(&self, reason: Unparsable) -> u64 {
+        self.counters[unparsable(reason)]
+    }
+
+    /// Every TCP segment has gone exactly one way.
+    #[track_caller]
+    pub(crate) fn assert_balance(&self) {
+        let ways = [
+            Counter::OtherPort,
+            Counter::NoPayload,
+            Counter::SampledOut,
+            Counter::Copied,
+            Counter::RingFull,
+        ];
+        let refused: u64 = Unparsable::ALL
+            .map(|reason| self.unparsable(reason))
+            .iter()
+            .sum();
+        let sum = ways.map(|way| self.count(way)).iter().sum::<u64>() + refused;
+        assert_eq!(self.count(Counter::Seen), sum, "{:?}", self.counters);
+        let total: u64 = self.counters.iter().sum();
+        assert_eq!(
+            total,
+            self.count(Counter::NotTcp) + 2 * sum,
+            "{:?}",
+            self.counters
+        );
+    }
+}
+
+impl Bed {
+    /// The program with roomy rings, which copies all of port [`PORT`].
+    pub(crate) fn new(kind: RingKind) -> Self {
+        Self::with_rings(kind, 1, 1 << 20)
+    }
+
+    /// As many rings as shards (one a CPU for perf), of `bytes` each.
+    pub(crate) fn with_rings(kind: RingKind, shards: u32, bytes: u32) -> Self {
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "the kernel program's tests load it, which needs root: run them as root"
+        );
+        let object = object(kind).unwrap_or_else(|missing| panic!("{missing}"));
+        let mut ebpf = EbpfLoader::new()
+            .override_global("ATTACHMENT", &ATTACHMENT, true)
+            .load(object)
+            .unwrap();
+        program(&mut ebpf).load().unwrap();
+        let rings = match kind {
+            RingKind::Bpf => bpf_rings(&mut ebpf, shards, bytes),
+            RingKind::Perf => perf_rings(&mut ebpf, bytes),
+        };
+        let mut bed = Self {
+            ebpf,
+            settings: Settings::default(),
+            rings,
+        };
+        bed.set(|settings| {
+            settings.threshold = sample::ALWAYS;
+            settings.ports[3] = PORT;
+            settings.shards = shards;
+            settings.ethernet = 1;
+        });
+        bed
+    }
+
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        let bytes: [u8; SETTINGS] = self.settings.as_bytes().try_into().unwrap();
+        let mut map: Array<_, [u8; SETTINGS]> =
+            self.ebpf.map_mut("SETTINGS").unwrap().try_into().unwrap();
+        map.set(0, bytes, 0).unwrap();
+    }
+
+    /// Runs the program on a frame `times` times. It must leave the frame as it is, and the
+    /// verdict to others.
+    #[track_caller]
+    pub(crate) fn run_times(&mut self, frame: &[u8], times: u32) -> Done {
+        let before = self.counters();
+        self.send(frame, times);
+        self.done_since(&before)
+    }
+
+    /// Runs the program, and reads nothing.
+    #[track_caller]
+    pub(crate) fn send(&mut self, frame: &[u8], times: u32) {
+        let mut after = vec![0; frame.len()];
+        let result = program(&mut self.ebpf)
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut after),
+                repeat: times,
+                ..TestRunOptions::default()
+            })
+            .unwrap();
+        assert_eq!(result.return_value.cast_signed(), -1, "TC_ACT_UNSPEC");
+        assert_eq!(after, frame, "the packet is read, never written");
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&mut self, frame: &Frame) -> Done {
+        self.run_times(&frame.bytes(), 1)
+    }
+
+    /// What happened since the counters were `before`; the books must balance.
+    #[track_caller]
+    pub(crate) fn done_since(&mut self, before: &Counters) -> Done {
+        let records = self.records();
+        let mut counters = self.counters();
+        for (now, before) in counters.iter_mut().zip(before) {
+            *now -= before;
+        }
+        let done = Done { counters, records };
+        done.assert_balance();
+        done
+    }
+
+    /// The counters of all CPUs, summed.
+    pub(crate) fn counters(&self) -> Counters {
+        let map: PerCpuArray<_, Counters> = self.ebpf.map("COUNTERS").unwrap().try_into().unwrap();
+        let mut sum = [0; COUNTERS];
+        for cpu in map.get(&0, 0).unwrap().iter() {
+            for (sum, count) in sum.iter_mut().zip(cpu) {
+                *sum += count;
+            }
+        }
+        sum
+    }
+
+    /// Tells the program whether the reader of a shard sleeps.
+    pub(crate) fn set_sleeping(&mut self, shard: u32, sleeping: u32) {
+        let mut map: Array<_, u32> = self.ebpf.map_mut("SLEEPING").unwrap().try_into().unwrap();
+        map.set(shard, sleeping, 0).unwrap();
+    }
+
+    pub(crate) fn bpf_ring(&self, shard: usize) -> &RingBuf<MapData> {
+        match &self.rings {
+            Rings::Bpf(rings) => &rings[shard],
+            Rings::Perf(_) => panic!("this bed has perf rings"),
+        }
+    }
+
+    /// All records that are in the rings.
+    pub(crate) fn records(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
+        match &mut self.rings {
+            Rings::Bpf(rings) => {
+                for (shard, ring) in rings.iter_mut().enumerate() {
+                    while let Some(item) = ring.next() {
+                        records.push(record(&item, shard));
+                    }
+                }
+            }
+            Rings::Perf(rings) => {
+                for ring in rings {
+                    ring.for_each(|event| match event {
+                        PerfEvent::Sample { head, tail } => {
+                            records.push(record(&[head, tail].concat(), 0));
+                        }
+                        PerfEvent::Lost { .. } => {}
+                    });
+                }
+            }
+        }
+        records
+    }
+}
+
+fn record(bytes: &[u8], shard: usize) -> Record {
+    let (header, rest) = SegmentHeader::read_from_prefix(bytes).unwrap();
+    Record {
+        payload: rest[..header.captured as usize].to_vec(),
+        header,
+        shard,
+    }
+}
+
+pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
+    ebpf.program_mut("mirror").unwrap().try_into().unwrap()
+}
+
+fn bpf_rings(ebpf: &mut Ebpf, shards: u32, bytes: u32) -> Rings {
+    const RINGBUF: u32 = 27;
+    let mut outer: ArrayOfMaps<_, MapData> = ebpf.map_mut("RINGS").unwrap().try_into().unwrap();
+    let rings = (0..shards).map(|shard| {
+        let template = aya_obj::Map::new_from_params(RINGBUF, 0, 0, bytes, 0);
+        let ring = MapData::create(template, "shard", None).unwrap();
+        outer.set(shard, &ring, 0).unwrap();
+        RingBuf::try_from(Map::RingBuf(ring)).unwrap()
+    });
+    Rings::Bpf(rings.collect())
+}
+
+fn perf_rings(ebpf: &mut Ebpf, bytes: u32) -> Rings {
+    let mut events: PerfEventArray<MapData> = ebpf.take_map("EVENTS").unwrap().try_into().unwrap();
+    let cpus = online_cpus().unwrap();
+    let pages = bytes as usize / 4096;
+    Rings::Perf(
+        cpus.into_iter()
+            .map(|cpu| events.open(cpu, Some(pages)).unwrap())
+            .collect(),
+    )
+}

@@ -1,0 +1,140 @@
+//! Segments that no test run can make: real TCP over the loopback of a network namespace, with
+//! the non-linear socket buffers of large writes, up to those of BIG TCP.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+};
+
+use aya::programs::TcAttachType;
+use mirror_common::{
+    counter::Counter::{Copied, NoPayload, OtherPort, RingFull, Seen},
+    record::{MAX_SEGMENT, SIZE_CLASSES, flag::SYN},
+};
+use nix::sched::{CloneFlags, unshare};
+use podmirror::capture::object::RingKind;
+
+use crate::bed::{BOTH, Bed, Done, PORT, program};
+
+const LARGEST: usize = SIZE_CLASSES[3];
+
+/// Writes `data` over a loopback of this thread's own, on whose `hook` the program sits.
+fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: Vec<u8>) -> Done {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    for arguments in ["link set lo gso_max_size 524280", "link set lo up"] {
+        let ip = Command::new("ip")
+            .args(arguments.split(' '))
+            .status()
+            .unwrap();
+        assert!(ip.success(), "ip {arguments}");
+    }
+    let link = program(&mut bed.ebpf).attach("lo", hook).unwrap();
+    let before = bed.counters();
+    let listener = TcpListener::bind((address, PORT)).unwrap();
+    // The sender is a thread, and a thread is born into its parent's namespace.
+    let mut client = TcpStream::connect((address, PORT)).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let len = data.len();
+    let sender = thread::spawn(move || client.write_all(&data));
+    let mut received = vec![0; len];
+    server.read_exact(&mut received).unwrap();
+    sender.join().unwrap().unwrap();
+    drop(server);
+    program(&mut bed.ebpf).detach(link).unwrap();
+    bed.done_since(&before)
+}
+
+/// Bytes that repeat only after 16 MiB.
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len.div_ceil(4))
+        .flat_map(|i| {
+            u32::try_from(i)
+                .unwrap()
+                .wrapping_mul(0x9e37_79b9)
+                .to_le_bytes()
+        })
+        .take(len)
+        .collect()
+}
+
+/// Puts the records together by their sequence numbers.
+fn reassemble(done: &Done, len: usize) -> Vec<u8> {
+    let syn = done
+        .records
+        .iter()
+        .find(|record| record.header.flags & SYN != 0)
+        .unwrap();
+    let mut stream = vec![0; len];
+    for record in &done.records {
+        let header = &record.header;
+        assert_eq!(record.payload.len(), header.captured as usize);
+        assert!(header.offset + header.captured <= header.segment_len);
+        let first = header.sequence.wrapping_sub(syn.header.sequence);
+        if let Some(at) = first.checked_sub(1) {
+            let at = (at + header.offset) as usize;
+            stream[at..at + record.payload.len()].copy_from_slice(&record.payload);
+        }
+    }
+    stream
+}
+
+#[test]
+fn large_segments_are_copied_whole() {
+    for kind in BOTH {
+        for (address, hook) in [
+            ("127.0.0.1", TcAttachType::Ingress),
+            ("127.0.0.1", TcAttachType::Egress),
+            ("::1", TcAttachType::Ingress),
+            ("::1", TcAttachType::Egress),
+        ] {
+            let data = bytes(4 << 20);
+            let mut bed = Bed::with_rings(kind, 1, 1 << 24);
+            let done = transfer(&mut bed, hook, address, data.clone());
+            let what = format!("{kind}, {address}, {hook:?}");
+            assert_eq!(done.count(RingFull), 0, "{what}");
+            assert!(done.count(OtherPort) > 0, "{what}: acknowledgments");
+            assert!(reassemble(&done, data.len()) == data, "{what}: other bytes");
+            let segments = done.records.iter().filter(|record| record.header.is_last());
+            assert_eq!(segments.count() as u64, done.count(Copied), "{what}");
+            assert_eq!(
+                done.count(Seen),
+                done.count(OtherPort) + done.count(NoPayload) + done.count(Copied),
+                "{what}"
+            );
+            let largest = done
+                .records
+                .iter()
+                .map(|record| record.header.segment_len)
+                .max();
+            let largest = largest.unwrap() as usize;
+            println!(
+                "{what}: {} segments, the largest of {largest}",
+                done.count(Copied)
+            );
+            assert!(largest > 16_384, "{what}: {largest}");
+            if address == "::1" {
+                // BIG TCP (Linux 5.19): several records for one socket buffer.
+                assert!(
+                    largest > LARGEST && largest <= MAX_SEGMENT,
+                    "{what}: {largest}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_fits_in_part_is_lost_once_and_never_claimed_whole() {
+    // Room for one of the largest records, and some: the second of a segment finds none.
+    let mut bed = Bed::with_rings(RingKind::Bpf, 1, 1 << 17);
+    let data = bytes(4 << 20);
+    let done = transfer(&mut bed, TcAttachType::Egress, "::1", data);
+    assert!(done.count(RingFull) > 0, "{done:?}");
+    let whole = done.records.iter().filter(|record| record.header.is_last());
+    assert_eq!(whole.count() as u64, done.count(Copied));
+    for record in &done.records {
+        assert_eq!(record.payload.len(), record.header.captured as usize);
+    }
+}

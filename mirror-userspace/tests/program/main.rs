@@ -1,0 +1,16 @@
+//! The kernel program in the kernel: crafted frames through `BPF_PROG_TEST_RUN`, and large ones
+//! over a loopback of their own.
+//!
+//! Needs root, and the objects of `cargo xtask build-ebpf`.
+
+#[cfg(test)]
+mod bed;
+#[cfg(test)]
+mod copies;
+#[cfg(test)]
+#[path = "../../../mirror-common/tests/walk/frame.rs"]
+mod frame;
+#[cfg(test)]
+mod large;
+#[cfg(test)]
+mod outcomes;
