@@ -62,7 +62,7 @@ impl Model {
         if self.finished {
             return;
         }
-        if let Some(pointer) = sent.urgent {
+        if let Some(pointer) = sent.urgent.filter(|_| end(sent) >= self.next) {
             let urgent = sent.offset + i64::from(pointer) - 1;
             if urgent >= self.next && self.urgent.is_none_or(|noted| noted < urgent) {
                 self.urgent = Some(urgent);
