@@ -5,6 +5,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// The most ports that one program looks for.
 pub const MAX_PORTS: usize = 16;
 
+/// The most shards, and so rings, that one program serves.
+pub const MAX_SHARDS: usize = 64;
+
 /// The settings of a running program. The daemon may write them at any time; the next segment
 /// obeys. Zeroed settings match no port and copy nothing.
 #[derive(

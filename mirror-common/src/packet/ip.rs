@@ -1,0 +1,186 @@
+//! The network layer: IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
+
+use super::{Carried, LoadBytes, Stop, TcpSegment, Unparsable, header};
+
+const TCP: u8 = 6;
+
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+
+/// "More fragments" and the fragment offset; the bits beside them do not concern us.
+const IPV4_FRAGMENT: u16 = 0x3fff;
+
+/// The IPv6 extension headers that may stand before TCP (RFC 8200 section 4, RFC 4302).
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
+
+/// "More fragments" and the fragment offset of an IPv6 fragment header.
+const IPV6_FRAGMENT: u16 = 0xfff9;
+
+/// Extension headers followed: RFC 8200 section 4.1 recommends an order of at most six, with
+/// destination options twice.
+const MAX_EXTENSIONS: usize = 6;
+
+/// A network protocol that carries TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// Who exchanges a segment: IPv4 addresses as IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Who sends.
+    pub source: [u8; 16],
+    /// Who receives.
+    pub destination: [u8; 16],
+}
+
+impl TcpSegment {
+    /// The addresses in the IP header of `packet`, in which the segment was found.
+    ///
+    /// `None` if the packet does not have them: of another packet than the walked one, or on a
+    /// [`LoadBytes`] that shows less of it.
+    #[must_use]
+    #[inline(always)]
+    pub fn addresses<P: LoadBytes + ?Sized>(&self, packet: &P) -> Option<Addresses> {
+        match self.network {
+            Network::V4 => Some(Addresses {
+                source: mapped(packet.load(self.network_offset + 12)?),
+                destination: mapped(packet.load(self.network_offset + 16)?),
+            }),
+            Network::V6 => Some(Addresses {
+                source: packet.load(self.network_offset + 8)?,
+                destination: packet.load(self.network_offset + 24)?,
+            }),
+        }
+    }
+}
+
+/// The TCP bytes of the IPv4 packet at `start`.
+#[inline(always)]
+pub(super) fn v4<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carried, Stop> {
+    let [
+        version_ihl,
+        _,
+        len0,
+        len1,
+        _,
+        _,
+        fragment0,
+        fragment1,
+        _,
+        protocol,
+    ] = header::<10, _>(packet, start)?;
+    if version_ihl >> 4 != 4 {
+        return Err(Stop::Unparsable(Unparsable::Malformed));
+    }
+    if protocol != TCP {
+        return Err(Stop::NotTcp);
+    }
+    if u16::from_be_bytes([fragment0, fragment1]) & IPV4_FRAGMENT != 0 {
+        return Err(Stop::Unparsable(Unparsable::Fragment));
+    }
+    let header_len = usize::from(version_ihl & 0xf) * 4;
+    if header_len < IPV4_HEADER {
+        return Err(Stop::Unparsable(Unparsable::Malformed));
+    }
+    let len = usize::from(u16::from_be_bytes([len0, len1]));
+    Ok(Carried {
+        network: Network::V4,
+        network_offset: start,
+        start: start + header_len,
+        end: end(packet, start, len)?,
+    })
+}
+
+/// The TCP bytes of the IPv6 packet at `start`.
+#[inline(always)]
+pub(super) fn v6<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carried, Stop> {
+    let [version, _, _, _, len @ .., next, _] = header::<8, _>(packet, start)?;
+    if version >> 4 != 6 {
+        return Err(Stop::Unparsable(Unparsable::Malformed));
+    }
+    let tcp = if next == TCP {
+        start + IPV6_HEADER
+    } else {
+        extensions(packet, start + IPV6_HEADER, next)?
+    };
+    // The payload length counts from behind the fixed header.
+    let len = match usize::from(u16::from_be_bytes(len)) {
+        0 => 0,
+        len => IPV6_HEADER + len,
+    };
+    Ok(Carried {
+        network: Network::V6,
+        network_offset: start,
+        start: tcp,
+        end: end(packet, start, len)?,
+    })
+}
+
+/// Where the TCP header begins behind the extension headers at `offset`.
+#[inline(always)]
+fn extensions<P: LoadBytes + ?Sized>(
+    packet: &P,
+    mut offset: usize,
+    mut next: u8,
+) -> Result<usize, Stop> {
+    let mut fragment = false;
+    for _ in 0..MAX_EXTENSIONS {
+        let [following, len, fragment_bits @ ..] = match next {
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | AUTHENTICATION | FRAGMENT => {
+                header::<4, _>(packet, offset)?
+            }
+            _ => return Err(Stop::NotTcp),
+        };
+        offset += match next {
+            AUTHENTICATION => (usize::from(len) + 2) * 4,
+            FRAGMENT => 8,
+            _ => (usize::from(len) + 1) * 8,
+        };
+        // A fragment header with neither offset nor more to come is a whole packet (RFC 6946).
+        if next == FRAGMENT && u16::from_be_bytes(fragment_bits) & IPV6_FRAGMENT != 0 {
+            fragment = true;
+        }
+        next = following;
+        if fragment {
+            // Of a later fragment, what follows is the middle of something.
+            return Err(match next {
+                TCP | HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | AUTHENTICATION => {
+                    Stop::Unparsable(Unparsable::Fragment)
+                }
+                _ => Stop::NotTcp,
+            });
+        }
+        if next == TCP {
+            return Ok(offset);
+        }
+    }
+    Err(Stop::Unparsable(Unparsable::TooManyHeaders))
+}
+
+/// Where an IP packet that begins at `start` and says that it is `len` bytes long ends. BIG TCP
+/// leaves the length 0 where 16 bits do not hold it: then the packet's own length counts.
+#[inline(always)]
+fn end<P: LoadBytes + ?Sized>(packet: &P, start: usize, len: usize) -> Result<usize, Stop> {
+    let total = packet.total_len();
+    if len == 0 {
+        return Ok(total);
+    }
+    if start + len > total {
+        return Err(Stop::Unparsable(Unparsable::Malformed));
+    }
+    Ok(start + len)
+}
+
+#[inline(always)]
+const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+}

@@ -1,0 +1,150 @@
+//! The header walk: from a frame's first byte to its TCP payload.
+//!
+//! Written by hand and not taken from a packet crate, because this very code has to pass the
+//! kernel's verifier: no panics, bounded loops, no slices of unknown length. It reads through
+//! [`LoadBytes`] in whole fixed headers, so the kernel pays one bounds check for each.
+//!
+//! What surely is not TCP over IP ends as [`Walk::NotTcp`]; what may be and cannot be followed
+//! ends as [`Walk::Unparsable`], with its reason. A payload range never leaves the packet.
+//! Addresses are read in a second step ([`TcpSegment::addresses`]): most segments that an interface
+//! carries are told apart by their port and need no more.
+
+mod ip;
+mod link;
+mod tcp;
+
+pub use ip::{Addresses, Network};
+
+/// A packet whose bytes can be read at an offset, as far as it goes.
+pub trait LoadBytes {
+    /// The `N` bytes at `offset`, or `None` if the packet ends before.
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// The packet's length in bytes, paged data included. For a capture cut at a snap length, its
+    /// length on the wire: the walk needs the headers only.
+    fn total_len(&self) -> usize;
+}
+
+impl LoadBytes for [u8] {
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let bytes = self.get(offset..offset.checked_add(N)?)?;
+        bytes.try_into().ok()
+    }
+
+    fn total_len(&self) -> usize {
+        self.len()
+    }
+}
+
+/// What a packet begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// An Ethernet header, with up to two VLAN tags.
+    Ethernet,
+    /// The IP header: its version nibble tells which.
+    Ip,
+}
+
+/// What the walk found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// Not TCP over IP.
+    NotTcp,
+    /// It may be TCP, but its headers cannot be followed.
+    Unparsable(Unparsable),
+    /// A whole TCP segment.
+    Tcp(TcpSegment),
+}
+
+/// The fields of a TCP segment that matter to the mirror, in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpSegment {
+    /// The network protocol that carries it.
+    pub network: Network,
+    /// Where the IP header begins, in bytes from the packet's first.
+    pub network_offset: usize,
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgment number; meaningful only with the ACK flag.
+    pub acknowledgment: u32,
+    /// TCP flags, as in the header's 14th byte: see [`crate::record::flag`].
+    pub flags: u8,
+    /// Urgent pointer; meaningful only with the URG flag.
+    pub urgent: u16,
+    /// Where the payload begins, in bytes from the packet's first.
+    pub payload_offset: usize,
+    /// Payload bytes, at most [`MAX_SEGMENT`](crate::record::MAX_SEGMENT). Link-layer padding is
+    /// not payload.
+    pub payload_len: usize,
+}
+
+/// Why a packet that may be a TCP segment could not be walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Unparsable {
+    /// The packet ends inside a header.
+    Truncated = 0,
+    /// A length or version field contradicts the packet.
+    Malformed = 1,
+    /// An IP fragment: its payload is not a whole segment.
+    Fragment = 2,
+    /// More IPv6 extension headers than the walk follows.
+    TooManyHeaders = 3,
+}
+
+impl Unparsable {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 4] = [
+        Self::Truncated,
+        Self::Malformed,
+        Self::Fragment,
+        Self::TooManyHeaders,
+    ];
+}
+
+/// Why the walk stopped before a TCP payload.
+enum Stop {
+    NotTcp,
+    Unparsable(Unparsable),
+}
+
+/// The bytes of a TCP segment within the packet.
+struct Carried {
+    network: Network,
+    network_offset: usize,
+    /// Where the TCP header begins.
+    start: usize,
+    /// Where the IP packet ends.
+    end: usize,
+}
+
+/// Follows the headers of a packet to its TCP payload.
+#[must_use]
+#[inline(always)]
+pub fn walk<P: LoadBytes + ?Sized>(packet: &P, link: Link) -> Walk {
+    let carried = match link::network(packet, link) {
+        Ok((Network::V4, start)) => ip::v4(packet, start),
+        Ok((Network::V6, start)) => ip::v6(packet, start),
+        Err(stop) => Err(stop),
+    };
+    match carried.and_then(|carried| tcp::segment(packet, &carried)) {
+        Ok(segment) => Walk::Tcp(segment),
+        Err(Stop::NotTcp) => Walk::NotTcp,
+        Err(Stop::Unparsable(reason)) => Walk::Unparsable(reason),
+    }
+}
+
+/// The header of `N` bytes at `offset`, which the packet must have.
+#[inline(always)]
+fn header<const N: usize, P: LoadBytes + ?Sized>(
+    packet: &P,
+    offset: usize,
+) -> Result<[u8; N], Stop> {
+    packet
+        .load(offset)
+        .ok_or(Stop::Unparsable(Unparsable::Truncated))
+}

@@ -1,0 +1,150 @@
+//! The object for kernels with BPF ring buffers (Linux 5.8 and later): one ring a shard.
+
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{
+    bindings::{BPF_RB_NO_WAKEUP, TC_ACT_UNSPEC},
+    btf_maps::{Array, ArrayOfMaps, RingBuf},
+    macros::{btf_map, classifier},
+    programs::TcContext,
+};
+use mirror_common::{
+    packet::TcpSegment,
+    record::{MAX_SEGMENT, SIZE_CLASSES, SegmentHeader},
+    settings::MAX_SHARDS,
+};
+use mirror_ebpf::{
+    asm::opaque,
+    mirror::{Capture, Ring, mirror_frame},
+    skb,
+};
+
+const HEADER: usize = size_of::<SegmentHeader>();
+const SMALL: usize = SIZE_CLASSES[0];
+const MEDIUM: usize = SIZE_CLASSES[1];
+const LARGE: usize = SIZE_CLASSES[2];
+const LARGEST: usize = SIZE_CLASSES[3];
+
+/// The inner map is a template: the loader puts rings of its own size in, one a shard.
+type ShardRing = RingBuf<[u8; 0], { 64 * 1024 }>;
+
+/// The rings, by shard.
+#[btf_map]
+static RINGS: ArrayOfMaps<ShardRing, MAX_SHARDS> = ArrayOfMaps::new();
+
+/// Not 0 while the shard's reader sleeps, or is about to.
+#[btf_map]
+static SLEEPING: Array<u32, MAX_SHARDS> = Array::new();
+
+/// The entry point, for ingress and egress hooks alike.
+#[classifier]
+fn mirror(ctx: TcContext) -> i32 {
+    mirror_frame(&ctx, &Rings);
+    TC_ACT_UNSPEC
+}
+
+struct Rings;
+
+impl Ring for Rings {
+    #[inline(always)]
+    fn capture(
+        &self,
+        ctx: &TcContext,
+        segment: &TcpSegment,
+        header: SegmentHeader,
+        shard: u32,
+    ) -> Capture {
+        let Some(ring) = RINGS.get(shard) else {
+            return Capture::RingFull;
+        };
+        let mut record = Record {
+            ctx,
+            ring,
+            shard,
+            header,
+            from: segment.payload_offset,
+        };
+        let mut left = segment.payload_len;
+        for _ in 0..MAX_SEGMENT / LARGEST {
+            if left <= LARGEST {
+                break;
+            }
+            match record.full() {
+                Capture::Whole => left -= LARGEST,
+                lost => return lost,
+            }
+        }
+        if left <= SMALL {
+            record.last::<SMALL>(left)
+        } else if left <= MEDIUM {
+            record.last::<MEDIUM>(left)
+        } else if left <= LARGE {
+            record.last::<LARGE>(left)
+        } else {
+            record.last::<LARGEST>(left)
+        }
+    }
+}
+
+/// The next record of a segment.
+struct Record<'a> {
+    ctx: &'a TcContext,
+    ring: &'a ShardRing,
+    shard: u32,
+    header: SegmentHeader,
+    /// Where in the socket buffer its bytes begin.
+    from: usize,
+}
+
+impl Record<'_> {
+    /// A record of the largest class, filled; the segment goes on behind it.
+    #[inline(always)]
+    fn full(&mut self) -> Capture {
+        let outcome = self.write::<LARGEST>(LARGEST);
+        self.from += LARGEST;
+        self.header.offset += LARGEST as u32;
+        outcome
+    }
+
+    /// The record that ends the segment.
+    #[inline(always)]
+    fn last<const CLASS: usize>(&mut self, len: usize) -> Capture {
+        self.write::<CLASS>(len)
+    }
+
+    #[inline(always)]
+    fn write<const CLASS: usize>(&mut self, len: usize) -> Capture {
+        let Some(mut bytes) = self.ring.reserve_bytes(HEADER + CLASS, 0) else {
+            return Capture::RingFull;
+        };
+        // The verifier wants the length bounded on the register that the helper gets; without
+        // the barrier the compiler would reuse an earlier comparison, of another register.
+        let len = opaque(len);
+        if len > CLASS {
+            bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
+            return Capture::Truncated;
+        }
+        self.header.captured = len as u32;
+        let record = bytes.as_mut_ptr();
+        // SAFETY: the reservation is longer than a header and, as all of the ring's, aligned to 8.
+        unsafe { record.cast::<SegmentHeader>().write(self.header) };
+        // SAFETY: the reservation has `CLASS` bytes behind the header, and `len` is not more.
+        if len != 0 && !unsafe { skb::copy(self.ctx, self.from, record.add(HEADER), len) } {
+            bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
+            return Capture::Truncated;
+        }
+        // Read as late as can be: the reader may have gone to sleep meanwhile. Without the flag
+        // the kernel wakes a reader that had caught up.
+        let wakeup = match SLEEPING.get(self.shard) {
+            Some(&0) | None => u64::from(BPF_RB_NO_WAKEUP),
+            Some(_) => 0,
+        };
+        bytes.submit(wakeup);
+        Capture::Whole
+    }
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

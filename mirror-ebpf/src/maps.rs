@@ -1,0 +1,55 @@
+//! What the daemon tells the program, and what the program counts.
+
+use aya_ebpf::{
+    Global,
+    btf_maps::{Array, PerCpuArray},
+    macros::btf_map,
+};
+use mirror_common::{
+    counter::{Counter, Counters},
+    settings::Settings,
+};
+
+/// The daemon writes it; zeroed settings copy nothing.
+#[btf_map]
+pub static SETTINGS: Array<Settings, 1> = Array::new();
+
+/// One array of counters a CPU: one lookup a frame, then plain increments.
+#[btf_map]
+pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
+
+/// The attachment's number, which the loader sets before it loads: it tells pods apart.
+#[unsafe(no_mangle)]
+pub static ATTACHMENT: Global<u32> = Global::new(0);
+
+/// The counters of the CPU that the program runs on.
+pub struct CpuCounters(&'static mut Counters);
+
+impl CpuCounters {
+    /// This CPU's counters.
+    #[inline(always)]
+    pub fn current() -> Option<Self> {
+        let counters = COUNTERS.get_ptr_mut(0)?;
+        // SAFETY: the map returned a valid slot of this CPU; the program runs to its end on it
+        // with bottom halves off, so nothing else holds a reference to the slot.
+        Some(Self(unsafe { &mut *counters }))
+    }
+
+    /// Adds one, and says whether it was the first.
+    #[inline(always)]
+    pub fn count(&mut self, counter: Counter) -> bool {
+        self.count_at(counter as usize)
+    }
+
+    /// [`count`](Self::count) by index, for [`mirror_common::counter::unparsable`].
+    #[inline(always)]
+    pub fn count_at(&mut self, index: usize) -> bool {
+        match self.0.get_mut(index) {
+            Some(count) => {
+                *count = count.wrapping_add(1);
+                *count == 1
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One frame, cheapest test first: parse, port, content, sample, copy. Each way out has its
+//! counter, and each TCP segment takes exactly one of them.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
+use mirror_common::{
+    counter::{Counter, unparsable},
+    packet::{Addresses, Link, TcpSegment, Unparsable, Walk, walk},
+    record::{SegmentHeader, flag},
+    sample::{client_hash, connection_hash, is_sampled, shard_hash},
+    settings::{SampleKey, Settings},
+};
+
+use crate::{
+    maps::{ATTACHMENT, CpuCounters, SETTINGS},
+    skb::{Linear, Paged},
+};
+
+/// How copying a segment ended.
+pub enum Capture {
+    /// All of it is in the ring.
+    Whole,
+    /// The ring had no room for some of it.
+    RingFull,
+    /// The socket buffer does not have the bytes that its headers claim.
+    Truncated,
+}
+
+/// Where segments are copied to.
+pub trait Ring {
+    /// Copies the payload, `header` before each record of it.
+    fn capture(
+        &self,
+        ctx: &TcContext,
+        segment: &TcpSegment,
+        header: SegmentHeader,
+        shard: u32,
+    ) -> Capture;
+}
+
+/// Looks at one frame. The caller returns `TC_ACT_UNSPEC` whatever happens here.
+#[inline(always)]
+pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
+    let Some(mut counters) = CpuCounters::current() else {
+        return;
+    };
+    let Some(settings) = SETTINGS.get(0) else {
+        return;
+    };
+    let segment = match parse(ctx, settings) {
+        Walk::Tcp(segment) => segment,
+        Walk::NotTcp => {
+            counters.count(Counter::NotTcp);
+            return;
+        }
+        Walk::Unparsable(reason) => {
+            counters.count(Counter::Seen);
+            counters.count_at(unparsable(reason));
+            return;
+        }
+    };
+    counters.count(Counter::Seen);
+    if !is_mirrored(settings, segment.destination_port) {
+        counters.count(Counter::OtherPort);
+        return;
+    }
+    if segment.payload_len == 0 && segment.flags & (flag::SYN | flag::FIN | flag::RST) == 0 {
+        counters.count(Counter::NoPayload);
+        return;
+    }
+    if settings.threshold == 0 {
+        counters.count(Counter::SampledOut);
+        return;
+    }
+    let Some(addresses) = addresses(ctx, &segment) else {
+        counters.count_at(unparsable(Unparsable::Truncated));
+        return;
+    };
+    if !is_in_sample(settings, &segment, &addresses) {
+        counters.count(Counter::SampledOut);
+        return;
+    }
+    let shard = shard(settings, &segment, &addresses);
+    match ring.capture(ctx, &segment, header(&segment, &addresses), shard) {
+        Capture::Whole => counters.count(Counter::Copied),
+        Capture::RingFull => counters.count(Counter::RingFull),
+        Capture::Truncated => counters.count_at(unparsable(Unparsable::Truncated)),
+    };
+}
+
+/// Headers almost always lie in the linear part; if they end before it does, they are read again
+/// by helper.
+#[inline(always)]
+fn parse(ctx: &TcContext, settings: &Settings) -> Walk {
+    let link = if settings.ethernet == 0 {
+        Link::Ip
+    } else {
+        Link::Ethernet
+    };
+    match walk(&Linear::new(ctx), link) {
+        Walk::Unparsable(Unparsable::Truncated) => walk(&Paged(ctx), link),
+        found => found,
+    }
+}
+
+#[inline(always)]
+fn addresses(ctx: &TcContext, segment: &TcpSegment) -> Option<Addresses> {
+    match segment.addresses(&Linear::new(ctx)) {
+        None => segment.addresses(&Paged(ctx)),
+        found => found,
+    }
+}
+
+#[inline(always)]
+fn is_mirrored(settings: &Settings, port: u16) -> bool {
+    port != 0 && settings.ports.iter().any(|&mirrored| mirrored == port)
+}
+
+#[inline(always)]
+fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> bool {
+    let hash = if settings.sample_key == SampleKey::ClientAddress as u32 {
+        client_hash(&addresses.source)
+    } else {
+        connection_hash(
+            &addresses.source,
+            &addresses.destination,
+            segment.source_port,
+            segment.destination_port,
+        )
+    };
+    is_sampled(hash, settings.threshold)
+}
+
+#[inline(always)]
+fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u32 {
+    let hash = shard_hash(
+        &addresses.source,
+        &addresses.destination,
+        segment.source_port,
+        segment.destination_port,
+    );
+    hash.checked_rem(settings.shards).unwrap_or(0)
+}
+
+/// The header of a segment's first record.
+#[inline(always)]
+fn header(segment: &TcpSegment, addresses: &Addresses) -> SegmentHeader {
+    SegmentHeader {
+        // SAFETY: the helper reads a clock.
+        timestamp: unsafe { bpf_ktime_get_ns() },
+        source: addresses.source,
+        destination: addresses.destination,
+        source_port: segment.source_port,
+        destination_port: segment.destination_port,
+        sequence: segment.sequence,
+        acknowledgment: segment.acknowledgment,
+        segment_len: segment.payload_len as u32,
+        offset: 0,
+        captured: 0,
+        attachment: ATTACHMENT.load(),
+        urgent: segment.urgent,
+        flags: segment.flags,
+        reserved: 0,
+    }
+}

@@ -1,0 +1,107 @@
+//! The socket buffer: headers by direct packet access where they lie in its linear part, and by
+//! helper where they do not; payload by helper, in one copy.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
+use mirror_common::packet::LoadBytes;
+
+use crate::asm::{opaque, read1, read2, read4, read8};
+
+/// How far into the linear part headers are read directly, in bytes. It bounds the offsets for
+/// the verifier; longer chains of headers take the other way.
+const LINEAR_HEADERS: usize = 256;
+
+/// The linear part of a socket buffer.
+pub struct Linear {
+    data: usize,
+    end: usize,
+    total: usize,
+}
+
+impl Linear {
+    /// The linear part of this socket buffer.
+    #[inline(always)]
+    pub fn new(ctx: &TcContext) -> Self {
+        Self {
+            data: opaque(ctx.data()),
+            end: opaque(ctx.data_end()),
+            total: ctx.len() as usize,
+        }
+    }
+}
+
+impl LoadBytes for Linear {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset > LINEAR_HEADERS - N {
+            return None;
+        }
+        let start = opaque(self.data + offset);
+        if start + N > self.end {
+            return None;
+        }
+        let mut bytes = [0; N];
+        let (words, rest) = bytes.as_chunks_mut::<8>();
+        let mut at = start;
+        for word in words {
+            // SAFETY: the bytes lie before `data_end`, which the verifier checks once more.
+            *word = unsafe { read8(at) };
+            at += 8;
+        }
+        let (halves, rest) = rest.as_chunks_mut::<4>();
+        for half in halves {
+            // SAFETY: as above.
+            *half = unsafe { read4(at) };
+            at += 4;
+        }
+        let (quarters, rest) = rest.as_chunks_mut::<2>();
+        for quarter in quarters {
+            // SAFETY: as above.
+            *quarter = unsafe { read2(at) };
+            at += 2;
+        }
+        for byte in rest {
+            // SAFETY: as above.
+            [*byte] = unsafe { read1(at) };
+        }
+        Some(bytes)
+    }
+
+    #[inline(always)]
+    fn total_len(&self) -> usize {
+        self.total
+    }
+}
+
+/// A whole socket buffer, wherever its bytes lie: one helper call a read.
+pub struct Paged<'a>(pub &'a TcContext);
+
+impl LoadBytes for Paged<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the destination is `N` bytes long.
+        if !unsafe { copy(self.0, offset, bytes.as_mut_ptr().cast(), N) } {
+            return None;
+        }
+        // SAFETY: the helper has written all of it.
+        Some(unsafe { bytes.assume_init() })
+    }
+
+    #[inline(always)]
+    fn total_len(&self) -> usize {
+        self.0.len() as usize
+    }
+}
+
+/// Copies `len` bytes at `offset` to `to`; false if the socket buffer does not have them.
+///
+/// # Safety
+///
+/// `to` must be valid for writes of `len` bytes.
+#[inline(always)]
+pub unsafe fn copy(ctx: &TcContext, offset: usize, to: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
+    unsafe { bpf_skb_load_bytes(ctx.as_ptr(), offset as u32, to.cast(), len as u32) == 0 }
+}
