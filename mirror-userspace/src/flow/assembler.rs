@@ -105,7 +105,7 @@ impl Assembler {
         if piece.end().since(self.next) > REACH || self.next.since(piece.start) > REACH {
             return Progress::Implausible;
         }
-        self.note_urgent(segment, piece.start);
+        self.note_urgent(segment, &piece);
         if piece.is_empty() {
             return Progress::Open;
         }
@@ -299,14 +299,17 @@ impl Assembler {
         Progress::Finished
     }
 
-    /// Linux keeps one urgent position, the last (`tcp_check_urg`); one announced by a segment that
-    /// arrives late is not noted any more, and its byte is in line.
-    fn note_urgent(&mut self, segment: &Segment<'_>, start: Position) {
-        let Some(pointer) = segment.urgent.filter(|_| !segment.flags.syn()) else {
+    /// Linux keeps one urgent position, the last (`tcp_check_urg`); a lower one that is announced
+    /// later does not count, and its byte is in line. Nor does a segment that is all repetition.
+    fn note_urgent(&mut self, segment: &Segment<'_>, piece: &Piece<'_>) {
+        let Some(pointer) = segment.urgent else {
             return;
         };
+        if segment.flags.syn() || piece.end() < self.next {
+            return;
+        }
         // The pointer points behind the byte; Linux takes 0 for 1.
-        let urgent = start + u64::from(pointer.saturating_sub(1));
+        let urgent = piece.start + u64::from(pointer.saturating_sub(1));
         if urgent >= self.next && self.urgent.is_none_or(|noted| noted < urgent) {
             self.urgent = Some(urgent);
         }

@@ -21,8 +21,9 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// How many: at 10 000 new connections a second, that still is longer than most retransmissions take.
 const MOST: usize = 8192;
-/// What one costs, in a hash map and a ring that double when they are full.
-const COST: usize = 256;
+/// What one costs, in a ring and a hash map that double when they are full; the map once more when
+/// half of its places are used up by removed entries.
+const COST: usize = 320;
 
 /// Where a stream ended.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once. Default 65 536, at least 1; one more evicts the least recently
-    /// active. Worst-case memory of the default: 65 536 × (about 130 bytes + the consumer's state).
+    /// active. Worst-case memory of the default: 65 536 × (144 bytes + the consumer's state).
     pub connections: usize,
     /// Bytes *allocated* for one connection's data behind a hole. Default 1 MiB; a segment costs
     /// its payload and 192 bytes. Beyond it the hole is given up.

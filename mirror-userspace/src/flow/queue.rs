@@ -9,9 +9,10 @@
 //!
 //! So no queued segment lies within another, and order by start is order by end.
 //!
-//! Known gap: Linux may merge a queued segment into its neighbour when their memory allows it, and
-//! then a third that overlaps both with different bytes is resolved otherwise. What their memory
-//! allows depends on the driver; segments are taken as not merged.
+//! Known gap: where a queued segment ends exactly where a later one starts, Linux may merge the two
+//! if their memory allows it, and a third that overlaps both with different bytes is resolved
+//! otherwise. What their memory allows depends on driver and taps, which the mirror can't see;
+//! segments are taken as not merged. tests/linux.txt has what a real socket reads otherwise.
 
 use std::{collections::BTreeMap, ops::Bound};
 

@@ -10,9 +10,9 @@ use crate::budget::{Budget, Reserved};
 
 /// Slots a page.
 const PAGE: usize = 64;
-/// What the index (a hash table of keys, half full, a control byte each) and the list of free slots
-/// (doubling) cost for each slot.
-const INDEX_COST: usize = 24;
+/// What the index (a hash table of keys with a control byte each, a quarter full at worst) and the
+/// list of free slots (doubling) cost for each slot.
+const INDEX_COST: usize = 32;
 
 /// The place of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,6 +89,7 @@ rules! {
     urgent_out_of_order: [syn(), data(2, "cd").urgent(1), data(0, "ab")] => "open ^ab ^d";
     urgent_only_the_last: [syn(), data(2, "cd").urgent(1), data(0, "ab").urgent(1)] => "open ^ab ^d";
     urgent_moves_on: [syn(), data(0, "ab").urgent(1), data(2, "cd").urgent(2)] => "open ^b ^c";
+    urgent_announced_by_a_repeat_is_not: [syn(), data(0, "ab"), data(0, "a").urgent(3), data(2, "c")] => "open ^ab ^c";
     urgent_lost: [syn(), data(0, "a").urgent(3), data(4, "e"), Wait(1000)] => "open ^a -2 ^e";
     urgent_lost_alone: [syn(), data(0, "a").urgent(2), data(2, "c"), Wait(1000)] => "open ^a ^c";
 

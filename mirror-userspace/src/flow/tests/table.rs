@@ -184,6 +184,20 @@ fn what_stands_before_the_queue_is_delivered_although_it_is_full() {
 }
 
 #[test]
+fn a_queue_gives_back_what_it_delivers() {
+    let mut bench = Bench::new(Limits::default(), 64 << 10);
+    bench.send(flow(1), FIRST, &syn());
+    bench.send(flow(1), FIRST, &data(1_000_000, "x"));
+    let used = bench.budget.used();
+    for round in 0..200 {
+        bench.send(flow(1), FIRST, &data(1_000 * round + 1, [b'y'; 999]));
+        bench.send(flow(1), FIRST, &data(1_000 * round, "z"));
+        assert_eq!(bench.budget.used(), used);
+    }
+    assert_eq!(bench.table.counters.gaps, 0, "there was room all the time");
+}
+
+#[test]
 fn shutdown_gives_up_all_gaps_and_closes_all() {
     let mut bench = Bench::new(Limits::default(), 1 << 20);
     bench.send(flow(1), FIRST, &data(0, "a"));
