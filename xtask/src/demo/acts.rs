@@ -130,6 +130,7 @@ impl Act {
                 }
             })
         })?;
+        screen.line("v2", "killed after half of them");
         let ended = mirror.stop()?;
         screen.ledger(&ended);
         Ok(Scene {
