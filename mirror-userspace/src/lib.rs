@@ -9,3 +9,4 @@ pub mod http;
 pub mod pipeline;
 pub mod policy;
 pub mod segment;
+pub mod target;
