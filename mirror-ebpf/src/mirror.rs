@@ -25,6 +25,14 @@ pub enum Capture {
     Truncated,
 }
 
+/// What is worth a line in the log the first time that a CPU sees it.
+pub enum Notice {
+    /// A ring had no room.
+    RingFull,
+    /// Headers could not be followed.
+    Unparsable(Unparsable),
+}
+
 /// Where segments are copied to.
 pub trait Ring {
     /// Copies the payload, `header` before each record of it.
@@ -35,6 +43,10 @@ pub trait Ring {
         header: SegmentHeader,
         shard: u32,
     ) -> Capture;
+
+    /// Logs a notice. Silent where the log itself needs a ring that the kernel lacks.
+    #[inline(always)]
+    fn notice(&self, _ctx: &TcContext, _notice: Notice) {}
 }
 
 /// Looks at one frame. The caller returns `TC_ACT_UNSPEC` whatever happens here.
@@ -54,7 +66,9 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
         }
         Walk::Unparsable(reason) => {
             counters.count(Counter::Seen);
-            counters.count_at(unparsable(reason));
+            if counters.count_at(unparsable(reason)) && settings.log != 0 {
+                ring.notice(ctx, Notice::Unparsable(reason));
+            }
             return;
         }
     };
@@ -81,10 +95,18 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
     }
     let shard = shard(settings, &segment, &addresses);
     match ring.capture(ctx, &segment, header(&segment, &addresses), shard) {
-        Capture::Whole => counters.count(Counter::Copied),
-        Capture::RingFull => counters.count(Counter::RingFull),
-        Capture::Truncated => counters.count_at(unparsable(Unparsable::Truncated)),
-    };
+        Capture::Whole => {
+            counters.count(Counter::Copied);
+        }
+        Capture::RingFull => {
+            if counters.count(Counter::RingFull) && settings.log != 0 {
+                ring.notice(ctx, Notice::RingFull);
+            }
+        }
+        Capture::Truncated => {
+            counters.count_at(unparsable(Unparsable::Truncated));
+        }
+    }
 }
 
 /// Headers almost always lie in the linear part; if they end before it does, they are read again
@@ -132,13 +154,16 @@ fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses
 
 #[inline(always)]
 fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u32 {
+    if settings.shards <= 1 {
+        return 0;
+    }
     let hash = shard_hash(
         &addresses.source,
         &addresses.destination,
         segment.source_port,
         segment.destination_port,
     );
-    hash.checked_rem(settings.shards).unwrap_or(0)
+    hash % settings.shards
 }
 
 /// The header of a segment's first record.

@@ -9,14 +9,15 @@ use aya_ebpf::{
     macros::{btf_map, classifier},
     programs::TcContext,
 };
+use aya_log_ebpf::warn;
 use mirror_common::{
-    packet::TcpSegment,
+    packet::{TcpSegment, Unparsable},
     record::{MAX_SEGMENT, SIZE_CLASSES, SegmentHeader},
     settings::MAX_SHARDS,
 };
 use mirror_ebpf::{
     asm::opaque,
-    mirror::{Capture, Ring, mirror_frame},
+    mirror::{Capture, Notice, Ring, mirror_frame},
     skb,
 };
 
@@ -85,6 +86,27 @@ impl Ring for Rings {
             record.last::<LARGEST>(left)
         }
     }
+
+    #[inline(always)]
+    fn notice(&self, ctx: &TcContext, notice: Notice) {
+        match notice {
+            Notice::RingFull => log_ring_full(ctx),
+            Notice::Unparsable(reason) => log_unparsable(ctx, reason),
+        }
+    }
+}
+
+#[inline(never)]
+fn log_ring_full(ctx: &TcContext) {
+    warn!(ctx, "a ring is full: segments are lost (logged once a CPU)");
+}
+
+#[inline(never)]
+fn log_unparsable(ctx: &TcContext, reason: Unparsable) {
+    warn!(
+        ctx,
+        "a packet cannot be parsed, reason {} (logged once a CPU)", reason as u32
+    );
 }
 
 /// The next record of a segment.
