@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use aya::include_bytes_aligned;
+use aya::{include_bytes_aligned, maps::MapType, sys::is_map_supported};
 
 /// The kind of ring that segments travel through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,18 @@ pub enum RingKind {
     Bpf,
     /// The perf event array (Linux 5.3 and later), one ring a CPU.
     Perf,
+}
+
+impl RingKind {
+    /// The better one of those that this kernel has.
+    #[must_use]
+    pub fn best() -> Self {
+        match is_map_supported(MapType::RingBuf) {
+            Ok(false) => Self::Perf,
+            // What can't be found out here is said by the attempt to use it.
+            Ok(true) | Err(_) => Self::Bpf,
+        }
+    }
 }
 
 impl fmt::Display for RingKind {

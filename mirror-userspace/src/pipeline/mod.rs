@@ -17,7 +17,7 @@ mod counters;
 mod observer;
 mod output;
 
-pub use counters::{ConnectionCounters, DropReason, PipelineCounters, TargetCopies};
+pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
 pub use observer::{Observer, RequestInfo};
 pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Rest, TargetId};
 
