@@ -4,6 +4,11 @@
 //! tests and benchmarks drive the code that runs live. One careless `use` would end it, so the
 //! `use` lines are read here. Test code is exempt: it may bring its own sockets and neighbours.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions as such, but not what they share"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

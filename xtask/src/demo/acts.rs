@@ -1,6 +1,6 @@
 //! What happens on the stage, act by act, and what is counted.
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -36,7 +36,7 @@ pub(super) enum Copies {
 }
 
 /// Requests that the mirrored act makes one by one, to be read by the spectator.
-const SHOWN: usize = 5;
+const SHOWN: u64 = 5;
 
 impl Act {
     pub(super) fn unmirrored(&self, stage: &mut Stage, screen: &Screen) -> Result<Scene> {
@@ -47,7 +47,7 @@ impl Act {
         // The first requests warm caches and connections up, and are not looked at.
         Load::get(stage.v1_address(), self.rate, Duration::from_secs(1))
             .run(&stage.lab.client, |_| ())?;
-        let outcome = self.traffic(stage, screen, Reuse::KeepAlive)?;
+        let outcome = self.traffic(stage, screen, Reuse::KeepAlive, |_| ())?;
         Ok(Scene {
             name: "no mirror",
             outcome,
@@ -60,16 +60,19 @@ impl Act {
             "Every request",
             "v1 answers every call; v2's log shows the copies.",
         );
+        let before = stage.settled_copies()?;
         let mirror = screen.mirror(stage, &[])?;
         ask_one_by_one(stage, screen)?;
-        let before = stage.settled_copies()?;
+        stage.settled_copies()?;
         for entry in stage.copies()? {
             screen.line(
                 "v2's log",
                 &format!("{} {}", entry.request_line, entry.status),
             );
         }
-        let outcome = self.traffic(stage, screen, Reuse::KeepAlive)?;
+        let mut outcome = self.traffic(stage, screen, Reuse::KeepAlive, |_| ())?;
+        outcome.due += SHOWN;
+        outcome.answered += SHOWN;
         let at_v2 = stage.settled_copies()? - before;
         let ended = mirror.stop()?;
         screen.ledger(&ended);
@@ -90,7 +93,7 @@ impl Act {
         );
         let before = stage.settled_copies()?;
         let mirror = screen.mirror(stage, &["--sample-rate", "25%"])?;
-        let outcome = self.traffic(stage, screen, Reuse::Never)?;
+        let outcome = self.traffic(stage, screen, Reuse::Never, |_| ())?;
         let at_v2 = stage.settled_copies()? - before;
         let ended = mirror.stop()?;
         screen.ledger(&ended);
@@ -110,11 +113,24 @@ impl Act {
             "Killed while the traffic runs. v1 is not to notice.",
         );
         let mirror = screen.mirror(stage, &[])?;
-        Load::get(stage.v1_address(), self.rate, Duration::from_secs(1))
-            .run(&stage.lab.client, |_| ())?;
-        stage.kill_v2();
-        screen.line("v2", "killed");
-        let outcome = self.traffic(stage, screen, Reuse::KeepAlive)?;
+        let v2 = stage.take_v2();
+        let (half_time, killer) = mpsc::channel::<()>();
+        let outcome = thread::scope(|scope| {
+            // Killing takes milliseconds, which the load's own thread does not have.
+            scope.spawn(move || {
+                // An error means that the load is over: v2 has to go all the same.
+                let _half_time = killer.recv();
+                drop(v2);
+            });
+            let half = self.load(stage).total() / 2;
+            let mut alive = Some(half_time);
+            self.traffic(stage, screen, Reuse::KeepAlive, |done| {
+                if done >= half {
+                    alive = None;
+                }
+            })
+        })?;
+        screen.line("v2", "killed after half of them");
         let ended = mirror.stop()?;
         screen.ledger(&ended);
         Ok(Scene {
@@ -126,13 +142,26 @@ impl Act {
         })
     }
 
-    fn traffic(&self, stage: &Stage, screen: &Screen, reuse: Reuse) -> Result<Outcome> {
+    fn load(&self, stage: &Stage) -> Load {
+        Load::get(stage.v1_address(), self.rate, self.duration)
+    }
+
+    fn traffic(
+        &self,
+        stage: &Stage,
+        screen: &Screen,
+        reuse: Reuse,
+        mut on_answer: impl FnMut(u64) + Send,
+    ) -> Result<Outcome> {
         let load = Load {
             reuse,
-            ..Load::get(stage.v1_address(), self.rate, self.duration)
+            ..self.load(stage)
         };
         let bar = screen.progress(load.total());
-        let outcome = load.run(&stage.lab.client, |done| bar.set_position(done))?;
+        let outcome = load.run(&stage.lab.client, |done| {
+            bar.set_position(done);
+            on_answer(done);
+        })?;
         bar.finish_and_clear();
         screen.served(&outcome);
         Ok(outcome)

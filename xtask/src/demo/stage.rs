@@ -62,8 +62,9 @@ impl Stage {
         Mirror::start(&self.lab.node, &self.podmirror, self.arguments(sampling))
     }
 
-    pub(super) fn kill_v2(&mut self) {
-        self.v2 = None;
+    /// v2, to be killed by dropping it.
+    pub(super) fn take_v2(&mut self) -> Option<Nginx> {
+        self.v2.take()
     }
 
     /// The copies that v2 has logged so far.

@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
-/// A running program; killed when this value is dropped.
+/// A running program with a process group of its own; the whole group is killed when this value is
+/// dropped.
 #[derive(Debug)]
 pub struct Process {
     program: String,
@@ -54,7 +55,7 @@ impl Process {
         if let Some(status) = self.wait_timeout(patience)? {
             return Ok(status);
         }
-        self.child.kill()?;
+        self.kill_group();
         Ok(self.child.wait()?)
     }
 
@@ -76,6 +77,14 @@ impl Process {
         }
     }
 
+    /// All of them: nginx's workers go on serving when their master is killed.
+    fn kill_group(&self) {
+        if let Ok(group) = self.pid() {
+            // An error means that they are gone already.
+            let _gone = killpg(group, Signal::SIGKILL);
+        }
+    }
+
     fn pid(&self) -> Result<Pid> {
         Ok(Pid::from_raw(i32::try_from(self.child.id())?))
     }
@@ -83,8 +92,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Without the wait the id would stay taken; an error means that it is gone already.
-        let _gone = self.child.kill();
+        self.kill_group();
+        // Without the wait the id would stay taken.
         let _reaped = self.child.wait();
     }
 }
