@@ -24,6 +24,12 @@ impl Budget {
         }
     }
 
+    /// The most bytes that can be reserved at once.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes reserved now.
     #[must_use]
     pub fn used(&self) -> usize {

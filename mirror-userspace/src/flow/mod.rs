@@ -1,5 +1,47 @@
-//! Segments to ordered bytes, connection by connection.
+//! Segments to ordered bytes, connection by connection, from client to server.
+//!
+//! ```text
+//!  Segment ─► FlowTable ─► Assembler ─in order─────────────► StreamEvent::Data
+//!             which         its place ─behind a hole─► Queue ─► later, or after a Gap
+//!             connection    in the stream
+//! ```
+//!
+//! | file | what it answers |
+//! |---|---|
+//! | `table` | which connection is it; when is a connection opened, evicted, forgotten |
+//! | `assembler` | what does v1's kernel deliver for this segment |
+//! | `queue` | which bytes win behind a hole, and how many may wait |
+//! | `piece` | where does a segment stand in the stream |
+//! | `departed` | is this an old segment of a connection that has ended |
+//! | `slab`, `chain`, `clock` | small state, ordered waits, time that only goes forward |
+//!
+//! The common case, a segment in order on a connection without holes, is one hash, one look-up and
+//! one call with the borrowed payload: no copy, no allocation.
+//!
+//! Known gaps:
+//!
+//! * A 4-tuple that is used again with its SYN missed by the capture looks like stale segments of the
+//!   old connection until the idle time-out.
+//! * A connection that is picked up in the middle starts with the first segment seen. If that is a
+//!   keep-alive probe with a byte of garbage, the garbage is delivered: it can't be told from a
+//!   client that writes byte by byte, and whoever looks for the start of a request will skip it.
 
+mod assembler;
+mod chain;
+mod clock;
+mod counters;
+mod departed;
 mod event;
+mod limits;
+mod piece;
+mod queue;
+mod slab;
+mod table;
+#[cfg(test)]
+mod tests;
+mod work;
 
+pub use counters::{BytesLost, ClosedBy, FlowCounters};
 pub use event::{Close, Data, StreamEvent};
+pub use limits::Limits;
+pub use table::FlowTable;

@@ -1,0 +1,338 @@
+//! One connection's sequence logic: from its segments to its bytes in order.
+//!
+//! It does what v1's kernel does, because v2 shall get what v1 read:
+//!
+//! * what has been delivered never changes; an in-order segment beats other bytes that are queued
+//!   for the same place ([`queue`](super::queue) says who wins among the queued);
+//! * the urgent byte is not in line (Linux without `SO_OOBINLINE`), and only the last one announced
+//!   counts;
+//! * FIN takes effect at its place in the stream, and what stands behind it is dropped.
+//!
+//! It goes further than the kernel in one point: the kernel waits for a hole to be filled for as
+//! long as it takes, but the mirror itself may have missed a segment that the server got. So a hole
+//! is given up at some point, and the stream goes on behind it.
+
+use super::{
+    BytesLost, Close, Data, FlowCounters, Limits, StreamEvent,
+    counters::Missing,
+    piece::{Piece, Position, REACH},
+    queue::{Queue, Refused, Room},
+};
+use crate::segment::{Segment, SeqNum, Time};
+
+/// How far ahead of the stream a reset may be. The server believes only the exact position (RFC
+/// 5961 section 3.2), which may be ahead of ours by what we missed: at most its receive window.
+/// Linux lets that grow to 6 MiB by default and to 32 MiB where it was tuned (`tcp_rmem`).
+const RESET_REACH: u64 = 32 << 20;
+
+/// The state of one stream.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    /// The sequence number of its first byte.
+    start: SeqNum,
+    /// Where the next byte to deliver stands.
+    next: Position,
+    /// Where the last announced urgent byte stands, while that lies ahead.
+    urgent: Option<Position>,
+    /// What stands behind a hole; there only while there is one.
+    queue: Option<Box<Queue>>,
+}
+
+/// What the table lends to an assembler for one step.
+pub(super) struct Context<'a> {
+    pub(super) now: Time,
+    pub(super) limits: &'a Limits,
+    pub(super) room: &'a Room,
+    pub(super) counters: &'a mut FlowCounters,
+}
+
+/// How the stream stands after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More may come.
+    Open,
+    /// FIN was reached: nothing more will come.
+    Finished,
+    /// The segment does not belong to this stream.
+    Implausible,
+}
+
+impl Assembler {
+    /// A stream whose first byte has this sequence number.
+    pub(super) fn new(first: SeqNum) -> Self {
+        Self {
+            start: first,
+            next: Position::of_first(first),
+            urgent: None,
+            queue: None,
+        }
+    }
+
+    /// The sequence number of the first byte.
+    pub(super) const fn start(&self) -> SeqNum {
+        self.start
+    }
+
+    /// The sequence number of the next byte to deliver.
+    pub(super) fn next(&self) -> SeqNum {
+        self.next.seq()
+    }
+
+    /// Since when a hole is waited for, if one is.
+    pub(super) fn waiting_since(&self) -> Option<Time> {
+        Some(self.queue.as_ref()?.since)
+    }
+
+    /// Payload bytes behind holes.
+    pub(super) fn queued(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.payload())
+    }
+
+    /// Whether a reset with this sequence number is to be believed.
+    pub(super) fn believes_reset(&self, seq: SeqNum) -> bool {
+        let position = self.next.nearest(seq);
+        self.next <= position && position.since(self.next) <= RESET_REACH
+    }
+
+    /// Takes a segment's payload and FIN.
+    pub(super) fn handle_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let piece = Piece::of(segment, self.next);
+        if piece.end().since(self.next) > REACH || self.next.since(piece.start) > REACH {
+            return Progress::Implausible;
+        }
+        self.note_urgent(segment, piece.start);
+        if piece.is_empty() {
+            return Progress::Open;
+        }
+        self.accept(piece, context, emit)
+    }
+
+    /// Gives up the first hole: delivers what stands right behind it.
+    pub(super) fn give_up_hole(
+        &mut self,
+        why: Missing,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let Some(first) = self.queue.as_ref().and_then(|queue| queue.first_start()) else {
+            return Progress::Open;
+        };
+        self.pass_hole(first, why, context.counters, emit);
+        let progress = self.drain(context, emit);
+        if let Some(queue) = &mut self.queue {
+            // The next hole has been waited for as long as there was data behind it.
+            queue.since = queue.first_queued_at().unwrap_or(context.now);
+        }
+        progress
+    }
+
+    /// Gives up all holes, because the connection is ending.
+    pub(super) fn give_up_all(
+        &mut self,
+        why: Close,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let mut progress = Progress::Open;
+        while self.queue.is_some() {
+            progress = self.give_up_hole(Missing::Closed(why), context, emit);
+        }
+        progress
+    }
+
+    /// Drops what stands behind holes.
+    pub(super) fn discard(&mut self, lost: &mut BytesLost) {
+        lost.reset += self.queued();
+        self.queue = None;
+    }
+
+    fn accept(
+        &mut self,
+        piece: Piece<'_>,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        loop {
+            if piece.end() <= self.next {
+                context.counters.duplicate += piece.len();
+                return Progress::Open;
+            }
+            if piece.start <= self.next {
+                if self.deliver(piece, context.counters, emit) == Progress::Finished {
+                    return self.finish(context);
+                }
+                return self.drain(context, emit);
+            }
+            let Err(Refused) = self.enqueue(&piece, context) else {
+                return Progress::Open;
+            };
+            // No room: the first hole is given up, which delivers something and thus makes room,
+            // until the segment fits or is in order itself.
+            let first = self.queue.as_ref().and_then(|queue| queue.first_start());
+            if first.is_none_or(|first| piece.start <= first) {
+                self.pass_hole(piece.start, Missing::OverBudget, context.counters, emit);
+            } else if self.give_up_hole(Missing::OverBudget, context, emit) == Progress::Finished {
+                context.counters.lost.after_fin += piece.len();
+                return Progress::Finished;
+            }
+        }
+    }
+
+    fn enqueue(&mut self, piece: &Piece<'_>, context: &mut Context<'_>) -> Result<(), Refused> {
+        let limit = context.limits.queued_bytes;
+        let dropped = if let Some(queue) = &mut self.queue {
+            queue.insert(piece, limit, context.now)?
+        } else {
+            let mut queue = Queue::new(context.room, context.now)?;
+            let dropped = queue.insert(piece, limit, context.now)?;
+            self.queue = Some(Box::new(queue));
+            dropped
+        };
+        context.counters.queued_segments += 1;
+        context.counters.duplicate += dropped;
+        Ok(())
+    }
+
+    /// Delivers what is queued up to the next hole.
+    fn drain(
+        &mut self,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let Some(mut queue) = self.queue.take() else {
+            return Progress::Open;
+        };
+        while let Some(queued) = queue.pop_at(self.next) {
+            let piece = queued.piece();
+            if piece.end() <= self.next {
+                context.counters.duplicate += piece.len();
+            } else if self.deliver(piece, context.counters, emit) == Progress::Finished {
+                self.queue = Some(queue);
+                return self.finish(context);
+            }
+        }
+        if queue.first_start().is_some() {
+            queue.since = context.now;
+            self.queue = Some(queue);
+        }
+        Progress::Open
+    }
+
+    /// Delivers a piece that starts at the next byte or before, and ends behind it.
+    fn deliver(
+        &mut self,
+        piece: Piece<'_>,
+        counters: &mut FlowCounters,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let (piece, taken) = piece.from(self.next);
+        counters.duplicate += taken;
+        let data = Data {
+            bytes: piece.bytes,
+            starts_segment: piece.starts_segment,
+            at: piece.at,
+            ack: piece.ack,
+        };
+        let end = self.next + piece.len();
+        match self.take_urgent_before(end) {
+            None => deliver_bytes(data, counters, emit),
+            Some(urgent) => {
+                let (before, after) = split_around(piece.bytes, urgent.since(self.next));
+                counters.urgent += 1;
+                let starts_segment = data.starts_segment && before.is_empty();
+                deliver_bytes(
+                    Data {
+                        bytes: before,
+                        ..data
+                    },
+                    counters,
+                    emit,
+                );
+                deliver_bytes(
+                    Data {
+                        bytes: after,
+                        starts_segment,
+                        ..data
+                    },
+                    counters,
+                    emit,
+                );
+            }
+        }
+        self.next = end;
+        if piece.cut > 0 {
+            self.pass_hole(end + u64::from(piece.cut), Missing::Cut, counters, emit);
+        }
+        if piece.fin {
+            self.next = self.next + 1;
+            return Progress::Finished;
+        }
+        Progress::Open
+    }
+
+    /// Goes on at `to` without the bytes before it.
+    fn pass_hole(
+        &mut self,
+        to: Position,
+        why: Missing,
+        counters: &mut FlowCounters,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) {
+        let urgent = u64::from(self.take_urgent_before(to).is_some());
+        let len = to.since(self.next) - urgent;
+        self.next = to;
+        if len > 0 {
+            counters.gaps += 1;
+            counters.lost.count(why, len);
+            emit(StreamEvent::Gap { len });
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> Progress {
+        context.counters.lost.after_fin += self.queued();
+        self.queue = None;
+        Progress::Finished
+    }
+
+    /// Linux keeps one urgent position, the last (`tcp_check_urg`); one announced by a segment that
+    /// arrives late is not noted any more, and its byte is in line.
+    fn note_urgent(&mut self, segment: &Segment<'_>, start: Position) {
+        let Some(pointer) = segment.urgent.filter(|_| !segment.flags.syn()) else {
+            return;
+        };
+        // The pointer points behind the byte; Linux takes 0 for 1.
+        let urgent = start + u64::from(pointer.saturating_sub(1));
+        if urgent >= self.next && self.urgent.is_none_or(|noted| noted < urgent) {
+            self.urgent = Some(urgent);
+        }
+    }
+
+    fn take_urgent_before(&mut self, end: Position) -> Option<Position> {
+        self.urgent.take_if(|urgent| *urgent < end)
+    }
+}
+
+fn deliver_bytes(
+    data: Data<'_>,
+    counters: &mut FlowCounters,
+    emit: &mut impl FnMut(StreamEvent<'_>),
+) {
+    if !data.bytes.is_empty() {
+        counters.delivered += data.bytes.len() as u64;
+        emit(StreamEvent::Data(data));
+    }
+}
+
+/// The bytes before and behind the one at `index`.
+fn split_around(bytes: &[u8], index: u64) -> (&[u8], &[u8]) {
+    let split = usize::try_from(index)
+        .ok()
+        .and_then(|index| bytes.split_at_checked(index));
+    let (before, rest) = split.unwrap_or((bytes, &[]));
+    (before, rest.get(1..).unwrap_or_default())
+}

@@ -1,0 +1,175 @@
+//! What became of every segment, byte and connection.
+
+use std::ops::AddAssign;
+
+use super::Close;
+
+/// Plain counters and their sum: a field that is forgotten in the sum can't happen.
+macro_rules! counters {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$doc])* pub $field: $kind,)* }
+
+        impl AddAssign for $name {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// The counters of reassembly.
+    ///
+    /// At every moment
+    ///
+    /// ```text
+    /// payload = delivered + duplicate + urgent + ignored + lost.reset + lost.after_fin + queued
+    /// opened  = closed (all reasons) + open
+    /// ```
+    ///
+    /// where `queued` are payload bytes behind holes. Each byte that is missing from a stream (in
+    /// `lost`, all but `reset` and `after_fin`) has been told to the consumer as a part of a `Gap`.
+    FlowCounters {
+        /// Segments handed in.
+        segments: u64,
+        /// Segments that had to be queued behind a hole.
+        queued_segments: u64,
+        /// Segments whose sequence number no window of RFC 7323 reaches (1 GiB), and SYN+FIN.
+        implausible_segments: u64,
+        /// Segments of connections that had ended: old duplicates, mostly.
+        late_segments: u64,
+        /// FIN, RST and empty segments of unknown connections.
+        unknown_segments: u64,
+        /// Segments that opened no connection for want of memory.
+        refused_segments: u64,
+        /// Resets that missed the stream's position and were not believed (RFC 5961 section 3).
+        doubtful_resets: u64,
+
+        /// Payload bytes handed in.
+        payload: u64,
+        /// Payload bytes delivered in order.
+        delivered: u64,
+        /// Payload bytes whose place had been passed (delivered or given up) or was already queued.
+        duplicate: u64,
+        /// Urgent bytes: not in line.
+        urgent: u64,
+        /// Payload bytes of implausible, late and refused segments, and of resets.
+        ignored: u64,
+
+        /// Connections opened.
+        opened: u64,
+        /// Those of them that were picked up in the middle: no SYN was seen.
+        midstream: u64,
+        /// Connections closed.
+        closed: ClosedBy,
+        /// `Gap` events.
+        gaps: u64,
+        /// Bytes that did not reach the consumer.
+        lost: BytesLost,
+    }
+}
+
+counters! {
+    /// Connections by how they ended; see [`Close`].
+    ClosedBy {
+        /// The client finished.
+        fin: u64,
+        /// The client aborted.
+        reset: u64,
+        /// A new SYN took the 4-tuple.
+        reused: u64,
+        /// Nothing arrived for the idle time-out.
+        idle: u64,
+        /// Evicted to make room.
+        evicted: u64,
+        /// The mirror stopped.
+        shutdown: u64,
+    }
+}
+
+counters! {
+    /// Bytes lost, by why.
+    BytesLost {
+        /// Missing; given up when [`Limits::gap_wait`](super::Limits::gap_wait) was over.
+        gap: u64,
+        /// Missing; given up because there was no room for what stood behind.
+        over_budget: u64,
+        /// Missing: cut off by the capture's snap length.
+        cut: u64,
+        /// Missing; given up when the connection ended with [`Close::Idle`].
+        idle: u64,
+        /// Missing; given up when the connection ended with [`Close::Evicted`].
+        evicted: u64,
+        /// Missing; given up when the connection ended with [`Close::Reused`].
+        reused: u64,
+        /// Missing; given up when the connection ended with [`Close::Shutdown`].
+        shutdown: u64,
+        /// Captured, but behind a hole when the client aborted: the server never read them either.
+        reset: u64,
+        /// Captured, but behind the end that the client had declared.
+        after_fin: u64,
+    }
+}
+
+/// Why bytes are missing from a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missing {
+    /// Waited for long enough.
+    TimedOut,
+    /// No room for what stands behind.
+    OverBudget,
+    /// Cut off by the snap length.
+    Cut,
+    /// The connection ended.
+    Closed(Close),
+}
+
+impl ClosedBy {
+    pub(super) fn count(&mut self, why: Close) {
+        let counter = match why {
+            Close::Fin => &mut self.fin,
+            Close::Reset => &mut self.reset,
+            Close::Reused => &mut self.reused,
+            Close::Idle => &mut self.idle,
+            Close::Evicted => &mut self.evicted,
+            Close::Shutdown => &mut self.shutdown,
+        };
+        *counter += 1;
+    }
+
+    /// Connections closed for any reason.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.fin + self.reset + self.reused + self.idle + self.evicted + self.shutdown
+    }
+}
+
+impl BytesLost {
+    pub(super) fn count(&mut self, why: Missing, bytes: u64) {
+        let counter = match why {
+            Missing::TimedOut => &mut self.gap,
+            Missing::OverBudget => &mut self.over_budget,
+            Missing::Cut => &mut self.cut,
+            Missing::Closed(Close::Idle) => &mut self.idle,
+            Missing::Closed(Close::Evicted) => &mut self.evicted,
+            Missing::Closed(Close::Reused) => &mut self.reused,
+            // An end by FIN or RST gives no hole up: the one is in the stream, the other drops it.
+            Missing::Closed(Close::Shutdown | Close::Fin | Close::Reset) => &mut self.shutdown,
+        };
+        *counter += bytes;
+    }
+
+    /// Bytes that were told to consumers as gaps.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        self.gap
+            + self.over_budget
+            + self.cut
+            + self.idle
+            + self.evicted
+            + self.reused
+            + self.shutdown
+    }
+}

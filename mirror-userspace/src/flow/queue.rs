@@ -1,0 +1,222 @@
+//! The data behind holes of one connection.
+//!
+//! Which bytes win where queued segments overlap is what v1's kernel decides, so this is Linux's
+//! out-of-order queue (`tcp_data_queue_ofo` and `tcp_ofo_queue` in net/ipv4/tcp_input.c, 6.18):
+//!
+//! * a segment that lies within one queued segment is dropped;
+//! * queued segments that lie within the new one are dropped for it;
+//! * segments that overlap in part are both kept, and the one that starts first gives its bytes.
+//!
+//! So no queued segment lies within another, and order by start is order by end.
+//!
+//! Known gap: Linux may merge a queued segment into its neighbour when their memory allows it, and
+//! then a third that overlaps both with different bytes is resolved otherwise. What their memory
+//! allows depends on the driver; segments are taken as not merged.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use super::{
+    piece::{Piece, Position},
+    work,
+};
+use crate::{
+    budget::{Budget, Reserved},
+    segment::{SeqNum, Time},
+};
+
+/// What a queue costs before its first segment: itself, and a B-tree leaf of 11 places.
+pub(super) const QUEUE_COST: usize = 768;
+/// What a queued segment costs besides its bytes: its place in a B-tree whose nodes are half full,
+/// and what the allocator adds to the bytes.
+pub(super) const NODE_COST: usize = 192;
+
+/// What queued data may take, in all.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    /// The shard's memory, which other stages need as well.
+    shared: Budget,
+    /// The part of it that data behind holes may take.
+    share: Budget,
+}
+
+impl Room {
+    /// Half of the shard's memory, so that clients who open holes can't starve everyone else.
+    pub(super) fn half_of(budget: &Budget) -> Self {
+        Self {
+            shared: budget.clone(),
+            share: Budget::new(budget.limit() / 2),
+        }
+    }
+}
+
+/// There is no room.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+/// Segments behind a hole.
+#[derive(Debug)]
+pub(super) struct Queue {
+    nodes: BTreeMap<Position, Node>,
+    /// Payload bytes in `nodes`.
+    payload: u64,
+    shared: Reserved,
+    share: Reserved,
+    /// When the wait for the first hole began.
+    pub(super) since: Time,
+}
+
+#[derive(Debug)]
+struct Node {
+    bytes: Box<[u8]>,
+    cut: u32,
+    fin: bool,
+    starts_segment: bool,
+    at: Time,
+    ack: Option<SeqNum>,
+    queued_at: Time,
+}
+
+/// A segment taken out of the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    start: Position,
+    node: Node,
+}
+
+impl Queue {
+    /// An empty queue, if there is room for one.
+    pub(super) fn new(room: &Room, now: Time) -> Result<Self, Refused> {
+        Ok(Self {
+            nodes: BTreeMap::new(),
+            payload: 0,
+            share: room.share.reserve(QUEUE_COST).ok_or(Refused)?,
+            shared: room.shared.reserve(QUEUE_COST).ok_or(Refused)?,
+            since: now,
+        })
+    }
+
+    /// Queues a segment; returns how many payload bytes, of it or of others, it made superfluous.
+    /// `limit` is what the whole queue may allocate. Refused, it changes nothing.
+    pub(super) fn insert(
+        &mut self,
+        piece: &Piece<'_>,
+        limit: usize,
+        now: Time,
+    ) -> Result<u64, Refused> {
+        work::step();
+        let before = self.nodes.range(..=piece.start).next_back();
+        if before.is_some_and(|(start, node)| node.end(*start) >= piece.end()) {
+            return Ok(piece.len());
+        }
+        self.reserve(NODE_COST + piece.bytes.len(), limit)?;
+        let dropped = self.drop_within(piece);
+        self.payload += piece.len();
+        self.nodes.insert(
+            piece.start,
+            Node {
+                bytes: piece.bytes.into(),
+                cut: piece.cut,
+                fin: piece.fin,
+                starts_segment: piece.starts_segment,
+                at: piece.at,
+                ack: piece.ack,
+                queued_at: now,
+            },
+        );
+        Ok(dropped)
+    }
+
+    /// Where the first queued segment starts.
+    pub(super) fn first_start(&self) -> Option<Position> {
+        self.nodes.keys().next().copied()
+    }
+
+    /// Takes the first segment if it starts at `next` or before.
+    pub(super) fn pop_at(&mut self, next: Position) -> Option<Queued> {
+        let first = self
+            .nodes
+            .first_entry()
+            .filter(|first| *first.key() <= next)?;
+        let (start, node) = first.remove_entry();
+        self.release(&node);
+        Some(Queued { start, node })
+    }
+
+    /// When the first segment was queued.
+    pub(super) fn first_queued_at(&self) -> Option<Time> {
+        Some(self.nodes.first_key_value()?.1.queued_at)
+    }
+
+    /// Payload bytes queued.
+    pub(super) const fn payload(&self) -> u64 {
+        self.payload
+    }
+
+    /// Drops the segments that lie within `piece`; returns their payload bytes.
+    fn drop_within(&mut self, piece: &Piece<'_>) -> u64 {
+        let mut dropped = 0;
+        loop {
+            let mut after = self
+                .nodes
+                .range((Bound::Included(piece.start), Bound::Unbounded));
+            let within = after
+                .next()
+                .filter(|(start, node)| node.end(**start) <= piece.end());
+            let Some((&start, _)) = within else {
+                return dropped;
+            };
+            if let Some(node) = self.nodes.remove(&start) {
+                dropped += node.bytes.len() as u64;
+                self.release(&node);
+            }
+        }
+    }
+
+    fn reserve(&mut self, bytes: usize, limit: usize) -> Result<(), Refused> {
+        if self.shared.bytes().saturating_add(bytes) > limit || !self.share.grow(bytes) {
+            return Err(Refused);
+        }
+        if !self.shared.grow(bytes) {
+            self.share.shrink(bytes);
+            return Err(Refused);
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, node: &Node) {
+        work::step();
+        self.payload -= node.bytes.len() as u64;
+        self.share.shrink(NODE_COST + node.bytes.len());
+        self.shared.shrink(NODE_COST + node.bytes.len());
+    }
+}
+
+impl Node {
+    fn end(&self, start: Position) -> Position {
+        start + self.bytes.len() as u64 + u64::from(self.cut) + u64::from(self.fin)
+    }
+}
+
+impl Queued {
+    /// The segment as it was queued.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        Piece {
+            start: self.start,
+            bytes: &self.node.bytes,
+            cut: self.node.cut,
+            fin: self.node.fin,
+            starts_segment: self.node.starts_segment,
+            at: self.node.at,
+            ack: self.node.ack,
+        }
+    }
+}
+
+const _: () = {
+    // A B-tree node holds 11 keys and values, a parent, and its place and length.
+    let leaf = 11 * (size_of::<Position>() + size_of::<Node>()) + 16;
+    let inner = leaf + 12 * size_of::<usize>();
+    let allocator = 32;
+    assert!(size_of::<Queue>() + leaf + 16 <= QUEUE_COST);
+    assert!(leaf / 5 + inner / 30 + allocator <= NODE_COST);
+};

@@ -1,0 +1,370 @@
+//! All connections of a shard: which one a segment belongs to, and what is due when.
+
+mod lifecycle;
+
+use std::{hash::BuildHasher, time::Duration};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::{
+    Close, FlowCounters, Limits, StreamEvent,
+    assembler::{Assembler, Context, Progress},
+    chain::{Chain, Linked, Links},
+    clock::Clock,
+    counters::Missing,
+    departed::Memory,
+    queue::Room,
+    slab::{Key, Slab},
+    work,
+};
+use crate::{
+    budget::Budget,
+    segment::{FlowId, Segment, Time},
+};
+use lifecycle::Start;
+
+/// How exactly it is known when a connection was last active. Keeping the order exact would touch
+/// two other connections for every segment.
+const ACTIVITY_GRAIN: Duration = Duration::from_millis(10);
+
+/// Reassembles connections, each with a consumer's state `T`.
+///
+/// `T` is made with `Default` when its connection opens; `deliver` tells it
+/// [`Opened`](StreamEvent::Opened) first and [`Closed`](StreamEvent::Closed) last. Time goes forward
+/// only as `now` says; if it steps back, time-outs go on from there.
+#[derive(Debug)]
+pub struct FlowTable<T> {
+    /// What became of everything handed in.
+    pub counters: FlowCounters,
+    limits: Limits,
+    room: Room,
+    clock: Clock,
+    hasher: RandomState,
+    index: HashTable<Key>,
+    connections: Slab<Connection<T>>,
+    /// Those that have sent nothing but a SYN. They are evicted first: a SYN flood evicts itself.
+    embryonic: Chain<ByActivity>,
+    active: Chain<ByActivity>,
+    /// Those with a hole, in the order in which they began to wait.
+    waiting: Chain<ByWait>,
+    departed: Memory,
+}
+
+#[derive(Debug)]
+struct Connection<T> {
+    flow: FlowId,
+    embryonic: bool,
+    assembler: Assembler,
+    last_active: Time,
+    by_activity: Links,
+    by_wait: Links,
+    state: T,
+}
+
+#[derive(Debug)]
+struct ByActivity;
+#[derive(Debug)]
+struct ByWait;
+
+impl<T> Linked<ByActivity> for Connection<T> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.by_activity
+    }
+}
+
+impl<T> Linked<ByWait> for Connection<T> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.by_wait
+    }
+}
+
+impl<T: Default> FlowTable<T> {
+    /// An empty table that takes its memory from `budget`.
+    #[must_use]
+    pub fn new(limits: Limits, budget: Budget) -> Self {
+        Self {
+            counters: FlowCounters::default(),
+            limits,
+            room: Room::half_of(&budget),
+            clock: Clock::default(),
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            connections: Slab::new(&budget),
+            embryonic: Chain::default(),
+            active: Chain::default(),
+            waiting: Chain::default(),
+            departed: Memory::new(&budget),
+        }
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether no connection is open.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a segment from a client to a server.
+    pub fn handle_segment(
+        &mut self,
+        now: Time,
+        segment: &Segment<'_>,
+        mut deliver: impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        let now = self.clock.advance(now);
+        self.counters.segments += 1;
+        self.counters.payload += segment.payload.len() as u64;
+        let flags = segment.flags;
+        if flags.syn() && (flags.fin() || flags.rst()) {
+            // No TCP sends these; Linux drops them where a connection could begin.
+            self.counters.implausible_segments += 1;
+            return self.ignore(segment);
+        }
+        let hash = self.hasher.hash_one(segment.flow);
+        let known = self.find(hash, &segment.flow);
+        let key = match known {
+            Some(key) if flags.rst() => return self.handle_reset(now, key, segment, &mut deliver),
+            Some(key) if flags.syn() && !self.is_its_syn(key, segment) => {
+                self.close(now, key, Close::Reused, &mut deliver);
+                self.open(now, hash, segment, Start::Syn, &mut deliver)
+            }
+            Some(key) => Some(key),
+            None => self
+                .start_of_unknown(now, segment)
+                .and_then(|start| self.open(now, hash, segment, start, &mut deliver)),
+        };
+        match key {
+            Some(key) => self.feed(now, key, segment, &mut deliver),
+            None => self.ignore(segment),
+        }
+    }
+
+    /// Does what has become due: gives up holes, and forgets idle connections. The work is
+    /// proportional to what is due.
+    pub fn handle_timeout(&mut self, now: Time, mut deliver: impl FnMut(&mut T, StreamEvent<'_>)) {
+        let now = self.clock.advance(now);
+        while let Some(key) = self.first_due(now) {
+            work::step();
+            self.give_up_due(now, key, &mut deliver);
+        }
+        for of_which in [Self::first_embryonic, Self::first_active] {
+            while let Some((key, _)) = of_which(self)
+                .filter(|(_, last_active)| now.since(*last_active) >= self.limits.idle)
+            {
+                work::step();
+                self.close(now, key, Close::Idle, &mut deliver);
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; never later, but for holes
+    /// that were partly given up: their next deadline may be missed by up to the gap wait.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let waiting = self
+            .first_waiting()
+            .map(|(_, since)| since + self.limits.gap_wait);
+        let idle = [self.first_embryonic(), self.first_active()];
+        let idle = idle
+            .into_iter()
+            .flatten()
+            .map(|(_, at)| at + self.limits.idle);
+        let first = waiting.into_iter().chain(idle).min()?;
+        Some(self.clock.in_callers_time(first))
+    }
+
+    /// Ends all connections. Holes are given up, so that what stands behind them is delivered.
+    pub fn shutdown(&mut self, mut deliver: impl FnMut(&mut T, StreamEvent<'_>)) {
+        let now = self.clock.now();
+        while let Some((key, _)) = self.first_active().or_else(|| self.first_embryonic()) {
+            self.close(now, key, Close::Shutdown, &mut deliver);
+        }
+    }
+}
+
+impl<T> FlowTable<T> {
+    fn find(&self, hash: u64, flow: &FlowId) -> Option<Key> {
+        let is_it = |key: &Key| {
+            self.connections
+                .get(*key)
+                .is_some_and(|known| known.flow == *flow)
+        };
+        self.index.find(hash, is_it).copied()
+    }
+
+    /// Hands a segment to its connection.
+    fn feed(
+        &mut self,
+        now: Time,
+        key: Key,
+        segment: &Segment<'_>,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) where
+        T: Default,
+    {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            limits: &self.limits,
+            room: &self.room,
+            counters: &mut self.counters,
+        };
+        let waited = connection.assembler.waiting_since();
+        let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
+        let progress = connection
+            .assembler
+            .handle_segment(segment, &mut context, &mut emit);
+        let waits = connection.assembler.waiting_since();
+        let grown_up = connection.embryonic && segment.wire_len > 0;
+        let stirred = grown_up || now.since(connection.last_active) >= ACTIVITY_GRAIN;
+        if waits != waited {
+            self.wait_anew(key, waited, waits);
+        }
+        match progress {
+            Progress::Open if stirred => self.note_activity(now, key, grown_up),
+            Progress::Open => {}
+            Progress::Finished => self.close(now, key, Close::Fin, deliver),
+            // Not a sign of life: the connection may be one that has ended unseen.
+            Progress::Implausible => {
+                self.counters.implausible_segments += 1;
+                self.ignore(segment);
+            }
+        }
+    }
+
+    fn handle_reset(
+        &mut self,
+        now: Time,
+        key: Key,
+        segment: &Segment<'_>,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        self.ignore(segment);
+        let connection = self.connections.get(key);
+        if connection.is_some_and(|connection| connection.assembler.believes_reset(segment.seq)) {
+            self.close(now, key, Close::Reset, deliver);
+        } else {
+            self.counters.doubtful_resets += 1;
+        }
+    }
+
+    /// Gives up all holes of a connection that have been waited for long enough.
+    fn give_up_due(
+        &mut self,
+        now: Time,
+        key: Key,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            limits: &self.limits,
+            room: &self.room,
+            counters: &mut self.counters,
+        };
+        let waited = connection.assembler.waiting_since();
+        let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
+        let mut waits = waited;
+        let mut progress = Progress::Open;
+        while waits.is_some_and(|since| now.since(since) >= self.limits.gap_wait) {
+            work::step();
+            progress =
+                connection
+                    .assembler
+                    .give_up_hole(Missing::TimedOut, &mut context, &mut emit);
+            waits = connection.assembler.waiting_since();
+        }
+        self.wait_anew(key, waited, waits);
+        if progress == Progress::Finished {
+            self.close(now, key, Close::Fin, deliver);
+        }
+    }
+
+    fn wait_anew(&mut self, key: Key, waited: Option<Time>, waits: Option<Time>) {
+        if waited.is_some() {
+            self.waiting.remove(&mut self.connections, key);
+        }
+        if waits.is_some() {
+            self.waiting.push(&mut self.connections, key);
+        }
+    }
+
+    fn note_activity(&mut self, now: Time, key: Key, grown_up: bool) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.last_active = now;
+        let was_embryonic = connection.embryonic;
+        connection.embryonic &= !grown_up;
+        let is_embryonic = connection.embryonic;
+        self.chain_of(was_embryonic, |chain, connections| {
+            chain.remove(connections, key)
+        });
+        self.chain_of(is_embryonic, |chain, connections| {
+            chain.push(connections, key)
+        });
+    }
+
+    fn chain_of(
+        &mut self,
+        embryonic: bool,
+        apply: impl FnOnce(&mut Chain<ByActivity>, &mut Slab<Connection<T>>),
+    ) {
+        let chain = if embryonic {
+            &mut self.embryonic
+        } else {
+            &mut self.active
+        };
+        apply(chain, &mut self.connections);
+    }
+
+    fn first_waiting(&self) -> Option<(Key, Time)> {
+        let key = self.waiting.first()?;
+        Some((key, self.connections.get(key)?.assembler.waiting_since()?))
+    }
+
+    fn first_embryonic(&self) -> Option<(Key, Time)> {
+        let key = self.embryonic.first()?;
+        Some((key, self.connections.get(key)?.last_active))
+    }
+
+    fn first_active(&self) -> Option<(Key, Time)> {
+        let key = self.active.first()?;
+        Some((key, self.connections.get(key)?.last_active))
+    }
+
+    fn first_due(&self, now: Time) -> Option<Key> {
+        let (key, since) = self.first_waiting()?;
+        (now.since(since) >= self.limits.gap_wait).then_some(key)
+    }
+
+    fn ignore(&mut self, segment: &Segment<'_>) {
+        self.counters.ignored += segment.payload.len() as u64;
+    }
+}
+
+#[cfg(test)]
+impl<T> FlowTable<T> {
+    /// Payload bytes behind holes, of all connections.
+    pub(super) fn queued(&self) -> u64 {
+        std::iter::successors(self.waiting.first(), |key| {
+            self.connections.get(*key)?.by_wait.after()
+        })
+        .filter_map(|key| self.connections.get(key))
+        .map(|connection| connection.assembler.queued())
+        .sum()
+    }
+
+    /// What a connection costs besides the consumer's state.
+    pub(super) const CONNECTION_COST: usize = size_of::<Option<Connection<()>>>();
+}
