@@ -7,8 +7,9 @@ use std::ops::Range;
 /// A request is `Head`, any number of `Body`, then exactly one of `End` and `Lost`.
 #[derive(Debug)]
 pub enum HttpEvent<'a> {
-    /// What the connection turned out to carry. Said once, before everything else, when its first
-    /// bytes decide it; said again as [`Protocol::Upgraded`] if it stops being HTTP.
+    /// What the connection turned out to carry. Said once, before everything else, as soon as its
+    /// bytes decide it and at the latest when it ends; said again as [`Protocol::Upgraded`] if it
+    /// stops being HTTP.
     Protocol(Protocol),
     /// A request's head is complete and its framing is not in doubt.
     Head(Head<'a>),
@@ -132,6 +133,9 @@ pub enum Protocol {
     NotHttp,
     /// It was HTTP/1 and left it by Upgrade or CONNECT.
     Upgraded,
+    /// It ended before its bytes could say: none came, or too few, or it was picked up in the
+    /// middle and no request began.
+    Undecided,
 }
 
 /// Why a request was not mirrored whole, as far as the byte stream goes.

@@ -1,5 +1,30 @@
 //! Bytes to requests: heads by httparse, framing by RFC 9112 section 6.3.
+//!
+//! ```text
+//!            Reader                            head + framing          body
+//!  bytes ─► Blank ─► detect ─► Scan ─► (kept) ─► httparse, 6.3 ─► length | Chunked ─► next request
+//!                      │                              │ ambiguous        │ gap
+//!                      ▼                              ▼                  ▼
+//!                other protocol                  left alone      skip exactly, or Resync
+//! ```
+//!
+//! The rule above all others: nothing is reported as a request that the client did not send as
+//! one. Where readers could differ, the connection is left; `docs/SMUGGLING.md` has the cases.
 
+pub mod chunked;
+mod detect;
 mod event;
+mod framing;
+mod grammar;
+mod head;
+mod limits;
+mod parser;
+mod reader;
+mod resync;
+mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Version};
+pub use limits::{Limits, MAX_FIELDS};
+pub use parser::{Input, Parser};

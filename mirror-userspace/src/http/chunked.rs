@@ -1,0 +1,316 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), found the end of and passed on as it is.
+//!
+//! Chunk sizes are the best hiding place for a smuggled request, so the grammar is taken at its
+//! word: lines end in CRLF, a size is hexadecimal digits only, and (stricter than the RFC, which
+//! asks to tolerate it) no white space stands outside quoted strings. Each byte is looked at once.
+
+use super::{
+    Limits, Lost,
+    grammar::{is_tchar, is_value_byte},
+    limits::MAX_FIELDS,
+};
+
+/// Where in a chunked body the next byte stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    SizeStart,
+    Size,
+    ExtensionName,
+    ExtensionNameRest,
+    ExtensionValue,
+    ExtensionToken,
+    Quoted,
+    QuotedPair,
+    QuotedEnd,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+}
+
+/// What a piece of a chunked body was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fed {
+    /// All of it belongs to the body, which goes on.
+    More,
+    /// The body ends with this many bytes of it.
+    End(usize),
+    /// This many bytes are in order; the next is not.
+    Refused(usize, Lost),
+}
+
+/// A chunked body as far as it was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chunked {
+    place: Place,
+    /// While a size line is read: its size. In data: the bytes still to come.
+    size: u64,
+    /// Bytes of the size line, or of the trailer section.
+    seen: usize,
+    /// Field lines of the trailer section.
+    fields: u16,
+}
+
+impl Chunked {
+    /// Looks at the next bytes; `data` gets those that are content.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        mut data: impl FnMut(&[u8]),
+    ) -> Fed {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if self.place == Place::Data {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let wanted = usize::try_from(self.size).unwrap_or(usize::MAX);
+                let content = rest.get(..wanted).unwrap_or(rest);
+                data(content);
+                at += content.len();
+                self.size -= content.len() as u64;
+                if self.size == 0 {
+                    self.place = Place::DataCr;
+                }
+                continue;
+            }
+            if self.place == Place::EndLf && *byte == b'\n' {
+                return Fed::End(at + 1);
+            }
+            #[cfg(test)]
+            super::tests::work::done(1);
+            match self.next(*byte, limits) {
+                Ok(place) => self.place = place,
+                Err(why) => return Fed::Refused(at, why),
+            }
+            at += 1;
+        }
+        Fed::More
+    }
+
+    fn next(&mut self, byte: u8, limits: &Limits) -> Result<Place, Lost> {
+        self.charge(limits)?;
+        Ok(match (self.place, byte) {
+            (Place::SizeStart | Place::Size, _) if byte.is_ascii_hexdigit() => {
+                self.push_digit(byte)?;
+                Place::Size
+            }
+            (
+                Place::Size | Place::ExtensionNameRest | Place::ExtensionToken | Place::QuotedEnd,
+                b';',
+            ) => Place::ExtensionName,
+            (
+                Place::Size | Place::ExtensionNameRest | Place::ExtensionToken | Place::QuotedEnd,
+                b'\r',
+            ) => Place::SizeLf,
+            (Place::ExtensionName | Place::ExtensionNameRest, _) if is_tchar(byte) => {
+                Place::ExtensionNameRest
+            }
+            (Place::ExtensionNameRest, b'=') => Place::ExtensionValue,
+            (Place::ExtensionValue, b'"') => Place::Quoted,
+            (Place::ExtensionValue | Place::ExtensionToken, _) if is_tchar(byte) => {
+                Place::ExtensionToken
+            }
+            (Place::Quoted, b'"') => Place::QuotedEnd,
+            (Place::Quoted, b'\\') => Place::QuotedPair,
+            (Place::Quoted | Place::QuotedPair, _) if is_value_byte(byte) => Place::Quoted,
+            (Place::SizeLf, b'\n') => {
+                self.seen = 0;
+                if self.size == 0 {
+                    Place::TrailerStart
+                } else {
+                    Place::Data
+                }
+            }
+            (Place::DataCr, b'\r') => Place::DataLf,
+            (Place::DataLf, b'\n') => {
+                self.seen = 0;
+                Place::SizeStart
+            }
+            (Place::TrailerStart, b'\r') => Place::EndLf,
+            (Place::TrailerStart, _) if is_tchar(byte) => {
+                if usize::from(self.fields) >= limits.fields.min(MAX_FIELDS) {
+                    return Err(Lost::TooLarge);
+                }
+                self.fields += 1;
+                Place::TrailerName
+            }
+            (Place::TrailerName, _) if is_tchar(byte) => Place::TrailerName,
+            (Place::TrailerName, b':') => Place::TrailerValue,
+            (Place::TrailerValue, b'\r') => Place::TrailerLf,
+            (Place::TrailerValue, _) if is_value_byte(byte) => Place::TrailerValue,
+            (Place::TrailerLf, b'\n') => Place::TrailerStart,
+            _ => return Err(Lost::Malformed),
+        })
+    }
+
+    /// Counts a byte against the limit of the line or section that it stands in.
+    fn charge(&mut self, limits: &Limits) -> Result<(), Lost> {
+        let limit = match self.place {
+            Place::TrailerStart
+            | Place::TrailerName
+            | Place::TrailerValue
+            | Place::TrailerLf
+            | Place::EndLf => limits.trailers,
+            _ => limits.chunk_line,
+        };
+        if self.seen >= limit {
+            return Err(Lost::TooLarge);
+        }
+        self.seen += 1;
+        Ok(())
+    }
+
+    /// A size beyond `i64::MAX` wraps in some server: nobody knows where such a chunk ends
+    /// (RFC 9112 section 7.1 asks recipients to expect them).
+    fn push_digit(&mut self, byte: u8) -> Result<(), Lost> {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            _ => (byte | 0x20) - b'a' + 10,
+        };
+        self.size = self
+            .size
+            .checked_mul(16)
+            .and_then(|size| size.checked_add(u64::from(digit)))
+            .filter(|size| *size <= i64::MAX.cast_unsigned())
+            .ok_or(Lost::Ambiguous)?;
+        Ok(())
+    }
+}
+
+/// The content of a whole chunked body: sizes, extensions and trailers are taken off.
+///
+/// `None` if `raw` is not exactly one well-formed chunked body. Limits do not apply: whoever holds
+/// the bytes has paid for them, and the result is never longer.
+#[must_use]
+pub fn decode(raw: &[u8]) -> Option<Vec<u8>> {
+    let unlimited = Limits {
+        head: usize::MAX,
+        fields: usize::MAX,
+        chunk_line: usize::MAX,
+        trailers: usize::MAX,
+    };
+    let mut content = Vec::new();
+    let fed = Chunked::default().feed(raw, &unlimited, |data| content.extend_from_slice(data));
+    (fed == Fed::End(raw.len())).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(raw: &str) -> Option<String> {
+        decode(raw.as_bytes()).map(|content| String::from_utf8(content).unwrap())
+    }
+
+    #[test]
+    fn sizes_extensions_and_trailers_are_taken_off() {
+        for (raw, expected) in [
+            ("0\r\n\r\n", ""),
+            ("000\r\n\r\n", ""),
+            ("3\r\nabc\r\n0\r\n\r\n", "abc"),
+            (
+                "A\r\n0123456789\r\n00b\r\n0\r\n\r\nGET / \r\n0\r\n\r\n",
+                "01234567890\r\n\r\nGET / ",
+            ),
+            ("1;a\r\nx\r\n0;b=c;d=\"e;\\\"f\"\r\n\r\n", "x"),
+            ("1\r\nx\r\n0\r\nTrailer: v\r\nEmpty:\r\n\r\n", "x"),
+        ] {
+            assert_eq!(content(raw).as_deref(), Some(expected), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_grammar_forbids_is_refused_at_its_byte() {
+        use Lost::{Ambiguous, Malformed};
+        for (raw, at, why) in [
+            ("\r\n", 0, Malformed),
+            ("x", 0, Malformed),
+            ("0x1\r\n", 1, Malformed),
+            ("+1\r\n", 0, Malformed),
+            ("-1\r\n", 0, Malformed),
+            (" 1\r\n", 0, Malformed),
+            ("1 \r\n", 1, Malformed),
+            ("1\t;a\r\n", 1, Malformed),
+            ("1_0\r\n", 1, Malformed),
+            ("1,\r\n", 1, Malformed),
+            ("1\na", 1, Malformed),
+            ("1\ra", 2, Malformed),
+            ("1\r\r\n", 2, Malformed),
+            ("1;\r\n", 2, Malformed),
+            ("1; a\r\n", 2, Malformed),
+            ("1;a=\r\n", 4, Malformed),
+            ("1;a\nb", 3, Malformed),
+            ("1;a=\"b\nc\"", 6, Malformed),
+            ("1;a=\"b\\\r\n\"", 7, Malformed),
+            ("1;a=\"b\"c\r\n", 7, Malformed),
+            ("1\r\nab\r\n", 4, Malformed),
+            ("1\r\na\n", 4, Malformed),
+            ("1\r\na\r0", 5, Malformed),
+            ("1\r\na0\r\n", 4, Malformed),
+            ("7fffffffffffffff0\r\n", 16, Ambiguous),
+            ("8000000000000000\r\n", 15, Ambiguous),
+            ("10000000000000001\r\n", 16, Ambiguous),
+            ("0\r\n\n", 3, Malformed),
+            ("0\r\n\rX", 4, Malformed),
+            ("0\r\nGET / HTTP/1.1\r\n", 6, Malformed),
+            ("0\r\n : a\r\n", 3, Malformed),
+            ("0\r\na : b\r\n", 4, Malformed),
+            ("0\r\na: b\0\r\n", 7, Malformed),
+            ("0\r\na: b\nc: d\r\n", 7, Malformed),
+            ("0\r\na: b\r\n c\r\n", 9, Malformed),
+        ] {
+            let fed = Chunked::default().feed(raw.as_bytes(), &Limits::default(), |_| {});
+            assert_eq!(fed, Fed::Refused(at, why), "{raw:?}");
+            assert_eq!(content(raw), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn decode_wants_exactly_one_body() {
+        for raw in [
+            "",
+            "1",
+            "1\r\n",
+            "1\r\na\r\n",
+            "0\r\n",
+            "0\r\n\r",
+            "0\r\n\r\n0",
+        ] {
+            assert_eq!(content(raw), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn lines_and_trailers_end_at_their_limits() {
+        let limits = Limits {
+            chunk_line: 8,
+            trailers: 12,
+            ..Limits::default()
+        };
+        let feed = |raw: &str| Chunked::default().feed(raw.as_bytes(), &limits, |_| {});
+        assert_eq!(feed("1;abcd\r\nx\r\n"), Fed::More, "exactly at the limit");
+        assert_eq!(feed("1;abcde\r\n"), Fed::Refused(8, Lost::TooLarge));
+        assert_eq!(feed("000000001\r\n"), Fed::Refused(8, Lost::TooLarge));
+        assert_eq!(
+            feed("0\r\na:12\r\nb:\r\n\r\n"),
+            Fed::End(15),
+            "exactly at the limit"
+        );
+        assert_eq!(
+            feed("0\r\na:12345678\r\n\r\n"),
+            Fed::Refused(15, Lost::TooLarge)
+        );
+        let fields = Limits {
+            fields: 1,
+            ..Limits::default()
+        };
+        let fed = Chunked::default().feed(b"0\r\na:\r\nb:\r\n", &fields, |_| {});
+        assert_eq!(fed, Fed::Refused(7, Lost::TooLarge));
+    }
+}

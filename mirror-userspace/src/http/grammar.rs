@@ -1,0 +1,35 @@
+//! The character classes of RFC 9110 section 5 that httparse does not lend out.
+
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
+pub(super) const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Whether a byte may stand in a field value, white space and obs-text included
+/// (RFC 9110 section 5.5).
+pub(super) const fn is_value_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// The elements of a comma-separated list, without the white space around them
+/// (RFC 9110 section 5.6.1). Empty elements are kept: some callers refuse them.
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}

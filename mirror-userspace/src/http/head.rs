@@ -1,0 +1,169 @@
+//! A complete head to its parts: httparse for the lines, [`framing`](super::framing) for the body.
+
+use std::mem::MaybeUninit;
+
+use super::{
+    Field, Head, Lost, Span, Version,
+    framing::{self, After},
+    limits::MAX_FIELDS,
+};
+
+/// Parses a head that [`Scan`](super::scan::Scan) found the end of. `fields` is where its field
+/// lines are listed.
+///
+/// Malformed: what RFC 9112 sections 3 and 5 do not allow, httparse being the judge of it, and
+/// more than one Host. Ambiguous: see [`framing::decide`].
+pub(super) fn parse<'a>(
+    raw: &'a [u8],
+    fields: &'a mut [Field; MAX_FIELDS],
+) -> Result<(Head<'a>, After), Lost> {
+    #[cfg(test)]
+    super::tests::work::done(raw.len());
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(raw, &mut headers) {
+        Ok(httparse::Status::Complete(end)) if end == raw.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Lost::TooLarge),
+        _ => return Err(Lost::Malformed),
+    }
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+    else {
+        return Err(Lost::Malformed);
+    };
+    let version = match minor {
+        0 => Version::Http10,
+        _ => Version::Http11,
+    };
+    let decision = framing::decide(
+        method.as_bytes(),
+        version,
+        request
+            .headers
+            .iter()
+            .map(|header| (header.name.as_bytes(), header.value)),
+    )?;
+    let listed = list(raw, request.headers, fields).ok_or(Lost::Malformed)?;
+    let head = Head {
+        raw,
+        method: span(raw, method.as_bytes()).ok_or(Lost::Malformed)?,
+        target: span(raw, target.as_bytes()).ok_or(Lost::Malformed)?,
+        version,
+        fields: listed,
+        framing: decision.framing,
+        upgrade: decision.after == After::Upgraded,
+    };
+    Ok((head, decision.after))
+}
+
+/// Writes down where the field lines stand: each reaches to where the next begins, the last to
+/// the empty line.
+fn list<'a>(
+    raw: &[u8],
+    headers: &[httparse::Header<'_>],
+    fields: &'a mut [Field; MAX_FIELDS],
+) -> Option<&'a [Field]> {
+    let listed = fields.get_mut(..headers.len())?;
+    let mut line_end = u32::try_from(raw.len()).ok()?.checked_sub(2)?;
+    for (field, header) in listed.iter_mut().zip(headers).rev() {
+        let name = span(raw, header.name.as_bytes())?;
+        *field = Field {
+            name,
+            value: span(raw, header.value)?,
+            line: Span {
+                start: name.start,
+                end: line_end,
+            },
+        };
+        line_end = name.start;
+    }
+    Some(listed)
+}
+
+/// Where a part of `raw` stands in it.
+fn span(raw: &[u8], part: &[u8]) -> Option<Span> {
+    let start = part.as_ptr().addr().checked_sub(raw.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= raw.len()).then_some(Span {
+        start: u32::try_from(start).ok()?,
+        end: u32::try_from(end).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Framing;
+
+    fn refused(raw: &str) -> Lost {
+        parse(raw.as_bytes(), &mut [Field::default(); MAX_FIELDS]).unwrap_err()
+    }
+
+    #[test]
+    fn every_part_is_a_span_of_the_raw_head() {
+        let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two words \t\r\n\
+            Content-Length: 7\r\n\xc3: \r\n\r\n";
+        assert_eq!(
+            parse(raw, &mut [Field::default(); MAX_FIELDS]).unwrap_err(),
+            Lost::Malformed,
+            "a name is a token"
+        );
+        let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two \xff words \t\r\n\
+            Content-Length: 7\r\n\r\n";
+        let mut fields = [Field::default(); MAX_FIELDS];
+        let (head, after) = parse(raw, &mut fields).unwrap();
+        assert_eq!(after, After::Request);
+        assert_eq!(head.method(), b"POST");
+        assert_eq!(head.target(), b"/a?b");
+        assert_eq!(head.framing, Framing::Length(7));
+        assert_eq!(head.fields.len(), 4);
+        let part = |index: usize| {
+            let field = head.fields[index];
+            (
+                head.bytes(field.name),
+                head.bytes(field.value),
+                head.bytes(field.line),
+            )
+        };
+        assert_eq!(part(0), (&b"Host"[..], &b"h"[..], &b"Host:h\r\n"[..]));
+        assert_eq!(part(1), (&b"X-Empty"[..], &b""[..], &b"X-Empty:\r\n"[..]));
+        assert_eq!(part(2).1, b"two \xff words");
+        assert_eq!(part(2).2, b"x-Spaced: \t two \xff words \t\r\n");
+        assert_eq!(part(3).2, b"Content-Length: 7\r\n");
+        assert_eq!(head.values("CONTENT-LENGTH").collect::<Vec<_>>(), [b"7"]);
+    }
+
+    #[test]
+    fn the_lines_themselves_cover_the_head() {
+        let raw = b"GET / HTTP/1.0\r\na: 1\r\nb:2\r\n\r\n";
+        let mut fields = [Field::default(); MAX_FIELDS];
+        let (head, _) = parse(raw, &mut fields).unwrap();
+        let lines: Vec<u8> = head
+            .fields
+            .iter()
+            .flat_map(|f| head.bytes(f.line))
+            .copied()
+            .collect();
+        assert_eq!([b"GET / HTTP/1.0\r\n", &lines[..], b"\r\n"].concat(), raw);
+    }
+
+    #[test]
+    fn what_the_grammar_forbids_is_malformed() {
+        for raw in [
+            "GET / HTTP/1.1\r\nName : v\r\n\r\n",
+            "GET / HTTP/1.1\r\nName\t: v\r\n\r\n",
+            "GET / HTTP/1.1\r\n: v\r\n\r\n",
+            "GET / HTTP/1.1\r\nName\r\n\r\n",
+            "GET / HTTP/1.1\r\nName: a\0b\r\n\r\n",
+            "GET / HTTP/1.1\r\nName: a\x0bb\r\n\r\n",
+            "GET / HTTP/1.1\r\nName: a\x7fb\r\n\r\n",
+            "GET / HTTP/1.1\r\nName: a\rb\r\n\r\n",
+            "GET / HTTP/1.1\r\nName: a\r\n b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\nmore",
+            "GET / HTTP/1.1\r\nA: b\r\n",
+        ] {
+            assert_eq!(refused(raw), Lost::Malformed, "{raw:?}");
+        }
+    }
+}

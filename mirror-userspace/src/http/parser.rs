@@ -1,0 +1,337 @@
+//! The state machine of one connection: which kind of bytes comes next.
+
+use super::{
+    Field, Framing, HttpEvent, Limits, Lost, Protocol,
+    chunked::{Chunked, Fed},
+    framing::After,
+    head,
+    limits::MAX_FIELDS,
+    reader::{Raw, Read, Reader, Standing},
+    resync::Resync,
+    scan::Blank,
+};
+use crate::budget::Budget;
+
+/// The next bytes of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The bytes, in order.
+    pub bytes: &'a [u8],
+    /// Whether they begin where a segment of the sender began.
+    pub starts_segment: bool,
+    /// The acknowledgement number that came with them: what the client had received by then.
+    pub ack: Option<u32>,
+}
+
+/// Finds the requests of one connection.
+///
+/// Holds less than 100 bytes, and while a head is cut in two the head so far (at most
+/// [`Limits::head`], reserved from the budget). Work is linear in the bytes, however they are cut.
+#[derive(Debug, Default)]
+pub struct Parser {
+    state: State,
+    last_ack: Option<u32>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between requests, or in a head.
+    Head(Reader),
+    /// In a body of known length.
+    Length { remaining: u64, after: After },
+    /// In a chunked body.
+    Chunked { body: Chunked, after: After },
+    /// In a body of known length whose request is already lost.
+    Skip { remaining: u64, after: After },
+    /// Out of step: waiting for a segment that begins a request.
+    Resync(Resync),
+    /// The client said that nothing will follow (RFC 9112 section 9.6).
+    Closing(Blank),
+    /// Nothing that follows is looked at.
+    Left,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Head(Reader::new(Standing::Undecided))
+    }
+}
+
+impl Parser {
+    /// A connection begins; whatever was before is forgotten. `from_start`: its first byte will be
+    /// the stream's first, otherwise it is picked up somewhere in the middle.
+    pub fn handle_open(&mut self, from_start: bool) {
+        self.last_ack = None;
+        self.state = if from_start {
+            State::default()
+        } else {
+            State::Resync(Resync {
+                announced: false,
+                inside: false,
+                untold: 0,
+            })
+        };
+    }
+
+    /// Takes the next bytes. Memory for a cut head comes from `budget`; if it is refused, the
+    /// request counts as [`Lost::Evicted`] and the connection is left.
+    pub fn handle_data(
+        &mut self,
+        input: Input<'_>,
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        let tentative = matches!(
+            &self.state,
+            State::Head(reader) if matches!(reader.standing, Standing::Tentative(_))
+        );
+        self.resume(&input, limits);
+        self.run(input.bytes, limits, budget, emit);
+        // What seemed to begin a request did not; this input may.
+        if tentative && self.resume(&input, limits) {
+            self.run(input.bytes, limits, budget, emit);
+        }
+        if let State::Resync(resync) = &mut self.state {
+            resync.inside = true;
+        }
+        self.last_ack = input.ack.or(self.last_ack);
+    }
+
+    /// Out of step: whether this input is worth a try.
+    fn resume(&mut self, input: &Input<'_>, limits: &Limits) -> bool {
+        let State::Resync(resync) = self.state else {
+            return false;
+        };
+        let admitted = resync.admits(input, self.last_ack, limits);
+        if admitted {
+            self.state = State::Head(Reader::new(Standing::Tentative(resync)));
+        }
+        admitted
+    }
+
+    fn run(
+        &mut self,
+        mut bytes: &[u8],
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        while !bytes.is_empty() {
+            bytes = match &mut self.state {
+                State::Head(reader) => {
+                    let known = reader.is_http();
+                    let read = reader.read(bytes, limits, budget);
+                    if !known && reader.is_http() {
+                        emit(HttpEvent::Protocol(Protocol::Http1));
+                    }
+                    let standing = reader.standing;
+                    match read {
+                        Read::More => return,
+                        Read::Head(raw, rest) => {
+                            self.on_head(&raw, standing, emit);
+                            rest
+                        }
+                        Read::Other(protocol) => {
+                            emit(HttpEvent::Protocol(protocol));
+                            self.state = State::Left;
+                            return;
+                        }
+                        Read::Refused(why) => return self.refuse(why, standing, emit),
+                    }
+                }
+                State::Length { remaining, after } => {
+                    let after = *after;
+                    let (body, rest) = split(bytes, remaining);
+                    let complete = *remaining == 0;
+                    emit(HttpEvent::Body(body));
+                    if complete {
+                        emit(HttpEvent::End);
+                        self.proceed(after, emit);
+                    }
+                    rest
+                }
+                State::Skip { remaining, after } => {
+                    let after = *after;
+                    let (_, rest) = split(bytes, remaining);
+                    if *remaining == 0 {
+                        self.proceed(after, emit);
+                    }
+                    rest
+                }
+                State::Chunked { body, after } => {
+                    let after = *after;
+                    let fed = body.feed(bytes, limits, |_| {});
+                    let (len, end) = match fed {
+                        Fed::More => (bytes.len(), None),
+                        Fed::End(len) => (len, Some(Ok(()))),
+                        Fed::Refused(len, why) => (len, Some(Err(why))),
+                    };
+                    let (body, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+                    if !body.is_empty() {
+                        emit(HttpEvent::Body(body));
+                    }
+                    match end {
+                        None => return,
+                        Some(Ok(())) => {
+                            emit(HttpEvent::End);
+                            self.proceed(after, emit);
+                        }
+                        Some(Err(why)) => return self.refuse(why, Standing::InStep, emit),
+                    }
+                    rest
+                }
+                State::Closing(blank) => match blank.skip(bytes) {
+                    Ok([]) => return,
+                    // v1 will not read it as a request (RFC 9112 section 9.6); neither does v2.
+                    _ => return self.refuse(Lost::Malformed, Standing::InStep, emit),
+                },
+                State::Resync(_) | State::Left => return,
+            };
+        }
+    }
+
+    fn on_head(&mut self, raw: &Raw<'_>, standing: Standing, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        let mut fields = [Field::default(); MAX_FIELDS];
+        let (head, after) = match head::parse(raw.bytes(), &mut fields) {
+            Ok(parsed) => parsed,
+            Err(why) => return self.refuse(why, standing, emit),
+        };
+        if let Standing::Tentative(resync) = standing {
+            resync.confirm(emit);
+        }
+        emit(HttpEvent::Head(head));
+        match head.framing {
+            Framing::None | Framing::Length(0) => {
+                emit(HttpEvent::End);
+                self.proceed(after, emit);
+            }
+            Framing::Length(remaining) => self.state = State::Length { remaining, after },
+            Framing::Chunked => {
+                let body = Chunked::default();
+                self.state = State::Chunked { body, after };
+            }
+        }
+    }
+
+    /// A request is over, whole or lost, and the stream stands exactly behind it.
+    fn proceed(&mut self, after: After, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        self.state = match after {
+            After::Request => State::Head(Reader::new(Standing::InStep)),
+            After::Close => State::Closing(Blank::default()),
+            After::Upgraded => {
+                emit(HttpEvent::Protocol(Protocol::Upgraded));
+                State::Left
+            }
+        };
+    }
+
+    /// The stream cannot be understood here: never guess where the next request begins. Only what
+    /// was tried while out of step was a guess itself, and is taken back.
+    fn refuse(&mut self, why: Lost, standing: Standing, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        self.state = match standing {
+            Standing::Tentative(resync) => State::Resync(Resync {
+                inside: true,
+                ..resync
+            }),
+            Standing::InStep => {
+                emit(HttpEvent::Lost(why));
+                State::Left
+            }
+            Standing::Undecided => {
+                emit(HttpEvent::Protocol(Protocol::Undecided));
+                State::Left
+            }
+        };
+    }
+
+    /// `len` bytes of the stream are missing.
+    ///
+    /// Within a body of known length the next request is found exactly. Otherwise the connection
+    /// is out of step, and one request counts as lost: how many there were cannot be known. More
+    /// bytes missing before it is in step again are part of that loss.
+    pub fn handle_gap(&mut self, len: u64, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        match &mut self.state {
+            State::Length { remaining, after } | State::Skip { remaining, after }
+                if *remaining >= len =>
+            {
+                let (remaining, after) = (*remaining - len, *after);
+                if matches!(self.state, State::Length { .. }) {
+                    emit(HttpEvent::Lost(Lost::Gap));
+                }
+                if remaining == 0 {
+                    self.proceed(after, emit);
+                } else {
+                    self.state = State::Skip { remaining, after };
+                }
+            }
+            State::Length { after, .. } | State::Skip { after, .. } => {
+                let after = *after;
+                emit(HttpEvent::Lost(Lost::Gap));
+                self.lose_step(after, false, emit);
+            }
+            State::Chunked { after, .. } => {
+                let after = *after;
+                emit(HttpEvent::Lost(Lost::Gap));
+                self.lose_step(after, true, emit);
+            }
+            State::Head(reader) => match reader.standing {
+                Standing::InStep => {
+                    emit(HttpEvent::Lost(Lost::Gap));
+                    self.lose_step(After::Request, false, emit);
+                }
+                Standing::Tentative(resync) => self.state = State::Resync(resync),
+                Standing::Undecided => {
+                    self.state = State::Resync(Resync {
+                        announced: false,
+                        inside: false,
+                        untold: 1,
+                    });
+                }
+            },
+            State::Resync(_) | State::Closing(_) | State::Left => {}
+        }
+    }
+
+    fn lose_step(&mut self, after: After, inside: bool, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        match after {
+            After::Request => {
+                self.state = State::Resync(Resync {
+                    announced: true,
+                    inside,
+                    untold: 0,
+                });
+            }
+            After::Close | After::Upgraded => self.proceed(after, emit),
+        }
+    }
+
+    /// The connection has ended. `why` is what an unfinished request counts as.
+    pub fn handle_close(&mut self, why: Lost, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        match std::mem::replace(&mut self.state, State::Left) {
+            State::Length { .. } | State::Chunked { .. } => emit(HttpEvent::Lost(why)),
+            State::Head(reader) => match reader.standing {
+                Standing::InStep if reader.is_empty() => {}
+                Standing::InStep => emit(HttpEvent::Lost(why)),
+                Standing::Tentative(resync) => undecided(resync, emit),
+                Standing::Undecided => emit(HttpEvent::Protocol(Protocol::Undecided)),
+            },
+            State::Resync(resync) => undecided(resync, emit),
+            State::Skip { .. } | State::Closing(_) | State::Left => {}
+        }
+    }
+}
+
+fn undecided(resync: Resync, emit: &mut impl FnMut(HttpEvent<'_>)) {
+    if !resync.announced {
+        emit(HttpEvent::Protocol(Protocol::Undecided));
+    }
+}
+
+/// Takes as many bytes as remain, and counts them off.
+fn split<'a>(bytes: &'a [u8], remaining: &mut u64) -> (&'a [u8], &'a [u8]) {
+    let wanted = usize::try_from(*remaining).unwrap_or(usize::MAX);
+    let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
+    *remaining -= taken.len() as u64;
+    (taken, rest)
+}

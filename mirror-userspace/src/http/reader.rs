@@ -1,0 +1,235 @@
+//! From bytes to one complete head: the stretch between two requests, which may come in pieces.
+//!
+//! A head that lies in one piece is handed on borrowed. Only a head that was cut is copied, into
+//! a buffer that is paid for from the budget and freed with the head.
+
+use super::{
+    Limits, Lost, Protocol,
+    detect::{DECISIVE, Detected, begins_known_method, detect},
+    resync::Resync,
+    scan::{Blank, Scan, Scanned},
+};
+use crate::budget::{Budget, Reserved};
+
+/// What is known of the connection while a head is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing {
+    /// Its first bytes have not yet said what it carries.
+    Undecided,
+    /// One request follows the other.
+    InStep,
+    /// A segment seems to begin a request. Its head has to prove it.
+    Tentative(Resync),
+}
+
+/// What a piece of the stream was found to be.
+#[derive(Debug)]
+pub(super) enum Read<'a> {
+    /// The head is not complete.
+    More,
+    /// The head, and the bytes after it.
+    Head(Raw<'a>, &'a [u8]),
+    /// The connection does not carry HTTP/1.
+    Other(Protocol),
+    /// No head begins like this.
+    Refused(Lost),
+}
+
+/// A complete head's bytes.
+#[derive(Debug)]
+pub(super) enum Raw<'a> {
+    Borrowed(&'a [u8]),
+    Kept(Box<Kept>),
+}
+
+impl Raw<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Kept(kept) => &kept.bytes,
+        }
+    }
+}
+
+/// Reads one head.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) standing: Standing,
+    blank: Blank,
+    scan: Scan,
+    kept: Option<Box<Kept>>,
+}
+
+impl Reader {
+    pub(super) fn new(standing: Standing) -> Self {
+        Self {
+            standing,
+            blank: Blank::default(),
+            scan: Scan::default(),
+            kept: None,
+        }
+    }
+
+    /// Whether nothing of a request has come yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    /// Whether the connection is taken for HTTP/1.
+    pub(super) const fn is_http(&self) -> bool {
+        matches!(self.standing, Standing::InStep)
+    }
+
+    /// Reads on. At the end of a head the reader is spent.
+    pub(super) fn read<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        limits: &Limits,
+        budget: &Budget,
+    ) -> Read<'a> {
+        let bytes = match self.skip_blank(bytes) {
+            Ok([]) => return Read::More,
+            Ok(bytes) => bytes,
+            Err(why) => return self.refuse(why),
+        };
+        match self.judge_first(bytes) {
+            Ok(true) => {}
+            Ok(false) => return self.keep(bytes, budget),
+            Err(not_a_head) => return not_a_head,
+        }
+        // What was kept while the first bytes were undecided was not scanned.
+        let unscanned = self.kept.as_ref().and_then(|kept| {
+            let bytes = kept.bytes.get(self.scan.seen()..)?;
+            Some(self.scan.feed(bytes, limits))
+        });
+        let scanned = match unscanned {
+            Some(Scanned::Refused(why)) => Scanned::Refused(why),
+            _ => self.scan.feed(bytes, limits),
+        };
+        if matches!(self.standing, Standing::Undecided) && self.scan.names_http() {
+            self.standing = Standing::InStep;
+        }
+        match scanned {
+            Scanned::More => self.keep(bytes, budget),
+            Scanned::Refused(why) => self.refuse(why),
+            Scanned::End(len) => {
+                let (head, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+                let Some(mut kept) = self.kept.take() else {
+                    return Read::Head(Raw::Borrowed(head), rest);
+                };
+                if kept.push(head) {
+                    Read::Head(Raw::Kept(kept), rest)
+                } else {
+                    Read::Refused(Lost::Evicted)
+                }
+            }
+        }
+    }
+
+    /// Empty lines are let pass before a request, but not where one has yet to be recognised.
+    fn skip_blank<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
+        if self.kept.is_some() || matches!(self.standing, Standing::Tentative(_)) {
+            return Ok(bytes);
+        }
+        self.blank.skip(bytes)
+    }
+
+    /// Whether the first bytes allow to go on: `false` if more of them are needed.
+    fn judge_first(&mut self, bytes: &[u8]) -> Result<bool, Read<'static>> {
+        match self.standing {
+            Standing::Undecided if self.scan.seen() == 0 => {
+                let (first, len) = self.first(bytes);
+                match detect(first.get(..len).unwrap_or_default()) {
+                    Detected::More => return Ok(false),
+                    Detected::Protocol(Protocol::Http1) => self.standing = Standing::InStep,
+                    Detected::Protocol(other) => return Err(Read::Other(other)),
+                    Detected::RequestLine => {}
+                }
+            }
+            // A segment may have begun with what only looked like the first bytes of a method.
+            Standing::Tentative(_) if self.kept.is_some() && !self.scan.past_request_line() => {
+                let (first, len) = self.first(bytes);
+                if !begins_known_method(first.get(..len).unwrap_or_default()) {
+                    return Err(Read::Refused(Lost::Malformed));
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// The first bytes of the head, from what is kept and what came now.
+    fn first(&self, bytes: &[u8]) -> ([u8; DECISIVE], usize) {
+        let mut first = [0; DECISIVE];
+        let kept = self.kept.as_ref().map_or(&[][..], |kept| &kept.bytes);
+        let mut len = 0;
+        for (place, byte) in first.iter_mut().zip(kept.iter().chain(bytes)) {
+            *place = *byte;
+            len += 1;
+        }
+        #[cfg(test)]
+        super::tests::work::done(len);
+        (first, len)
+    }
+
+    fn keep(&mut self, bytes: &[u8], budget: &Budget) -> Read<'static> {
+        let kept = match &mut self.kept {
+            Some(kept) => kept,
+            empty => match Kept::new(budget) {
+                Some(kept) => empty.insert(kept),
+                None => return Read::Refused(Lost::Evicted),
+            },
+        };
+        if kept.push(bytes) {
+            Read::More
+        } else {
+            Read::Refused(Lost::Evicted)
+        }
+    }
+
+    fn refuse(&self, why: Lost) -> Read<'static> {
+        match self.standing {
+            Standing::Undecided => Read::Other(Protocol::NotHttp),
+            Standing::InStep | Standing::Tentative(_) => Read::Refused(why),
+        }
+    }
+}
+
+/// The beginning of a head that was cut.
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    reserved: Reserved,
+}
+
+impl Kept {
+    /// Most heads fit.
+    const FIRST: usize = 512;
+
+    fn new(budget: &Budget) -> Option<Box<Self>> {
+        let reserved = budget.reserve(size_of::<Self>())?;
+        Some(Box::new(Self {
+            bytes: Vec::new(),
+            reserved,
+        }))
+    }
+
+    /// Appends, doubling the memory when it is full. If the budget refuses, nothing changes.
+    fn push(&mut self, more: &[u8]) -> bool {
+        let len = self.bytes.len().saturating_add(more.len());
+        let capacity = self.bytes.capacity();
+        if len > capacity {
+            let Some(wanted) = len.max(Self::FIRST).checked_next_power_of_two() else {
+                return false;
+            };
+            if !self.reserved.grow(wanted - capacity) {
+                return false;
+            }
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+            #[cfg(test)]
+            super::tests::work::done(capacity);
+        }
+        self.bytes.extend_from_slice(more);
+        true
+    }
+}
