@@ -8,4 +8,5 @@ pub mod flow;
 pub mod http;
 pub mod pipeline;
 pub mod policy;
+pub mod replay;
 pub mod segment;

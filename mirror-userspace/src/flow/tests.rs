@@ -132,8 +132,9 @@ impl Bench {
 
     fn send(&mut self, flow: FlowId, first: SeqNum, sent: &Sent) {
         let segment = sent.segment(flow, first, self.now);
-        self.table
-            .handle_segment(self.now, &segment, |who, event| tell(&mut self.log, who, event));
+        self.table.handle_segment(self.now, &segment, |who, event| {
+            tell(&mut self.log, who, event)
+        });
         self.check();
     }
 
@@ -145,7 +146,8 @@ impl Bench {
     }
 
     fn shutdown(&mut self) {
-        self.table.shutdown(|who, event| tell(&mut self.log, who, event));
+        self.table
+            .shutdown(|who, event| tell(&mut self.log, who, event));
         self.check();
         assert_eq!((self.table.len(), self.table.queued()), (0, 0));
         assert_eq!(self.table.poll_timeout(), None);
@@ -156,7 +158,11 @@ impl Bench {
         let counters = &self.table.counters;
         let lost = counters.lost.reset + counters.lost.after_fin;
         let kept = counters.delivered + counters.duplicate + counters.urgent + counters.ignored;
-        assert_eq!(counters.payload, kept + lost + self.table.queued(), "{counters:?}");
+        assert_eq!(
+            counters.payload,
+            kept + lost + self.table.queued(),
+            "{counters:?}"
+        );
         let open = self.table.len() as u64;
         assert_eq!(counters.opened, counters.closed.total() + open);
         assert!(self.budget.used() <= self.budget.limit());
@@ -191,7 +197,10 @@ fn tell(log: &mut Vec<(FlowId, Told)>, who: &mut Option<FlowId>, event: StreamEv
         }
         StreamEvent::Data(data) => {
             assert!(!data.bytes.is_empty());
-            Told::Data { bytes: data.bytes.to_vec(), starts: data.starts_segment }
+            Told::Data {
+                bytes: data.bytes.to_vec(),
+                starts: data.starts_segment,
+            }
         }
         StreamEvent::Gap { len } => {
             assert_ne!(len, 0);

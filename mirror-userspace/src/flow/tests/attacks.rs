@@ -27,7 +27,10 @@ impl Attacked {
         }
     }
 
-    fn tally<'a>(delivered: &'a mut u64, missing: &'a mut u64) -> impl FnMut(&mut (), StreamEvent<'_>) {
+    fn tally<'a>(
+        delivered: &'a mut u64,
+        missing: &'a mut u64,
+    ) -> impl FnMut(&mut (), StreamEvent<'_>) {
         |(), event| match event {
             StreamEvent::Data(data) => *delivered += data.bytes.len() as u64,
             StreamEvent::Gap { len } => *missing += len,
@@ -65,13 +68,19 @@ fn bytes_in_reverse_order() {
     let counters = attacked.table.counters;
     let accounted = attacked.delivered + counters.duplicate + attacked.table.queued();
     assert_eq!(accounted, n as u64 + 1);
-    assert!(counters.lost.over_budget > 0, "the hole was given up for want of room");
+    assert!(
+        counters.lost.over_budget > 0,
+        "the hole was given up for want of room"
+    );
 }
 
 #[test]
 fn bytes_in_reverse_order_with_room_enough_all_arrive() {
     let n = 100_000;
-    let limits = Limits { queued_bytes: usize::MAX, ..Limits::default() };
+    let limits = Limits {
+        queued_bytes: usize::MAX,
+        ..Limits::default()
+    };
     let mut attacked = Attacked::new(limits, 256 << 20);
     attacked.send(0, &syn());
     for offset in (0..n).rev() {
@@ -104,7 +113,10 @@ fn covers_that_grow_cost_what_they_carry() {
         for offset in 1..=100 {
             attacked.send(0, &data(1_000 + 2 * offset, "x"));
         }
-        attacked.send(0, &data(1_000 - round, vec![b'y'; 1_000 + 2 * round as usize]));
+        attacked.send(
+            0,
+            &data(1_000 - round, vec![b'y'; 1_000 + 2 * round as usize]),
+        );
     }
     let steps = work::take();
     assert!(steps <= 8 * 100 * 101, "{steps} steps");
@@ -120,7 +132,11 @@ fn a_hole_on_every_connection() {
         attacked.send(number, &data(1, "x"));
     }
     assert_eq!(attacked.table.len(), n as usize);
-    assert_eq!(attacked.table.queued(), u64::from(n), "the default memory has room for all");
+    assert_eq!(
+        attacked.table.queued(),
+        u64::from(n),
+        "the default memory has room for all"
+    );
     work::take();
 
     attacked.wait(Duration::from_millis(999));
@@ -153,7 +169,13 @@ fn holes_take_half_of_the_memory_and_no_more() {
 
 #[test]
 fn a_syn_flood_costs_the_same_for_each_syn() {
-    let mut attacked = Attacked::new(Limits { connections: 1_000, ..Limits::default() }, 16 << 20);
+    let mut attacked = Attacked::new(
+        Limits {
+            connections: 1_000,
+            ..Limits::default()
+        },
+        16 << 20,
+    );
     attacked.send(0, &syn());
     attacked.send(0, &data(0, "a"));
     let n = 100_000;
@@ -162,8 +184,14 @@ fn a_syn_flood_costs_the_same_for_each_syn() {
     }
     attacked.send(0, &data(1, "b"));
     let counters = attacked.table.counters;
-    assert_eq!((counters.closed.evicted, counters.midstream), (u64::from(n) - 999, 0));
-    assert_eq!(attacked.delivered, 2, "who was there before is still mirrored");
+    assert_eq!(
+        (counters.closed.evicted, counters.midstream),
+        (u64::from(n) - 999, 0)
+    );
+    assert_eq!(
+        attacked.delivered, 2,
+        "who was there before is still mirrored"
+    );
     let steps = work::take();
     assert!(steps <= 8 * u64::from(n), "{steps} steps");
 }

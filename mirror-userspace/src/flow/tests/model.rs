@@ -28,7 +28,11 @@ impl Random {
     /// Often close to a wrap.
     fn first(&mut self) -> SeqNum {
         let random = SeqNum(u32::try_from(self.next() >> 32).unwrap());
-        if self.one_in(2) { SeqNum(0) - (random.0 % 300) } else { random }
+        if self.one_in(2) {
+            SeqNum(0) - (random.0 % 300)
+        } else {
+            random
+        }
     }
 }
 
@@ -69,9 +73,8 @@ impl Model {
             self.read_queue();
             return;
         }
-        let within = |inner: &Sent, outer: &Sent| {
-            inner.offset >= outer.offset && end(inner) <= end(outer)
-        };
+        let within =
+            |inner: &Sent, outer: &Sent| inner.offset >= outer.offset && end(inner) <= end(outer);
         if !self.queue.iter().any(|queued| within(sent, queued)) {
             self.queue.retain(|queued| !within(queued, sent));
             self.queue.push(sent.clone());
@@ -97,7 +100,11 @@ impl Model {
     }
 
     fn read_queue(&mut self) {
-        while self.queue.first().is_some_and(|first| first.offset <= self.next) {
+        while self
+            .queue
+            .first()
+            .is_some_and(|first| first.offset <= self.next)
+        {
             let first = self.queue.remove(0);
             self.read(&first);
         }
@@ -170,7 +177,11 @@ impl Client {
             rest.swap(index, other);
         }
         rest.reverse();
-        Self { first: random.first(), model: Model::default(), rest }
+        Self {
+            first: random.first(),
+            model: Model::default(),
+            rest,
+        }
     }
 }
 
@@ -193,8 +204,10 @@ fn with_room_enough_the_stream_is_what_linux_reads() {
         let mut random = Random(seed);
         let mut bench = Bench::new(Limits::default(), 1 << 20);
         let mut told: HashMap<FlowId, Vec<Item>> = HashMap::new();
-        let mut clients: Vec<(FlowId, Option<Client>)> =
-            (0..1 + u32::try_from(random.below(3)).unwrap()).map(|n| (flow(n), None)).collect();
+        let mut clients: Vec<(FlowId, Option<Client>)> = (0..1 + u32::try_from(random.below(3))
+            .unwrap())
+            .map(|n| (flow(n), None))
+            .collect();
         for _ in 0..150 {
             let which = random.below(clients.len());
             let (flow, client) = &mut clients[which];
@@ -239,7 +252,10 @@ fn with_room_enough_the_stream_is_what_linux_reads() {
                 expected.append(&mut client.model.told);
             }
             let told = items(&bench.log, flow);
-            let same = told.iter().zip(&expected).take_while(|(told, expected)| told == expected);
+            let same = told
+                .iter()
+                .zip(&expected)
+                .take_while(|(told, expected)| told == expected);
             let differ = same.count();
             let (told, expected) = (told.get(differ..), expected.get(differ..));
             assert_eq!(told, expected, "seed {seed}, {flow:?}, from item {differ}");
@@ -274,7 +290,10 @@ fn in_need_everything_delivered_is_in_its_place() {
         }
         bench.shutdown();
         let counters = &bench.table.counters;
-        let gaps = bench.log.iter().map(|(_, told)| if let Told::Gap(len) = told { *len } else { 0 });
+        let gaps = bench
+            .log
+            .iter()
+            .map(|(_, told)| if let Told::Gap(len) = told { *len } else { 0 });
         assert_eq!(gaps.sum::<u64>(), counters.lost.missing(), "seed {seed}");
         for number in 0..5 {
             let mut expected = None;
@@ -282,14 +301,20 @@ fn in_need_everything_delivered_is_in_its_place() {
             for (_, told) in bench.log.iter().filter(|(of, _)| *of == flow(number)) {
                 match told {
                     // What ended for want of memory may be forgotten altogether, if starved.
-                    Told::Opened { .. } => (opened, expected) = (true, expected.filter(|_| !starved)),
+                    Told::Opened { .. } => {
+                        (opened, expected) = (true, expected.filter(|_| !starved))
+                    }
                     Told::Gap(len) => expected = expected.map(|at: u64| at + len),
                     Told::Closed(_) => opened = false,
                     Told::Data { bytes, .. } => {
                         let start = u64::from(bytes[0]);
-                        let in_place = expected.is_none_or(|at| at == start || opened && at < start);
+                        let in_place =
+                            expected.is_none_or(|at| at == start || opened && at < start);
                         assert!(in_place, "seed {seed}: {start} instead of {expected:?}");
-                        assert!(bytes.windows(2).all(|pair| pair[0] + 1 == pair[1]), "seed {seed}");
+                        assert!(
+                            bytes.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+                            "seed {seed}"
+                        );
                         expected = Some(start + bytes.len() as u64);
                         opened = false;
                     }

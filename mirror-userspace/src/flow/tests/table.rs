@@ -26,7 +26,10 @@ fn in_order_payload_is_borrowed_and_costs_no_memory() {
             seen = Some((data.bytes.as_ptr(), data.at, data.ack));
         }
     });
-    assert_eq!(seen, Some((segment.payload.as_ptr(), segment.at, segment.ack)));
+    assert_eq!(
+        seen,
+        Some((segment.payload.as_ptr(), segment.at, segment.ack))
+    );
     assert_eq!(bench.budget.used(), used);
 }
 
@@ -38,7 +41,10 @@ fn a_connection_is_small() {
 
 #[test]
 fn the_least_recently_active_connection_is_evicted() {
-    let limits = Limits { connections: 3, ..Limits::default() };
+    let limits = Limits {
+        connections: 3,
+        ..Limits::default()
+    };
     let mut bench = Bench::new(limits, 1 << 20);
     for number in [1, 2, 3, 1] {
         bench.send(flow(number), FIRST, &data(0, "a"));
@@ -49,14 +55,23 @@ fn the_least_recently_active_connection_is_evicted() {
     assert_eq!(bench.table.len(), 3);
     bench.send(flow(2), FIRST, &data(0, "ab"));
     let again = &bench.log[bench.log.len() - 2..];
-    let rest = Told::Data { bytes: b"b".to_vec(), starts: false };
+    let rest = Told::Data {
+        bytes: b"b".to_vec(),
+        starts: false,
+    };
     assert_eq!(again[0].1, Told::Opened { from_start: false });
-    assert_eq!(again[1].1, rest, "what was delivered is not delivered twice");
+    assert_eq!(
+        again[1].1, rest,
+        "what was delivered is not delivered twice"
+    );
 }
 
 #[test]
 fn connections_that_only_sent_a_syn_are_evicted_first() {
-    let limits = Limits { connections: 2, ..Limits::default() };
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
     let mut bench = Bench::new(limits, 1 << 20);
     bench.send(flow(1), FIRST, &syn());
     bench.send(flow(1), FIRST, &data(0, "a"));
@@ -66,12 +81,19 @@ fn connections_that_only_sent_a_syn_are_evicted_first() {
     }
     bench.send(flow(1), FIRST, &data(1, "b"));
     assert_eq!(bench.table.counters.closed.evicted, 97);
-    assert!(closed(&bench).iter().all(|(evicted, _)| *evicted != flow(1)));
+    assert!(
+        closed(&bench)
+            .iter()
+            .all(|(evicted, _)| *evicted != flow(1))
+    );
 }
 
 #[test]
 fn an_evicted_connection_delivers_what_it_had_queued() {
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
     let mut bench = Bench::new(limits, 1 << 20);
     bench.send(flow(1), FIRST, &syn());
     bench.send(flow(1), FIRST, &data(2, "c"));
@@ -117,25 +139,40 @@ fn no_memory_for_a_hole_makes_it_a_gap_at_once() {
 
 #[test]
 fn too_much_behind_a_hole_gives_up_the_first_hole_only() {
-    let limits = Limits { queued_bytes: 2_000, ..Limits::default() };
+    let limits = Limits {
+        queued_bytes: 2_000,
+        ..Limits::default()
+    };
     let mut bench = Bench::new(limits, 1 << 20);
     bench.send(flow(1), FIRST, &syn());
     for offset in [10, 20, 30, 40, 50, 60] {
         bench.send(flow(1), FIRST, &data(offset, "0123456789"));
         bench.send(flow(1), FIRST, &data(offset + 100, "x"));
     }
-    let expected = "open -10 ^0123456789 ^0123456789 ^0123456789 ^0123456789 ^0123456789 ^0123456789";
-    assert!(bench.short_log().starts_with(expected), "{}", bench.short_log());
+    let expected =
+        "open -10 ^0123456789 ^0123456789 ^0123456789 ^0123456789 ^0123456789 ^0123456789";
+    assert!(
+        bench.short_log().starts_with(expected),
+        "{}",
+        bench.short_log()
+    );
     assert_eq!(bench.table.counters.gaps, 1);
     bench.send(flow(1), FIRST, &data(90, "0123456789"));
     let log = bench.short_log();
     assert!(log.ends_with(" -20 ^0123456789"), "{log}");
-    assert_eq!(bench.table.queued(), 6, "what stands behind the second hole still waits");
+    assert_eq!(
+        bench.table.queued(),
+        6,
+        "what stands behind the second hole still waits"
+    );
 }
 
 #[test]
 fn what_stands_before_the_queue_is_delivered_although_it_is_full() {
-    let limits = Limits { queued_bytes: 1_200, ..Limits::default() };
+    let limits = Limits {
+        queued_bytes: 1_200,
+        ..Limits::default()
+    };
     let mut bench = Bench::new(limits, 1 << 20);
     bench.send(flow(1), FIRST, &syn());
     bench.send(flow(1), FIRST, &data(9, "j"));
@@ -163,12 +200,21 @@ fn the_next_timeout_is_told() {
     assert_eq!(bench.table.poll_timeout(), None);
     bench.send(flow(1), FIRST, &syn());
     let start = bench.now;
-    assert_eq!(bench.table.poll_timeout(), Some(start + Duration::from_secs(120)));
+    assert_eq!(
+        bench.table.poll_timeout(),
+        Some(start + Duration::from_secs(120))
+    );
     bench.send(flow(1), FIRST, &data(1, "b"));
-    assert_eq!(bench.table.poll_timeout(), Some(start + Duration::from_secs(1)));
+    assert_eq!(
+        bench.table.poll_timeout(),
+        Some(start + Duration::from_secs(1))
+    );
     bench.wait(Duration::from_secs(1));
     assert_eq!(bench.short_log(), "open -1 ^b");
-    assert_eq!(bench.table.poll_timeout(), Some(start + Duration::from_secs(120)));
+    assert_eq!(
+        bench.table.poll_timeout(),
+        Some(start + Duration::from_secs(120))
+    );
     bench.wait(Duration::from_secs(119));
     assert_eq!(bench.table.poll_timeout(), None);
 }
@@ -192,7 +238,10 @@ fn time_that_jumps_neither_panics_nor_starves() {
 #[test]
 fn the_same_four_tuple_at_two_attachments_is_two_connections() {
     let mut bench = Bench::new(Limits::default(), 1 << 20);
-    let elsewhere = FlowId { attachment: 2, ..flow(1) };
+    let elsewhere = FlowId {
+        attachment: 2,
+        ..flow(1)
+    };
     bench.send(flow(1), FIRST, &data(0, "a"));
     bench.send(elsewhere, FIRST, &data(0, "a"));
     assert_eq!(bench.table.len(), 2);
