@@ -142,7 +142,7 @@ mod tests {
             let hit = (0..n)
                 .filter(|i| {
                     let hash = connection_hash(
-                        &client((i >> 10) as u16),
+                        &client(u16::try_from(i >> 10).unwrap()),
                         &server,
                         (i & 1023) as u16 + 1024,
                         80,

@@ -1,1 +1,4 @@
-//! What xtask shares with the tests.
+//! What the tasks and the end-to-end tests share.
+
+pub mod lab;
+pub mod load;

@@ -1,3 +1,46 @@
-//! podmirror's front door for developers.
+//! podmirror's front door for developers: `cargo xtask --help`.
 
-fn main() {}
+mod binary;
+mod checks;
+mod demo;
+mod ebpf;
+mod setup;
+mod step;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks around podmirror. Each installs what it needs and lacks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Install the toolchain of the kernel half.
+    Setup,
+    /// Build the kernel half; the next build of podmirror embeds it.
+    BuildEbpf,
+    /// Watch podmirror at work: a client, v1, v2 and real traffic on this machine.
+    Demo(demo::Options),
+    /// Run all checks that a change has to pass, as CI does.
+    Test(checks::Options),
+    /// As `test`, with every step's output as it comes.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Setup => setup::setup(),
+        Task::BuildEbpf => ebpf::build(),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => checks::run(&options),
+        Task::Ci => checks::run(&checks::Options::ci()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

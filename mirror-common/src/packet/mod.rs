@@ -148,6 +148,3 @@ fn header<const N: usize, P: LoadBytes + ?Sized>(
         .load(offset)
         .ok_or(Stop::Unparsable(Unparsable::Truncated))
 }
-
-#[cfg(test)]
-mod tests {}

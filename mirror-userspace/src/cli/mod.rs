@@ -1,1 +1,96 @@
-//! cli
+//! The command line: what the user writes, checked value by value, to what the stages want.
+//!
+//! A value is refused where it is read, with its flag, the value and what is accepted (exit 2);
+//! what goes wrong later is said in one line, with what to do about it (exit 1).
+
+mod capture_args;
+mod check;
+mod dispatch_args;
+mod limit_args;
+mod policy_args;
+mod report_args;
+mod run;
+mod target_args;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::{fmt, io::IsTerminal as _, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use capture_args::CaptureArgs;
+pub use check::CheckArgs;
+pub use dispatch_args::DispatchArgs;
+pub use limit_args::LimitArgs;
+pub use policy_args::PolicyArgs;
+pub use report_args::ReportArgs;
+pub use run::RunArgs;
+pub use target_args::TargetArgs;
+
+/// Mirrors the live HTTP requests of a running service to another one, out of its path
+///
+/// An eBPF program copies the segments that arrive at the service's interface; the requests in
+/// them are sent again to a target, and its replies are dropped. The service never notices.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "podmirror", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    Run(Box<RunArgs>),
+    Check(CheckArgs),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// A [`UsageError`], or whatever went wrong.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        log_to_stderr();
+        match self.command {
+            Command::Run(run) => run.run(),
+            Command::Check(check) => Ok(check.run()),
+        }
+    }
+}
+
+/// Flags that are each right and do not go together, or a value that only shows to be wrong when it
+/// is used: exit code 2.
+#[derive(Clone, Debug)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Says what went wrong, if anything, and picks the exit code: 0, 1 for a failure, 2 for usage.
+#[must_use]
+pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("podmirror: {error:#}");
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Logs from `info` on, or as RUST_LOG says; in colour on a terminal, unless NO_COLOR forbids it.
+fn log_to_stderr() {
+    let environment = env_logger::Env::default().default_filter_or("info");
+    let mut builder = env_logger::Builder::from_env(environment);
+    builder.format_target(false);
+    if !std::io::stderr().is_terminal() {
+        builder.write_style(env_logger::WriteStyle::Never);
+    }
+    builder.init();
+}

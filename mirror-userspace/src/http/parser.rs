@@ -25,7 +25,7 @@ pub struct Input<'a> {
 
 /// Finds the requests of one connection.
 ///
-/// Holds less than 100 bytes, and while a head is cut in two the head so far (at most
+/// Holds at most 64 bytes, and while a head is cut in two the head so far (at most
 /// [`Limits::head`], reserved from the budget). Work is linear in the bytes, however they are cut.
 #[derive(Debug, Default)]
 pub struct Parser {
@@ -128,68 +128,41 @@ impl Parser {
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
         while !bytes.is_empty() {
-            bytes = match &mut self.state {
-                State::Head(reader) => {
-                    let known = reader.is_http();
-                    let read = reader.read(bytes, limits, budget);
-                    if !known && reader.is_http() {
-                        emit(HttpEvent::Protocol(Protocol::Http1));
-                    }
-                    let standing = reader.standing;
-                    match read {
-                        Read::More => return,
-                        Read::Head(raw, rest) => {
-                            self.on_head(&raw, standing, emit);
-                            rest
-                        }
-                        Read::Other(protocol) => {
-                            emit(HttpEvent::Protocol(protocol));
-                            self.state = State::Left;
-                            return;
-                        }
-                        Read::Refused(why) => return self.refuse(why, standing, emit),
-                    }
-                }
+            let (rest, after) = match &mut self.state {
+                State::Head(_) => match self.read_head(bytes, limits, budget, emit) {
+                    Some(rest) => (rest, None),
+                    None => return,
+                },
                 State::Length { remaining, after } => {
-                    let after = *after;
                     let (body, rest) = split(bytes, remaining);
-                    let complete = *remaining == 0;
                     emit(HttpEvent::Body(body));
-                    if complete {
+                    let ended = (*remaining == 0).then_some(*after);
+                    if ended.is_some() {
                         emit(HttpEvent::End);
-                        self.proceed(after, emit);
                     }
-                    rest
+                    (rest, ended)
                 }
                 State::Skip { remaining, after } => {
-                    let after = *after;
                     let (_, rest) = split(bytes, remaining);
-                    if *remaining == 0 {
-                        self.proceed(after, emit);
-                    }
-                    rest
+                    (rest, (*remaining == 0).then_some(*after))
                 }
                 State::Chunked { body, after } => {
-                    let after = *after;
-                    let fed = body.feed(bytes, limits, |_| {});
-                    let (len, end) = match fed {
-                        Fed::More => (bytes.len(), None),
-                        Fed::End(len) => (len, Some(Ok(()))),
-                        Fed::Refused(len, why) => (len, Some(Err(why))),
+                    let (len, ended, refused) = match body.feed(bytes, limits, |_| {}) {
+                        Fed::More => (bytes.len(), None, None),
+                        Fed::End(len) => (len, Some(*after), None),
+                        Fed::Refused(len, why) => (len, None, Some(why)),
                     };
                     let (body, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
                     if !body.is_empty() {
                         emit(HttpEvent::Body(body));
                     }
-                    match end {
-                        None => return,
-                        Some(Ok(())) => {
-                            emit(HttpEvent::End);
-                            self.proceed(after, emit);
-                        }
-                        Some(Err(why)) => return self.refuse(why, Standing::InStep, emit),
+                    if let Some(why) = refused {
+                        return self.refuse(why, Standing::InStep, emit);
                     }
-                    rest
+                    if ended.is_some() {
+                        emit(HttpEvent::End);
+                    }
+                    (rest, ended)
                 }
                 State::Closing(blank) => match blank.skip(bytes) {
                     Ok([]) => return,
@@ -198,6 +171,45 @@ impl Parser {
                 },
                 State::Resync(_) | State::Left => return,
             };
+            if let Some(after) = after {
+                self.proceed(after, emit);
+            }
+            bytes = rest;
+        }
+    }
+
+    /// Between requests or in a head. Returns the bytes behind the head, if they are to be read.
+    fn read_head<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) -> Option<&'a [u8]> {
+        let State::Head(reader) = &mut self.state else {
+            return None;
+        };
+        let known = reader.is_http();
+        let read = reader.read(bytes, limits, budget);
+        let standing = reader.standing;
+        if !known && reader.is_http() {
+            emit(HttpEvent::Protocol(Protocol::Http1));
+        }
+        match read {
+            Read::More => None,
+            Read::Head(raw, rest) => {
+                self.on_head(&raw, standing, emit);
+                Some(rest)
+            }
+            Read::Other(protocol) => {
+                emit(HttpEvent::Protocol(protocol));
+                self.state = State::Left;
+                None
+            }
+            Read::Refused(why) => {
+                self.refuse(why, standing, emit);
+                None
+            }
         }
     }
 

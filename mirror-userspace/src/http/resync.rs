@@ -18,7 +18,7 @@
 //! the attach, rule 3 does not hold for the very next input: whoever can choose the bytes of a
 //! body *and* their cut into segments *and* have the segment before it lost to the capture gets
 //! one of them taken for a request. Where rule 3 holds, the server must also have spoken in the
-//! middle of that body (an early reply, an echo). Requests that a client pipelines right behind a
+//! middle of that body (a 100 Continue, an early reply, an echo). Requests that a client pipelines right behind a
 //! loss are the price: they wait for the server's next word.
 
 use super::{

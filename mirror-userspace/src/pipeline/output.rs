@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{budget::Reserved, segment::Time};
 
 /// The number of a client connection, unique within one pipeline. Order is kept by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
 /// The place of a target in the configured list.

@@ -40,7 +40,7 @@ fn head_of(len: usize) -> Vec<u8> {
 
 #[test]
 fn a_parser_is_small() {
-    assert!(size_of::<Parser>() <= 100, "{}", size_of::<Parser>());
+    assert!(size_of::<Parser>() <= 64, "{}", size_of::<Parser>());
 }
 
 #[test]

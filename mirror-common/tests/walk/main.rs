@@ -1,0 +1,10 @@
+//! The header walk over crafted frames: each shape, each refusal, each truncation.
+
+#[cfg(test)]
+mod found;
+#[cfg(test)]
+mod frame;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod refused;

@@ -1,0 +1,261 @@
+//! What this machine can do, and what it lacks: the facts behind `podmirror check`.
+
+use std::{fs, path::Path};
+
+use aya::{
+    maps::MapType,
+    programs::{SchedClassifier, TcAttachType},
+    sys::is_map_supported,
+    util::KernelVersion,
+};
+
+use super::{
+    interface::Interface,
+    netns::{Netns, OpenNetns},
+    object::{RingKind, object},
+    privilege::{Capabilities, Capability, maps_are_locked_memory, memory_lock},
+};
+
+/// The oldest kernel that the perf object runs on.
+const OLDEST: KernelVersion = KernelVersion::new(5, 3, 0);
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The fact, for people.
+    pub detail: String,
+    /// What to do about it, unless all is well.
+    pub remedy: Option<String>,
+}
+
+/// What a fact means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Good,
+    /// Podmirror runs, with less: another ring, another attachment, no foreign namespaces.
+    Lesser,
+    /// Podmirror can't capture here.
+    Missing,
+}
+
+impl Finding {
+    fn good(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Good,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    fn bad(
+        name: &'static str,
+        verdict: Verdict,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            verdict,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// Looks at all that capturing needs, and at the interface if one is named. Changes nothing.
+#[must_use]
+pub fn check(interface: Option<&str>, netns: Option<&Netns>) -> Vec<Finding> {
+    let capabilities = Capabilities::effective();
+    let mut findings = vec![kernel(), btf()];
+    findings.extend(Capability::ALL.map(|needed| capability(capabilities, needed)));
+    findings.extend([tcx(capabilities), ring(capabilities), memory()]);
+    findings.extend([RingKind::Bpf, RingKind::Perf].map(program));
+    findings.extend(interface.map(|name| find(name, netns)));
+    findings
+}
+
+fn kernel() -> Finding {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    match KernelVersion::current() {
+        Ok(version) if version < OLDEST => Finding::bad(
+            "kernel",
+            Verdict::Missing,
+            format!("Linux {release}"),
+            "Linux 5.3 or later is needed, 5.8 for the BPF ring, 6.6 for tcx",
+        ),
+        _ => Finding::good("kernel", format!("Linux {release}")),
+    }
+}
+
+fn btf() -> Finding {
+    let path = "/sys/kernel/btf/vmlinux";
+    if Path::new(path).exists() {
+        Finding::good("BTF", path)
+    } else {
+        Finding::bad(
+            "BTF",
+            Verdict::Lesser,
+            format!("no {path}"),
+            "not needed to run; bpftool shows less without it (CONFIG_DEBUG_INFO_BTF)",
+        )
+    }
+}
+
+fn capability(have: Capabilities, needed: Capability) -> Finding {
+    let name = needed.name();
+    if have.allow(needed) {
+        return Finding::good(name, "effective");
+    }
+    let (verdict, purpose) = match needed {
+        Capability::Bpf => (Verdict::Missing, "to load the program"),
+        Capability::NetAdmin => (Verdict::Missing, "to attach it to an interface"),
+        Capability::Perfmon => (Verdict::Lesser, "for --ring perf"),
+        Capability::SysAdmin => (Verdict::Lesser, "for --netns: to enter another namespace"),
+        Capability::SysPtrace => (Verdict::Lesser, "for --netns PID of another user's process"),
+    };
+    Finding::bad(
+        name,
+        verdict,
+        "not effective",
+        format!("needed {purpose}: run as root, or add it to securityContext.capabilities"),
+    )
+}
+
+/// Asks the kernel, which may have tcx by back-port or lack it by configuration.
+fn tcx(capabilities: Capabilities) -> Finding {
+    let name = "tcx";
+    if !capabilities.allow(Capability::NetAdmin) {
+        return match KernelVersion::current() {
+            Ok(version) if version >= KernelVersion::new(6, 6, 0) => Finding::good(
+                name,
+                "by the kernel's version; not tried without CAP_NET_ADMIN",
+            ),
+            _ => without_tcx("the kernel is older than 6.6".to_owned()),
+        };
+    }
+    match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
+        Ok(_) => Finding::good(name, "supported"),
+        Err(error) => without_tcx(format!("not supported ({error})")),
+    }
+}
+
+fn without_tcx(detail: String) -> Finding {
+    Finding::bad(
+        "tcx",
+        Verdict::Lesser,
+        detail,
+        "a clsact filter is used instead, which stays until the next start if podmirror is killed; Linux 6.6 has tcx",
+    )
+}
+
+fn ring(capabilities: Capabilities) -> Finding {
+    let name = "BPF ring buffer";
+    if !capabilities.allow(Capability::Bpf) {
+        return Finding::bad(
+            name,
+            Verdict::Lesser,
+            "not tried",
+            "needs CAP_BPF to be tried",
+        );
+    }
+    match is_map_supported(MapType::RingBuf) {
+        Ok(true) => Finding::good(name, "supported"),
+        Ok(false) => Finding::bad(
+            name,
+            Verdict::Lesser,
+            "not supported",
+            "use --ring perf; Linux 5.8 has BPF ring buffers",
+        ),
+        Err(error) => Finding::bad(name, Verdict::Lesser, error.to_string(), "use --ring perf"),
+    }
+}
+
+fn memory() -> Finding {
+    let name = "memory lock";
+    if !maps_are_locked_memory() {
+        return Finding::good(name, "maps do not count against it (Linux 5.11 and later)");
+    }
+    match memory_lock() {
+        Some(nix::sys::resource::RLIM_INFINITY) => Finding::good(name, "unlimited"),
+        limit => Finding::bad(
+            name,
+            Verdict::Lesser,
+            limit.map_or("unknown".to_owned(), |bytes| format!("{bytes} bytes")),
+            "podmirror raises it itself if it has CAP_SYS_RESOURCE; else `ulimit -l unlimited`",
+        ),
+    }
+}
+
+fn program(ring: RingKind) -> Finding {
+    let name = match ring {
+        RingKind::Bpf => "kernel program, BPF ring",
+        RingKind::Perf => "kernel program, perf ring",
+    };
+    match object(ring) {
+        Ok(object) => Finding::good(name, format!("embedded, {} bytes", object.len())),
+        Err(error) => Finding::bad(name, Verdict::Missing, "not embedded", error.to_string()),
+    }
+}
+
+fn find(interface: &str, netns: Option<&Netns>) -> Finding {
+    let name = "interface";
+    let found = netns
+        .map_or_else(OpenNetns::current, Netns::open)
+        .and_then(|netns| {
+            netns.run(|| {
+                let interface = Interface::find(interface)?;
+                Ok((interface.link_layer()?, interface))
+            })
+        });
+    match found {
+        Ok((link, found)) => Finding::good(
+            name,
+            format!("{interface}, number {}, {link:?} frames", found.index),
+        ),
+        Err(error) => Finding::bad(
+            name,
+            Verdict::Missing,
+            format!("{error:#}"),
+            "name one that exists, and with --netns the namespace that it is in",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_but_a_good_one_has_a_remedy() {
+        for finding in check(Some("lo"), None) {
+            assert_eq!(
+                finding.verdict == Verdict::Good,
+                finding.remedy.is_none(),
+                "{finding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_interface_is_looked_at_only_if_named() {
+        let names = |interface| -> Vec<_> {
+            check(interface, None)
+                .iter()
+                .map(|finding| finding.name)
+                .collect()
+        };
+        assert!(!names(None).contains(&"interface"));
+        let missing = check(Some("no-such-if"), None).pop().unwrap();
+        assert_eq!(
+            (missing.name, missing.verdict),
+            ("interface", Verdict::Missing)
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! What was counted on either side of the ring.
+
+use std::ops::AddAssign;
+
+use mirror_common::{
+    counter::{Counter, Counters, unparsable},
+    packet::Unparsable,
+};
+
+/// How segments ended in the kernel program, summed over CPUs.
+///
+/// At a quiet moment [`seen`](Self::seen) is the sum of all that follow it. The CPUs go on
+/// counting while they are read, so that sums taken under load are off by the few segments in
+/// between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounters {
+    /// Frames that are no TCP over IP; not part of `seen`.
+    pub not_tcp: u64,
+    /// TCP segments that reached the program.
+    pub seen: u64,
+    /// To a port that is not mirrored.
+    pub other_port: u64,
+    /// With neither payload nor SYN, FIN or RST.
+    pub no_payload: u64,
+    /// Not in the sample.
+    pub sampled_out: u64,
+    /// Copied whole into a ring.
+    pub copied: u64,
+    /// Lost, in part or whole, as the ring had no room.
+    pub ring_full: u64,
+    /// Not walked, by reason, in the order of [`Unparsable::ALL`].
+    pub unparsable: [u64; Unparsable::ALL.len()],
+}
+
+impl KernelCounters {
+    /// How many segments were lost for this reason.
+    #[must_use]
+    pub fn unparsable(&self, reason: Unparsable) -> u64 {
+        self.unparsable.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether each segment seen ended in exactly one way.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        let ended = [
+            self.other_port,
+            self.no_payload,
+            self.sampled_out,
+            self.copied,
+            self.ring_full,
+        ];
+        self.seen == ended.iter().chain(&self.unparsable).sum::<u64>()
+    }
+}
+
+impl From<&Counters> for KernelCounters {
+    /// Names what one CPU counted.
+    fn from(counters: &Counters) -> Self {
+        let at = |index: usize| counters.get(index).copied().unwrap_or(0);
+        let of = |counter: Counter| at(counter as usize);
+        Self {
+            not_tcp: of(Counter::NotTcp),
+            seen: of(Counter::Seen),
+            other_port: of(Counter::OtherPort),
+            no_payload: of(Counter::NoPayload),
+            sampled_out: of(Counter::SampledOut),
+            copied: of(Counter::Copied),
+            ring_full: of(Counter::RingFull),
+            unparsable: Unparsable::ALL.map(|reason| at(unparsable(reason))),
+        }
+    }
+}
+
+impl AddAssign for KernelCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.not_tcp += other.not_tcp;
+        self.seen += other.seen;
+        self.other_port += other.other_port;
+        self.no_payload += other.no_payload;
+        self.sampled_out += other.sampled_out;
+        self.copied += other.copied;
+        self.ring_full += other.ring_full;
+        for (sum, more) in self.unparsable.iter_mut().zip(other.unparsable) {
+            *sum += more;
+        }
+    }
+}
+
+/// What one [`RingReader`](super::RingReader) took out of its ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingCounters {
+    /// Segments read whole: over all readers, at a quiet moment, the kernel's
+    /// [`copied`](KernelCounters::copied).
+    pub read: u64,
+    /// Records, of which a large segment takes several.
+    pub records: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Records that contradicted themselves and were dropped.
+    pub malformed: u64,
+}
+
+impl AddAssign for RingCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.malformed += other.malformed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mirror_common::counter::COUNTERS;
+
+    use super::*;
+
+    #[test]
+    fn each_counter_has_its_name_and_sums_balance() {
+        let mut counters: Counters = [0; COUNTERS];
+        for (index, count) in counters.iter_mut().enumerate() {
+            *count = 1 << index;
+        }
+        let one = KernelCounters::from(&counters);
+        assert_eq!(one.copied, 1 << Counter::Copied as usize);
+        for reason in Unparsable::ALL {
+            assert_eq!(one.unparsable(reason), 1 << unparsable(reason));
+        }
+        assert!(!one.balance());
+
+        let mut sum = KernelCounters {
+            seen: 15,
+            other_port: 5,
+            copied: 6,
+            unparsable: [1; Unparsable::ALL.len()],
+            ..KernelCounters::default()
+        };
+        assert!(sum.balance());
+        sum += sum;
+        assert_eq!((sum.seen, sum.unparsable[0]), (30, 2));
+        assert!(sum.balance());
+    }
+}

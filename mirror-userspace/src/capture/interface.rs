@@ -1,0 +1,142 @@
+//! The interfaces of a network namespace, and what their frames begin with.
+
+use std::io;
+
+use anyhow::{Context as _, Result, bail};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{
+    netns::one_of,
+    rtnetlink::{attributes, dump, text},
+};
+
+const RTM_GETLINK: u16 = 18;
+const IFLA_IFNAME: u16 = 3;
+
+/// What a frame begins with at the TC hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkLayer {
+    /// An Ethernet header.
+    Ethernet,
+    /// The IP header: tunnels and tun devices have no link layer.
+    Ip,
+}
+
+impl LinkLayer {
+    /// The link layer of an `ARPHRD_*` number (`linux/if_arp.h`), or `None` if it is one that the
+    /// kernel program does not read.
+    const fn of_hardware(kind: u16) -> Option<Self> {
+        match kind {
+            // ETHER, and LOOPBACK, which builds Ethernet headers, too.
+            1 | 772 => Some(Self::Ethernet),
+            // RAWIP, TUNNEL, TUNNEL6, SIT, NONE (tun, WireGuard, netkit in layer 3 mode).
+            519 | 768 | 769 | 776 | 0xfffe => Some(Self::Ip),
+            _ => None,
+        }
+    }
+}
+
+/// `struct ifinfomsg`.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct LinkMessage {
+    family: u8,
+    pad: u8,
+    hardware: u16,
+    index: u32,
+    flags: u32,
+    change: u32,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    /// Its name.
+    pub(super) name: String,
+    /// Its number, unique in its namespace.
+    pub(super) index: u32,
+    /// Its `ARPHRD_*` number.
+    hardware: u16,
+}
+
+impl Interface {
+    /// The interfaces of the calling thread's network namespace.
+    ///
+    /// # Errors
+    ///
+    /// If netlink refuses, which it does for nobody.
+    pub(super) fn all() -> io::Result<Vec<Self>> {
+        let mut interfaces = Vec::new();
+        dump(RTM_GETLINK, &LinkMessage::default(), |reply| {
+            let Ok((link, rest)) = LinkMessage::read_from_prefix(reply) else {
+                return;
+            };
+            if let Some((_, name)) = attributes(rest).find(|&(kind, _)| kind == IFLA_IFNAME) {
+                interfaces.push(Self {
+                    name: text(name),
+                    index: link.index,
+                    hardware: link.hardware,
+                });
+            }
+        })?;
+        Ok(interfaces)
+    }
+
+    /// The interface of this name in the calling thread's network namespace.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; the message names those that exist.
+    pub(super) fn find(name: &str) -> Result<Self> {
+        let all = Self::all().context("listing the network interfaces")?;
+        match all.iter().find(|interface| interface.name == name) {
+            Some(interface) => Ok(interface.clone()),
+            None => bail!(
+                "no interface `{name}` here; there is {}",
+                one_of(all.into_iter().map(|interface| interface.name).collect())
+            ),
+        }
+    }
+
+    /// What its frames begin with.
+    ///
+    /// # Errors
+    ///
+    /// If its frames begin with something else than Ethernet or IP.
+    pub(super) fn link_layer(&self) -> Result<LinkLayer> {
+        LinkLayer::of_hardware(self.hardware).with_context(|| {
+            format!(
+                "interface `{}` has link type {} (ARPHRD), neither Ethernet nor IP",
+                self.name, self.hardware
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_found_and_has_ethernet_headers() {
+        let lo = Interface::find("lo").unwrap();
+        assert_eq!(lo.link_layer().unwrap(), LinkLayer::Ethernet);
+        assert_eq!(lo.index, 1);
+    }
+
+    #[test]
+    fn a_missing_interface_is_answered_with_those_that_exist() {
+        let error = Interface::find("no-such-if").unwrap_err().to_string();
+        assert!(
+            error.starts_with("no interface `no-such-if` here; there is lo"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn tunnels_have_no_link_layer_and_the_unknown_is_refused() {
+        assert_eq!(LinkLayer::of_hardware(0xfffe), Some(LinkLayer::Ip));
+        assert_eq!(LinkLayer::of_hardware(519), Some(LinkLayer::Ip));
+        assert_eq!(LinkLayer::of_hardware(801), None, "802.11 frames");
+    }
+}

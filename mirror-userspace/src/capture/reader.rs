@@ -1,0 +1,57 @@
+//! One shard's end of the rings.
+
+use super::{counters::RingCounters, parse::read_record, ring::Ring, sleep::Sleeper};
+use crate::segment::Segment;
+
+/// Reads the segments of one shard: [`drain`](Self::drain), then [`wait`](Self::wait), and so on.
+///
+/// It can be sent to the thread that is to use it; `wait` needs that thread's tokio runtime, with
+/// I/O and time enabled. A reader may outlive its [`Capture`](super::Capture): it then finds what was left in
+/// the ring, and nothing more.
+pub struct RingReader {
+    ring: Ring,
+    sleeper: Sleeper,
+    /// What was read so far.
+    pub counters: RingCounters,
+}
+
+impl RingReader {
+    pub(super) fn new(ring: Ring, sleeper: Sleeper) -> Self {
+        Self {
+            ring,
+            sleeper,
+            counters: RingCounters::default(),
+        }
+    }
+
+    /// Hands up to `budget` records to `handle`, in the order in which the kernel wrote them, and
+    /// returns how many there were. Less than `budget` means that the ring is empty now.
+    ///
+    /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
+    /// or when this returns (perf).
+    pub fn drain(&mut self, budget: usize, mut handle: impl FnMut(Segment<'_>)) -> usize {
+        let counters = &mut self.counters;
+        let read = self.ring.read(budget, |bytes| {
+            counters.records += 1;
+            match read_record(bytes) {
+                Some(record) => {
+                    counters.read += u64::from(record.ends_segment);
+                    counters.bytes += record.segment.payload.len() as u64;
+                    handle(record.segment);
+                }
+                None => counters.malformed += 1,
+            }
+        });
+        if read > 0 {
+            self.sleeper.stay_awake();
+        }
+        read
+    }
+
+    /// Waits until it is worth to [`drain`](Self::drain) again: about 1 ms after traffic, and
+    /// until the next record when there was none, 100 ms at most. May return for no reason, and
+    /// can be cancelled at any time.
+    pub async fn wait(&mut self) {
+        self.sleeper.wait().await;
+    }
+}

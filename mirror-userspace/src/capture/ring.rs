@@ -1,0 +1,187 @@
+//! The two kinds of ring, as far as reading goes.
+
+use std::{
+    io,
+    ops::ControlFlow,
+    os::fd::{AsFd as _, OwnedFd},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    maps::{
+        Array, ArrayOfMaps, Map, MapData, PerfEventArray, RingBuf,
+        perf::{PerfEvent, PerfEventArrayBuffer},
+    },
+    util::online_cpus,
+};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use mirror_common::record::{SIZE_CLASSES, SegmentHeader};
+
+/// The largest record, with room for its neighbour to be read meanwhile.
+const SMALLEST: usize = 2 * (SIZE_CLASSES[3] + size_of::<SegmentHeader>()).next_power_of_two();
+/// As large as a BPF ring's size can be told: 2 GiB.
+const LARGEST: usize = 1 << 31;
+const PAGE: usize = 4096;
+
+/// Where records come from.
+pub(super) enum Ring {
+    /// One shard's BPF ring buffer.
+    Bpf(RingBuf<MapData>),
+    /// The perf ring buffers of all CPUs.
+    Perf {
+        buffers: Vec<PerfEventArrayBuffer<MapData>>,
+        /// The buffer to begin with: all get their turn when the budget is short.
+        first: usize,
+        /// Where a record is put together that the end of its buffer split.
+        joined: Vec<u8>,
+    },
+}
+
+impl Ring {
+    /// Hands up to `budget` records to `handle`, and says how many they were.
+    pub(super) fn read(&mut self, budget: usize, mut handle: impl FnMut(&[u8])) -> usize {
+        match self {
+            Self::Bpf(ring) => {
+                for read in 0..budget {
+                    let Some(record) = ring.next() else {
+                        return read;
+                    };
+                    handle(&record);
+                }
+                budget
+            }
+            Self::Perf {
+                buffers,
+                first,
+                joined,
+            } => {
+                let mut left = budget;
+                let cpus = buffers.len();
+                for turn in 0..cpus {
+                    let cpu = (*first + turn) % cpus;
+                    if let Some(buffer) = buffers.get_mut(cpu) {
+                        left = read_cpu(buffer, left, joined, &mut handle);
+                    }
+                    if left == 0 {
+                        *first = cpu + 1;
+                        break;
+                    }
+                }
+                budget - left
+            }
+        }
+    }
+
+    /// The files that become readable with a record.
+    pub(super) fn files(&self) -> io::Result<Vec<OwnedFd>> {
+        match self {
+            Self::Bpf(ring) => Ok(vec![ring.as_fd().try_clone_to_owned()?]),
+            Self::Perf { buffers, .. } => buffers
+                .iter()
+                .map(|buffer| buffer.as_fd().try_clone_to_owned())
+                .collect(),
+        }
+    }
+}
+
+/// Reads one CPU's buffer, and says how much of the budget is left.
+///
+/// What the kernel says of lost records is skipped: the program has counted each as `ring_full`.
+fn read_cpu(
+    buffer: &mut PerfEventArrayBuffer<MapData>,
+    budget: usize,
+    joined: &mut Vec<u8>,
+    handle: &mut impl FnMut(&[u8]),
+) -> usize {
+    if budget == 0 {
+        return 0;
+    }
+    let read = buffer.try_fold(budget, |left, event| {
+        let PerfEvent::Sample { head, tail } = event else {
+            return ControlFlow::Continue(left);
+        };
+        if tail.is_empty() {
+            handle(head);
+        } else {
+            joined.clear();
+            joined.extend_from_slice(head);
+            joined.extend_from_slice(tail);
+            handle(joined);
+        }
+        match left - 1 {
+            0 => ControlFlow::Break(0),
+            left => ControlFlow::Continue(left),
+        }
+    });
+    match read {
+        ControlFlow::Break(left) | ControlFlow::Continue(left) => left,
+    }
+}
+
+/// Makes a BPF ring of `bytes` for each shard, and tells the program of it.
+pub(super) fn open_bpf(ebpf: &mut Ebpf, shards: u32, bytes: usize) -> Result<Vec<Ring>> {
+    let size = u32::try_from(ring_size(bytes))?;
+    let rings = ebpf.map_mut("RINGS").context("the program has no rings")?;
+    let mut rings: ArrayOfMaps<_, RingBuf<MapData>> = ArrayOfMaps::try_from(rings)?;
+    (0..shards)
+        .map(|shard| {
+            let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size, 0);
+            let data = MapData::create(params, "podmirror_ring", None)
+                .with_context(|| format!("creating a ring of {size} bytes"))?;
+            let ring = RingBuf::try_from(Map::RingBuf(data))?;
+            rings.set(shard, &ring, 0)?;
+            Ok(Ring::Bpf(ring))
+        })
+        .collect()
+}
+
+/// The flags of readers that sleep; only BPF rings have them.
+pub(super) fn sleeping(ebpf: &mut Ebpf) -> Result<Array<MapData, u32>> {
+    let flags = ebpf
+        .take_map("SLEEPING")
+        .context("the program has no wakeup flags")?;
+    Ok(Array::try_from(flags)?)
+}
+
+/// Opens the perf buffer of each CPU that is online, `bytes` together. A CPU that comes online
+/// later has none: its segments count as `ring_full`.
+pub(super) fn open_perf(ebpf: &mut Ebpf, bytes: usize) -> Result<Ring> {
+    let events = ebpf
+        .take_map("EVENTS")
+        .context("the program has no perf events")?;
+    let mut events: PerfEventArray<MapData> = events.try_into()?;
+    let cpus = online_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))?;
+    let pages = ring_size(bytes / cpus.len().max(1)) / PAGE;
+    let buffers = cpus
+        .into_iter()
+        .map(|cpu| {
+            events
+                .open(cpu, Some(pages))
+                .with_context(|| format!("opening a perf buffer of {pages} pages for CPU {cpu}"))
+        })
+        .collect::<Result<_>>()?;
+    Ok(Ring::Perf {
+        buffers,
+        first: 0,
+        joined: Vec::new(),
+    })
+}
+
+/// The size that the kernel takes: a power of two, large enough for the largest record.
+fn ring_size(bytes: usize) -> usize {
+    bytes.clamp(SMALLEST, LARGEST).next_power_of_two()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes_are_powers_of_two_within_bounds() {
+        assert_eq!(ring_size(0), 256 * 1024);
+        assert_eq!(ring_size(8 << 20), 8 << 20);
+        assert_eq!(ring_size((8 << 20) + 1), 16 << 20);
+        assert_eq!(ring_size(usize::MAX), LARGEST);
+    }
+}

@@ -1,0 +1,211 @@
+//! When a ring's reader sleeps, and what wakes it.
+//!
+//! Waking a reader costs the kernel program, and so the mirrored service, many times what copying
+//! a segment does. A reader with work at hand asks for no wakeups: it looks again each
+//! millisecond. Only when it found nothing [`LINGER`] times does it raise its flag in `SLEEPING`,
+//! on which the program wakes it with the next record. So a reader wakes at most a thousand times
+//! a second under traffic and ten times without, and a record waits about a millisecond or two
+//! for it.
+//!
+//! The program reads the flag before it commits a record, so a record that was under way when the
+//! flag went up comes without a wakeup. That is why the reader looks once more after raising the
+//! flag, sleeps at most a millisecond the first time, and never longer than [`TICK`].
+
+use std::{
+    future::poll_fn,
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use aya::maps::{Array, MapData};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::{sleep, timeout},
+};
+
+/// Between two looks at a ring that has, or may soon have, records.
+const GLANCE: Duration = Duration::from_millis(1);
+/// How many looks in vain before the reader goes to sleep.
+const LINGER: u32 = 2;
+/// The longest sleep, should a wakeup be lost.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How deep the reader sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// Not at all: so many looks were in vain.
+    Awake(u32),
+    /// The flag is up, and records from before it may still come.
+    Dozing,
+    /// The flag has been up for long enough.
+    Asleep,
+}
+
+/// What to do before the next look at the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Let time pass.
+    Pause,
+    /// Raise the flag, and look at once.
+    RaiseFlag,
+    /// Sleep until woken, but no longer than this.
+    Sleep(Duration),
+}
+
+impl Depth {
+    /// After a look in vain.
+    fn step(&mut self) -> Step {
+        match *self {
+            Self::Awake(LINGER..) => {
+                *self = Self::Dozing;
+                Step::RaiseFlag
+            }
+            Self::Awake(looks) => {
+                *self = Self::Awake(looks + 1);
+                Step::Pause
+            }
+            Self::Dozing => {
+                *self = Self::Asleep;
+                Step::Sleep(GLANCE)
+            }
+            Self::Asleep => Step::Sleep(TICK),
+        }
+    }
+}
+
+/// The flags by which readers ask for wakeups, one a shard.
+pub(super) type Flags = Arc<Mutex<Array<MapData, u32>>>;
+
+/// One reader's sleep.
+pub(super) struct Sleeper {
+    depth: Depth,
+    /// What becomes readable with a record.
+    files: Vec<Arc<OwnedFd>>,
+    /// The files, watched; only while the flag is up, as a watched file wakes whoever watches.
+    watched: Vec<AsyncFd<Arc<OwnedFd>>>,
+    /// Where our flag is; `None` if the ring wakes its reader in any case.
+    flag: Option<(Flags, u32)>,
+}
+
+impl Sleeper {
+    pub(super) fn new(files: Vec<OwnedFd>, flag: Option<(Flags, u32)>) -> Self {
+        Self {
+            depth: Depth::Awake(0),
+            files: files.into_iter().map(Arc::new).collect(),
+            watched: Vec::new(),
+            flag,
+        }
+    }
+
+    /// There were records: no more wakeups are needed.
+    pub(super) fn stay_awake(&mut self) {
+        let slept = !matches!(self.depth, Depth::Awake(_));
+        self.depth = Depth::Awake(0);
+        if slept {
+            self.watched.clear();
+            self.set_flag(0);
+        }
+    }
+
+    /// Waits until it is worth another look at the ring. Can be cancelled at any time.
+    pub(super) async fn wait(&mut self) {
+        match self.depth.step() {
+            Step::Pause => sleep(GLANCE).await,
+            Step::RaiseFlag => {
+                if let Err(error) = self.watch() {
+                    log::warn!("a ring can't be watched, so it is polled: {error}");
+                }
+                self.set_flag(1);
+            }
+            Step::Sleep(longest) => {
+                // Without files to watch, the reader would not wake in time.
+                let longest = if self.watched.is_empty() {
+                    GLANCE
+                } else {
+                    longest
+                };
+                // Woken or not, the next step is a look.
+                let _ = timeout(longest, self.woken()).await;
+            }
+        }
+    }
+
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for the sake of types that may close their file early; an `OwnedFd` does not"
+    )]
+    fn watch(&mut self) -> io::Result<()> {
+        self.watched = self
+            .files
+            .iter()
+            .map(|file| AsyncFd::with_interest(Arc::clone(file), Interest::READABLE))
+            .collect::<io::Result<_>>()?;
+        Ok(())
+    }
+
+    async fn woken(&self) {
+        poll_fn(|context| {
+            let mut woken = Poll::Pending;
+            for file in &self.watched {
+                if let Poll::Ready(Ok(mut ready)) = file.poll_read_ready(context) {
+                    ready.clear_ready();
+                    woken = Poll::Ready(());
+                }
+            }
+            woken
+        })
+        .await;
+    }
+
+    fn set_flag(&self, value: u32) {
+        if let Some((flags, shard)) = &self.flag {
+            let mut flags = flags.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = flags.set(*shard, value, 0) {
+                log::warn!("shard {shard} can't set its wakeup flag to {value}: {error}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_lingers_then_dozes_then_sleeps() {
+        let mut depth = Depth::Awake(0);
+        let steps: Vec<_> = (0..6).map(|_| depth.step()).collect();
+        assert_eq!(
+            steps,
+            [
+                Step::Pause,
+                Step::Pause,
+                Step::RaiseFlag,
+                Step::Sleep(GLANCE),
+                Step::Sleep(TICK),
+                Step::Sleep(TICK),
+            ]
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_byte_wakes_a_sleeper() {
+        let (read, write) = std::io::pipe().unwrap();
+        let mut sleeper = Sleeper::new(vec![read.into()], None);
+        while sleeper.depth != Depth::Asleep {
+            sleeper.wait().await;
+        }
+        std::io::Write::write_all(&mut &write, b"!").unwrap();
+        sleeper.woken().await;
+
+        sleeper.stay_awake();
+        assert_eq!(sleeper.depth, Depth::Awake(0));
+        assert!(
+            sleeper.watched.is_empty(),
+            "nothing wakes a reader that is awake"
+        );
+    }
+}

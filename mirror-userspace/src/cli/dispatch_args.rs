@@ -1,0 +1,148 @@
+//! Flags for re-sending.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    UsageError,
+    target_args::TargetArgs,
+    value::{duration, size},
+};
+use crate::{
+    dispatch::{DispatchConfig, Order, tls},
+    target::{Scheme, TargetSpec},
+};
+
+/// Where copies go, and how hard they are tried.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Re-sending")]
+pub struct DispatchArgs {
+    /// Where copies go.
+    #[command(flatten)]
+    pub targets: TargetArgs,
+
+    /// Order in which one client connection's requests reach the target: one after the reply to
+    /// the other, or overlapping
+    #[arg(long, value_name = "ORDER", default_value = "connection")]
+    pub order: OrderArg,
+
+    /// Connections to each target, at most, of each shard
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub target_connections: NonZeroUsize,
+
+    /// Copies that wait for a connection, at most, for each target and shard; more are dropped
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub queue: usize,
+
+    /// Copies sent in a second, at most, to each target by each shard; more are dropped [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = rps)]
+    pub max_rps: Option<f64>,
+
+    /// How much of a streamed body may wait for a slow target before its copy is broken off
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
+    pub stream_window: usize,
+
+    /// How long connecting may take
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub connect_timeout: Duration,
+
+    /// How long a reply may take, from the request's last byte to the reply's
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub reply_timeout: Duration,
+
+    /// How long a connection to the target is kept without use
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub target_idle_timeout: Duration,
+
+    /// How often a target's name is resolved again
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub resolve_every: Duration,
+
+    /// At the end: how long copies under way may still take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub drain: Duration,
+
+    /// Certificate authorities for https targets, PEM [default: the platform's]
+    #[arg(long, value_name = "FILE")]
+    pub target_ca: Option<PathBuf>,
+
+    /// Do not verify the certificates of https targets
+    #[arg(long, conflicts_with = "target_ca")]
+    pub target_insecure: bool,
+}
+
+/// See [`Order`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrderArg {
+    /// As the client connection had them
+    Connection,
+    /// In no order
+    None,
+}
+
+fn rps(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|rate| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "accepted: a number above 0".into())
+}
+
+impl From<OrderArg> for Order {
+    fn from(order: OrderArg) -> Self {
+        match order {
+            OrderArg::Connection => Self::Connection,
+            OrderArg::None => Self::None,
+        }
+    }
+}
+
+impl DispatchArgs {
+    /// The targets, at least one.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if there is none.
+    pub fn specs(&self) -> anyhow::Result<Vec<TargetSpec>> {
+        if self.targets.targets.is_empty() {
+            return Err(UsageError("--target is missing: where are copies to go?".into()).into());
+        }
+        Ok(self.targets.targets.clone())
+    }
+
+    /// What dispatch is told.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if a target is https and there is nobody to trust.
+    pub fn config(&self) -> anyhow::Result<DispatchConfig> {
+        let https = self
+            .targets
+            .targets
+            .iter()
+            .any(|target| target.url.scheme == Scheme::Https);
+        let trust = match &self.target_ca {
+            Some(file) => tls::Trust::CaFile(file.clone()),
+            None if self.target_insecure => tls::Trust::Insecure,
+            None => tls::Trust::System,
+        };
+        let tls = if https {
+            let made = tls::client_config(&trust);
+            Some(made.map_err(|error| UsageError(format!("{error:#}; see --target-ca")))?)
+        } else {
+            None
+        };
+        Ok(DispatchConfig {
+            order: self.order.into(),
+            connections: self.target_connections.get(),
+            queue: self.queue,
+            max_rps: self.max_rps,
+            stream_window: self.stream_window,
+            connect_timeout: self.connect_timeout,
+            reply_timeout: self.reply_timeout,
+            idle_timeout: self.target_idle_timeout,
+            resolve_every: self.resolve_every,
+            drain_timeout: self.drain,
+            tls,
+            ..DispatchConfig::default()
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! Flags for the limits on memory, connections and waiting.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::value::{duration, size};
+use crate::{flow, http, pipeline::Limits};
+
+/// How much is kept, and for how long.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Memory for connections, incomplete requests and copies that wait, over all shards
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
+    pub max_memory: usize,
+
+    /// Connections followed at once, over all shards; the longest idle one gives way
+    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    pub max_connections: usize,
+
+    /// Largest body held until it is whole; a larger one is streamed to the target as it arrives
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
+    pub max_body: usize,
+
+    /// Largest request head
+    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size)]
+    pub max_head: usize,
+
+    /// How long missing bytes are waited for before what depends on them is given up
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub gap_wait: Duration,
+
+    /// How much of a connection may wait behind missing bytes
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
+    pub gap_bytes: usize,
+
+    /// After how long without a segment a connection is forgotten
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub idle_timeout: Duration,
+}
+
+impl LimitArgs {
+    /// The share of one of `shards` shards.
+    #[must_use]
+    pub fn for_shard(&self, shards: usize) -> Limits {
+        let shards = shards.max(1);
+        Limits {
+            memory: self.max_memory / shards,
+            flow: flow::Limits {
+                connections: self.max_connections.div_ceil(shards),
+                queued_bytes: self.gap_bytes,
+                gap_wait: self.gap_wait,
+                idle: self.idle_timeout,
+            },
+            http: http::Limits {
+                head: self.max_head,
+                ..http::Limits::default()
+            },
+            max_body: self.max_body,
+        }
+    }
+}

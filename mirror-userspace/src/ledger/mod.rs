@@ -1,0 +1,201 @@
+//! The ledger: every segment and every copy in exactly one named bucket.
+//!
+//! Each stage counts for itself; here the counters of all stages are put side by side and checked
+//! against each other. With several targets a request counts once for each of them in every row of
+//! `requests`, because its copies may end differently.
+//!
+//! ```text
+//! segments.seen    = other_port + no_payload + sampled_out + copied + ring_full + unparsable
+//! segments.copied  = segments.read
+//! requests.framed  = sent + filtered + sampled_out + dropped + pending
+//! requests.sent    = replies.answered + replies.failed + replies.in_flight
+//! connections.opened = http1 + http2 + tls + not_http + upgraded + undecided
+//! ```
+
+mod book;
+mod text;
+
+pub use book::{Counted, Names};
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Counts by name, in the order of their names.
+pub type Named = BTreeMap<String, u64>;
+
+/// The books of a run. `Display` prints them for people; serialised, they are the JSON of
+/// `--ledger-json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// TCP segments, from the hook to the daemon.
+    pub segments: Segments,
+    /// Copies of requests, up to the hand-over to a connection.
+    pub requests: Requests,
+    /// What became of the copies that were sent.
+    pub replies: Replies,
+    /// Client connections by what they carry.
+    pub connections: Connections,
+    /// Payload bytes that never reached the parser, by reason.
+    pub bytes_lost: Named,
+    /// The same for each target, by its URL.
+    pub targets: BTreeMap<String, Target>,
+    /// Whether every row adds up.
+    pub balanced: bool,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Segments {
+    /// TCP segments that reached the program.
+    pub seen: u64,
+    /// To a port that is not mirrored.
+    pub other_port: u64,
+    /// Without payload, SYN, FIN or RST.
+    pub no_payload: u64,
+    /// Not in the sample of the kernel.
+    pub sampled_out: u64,
+    /// Copied whole into a ring.
+    pub copied: u64,
+    /// Read whole from a ring.
+    pub read: u64,
+    /// Lost because a ring was full.
+    pub ring_full: u64,
+    /// Not walkable, by reason.
+    pub unparsable: Named,
+    /// Frames that are not TCP: not part of `seen`.
+    pub not_tcp: u64,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Of which at least a part was seen.
+    pub framed: u64,
+    /// Given to a connection to the target.
+    pub sent: u64,
+    /// Only looked at: there is no target (a replay that prints).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub observed: u64,
+    /// Refused by a rule, by the rule's name.
+    pub filtered: Named,
+    /// Not in the sample.
+    pub sampled_out: u64,
+    /// Not sent, by reason.
+    pub dropped: Named,
+    /// Still being collected or waiting: 0 at the end of a run.
+    pub pending: u64,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Replies {
+    /// Answered, by status class.
+    pub answered: Named,
+    /// Not answered, by reason.
+    pub failed: Named,
+    /// Not yet answered: 0 at the end of a run.
+    pub in_flight: u64,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// All that were followed.
+    pub opened: u64,
+    /// HTTP/1.x
+    pub http1: u64,
+    /// HTTP/2, by its preface
+    pub http2: u64,
+    /// TLS
+    pub tls: u64,
+    /// Something else.
+    pub not_http: u64,
+    /// Left HTTP/1 by Upgrade or CONNECT.
+    pub upgraded: u64,
+    /// Silent, or picked up in the middle of something that never came to a request.
+    pub undecided: u64,
+    /// Of all, those that were open before the mirror was attached.
+    pub midstream: u64,
+}
+
+/// One target's share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Its copies, up to the hand-over to a connection.
+    pub requests: Requests,
+    /// What became of those that were sent.
+    pub replies: Replies,
+    /// From the kernel's sight of a request's last byte to the first byte written: microseconds.
+    pub lag_us: Quantiles,
+    /// From the request's last byte written to its reply: microseconds.
+    pub latency_us: Quantiles,
+}
+
+/// Quantiles of a histogram with logarithmic buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The largest value.
+    pub max: u64,
+}
+
+impl Segments {
+    fn balances(&self) -> bool {
+        let ends =
+            self.other_port + self.no_payload + self.sampled_out + self.copied + self.ring_full;
+        self.seen == ends + sum(&self.unparsable) && self.copied == self.read
+    }
+}
+
+impl Requests {
+    /// Those whose fate is known.
+    fn ended(&self) -> u64 {
+        self.sent + self.observed + sum(&self.filtered) + self.sampled_out + sum(&self.dropped)
+    }
+
+    fn balances(&self) -> bool {
+        self.framed == self.ended() + self.pending
+    }
+}
+
+impl Replies {
+    fn balances(&self, sent: u64) -> bool {
+        sent == sum(&self.answered) + sum(&self.failed) + self.in_flight
+    }
+}
+
+impl Connections {
+    fn balances(&self) -> bool {
+        self.opened
+            == self.http1 + self.http2 + self.tls + self.not_http + self.upgraded + self.undecided
+    }
+}
+
+impl Ledger {
+    /// Whether every equation of the module's documentation holds, in all and for each target.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.segments.balances()
+            && self.requests.balances()
+            && self.replies.balances(self.requests.sent)
+            && self.connections.balances()
+            && self.targets.values().all(|target| {
+                target.requests.balances() && target.replies.balances(target.requests.sent)
+            })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The sum of all counts.
+#[must_use]
+pub fn sum(named: &Named) -> u64 {
+    named.values().sum()
+}

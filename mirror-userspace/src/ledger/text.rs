@@ -1,0 +1,115 @@
+//! The ledger for people: a table in which empty rows are left out, and a summary in one line.
+
+use std::fmt;
+
+use super::{Ledger, Named, Quantiles, sum};
+
+impl Ledger {
+    /// The most important figures in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Self {
+            segments,
+            requests,
+            replies,
+            ..
+        } = self;
+        format!(
+            "{} segments copied, {} lost; {} requests framed, {} sent, {} dropped; {} answered, {} failed",
+            segments.copied,
+            segments.ring_full,
+            requests.framed,
+            requests.sent,
+            sum(&requests.dropped),
+            sum(&replies.answered),
+            sum(&replies.failed),
+        )
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            segments,
+            requests,
+            replies,
+            connections,
+            bytes_lost,
+            targets,
+            balanced,
+        } = self;
+        head(f, "segments seen", segments.seen)?;
+        row(f, "other port", segments.other_port)?;
+        row(f, "no payload", segments.no_payload)?;
+        row(f, "sampled out", segments.sampled_out)?;
+        row(f, "copied", segments.copied)?;
+        row(f, "ring full", segments.ring_full)?;
+        rows(f, "unparsable", &segments.unparsable)?;
+        head(f, "segments read", segments.read)?;
+        head(f, "connections", connections.opened)?;
+        row(f, "http/1", connections.http1)?;
+        row(f, "http/2", connections.http2)?;
+        row(f, "tls", connections.tls)?;
+        row(f, "not http", connections.not_http)?;
+        row(f, "upgraded", connections.upgraded)?;
+        row(f, "undecided", connections.undecided)?;
+        head(f, "requests framed", requests.framed)?;
+        row(f, "sent", requests.sent)?;
+        row(f, "only printed", requests.observed)?;
+        rows(f, "filtered", &requests.filtered)?;
+        row(f, "sampled out", requests.sampled_out)?;
+        rows(f, "dropped", &requests.dropped)?;
+        row(f, "pending", requests.pending)?;
+        head(f, "requests sent", requests.sent)?;
+        rows(f, "answered", &replies.answered)?;
+        rows(f, "failed", &replies.failed)?;
+        row(f, "in flight", replies.in_flight)?;
+        if sum(bytes_lost) > 0 {
+            head(f, "bytes lost", sum(bytes_lost))?;
+            rows(f, "", bytes_lost)?;
+        }
+        for (url, target) in targets {
+            writeln!(f, "{url}: {}", target.requests.sent)?;
+            quantiles(f, "mirror lag", target.lag_us)?;
+            quantiles(f, "reply latency", target.latency_us)?;
+        }
+        writeln!(
+            f,
+            "{}",
+            if *balanced {
+                "balanced"
+            } else {
+                "NOT BALANCED"
+            }
+        )
+    }
+}
+
+fn head(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
+    writeln!(f, "{name:<34}{count:>12}")
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
+    if count == 0 {
+        Ok(())
+    } else {
+        writeln!(f, "  {name:<32}{count:>12}")
+    }
+}
+
+fn rows(f: &mut fmt::Formatter<'_>, kind: &str, named: &Named) -> fmt::Result {
+    named
+        .iter()
+        .try_for_each(|(name, count)| row(f, format!("{kind} {name}").trim_start(), *count))
+}
+
+fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, q: Quantiles) -> fmt::Result {
+    if q.max == 0 {
+        return Ok(());
+    }
+    let [p50, p99, max] = [q.p50, q.p99, q.max].map(|us| {
+        let ms = std::time::Duration::from_micros(us).as_secs_f64() * 1e3;
+        format!("{ms:.1} ms")
+    });
+    writeln!(f, "  {name:<20}p50 {p50}, p99 {p99}, max {max}")
+}

@@ -1,0 +1,346 @@
+//! Requests to copies: held until they are whole, or streamed once they are too large to hold.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    ConnectionId, CopyId, DropReason, Expect, MirrorCopy, Observer, Output, PipelineCounters,
+    RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops,
+};
+use crate::{
+    budget::{Budget, Reserved},
+    http::{self, Framing, Head, Lost},
+    policy::Policy,
+    segment::FlowId,
+};
+
+/// What a copy costs beyond its bytes, from here until it is answered: the smallest requests are
+/// smaller than what is kept about them.
+const COPY_OVERHEAD: usize = size_of::<Held>() + size_of::<MirrorCopy>() + 64;
+
+/// What a connection keeps of the request that it is in the middle of.
+#[derive(Default)]
+pub(super) enum Request {
+    /// Nothing: between requests.
+    #[default]
+    None,
+    /// Its fate is counted; its body is let go.
+    Settled,
+    /// Nothing is sent: there is only the observer.
+    Observed,
+    /// Collected until it is whole.
+    Held(Box<Held>),
+    /// Passed on while it arrives, as these copies.
+    Streamed(Vec<CopyId>),
+}
+
+/// A request that is being collected.
+pub(super) struct Held {
+    heads: Vec<(TargetId, Bytes)>,
+    expect: Expect,
+    body: Body,
+    reserved: Reserved,
+}
+
+/// What all connections of a pipeline share.
+pub(super) struct Assembly {
+    pub(super) policy: Policy,
+    pub(super) http_limits: http::Limits,
+    pub(super) budget: Budget,
+    pub(super) counters: PipelineCounters,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) sending: Sending,
+    max_body: usize,
+    connections: u64,
+    copies: u64,
+}
+
+/// Whether requests are collected for targets, or only shown to the observer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    ToTargets,
+    Never,
+}
+
+impl Assembly {
+    pub(super) fn new(
+        policy: Policy,
+        http_limits: http::Limits,
+        max_body: usize,
+        budget: Budget,
+    ) -> Self {
+        Self {
+            counters: PipelineCounters::new(policy.rules().len(), policy.targets()),
+            policy,
+            http_limits,
+            budget,
+            outputs: VecDeque::new(),
+            observer: None,
+            sending: Sending::ToTargets,
+            max_body,
+            connections: 0,
+            copies: 0,
+        }
+    }
+
+    pub(super) const fn next_connection(&mut self) -> ConnectionId {
+        self.connections += 1;
+        ConnectionId(self.connections)
+    }
+
+    const fn next_copy(&mut self) -> CopyId {
+        self.copies += 1;
+        CopyId(self.copies)
+    }
+
+    /// A head is there: decides what becomes of the request.
+    pub(super) fn begin(&mut self, place: &Place, request: &mut Request, head: &Head<'_>) {
+        self.counters.requests += 1;
+        *request = Request::Settled;
+        let Some(flow) = place.flow else { return };
+        if let Some(rule) = self.policy.filter(head) {
+            self.counters.count_filtered(rule);
+            return;
+        }
+        self.hold(place, &flow, request, head);
+        if !matches!(request, Request::Settled)
+            && let Some(observer) = &mut self.observer
+        {
+            observer.head(
+                &RequestInfo {
+                    connection: place.id,
+                    flow,
+                    at: place.at,
+                },
+                head,
+            );
+        }
+        if let Request::Held(held) = request
+            && matches!(head.framing, Framing::Length(len) if len > self.max_body as u64)
+        {
+            *request = self.stream(place, held);
+        }
+    }
+
+    /// Writes the head for each target whose sample the request is in.
+    fn hold(&mut self, place: &Place, flow: &FlowId, request: &mut Request, head: &Head<'_>) {
+        let mut reserved = self.budget.empty();
+        let mut heads = Vec::with_capacity(self.counters.targets.len());
+        let hash = self.policy.sample_hash(flow, place.ordinal, head);
+        for (index, counters) in self.counters.targets.iter_mut().enumerate() {
+            if !self.policy.samples(index, hash) {
+                counters.sampled_out += 1;
+                continue;
+            }
+            if self.sending == Sending::Never {
+                *request = Request::Observed;
+                return;
+            }
+            let mut bytes = BytesMut::new();
+            self.policy
+                .write_head(index, head, &flow.client, &mut bytes);
+            if reserved.grow(bytes.capacity() + COPY_OVERHEAD) {
+                heads.push((TargetId(index), bytes.freeze()));
+            } else {
+                counters.dropped.count(DropReason::OverBudget);
+            }
+        }
+        if !heads.is_empty() {
+            let expect = expect(head);
+            *request = Request::Held(Box::new(Held {
+                heads,
+                expect,
+                body: Body::default(),
+                reserved,
+            }));
+        }
+    }
+
+    /// More of the request's body.
+    pub(super) fn extend(&mut self, place: &Place, request: &mut Request, bytes: &[u8]) {
+        match request {
+            Request::None | Request::Settled => return,
+            Request::Observed => {}
+            Request::Held(held) => {
+                if held.body.len() + bytes.len() > self.max_body {
+                    *request = self.stream(place, held);
+                    self.pass_on(request, bytes);
+                } else if !held.body.push(bytes, &mut held.reserved) {
+                    self.drop_held(held, DropReason::OverBudget);
+                    *request = Request::Settled;
+                }
+            }
+            Request::Streamed(_) => self.pass_on(request, bytes),
+        }
+        match request {
+            // Every copy broke: nothing will complete.
+            Request::Settled => self.observe(place, |observer, info| observer.lost(info)),
+            _ => self.observe(place, |observer, info| observer.body(info, bytes)),
+        }
+    }
+
+    /// The request is complete.
+    pub(super) fn finish(&mut self, place: &Place, request: &mut Request) {
+        match std::mem::take(request) {
+            Request::None | Request::Settled => return,
+            Request::Observed => self.counters.observed += 1,
+            Request::Held(held) => self.hand_over(place, *held),
+            Request::Streamed(copies) => {
+                for copy in copies {
+                    self.outputs
+                        .push_back(Output::Finish { copy, at: place.at });
+                }
+            }
+        }
+        self.observe(place, |observer, info| observer.end(info));
+    }
+
+    /// The request will not be completed.
+    pub(super) fn lose(&mut self, place: &Place, request: &mut Request, reason: Lost) {
+        match std::mem::take(request) {
+            Request::None => {
+                self.counters.requests += 1;
+                self.counters.lost_unseen.count(DropReason::Lost(reason));
+                return;
+            }
+            Request::Settled => return,
+            Request::Observed => self.count_drop(TargetId(0), DropReason::Lost(reason)),
+            Request::Held(held) => self.drop_held(&held, DropReason::Lost(reason)),
+            Request::Streamed(copies) => self.abort(&copies),
+        }
+        self.observe(place, |observer, info| observer.lost(info));
+    }
+
+    /// Sends the whole request to each of its targets.
+    fn hand_over(&mut self, place: &Place, held: Held) {
+        let Held {
+            heads,
+            expect,
+            body,
+            reserved,
+        } = held;
+        let (body, size) = (body.into_pieces(), reserved.bytes());
+        let mut first = Some(reserved);
+        for (target, head) in heads {
+            // Each copy holds the body on its own account: it is freed with the last of them.
+            let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
+                self.count_drop(target, DropReason::OverBudget);
+                continue;
+            };
+            let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
+            self.push_copy(place, target, pieces, Rest::Complete, expect, reserved);
+        }
+    }
+
+    /// Hands over what there is of a request and passes on the rest as it comes.
+    fn stream(&mut self, place: &Place, held: &mut Held) -> Request {
+        let body = std::mem::take(&mut held.body).into_pieces();
+        let size = held.reserved.bytes();
+        let mut first = Some(std::mem::replace(&mut held.reserved, self.budget.empty()));
+        let mut copies = Vec::with_capacity(held.heads.len());
+        for (target, head) in held.heads.drain(..) {
+            let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
+                self.count_drop(target, DropReason::OverBudget);
+                continue;
+            };
+            let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
+            let copy = self.push_copy(place, target, pieces, Rest::Streamed, held.expect, reserved);
+            copies.push(copy);
+        }
+        Request::Streamed(copies)
+    }
+
+    /// Passes on more of a streamed request; without memory for it the copy breaks.
+    fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
+        let Request::Streamed(copies) = request else {
+            return;
+        };
+        let bytes = Bytes::copy_from_slice(bytes);
+        copies.retain(|&copy| match self.budget.reserve(bytes.len()) {
+            Some(reserved) => {
+                self.outputs.push_back(Output::Chunk {
+                    copy,
+                    bytes: bytes.clone(),
+                    reserved,
+                });
+                true
+            }
+            None => {
+                self.outputs.push_back(Output::Abort { copy });
+                false
+            }
+        });
+        if copies.is_empty() {
+            *request = Request::Settled;
+        }
+    }
+
+    fn push_copy(
+        &mut self,
+        place: &Place,
+        target: TargetId,
+        pieces: Vec<Bytes>,
+        rest: Rest,
+        expect: Expect,
+        reserved: Reserved,
+    ) -> CopyId {
+        let id = self.next_copy();
+        if let Some(counters) = self.counters.targets.get_mut(target.0) {
+            counters.handed_over += 1;
+        }
+        let (connection, at) = (place.id, place.at);
+        self.outputs.push_back(Output::Copy(MirrorCopy {
+            id,
+            target,
+            connection,
+            at,
+            pieces,
+            rest,
+            expect,
+            reserved,
+        }));
+        id
+    }
+
+    fn drop_held(&mut self, held: &Held, reason: DropReason) {
+        for (target, _) in &held.heads {
+            self.count_drop(*target, reason);
+        }
+    }
+
+    fn count_drop(&mut self, target: TargetId, reason: DropReason) {
+        if let Some(counters) = self.counters.targets.get_mut(target.0) {
+            Drops::count(&mut counters.dropped, reason);
+        }
+    }
+
+    fn abort(&mut self, copies: &[CopyId]) {
+        self.outputs
+            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
+    }
+
+    fn observe(&mut self, place: &Place, see: impl FnOnce(&mut dyn Observer, &RequestInfo)) {
+        if let (Some(observer), Some(flow)) = (&mut self.observer, place.flow) {
+            see(
+                observer.as_mut(),
+                &RequestInfo {
+                    connection: place.id,
+                    flow,
+                    at: place.at,
+                },
+            );
+        }
+    }
+}
+
+fn expect(head: &Head<'_>) -> Expect {
+    if head.upgrade {
+        Expect::Tunnel
+    } else if head.method() == b"HEAD" {
+        Expect::NoBody
+    } else {
+        Expect::Body
+    }
+}

@@ -1,0 +1,225 @@
+//! What the pipeline counts: every connection in one class, every copy in one bucket.
+
+use std::ops::AddAssign;
+
+use crate::{
+    http::{Lost, Protocol},
+    policy::RuleId,
+};
+
+/// Why a copy was dropped before it was handed to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The byte stream did not give a whole, trustworthy request.
+    Lost(Lost),
+    /// No memory was left to keep it.
+    OverBudget,
+}
+
+impl DropReason {
+    /// All reasons, in the order in which they are printed.
+    pub const ALL: [Self; 10] = [
+        Self::Lost(Lost::Gap),
+        Self::Lost(Lost::Reset),
+        Self::Lost(Lost::Truncated),
+        Self::Lost(Lost::Idle),
+        Self::Lost(Lost::Evicted),
+        Self::Lost(Lost::Shutdown),
+        Self::Lost(Lost::Ambiguous),
+        Self::Lost(Lost::Malformed),
+        Self::Lost(Lost::TooLarge),
+        Self::OverBudget,
+    ];
+
+    /// The reason's name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lost(Lost::Gap) => "gap",
+            Self::Lost(Lost::Reset) => "reset",
+            Self::Lost(Lost::Truncated) => "truncated",
+            Self::Lost(Lost::Idle) => "idle",
+            Self::Lost(Lost::Evicted) => "evicted",
+            Self::Lost(Lost::Shutdown) => "shutdown",
+            Self::Lost(Lost::Ambiguous) => "ambiguous",
+            Self::Lost(Lost::Malformed) => "malformed",
+            Self::Lost(Lost::TooLarge) => "too_large",
+            Self::OverBudget => "over_budget",
+        }
+    }
+}
+
+/// A count for each [`DropReason`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Drops {
+    /// Counts one.
+    pub fn count(&mut self, reason: DropReason) {
+        if let Some(place) = DropReason::ALL.iter().position(|known| *known == reason)
+            && let Some(count) = self.0.get_mut(place)
+        {
+            *count += 1;
+        }
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().zip(self.0.iter().copied())
+    }
+
+    /// All of them together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl AddAssign<&Self> for Drops {
+    fn add_assign(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}
+
+/// What became of the copies for one target, up to the hand-over.
+///
+/// `requests = filtered + lost_unseen + sampled_out + dropped + handed_over + assembling`, where
+/// the first three are counted once for all targets in [`PipelineCounters`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetCopies {
+    /// Not in this target's sample.
+    pub sampled_out: u64,
+    /// Chosen, but lost before the copy was whole.
+    pub dropped: Drops,
+    /// Handed to dispatch.
+    pub handed_over: u64,
+}
+
+/// What the pipeline counts. Requests that share a fate for all targets are counted once here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelineCounters {
+    /// Requests of which at least a part was seen.
+    pub requests: u64,
+    /// Refused by a rule of the policy, by [`RuleId`].
+    pub filtered: Vec<u64>,
+    /// Lost without a whole, trustworthy head.
+    pub lost_unseen: Drops,
+    /// Shown to the observer, whole, where nothing is sent.
+    pub observed: u64,
+    /// What became of the others, target by target.
+    pub targets: Vec<TargetCopies>,
+    /// What the connections carried.
+    pub connections: ConnectionCounters,
+}
+
+impl PipelineCounters {
+    /// Zeroes for a policy with so many rules and targets.
+    #[must_use]
+    pub fn new(rules: usize, targets: usize) -> Self {
+        Self {
+            filtered: vec![0; rules],
+            targets: vec![TargetCopies::default(); targets],
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn count_filtered(&mut self, rule: RuleId) {
+        if let Some(count) = self.filtered.get_mut(rule.0) {
+            *count += 1;
+        }
+    }
+}
+
+impl AddAssign<&Self> for PipelineCounters {
+    fn add_assign(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.filtered
+            .resize(self.filtered.len().max(other.filtered.len()), 0);
+        for (count, more) in self.filtered.iter_mut().zip(&other.filtered) {
+            *count += more;
+        }
+        self.lost_unseen += &other.lost_unseen;
+        self.observed += other.observed;
+        self.targets.resize(
+            self.targets.len().max(other.targets.len()),
+            TargetCopies::default(),
+        );
+        for (target, more) in self.targets.iter_mut().zip(&other.targets) {
+            target.sampled_out += more.sampled_out;
+            target.dropped += &more.dropped;
+            target.handed_over += more.handed_over;
+        }
+        self.connections += &other.connections;
+    }
+}
+
+/// Connections by what they carry: each in exactly one class, `opened` being their sum with the
+/// silent ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCounters {
+    /// All that were tracked.
+    pub opened: u64,
+    /// Of these, those already open when the mirror was attached.
+    pub midstream: u64,
+    /// HTTP/1.x.
+    pub http1: u64,
+    /// HTTP/2 with prior knowledge.
+    pub http2: u64,
+    /// TLS.
+    pub tls: u64,
+    /// Something else.
+    pub not_http: u64,
+    /// HTTP/1 that was left by Upgrade or CONNECT.
+    pub upgraded: u64,
+}
+
+impl ConnectionCounters {
+    /// Those whose first bytes have not told what they are.
+    #[must_use]
+    pub const fn undecided(&self) -> u64 {
+        self.opened
+            .saturating_sub(self.http1 + self.http2 + self.tls + self.not_http + self.upgraded)
+    }
+
+    pub(super) const fn opened(&mut self, from_start: bool) {
+        self.opened += 1;
+        self.midstream += !from_start as u64;
+    }
+
+    pub(super) const fn became(&mut self, before: Option<Protocol>, now: Protocol) {
+        if let Some(before) = before
+            && let Some(class) = self.class(before)
+        {
+            *class -= 1;
+        }
+        if let Some(class) = self.class(now) {
+            *class += 1;
+        }
+    }
+
+    const fn class(&mut self, protocol: Protocol) -> Option<&mut u64> {
+        match protocol {
+            Protocol::Http1 => Some(&mut self.http1),
+            Protocol::Http2 => Some(&mut self.http2),
+            Protocol::Tls => Some(&mut self.tls),
+            Protocol::NotHttp => Some(&mut self.not_http),
+            Protocol::Upgraded => Some(&mut self.upgraded),
+            // What is left over: see `undecided`.
+            Protocol::Undecided => None,
+        }
+    }
+}
+
+impl AddAssign<&Self> for ConnectionCounters {
+    fn add_assign(&mut self, other: &Self) {
+        self.opened += other.opened;
+        self.midstream += other.midstream;
+        self.http1 += other.http1;
+        self.http2 += other.http2;
+        self.tls += other.tls;
+        self.not_http += other.not_http;
+        self.upgraded += other.upgraded;
+    }
+}

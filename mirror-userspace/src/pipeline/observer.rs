@@ -1,0 +1,31 @@
+//! A look at requests as they pass, for whoever prints or records them.
+
+use super::ConnectionId;
+use crate::{
+    http::Head,
+    segment::{FlowId, Time},
+};
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestInfo {
+    /// The connection's number in its pipeline.
+    pub connection: ConnectionId,
+    /// Its ends.
+    pub flow: FlowId,
+    /// When the bytes that this call is about were captured.
+    pub at: Time,
+}
+
+/// Sees every request that policy lets through, in stream order: `head`, any number of `body`,
+/// then `end` or `lost`. Requests of different connections interleave.
+pub trait Observer {
+    /// A request begins.
+    fn head(&mut self, info: &RequestInfo, head: &Head<'_>);
+    /// Bytes of its body, as on the wire (chunk framing included).
+    fn body(&mut self, info: &RequestInfo, raw: &[u8]);
+    /// It is complete.
+    fn end(&mut self, info: &RequestInfo);
+    /// It will not be completed.
+    fn lost(&mut self, info: &RequestInfo);
+}

@@ -1,0 +1,185 @@
+//! Which requests are mirrored at all, whatever the target.
+//!
+//! Every reason to skip a request is a rule with a name of its own for the ledger. The names come
+//! from the configuration, so there are as many as it has rules, however odd the traffic. The
+//! guards come first, then what is denied, then what is not allowed: deny wins.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    BadValue, RuleId,
+    field::{MIRROR_NAME, MIRRORED_BY, is_token},
+    pattern::{FieldPattern, PathPattern},
+    request_target::TargetParts,
+};
+use crate::http::Head;
+
+/// The rules, as configured. The default mirrors everything but probes, upgrades and loops.
+#[derive(Clone, Debug, Default)]
+pub struct FilterConfig {
+    /// If there are any, only these methods are mirrored.
+    pub allow_methods: Vec<Method>,
+    /// These methods are not mirrored.
+    pub deny_methods: Vec<Method>,
+    /// If there are any, only requests whose path matches one are mirrored.
+    pub allow_paths: Vec<PathPattern>,
+    /// Requests whose path matches one are not mirrored.
+    pub deny_paths: Vec<PathPattern>,
+    /// If there are any, only requests with a field line that matches one are mirrored.
+    pub allow_fields: Vec<FieldPattern>,
+    /// Requests with a field line that matches one are not mirrored.
+    pub deny_fields: Vec<FieldPattern>,
+    /// Kubernetes probes, known by their `User-Agent: kube-probe/…`. The kubelet probes v2 itself.
+    pub kube_probes: Handling,
+    /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection
+    /// on which nobody speaks.
+    pub upgrades: Handling,
+}
+
+/// What is done with requests of a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handling {
+    /// They are counted, not mirrored.
+    #[default]
+    Skip,
+    /// They are mirrored like any other.
+    Mirror,
+}
+
+/// A request method. Case counts (RFC 9110 section 9.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Method(String);
+
+impl FromStr for Method {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        if is_token(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let accepted = "a method such as GET, as the request line has it";
+        Err(BadValue::new(text, "is no request method", accepted))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The compiled rules, in the order in which they are tried.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    rules: Vec<Rule>,
+    names: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Loop,
+    Upgrade,
+    KubeProbe,
+    Deny(Condition),
+    /// At least one must hold; they are of one kind.
+    AllowOneOf(Vec<Condition>),
+}
+
+#[derive(Clone, Debug)]
+enum Condition {
+    Method(Method),
+    Path(PathPattern),
+    Field(FieldPattern),
+}
+
+impl Filter {
+    pub(super) fn new(config: FilterConfig) -> Self {
+        let mut filter = Self {
+            rules: Vec::new(),
+            names: Vec::new(),
+        };
+        filter.push("loop".to_owned(), Rule::Loop);
+        if config.upgrades == Handling::Skip {
+            filter.push("upgrade".to_owned(), Rule::Upgrade);
+        }
+        if config.kube_probes == Handling::Skip {
+            filter.push("kube-probe".to_owned(), Rule::KubeProbe);
+        }
+        filter.deny("deny-method", config.deny_methods, Condition::Method);
+        filter.deny("deny-path", config.deny_paths, Condition::Path);
+        filter.deny("deny-header", config.deny_fields, Condition::Field);
+        filter.allow("allow-method", config.allow_methods, Condition::Method);
+        filter.allow("allow-path", config.allow_paths, Condition::Path);
+        filter.allow("allow-header", config.allow_fields, Condition::Field);
+        filter
+    }
+
+    fn deny<T: fmt::Display>(&mut self, kind: &str, values: Vec<T>, of: fn(T) -> Condition) {
+        for value in values {
+            self.push(format!("{kind} {value}"), Rule::Deny(of(value)));
+        }
+    }
+
+    fn allow<T>(&mut self, kind: &str, values: Vec<T>, of: fn(T) -> Condition) {
+        if !values.is_empty() {
+            let conditions = values.into_iter().map(of).collect();
+            self.push(kind.to_owned(), Rule::AllowOneOf(conditions));
+        }
+    }
+
+    /// Adds a rule. One that is there already could never be the first to apply.
+    fn push(&mut self, name: String, rule: Rule) {
+        if !self.names.contains(&name) {
+            self.names.push(name);
+            self.rules.push(rule);
+        }
+    }
+
+    /// The rules' names, by [`RuleId`].
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The first rule that keeps this request from being mirrored.
+    pub(super) fn refuses(&self, head: &Head<'_>) -> Option<RuleId> {
+        let target = head.target();
+        let path = TargetParts::of(target).path(target);
+        self.rules
+            .iter()
+            .position(|rule| rule.refuses(head, path))
+            .map(RuleId)
+    }
+}
+
+impl Rule {
+    fn refuses(&self, head: &Head<'_>, path: &[u8]) -> bool {
+        match self {
+            Self::Loop => head
+                .values(MIRRORED_BY)
+                .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
+            Self::Upgrade => head.upgrade,
+            Self::KubeProbe => head
+                .values("user-agent")
+                .any(|value| value.starts_with(b"kube-probe/")),
+            Self::Deny(condition) => condition.holds(head, path),
+            Self::AllowOneOf(conditions) => !conditions
+                .iter()
+                .any(|condition| condition.holds(head, path)),
+        }
+    }
+}
+
+impl Condition {
+    fn holds(&self, head: &Head<'_>, path: &[u8]) -> bool {
+        match self {
+            Self::Method(method) => head.method() == method.0.as_bytes(),
+            Self::Path(pattern) => pattern.is_match(path),
+            Self::Field(pattern) => head
+                .values(pattern.name().as_str())
+                .any(|value| pattern.is_match(value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What a sampling decision is taken on, and the key's hash.
+//!
+//! The kernel decides by connection and by client address; userspace decides all four, with the
+//! very hash and comparison of [`mirror_common::sample`], because a capture file has no kernel
+//! stage and several targets may have rates of their own. So the stages never contradict each
+//! other: what the kernel lets through at the highest rate holds every target's selection.
+
+use std::{fmt, str::FromStr};
+
+use mirror_common::{
+    sample::{Mix, client_hash, connection_hash, is_sampled},
+    settings::SampleKey,
+};
+
+use super::{BadValue, field::FieldName};
+use crate::{http::Head, segment::FlowId};
+
+/// The seeds of the decisions that only userspace takes: "requests" and "headers!" in ASCII.
+const REQUEST_SEED: u64 = 0x7265_7175_6573_7473;
+const FIELD_SEED: u64 = 0x6865_6164_6572_7321;
+
+/// What is in or out as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SampleBy {
+    /// All requests of a connection (the default): decided in the kernel, before any copy.
+    #[default]
+    Connection,
+    /// All requests of a client address: decided in the kernel, before any copy.
+    ClientIp,
+    /// Each request by its connection and its place in it, counted from the first one seen.
+    Request,
+    /// All requests with the same value of this field, compared byte by byte. Of several such
+    /// lines the first counts; requests without one share the empty value, so they are in or out
+    /// together.
+    Header(FieldName),
+}
+
+impl SampleBy {
+    /// What the kernel can decide on, or `None` if it has to let all through.
+    #[must_use]
+    pub const fn kernel_key(&self) -> Option<SampleKey> {
+        match self {
+            Self::Connection => Some(SampleKey::Connection),
+            Self::ClientIp => Some(SampleKey::ClientAddress),
+            Self::Request | Self::Header(_) => None,
+        }
+    }
+
+    /// The hash of the key that this request has: the `ordinal`-th one seen on its connection.
+    #[must_use]
+    pub fn hash(&self, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
+        let FlowId { client, server, .. } = flow;
+        SampleHash(match self {
+            Self::Connection => {
+                connection_hash(&client.address, &server.address, client.port, server.port)
+            }
+            Self::ClientIp => client_hash(&client.address),
+            Self::Request => high_half(
+                Mix::new(REQUEST_SEED)
+                    .address(&client.address)
+                    .address(&server.address)
+                    .word((u64::from(client.port) << 16) | u64::from(server.port))
+                    .word(u64::from(ordinal)),
+            ),
+            Self::Header(name) => field_hash(head.values(name.as_str()).next().unwrap_or_default()),
+        })
+    }
+
+    /// What a share is a share of: `sample 25 % of connections`.
+    #[must_use]
+    pub const fn unit(&self) -> &'static str {
+        match self {
+            Self::Connection => "connections",
+            Self::ClientIp => "clients",
+            Self::Request => "requests",
+            Self::Header(_) => "header values",
+        }
+    }
+}
+
+/// The hash of a request's sampling key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleHash(u32);
+
+impl SampleHash {
+    /// Whether the key is in at this threshold ([`super::Rate::threshold`]).
+    #[must_use]
+    pub const fn is_below(self, threshold: u64) -> bool {
+        is_sampled(self.0, threshold)
+    }
+}
+
+/// Hashes bytes as words; the length keeps a short last word apart from one padded by the sender.
+fn field_hash(value: &[u8]) -> u32 {
+    let start = Mix::new(FIELD_SEED).word(value.len() as u64);
+    high_half(value.chunks(8).fold(start, |hash, chunk| {
+        let mut word = [0; 8];
+        for (to, from) in word.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        hash.word(u64::from_le_bytes(word))
+    }))
+}
+
+/// The better mixed half of a hash, as [`mirror_common::sample`] takes it.
+fn high_half(hash: Mix) -> u32 {
+    let [a, b, c, d, ..] = hash.finish().to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+impl FromStr for SampleBy {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let accepted = "connection, client-ip, request or header:NAME";
+        match text {
+            "connection" => Ok(Self::Connection),
+            "client-ip" => Ok(Self::ClientIp),
+            "request" => Ok(Self::Request),
+            _ => match text.strip_prefix("header:") {
+                Some(name) => Ok(Self::Header(name.parse()?)),
+                None => Err(BadValue::new(text, "is nothing to sample by", accepted)),
+            },
+        }
+    }
+}
+
+impl fmt::Display for SampleBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("connection"),
+            Self::ClientIp => f.write_str("client-ip"),
+            Self::Request => f.write_str("request"),
+            Self::Header(name) => write!(f, "header:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! One attachment with its shards: started, asked, tuned and stopped.
+
+use anyhow::Context as _;
+
+use super::shard::{Shard, ShardConfig};
+use crate::{
+    capture::{Capture, LiveConfig},
+    dispatch::DispatchConfig,
+    ledger::{Counted, Ledger, Names},
+    pipeline::Limits,
+    policy::{Policy, PolicyConfig, Rate},
+    target::TargetSpec,
+};
+
+/// Everything that a running mirror is built from.
+#[derive(Clone, Debug)]
+pub struct DaemonConfig {
+    /// Where and what to capture.
+    pub capture: LiveConfig,
+    /// The limits of one shard.
+    pub limits: Limits,
+    /// Sampling, filters and rewrites.
+    pub policy: PolicyConfig,
+    /// Where copies go.
+    pub targets: Vec<TargetSpec>,
+    /// How they get there.
+    pub dispatch: DispatchConfig,
+}
+
+/// A running mirror. Dropping it detaches from the interface.
+pub struct Daemon {
+    capture: Capture,
+    shards: Vec<Shard>,
+    names: Names,
+}
+
+impl Daemon {
+    /// Starts the shards, then attaches: the first captured segment already has its reader.
+    ///
+    /// # Errors
+    /// A policy or target that can't be used, or an interface that can't be attached to.
+    pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
+        let policy = Policy::new(config.policy.clone())?;
+        let names = Names {
+            rules: policy.rules().to_vec(),
+            targets: unique(config.targets.iter().map(|target| target.url.to_string())),
+        };
+        let (capture, readers) = Capture::start(&config.capture)?;
+        let shard = ShardConfig {
+            limits: config.limits,
+            policy: config.policy,
+            targets: config.targets,
+            dispatch: config.dispatch,
+        };
+        let mut shards = Vec::with_capacity(readers.len());
+        for (number, reader) in readers.into_iter().enumerate() {
+            shards.push(Shard::start(number, shard.clone(), reader).await?);
+        }
+        Ok(Self {
+            capture,
+            shards,
+            names,
+        })
+    }
+
+    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    ///
+    /// # Errors
+    /// The kernel's counters can't be read.
+    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+        let mut total = Counted::default();
+        for shard in &self.shards {
+            total += &shard.snapshot().await.context("a shard is gone")?;
+        }
+        self.book(total)
+    }
+
+    /// Changes the sample rate, in the kernel and in every shard.
+    ///
+    /// # Errors
+    /// The kernel's settings can't be written.
+    pub async fn set_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
+        self.capture.set_threshold(rate.threshold())?;
+        for shard in &self.shards {
+            shard.set_rate(rate).await;
+        }
+        Ok(())
+    }
+
+    /// Detaches, lets what was captured reach its end, and closes the books.
+    ///
+    /// # Errors
+    /// The interface can't be detached from, or the kernel's counters can't be read.
+    pub async fn stop(mut self) -> anyhow::Result<Ledger> {
+        self.capture.detach()?;
+        let mut total = Counted::default();
+        for shard in std::mem::take(&mut self.shards) {
+            match shard.stop().await {
+                Some(report) => total += &report,
+                None => log::error!("a shard ended early: its part of the ledger is missing"),
+            }
+        }
+        self.book(total)
+    }
+
+    fn book(&self, mut total: Counted) -> anyhow::Result<Ledger> {
+        total.kernel = self
+            .capture
+            .counters()
+            .context("reading the kernel's counters")?;
+        Ok(Ledger::new(&total, &self.names))
+    }
+}
+
+/// Two targets may share a URL (with different hosts, say): the ledger tells them apart.
+fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::new();
+    for name in names {
+        let same = unique
+            .iter()
+            .filter(|known| known.split(" #").next() == Some(&name))
+            .count();
+        unique.push(if same == 0 {
+            name
+        } else {
+            format!("{name} #{}", same + 1)
+        });
+    }
+    unique
+}

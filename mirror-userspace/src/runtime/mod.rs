@@ -1,0 +1,14 @@
+//! The daemon: capture, shards and targets put together, until it is told to stop.
+//!
+//! ```text
+//! main thread                              shard threads
+//! attach, signals, reports ──Control──►    ring ─► Pipeline ─► Dispatcher
+//!          ▲                                            │
+//!          └───────────────Counted──────────────────────┘
+//! ```
+
+mod clock;
+mod daemon;
+mod shard;
+
+pub use daemon::{Daemon, DaemonConfig};

@@ -1,0 +1,215 @@
+//! Other programs at the same hook keep running, and nothing of ours stays behind.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use aya::programs::{SchedClassifier, TcAttachType};
+use podmirror::capture::{Capture, LiveConfig, Method};
+
+use crate::{
+    V4, config,
+    lab::{Lab, within},
+    payload,
+    watch::Watch,
+};
+
+/// The ids of the tcx programs at the server's ingress, in the order in which they run.
+fn tcx_programs(lab: &Lab) -> Vec<u32> {
+    within(&lab.server, || {
+        let (_, programs) = SchedClassifier::query_tcx("eth0", TcAttachType::Ingress).unwrap();
+        programs.iter().map(|program| program.id()).collect()
+    })
+}
+
+fn filters(lab: &Lab) -> String {
+    lab.in_server("tc filter show dev eth0 ingress")
+}
+
+/// A capture by filter, noted in `notes`.
+fn by_filter(lab: &Lab, notes: &Path) -> LiveConfig {
+    LiveConfig {
+        method: Method::Filter,
+        notes: notes.to_owned(),
+        ..config(&lab.server)
+    }
+}
+
+fn captures(lab: &Lab, watch: &mut Watch) -> bool {
+    let port = lab.send(V4, &payload(5_000));
+    watch.catch_up();
+    watch.stream(port) == Some(payload(5_000))
+}
+
+#[test]
+fn two_by_tcx_both_see_all_and_the_later_is_first() {
+    let Some(lab) = Lab::new() else { return };
+    let mut theirs = Watch::start(&config(&lab.server));
+    let before = tcx_programs(&lab);
+    assert_eq!(before.len(), 1);
+    assert!(theirs.capture.is_tcx());
+
+    let mut ours = Watch::start(&config(&lab.server));
+    let both = tcx_programs(&lab);
+    assert_eq!(both[1..], before, "at the head");
+    assert!(captures(&lab, &mut ours));
+    theirs.catch_up();
+    let seen = |watch: &Watch| watch.capture.counters().unwrap().copied;
+    assert_eq!(
+        seen(&ours),
+        seen(&theirs),
+        "no verdict keeps frames from the next"
+    );
+
+    drop(ours);
+    assert_eq!(tcx_programs(&lab), before);
+    assert!(captures(&lab, &mut theirs));
+}
+
+#[test]
+fn detaching_ends_it_and_counters_stay() {
+    let Some(lab) = Lab::new() else { return };
+    let mut watch = Watch::start(&config(&lab.server));
+    assert!(captures(&lab, &mut watch));
+    watch.capture.detach().unwrap();
+    assert!(tcx_programs(&lab).is_empty());
+    let before = watch.capture.counters().unwrap();
+    lab.send(V4, &payload(10));
+    assert_eq!(watch.capture.counters().unwrap(), before);
+    watch.capture.detach().unwrap();
+}
+
+#[test]
+fn a_panic_detaches() {
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    for config in [config(&lab.server), by_filter(&lab, notes.path())] {
+        let panicked = std::panic::catch_unwind(|| {
+            let _capture = Capture::start(&config).unwrap();
+            panic!("expected by this test");
+        });
+        assert!(panicked.is_err());
+        assert!(tcx_programs(&lab).is_empty());
+        assert!(!filters(&lab).contains("mirror"), "{}", filters(&lab));
+    }
+}
+
+#[test]
+fn our_filter_goes_and_theirs_stay() {
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    // The first priority is taken by a filter of another kind, which matches nothing here.
+    lab.in_server("tc qdisc add dev eth0 clsact");
+    lab.in_server(
+        "tc filter add dev eth0 ingress protocol all prio 1 u32 match u32 0x12345678 0xffffffff flowid 1:1",
+    );
+    let before = filters(&lab);
+
+    let mut first = Watch::start(&by_filter(&lab, notes.path()));
+    assert!(!first.capture.is_tcx() && tcx_programs(&lab).is_empty());
+    let mut second = Watch::start(&by_filter(&lab, notes.path()));
+    let all = filters(&lab);
+    for handle in ["0x706d0001", "0x706d0002"] {
+        assert!(all.contains(handle), "{all}");
+    }
+    assert!(captures(&lab, &mut second));
+    first.catch_up();
+    assert!(captures(&lab, &mut first));
+
+    drop(first);
+    assert!(
+        captures(&lab, &mut second),
+        "the other of us is somebody else, too"
+    );
+    drop(second);
+    assert_eq!(filters(&lab), before);
+    assert!(lab.in_server("tc qdisc show dev eth0").contains("clsact"));
+    assert_eq!(
+        fs::read_dir(notes.path()).unwrap().count(),
+        0,
+        "no note stays"
+    );
+}
+
+#[test]
+fn a_filter_that_took_our_place_is_not_deleted() {
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    let mut ours = Watch::start(&by_filter(&lab, notes.path()));
+    // Somebody deletes our filter, and the next has its priority and handle.
+    lab.in_server("tc filter del dev eth0 ingress");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut theirs = Watch::start(&by_filter(&lab, elsewhere.path()));
+    assert!(filters(&lab).contains("0x706d0001"));
+    ours.capture.detach().unwrap();
+    assert!(captures(&lab, &mut theirs));
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_gone_at_the_next_start() {
+    const NETNS: &str = "PODMIRROR_TEST_NETNS";
+    const NOTES: &str = "PODMIRROR_TEST_NOTES";
+    if let (Ok(netns), Ok(notes)) = (env::var(NETNS), env::var(NOTES)) {
+        be_killed(&netns, &notes);
+    }
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    let killed_while_attached = |notes: &Path| {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("beside::what_a_killed_process_leaves_is_gone_at_the_next_start")
+            .env(NETNS, &lab.server)
+            .env(NOTES, notes)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_until_attached(&mut child);
+        assert!(!tcx_programs(&lab).is_empty() || filters(&lab).contains("0x706d"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+
+    killed_while_attached(Path::new(""));
+    assert!(
+        tcx_programs(&lab).is_empty(),
+        "a tcx link goes with its process"
+    );
+
+    killed_while_attached(notes.path());
+    assert!(filters(&lab).contains("0x706d0001"), "a filter stays");
+    let mut next = Watch::start(&by_filter(&lab, notes.path()));
+    assert_eq!(
+        filters(&lab).matches("direct-action").count(),
+        1,
+        "{}",
+        filters(&lab)
+    );
+    assert!(captures(&lab, &mut next));
+    drop(next);
+    assert!(!filters(&lab).contains("mirror"), "{}", filters(&lab));
+}
+
+/// Attaches, says so, and waits for its end.
+fn be_killed(netns: &str, notes: &str) -> ! {
+    let mut config = config(netns);
+    if !notes.is_empty() {
+        config.method = Method::Filter;
+        config.notes = notes.into();
+    }
+    let _capture = Capture::start(&config).unwrap();
+    println!("attached");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn wait_until_attached(child: &mut Child) {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let attached = lines
+        .map_while(Result::ok)
+        .any(|line| line.contains("attached"));
+    assert!(attached, "the child ended early");
+}

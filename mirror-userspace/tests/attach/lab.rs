@@ -1,0 +1,105 @@
+//! A client and a server in network namespaces of their own, joined by a veth pair: `eth0` on
+//! either side.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    process::{self, Command},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use podmirror::capture::Netns;
+
+/// The port that the server listens on.
+pub(crate) const PORT: u16 = 8080;
+
+/// The namespaces; dropping it removes them.
+pub(crate) struct Lab {
+    pub(crate) client: String,
+    pub(crate) server: String,
+}
+
+impl Lab {
+    /// `None`, said loudly, if this is not root.
+    pub(crate) fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: network namespaces need root");
+            return None;
+        }
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = |side| format!("pm-attach-{}-{number}-{side}", process::id());
+        let lab = Self {
+            client: name("c"),
+            server: name("s"),
+        };
+        let (client, server) = (&lab.client, &lab.server);
+        ip(&format!("netns add {client}"));
+        ip(&format!("netns add {server}"));
+        ip(&format!(
+            "-n {client} link add eth0 type veth peer name eth0 netns {server}"
+        ));
+        for (side, host) in [(client, 1), (server, 2)] {
+            ip(&format!("-n {side} addr add 10.9.0.{host}/24 dev eth0"));
+            ip(&format!(
+                "-n {side} addr add fd00:9::{host}/64 dev eth0 nodad"
+            ));
+            ip(&format!("-n {side} link set lo up"));
+            ip(&format!("-n {side} link set eth0 up"));
+        }
+        Some(lab)
+    }
+
+    /// Runs a command in the server's namespace and returns what it printed.
+    pub(crate) fn in_server(&self, command: &str) -> String {
+        run("ip", &format!("netns exec {} {command}", self.server))
+    }
+
+    /// Sends `bytes` over a new connection, waits until the server has taken them all, and returns
+    /// the client's port.
+    pub(crate) fn send(&self, server: IpAddr, bytes: &[u8]) -> u16 {
+        let address = SocketAddr::new(server, PORT);
+        let listener = within(&self.server, || TcpListener::bind(address).unwrap());
+        let taker = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut taken = Vec::new();
+            connection.read_to_end(&mut taken).unwrap();
+            taken
+        });
+        let mut client = within(&self.client, || TcpStream::connect(address).unwrap());
+        let port = client.local_addr().unwrap().port();
+        client.write_all(bytes).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(taker.join().unwrap(), bytes, "the service is not to notice");
+        port
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for name in [&self.client, &self.server] {
+            // A panic here would hide the one that a test may be ending with.
+            let _ = Command::new("ip").args(["netns", "del", name]).status();
+        }
+    }
+}
+
+/// Runs `visit` inside the namespace. Sockets that it makes stay there.
+pub(crate) fn within<T: Send>(netns: &str, visit: impl FnOnce() -> T + Send) -> T {
+    let netns = Netns::Named(netns.to_owned()).open().unwrap();
+    netns.run(|| Ok(visit())).unwrap()
+}
+
+fn ip(arguments: &str) {
+    run("ip", arguments);
+}
+
+fn run(program: &str, arguments: &str) -> String {
+    let output = Command::new(program)
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{program} {arguments}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,115 @@
+//! Reads what a capture copies and puts the streams together again.
+
+use std::{collections::HashMap, time::Duration};
+
+use podmirror::{
+    capture::{Capture, KernelCounters, LiveConfig, RingReader},
+    segment::{FlowId, SeqNum},
+};
+
+/// A capture with its readers, and the streams seen.
+pub(crate) struct Watch {
+    pub(crate) capture: Capture,
+    pub(crate) readers: Vec<RingReader>,
+    streams: HashMap<FlowId, Stream>,
+}
+
+/// What came of one client, in any order: CPUs have perf rings of their own.
+#[derive(Default)]
+struct Stream {
+    /// Where the bytes after the SYN begin.
+    start: Option<SeqNum>,
+    pieces: Vec<(SeqNum, Vec<u8>)>,
+    ended: bool,
+    /// The readers it came from: shards do not share streams.
+    shards: Vec<usize>,
+}
+
+impl Watch {
+    pub(crate) fn start(config: &LiveConfig) -> Self {
+        let (capture, readers) = Capture::start(config).unwrap();
+        Self {
+            capture,
+            readers,
+            streams: HashMap::new(),
+        }
+    }
+
+    /// Reads until the readers have all that the kernel says it copied.
+    pub(crate) fn catch_up(&mut self) -> KernelCounters {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let patience = tokio::time::timeout(Duration::from_secs(20), async {
+                loop {
+                    self.drain();
+                    let counters = self.capture.counters().unwrap();
+                    let read: u64 = self.readers.iter().map(|reader| reader.counters.read).sum();
+                    if counters.copied == read {
+                        return counters;
+                    }
+                    for reader in &mut self.readers {
+                        reader.wait().await;
+                    }
+                }
+            });
+            patience.await.expect("what was copied can be read")
+        })
+    }
+
+    fn drain(&mut self) {
+        for (shard, reader) in self.readers.iter_mut().enumerate() {
+            while reader.drain(7, |segment| {
+                let stream = self.streams.entry(segment.flow).or_default();
+                if segment.flags.syn() {
+                    stream.start = Some(segment.payload_seq());
+                }
+                stream
+                    .pieces
+                    .push((segment.payload_seq(), segment.payload.to_vec()));
+                stream.ended |= segment.flags.fin();
+                stream.shards.push(shard);
+            }) == 7
+            {}
+        }
+    }
+
+    /// The bytes of the stream from this client port.
+    pub(crate) fn stream(&self, port: u16) -> Option<Vec<u8>> {
+        let mut found = self
+            .streams
+            .iter()
+            .filter(|(flow, _)| flow.client.port == port);
+        let (_, stream) = found.next()?;
+        assert!(found.next().is_none(), "two streams from port {port}");
+        assert!(stream.ended, "no FIN");
+        let shard = stream.shards[0];
+        assert!(stream.shards.iter().all(|&other| other == shard));
+        let start = stream.start.expect("a SYN");
+        let place = |seq: SeqNum| usize::try_from(seq.distance_from(start)).unwrap();
+        let mut pieces: Vec<_> = stream.pieces.iter().collect();
+        pieces.sort_by_key(|(seq, _)| place(*seq));
+        let mut whole = Vec::new();
+        for (seq, bytes) in pieces {
+            // Bytes sent again may overlap; a hole may not be.
+            let known = whole.len().checked_sub(place(*seq)).expect("no hole");
+            whole.extend_from_slice(bytes.get(known..).unwrap_or_default());
+        }
+        Some(whole)
+    }
+
+    /// The flows seen.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &FlowId> {
+        self.streams.keys()
+    }
+
+    /// The readers that got something.
+    pub(crate) fn busy_readers(&self) -> usize {
+        self.readers
+            .iter()
+            .filter(|reader| reader.counters.read > 0)
+            .count()
+    }
+}

@@ -1,0 +1,19 @@
+//! The whole mirror, live: real kernel program, real namespaces, real servers and clients.
+//!
+//! Each test has a lab of its own: a client, v1, v2 and the node that `podmirror run` runs in. v1
+//! and v2 record what they receive, byte by byte; what v2 has must be what v1 has. Every test ends
+//! the mirror and asks for its ledger, which must balance.
+//!
+//! Needs root and the eBPF object: `cargo xtask test` provides for both.
+
+mod daemon;
+mod fidelity;
+mod hooks;
+mod http;
+mod mirror;
+mod network;
+mod policy;
+mod scene;
+mod streams;
+mod targets;
+mod traffic;

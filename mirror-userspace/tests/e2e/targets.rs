@@ -1,0 +1,166 @@
+//! A v2 that is dead, slow or mad costs counters, and v1 nothing.
+
+use std::time::Duration;
+
+use xtask::lab::{Behaviour, Family, Host, RecordingServer};
+
+use crate::{
+    scene::{PATIENCE, Scene},
+    traffic::{get, post},
+};
+
+/// v1 answers every one of `count` requests at its usual pace, whatever v2 does.
+fn v1_is_unharmed(scene: &Scene, count: usize) {
+    let mut client = scene.connect();
+    for n in 0..count {
+        client.write(&post(&format!("/{n}"), 1_000)).unwrap();
+        assert_eq!(client.read_reply("POST").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_dead_v2_is_not_hammered() {
+    let mut scene = Scene::new(&[]);
+    scene.v2 = RecordingServer::start(
+        &scene.lab.v2,
+        Host::V2.address(Family::V4, 81),
+        Behaviour::Answer,
+    )
+    .unwrap();
+    v1_is_unharmed(&scene, 100);
+    let ledger = scene.mirror.stop();
+    assert_eq!(ledger.count("requests/framed"), 100);
+    assert!(ledger.count("replies/failed/connect") > 0);
+    assert_eq!(ledger.sum("replies/answered"), 0);
+}
+
+#[test]
+fn a_hanging_v2_times_out() {
+    let scene = Scene::new(&["--reply-timeout", "200ms", "--drain", "3s"]);
+    scene.v2.set_behaviour(Behaviour::Hang);
+    v1_is_unharmed(&scene, 30);
+    let ledger = scene.mirror.stop();
+    assert!(ledger.count("replies/failed/timeout") > 0);
+    assert_eq!(ledger.sum("replies/answered"), 0);
+}
+
+#[test]
+fn garbage_and_endless_replies() {
+    for behaviour in [
+        Behaviour::Garbage,
+        Behaviour::Endless,
+        Behaviour::Reset,
+        Behaviour::Deaf,
+    ] {
+        let scene = Scene::new(&["--reply-timeout", "300ms", "--drain", "2s"]);
+        scene.v2.set_behaviour(behaviour.clone());
+        v1_is_unharmed(&scene, 20);
+        let ledger = scene.mirror.stop();
+        assert!(ledger.sum("replies/failed") > 0, "{behaviour:?}");
+        assert_eq!(ledger.sum("replies/answered"), 0, "{behaviour:?}");
+    }
+}
+
+#[test]
+fn a_v2_that_reads_slowly_gets_bodies_whole_or_broken() {
+    let scene = Scene::new(&[
+        "--reply-timeout",
+        "2s",
+        "--stream-window",
+        "1M",
+        "--max-body",
+        "256K",
+    ]);
+    scene.v2.set_behaviour(Behaviour::SlowRead {
+        bytes: 4096,
+        pause: Duration::from_millis(5),
+    });
+    for n in 0..3 {
+        assert_eq!(
+            scene.request("POST", &post(&format!("/{n}"), 16 << 20)),
+            200
+        );
+    }
+    let (v1, v2) = (
+        scene.v1.requests(),
+        scene
+            .v2
+            .wait_until_quiet(Duration::from_millis(500), PATIENCE),
+    );
+    for copy in v2 {
+        assert!(
+            v1.iter().any(|sent| sent.body == copy.body),
+            "a shortened request"
+        );
+    }
+    scene.mirror.stop();
+}
+
+#[test]
+fn a_v2_that_closes_after_each_reply_and_one_that_closes_while_idle() {
+    let scene = Scene::new(&[]);
+    scene.v2.set_behaviour(Behaviour::CloseAfter(1));
+    let mut client = scene.connect();
+    for n in 0..50 {
+        client.write(&get(&format!("/{n}"))).unwrap();
+        client.read_reply("GET").unwrap();
+        // Long enough for the close to be seen before the next copy needs a connection.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    scene.assert_mirrored(50);
+}
+
+#[test]
+fn a_restarted_v2_gets_requests_again() {
+    let mut scene = Scene::new(&[]);
+    v1_is_unharmed(&scene, 20);
+    scene.compare(20);
+    let address = scene.v2.address();
+    scene.v2 = RecordingServer::start(
+        &scene.lab.v2,
+        Host::V2.address(Family::V4, 81),
+        Behaviour::Answer,
+    )
+    .unwrap();
+    v1_is_unharmed(&scene, 20);
+    scene.v2 = RecordingServer::start(&scene.lab.v2, address, Behaviour::Answer).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while scene.v2.requests().is_empty() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the breaker never closed"
+        );
+        v1_is_unharmed(&scene, 1);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let ledger = scene.mirror.stop();
+    assert!(ledger.count("replies/answered/2xx") > 20);
+}
+
+#[test]
+fn error_statuses_are_answers() {
+    let scene = Scene::new(&[]);
+    scene.v2.set_behaviour(Behaviour::Status(503));
+    v1_is_unharmed(&scene, 10);
+    scene.v2.wait_for(10, PATIENCE);
+    assert_eq!(scene.mirror.stop().count("replies/answered/5xx"), 10);
+}
+
+#[test]
+fn two_targets_get_a_copy_each() {
+    let lab = xtask::lab::Lab::new().unwrap();
+    let second = Host::V2.address(Family::V4, 81);
+    let v3 = RecordingServer::start(&lab.v2, second, Behaviour::Answer).unwrap();
+    let target = format!("http://{second},host=v3.test");
+    let scene = Scene::in_lab(lab, Family::V4, &["--target", &target]);
+    v1_is_unharmed(&scene, 10);
+    scene.compare(10);
+    let copies = v3.wait_for(10, PATIENCE);
+    assert_eq!(copies.len(), 10);
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy.head.windows(13).any(|part| part == b"Host: v3.test"))
+    );
+    scene.mirror.stop().assert_all_answered(20);
+}

@@ -1,0 +1,33 @@
+//! The `podmirror` binary that the tasks run: always the one of this tree, built for release.
+
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::step::{command, workspace};
+
+/// Builds podmirror and returns the path of the binary.
+///
+/// # Errors
+///
+/// When it does not compile: the compiler's words are on stderr by then.
+pub(crate) fn build() -> Result<PathBuf> {
+    let output = command("cargo")
+        .args(["build", "--release", "--package", "mirror-userspace"])
+        .args(["--bin", "podmirror", "--quiet"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(workspace())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("running cargo")?;
+    if !output.status.success() {
+        bail!("podmirror does not compile");
+    }
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|message| Some(message.get("executable")?.as_str()?.into()))
+        .next_back()
+        .context("cargo named no binary")
+}

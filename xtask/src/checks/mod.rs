@@ -1,0 +1,129 @@
+//! `cargo xtask test`: everything that a change has to pass, the same on a laptop as in CI.
+//!
+//! The steps run in the order in which they are likely to fail cheaply, and the first failure ends
+//! the run with its output. Tests are built for debugging: they compile in a third of the time, and
+//! overflow checks are on.
+
+mod licences;
+mod runner;
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use nix::unistd::geteuid;
+
+use crate::{
+    ebpf,
+    step::{command, workspace},
+};
+use runner::{Outcome, Output, Runner};
+
+/// What can be chosen.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Only the unit tests of the two libraries: no root, no namespaces, no kernel half
+    #[arg(long)]
+    quick: bool,
+    /// Show every step's output as it comes
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl Options {
+    pub(crate) fn ci() -> Self {
+        Self {
+            quick: false,
+            verbose: true,
+        }
+    }
+}
+
+/// Runs the checks.
+///
+/// # Errors
+///
+/// At the first that fails.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let output = if options.verbose {
+        Output::Streamed
+    } else {
+        Output::OnFailure
+    };
+    let mut runner = Runner::new(output);
+    let done = if options.quick {
+        quick(&mut runner)
+    } else {
+        all(&mut runner)
+    };
+    runner.summarize();
+    done
+}
+
+fn quick(runner: &mut Runner) -> Result<()> {
+    runner.command(
+        "unit tests",
+        cargo(&["test", "--lib"]).args(["-p", "mirror-common", "-p", "mirror-userspace"]),
+    )
+}
+
+fn all(runner: &mut Runner) -> Result<()> {
+    ensure!(
+        geteuid().is_root(),
+        "the tests load eBPF programs and make network namespaces: run this as root (`sudo -E`), \
+         or only the unit tests with `cargo xtask test --quick`"
+    );
+    runner.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    for apart in ["mirror-ebpf", "fuzz"] {
+        let manifest = workspace().join(apart).join("Cargo.toml");
+        if manifest.exists() {
+            runner.command(
+                &format!("format of {apart}"),
+                cargo(&["fmt", "--check", "--manifest-path"]).arg(manifest),
+            )?;
+        }
+    }
+    runner.step("licences", licences::check)?;
+    runner.step("cargo deny", cargo_deny)?;
+    runner.step("kernel half", || {
+        ebpf::build()?;
+        Ok(Outcome::passed("two objects"))
+    })?;
+    runner.command(
+        "clippy",
+        &mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
+    runner.command(
+        "rustdoc",
+        cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = command("cargo");
+    cargo.args(arguments).current_dir(workspace());
+    cargo
+}
+
+/// Duplicates and sources in more depth than [`licences`]; advisories only where they can be
+/// fetched, so not here: a test must not fail because of the network.
+fn cargo_deny() -> Result<Outcome> {
+    let installed = cargo(&["deny", "--version"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        return Ok(Outcome::skipped(
+            "cargo-deny is not installed: `cargo install --locked cargo-deny`",
+        ));
+    }
+    runner::must_succeed(&mut cargo(&[
+        "deny", "check", "bans", "licenses", "sources",
+    ]))?;
+    Ok(Outcome::passed("deny.toml"))
+}

@@ -1,0 +1,104 @@
+//! The stage: a lab, two nginx, and podmirror between them.
+
+use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use xtask::lab::{AccessLogEntry, Family, Host, Lab, Mirror, Nginx, NginxConfig};
+
+const PORT: u16 = 80;
+
+pub(super) struct Stage {
+    podmirror: PathBuf,
+    // Before the lab: they are dropped in this order.
+    _v1: Nginx,
+    v2: Option<Nginx>,
+    pub(super) lab: Lab,
+}
+
+impl Stage {
+    pub(super) fn set(podmirror: PathBuf) -> Result<Self> {
+        let lab = Lab::new()?;
+        let v1 = serve(&lab, Host::V1, false)?;
+        let v2 = serve(&lab, Host::V2, true)?;
+        Ok(Self {
+            podmirror,
+            _v1: v1,
+            v2: Some(v2),
+            lab,
+        })
+    }
+
+    pub(super) fn description(&self) -> String {
+        format!(
+            "  client {}  asks  v1 {}   (nginx, namespace {})\n  \
+             podmirror on the node copies to  v2 {}   (nginx, namespace {})",
+            Host::Client.ip(Family::V4),
+            self.v1_address(),
+            self.lab.v1.name(),
+            address(Host::V2),
+            self.lab.v2.name(),
+        )
+    }
+
+    pub(super) fn v1_address(&self) -> SocketAddr {
+        address(Host::V1)
+    }
+
+    /// The command line as a user would type it, without what the demo adds for itself.
+    pub(super) fn arguments(&self, sampling: &[&str]) -> Vec<String> {
+        let (netns, port) = (self.lab.v1.name().to_owned(), PORT.to_string());
+        let target = format!("http://{}", address(Host::V2));
+        let fixed = ["--interface", "eth0", "--netns", &netns, "--port", &port];
+        fixed
+            .iter()
+            .chain(["--target", &target].iter())
+            .chain(sampling)
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    pub(super) fn mirror(&self, sampling: &[&str]) -> Result<Mirror> {
+        Mirror::start(&self.lab.node, &self.podmirror, self.arguments(sampling))
+    }
+
+    pub(super) fn kill_v2(&mut self) {
+        self.v2 = None;
+    }
+
+    /// The copies that v2 has logged so far.
+    pub(super) fn copies(&self) -> Result<Vec<AccessLogEntry>> {
+        let v2 = self.v2.as_ref().context("v2 is dead")?;
+        let mut entries = v2.access_log()?;
+        entries.retain(|entry| entry.mirrored_by != "-");
+        Ok(entries)
+    }
+
+    /// The number of copies once no more arrive: half a second without a new one, at most ten.
+    pub(super) fn settled_copies(&self) -> Result<usize> {
+        let mut before = self.copies()?.len();
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(500));
+            let now = self.copies()?.len();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        Ok(before)
+    }
+}
+
+fn address(host: Host) -> SocketAddr {
+    host.address(Family::V4, PORT)
+}
+
+fn serve(lab: &Lab, host: Host, access_log: bool) -> Result<Nginx> {
+    let config = NginxConfig {
+        listen: vec![address(host)],
+        access_log,
+        reply: format!("hello from {}", host.name()),
+        ..NginxConfig::default()
+    };
+    Nginx::start(lab.namespace(host), &config)
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask build-ebpf`: the kernel half, to `<target dir>/bpf/{ring,perf}.o`, where
+//! podmirror's build script takes it from.
+
+use std::{env, ffi::OsString, fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    setup,
+    step::{run, target_dir, workspace},
+    toolchain::TARGET,
+};
+
+/// The objects, one for each kind of ring.
+const OBJECTS: [&str; 2] = ["ring", "perf"];
+
+/// Builds the objects, and installs the tools for it that are missing.
+///
+/// # Errors
+///
+/// When a tool cannot be installed, or the build fails.
+pub(crate) fn build() -> Result<()> {
+    let toolchain = setup::toolchain()?;
+    let linker = setup::bpf_linker()?;
+    let built = target_dir().join("ebpf");
+    run(
+        "building the kernel half",
+        toolchain
+            .cargo_build()
+            .current_dir(workspace().join("mirror-ebpf"))
+            .env("CARGO_TARGET_DIR", &built)
+            .env("PATH", with_first(linker.parent())?)
+            .env("RUSTFLAGS", rustflags()),
+    )?;
+    let to = target_dir().join("bpf");
+    fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
+    for object in OBJECTS {
+        let from = built.join(TARGET).join("release").join(object);
+        let to = to.join(object).with_extension("o");
+        fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        eprintln!("{}", to.display());
+    }
+    Ok(())
+}
+
+/// `bpf_target_arch` selects aya's bindings; BTF describes the maps; the third instruction set
+/// (Linux 5.1) has 32-bit jumps, without which every comparison of a field costs two moves.
+fn rustflags() -> String {
+    format!(
+        "--cfg bpf_target_arch=\"{}\" -Cdebuginfo=2 -Ctarget-cpu=v3 -Clink-arg=--btf",
+        env::consts::ARCH
+    )
+}
+
+/// PATH with one more directory before the others.
+fn with_first(dir: Option<&Path>) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let dirs = dir
+        .map(Path::to_owned)
+        .into_iter()
+        .chain(env::split_paths(&path));
+    env::join_paths(dirs).context("PATH")
+}

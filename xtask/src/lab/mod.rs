@@ -1,0 +1,43 @@
+//! A network of its own for a test or a demo: a client, two services, and a node that joins them.
+//!
+//! ```text
+//!   client eth0 ──┐                    ┌── eth0 v1   (the pod that is mirrored)
+//!                 node: bridge lab0 ───┤
+//!   (podmirror runs in node)           └── eth0 v2   (the mirror target)
+//! ```
+//!
+//! Each of the four is a network namespace with a name that no other run has, so labs can stand
+//! side by side and nothing outside of them changes. A [`Lab`] takes everything down when it is
+//! dropped, also by a panic; what a killed run left behind is removed by the next one, which knows
+//! the owner by the process id in the name.
+//!
+//! Needs root, and `ip` from iproute2. Programs that single features need (nginx, ethtool, nft) are
+//! installed with apt when they are missing.
+
+mod cleanup;
+mod client;
+mod impair;
+mod mirror;
+mod namespace;
+mod nginx;
+pub mod packages;
+mod process;
+mod scratch;
+mod server;
+mod topology;
+mod wire;
+
+pub use cleanup::{clean_up_on_signal, interrupted};
+pub use client::{RawClient, Reply};
+pub use impair::{Cable, Loss, LossAt, Offload};
+pub use mirror::{Ended, Ledger, Mirror};
+pub use namespace::Namespace;
+pub use nginx::{AccessLogEntry, Nginx, NginxConfig};
+pub use process::Process;
+pub use scratch::Scratch;
+pub use server::{Behaviour, RecordedRequest, RecordingServer};
+pub use topology::{Family, Host, Lab};
+pub use wire::Body;
+
+#[cfg(test)]
+mod tests;
