@@ -183,21 +183,37 @@ impl Chunked {
     }
 }
 
+/// No limits: whoever holds the bytes has paid for them, and the content is never longer.
+const UNLIMITED: Limits = Limits {
+    head: usize::MAX,
+    fields: usize::MAX,
+    chunk_line: usize::MAX,
+    trailers: usize::MAX,
+};
+
 /// The content of a whole chunked body: sizes, extensions and trailers are taken off.
 ///
-/// `None` if `raw` is not exactly one well-formed chunked body. Limits do not apply: whoever holds
-/// the bytes has paid for them, and the result is never longer.
+/// `None` if `raw` is not exactly one well-formed chunked body. Limits do not apply.
 #[must_use]
 pub fn decode(raw: &[u8]) -> Option<Vec<u8>> {
-    let unlimited = Limits {
-        head: usize::MAX,
-        fields: usize::MAX,
-        chunk_line: usize::MAX,
-        trailers: usize::MAX,
-    };
     let mut content = Vec::new();
-    let fed = Chunked::default().feed(raw, &unlimited, |data| content.extend_from_slice(data));
+    let fed = Chunked::default().feed(raw, &UNLIMITED, |data| content.extend_from_slice(data));
     (fed == Fed::End(raw.len())).then_some(content)
+}
+
+/// Takes sizes, extensions and trailers off a chunked body piece by piece, and keeps nothing.
+///
+/// For bodies that the [`Parser`](super::Parser) has told: their framing is in order, so what is not
+/// goes unnoticed here.
+#[derive(Debug, Default)]
+pub struct Decoder(Chunked);
+
+impl Decoder {
+    /// Takes the next bytes of the body as they stood on the wire; `content` gets those of its
+    /// content.
+    pub fn feed(&mut self, raw: &[u8], content: impl FnMut(&[u8])) {
+        self.0.feed(raw, &UNLIMITED, content);
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +284,19 @@ mod tests {
             let fed = Chunked::default().feed(raw.as_bytes(), &Limits::default(), |_| {});
             assert_eq!(fed, Fed::Refused(at, why), "{raw:?}");
             assert_eq!(content(raw), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_decodes_the_same_in_pieces() {
+        let raw = "3;a=\"0\"\r\nabc\r\n00b\r\n0\r\n\r\nGET / \r\n0\r\nA: b\r\n\r\n";
+        for len in 1..=raw.len() {
+            let mut decoder = Decoder::default();
+            let mut content = Vec::new();
+            for piece in raw.as_bytes().chunks(len) {
+                decoder.feed(piece, |bytes| content.extend_from_slice(bytes));
+            }
+            assert_eq!(content, decode(raw.as_bytes()).unwrap(), "pieces of {len}");
         }
     }
 

@@ -30,6 +30,9 @@ pub(super) fn parse<'a>(
     else {
         return Err(Lost::Malformed);
     };
+    if !is_target(method, target.as_bytes()) {
+        return Err(Lost::Malformed);
+    }
     let version = match minor {
         0 => Version::Http10,
         _ => Version::Http11,
@@ -53,6 +56,23 @@ pub(super) fn parse<'a>(
         upgrade: decision.after == After::Upgraded,
     };
     Ok((head, decision.after))
+}
+
+/// Whether a request target has one of the four forms of RFC 9112 section 3.2. What it says beyond
+/// that is for the server to judge.
+fn is_target(method: &str, target: &[u8]) -> bool {
+    match target {
+        [b'/', ..] | b"*" => true,
+        // Authority form: a host and a port.
+        _ if method == "CONNECT" => true,
+        // Absolute form: a scheme (RFC 3986 section 3.1) before everything else.
+        [first, rest @ ..] => {
+            let scheme = rest.split(|byte| *byte == b':').next().unwrap_or_default();
+            let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+            first.is_ascii_alphabetic() && scheme.len() < rest.len() && scheme.iter().all(is_scheme)
+        }
+        [] => false,
+    }
 }
 
 /// Writes down where the field lines stand: each reaches to where the next begins, the last to
@@ -93,6 +113,27 @@ fn span(raw: &[u8], part: &[u8]) -> Option<Span> {
 mod tests {
     use super::*;
     use crate::http::Framing;
+
+    #[test]
+    fn a_target_has_one_of_the_four_forms() {
+        for target in ["/", "//x", "/%zz?", "*", "http://h/x", "urn:x", "h+1-.:"] {
+            assert!(is_target("GET", target.as_bytes()), "{target}");
+        }
+        for target in [
+            "",
+            "x",
+            "**",
+            ".servlets/mms",
+            "://h/",
+            "1a://h/",
+            "h/x:y",
+            "?q",
+            "#f",
+        ] {
+            assert!(!is_target("GET", target.as_bytes()), "{target}");
+        }
+        assert!(is_target("CONNECT", b"[::1]:443"));
+    }
 
     fn refused(raw: &str) -> Lost {
         parse(raw.as_bytes(), &mut [Field::default(); MAX_FIELDS]).unwrap_err()

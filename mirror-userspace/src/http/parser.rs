@@ -73,6 +73,16 @@ impl Parser {
         };
     }
 
+    /// Whether the next byte would be the first of a request: none has begun that is not over.
+    #[must_use]
+    pub fn is_between_requests(&self) -> bool {
+        match &self.state {
+            State::Head(reader) => reader.is_empty(),
+            State::Length { .. } | State::Chunked { .. } | State::Skip { .. } => false,
+            State::Resync(_) | State::Closing(_) | State::Left => true,
+        }
+    }
+
     /// Takes the next bytes. Memory for a cut head comes from `budget`; if it is refused, the
     /// request counts as [`Lost::Evicted`] and the connection is left.
     pub fn handle_data(

@@ -7,7 +7,7 @@ use super::{FragmentCounters, LinkType};
 /// The packets of a capture file, by what became of them.
 ///
 /// At the end of the file, `packets` and the whole datagrams that fragments made are together the
-/// sum of `segments`, `no_payload`, `other_port`, `not_tcp`, `unparsable`, all of `unread_links` and
+/// sum of `segments`, `no_payload`, `other_port`, `from_server`, `not_tcp`, `unparsable`, all of `unread_links` and
 /// all fragments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileCounters {
@@ -19,6 +19,8 @@ pub struct FileCounters {
     pub no_payload: u64,
     /// Segments to a port that was not asked for.
     pub other_port: u64,
+    /// Segments that the server of a connection sent.
+    pub from_server: u64,
     /// Packets that are not TCP over IP.
     pub not_tcp: u64,
     /// Packets with headers that contradict themselves or were cut by the snap length.

@@ -23,6 +23,8 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// Raw IPv6
     pub const IPV6: Self = Self(229);
+    /// Linux netfilter log messages (`tcpdump -i nflog:1`).
+    pub const NFLOG: Self = Self(239);
     /// Linux "cooked" capture, version 2 (libpcap 1.10 and later).
     pub const LINUX_SLL2: Self = Self(276);
 }
@@ -40,7 +42,7 @@ impl fmt::Display for LinkType {
             Self(127) => "IEEE 802.11 with radiotap",
             Self::IPV4 => "raw IPv4",
             Self::IPV6 => "raw IPv6",
-            Self(239) => "NFLOG",
+            Self::NFLOG => "NFLOG",
             Self(249) => "USBPcap",
             Self(252) => "Wireshark upper PDU",
             Self::LINUX_SLL2 => "Linux cooked, version 2",
@@ -69,6 +71,7 @@ pub(super) fn peel(link: LinkType, frame: &[u8]) -> Carried {
         LinkType::LINUX_SLL2 => behind_ethertype(frame, 0, 20),
         LinkType::RAW | LinkType::RAW_BSD | LinkType::IPV4 | LinkType::IPV6 => Carried::Ip(0),
         LinkType::NULL | LinkType::LOOP => behind_family(frame),
+        LinkType::NFLOG => behind_attributes(frame),
         _ => Carried::UnknownLink,
     }
 }
@@ -103,6 +106,28 @@ fn behind_family(frame: &[u8]) -> Carried {
         }
         _ => Carried::Other,
     }
+}
+
+/// Finds the payload among the attributes of a netfilter log message. Lengths and types are in the
+/// byte order of the machine that captured; types are small, which tells it.
+fn behind_attributes(frame: &[u8]) -> Carried {
+    const HEADER: usize = 4;
+    const PAYLOAD: u16 = 9;
+    let mut at = HEADER;
+    // Each attribute takes at least four bytes of the frame.
+    while let Some(&[l0, l1, t0, t1]) = frame.get(at..).and_then(<[u8]>::first_chunk) {
+        let little = u16::from_le_bytes([t0, t1]);
+        let (len, kind) = if little < 0x100 {
+            (u16::from_le_bytes([l0, l1]), little)
+        } else {
+            (u16::from_be_bytes([l0, l1]), u16::from_be_bytes([t0, t1]))
+        };
+        if kind == PAYLOAD {
+            return Carried::Ip(at + 4);
+        }
+        at += usize::from(len).max(4).next_multiple_of(4);
+    }
+    Carried::Other
 }
 
 #[cfg(test)]
@@ -147,6 +172,23 @@ mod tests {
             assert_eq!(peel(LinkType::LOOP, &family.to_be_bytes()), Carried::Ip(4));
         }
         assert_eq!(peel(LinkType::NULL, &7_u32.to_le_bytes()), Carried::Other);
+    }
+
+    #[test]
+    fn the_payload_of_a_log_message_is_found_behind_other_attributes() {
+        let little = [2, 0, 0, 1, 6, 0, 10, 0, b'x', 0, 0, 0, 5, 0, 9, 0, 0x45];
+        let big = [2, 0, 0, 1, 0, 6, 0, 10, b'x', 0, 0, 0, 0, 5, 0, 9, 0x45];
+        for message in [little, big] {
+            assert_eq!(peel(LinkType::NFLOG, &message), Carried::Ip(16));
+            for cut in 0..16 {
+                assert_eq!(peel(LinkType::NFLOG, &message[..cut]), Carried::Other);
+            }
+        }
+        assert_eq!(
+            peel(LinkType::NFLOG, &[0; 100]),
+            Carried::Other,
+            "no lengths"
+        );
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //! put together on the way (`fragments`). What gives no segment is counted, by reason
 //! ([`FileCounters`]).
 //!
-//! Both directions of a connection come out, each as a flow of its own whose client is the sender:
-//! a capture does not say who is the server, and requests only make sense in one of them.
+//! Where the capture has a connection's handshake, only what its client sent comes out. Where it has
+//! not, both directions do, each as a flow of its own whose client is the sender: requests only make
+//! sense in one of them.
 
 mod counters;
 mod format;
@@ -46,7 +47,7 @@ use format::{Format, Packet, Skipped, Step};
 use found::{Cut, Found, Place};
 use fragments::Fragments;
 use link::Carried;
-use streams::Streams;
+use streams::{Sender, Streams};
 use window::Window;
 
 /// A capture file that is being read: pcap (micro- and nanoseconds, both byte orders) or pcapng.
@@ -143,7 +144,7 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-    /// The next segment with payload, SYN, FIN or RST; `None` at the end of the file, whatever its
+    /// The next segment of a client with payload, SYN, FIN or RST; `None` at the end of the file, whatever its
     /// [`ending`](Self::ending): a file cut short gives all segments before the cut.
     ///
     /// # Errors
@@ -242,10 +243,14 @@ impl<R: Read> CaptureFile<R> {
     /// Numbers a segment's connection; keeps the segment if it is one that the pipeline wants.
     fn keep(&mut self, mut found: Found) -> Option<Found> {
         let segment = &found.segment;
-        found.stream = self.streams.number(segment);
+        let (stream, sender) = self.streams.number(segment);
+        found.stream = stream;
         let flags = segment.flags;
         if !self.ports.is_empty() && !self.ports.contains(&segment.flow.server.port) {
             self.counters.other_port += 1;
+            None
+        } else if sender == Sender::Server {
+            self.counters.from_server += 1;
             None
         } else if segment.wire_len == 0 && !(flags.syn() || flags.fin() || flags.rst()) {
             self.counters.no_payload += 1;

@@ -34,22 +34,40 @@ pub(super) struct Streams {
 #[derive(Clone, Copy, Debug)]
 struct Stream {
     number: StreamNumber,
-    /// The sequence number of the SYN that opened it; `None` if there was none.
-    opened: Option<SeqNum>,
+    opening: Option<Opening>,
+}
+
+/// How a connection was opened.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    /// The client's initial sequence number.
+    seq: SeqNum,
+    /// The client; `None` if both ends opened (RFC 9293 section 3.5, simultaneous open).
+    client: Option<Endpoint>,
+}
+
+/// Who sent a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Who opened the connection, or nobody knows.
+    MaybeClient,
+    /// Whom the other opened it to.
+    Server,
 }
 
 impl Streams {
-    /// The number of the connection that a segment belongs to.
-    pub(super) fn number(&mut self, segment: &Segment<'_>) -> StreamNumber {
+    /// The number of the connection that a segment belongs to, and which end sent it.
+    pub(super) fn number(&mut self, segment: &Segment<'_>) -> (StreamNumber, Sender) {
         let ends = ends(segment);
         let known = self.young.get(&ends).or_else(|| self.old.get(&ends));
         let stream = match known {
+            Some(known) if known.is_opened_by_both(segment) => known.without_client(),
             Some(known) if !known.is_left_by(segment) => *known,
             _ => {
                 self.next += 1;
                 Stream {
                     number: StreamNumber(self.next - 1),
-                    opened: opening(segment),
+                    opening: Opening::of(segment),
                 }
             }
         };
@@ -57,32 +75,55 @@ impl Streams {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(ends, stream);
-        stream.number
+        let sender = match stream.opening.and_then(|opening| opening.client) {
+            Some(client) if client != segment.flow.client => Sender::Server,
+            _ => Sender::MaybeClient,
+        };
+        (stream.number, sender)
     }
 }
 
 impl Stream {
     /// Whether a segment of the same two ends belongs to a later connection.
     fn is_left_by(&self, segment: &Segment<'_>) -> bool {
-        match (opening(segment), self.opened) {
+        match (Opening::of(segment), self.opening) {
             (None, _) => false,
             (Some(_), None) => true,
-            // A SYN-ACK may acknowledge data that came with the SYN (RFC 7413).
-            (Some(seq), Some(opened)) if segment.flags.ack() => {
-                !(0..=i32::from(u16::MAX)).contains(&seq.distance_from(opened))
-            }
-            (Some(seq), Some(opened)) => seq != opened,
+            // A SYN-ACK answers the SYN that was seen, whatever it acknowledges: data that came with
+            // the SYN (RFC 7413), or nonsense.
+            (Some(_), Some(_)) if segment.flags.ack() => false,
+            (Some(new), Some(known)) => new.seq != known.seq && known.client.is_some(),
         }
+    }
+
+    /// Whether this is a SYN to who sent one.
+    fn is_opened_by_both(&self, segment: &Segment<'_>) -> bool {
+        let client = self.opening.and_then(|opening| opening.client);
+        segment.flags.syn() && segment.ack.is_none() && client == Some(segment.flow.server)
+    }
+
+    fn without_client(self) -> Self {
+        let opening = self.opening.map(|opening| Opening {
+            client: None,
+            ..opening
+        });
+        Self { opening, ..self }
     }
 }
 
-/// The client's initial sequence number, if the segment opens a connection. A SYN-ACK tells it by
-/// what it acknowledges: the SYN may be missing, or come later in a capture that is out of order.
-fn opening(segment: &Segment<'_>) -> Option<SeqNum> {
-    match segment.ack {
-        _ if !segment.flags.syn() => None,
-        Some(ack) => Some(ack - 1),
-        None => Some(segment.seq),
+impl Opening {
+    /// What a segment tells, if it opens a connection. A SYN-ACK tells the client's number by what
+    /// it acknowledges: the SYN may be missing, or come later in a capture that is out of order.
+    fn of(segment: &Segment<'_>) -> Option<Self> {
+        let (seq, client) = match segment.ack {
+            _ if !segment.flags.syn() => return None,
+            Some(ack) => (ack - 1, segment.flow.server),
+            None => (segment.seq, segment.flow.client),
+        };
+        Some(Self {
+            seq,
+            client: Some(client),
+        })
     }
 }
 
@@ -124,7 +165,7 @@ mod tests {
     /// The numbers given to these segments.
     fn numbers(segments: &[Segment<'_>]) -> Vec<u64> {
         let mut streams = Streams::default();
-        segments.iter().map(|s| streams.number(s).0).collect()
+        segments.iter().map(|s| streams.number(s).0.0).collect()
     }
 
     #[test]
@@ -148,10 +189,12 @@ mod tests {
             segment(1, 80, flag::SYN, 200_000, 0),
             segment(80, 1, SYN_ACK, 500, 200_001),
             segment(80, 1, SYN_ACK, 900, 1),
+            segment(2, 80, flag::ACK, 7, 7),
+            segment(80, 2, SYN_ACK, 900, 1),
         ]);
         assert_eq!(
             given,
-            [0, 1, 2, 2, 3],
+            [0, 1, 2, 2, 2, 3, 4],
             "the last one's SYN was not captured"
         );
     }
@@ -168,15 +211,47 @@ mod tests {
     }
 
     #[test]
+    fn the_server_is_who_was_sent_a_syn() {
+        let (request, reply) = (segment(1, 80, 0, 101, 0), segment(80, 1, 0, 501, 0));
+        let senders = |opening: &[Segment<'_>]| {
+            let mut streams = Streams::default();
+            for segment in opening {
+                streams.number(segment);
+            }
+            [streams.number(&request).1, streams.number(&reply).1]
+        };
+        use Sender::{MaybeClient, Server};
+        let syn = segment(1, 80, flag::SYN, 100, 0);
+        assert_eq!(
+            senders(&[]),
+            [MaybeClient, MaybeClient],
+            "picked up in the middle"
+        );
+        assert_eq!(senders(&[syn]), [MaybeClient, Server]);
+        assert_eq!(
+            senders(&[segment(80, 1, SYN_ACK, 500, 101)]),
+            [MaybeClient, Server]
+        );
+        let both = [syn, segment(80, 1, flag::SYN, 500, 0)];
+        assert_eq!(
+            senders(&both),
+            [MaybeClient, MaybeClient],
+            "simultaneous open"
+        );
+        let reused = [reply, syn];
+        assert_eq!(senders(&reused), [MaybeClient, Server]);
+    }
+
+    #[test]
     fn connections_in_use_keep_their_number_and_memory_stays_bounded() {
         let mut streams = Streams::default();
         let busy = segment(1, 80, flag::ACK, 1, 1);
-        assert_eq!(streams.number(&busy).0, 0);
+        assert_eq!(streams.number(&busy).0, StreamNumber(0));
         for other in 1..=(3 * 65_536_u32) {
             let mut other_segment = segment(2, 80, flag::ACK, 1, 1);
             other_segment.flow.client.address[..4].copy_from_slice(&other.to_be_bytes());
-            assert_eq!(streams.number(&other_segment).0, u64::from(other));
-            assert_eq!(streams.number(&busy).0, 0);
+            assert_eq!(streams.number(&other_segment).0.0, u64::from(other));
+            assert_eq!(streams.number(&busy).0, StreamNumber(0));
         }
         assert!(streams.young.len() <= GENERATION && streams.old.len() <= GENERATION);
     }

@@ -245,6 +245,7 @@ pub(super) fn read(file: &[u8]) -> (Vec<Seen>, Ending, FileCounters) {
         counters.segments
             + counters.no_payload
             + counters.other_port
+            + counters.from_server
             + counters.not_tcp
             + counters.unparsable
             + counters.unread_links.values().sum::<u64>()

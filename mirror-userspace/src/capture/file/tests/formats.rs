@@ -203,7 +203,7 @@ fn unread_link_types_are_counted_by_type() {
     let order = Order::Little;
     let file = [
         section(order),
-        interface(order, LinkType(239), 0, &[]),
+        interface(order, LinkType(240), 0, &[]),
         interface(order, LinkType(127), 0, &[]),
         enhanced(order, 0, 1, &packet, packet.len()),
         enhanced(order, 1, 1, &packet, packet.len()),
@@ -213,7 +213,7 @@ fn unread_link_types_are_counted_by_type() {
     let (read, _, counters) = read(&file);
     assert!(read.is_empty());
     let counted: Vec<_> = counters.unread_links.into_iter().collect();
-    assert_eq!(counted, [(LinkType(127), 1), (LinkType(239), 2)]);
+    assert_eq!(counted, [(LinkType(127), 1), (LinkType(240), 2)]);
 }
 
 #[test]

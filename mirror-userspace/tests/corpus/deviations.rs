@@ -1,0 +1,55 @@
+//! Where podmirror differs from an oracle, and why: the oracle is wrong, or a rule of ours applies.
+
+/// One connection on which another outcome than the oracle's is right.
+pub(crate) struct Deviation {
+    pub(crate) file: &'static str,
+    pub(crate) client: &'static str,
+    /// The methods and targets that must be found instead.
+    pub(crate) found: &'static [(&'static str, &'static str)],
+    pub(crate) reason: &'static str,
+}
+
+/// Differences in requests.
+pub(crate) const REQUESTS: &[Deviation] = &[
+    Deviation {
+        file: "pcap/ndpi-http-manipulated.pcap",
+        client: "192.168.0.20:33684",
+        found: &[],
+        reason: "Rule: the first request has many spaces between method and target. RFC 9112 \
+                 section 3 has one there; reading more is allowed, but servers differ in it, and \
+                 behind a request that is refused nothing is read.",
+    },
+    Deviation {
+        file: "pcap/sv-tcp-urgp-04-2byte-xy.pcap",
+        client: "10.10.10.44:57796",
+        found: &[("GET", "/malicXious")],
+        reason: "Oracle wrong: it keeps the urgent byte in line. A Linux socket without \
+                 SO_OOBINLINE does not deliver it, as the oracle's own c2s_linux_kernel_recv says.",
+    },
+    Deviation {
+        file: "pcap-derived/deepflow-grpc-service-name--shuffle16.pcap",
+        client: "10.1.23.21:51400",
+        found: &[],
+        reason: "Rule: HTTP/2 is recognised and not mirrored. (In this form of oracle the \
+                 connection's protocol is not told.)",
+    },
+];
+
+/// Differences in bytes: nothing is delivered there.
+pub(crate) const BYTES: &[Deviation] = &[Deviation {
+    file: "pcap/ndpi-fuzz-2006-09-29-28586.pcap",
+    client: "172.20.3.5:2605",
+    found: &[],
+    reason: "Oracle wrong: the IP header says 9587 bytes, the frame has 1500. Linux drops such a \
+             packet (InTruncatedPkts), so the server never saw its payload.",
+}];
+
+/// The deviation of a connection in a table.
+pub(crate) fn of(
+    table: &'static [Deviation],
+    file: &str,
+    client: &str,
+) -> Option<&'static Deviation> {
+    let is_it = |deviation: &&Deviation| deviation.file == file && deviation.client == client;
+    table.iter().find(is_it)
+}

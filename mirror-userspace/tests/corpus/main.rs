@@ -1,0 +1,16 @@
+//! Captures that others recorded, with the requests that other tools found in them.
+//!
+//! The corpus is not part of the repository: `PODMIRROR_CORPUS` names its folder, whose form
+//! `docs/CORPUS.md` tells. Without it these tests say that they were skipped.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a corpus that cannot be read fails the test"
+)]
+
+mod bytes;
+mod deviations;
+mod oracle;
+mod requests;
+mod streams;
