@@ -62,11 +62,11 @@ impl Found {
                 at,
                 flow: FlowId {
                     client: Endpoint {
-                        address: addresses.source,
+                        address: addresses.source(),
                         port: tcp.source_port,
                     },
                     server: Endpoint {
-                        address: addresses.destination,
+                        address: addresses.destination(),
                         port: tcp.destination_port,
                     },
                     attachment: 0,
