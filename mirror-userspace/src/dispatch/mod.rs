@@ -1,1 +1,207 @@
-//! dispatch
+//! The edge out: copies go to the targets, replies are read, counted and forgotten.
+//!
+//! ```text
+//! Output ─► Dispatcher ─► Target: admit or drop ─► Queue ─► Pool ─► connection tasks ─► v2
+//!              │             breaker, rate           order     addresses   write, read
+//!              └─ streamed bodies go past the queue, straight to the connection that sends
+//! ```
+//!
+//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile costs only
+//! counters, and every copy ends in exactly one of them. A copy is sent at most once: a connection
+//! that breaks before the reply is a failure, never a reason to send again.
+//!
+//! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). There is
+//! a task for each open connection, none for a request. Worst-case memory besides the copies
+//! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
+//! connection, a few hundred bytes for each waiting copy.
+
+use std::{collections::HashMap, rc::Rc, time::Duration};
+
+use anyhow::{Context, Result};
+use rustls::pki_types::ServerName;
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
+use tokio_rustls::TlsConnector;
+
+pub use self::{
+    config::{DispatchConfig, Order, Scheme, TargetAddress},
+    counters::{Answered, Dropped, Failed, TargetCounters},
+    histogram::Histogram,
+    resolve::{Resolve, Resolving, SystemResolver},
+};
+use self::{
+    job::{Broken, Stream},
+    target::{Shared, Target},
+};
+use crate::{
+    pipeline::{CopyId, Output},
+    segment::Time,
+};
+
+pub mod breaker;
+mod config;
+mod connection;
+mod counters;
+mod exchange;
+mod histogram;
+mod job;
+mod order;
+mod outcome;
+mod pool;
+mod rate;
+mod reply;
+mod resolve;
+mod target;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+/// A clock, the one that [`MirrorCopy::at`](crate::pipeline::MirrorCopy::at) was read from.
+pub type Clock = fn() -> Time;
+
+/// Bytes read at once.
+const SCRATCH: usize = 16 << 10;
+
+/// Re-sends what the pipeline of one shard puts out.
+pub struct Dispatcher {
+    shared: Rc<Shared>,
+    targets: Vec<Rc<Target>>,
+    /// The streamed copies that more may come of.
+    streams: HashMap<CopyId, (Rc<Target>, Rc<Stream>), foldhash::fast::RandomState>,
+}
+
+impl Dispatcher {
+    /// A dispatcher to `targets`, in the order that [`TargetId`](crate::pipeline::TargetId)
+    /// counts. Nothing is connected or resolved before the first copy.
+    ///
+    /// # Errors
+    ///
+    /// If a target is https and `config.tls` is missing, or its host cannot be in a certificate.
+    pub fn new(
+        config: DispatchConfig,
+        targets: Vec<TargetAddress>,
+        clock: Clock,
+        resolver: Rc<dyn Resolve>,
+    ) -> Result<Self> {
+        let shared = Rc::new(Shared {
+            config,
+            clock,
+            resolver,
+            scratch: vec![0; SCRATCH].into_boxed_slice().into(),
+        });
+        let targets = targets
+            .into_iter()
+            .map(|address| {
+                let tls = match address.scheme {
+                    Scheme::Http => None,
+                    Scheme::Https => Some(tls_to(&shared.config, &address)?),
+                };
+                Ok(Target::new(Rc::clone(&shared), address, tls))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            shared,
+            targets,
+            streams: HashMap::default(),
+        })
+    }
+
+    /// Takes one step of re-sending. Never waits; to be called inside the shard's `LocalSet`.
+    pub fn handle(&mut self, output: Output) {
+        match output {
+            Output::Copy(copy) => {
+                let id = copy.id;
+                let Some(target) = self.targets.get(copy.target.0) else {
+                    log::error!("a copy for {:?}, which does not exist", copy.target);
+                    return;
+                };
+                if let Some(stream) = target.handle_copy(copy) {
+                    self.streams.insert(id, (Rc::clone(target), stream));
+                }
+            }
+            Output::Chunk {
+                copy,
+                bytes,
+                reserved,
+            } => {
+                if let Some((target, stream)) = self.streams.get(&copy)
+                    && !target.handle_chunk(stream, bytes, reserved)
+                {
+                    self.streams.remove(&copy);
+                }
+            }
+            Output::Finish { copy, .. } => {
+                if let Some((_, stream)) = self.streams.remove(&copy) {
+                    stream.finish();
+                }
+            }
+            Output::Abort { copy } => {
+                if let Some((target, stream)) = self.streams.remove(&copy) {
+                    target.break_off(&stream, Broken::Aborted);
+                }
+            }
+        }
+    }
+
+    /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
+    pub fn tick(&self) {
+        let now = (self.shared.clock)();
+        for target in &self.targets {
+            target.tick(now);
+        }
+    }
+
+    /// The books of each target.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<TargetCounters> {
+        self.targets
+            .iter()
+            .map(|target| target.snapshot())
+            .collect()
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.targets.iter().all(|target| target.is_quiet())
+    }
+
+    /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the
+    /// rest. Afterwards all is quiet and the books are closed.
+    pub async fn shutdown(&mut self) {
+        for target in &self.targets {
+            target.drain();
+        }
+        let until = Instant::now() + self.shared.config.drain_timeout;
+        while !self.is_quiet() && Instant::now() < until {
+            self.tick();
+            sleep(DRAIN_STEP).await;
+        }
+        for target in &self.targets {
+            target.stop();
+        }
+        // Each connection was told to stop and does so in its next turn.
+        while !self.is_quiet() {
+            yield_now().await;
+        }
+        self.streams.clear();
+    }
+}
+
+/// How often a drain looks whether it is done.
+const DRAIN_STEP: Duration = Duration::from_millis(2);
+
+fn tls_to(
+    config: &DispatchConfig,
+    address: &TargetAddress,
+) -> Result<(TlsConnector, ServerName<'static>)> {
+    let tls = config
+        .tls
+        .clone()
+        .with_context(|| format!("{address}: not told whose certificates to trust"))?;
+    let name = ServerName::try_from(address.bare_host().to_owned())
+        .with_context(|| format!("{address}: no certificate can be for this host"))?;
+    Ok((TlsConnector::from(tls), name))
+}

@@ -1,0 +1,123 @@
+//! What re-sending is told: plain data, the same for every shard.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use rustls::ClientConfig;
+
+use super::breaker;
+
+/// How copies of one client connection relate at a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// One at a time: the next is sent after the reply to the one before.
+    #[default]
+    Connection,
+    /// They overlap and may overtake each other.
+    None,
+}
+
+/// How a target is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP/1 over TCP.
+    Http,
+    /// HTTP/1 over TLS.
+    Https,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetAddress {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// A name, an IPv4 address or an IPv6 address (in brackets or not).
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl TargetAddress {
+    /// The host without the brackets that a URL puts around an IPv6 address.
+    #[must_use]
+    pub fn bare_host(&self) -> &str {
+        self.host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+}
+
+impl fmt::Display for TargetAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let host = self.bare_host();
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{}", self.port)
+        } else {
+            write!(f, "{scheme}://{host}:{}", self.port)
+        }
+    }
+}
+
+/// The limits of re-sending. All of them are for each target in each shard.
+#[derive(Clone, Debug)]
+pub struct DispatchConfig {
+    /// Default: [`Order::Connection`].
+    pub order: Order,
+    /// Open connections, at most. Default: 64.
+    pub connections: usize,
+    /// Copies that wait for a connection or for their turn, at most; the newest is dropped above
+    /// it. Their bytes are bounded by the shard's budget. Default: 10 000.
+    pub queue: usize,
+    /// Copies a second, at most; the newest is dropped above it. Default: no limit.
+    pub max_rps: Option<f64>,
+    /// Bytes of one streamed copy that wait to be written, at most; above it the copy is given up.
+    /// Default: 16 MiB.
+    pub stream_window: usize,
+    /// How long a connection, with its TLS handshake, may take. Default: 1 s.
+    pub connect_timeout: Duration,
+    /// How long a target may take to read anything of a copy, and then how long the whole reply may
+    /// take from when the copy is written. As coarse as the calls of
+    /// [`tick`](super::Dispatcher::tick). Default: 5 s.
+    pub reply_timeout: Duration,
+    /// How long a connection is kept without a copy to send. Default: 30 s.
+    pub idle_timeout: Duration,
+    /// How often a name is resolved again. Default: 30 s.
+    pub resolve_every: Duration,
+    /// How long [`shutdown`](super::Dispatcher::shutdown) waits for what is under way. Default: 5 s.
+    pub drain_timeout: Duration,
+    /// Bytes of a reply's heads (interim replies included), at most. Default: 64 KiB.
+    pub reply_head: usize,
+    /// Bytes of a reply's body that are read to keep the connection; a longer reply has its
+    /// connection closed and still counts as answered. Default: 16 MiB.
+    pub reply_body: u64,
+    /// When a failing target is left alone, and for how long.
+    pub breaker: breaker::Limits,
+    /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
+    /// [`Scheme::Https`]. Default: nobody.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl Default for DispatchConfig {
+    fn default() -> Self {
+        Self {
+            order: Order::Connection,
+            connections: 64,
+            queue: 10_000,
+            max_rps: None,
+            stream_window: 16 << 20,
+            connect_timeout: Duration::from_secs(1),
+            reply_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(30),
+            resolve_every: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+            reply_head: 64 << 10,
+            reply_body: 16 << 20,
+            breaker: breaker::Limits::default(),
+            tls: None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The task of one pooled connection: connect, send a copy, read its reply, and again.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+
+use super::{
+    exchange::Exchange,
+    job::Job,
+    outcome::{Failure, Outcome},
+    pool::{Seat, Stop},
+    target::{Next, Target},
+};
+use crate::segment::Time;
+
+/// Addresses that are tried for one connection, at most.
+const ATTEMPTS: usize = 3;
+
+/// Opens the connection of `seat`, sends `job` on it, and goes on until it is closed.
+pub(super) async fn run(target: Rc<Target>, seat: Rc<Seat>, job: Job) {
+    match connect(&target, &seat).await {
+        Ok(Wire::Plain(stream)) => serve(&target, &seat, stream, job).await,
+        Ok(Wire::Tls(stream)) => serve(&target, &seat, *stream, job).await,
+        Err(failure) => {
+            target.finish(&seat, job, &Outcome::Failed(failure), target.now());
+        }
+    }
+    target.handle_closed(&seat);
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+async fn connect(target: &Target, seat: &Seat) -> Result<Wire, Failure> {
+    let mut socket = seat.address().socket;
+    for _ in 0..ATTEMPTS {
+        let attempt = timeout(target.shared.config.connect_timeout, open(target, socket));
+        match unless_stopped(seat, attempt).await? {
+            Ok(Ok(wire)) => {
+                target.handle_connected();
+                return Ok(wire);
+            }
+            Ok(Err(error)) => log::debug!("{}: {socket}: {error}", target.address),
+            Err(_) => log::debug!("{}: {socket}: no connection in time", target.address),
+        }
+        match target.handle_refused(seat) {
+            Some(other) => socket = other,
+            None => break,
+        }
+    }
+    Err(Failure::Connect)
+}
+
+async fn open(target: &Target, socket: SocketAddr) -> io::Result<Wire> {
+    let stream = TcpStream::connect(socket).await?;
+    stream.set_nodelay(true)?;
+    Ok(match &target.tls {
+        None => Wire::Plain(stream),
+        Some((connector, name)) => {
+            Wire::Tls(Box::new(connector.connect(name.clone(), stream).await?))
+        }
+    })
+}
+
+async fn unless_stopped<F: Future>(seat: &Seat, future: F) -> Result<F::Output, Stop> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match seat.poll_stop(cx) {
+        Some(stop) => Poll::Ready(Err(stop)),
+        None => future.as_mut().poll(cx).map(Ok),
+    })
+    .await
+}
+
+/// A stream to a target, plain or not.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, mut stream: S, mut job: Job) {
+    let mut began = target.now();
+    loop {
+        let mut exchange = Exchange::new(target, seat, &mut stream, &mut job, began);
+        let (outcome, ended) = poll_fn(|cx| exchange.poll(cx)).await;
+        (job, began) = match target.finish(seat, job, &outcome, ended) {
+            Next::Send(job) => (job, ended),
+            Next::Close => return,
+            Next::Rest => match rest(target, seat, &mut stream, ended).await {
+                Some(next) => next,
+                None => return,
+            },
+        };
+    }
+}
+
+/// A connection that rested longer is looked at before it is used: the runtime may not have heard
+/// yet that it was closed. Shorter ones are not worth the system call.
+const LONG_REST: Duration = Duration::from_millis(100);
+
+/// Waits for the next copy; `None` if the connection is of no use any more. Targets close idle
+/// connections when they like, and a copy sent then would be lost: so it keeps reading.
+async fn rest<S: Transport>(
+    target: &Target,
+    seat: &Seat,
+    stream: &mut S,
+    since: Time,
+) -> Option<(Job, Time)> {
+    let usable = poll_fn(|cx| {
+        if seat.poll_stop(cx).is_some() {
+            return Poll::Ready(false);
+        }
+        let mut scratch = target.shared.scratch.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut scratch);
+        // Whatever there is to read, nobody asked for it.
+        if Pin::new(&mut *stream).poll_read(cx, &mut buffer).is_ready() {
+            return Poll::Ready(false);
+        }
+        if seat.has_job() {
+            return Poll::Ready(true);
+        }
+        Poll::Pending
+    })
+    .await;
+    let job = seat.take_job()?;
+    let now = target.now();
+    if usable && (now.since(since) < LONG_REST || !is_stale(stream.socket())) {
+        return Some((job, now));
+    }
+    target.give_back(job);
+    None
+}
+
+/// Whether there is anything to read from an idle connection, be it its end.
+fn is_stale(socket: &TcpStream) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(socket.as_raw_fd(), &mut [0], flags) != Err(Errno::EAGAIN)
+}

@@ -1,0 +1,196 @@
+//! What became of the copies given to one target.
+//!
+//! At any moment `copies given = queued + sent + dropped` and
+//! `sent = in_flight + answered + failed`; both gauges are zero when all is quiet.
+
+use std::ops::AddAssign;
+
+use super::histogram::Histogram;
+
+/// Declares counters that add up field by field.
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: u64,)* }
+
+        impl $name {
+            /// All of them together.
+            #[must_use]
+            pub const fn total(&self) -> u64 {
+                0 $(+ self.$field)*
+            }
+
+            /// Each with its name, in the order of the ledger.
+            #[must_use]
+            pub const fn named(&self) -> [(&'static str, u64); [$(stringify!($field)),*].len()] {
+                [$((stringify!($field), self.$field)),*]
+            }
+        }
+
+        impl AddAssign<&Self> for $name {
+            fn add_assign(&mut self, other: &Self) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Copies that never began to be sent.
+    Dropped {
+        /// Too many waited already.
+        queue_full,
+        /// The target keeps failing and is left alone for a while.
+        breaker_open,
+        /// Above the configured copies a second.
+        max_rps,
+        /// The mirror stopped before their turn came.
+        shutdown,
+        /// More of a streamed body came than may wait.
+        stream_overflow,
+        /// The source of a streamed body broke.
+        aborted,
+    }
+}
+
+counters! {
+    /// Replies read to their end, by status class.
+    Answered {
+        /// 101: the others are not the last word.
+        informational,
+        /// 2xx
+        success,
+        /// 3xx
+        redirection,
+        /// 4xx
+        client_error,
+        /// 5xx, and what RFC 9110 section 15 says to treat so.
+        server_error,
+    }
+}
+
+impl Answered {
+    /// Counts a reply of this status.
+    pub(super) const fn count(&mut self, status: u16) {
+        let class = match status / 100 {
+            1 => &mut self.informational,
+            2 => &mut self.success,
+            3 => &mut self.redirection,
+            4 => &mut self.client_error,
+            _ => &mut self.server_error,
+        };
+        *class += 1;
+    }
+}
+
+counters! {
+    /// Copies that were given to a connection and got no reply.
+    Failed {
+        /// No connection: refused, timed out, not resolved, or TLS did not trust.
+        connect,
+        /// The target did not read, or did not finish its reply, in time.
+        timeout,
+        /// The target closed the connection before the end of its reply.
+        reset,
+        /// What came is no HTTP/1 reply, or its head exceeds the limit.
+        bad_reply,
+        /// The source of a streamed body broke.
+        aborted,
+        /// More of a streamed body came than may wait: the target reads too slowly.
+        stream_overflow,
+        /// The mirror stopped before the reply was there.
+        shutdown,
+    }
+}
+
+/// The books of one target in one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetCounters {
+    /// Copies that wait now.
+    pub queued: u64,
+    /// Copies dropped before they were sent.
+    pub dropped: Dropped,
+    /// Copies given to a connection.
+    pub sent: u64,
+    /// Of these, neither answered nor failed yet.
+    pub in_flight: u64,
+    /// Of these, answered.
+    pub answered: Answered,
+    /// Of these, failed.
+    pub failed: Failed,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Times that the breaker opened.
+    pub breaker_opened: u64,
+    /// Answered, but with a body so long that the connection was closed on it.
+    pub replies_cut: u64,
+    /// From the capture of a copy's last byte (of its first, if streamed) to its first byte written.
+    pub lag: Histogram,
+    /// From a copy's first byte written to the end of its reply.
+    pub latency: Histogram,
+}
+
+impl TargetCounters {
+    /// Copies given to this target so far.
+    #[must_use]
+    pub const fn given(&self) -> u64 {
+        self.queued + self.sent + self.dropped.total()
+    }
+
+    /// Whether what was sent is what was answered, has failed, or is under way.
+    #[must_use]
+    pub const fn balanced(&self) -> bool {
+        self.sent == self.in_flight + self.answered.total() + self.failed.total()
+    }
+}
+
+impl AddAssign<&Self> for TargetCounters {
+    fn add_assign(&mut self, other: &Self) {
+        self.queued += other.queued;
+        self.dropped += &other.dropped;
+        self.sent += other.sent;
+        self.in_flight += other.in_flight;
+        self.answered += &other.answered;
+        self.failed += &other.failed;
+        self.opened += other.opened;
+        self.open += other.open;
+        self.breaker_opened += other.breaker_opened;
+        self.replies_cut += other.replies_cut;
+        self.lag += &other.lag;
+        self.latency += &other.latency;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_one_class() {
+        let mut answered = Answered::default();
+        for status in 0..=999 {
+            answered.count(status);
+        }
+        assert_eq!(answered.total(), 1000);
+        assert_eq!(answered.named()[4], ("server_error", 600));
+    }
+
+    #[test]
+    fn adding_keeps_the_balance() {
+        let mut one = TargetCounters {
+            sent: 3,
+            ..TargetCounters::default()
+        };
+        one.answered.success = 1;
+        one.failed.reset = 1;
+        assert!(!one.balanced());
+        one.in_flight = 1;
+        let mut sum = one.clone();
+        sum += &one;
+        assert!(sum.balanced());
+        assert_eq!((sum.sent, sum.given()), (6, 6));
+    }
+}

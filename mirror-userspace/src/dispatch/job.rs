@@ -1,0 +1,333 @@
+//! A copy on its way: what is left to write, and where more comes from.
+
+use std::{
+    cell::{RefCell, RefMut},
+    collections::VecDeque,
+    io::IoSlice,
+    rc::Rc,
+    task::Waker,
+};
+
+use bytes::{Buf, Bytes};
+
+use crate::{
+    budget::Reserved,
+    pipeline::{ConnectionId, Expect, MirrorCopy, Rest},
+    segment::Time,
+};
+
+/// A copy that waits or is being sent.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) at: Time,
+    pub(super) connection: ConnectionId,
+    pub(super) expect: Expect,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Whole(Outgoing),
+    Streamed(Rc<Stream>),
+}
+
+/// What there is to write now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Bytes.
+    Bytes,
+    /// Nothing, but more will come.
+    Later,
+    /// Nothing, the copy is written.
+    End,
+    /// Nothing, and the copy will never be whole.
+    Broken(Broken),
+}
+
+/// Why a streamed copy will never be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// Its source broke.
+    Aborted,
+    /// More came than may wait.
+    Overflow,
+}
+
+impl Job {
+    /// The copy, and where to put what follows if it is streamed.
+    pub(super) fn new(copy: MirrorCopy) -> (Self, Option<Rc<Stream>>) {
+        let outgoing = Outgoing::new(copy.pieces, copy.reserved);
+        let (body, stream) = match copy.rest {
+            Rest::Complete => (Body::Whole(outgoing), None),
+            Rest::Streamed => {
+                let stream = Rc::new(Stream::new(outgoing));
+                (Body::Streamed(Rc::clone(&stream)), Some(stream))
+            }
+        };
+        let job = Self {
+            at: copy.at,
+            connection: copy.connection,
+            expect: copy.expect,
+            body,
+        };
+        (job, stream)
+    }
+
+    /// What there is to write now.
+    pub(super) fn source(&self) -> Source {
+        match &self.body {
+            Body::Whole(outgoing) if outgoing.is_empty() => Source::End,
+            Body::Whole(_) => Source::Bytes,
+            Body::Streamed(stream) => stream.source(),
+        }
+    }
+
+    /// Lets `write` take from what there is to write.
+    pub(super) fn write_with<R>(&mut self, write: impl FnOnce(&mut Outgoing) -> R) -> R {
+        match &mut self.body {
+            Body::Whole(outgoing) => write(outgoing),
+            Body::Streamed(stream) => write(&mut stream.outgoing()),
+        }
+    }
+
+    /// Whether it was dropped, and counted so, while it waited.
+    pub(super) fn is_dropped(&self) -> bool {
+        matches!(&self.body, Body::Streamed(stream) if matches!(stream.stage(), Stage::Ended))
+    }
+
+    /// From now on it is where `stage` says.
+    pub(super) fn set_stage(&self, stage: Stage) {
+        if let Body::Streamed(stream) = &self.body {
+            stream.inner.borrow_mut().stage = stage;
+        }
+    }
+
+    /// Wakes `waker` when [`source`](Self::source) changes.
+    pub(super) fn wake_on_more(&self, waker: &Waker) {
+        if let Body::Streamed(stream) = &self.body {
+            stream.inner.borrow_mut().waker = Some(waker.clone());
+        }
+    }
+}
+
+impl Drop for Job {
+    /// Whatever it ended as, nothing more is kept for it.
+    fn drop(&mut self) {
+        if let Body::Streamed(stream) = &self.body {
+            stream.end();
+        }
+    }
+}
+
+/// Bytes to write, each with its share of the memory budget until it is written.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pieces: VecDeque<Bytes>,
+    /// For the pieces that the copy came with.
+    reserved: Reserved,
+    /// For the pieces that came later, one each: they are the last of `pieces`.
+    later: VecDeque<Reserved>,
+    bytes: usize,
+}
+
+impl Outgoing {
+    fn new(pieces: Vec<Bytes>, reserved: Reserved) -> Self {
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        let mut outgoing = Self {
+            pieces: VecDeque::from(pieces),
+            reserved,
+            later: VecDeque::new(),
+            bytes,
+        };
+        outgoing.advance(0);
+        outgoing
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn push(&mut self, bytes: Bytes, reserved: Reserved) {
+        if !bytes.is_empty() {
+            self.bytes += bytes.len();
+            self.pieces.push_back(bytes);
+            self.later.push_back(reserved);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.pieces = VecDeque::new();
+        self.later = VecDeque::new();
+        self.reserved.release();
+        self.bytes = 0;
+    }
+
+    /// Puts the first pieces into `slices`; how many.
+    pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        slices
+            .iter_mut()
+            .zip(&self.pieces)
+            .map(|(slice, piece)| *slice = IoSlice::new(piece))
+            .count()
+    }
+
+    /// The first `written` bytes were written.
+    pub(super) fn advance(&mut self, mut written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        while let Some(first) = self.pieces.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.pieces.pop_front();
+            if self.later.len() > self.pieces.len() {
+                self.later.pop_front();
+            } else if self.later.len() == self.pieces.len() {
+                self.reserved.release();
+            }
+        }
+    }
+}
+
+/// The body of a streamed copy, from dispatcher --bytes--> to the connection that sends it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    outgoing: Outgoing,
+    stage: Stage,
+    ending: Ending,
+    waker: Option<Waker>,
+}
+
+/// How far the copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for its turn.
+    Waiting,
+    /// A connection has it.
+    Sending,
+    /// It is sent, failed or dropped: what still comes is of no use.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Finished,
+    Broken(Broken),
+}
+
+impl Stream {
+    const fn new(outgoing: Outgoing) -> Self {
+        Self {
+            inner: RefCell::new(Inner {
+                outgoing,
+                stage: Stage::Waiting,
+                ending: Ending::Open,
+                waker: None,
+            }),
+        }
+    }
+
+    /// How far the copy is.
+    pub(super) fn stage(&self) -> Stage {
+        self.inner.borrow().stage
+    }
+
+    /// Bytes that wait to be written.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner.borrow().outgoing.bytes
+    }
+
+    /// More to write.
+    pub(super) fn push(&self, bytes: Bytes, reserved: Reserved) {
+        self.change(|inner| inner.outgoing.push(bytes, reserved));
+    }
+
+    /// Nothing more will come, the body is whole.
+    pub(super) fn finish(&self) {
+        self.change(|inner| inner.ending = Ending::Finished);
+    }
+
+    /// Nothing more will come, the body is not whole: what waits is dropped at once.
+    pub(super) fn break_off(&self, why: Broken) {
+        self.change(|inner| {
+            inner.ending = Ending::Broken(why);
+            inner.outgoing.clear();
+        });
+    }
+
+    /// The copy is over, one way or the other.
+    pub(super) fn end(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.stage = Stage::Ended;
+        inner.outgoing.clear();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.inner.borrow_mut();
+        change(&mut inner);
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn source(&self) -> Source {
+        let inner = self.inner.borrow();
+        match inner.ending {
+            Ending::Broken(why) => Source::Broken(why),
+            _ if !inner.outgoing.is_empty() => Source::Bytes,
+            Ending::Finished => Source::End,
+            Ending::Open => Source::Later,
+        }
+    }
+
+    fn outgoing(&self) -> RefMut<'_, Outgoing> {
+        RefMut::map(self.inner.borrow_mut(), |inner| &mut inner.outgoing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    fn lens(outgoing: &Outgoing) -> Vec<usize> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = outgoing.fill(&mut slices);
+        slices[..filled].iter().map(|slice| slice.len()).collect()
+    }
+
+    #[test]
+    fn shares_of_the_budget_return_with_the_bytes() {
+        let budget = Budget::new(100);
+        let pieces = ["", "abc", "", "de"].map(Bytes::from).to_vec();
+        let mut outgoing = Outgoing::new(pieces, budget.reserve(50).unwrap());
+        outgoing.push(Bytes::from_static(b"fgh"), budget.reserve(10).unwrap());
+        outgoing.push(Bytes::new(), budget.reserve(40).unwrap());
+        outgoing.push(Bytes::from_static(b"i"), budget.reserve(20).unwrap());
+        assert_eq!((budget.used(), outgoing.bytes), (80, 9));
+        outgoing.advance(4);
+        assert_eq!((budget.used(), lens(&outgoing)), (80, vec![1, 3, 1]));
+        outgoing.advance(1);
+        assert_eq!((budget.used(), lens(&outgoing)), (30, vec![3, 1]));
+        outgoing.advance(3);
+        assert_eq!((budget.used(), lens(&outgoing)), (20, vec![1]));
+        outgoing.advance(1);
+        assert_eq!((budget.used(), outgoing.bytes), (0, 0));
+        assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn nothing_to_write_is_empty_at_once() {
+        let budget = Budget::new(100);
+        let outgoing = Outgoing::new(vec![Bytes::new()], budget.reserve(5).unwrap());
+        assert!(outgoing.is_empty());
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,100 @@
+//! How a copy that was given to a connection ended.
+
+use std::time::Duration;
+
+use super::{counters::TargetCounters, job::Broken, pool::Stop};
+
+/// How a copy that was given to a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Answered(Answer),
+    Failed(Failure),
+}
+
+/// A reply that was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) latency: Duration,
+    pub(super) connection: After,
+}
+
+/// What became of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It can carry another request.
+    Reusable,
+    /// It cannot.
+    Spent,
+    /// It cannot, because the reply was longer than anyone wants to read.
+    Cut,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Connect,
+    Timeout,
+    Reset,
+    BadReply,
+    Aborted,
+    StreamOverflow,
+    Shutdown,
+}
+
+impl Failure {
+    /// Whether it says that the target does not work.
+    pub(super) const fn blames_target(self) -> bool {
+        match self {
+            Self::Connect | Self::Timeout | Self::Reset | Self::BadReply => true,
+            Self::Aborted | Self::StreamOverflow | Self::Shutdown => false,
+        }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Timeout => Self::Timeout,
+            Stop::Shutdown => Self::Shutdown,
+        }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Aborted => Self::Aborted,
+            Broken::Overflow => Self::StreamOverflow,
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) const fn leaves_reusable(&self) -> bool {
+        matches!(self, Self::Answered(answer) if matches!(answer.connection, After::Reusable))
+    }
+
+    /// Enters it in the books.
+    pub(super) fn count(&self, counters: &mut TargetCounters) {
+        match self {
+            Self::Answered(answer) => {
+                counters.answered.count(answer.status);
+                counters.latency.record(answer.latency);
+                counters.replies_cut += u64::from(answer.connection == After::Cut);
+            }
+            Self::Failed(failure) => {
+                let failed = &mut counters.failed;
+                *match failure {
+                    Failure::Connect => &mut failed.connect,
+                    Failure::Timeout => &mut failed.timeout,
+                    Failure::Reset => &mut failed.reset,
+                    Failure::BadReply => &mut failed.bad_reply,
+                    Failure::Aborted => &mut failed.aborted,
+                    Failure::StreamOverflow => &mut failed.stream_overflow,
+                    Failure::Shutdown => &mut failed.shutdown,
+                } += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), read past without keeping any of it.
+
+use super::BadReply;
+
+/// Bytes from one chunk's data to the next (size, extensions) or to the end (trailers), at most.
+const OVERHEAD: usize = 16 << 10;
+
+/// Where in a chunked body the next byte stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chunked {
+    place: Place,
+    overhead: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In a chunk's size.
+    Size { size: u64, digits: Digits },
+    /// Behind the size: extensions, the line's end.
+    SizeLine { size: u64 },
+    /// So many bytes of data follow.
+    Data { left: u64 },
+    /// At the line end behind the data.
+    DataEnd,
+    /// In a trailer line; an empty one is the last.
+    Trailer { line: Line },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Digits {
+    None,
+    Some,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Empty,
+    Filled,
+}
+
+const NEXT_SIZE: Place = Place::Size {
+    size: 0,
+    digits: Digits::None,
+};
+
+impl Default for Chunked {
+    fn default() -> Self {
+        Self {
+            place: NEXT_SIZE,
+            overhead: 0,
+        }
+    }
+}
+
+impl Chunked {
+    /// Takes the next bytes: how many belong to the body, and whether it ended.
+    pub(super) fn handle_data(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if let Place::Data { left } = &mut self.place {
+                let here = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len() - at);
+                *left -= here as u64;
+                at += here;
+                if *left == 0 {
+                    self.place = Place::DataEnd;
+                    self.overhead = 0;
+                }
+                continue;
+            }
+            at += 1;
+            self.overhead += 1;
+            if self.overhead > OVERHEAD {
+                return Err(BadReply);
+            }
+            match self.next(byte)? {
+                Some(place) => self.place = place,
+                None => return Ok((at, true)),
+            }
+        }
+        Ok((at, false))
+    }
+
+    /// The place after a byte of overhead; `None` after the last one.
+    fn next(&self, byte: u8) -> Result<Option<Place>, BadReply> {
+        let place = match (self.place, byte) {
+            (Place::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(byte).to_digit(16).ok_or(BadReply)?;
+                let size = size.checked_mul(16).ok_or(BadReply)? + u64::from(digit);
+                Place::Size {
+                    size,
+                    digits: Digits::Some,
+                }
+            }
+            (
+                Place::Size {
+                    size,
+                    digits: Digits::Some,
+                },
+                b';' | b' ' | b'\t' | b'\r',
+            ) => Place::SizeLine { size },
+            (
+                Place::SizeLine { size }
+                | Place::Size {
+                    size,
+                    digits: Digits::Some,
+                },
+                b'\n',
+            ) => match size {
+                0 => Place::Trailer { line: Line::Empty },
+                left => Place::Data { left },
+            },
+            (Place::SizeLine { size }, _) => Place::SizeLine { size },
+            (Place::DataEnd, b'\r') => Place::DataEnd,
+            (Place::DataEnd, b'\n') => NEXT_SIZE,
+            (Place::Trailer { line: Line::Empty }, b'\n') => return Ok(None),
+            (Place::Trailer { .. }, b'\n') => Place::Trailer { line: Line::Empty },
+            (Place::Trailer { line }, b'\r') => Place::Trailer { line },
+            (Place::Trailer { .. }, _) => Place::Trailer { line: Line::Filled },
+            (Place::Size { .. } | Place::DataEnd | Place::Data { .. }, _) => return Err(BadReply),
+        };
+        Ok(Some(place))
+    }
+}
