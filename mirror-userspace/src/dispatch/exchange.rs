@@ -123,6 +123,8 @@ impl<'a, S: Transport> Exchange<'a, S> {
                     Poll::Ready(Ok(written)) if written > 0 => self.handle_written(),
                     Poll::Ready(_) => self.writing = Writing::GivenUp,
                     Poll::Pending => {
+                        // The source may break off while the target does not read.
+                        self.job.wake_on_more(cx.waker());
                         if self.seat.due().is_none() {
                             self.allow_time();
                         }

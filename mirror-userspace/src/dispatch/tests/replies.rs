@@ -159,6 +159,7 @@ fn a_connection_that_rested_long_is_looked_at_first() {
         let address = listener.local_addr().unwrap();
         let mut rig = Rig::new(DispatchConfig::default(), address);
         rig.send(1, GET);
+        rig.until(|c| c.opened == 1).await;
         let (first, _) = listener.accept().unwrap();
         std::io::Write::write_all(&mut &first, OK.as_bytes()).unwrap();
         rig.settle().await;

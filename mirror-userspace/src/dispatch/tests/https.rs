@@ -1,0 +1,153 @@
+use std::{io::Write, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use tempfile::NamedTempFile;
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    server::{Peer, Seen, Server},
+    *,
+};
+use crate::dispatch::tls::Trust;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// A CA in a file, and what a server with its certificate for `localhost` needs.
+fn certified() -> (NamedTempFile, TlsAcceptor) {
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let mut file = NamedTempFile::new().unwrap();
+    let root = ca.self_signed(&ca_key).unwrap();
+    file.write_all(root.pem().as_bytes()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &Issuer::new(ca, ca_key))
+        .unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    (file, TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Sends a large copy and a small one to a server with `acceptor`, trusting `trust`.
+async fn sent_to(
+    host: &str,
+    acceptor: TlsAcceptor,
+    trust: &Trust,
+) -> (TargetCounters, Vec<Vec<u8>>) {
+    let seen = Rc::new(Seen::default());
+    let at_server = Rc::clone(&seen);
+    let server = Server::start(move |peer| {
+        let (acceptor, seen) = (acceptor.clone(), Rc::clone(&at_server));
+        async move {
+            let Ok(stream) = acceptor.accept(peer.stream).await else {
+                return;
+            };
+            let mut peer = Peer::new(stream, seen);
+            while peer.request().await.is_some() {
+                peer.reply(OK).await;
+            }
+        }
+    })
+    .await;
+    let config = DispatchConfig {
+        tls: Some(tls::client_config(trust).unwrap()),
+        ..DispatchConfig::default()
+    };
+    let target = TargetAddress {
+        scheme: Scheme::Https,
+        host: host.to_owned(),
+        port: server.address.port(),
+    };
+    let mut rig = Rig::with(config, target, Rc::new(Here));
+    let head = b"POST / HTTP/1.1\r\ncontent-length: 3000000\r\n\r\n";
+    let body = vec![b'x'; 1_000_000];
+    rig.give(
+        1,
+        &[head, &body, &body, &body],
+        Rest::Complete,
+        Expect::Body,
+    );
+    rig.send(1, GET);
+    (rig.settle().await, seen.requests.take())
+}
+
+/// Every name is here.
+struct Here;
+
+impl Resolve for Here {
+    fn resolve(&self, _: &str, port: u16) -> Resolving {
+        Box::pin(async move { Ok(vec![([127, 0, 0, 1], port).into()]) })
+    }
+}
+
+#[test]
+fn a_target_that_the_ca_vouches_for_gets_everything() {
+    run(async {
+        let (ca, acceptor) = certified();
+        let trust = Trust::CaFile(ca.path().to_owned());
+        let (counters, requests) = sent_to("localhost", acceptor, &trust).await;
+        assert_eq!((counters.answered.success, counters.opened), (2, 1));
+        assert_eq!(requests[0].len(), 44 + 3_000_000);
+        assert_eq!(requests[1], GET.as_bytes());
+    });
+}
+
+#[test]
+fn a_target_that_nobody_vouches_for_gets_nothing() {
+    run(async {
+        let (_, acceptor) = certified();
+        let (other_ca, _) = certified();
+        let trust = Trust::CaFile(other_ca.path().to_owned());
+        let (counters, requests) = sent_to("localhost", acceptor, &trust).await;
+        assert_eq!((counters.failed.connect, requests.len()), (2, 0));
+    });
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    run(async {
+        let (ca, acceptor) = certified();
+        let trust = Trust::CaFile(ca.path().to_owned());
+        let (counters, requests) = sent_to("v2.test", acceptor, &trust).await;
+        assert_eq!((counters.failed.connect, requests.len()), (2, 0));
+    });
+}
+
+#[test]
+fn who_trusts_anyone_sends_to_anyone() {
+    run(async {
+        let (_, acceptor) = certified();
+        let (counters, requests) = sent_to("127.0.0.1", acceptor, &Trust::Insecure).await;
+        assert_eq!((counters.answered.success, requests.len()), (2, 2));
+    });
+}
+
+#[test]
+fn what_cannot_work_is_said_at_once() {
+    let missing = Trust::CaFile("/nowhere/ca.pem".into());
+    let error = format!("{:#}", tls::client_config(&missing).unwrap_err());
+    assert!(error.contains("/nowhere/ca.pem"), "{error}");
+    let empty = NamedTempFile::new().unwrap();
+    assert!(tls::client_config(&Trust::CaFile(empty.path().to_owned())).is_err());
+    let target = TargetAddress {
+        scheme: Scheme::Https,
+        host: "v2.test".into(),
+        port: 443,
+    };
+    let config = DispatchConfig::default();
+    let refused = Dispatcher::new(config, vec![target], now, Rc::new(Here)).err();
+    let error = format!("{:#}", refused.unwrap());
+    assert!(error.contains("https://v2.test:443"), "{error}");
+}
