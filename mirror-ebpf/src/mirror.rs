@@ -134,7 +134,7 @@ fn addresses(ctx: &TcContext, segment: &TcpSegment) -> Option<Addresses> {
 
 #[inline(always)]
 fn is_mirrored(settings: &Settings, port: u16) -> bool {
-    port != 0 && settings.ports.iter().any(|&mirrored| mirrored == port)
+    port != 0 && settings.ports.contains(&port)
 }
 
 #[inline(always)]
@@ -154,7 +154,8 @@ fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses
 
 #[inline(always)]
 fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u32 {
-    if settings.shards <= 1 {
+    let shards = settings.shards;
+    if shards <= 1 {
         return 0;
     }
     let hash = shard_hash(
@@ -163,7 +164,7 @@ fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u3
         segment.source_port,
         segment.destination_port,
     );
-    hash % settings.shards
+    hash % shards
 }
 
 /// The header of a segment's first record.

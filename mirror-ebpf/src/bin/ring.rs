@@ -71,19 +71,21 @@ impl Ring for Rings {
             if left <= LARGEST {
                 break;
             }
-            match record.full() {
-                Capture::Whole => left -= LARGEST,
+            match record.write::<LARGEST>(LARGEST) {
+                Capture::Whole => {}
                 lost => return lost,
             }
+            record.advance(LARGEST);
+            left -= LARGEST;
         }
         if left <= SMALL {
-            record.last::<SMALL>(left)
+            record.write::<SMALL>(left)
         } else if left <= MEDIUM {
-            record.last::<MEDIUM>(left)
+            record.write::<MEDIUM>(left)
         } else if left <= LARGE {
-            record.last::<LARGE>(left)
+            record.write::<LARGE>(left)
         } else {
-            record.last::<LARGEST>(left)
+            record.write::<LARGEST>(left)
         }
     }
 
@@ -94,6 +96,16 @@ impl Ring for Rings {
             Notice::Unparsable(reason) => log_unparsable(ctx, reason),
         }
     }
+}
+
+/// Whether a shard's reader sleeps. Asked as late as can be, for it may go to sleep meanwhile.
+#[inline(always)]
+fn is_sleeping(shard: u32) -> bool {
+    // SAFETY: the map returned a valid value, which the reader may be writing: a volatile read
+    // of one word sees it before or after.
+    SLEEPING
+        .get_ptr(shard)
+        .is_some_and(|sleeping| unsafe { sleeping.read_volatile() } != 0)
 }
 
 #[inline(never)]
@@ -120,21 +132,14 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// A record of the largest class, filled; the segment goes on behind it.
+    /// The next record begins this many bytes further.
     #[inline(always)]
-    fn full(&mut self) -> Capture {
-        let outcome = self.write::<LARGEST>(LARGEST);
-        self.from += LARGEST;
-        self.header.offset += LARGEST as u32;
-        outcome
+    fn advance(&mut self, len: usize) {
+        self.from += len;
+        self.header.offset += len as u32;
     }
 
-    /// The record that ends the segment.
-    #[inline(always)]
-    fn last<const CLASS: usize>(&mut self, len: usize) -> Capture {
-        self.write::<CLASS>(len)
-    }
-
+    /// Puts `len` bytes into the ring, in a record of this size class.
     #[inline(always)]
     fn write<const CLASS: usize>(&mut self, len: usize) -> Capture {
         let Some(mut bytes) = self.ring.reserve_bytes(HEADER + CLASS, 0) else {
@@ -156,11 +161,11 @@ impl Record<'_> {
             bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
             return Capture::Truncated;
         }
-        // Read as late as can be: the reader may have gone to sleep meanwhile. Without the flag
-        // the kernel wakes a reader that had caught up.
-        let wakeup = match SLEEPING.get(self.shard) {
-            Some(&0) | None => u64::from(BPF_RB_NO_WAKEUP),
-            Some(_) => 0,
+        let wakeup = if is_sleeping(self.shard) {
+            // The kernel wakes a reader that has caught up with the ring.
+            0
+        } else {
+            u64::from(BPF_RB_NO_WAKEUP)
         };
         bytes.submit(wakeup);
         Capture::Whole

@@ -27,7 +27,7 @@ impl RingKind {
 
 impl fmt::Display for RingKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Bpf => "bpf",
             Self::Perf => "perf",
         })

@@ -8,6 +8,8 @@ mod bed;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 #[path = "../../../mirror-common/tests/walk/frame.rs"]
 mod frame;
 #[cfg(test)]
