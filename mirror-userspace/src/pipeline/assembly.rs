@@ -15,9 +15,22 @@ use crate::{
     segment::FlowId,
 };
 
-/// What a copy costs beyond its bytes, from here until it is answered: the smallest requests are
-/// smaller than what is kept about them.
-const COPY_OVERHEAD: usize = size_of::<Held>() + size_of::<MirrorCopy>() + 64;
+/// What a step costs while it waits to be sent: a place in queues that double when they are full.
+const PLACE_COST: usize = 2 * size_of::<Output>();
+
+/// What the allocator and [`Bytes`] add to bytes that are kept: the smallest requests are smaller
+/// than what is kept about them.
+const BYTES_OVERHEAD: usize = 64;
+
+/// What a copy costs beyond its bytes, from here until it is answered.
+const COPY_OVERHEAD: usize = size_of::<Held>() + PLACE_COST + 2 * BYTES_OVERHEAD;
+
+/// What a chunk costs beyond its bytes.
+const CHUNK_OVERHEAD: usize = PLACE_COST + BYTES_OVERHEAD;
+
+/// Places for outputs that are kept while there are none. What a burst took beyond them is freed:
+/// the memory that paid for it goes with the outputs.
+const KEPT_PLACES: usize = 64;
 
 /// What a connection keeps of the request that it is in the middle of.
 #[derive(Default)]
@@ -49,7 +62,7 @@ pub(super) struct Assembly {
     pub(super) http_limits: http::Limits,
     pub(super) budget: Budget,
     pub(super) counters: PipelineCounters,
-    pub(super) outputs: VecDeque<Output>,
+    outputs: VecDeque<Output>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) sending: Sending,
     max_body: usize,
@@ -124,19 +137,33 @@ impl Assembly {
         }
     }
 
-    /// Writes the head for each target whose sample the request is in.
+    /// The next thing to send.
+    pub(super) fn next_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() && self.outputs.capacity() > KEPT_PLACES {
+            self.outputs.shrink_to(KEPT_PLACES);
+        }
+        output
+    }
+
+    /// Writes the head for each target whose sample the request is in; without targets to send to,
+    /// the first one's sample says what is observed.
     fn hold(&mut self, place: &Place, flow: &FlowId, request: &mut Request, head: &Head<'_>) {
+        let hash = self.policy.sample_hash(flow, place.ordinal, head);
+        if self.sending == Sending::Never {
+            if self.policy.samples(0, hash) {
+                *request = Request::Observed;
+            } else if let Some(first) = self.counters.targets.first_mut() {
+                first.sampled_out += 1;
+            }
+            return;
+        }
         let mut reserved = self.budget.empty();
         let mut heads = Vec::with_capacity(self.counters.targets.len());
-        let hash = self.policy.sample_hash(flow, place.ordinal, head);
         for (index, counters) in self.counters.targets.iter_mut().enumerate() {
             if !self.policy.samples(index, hash) {
                 counters.sampled_out += 1;
                 continue;
-            }
-            if self.sending == Sending::Never {
-                *request = Request::Observed;
-                return;
             }
             let mut bytes = BytesMut::new();
             self.policy
@@ -257,21 +284,24 @@ impl Assembly {
         let Request::Streamed(copies) = request else {
             return;
         };
-        let bytes = Bytes::copy_from_slice(bytes);
-        copies.retain(|&copy| match self.budget.reserve(bytes.len()) {
-            Some(reserved) => {
-                self.outputs.push_back(Output::Chunk {
-                    copy,
-                    bytes: bytes.clone(),
-                    reserved,
-                });
-                true
-            }
-            None => {
-                self.outputs.push_back(Output::Abort { copy });
-                false
-            }
-        });
+        let mut chunk = None;
+        copies.retain(
+            |&copy| match self.budget.reserve(bytes.len() + CHUNK_OVERHEAD) {
+                Some(reserved) => {
+                    let chunk = chunk.get_or_insert_with(|| Bytes::copy_from_slice(bytes));
+                    self.outputs.push_back(Output::Chunk {
+                        copy,
+                        bytes: chunk.clone(),
+                        reserved,
+                    });
+                    true
+                }
+                None => {
+                    self.outputs.push_back(Output::Abort { copy });
+                    false
+                }
+            },
+        );
         if copies.is_empty() {
             *request = Request::Settled;
         }

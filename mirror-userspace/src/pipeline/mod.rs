@@ -16,6 +16,8 @@ mod connection;
 mod counters;
 mod observer;
 mod output;
+#[cfg(test)]
+mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
 pub use observer::{Observer, RequestInfo};
@@ -124,7 +126,7 @@ impl Pipeline {
 
     /// The next thing to send. Call until `None` after each `handle_*`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.assembly.outputs.pop_front()
+        self.assembly.next_output()
     }
 
     /// The policy, to change a rate at run time.

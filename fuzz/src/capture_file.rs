@@ -1,0 +1,96 @@
+//! Capture files: read to the end, each packet in one counter, and what was read written and read
+//! again.
+
+use podmirror::{
+    capture::file::{CaptureFile, CaptureWriter, Headers},
+    segment::{FlowId, SeqNum, TcpFlags, Time},
+};
+
+/// A segment as owned data. Two of them compare as their headers and bytes do.
+#[derive(Debug, PartialEq, Eq)]
+struct Owned {
+    at: Time,
+    flow: FlowId,
+    seq: SeqNum,
+    ack: Option<SeqNum>,
+    flags: TcpFlags,
+    urgent: Option<u16>,
+    payload: Vec<u8>,
+    wire_len: u32,
+}
+
+/// `data` is the file.
+pub fn run(data: &[u8]) {
+    let Some(segments) = read(data) else { return };
+    // Longer ones become several packets (GRO), later ones do not fit the format's clock.
+    let fits = |owned: &Owned| owned.wire_len < 60_000;
+    let Ok(mut writer) = CaptureWriter::new(Vec::new(), Headers::Ethernet, &[]) else {
+        panic!("a vector can be written to");
+    };
+    let kept: Vec<Owned> = segments.into_iter().filter(fits).collect();
+    for owned in &kept {
+        let written = writer.write(&podmirror::segment::Segment {
+            at: owned.at,
+            flow: owned.flow,
+            seq: owned.seq,
+            ack: owned.ack,
+            flags: owned.flags,
+            urgent: owned.urgent,
+            starts_segment: true,
+            payload: &owned.payload,
+            wire_len: owned.wire_len,
+        });
+        assert!(written.is_ok());
+    }
+    let Ok(file) = writer.finish(&[]) else {
+        panic!("a vector can be written to");
+    };
+    assert_eq!(read(&file).as_ref(), Some(&kept), "written and read again");
+}
+
+/// All segments of a file; `None` if it is no capture.
+fn read(data: &[u8]) -> Option<Vec<Owned>> {
+    let mut file = CaptureFile::new(data).ok()?;
+    let mut segments = Vec::new();
+    while let Ok(Some(captured)) = file.next_segment() {
+        let segment = captured.segment;
+        assert!(segment.payload.len() <= segment.wire_len as usize);
+        segments.push(Owned {
+            at: segment.at,
+            flow: FlowId {
+                attachment: 0,
+                ..segment.flow
+            },
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            urgent: segment.urgent,
+            payload: segment.payload.to_vec(),
+            wire_len: segment.wire_len,
+        });
+    }
+    assert!(file.ending().is_some(), "read to its end");
+    let counters = file.counters();
+    assert_eq!(counters.segments, segments.len() as u64);
+    let fragments = counters.fragments;
+    let all_fragments = fragments.joined
+        + fragments.duplicates
+        + fragments.overlapping
+        + fragments.refused
+        + fragments.timed_out
+        + fragments.evicted;
+    assert_eq!(
+        counters.packets + fragments.datagrams,
+        counters.segments
+            + counters.no_payload
+            + counters.other_port
+            + counters.not_tcp
+            + counters.unparsable
+            + counters.unread_links.values().sum::<u64>()
+            + all_fragments,
+        "every packet is in one counter"
+    );
+    // A record is at least 16 bytes long.
+    assert!(counters.packets <= data.len() as u64 / 16);
+    Some(segments)
+}

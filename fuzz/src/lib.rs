@@ -1,0 +1,37 @@
+//! What the fuzz targets do with their bytes.
+//!
+//! Each target is a function of a byte slice that panics when a promise is broken. libFuzzer feeds
+//! it for as long as one likes (`cargo xtask fuzz`), on a nightly toolchain; the tests of this crate
+//! feed it the [`seeds`] and simple mutations of them on any toolchain.
+//!
+//! | target | the promise |
+//! |---|---|
+//! | [`header_walk`] | a payload never leaves its packet, whatever the headers claim |
+//! | [`capture_file`] | any file is read to its end in bounded memory, and every packet is counted |
+//! | [`assembler`] | any sequence of segments gives the sender's bytes in order; the books balance |
+//! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
+//! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
+//! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
+
+pub mod assembler;
+pub mod capture_file;
+pub mod header_walk;
+pub mod http_parser;
+mod input;
+pub mod pipeline;
+pub mod rates_and_flags;
+pub mod second_parser;
+pub mod seeds;
+
+/// A target: what it does with its bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets by name.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("header_walk", header_walk::run),
+    ("capture_file", capture_file::run),
+    ("assembler", assembler::run),
+    ("http_parser", http_parser::run),
+    ("pipeline", pipeline::run),
+    ("rates_and_flags", rates_and_flags::run),
+];

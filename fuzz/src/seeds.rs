@@ -1,0 +1,265 @@
+//! Where fuzzing starts: small inputs that reach the interesting states, all made here.
+
+use std::net::SocketAddr;
+
+use podmirror::{
+    capture::file::{CaptureWriter, Headers},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+};
+
+use crate::pipeline::PHRASES;
+
+/// The seeds of a target; none for a name that is no target.
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "header_walk" => packets(),
+        "capture_file" => captures(),
+        "assembler" => scripts(),
+        "http_parser" => streams(),
+        "pipeline" => conversations(),
+        "rates_and_flags" => flags(),
+        _ => Vec::new(),
+    }
+}
+
+fn packets() -> Vec<Vec<u8>> {
+    let ip4 = [
+        &[0x45, 0, 0, 47, 0, 0, 0x40, 0, 64, 6, 0, 0][..],
+        &[10, 0, 0, 1, 10, 0, 0, 2],
+        &TCP,
+        b"GET / ",
+    ]
+    .concat();
+    let ip6 = |next: &[u8], first: u8| {
+        let len = u8::try_from(next.len() + TCP.len()).unwrap_or(u8::MAX);
+        let addresses = [[0xfd; 16], [0xfe; 16]].concat();
+        [
+            &[0x60, 0, 0, 0, 0, len, first, 64][..],
+            &addresses,
+            next,
+            &TCP,
+        ]
+        .concat()
+    };
+    let tagged = |tags: &[u8], kind: [u8; 2], ip: &[u8]| {
+        [
+            &[0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1][..13],
+            &[0; 12],
+            tags,
+            &kind,
+            ip,
+        ]
+        .concat()
+    };
+    vec![
+        [&[1][..], &ip4].concat(),
+        tagged(&[], [8, 0], &ip4),
+        tagged(&[0x81, 0, 0, 5], [8, 0], &ip4),
+        tagged(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6], [8, 0], &ip4),
+        [&[1][..], &ip6(&[], 6)].concat(),
+        [&[1][..], &ip6(&[6, 0, 1, 4, 0, 0, 0, 0], 0)].concat(),
+        [&[1][..], &ip6(&[6, 0, 0, 1, 0, 0, 0, 9], 44)].concat(),
+        [&[21][..], &ip4].concat(),
+    ]
+}
+
+/// Ports 4000 to 80, ACK and PSH.
+const TCP: [u8; 20] = [
+    0x0f, 0xa0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0,
+];
+
+fn captures() -> Vec<Vec<u8>> {
+    let segment = |seq: u32, payload: &'static [u8], wire_len: u32| Segment {
+        at: Time::from_nanos(1_795_327_200_000_000_000 + u64::from(seq)),
+        flow: FlowId {
+            client: SocketAddr::from(([10, 0, 0, 1], 4_000)).into(),
+            server: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
+            attachment: 0,
+        },
+        seq: SeqNum(seq),
+        ack: Some(SeqNum(1)),
+        flags: TcpFlags(0x18),
+        urgent: None,
+        starts_segment: true,
+        payload,
+        wire_len,
+    };
+    let segments = [segment(1, PHRASES[0], 27), segment(28, b"cut", 90)];
+    let mut seeds = Vec::new();
+    for headers in [Headers::Ethernet, Headers::Ip] {
+        let Ok(mut writer) = CaptureWriter::new(Vec::new(), headers, &["seed"]) else {
+            continue;
+        };
+        if segments.iter().all(|segment| writer.write(segment).is_ok()) {
+            seeds.extend(writer.finish(&["two packets"]));
+        }
+    }
+    // The older format, both resolutions and both byte orders, with one raw IP packet.
+    let packet = &packets()[0][1..];
+    for magic in [0xa1b2_c3d4_u32, 0xa1b2_3c4d] {
+        for number in [u32::to_le_bytes, u32::to_be_bytes] {
+            let len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+            let version = if number(1)[0] == 1 {
+                [2, 0, 4, 0]
+            } else {
+                [0, 2, 0, 4]
+            };
+            let words = [0, 0, 65_535, 101, 1, 2, len, len].map(number).concat();
+            seeds.push([&number(magic)[..], &version, &words, packet].concat());
+        }
+    }
+    seeds
+}
+
+fn scripts() -> Vec<Vec<u8>> {
+    let op = |what: u8, which: u8, place: u16, len: u16, more: u16| {
+        let [a, b] = place.to_be_bytes();
+        let [c, d] = len.to_be_bytes();
+        let [e, f] = more.to_be_bytes();
+        vec![what, which, a, b, c, d, e, f]
+    };
+    let syn = || op(1, 0, 0xffff, 0, 0xff00);
+    let script = |choice: u8, ops: &[Vec<u8>]| [&[choice][..], &ops.concat()].concat();
+    let reversed: Vec<_> = (1..20).rev().map(|n| op(7, 0, n * 10, 10, 0)).collect();
+    vec![
+        script(0, &[syn(), op(7, 0, 0, 100, 0), op(3, 0, 100, 5, 0)]),
+        script(
+            6,
+            &[
+                syn(),
+                op(7, 0, 50, 100, 0),
+                op(7, 0, 0, 60, 0),
+                op(2, 0, 150, 0, 0),
+            ],
+        ),
+        script(
+            15,
+            &[&[syn()][..], &reversed, &[op(0, 0, 1_000, 0, 0)]].concat(),
+        ),
+        script(
+            8,
+            &[
+                op(7, 9, 0, 50, 0),
+                op(7, 17, 20, 50, 0),
+                op(5, 1, 70, 20, 9),
+            ],
+        ),
+        script(
+            4,
+            &[
+                syn(),
+                op(6, 0, 0, 100, 0),
+                op(1, 0, 7, 0, 7),
+                op(7, 0, 0, 9, 0),
+            ],
+        ),
+        script(
+            3,
+            &[syn(), op(0, 0, u16::MAX, 0, 0), op(0, 0, u16::MAX, 0, 0)],
+        ),
+    ]
+}
+
+fn streams() -> Vec<Vec<u8>> {
+    let cut = [7, 3];
+    let mut seeds: Vec<_> = PHRASES
+        .iter()
+        .map(|phrase| [&cut[..], phrase].concat())
+        .collect();
+    for stream in [
+        &b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"[..],
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1;a=b;c=\"d\\\"\"\r\nx\r\n00\r\nT: v\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX : a\r\n\r\n",
+        b"\r\nGET http://h/ HTTP/1.0\r\nConnection: close, x\r\n\r\nleft",
+        b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab\r\n",
+    ] {
+        seeds.push([&cut[..], stream].concat());
+    }
+    seeds
+}
+
+fn conversations() -> Vec<Vec<u8>> {
+    // An operation that says a phrase: 8 is no operation of its own, so whole turns are added.
+    let phrase =
+        |number: usize| u8::try_from(number + if number < 9 { 24 } else { 0 }).unwrap_or(0);
+    let say = |number: usize, which: u8, how: u8| vec![phrase(number), which, how];
+    let script = |choices: [u8; 2], ops: &[Vec<u8>]| [&choices[..], &ops.concat()].concat();
+    let chunked = [
+        say(3, 0, 0),
+        say(13, 0, 4),
+        say(14, 0, 2),
+        vec![7, 0, 0],
+        say(15, 0, 0),
+    ];
+    let long = [&[say(2, 1, 0)][..], &vec![say(12, 1, 0); 30]].concat();
+    let all: Vec<_> = (0..PHRASES.len())
+        .map(|number| say(number, u8::try_from(number % 8).unwrap_or(0), 0))
+        .collect();
+    vec![
+        script(
+            [0, 0],
+            &[vec![1, 0, 0], say(0, 0, 0), say(1, 0, 0), say(12, 0, 0)],
+        ),
+        script([1, 1], &[&[vec![1, 0, 9]][..], &chunked].concat()),
+        script(
+            [3, 5],
+            &[&[vec![1, 1, 70]][..], &long, &[vec![2, 1, 0]]].concat(),
+        ),
+        script(
+            [1, 8],
+            &[&[vec![1, 1, 70]][..], &long[..9], &[vec![3, 1, 0]]].concat(),
+        ),
+        script(
+            [7, 2],
+            &[
+                vec![1, 2, 1],
+                say(1, 2, 0),
+                say(12, 2, 1),
+                vec![0, 0, 40],
+                say(0, 2, 0),
+            ],
+        ),
+        script([0, 4], &all),
+        script(
+            [5, 3],
+            &[
+                vec![1, 3, 0],
+                vec![6, 3, 5],
+                b"GET /".to_vec(),
+                vec![5, 0, 9],
+            ],
+        ),
+    ]
+}
+
+fn flags() -> Vec<Vec<u8>> {
+    [
+        "25%",
+        "0.5",
+        "1/3",
+        "100.00000000",
+        "connection",
+        "header:X-User",
+        "GET",
+        "X-Env: v2",
+        "/api/*",
+        "~^/v[0-9]+/",
+        "/from=/to",
+        "~^/v1(/.*)=/v2$1",
+        "User-Agent=curl*",
+        "[::1]:80",
+        "-shadow",
+        "http://v2:81,host=web:80,sample=1/4",
+        "https://[fd00::1]/",
+        "http://10.1",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}

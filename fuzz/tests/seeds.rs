@@ -1,0 +1,55 @@
+//! Every target keeps its promise on its seeds and on mutations of them. Runs on any toolchain.
+
+use podmirror_fuzz::{TARGETS, Target, seeds};
+
+/// Mutations of each seed.
+const MUTATIONS: u64 = 300;
+
+#[test]
+fn seeds_and_their_mutations_keep_the_promises() {
+    for (name, target) in TARGETS {
+        let seeds = seeds::of(name);
+        assert!(!seeds.is_empty(), "{name} has seeds");
+        for (number, seed) in seeds.iter().enumerate() {
+            target(seed);
+            for round in 0..MUTATIONS {
+                let other = &seeds[(number + round as usize) % seeds.len()];
+                try_mutation(name, target, seed, other, round);
+            }
+        }
+    }
+}
+
+fn try_mutation(name: &str, target: Target, seed: &[u8], other: &[u8], round: u64) {
+    let mut random = Random(round);
+    let mut data = seed.to_vec();
+    for _ in 0..1 + round % 4 {
+        let at = random.below(data.len() + 1);
+        match random.below(5) {
+            0 if at < data.len() => data[at] ^= 1 << random.below(8),
+            1 if at < data.len() => data[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+            2 => data.truncate(at),
+            3 => data.insert(at, random.below(256) as u8),
+            _ => data.extend_from_slice(&other[random.below(other.len())..]),
+        }
+    }
+    let caught = std::panic::catch_unwind(|| target(&data));
+    assert!(
+        caught.is_ok(),
+        "{name}, round {round}: {}",
+        data.escape_ascii()
+    );
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+    }
+}

@@ -1,0 +1,85 @@
+//! Each connection in one class.
+
+use super::*;
+
+#[test]
+fn connections_are_classed_by_what_they_carry() {
+    let classes = |counters: &PipelineCounters| {
+        let ConnectionCounters {
+            opened,
+            midstream,
+            http1,
+            http2,
+            tls,
+            not_http,
+            upgraded,
+        } = counters.connections;
+        assert_eq!((opened, midstream), (1, 0));
+        let undecided = counters.connections.undecided();
+        [http1, http2, tls, not_http, upgraded, undecided]
+    };
+    for (stream, expected) in [
+        (GET, [1, 0, 0, 0, 0, 0]),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [0, 1, 0, 0, 0, 0]),
+        ("\x16\x03\x01\x02\x00\x01", [0, 0, 1, 0, 0, 0]),
+        ("SSH-2.0-OpenSSH_9.2\r\n", [0, 0, 0, 1, 0, 0]),
+        (
+            "GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n\x00\x01 GET /",
+            [0, 0, 0, 0, 1, 0],
+        ),
+        ("", [0, 0, 0, 0, 0, 1]),
+        ("GE", [0, 0, 0, 0, 0, 1]),
+    ] {
+        for by_bytes in [false, true] {
+            let mut bench = Bench::new(Limits::default(), to_targets(1));
+            let mut client = bench.connect(1);
+            if by_bytes {
+                bench.say_by_bytes(&mut client, stream);
+            } else {
+                bench.say(&mut client, stream);
+            }
+            bench.finish(&client);
+            assert_eq!(bench.pipeline.connections(), 0);
+            assert_eq!(classes(&bench.end().1), expected, "{stream:?}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_an_upgrade_is_not_read_as_requests() {
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.connect(1);
+    let upgrade = "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+    bench.say(&mut client, GET.to_owned() + upgrade + GET);
+    bench.say(&mut client, GET);
+    let (received, counters) = bench.end();
+    assert_eq!((received.len(), counters.requests), (1, 2));
+    assert_eq!(counters.connections.upgraded, 1);
+}
+
+#[test]
+fn a_connection_that_was_open_before_is_picked_up_at_a_request() {
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.midstream(1);
+    bench.say(&mut client, GET);
+    let (received, counters) = bench.end();
+    assert_eq!(received.len(), 1);
+    assert_eq!(
+        (counters.connections.midstream, counters.connections.http1),
+        (1, 1)
+    );
+}
+
+#[test]
+fn the_counters_of_several_shards_add_up() {
+    let mut sum = PipelineCounters::new(3, 1);
+    for number in 1..=3 {
+        let mut bench = Bench::new(Limits::default(), to_targets(1));
+        let mut client = bench.connect(number);
+        bench.say(&mut client, GET.to_owned() + &post(9) + "cut");
+        sum += &bench.end().1;
+    }
+    assert_eq!((sum.requests, sum.targets[0].handed_over), (6, 3));
+    assert_eq!(shown(&sum.targets[0].dropped), "shutdown 3");
+    assert_eq!(sum.connections.http1, 3);
+}

@@ -1,0 +1,243 @@
+//! A pipeline with scripted clients, and what its targets would have received.
+
+mod connections;
+mod fates;
+mod losses;
+mod memory;
+mod observers;
+mod streamed;
+mod whole;
+
+use std::{net::SocketAddr, time::Duration};
+
+use mirror_common::record::flag;
+
+use super::*;
+use crate::{
+    policy::{PolicyConfig, TargetPolicy},
+    segment::{FlowId, SeqNum, TcpFlags},
+};
+
+const GET: &str = "GET /a HTTP/1.1\r\nHost: v1\r\n\r\n";
+
+/// The head as a target gets it: with the loop guard behind the other field lines.
+fn mirrored(head: &str) -> Vec<u8> {
+    let lines = head.strip_suffix("\r\n").unwrap();
+    format!("{lines}x-mirrored-by: podmirror\r\n\r\n").into_bytes()
+}
+
+fn post(length: usize) -> String {
+    format!("POST /b HTTP/1.1\r\nHost: v1\r\nContent-Length: {length}\r\n\r\n")
+}
+
+fn to_targets(targets: usize) -> PolicyConfig {
+    PolicyConfig {
+        targets: vec![TargetPolicy::default(); targets],
+        ..PolicyConfig::default()
+    }
+}
+
+/// A copy as its target would have received it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Received {
+    id: CopyId,
+    target: usize,
+    connection: ConnectionId,
+    bytes: Vec<u8>,
+    /// How many pieces and chunks it came in.
+    parts: usize,
+    expect: Expect,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    NotYet,
+    /// It came whole.
+    Whole,
+    /// It was streamed to its end.
+    Finished,
+    Aborted,
+}
+
+/// The sending end of one connection.
+#[derive(Clone, Copy)]
+struct Client {
+    flow: FlowId,
+    next: SeqNum,
+}
+
+struct Bench {
+    pipeline: Pipeline,
+    now: Time,
+    received: Vec<Received>,
+    /// Everything that came out, with its memory.
+    held: Vec<Output>,
+}
+
+impl Bench {
+    fn new(limits: Limits, policy: PolicyConfig) -> Self {
+        Self::of(Pipeline::new(limits, Policy::new(policy).unwrap()))
+    }
+
+    fn of(pipeline: Pipeline) -> Self {
+        Self {
+            pipeline,
+            now: Time::from_nanos(1 << 40),
+            received: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    /// A connection that begins with its SYN, close before sequence numbers wrap.
+    fn connect(&mut self, number: u8) -> Client {
+        let mut client = self.midstream(number);
+        self.segment(&client, flag::SYN, b"");
+        client.next = client.next + 1;
+        client
+    }
+
+    /// A connection that is already open.
+    fn midstream(&self, number: u8) -> Client {
+        let client = SocketAddr::from(([10, 0, 0, number], 4_000));
+        Client {
+            flow: FlowId {
+                client: client.into(),
+                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
+                attachment: 0,
+            },
+            next: SeqNum(u32::MAX - 20),
+        }
+    }
+
+    fn say(&mut self, client: &mut Client, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.segment(client, flag::ACK, bytes);
+        self.lose(client, bytes.len());
+    }
+
+    fn say_by_bytes(&mut self, client: &mut Client, bytes: impl AsRef<[u8]>) {
+        for byte in bytes.as_ref() {
+            self.say(client, [*byte]);
+        }
+    }
+
+    /// The client sends so many bytes, and the capture misses them.
+    fn lose(&mut self, client: &mut Client, len: usize) {
+        client.next = client.next + u32::try_from(len).unwrap();
+    }
+
+    fn segment(&mut self, client: &Client, flags: u8, payload: &[u8]) {
+        let segment = Segment {
+            at: self.now,
+            flow: client.flow,
+            seq: client.next,
+            ack: Some(SeqNum(1)),
+            flags: TcpFlags(flags),
+            urgent: None,
+            starts_segment: true,
+            payload,
+            wire_len: u32::try_from(payload.len()).unwrap(),
+        };
+        self.pipeline.handle_segment(self.now, &segment);
+        self.drain();
+    }
+
+    fn finish(&mut self, client: &Client) {
+        self.segment(client, flag::FIN | flag::ACK, b"");
+    }
+
+    fn reset(&mut self, client: &Client) {
+        self.segment(client, flag::RST, b"");
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        self.now = self.now + wait;
+        self.pipeline.handle_timeout(self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.pipeline.poll_output() {
+            match &output {
+                Output::Copy(copy) => self.received.push(Received {
+                    id: copy.id,
+                    target: copy.target.0,
+                    connection: copy.connection,
+                    bytes: copy.pieces.concat(),
+                    parts: copy.pieces.len(),
+                    expect: copy.expect,
+                    ended: match copy.rest {
+                        Rest::Complete => Ended::Whole,
+                        Rest::Streamed => Ended::NotYet,
+                    },
+                }),
+                Output::Chunk { copy, bytes, .. } => {
+                    let received = self.streaming(*copy);
+                    received.bytes.extend_from_slice(bytes);
+                    received.parts += 1;
+                }
+                Output::Finish { copy, .. } => self.streaming(*copy).ended = Ended::Finished,
+                Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
+            }
+            self.held.push(output);
+        }
+        let budget = self.pipeline.budget();
+        assert!(budget.used() <= budget.limit());
+    }
+
+    /// A streamed copy that has not ended.
+    fn streaming(&mut self, id: CopyId) -> &mut Received {
+        let found = self.received.iter_mut().find(|copy| copy.id == id);
+        let copy = found.expect("a copy comes before its chunks and its end");
+        assert_eq!(copy.ended, Ended::NotYet);
+        copy
+    }
+
+    fn counters(&self) -> &PipelineCounters {
+        self.pipeline.counters()
+    }
+
+    /// Why copies for a target were dropped, as the ledger has it: `gap 1, over_budget 2`.
+    fn dropped(&self, target: usize) -> String {
+        shown(&self.counters().targets[target].dropped)
+    }
+
+    /// Stops the pipeline: the books balance, and all memory comes back.
+    fn end(mut self) -> (Vec<Received>, PipelineCounters) {
+        self.pipeline.shutdown();
+        self.drain();
+        assert!(self.received.iter().all(|copy| copy.ended != Ended::NotYet));
+        let counters = self.counters().clone();
+        let filtered: u64 = counters.filtered.iter().sum();
+        for (number, target) in counters.targets.iter().enumerate() {
+            let received = self.received.iter().filter(|copy| copy.target == number);
+            assert_eq!(target.handed_over, received.count() as u64);
+            // An observing pipeline hands nothing over; what it shows counts in its place.
+            let shown = counters.observed * u64::from(number == 0);
+            assert_eq!(
+                counters.requests,
+                filtered
+                    + counters.lost_unseen.total()
+                    + target.sampled_out
+                    + target.dropped.total()
+                    + target.handed_over
+                    + shown,
+                "{counters:?}"
+            );
+        }
+        let budget = self.pipeline.budget().clone();
+        drop(self.pipeline);
+        drop(self.held);
+        assert_eq!(budget.used(), 0);
+        (self.received, counters)
+    }
+}
+
+fn shown(drops: &Drops) -> String {
+    let some = drops.iter().filter(|(_, count)| *count > 0);
+    let texts: Vec<_> = some
+        .map(|(reason, count)| format!("{} {count}", reason.name()))
+        .collect();
+    texts.join(", ")
+}
