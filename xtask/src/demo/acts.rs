@@ -98,7 +98,7 @@ impl Act {
         let ended = mirror.stop()?;
         screen.ledger(&ended);
         Ok(Scene {
-            name: "25 %",
+            name: "25 % *",
             outcome,
             copies: Copies::Some {
                 at_v2,

@@ -123,6 +123,8 @@ impl Screen {
                 number(at_v2),
             );
         }
+        let note = "* with a new connection for each request: its latency has the handshake in it";
+        println!("{}", style(note).dim());
     }
 }
 
