@@ -1,5 +1,5 @@
 //! The edge in: where segments come from. Live, the kernel half is loaded and attached and its
-//! rings are read; [`file`] reads them from captures of others.
+//! rings are read; [`mod@file`] reads them from captures of others.
 //!
 //! ```text
 //! netns ─► interface ─► attach (tcx, else a filter)     the program runs in the kernel
@@ -10,7 +10,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`file`] | pcap and pcapng files to segments, and segments to pcapng |
+//! | [`mod@file`] | pcap and pcapng files to segments, and segments to pcapng |
 //! | [`live`] | [`Capture`]: starts all of it, holds it, stops it |
 //! | [`netns`] | network namespaces: naming and entering them |
 //! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |

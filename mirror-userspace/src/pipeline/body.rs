@@ -74,7 +74,7 @@ mod tests {
         let mut reserved = budget.empty();
         let (mut body, mut sent) = (Body::default(), Vec::new());
         for (i, len) in pieces.enumerate() {
-            let bytes = vec![i as u8; len];
+            let bytes = vec![u8::try_from(i % 251).unwrap(); len];
             assert!(body.push(&bytes, &mut reserved));
             sent.extend(bytes);
         }

@@ -1,34 +1,17 @@
-//! A running `podmirror run`, and the ledger it leaves.
+//! The daemon under test, and what its ledger has to say.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{path::Path, process::Command};
 
-use serde_json::Value;
-use xtask::lab::{Lab, Namespace, Process, Scratch};
+use nix::sys::signal::Signal;
+use xtask::lab::{self, Ended, Lab, Namespace};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The daemon under test. Dropped without [`stop`](Self::stop), it is killed.
-pub(crate) struct Mirror {
-    process: Process,
-    scratch: Scratch,
-    lines: mpsc::Receiver<String>,
-    banner: String,
-}
+/// A running `podmirror run`.
+pub(crate) struct Mirror(lab::Mirror);
 
 /// `podmirror` with these arguments, not yet started.
 pub(crate) fn podmirror<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_podmirror"));
-    command
-        .args(arguments)
-        .env("RUST_LOG", "info")
-        .env("NO_COLOR", "1");
+    command.args(arguments);
     command
 }
 
@@ -38,135 +21,78 @@ impl Mirror {
     /// Its ring has room for everything that a test sends, however little CPU time the mirror
     /// gets: these tests are about being right, the benchmark is about keeping up.
     pub(crate) fn start(lab: &Lab, target: &str, flags: &[&str]) -> Self {
-        let at = [
-            "--interface",
-            "eth0",
-            "--netns",
-            lab.v1.name(),
-            "--ring-size",
-            "128M",
-        ];
-        let to = ["--port", "80", "--target", target];
+        let at = ["--interface", "eth0", "--netns", lab.v1.name()];
+        let to = ["--ring-size", "128M", "--port", "80", "--target", target];
         Self::start_with(&lab.node, &[&at[..], &to, flags].concat())
     }
 
     /// Starts it with exactly these flags behind `run`.
     pub(crate) fn start_with(node: &Namespace, flags: &[&str]) -> Self {
-        let scratch = Scratch::create("mirror").unwrap();
-        let ledger = scratch.path().join("ledger.json");
-        let mut command = podmirror(["run", "--ledger-json", ledger.to_str().unwrap()]);
-        command
-            .args(flags)
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null());
-        let mut process = node.spawn(&mut command).unwrap();
-        let stderr = process.child().stderr.take().unwrap();
-        let (send, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                eprintln!("podmirror: {line}");
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut mirror = Self {
-            process,
-            scratch,
-            lines,
-            banner: String::new(),
-        };
-        mirror.banner = mirror.wait_for_line("mirroring ");
-        mirror
+        let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
+        Self(lab::Mirror::start(node, binary, flags).unwrap())
     }
 
-    /// What it said when it began to capture.
-    pub(crate) fn banner(&self) -> &str {
-        &self.banner
+    /// Waits for a line on stderr with this text.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.0.wait_for(text).unwrap()
     }
 
-    /// The process, for its id and for signals.
-    pub(crate) fn process(&self) -> &Process {
-        &self.process
+    /// Has it print its ledger now.
+    pub(crate) fn ask(&self) -> String {
+        self.signal(Signal::SIGUSR1);
+        self.wait_for("balanced");
+        self.0.stderr()
     }
 
-    /// The next line on stderr with this text.
-    pub(crate) fn wait_for_line(&self, text: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("podmirror ended, or never said {text:?}"));
-            if line.to_lowercase().contains(text) {
-                return line;
-            }
-        }
-    }
-
-    /// Asks it to end and reads the ledger, whatever it says.
-    pub(crate) fn stop_unchecked(mut self) -> Ledger {
-        let status = self.process.terminate(PATIENCE).unwrap();
-        assert!(status.success(), "podmirror run: {status}");
-        self.ledger()
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.0.signal(signal).unwrap();
     }
 
     /// Asks it to end; the books must balance.
     pub(crate) fn stop(self) -> Ledger {
-        let ledger = self.stop_unchecked();
+        Ledger::of(self.0.stop().unwrap())
+    }
+
+    /// Waits until it ends by itself; the books must balance.
+    pub(crate) fn wait(self) -> Ledger {
+        Ledger::of(self.0.wait().unwrap())
+    }
+}
+
+/// A ledger that balances.
+#[derive(Debug)]
+pub(crate) struct Ledger(lab::Ledger);
+
+impl Ledger {
+    fn of(ended: Ended) -> Self {
+        assert!(ended.status.success(), "{}\n{}", ended.status, ended.stderr);
+        let ledger = Self(ended.ledger);
         ledger.assert_balanced();
         ledger
     }
 
-    /// Waits until it ends by itself.
-    pub(crate) fn wait(mut self) -> Ledger {
-        let status = self.process.wait_timeout(PATIENCE).unwrap();
-        assert!(status.expect("podmirror should have ended").success());
-        self.ledger()
-    }
-
-    fn ledger(&self) -> Ledger {
-        let text = fs::read_to_string(self.scratch.path().join("ledger.json")).unwrap();
-        Ledger(serde_json::from_str(&text).unwrap())
-    }
-}
-
-/// The ledger as its JSON says it.
-#[derive(Debug)]
-pub(crate) struct Ledger(Value);
-
-impl Ledger {
-    /// The count at a path such as `requests/dropped/gap`; 0 where there is none.
+    /// The count at a path such as `requests/dropped/gap`, or the sum of those below it.
     pub(crate) fn count(&self, path: &str) -> u64 {
-        self.0
-            .pointer(&format!("/{path}"))
-            .and_then(Value::as_u64)
-            .unwrap_or_default()
+        self.0.count(&format!("/{path}")).unwrap()
     }
 
-    /// The sum of all counts below a path.
-    pub(crate) fn sum(&self, path: &str) -> u64 {
-        let named = self
-            .0
-            .pointer(&format!("/{path}"))
-            .and_then(Value::as_object);
-        named.map_or(0, |named| named.values().filter_map(Value::as_u64).sum())
-    }
-
-    /// The books balance by their own word, and by ours.
-    pub(crate) fn assert_balanced(&self) {
-        let text = format!("{:#}", self.0);
-        assert_eq!(self.0["balanced"], true, "{text}");
-        let segments: u64 = [
+    /// It balances by its own word, and by ours.
+    fn assert_balanced(&self) {
+        let text = format!("{:#}", self.0.0);
+        let sum = |paths: &[&str]| paths.iter().map(|path| self.count(path)).sum::<u64>();
+        assert!(self.0.balanced(), "{text}");
+        let segments = [
             "other_port",
             "no_payload",
             "sampled_out",
             "copied",
             "ring_full",
-        ]
-        .map(|name| self.count(&format!("segments/{name}")))
-        .iter()
-        .sum();
+            "unparsable",
+        ];
+        let segments = segments.map(|end| self.count(&format!("segments/{end}")));
         assert_eq!(
             self.count("segments/seen"),
-            segments + self.sum("segments/unparsable"),
+            segments.iter().sum::<u64>(),
             "{text}"
         );
         assert_eq!(
@@ -174,23 +100,25 @@ impl Ledger {
             self.count("segments/read"),
             "{text}"
         );
-        let ends = self.count("requests/sent")
-            + self.sum("requests/filtered")
-            + self.count("requests/sampled_out");
+        let ends = ["sent", "filtered", "sampled_out", "dropped"];
+        let ends = ends.map(|end| self.count(&format!("requests/{end}")));
         assert_eq!(
             self.count("requests/framed"),
-            ends + self.sum("requests/dropped"),
+            ends.iter().sum::<u64>(),
             "{text}"
         );
-        let replies = self.sum("replies/answered") + self.sum("replies/failed");
-        assert_eq!(self.count("requests/sent"), replies, "{text}");
+        assert_eq!(
+            self.count("requests/sent"),
+            sum(&["replies/answered", "replies/failed"]),
+            "{text}"
+        );
     }
 
     /// Everything was framed, sent and answered with success.
     pub(crate) fn assert_all_answered(&self, requests: usize) {
         let requests = u64::try_from(requests).unwrap();
-        assert_eq!(self.count("requests/framed"), requests, "{:#}", self.0);
-        assert_eq!(self.count("requests/sent"), requests, "{:#}", self.0);
-        assert_eq!(self.count("replies/answered/2xx"), requests, "{:#}", self.0);
+        for path in ["requests/framed", "requests/sent", "replies/answered/2xx"] {
+            assert_eq!(self.count(path), requests, "{path} of {:#}", self.0.0);
+        }
     }
 }

@@ -104,7 +104,7 @@ fn filters_probes_and_the_loop_guard() {
         ["/ok"]
     );
     let ledger = scene.mirror.stop();
-    assert_eq!(ledger.sum("requests/filtered"), 4);
+    assert_eq!(ledger.count("requests/filtered"), 4);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_dead_v2_is_not_hammered() {
     let ledger = scene.mirror.stop();
     assert_eq!(ledger.count("requests/framed"), 100);
     assert!(ledger.count("replies/failed/connect") > 0);
-    assert_eq!(ledger.sum("replies/answered"), 0);
+    assert_eq!(ledger.count("replies/answered"), 0);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_hanging_v2_times_out() {
     v1_is_unharmed(&scene, 30);
     let ledger = scene.mirror.stop();
     assert!(ledger.count("replies/failed/timeout") > 0);
-    assert_eq!(ledger.sum("replies/answered"), 0);
+    assert_eq!(ledger.count("replies/answered"), 0);
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn garbage_resets_and_deafness() {
         scene.v2.set_behaviour(behaviour.clone());
         v1_is_unharmed(&scene, 20);
         let ledger = scene.mirror.stop();
-        assert!(ledger.sum("replies/failed") > 0, "{behaviour:?}");
-        assert_eq!(ledger.sum("replies/answered"), 0, "{behaviour:?}");
+        assert!(ledger.count("replies/failed") > 0, "{behaviour:?}");
+        assert_eq!(ledger.count("replies/answered"), 0, "{behaviour:?}");
     }
 }
 

@@ -98,6 +98,20 @@ impl Mirror {
         self.stderr.text()
     }
 
+    /// Waits until it has printed this text on stderr, and returns the line.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, or says nothing of the kind for 30 s.
+    pub fn wait_for(&self, text: &str) -> Result<String> {
+        let heard = self
+            .stderr
+            .wait_until(|(heard, speaker)| heard.contains(text) || *speaker == Speaker::Silent);
+        let line = heard.lines().find(|line| line.contains(text));
+        line.map(str::to_owned)
+            .with_context(|| format!("podmirror never said {text:?}:\n{heard}"))
+    }
+
     /// Sends a signal, such as SIGUSR1 or SIGKILL.
     ///
     /// # Errors
@@ -114,6 +128,20 @@ impl Mirror {
     /// When it leaves no ledger, or has to be killed.
     pub fn stop(mut self) -> Result<Ended> {
         let status = self.process.terminate(PATIENCE)?;
+        self.read(status)
+    }
+
+    /// Waits until it ends by itself, and reads its ledger.
+    ///
+    /// # Errors
+    ///
+    /// When it still runs after 30 s, or leaves no ledger.
+    pub fn wait(mut self) -> Result<Ended> {
+        let status = self.process.wait_timeout(PATIENCE)?;
+        self.read(status.context("podmirror did not end by itself")?)
+    }
+
+    fn read(self, status: ExitStatus) -> Result<Ended> {
         let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
         let file = self.folder.path().join("ledger.json");
         let text = fs::read_to_string(file)
