@@ -27,15 +27,15 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "ORDER", default_value = "connection")]
     pub order: OrderArg,
 
-    /// Connections to each target, at most, of each shard
+    /// Connections to each target, at most; each shard has its share, and at least one
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 
-    /// Copies that wait for a connection, at most, for each target and shard; more are dropped
+    /// Copies that wait for a connection to a target, at most; more are dropped
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub queue: usize,
 
-    /// Copies sent in a second, at most, to each target by each shard; more are dropped [default: no limit]
+    /// Copies sent to a target in a second, at most; more are dropped [default: no limit]
     #[arg(long, value_name = "RATE", value_parser = rps)]
     pub max_rps: Option<f64>,
 
@@ -109,11 +109,12 @@ impl DispatchArgs {
         Ok(self.targets.targets.clone())
     }
 
-    /// What dispatch is told.
+    /// What each of `shards` shards is told: its share of what is limited for a target.
     ///
     /// # Errors
     /// A [`UsageError`] if a target is https and there is nobody to trust.
-    pub fn config(&self) -> anyhow::Result<DispatchConfig> {
+    pub fn for_shard(&self, shards: usize) -> anyhow::Result<DispatchConfig> {
+        let shards = shards.max(1);
         let https = self
             .targets
             .targets
@@ -132,9 +133,9 @@ impl DispatchArgs {
         };
         Ok(DispatchConfig {
             order: self.order.into(),
-            connections: self.target_connections.get(),
-            queue: self.queue,
-            max_rps: self.max_rps,
+            connections: self.target_connections.get().div_ceil(shards),
+            queue: self.queue.div_ceil(shards),
+            max_rps: self.max_rps.map(|rps| rps / shards as f64),
             stream_window: self.stream_window,
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,

@@ -100,9 +100,10 @@ impl RunArgs {
             .capture
             .config(self.interface, self.netns, asked.kernel_sampling())?;
         let banner = banner(&capture, &policy, &targets);
+        let shards = capture.shards as usize;
         let config = DaemonConfig {
-            limits: self.limits.for_shard(capture.shards as usize),
-            dispatch: self.dispatch.config()?,
+            limits: self.limits.for_shard(shards),
+            dispatch: self.dispatch.for_shard(shards)?,
             capture,
             policy,
             targets,

@@ -1,6 +1,6 @@
 //! What re-sending is told: plain data, the same for every shard.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
@@ -14,52 +14,6 @@ pub enum Order {
     Connection,
     /// They overlap and may overtake each other.
     None,
-}
-
-/// How a target is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// HTTP/1 over TCP.
-    Http,
-    /// HTTP/1 over TLS.
-    Https,
-}
-
-/// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetAddress {
-    /// How it is spoken to.
-    pub scheme: Scheme,
-    /// A name, an IPv4 address or an IPv6 address (in brackets or not).
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl TargetAddress {
-    /// The host without the brackets that a URL puts around an IPv6 address.
-    #[must_use]
-    pub fn bare_host(&self) -> &str {
-        self.host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(&self.host)
-    }
-}
-
-impl fmt::Display for TargetAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        let host = self.bare_host();
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{}", self.port)
-        } else {
-            write!(f, "{scheme}://{host}:{}", self.port)
-        }
-    }
 }
 
 /// The limits of re-sending. All of them are for each target in each shard.
@@ -97,7 +51,7 @@ pub struct DispatchConfig {
     /// When a failing target is left alone, and for how long.
     pub breaker: breaker::Limits,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
-    /// [`Scheme::Https`]. Default: nobody.
+    /// https. Default: nobody.
     pub tls: Option<Arc<ClientConfig>>,
 }
 

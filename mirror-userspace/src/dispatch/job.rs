@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     budget::Reserved,
-    pipeline::{ConnectionId, Expect, MirrorCopy, Rest},
+    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest},
     segment::Time,
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Job {
     pub(super) at: Time,
     pub(super) connection: ConnectionId,
     pub(super) expect: Expect,
+    pub(super) persistence: Persistence,
     body: Body,
 }
 
@@ -68,6 +69,7 @@ impl Job {
             at: copy.at,
             connection: copy.connection,
             expect: copy.expect,
+            persistence: copy.persistence,
             body,
         };
         (job, stream)

@@ -26,7 +26,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 pub use self::{
-    config::{DispatchConfig, Order, Scheme, TargetAddress},
+    config::{DispatchConfig, Order},
     counters::{Answered, Dropped, Failed, TargetCounters},
     histogram::Histogram,
     resolve::{Resolve, Resolving, SystemResolver},
@@ -38,6 +38,7 @@ use self::{
 use crate::{
     pipeline::{CopyId, Output},
     segment::Time,
+    target::{Scheme, TargetHost, TargetUrl},
 };
 
 pub mod breaker;
@@ -81,7 +82,7 @@ impl Dispatcher {
     /// If a target is https and `config.tls` is missing, or its host cannot be in a certificate.
     pub fn new(
         config: DispatchConfig,
-        targets: Vec<TargetAddress>,
+        targets: impl IntoIterator<Item = TargetUrl>,
         clock: Clock,
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
@@ -93,12 +94,12 @@ impl Dispatcher {
         });
         let targets = targets
             .into_iter()
-            .map(|address| {
-                let tls = match address.scheme {
+            .map(|url| {
+                let tls = match url.scheme {
                     Scheme::Http => None,
-                    Scheme::Https => Some(tls_to(&shared.config, &address)?),
+                    Scheme::Https => Some(tls_to(&shared.config, &url)?),
                 };
-                Ok(Target::new(Rc::clone(&shared), address, tls))
+                Ok(Target::new(Rc::clone(&shared), url, tls))
             })
             .collect::<Result<_>>()?;
         Ok(Self {
@@ -193,15 +194,15 @@ impl Dispatcher {
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
 
-fn tls_to(
-    config: &DispatchConfig,
-    address: &TargetAddress,
-) -> Result<(TlsConnector, ServerName<'static>)> {
+fn tls_to(config: &DispatchConfig, url: &TargetUrl) -> Result<(TlsConnector, ServerName<'static>)> {
     let tls = config
         .tls
         .clone()
-        .with_context(|| format!("{address}: not told whose certificates to trust"))?;
-    let name = ServerName::try_from(address.bare_host().to_owned())
-        .with_context(|| format!("{address}: no certificate can be for this host"))?;
+        .with_context(|| format!("{url}: not told whose certificates to trust"))?;
+    let name = match &url.host {
+        TargetHost::Ip(ip) => ServerName::from(*ip),
+        TargetHost::Name(name) => ServerName::try_from(name.clone())
+            .with_context(|| format!("{url}: no certificate can be for this host"))?,
+    };
     Ok((TlsConnector::from(tls), name))
 }

@@ -100,7 +100,7 @@ mod tests {
     use crate::{
         budget::Budget,
         dispatch::job::Stream,
-        pipeline::{CopyId, Expect, MirrorCopy, Rest, TargetId},
+        pipeline::{CopyId, Expect, MirrorCopy, Persistence, Rest, TargetId},
         segment::Time,
     };
 
@@ -114,6 +114,7 @@ mod tests {
             pieces: Vec::new(),
             rest: Rest::Streamed,
             expect: Expect::Body,
+            persistence: Persistence::Persistent,
             reserved: Budget::new(0).empty(),
         };
         let (job, stream) = Job::new(copy);

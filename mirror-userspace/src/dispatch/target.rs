@@ -4,12 +4,7 @@
 //! connection by [`pump`](Target::pump). From then on it counts as sent, and the task of that
 //! connection reports how it ended. No borrow of the state is held while foreign code runs.
 
-use std::{
-    cell::RefCell,
-    net::{IpAddr, SocketAddr},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use rustls::pki_types::ServerName;
@@ -19,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     Clock,
     breaker::{Breaker, Tripped},
-    config::{DispatchConfig, TargetAddress},
+    config::DispatchConfig,
     connection,
     counters::TargetCounters,
     job::{Broken, Job, Source, Stage, Stream},
@@ -29,7 +24,12 @@ use super::{
     rate::RateLimit,
     resolve::{Names, Resolve},
 };
-use crate::{budget::Reserved, pipeline::MirrorCopy, segment::Time};
+use crate::{
+    budget::Reserved,
+    pipeline::{MirrorCopy, Persistence},
+    segment::Time,
+    target::{TargetHost, TargetUrl},
+};
 
 /// What all targets of a shard have in common.
 pub(super) struct Shared {
@@ -43,7 +43,7 @@ pub(super) struct Shared {
 /// One target in one shard.
 pub(super) struct Target {
     pub(super) shared: Rc<Shared>,
-    pub(super) address: TargetAddress,
+    pub(super) url: TargetUrl,
     /// For https: how to begin, and whose certificate to ask for.
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     state: RefCell<State>,
@@ -82,17 +82,17 @@ pub(super) enum Next {
 impl Target {
     pub(super) fn new(
         shared: Rc<Shared>,
-        address: TargetAddress,
+        url: TargetUrl,
         tls: Option<(TlsConnector, ServerName<'static>)>,
     ) -> Rc<Self> {
         let config = &shared.config;
         let mut pool = Pool::new(config.connections.max(1));
-        let names = match address.bare_host().parse::<IpAddr>() {
-            Ok(ip) => {
-                pool.set_addresses(&[SocketAddr::new(ip, address.port)]);
+        let names = match url.host {
+            TargetHost::Ip(ip) => {
+                pool.set_addresses(&[SocketAddr::new(ip, url.port)]);
                 None
             }
-            Err(_) => Some(Names::default()),
+            TargetHost::Name(_) => Some(Names::default()),
         };
         let state = RefCell::new(State {
             mode: Mode::Open,
@@ -105,7 +105,7 @@ impl Target {
         });
         Rc::new(Self {
             shared,
-            address,
+            url,
             tls,
             state,
         })
@@ -214,8 +214,10 @@ impl Target {
     /// A copy ended; what its connection does next.
     pub(super) fn finish(&self, seat: &Rc<Seat>, job: Job, outcome: &Outcome, now: Time) -> Next {
         let mut state = self.state.borrow_mut();
+        // Asked to close, a target may do so without a word in its reply.
+        let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
         state.end(job, outcome, now);
-        if !outcome.leaves_reusable() || seat.address().is_gone() || state.mode == Mode::Stopped {
+        if closes || seat.address().is_gone() || state.mode == Mode::Stopped {
             return Next::Close;
         }
         if let Some(job) = state.queue.pop() {
@@ -305,9 +307,11 @@ impl Target {
         }
         let target = Rc::clone(self);
         spawn_local(async move {
-            let resolver = &target.shared.resolver;
-            let found = resolver
-                .resolve(target.address.bare_host(), target.address.port)
+            let TargetUrl { host, port, .. } = &target.url;
+            let found = target
+                .shared
+                .resolver
+                .resolve(&host.to_string(), *port)
                 .await;
             target.handle_resolved(&found.unwrap_or_default());
         });

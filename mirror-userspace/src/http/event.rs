@@ -41,6 +41,8 @@ pub struct Head<'a> {
     /// Whether the request asks to leave HTTP/1: `Upgrade` with `Connection: upgrade`, or CONNECT.
     /// What follows it is not parsed as HTTP.
     pub upgrade: bool,
+    /// Whether the client wants to use the connection again (RFC 9112 section 9.3).
+    pub persistent: bool,
 }
 
 /// A range of bytes in [`Head::raw`]; heads are far smaller than 4 GiB.

@@ -22,6 +22,8 @@ pub(super) enum After {
 pub(super) struct Decision {
     pub(super) framing: Framing,
     pub(super) after: After,
+    /// Whether the client wants to go on (RFC 9112 section 9.3).
+    pub(super) persistent: bool,
 }
 
 /// The fields that framing depends on.
@@ -32,6 +34,7 @@ struct Relevant<'a> {
     hosts: usize,
     upgrade: bool,
     connection_close: bool,
+    connection_keep_alive: bool,
     connection_upgrade: bool,
 }
 
@@ -63,6 +66,7 @@ impl<'a> Relevant<'a> {
                 10 if name.eq_ignore_ascii_case(b"connection") => {
                     for option in grammar::list(value) {
                         found.connection_close |= option.eq_ignore_ascii_case(b"close");
+                        found.connection_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                         found.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                     }
                 }
@@ -135,7 +139,13 @@ pub(super) fn decide<'a>(
     } else {
         After::Request
     };
-    Ok(Decision { framing, after })
+    let persistent =
+        !found.connection_close && (version == Version::Http11 || found.connection_keep_alive);
+    Ok(Decision {
+        framing,
+        after,
+        persistent,
+    })
 }
 
 /// Registered codings, then `chunked` without parameters, and nothing else.

@@ -54,6 +54,7 @@ pub(super) fn parse<'a>(
         fields: listed,
         framing: decision.framing,
         upgrade: decision.after == After::Upgraded,
+        persistent: decision.persistent,
     };
     Ok((head, decision.after))
 }

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ConnectionId, CopyId, DropReason, Expect, MirrorCopy, Observer, Output, PipelineCounters,
-    RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops,
+    ConnectionId, CopyId, DropReason, Expect, MirrorCopy, Observer, Output, Persistence,
+    PipelineCounters, RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -51,9 +51,16 @@ pub(super) enum Request {
 /// A request that is being collected.
 pub(super) struct Held {
     heads: Vec<(TargetId, Bytes)>,
-    expect: Expect,
+    manner: Manner,
     body: Body,
     reserved: Reserved,
+}
+
+/// How the connection to the target is to be treated.
+#[derive(Clone, Copy)]
+struct Manner {
+    expect: Expect,
+    persistence: Persistence,
 }
 
 /// What all connections of a pipeline share.
@@ -175,10 +182,10 @@ impl Assembly {
             }
         }
         if !heads.is_empty() {
-            let expect = expect(head);
+            let manner = Manner::of(head);
             *request = Request::Held(Box::new(Held {
                 heads,
-                expect,
+                manner,
                 body: Body::default(),
                 reserved,
             }));
@@ -244,7 +251,7 @@ impl Assembly {
     fn hand_over(&mut self, place: &Place, held: Held) {
         let Held {
             heads,
-            expect,
+            manner,
             body,
             reserved,
         } = held;
@@ -257,7 +264,7 @@ impl Assembly {
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            self.push_copy(place, target, pieces, Rest::Complete, expect, reserved);
+            self.push_copy(place, target, pieces, Rest::Complete, manner, reserved);
         }
     }
 
@@ -273,7 +280,7 @@ impl Assembly {
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            let copy = self.push_copy(place, target, pieces, Rest::Streamed, held.expect, reserved);
+            let copy = self.push_copy(place, target, pieces, Rest::Streamed, held.manner, reserved);
             copies.push(copy);
         }
         Request::Streamed(copies)
@@ -313,7 +320,7 @@ impl Assembly {
         target: TargetId,
         pieces: Vec<Bytes>,
         rest: Rest,
-        expect: Expect,
+        manner: Manner,
         reserved: Reserved,
     ) -> CopyId {
         let id = self.next_copy();
@@ -328,7 +335,8 @@ impl Assembly {
             at,
             pieces,
             rest,
-            expect,
+            expect: manner.expect,
+            persistence: manner.persistence,
             reserved,
         }));
         id
@@ -365,12 +373,23 @@ impl Assembly {
     }
 }
 
-fn expect(head: &Head<'_>) -> Expect {
-    if head.upgrade {
-        Expect::Tunnel
-    } else if head.method() == b"HEAD" {
-        Expect::NoBody
-    } else {
-        Expect::Body
+impl Manner {
+    fn of(head: &Head<'_>) -> Self {
+        let expect = if head.upgrade {
+            Expect::Tunnel
+        } else if head.method() == b"HEAD" {
+            Expect::NoBody
+        } else {
+            Expect::Body
+        };
+        let persistence = if head.persistent {
+            Persistence::Persistent
+        } else {
+            Persistence::Closes
+        };
+        Self {
+            expect,
+            persistence,
+        }
     }
 }

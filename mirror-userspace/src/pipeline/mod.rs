@@ -21,7 +21,7 @@ mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
 pub use observer::{Observer, RequestInfo};
-pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Rest, TargetId};
+pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, Rest, TargetId};
 
 use assembly::{Assembly, Sending};
 use connection::Connection;

@@ -63,6 +63,8 @@ pub struct MirrorCopy {
     pub rest: Rest,
     /// How its reply is to be read.
     pub expect: Expect,
+    /// Whether its connection may carry another copy afterwards.
+    pub persistence: Persistence,
     /// Its share of the memory budget; drop it when the bytes are written.
     pub reserved: Reserved,
 }
@@ -74,6 +76,15 @@ pub enum Rest {
     Complete,
     /// [`Output::Chunk`]s follow, ended by [`Output::Finish`] or [`Output::Abort`].
     Streamed,
+}
+
+/// What a request says of its connection (RFC 9112 section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It stays.
+    Persistent,
+    /// The target closes it after the reply, whether or not the reply says so.
+    Closes,
 }
 
 /// What a reply's framing depends on (RFC 9112 section 6.3).

@@ -57,6 +57,7 @@ pub(crate) fn with_head<T>(raw: &[u8], test: impl FnOnce(&Head<'_>) -> T) -> T {
         fields: &fields,
         framing: Framing::None,
         upgrade,
+        persistent: true,
     })
 }
 

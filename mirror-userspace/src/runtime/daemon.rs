@@ -49,7 +49,11 @@ impl Daemon {
         let shard = ShardConfig {
             limits: config.limits,
             policy: config.policy,
-            targets: config.targets,
+            targets: config
+                .targets
+                .into_iter()
+                .map(|target| target.url)
+                .collect(),
             dispatch: config.dispatch,
         };
         let mut shards = Vec::with_capacity(readers.len());

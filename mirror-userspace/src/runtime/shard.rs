@@ -13,27 +13,30 @@ use tokio::{
 use super::clock;
 use crate::{
     capture::RingReader,
-    dispatch::{DispatchConfig, Dispatcher, Scheme, SystemResolver, TargetAddress},
+    dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, Rate},
     segment::Time,
-    target::{TargetHost, TargetSpec, TargetUrl},
+    target::TargetUrl,
 };
 
 /// Records taken from the ring before connections to the target get their turn. Large enough to
 /// pay for the turn, small enough that a reply waits well under a millisecond.
 const BATCH: usize = 64;
 
-/// How long a shard that has nothing to do sleeps at most: its timers are no finer than this.
-const COARSEST_TICK: Duration = Duration::from_millis(100);
+/// How often a shard sees to time-outs while it has connections or copies that may run into one.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long it sleeps when nothing can time out: the ring wakes it, and commands do.
+const NOTHING_DUE: Duration = Duration::from_secs(1);
 
 /// What every shard is built from.
 #[derive(Clone)]
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
     pub(super) policy: PolicyConfig,
-    pub(super) targets: Vec<TargetSpec>,
+    pub(super) targets: Vec<TargetUrl>,
     pub(super) dispatch: DispatchConfig,
 }
 
@@ -116,14 +119,9 @@ async fn serve(
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
     let mut pipeline = Pipeline::new(config.limits, policy);
-    let addresses = config
-        .targets
-        .iter()
-        .map(|target| address(&target.url))
-        .collect();
     let mut dispatcher = match Dispatcher::new(
         config.dispatch,
-        addresses,
+        config.targets,
         clock::now,
         Rc::new(SystemResolver),
     ) {
@@ -133,8 +131,14 @@ async fn serve(
     if ready.send(Ok(())).is_err() {
         return;
     }
+    let mut tick = Time::default();
     loop {
         let read = turn(&mut reader, &mut pipeline, &mut dispatcher);
+        let now = clock::now();
+        if tick <= now {
+            tick = now + TICK;
+            see_to_timeouts(now, &mut pipeline, &mut dispatcher);
+        }
         let command = if read > 0 {
             // Connections get their turn; a flood of segments must not keep commands out either.
             tokio::task::yield_now().await;
@@ -146,7 +150,7 @@ async fn serve(
                     command => command,
                 },
                 () = reader.wait() => None,
-                () = time::sleep(until(pipeline.poll_timeout())) => None,
+                () = time::sleep(until_due(&pipeline, &dispatcher)) => None,
             }
         };
         match command {
@@ -170,16 +174,18 @@ async fn serve(
 
 /// One batch of segments through the pipeline. Says how many records were read.
 fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) -> usize {
-    let read = reader.drain(BATCH, |segment| {
+    reader.drain(BATCH, |segment| {
         pipeline.handle_segment(segment.at, &segment);
         hand_over(pipeline, dispatcher);
-    });
-    let now = clock::now();
+    })
+}
+
+fn see_to_timeouts(now: Time, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
     if pipeline.poll_timeout().is_some_and(|due| due <= now) {
         pipeline.handle_timeout(now);
         hand_over(pipeline, dispatcher);
     }
-    read
+    dispatcher.tick();
 }
 
 fn hand_over(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
@@ -188,9 +194,14 @@ fn hand_over(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
     }
 }
 
-fn until(due: Option<Time>) -> Duration {
-    due.map_or(COARSEST_TICK, |due| {
-        due.since(clock::now()).min(COARSEST_TICK)
+/// How long nothing will time out.
+fn until_due(pipeline: &Pipeline, dispatcher: &Dispatcher) -> Duration {
+    if !dispatcher.is_quiet() {
+        return TICK;
+    }
+    let due = pipeline.poll_timeout();
+    due.map_or(NOTHING_DUE, |due| {
+        due.since(clock::now()).clamp(TICK, NOTHING_DUE)
     })
 }
 
@@ -201,19 +212,5 @@ fn report(reader: &RingReader, pipeline: &Pipeline, dispatcher: &Dispatcher) -> 
         pipeline: pipeline.counters().clone(),
         targets: dispatcher.snapshot(),
         ..Counted::default()
-    }
-}
-
-fn address(url: &TargetUrl) -> TargetAddress {
-    TargetAddress {
-        scheme: match url.scheme {
-            crate::target::Scheme::Http => Scheme::Http,
-            crate::target::Scheme::Https => Scheme::Https,
-        },
-        host: match &url.host {
-            TargetHost::Name(name) => name.clone(),
-            TargetHost::Ip(ip) => ip.to_string(),
-        },
-        port: url.port,
     }
 }

@@ -65,11 +65,8 @@ async fn sent_to(
         tls: Some(tls::client_config(trust).unwrap()),
         ..DispatchConfig::default()
     };
-    let target = TargetAddress {
-        scheme: Scheme::Https,
-        host: host.to_owned(),
-        port: server.address.port(),
-    };
+    let target = format!("https://{host}:{}", server.address.port());
+    let target = target.parse().unwrap();
     let mut rig = Rig::with(config, target, Rc::new(Here));
     let head = b"POST / HTTP/1.1\r\ncontent-length: 3000000\r\n\r\n";
     let body = vec![b'x'; 1_000_000];
@@ -141,13 +138,9 @@ fn what_cannot_work_is_said_at_once() {
     assert!(error.contains("/nowhere/ca.pem"), "{error}");
     let empty = NamedTempFile::new().unwrap();
     assert!(tls::client_config(&Trust::CaFile(empty.path().to_owned())).is_err());
-    let target = TargetAddress {
-        scheme: Scheme::Https,
-        host: "v2.test".into(),
-        port: 443,
-    };
+    let target = "https://v2.test".parse().unwrap();
     let config = DispatchConfig::default();
     let refused = Dispatcher::new(config, vec![target], now, Rc::new(Here)).err();
     let error = format!("{:#}", refused.unwrap());
-    assert!(error.contains("https://v2.test:443"), "{error}");
+    assert!(error.contains("https://v2.test"), "{error}");
 }

@@ -22,7 +22,7 @@ use tokio::{
 use super::*;
 use crate::{
     budget::Budget,
-    pipeline::{ConnectionId, Expect, MirrorCopy, Rest, TargetId},
+    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest, TargetId},
 };
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -59,12 +59,8 @@ struct Rig {
     given: u64,
 }
 
-fn http(address: SocketAddr) -> TargetAddress {
-    TargetAddress {
-        scheme: Scheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
-    }
+fn http(address: SocketAddr) -> TargetUrl {
+    format!("http://{address}").parse().unwrap()
 }
 
 impl Rig {
@@ -72,7 +68,7 @@ impl Rig {
         Self::with(config, http(address), Rc::new(SystemResolver))
     }
 
-    fn with(config: DispatchConfig, target: TargetAddress, resolver: Rc<dyn Resolve>) -> Self {
+    fn with(config: DispatchConfig, target: TargetUrl, resolver: Rc<dyn Resolve>) -> Self {
         Self {
             dispatcher: Dispatcher::new(config, vec![target], now, resolver).unwrap(),
             budget: Budget::new(64 << 20),
@@ -84,6 +80,10 @@ impl Rig {
         let id = CopyId(self.given);
         self.given += 1;
         let len = pieces.iter().map(|piece| piece.len()).sum();
+        let persistence = match String::from_utf8_lossy(&pieces.concat()) {
+            text if text.contains("connection: close") => Persistence::Closes,
+            _ => Persistence::Persistent,
+        };
         self.dispatcher.handle(Output::Copy(MirrorCopy {
             id,
             target: TargetId(0),
@@ -95,6 +95,7 @@ impl Rig {
                 .collect(),
             rest,
             expect,
+            persistence,
             reserved: self.budget.reserve(len).unwrap(),
         }));
         id

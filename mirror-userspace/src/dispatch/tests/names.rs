@@ -34,11 +34,7 @@ impl Resolve for Zone {
 }
 
 fn rig(config: DispatchConfig, zone: &Zone) -> Rig {
-    let target = TargetAddress {
-        scheme: Scheme::Http,
-        host: "v2.test".into(),
-        port: 80,
-    };
+    let target = "http://v2.test".parse().unwrap();
     Rig::with(config, target, Rc::new(zone.clone()))
 }
 

@@ -96,6 +96,20 @@ fn connections_that_cannot_be_used_again_are_not() {
 }
 
 #[test]
+fn a_copy_that_asks_to_close_is_the_last_of_its_connection() {
+    run(async {
+        // The server keeps the connection and says nothing; it may as well have closed it.
+        let server = Server::answering(OK).await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        for _ in 0..2 {
+            rig.send(1, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
+        }
+        let counters = rig.settle().await;
+        assert_eq!((counters.answered.success, counters.opened), (2, 2));
+    });
+}
+
+#[test]
 fn the_end_of_the_connection_ends_a_body() {
     run(async {
         let server = Server::start(|mut peer| async move {

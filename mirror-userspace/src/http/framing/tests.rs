@@ -21,6 +21,7 @@ fn item_2_connect_is_followed_by_a_tunnel_and_has_no_content() {
         Ok(Decision {
             framing,
             after: After::Upgraded,
+            persistent: false,
         })
     };
     assert_eq!(connect(&[]), tunnel(Framing::None));
@@ -182,4 +183,25 @@ fn what_follows_is_decided_by_connection_options() {
     assert_eq!(after(&[("Connection", "closed")]), After::Request);
     let both = [("Connection", "close, upgrade"), websocket];
     assert_eq!(after(&both), After::Upgraded, "whatever it is, not HTTP/1");
+}
+
+#[test]
+fn the_connection_persists_unless_a_side_says_otherwise() {
+    let persists = |version, fields: &[_]| {
+        decide_of("GET", version, fields).map(|decision| decision.persistent)
+    };
+    for (version, options, expected) in [
+        (Version::Http11, "", true),
+        (Version::Http11, "foo, Close", false),
+        (Version::Http11, "keep-alive, close", false),
+        (Version::Http10, "", false),
+        (Version::Http10, "Keep-Alive", true),
+        (Version::Http10, "keep-alive, close", false),
+    ] {
+        assert_eq!(
+            persists(version, &[("Connection", options)]),
+            Ok(expected),
+            "{version:?} {options:?}"
+        );
+    }
 }
