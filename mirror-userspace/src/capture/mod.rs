@@ -1,47 +1,12 @@
-//! The edge in: where segments come from. Live, the kernel half is loaded and attached and its
-//! rings are read; [`mod@file`] reads them from captures of others.
+//! The edge in: where segments come from.
 //!
-//! ```text
-//! netns ─► interface ─► attach (tcx, else a filter)     the program runs in the kernel
-//!                                                          │ ring
-//! Capture: settings in, counters out                       ▼
-//!                                  RingReader, one a shard: parse ─► Segment
-//! ```
-//!
-//! | module | what it does |
-//! |---|---|
-//! | [`mod@file`] | pcap and pcapng files to segments, and segments to pcapng |
-//! | [`live`] | [`Capture`]: starts all of it, holds it, stops it |
-//! | [`netns`] | network namespaces: naming and entering them |
-//! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |
-//! | [`attach`] | the hook: tcx link or filter, beside other programs |
-//! | [`object`] | the kernel programs embedded in this build |
-//! | [`reader`], [`ring`], [`sleep`] | [`RingReader`]: the two kinds of ring, and when to sleep |
-//! | [`parse`] | a record's bytes to a [`Segment`](crate::segment::Segment) |
-//! | [`counters`] | what either side counted |
-//! | [`check`] | what this machine can do |
-//! | [`privilege`] | capabilities and limits |
-//! | [`kernel_log`] | the program's own log lines |
+//! [`live`] has the kernel copy them off an interface, [`mod@file`] reads them from captures that
+//! somebody made. Both give the same [`Segment`](crate::segment::Segment)s.
 
-mod attach;
-pub mod check;
-mod counters;
 pub mod file;
-mod interface;
-mod kernel_log;
-mod live;
-mod netns;
-pub mod object;
-mod parse;
-mod privilege;
-mod reader;
-mod ring;
-mod rtnetlink;
-mod sleep;
+pub mod live;
 
-pub use attach::{Hook, Method};
-pub use counters::{KernelCounters, RingCounters};
-pub use live::{Capture, LiveConfig};
-pub use netns::{Netns, OpenNetns};
-pub use object::RingKind;
-pub use reader::RingReader;
+pub use live::{
+    Capture, Hook, KernelCounters, LiveConfig, Method, Netns, OpenNetns, RingCounters, RingKind,
+    RingReader, check, object,
+};
