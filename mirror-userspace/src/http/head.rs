@@ -1,4 +1,4 @@
-//! A complete head to its parts: httparse for the lines, [`framing`](super::framing) for the body.
+//! A complete head to its parts: httparse for the lines, [`super::framing`] for the body.
 
 use std::mem::MaybeUninit;
 

@@ -103,9 +103,18 @@ fn all(runner: &mut Runner) -> Result<()> {
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
     runner.command(
         "rustdoc",
-        cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+        cargo(&[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ])
+        .env("RUSTDOCFLAGS", RUSTDOCFLAGS),
     )
 }
+
+/// The documentation is for who reads the code: private items are in it, and linked to.
+const RUSTDOCFLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = command("cargo");
