@@ -7,39 +7,56 @@ use std::{cell::Cell, rc::Rc};
 
 /// A limit on bytes, shared by all stages of one shard. Cloning it shares the same limit.
 #[derive(Clone, Debug)]
-pub struct Budget {
-    used: Rc<Cell<usize>>,
-    peak: Rc<Cell<usize>>,
+pub struct Budget(Rc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    used: Cell<usize>,
+    peak: Cell<usize>,
     limit: usize,
+    /// What this is a share of.
+    whole: Option<Budget>,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            used: Rc::default(),
-            peak: Rc::default(),
+        Self::with(limit, None)
+    }
+
+    /// A budget of `limit` bytes that are also bytes of this one: a use of memory that clients can
+    /// drive up gets a share, so that it starves none of the others.
+    #[must_use]
+    pub fn share(&self, limit: usize) -> Self {
+        Self::with(limit, Some(self.clone()))
+    }
+
+    fn with(limit: usize, whole: Option<Self>) -> Self {
+        Self(Rc::new(Account {
+            used: Cell::default(),
+            peak: Cell::default(),
             limit,
-        }
+            whole,
+        }))
     }
 
     /// The most bytes that can be reserved at once.
     #[must_use]
-    pub const fn limit(&self) -> usize {
-        self.limit
+    pub fn limit(&self) -> usize {
+        self.0.limit
     }
 
     /// Bytes reserved now.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.used.get()
+        self.0.used.get()
     }
 
     /// The most bytes that were ever reserved at once.
     #[must_use]
     pub fn peak(&self) -> usize {
-        self.peak.get()
+        self.0.peak.get()
     }
 
     /// An empty reservation, to be grown.
@@ -56,6 +73,31 @@ impl Budget {
     pub fn reserve(&self, bytes: usize) -> Option<Reserved> {
         let mut reserved = self.empty();
         reserved.grow(bytes).then_some(reserved)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let account = &self.0;
+        let used = account.used.get().checked_add(bytes);
+        let Some(used) = used.filter(|used| *used <= account.limit) else {
+            return false;
+        };
+        if account
+            .whole
+            .as_ref()
+            .is_some_and(|whole| !whole.take(bytes))
+        {
+            return false;
+        }
+        account.used.set(used);
+        account.peak.set(account.peak.get().max(used));
+        true
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.used.set(self.0.used.get() - bytes);
+        if let Some(whole) = &self.0.whole {
+            whole.give_back(bytes);
+        }
     }
 }
 
@@ -76,26 +118,18 @@ impl Reserved {
     /// Takes `more` bytes, or changes nothing and returns `false`.
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
-        let Some(used) = self
-            .budget
-            .used
-            .get()
-            .checked_add(more)
-            .filter(|used| *used <= self.budget.limit)
-        else {
-            return false;
-        };
-        self.budget.used.set(used);
-        self.budget.peak.set(self.budget.peak.get().max(used));
-        self.bytes += more;
-        true
+        let taken = self.budget.take(more);
+        if taken {
+            self.bytes += more;
+        }
+        taken
     }
 
     /// Gives `less` bytes back, at most those held.
     pub fn shrink(&mut self, less: usize) {
         let less = less.min(self.bytes);
         self.bytes -= less;
-        self.budget.used.set(self.budget.used.get() - less);
+        self.budget.give_back(less);
     }
 
     /// Gives everything back.
@@ -103,9 +137,17 @@ impl Reserved {
         self.shrink(self.bytes);
     }
 
+    /// Counts against the whole budget only from now on, no longer against a share of it.
+    pub fn leave_share(&mut self) {
+        if let Some(whole) = self.budget.0.whole.clone() {
+            self.budget.0.used.set(self.budget.used() - self.bytes);
+            self.budget = whole;
+        }
+    }
+
     /// Moves everything that `other` holds here. Both must be of the same budget.
     pub fn absorb(&mut self, mut other: Self) {
-        debug_assert!(Rc::ptr_eq(&self.budget.used, &other.budget.used));
+        debug_assert!(Rc::ptr_eq(&self.budget.0, &other.budget.0));
         self.bytes += std::mem::take(&mut other.bytes);
     }
 }
@@ -142,5 +184,22 @@ mod tests {
         assert_eq!(budget.used(), 6);
         drop(a);
         assert_eq!((budget.used(), budget.peak()), (0, 7));
+    }
+
+    #[test]
+    fn a_share_is_a_limit_within_a_limit() {
+        let whole = Budget::new(10);
+        let share = whole.share(6);
+        let mut held = share.reserve(5).unwrap();
+        assert!(!held.grow(2), "the share is full");
+        let other = whole.reserve(5).unwrap();
+        assert!(!held.grow(1), "the whole is full");
+        assert_eq!((share.used(), whole.used(), held.bytes()), (5, 10, 5));
+        drop(other);
+        held.leave_share();
+        assert_eq!((share.used(), whole.used()), (0, 5));
+        assert!(held.grow(5), "only the whole counts");
+        drop(held);
+        assert_eq!((share.used(), whole.used(), share.peak()), (0, 0, 5));
     }
 }

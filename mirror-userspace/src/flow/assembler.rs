@@ -16,9 +16,12 @@ use super::{
     BytesLost, Close, Data, FlowCounters, Limits, StreamEvent,
     counters::Missing,
     piece::{Piece, Position, REACH},
-    queue::{Queue, Refused, Room},
+    queue::{Queue, Refused},
 };
-use crate::segment::{Segment, SeqNum, Time};
+use crate::{
+    budget::Budget,
+    segment::{Segment, SeqNum, Time},
+};
 
 /// How far ahead of the stream a reset may be. The server believes only the exact position (RFC
 /// 5961 section 3.2), which may be ahead of ours by what we missed: at most its receive window.
@@ -42,7 +45,8 @@ pub(super) struct Assembler {
 pub(super) struct Context<'a> {
     pub(super) now: Time,
     pub(super) limits: &'a Limits,
-    pub(super) room: &'a Room,
+    /// What data behind holes may take.
+    pub(super) room: &'a Budget,
     pub(super) counters: &'a mut FlowCounters,
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The bounds of a [`FlowTable`](super::FlowTable).
 ///
 /// The memory of all connections together, and of all data queued behind holes, comes out of the
-/// shard's [`Budget`](crate::budget::Budget); queued data may take half of it.
+/// shard's [`Budget`](crate::budget::Budget): connections may take an eighth of it, queued data a
+/// quarter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once. Default 65 536, at least 1; one more evicts the least recently

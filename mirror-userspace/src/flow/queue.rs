@@ -31,25 +31,6 @@ pub(super) const QUEUE_COST: usize = 768;
 /// and what the allocator adds to the bytes.
 pub(super) const NODE_COST: usize = 192;
 
-/// What queued data may take, in all.
-#[derive(Clone, Debug)]
-pub(super) struct Room {
-    /// The shard's memory, which other stages need as well.
-    shared: Budget,
-    /// The part of it that data behind holes may take.
-    share: Budget,
-}
-
-impl Room {
-    /// Half of the shard's memory, so that clients who open holes can't starve everyone else.
-    pub(super) fn half_of(budget: &Budget) -> Self {
-        Self {
-            shared: budget.clone(),
-            share: Budget::new(budget.limit() / 2),
-        }
-    }
-}
-
 /// There is no room.
 #[derive(Debug)]
 pub(super) struct Refused;
@@ -60,8 +41,7 @@ pub(super) struct Queue {
     nodes: BTreeMap<Position, Node>,
     /// Payload bytes in `nodes`.
     payload: u64,
-    shared: Reserved,
-    share: Reserved,
+    held: Reserved,
     /// When the wait for the first hole began.
     pub(super) since: Time,
 }
@@ -86,12 +66,11 @@ pub(super) struct Queued {
 
 impl Queue {
     /// An empty queue, if there is room for one.
-    pub(super) fn new(room: &Room, now: Time) -> Result<Self, Refused> {
+    pub(super) fn new(room: &Budget, now: Time) -> Result<Self, Refused> {
         Ok(Self {
             nodes: BTreeMap::new(),
             payload: 0,
-            share: room.share.reserve(QUEUE_COST).ok_or(Refused)?,
-            shared: room.shared.reserve(QUEUE_COST).ok_or(Refused)?,
+            held: room.reserve(QUEUE_COST).ok_or(Refused)?,
             since: now,
         })
     }
@@ -174,11 +153,7 @@ impl Queue {
     }
 
     fn reserve(&mut self, bytes: usize, limit: usize) -> Result<(), Refused> {
-        if self.shared.bytes().saturating_add(bytes) > limit || !self.share.grow(bytes) {
-            return Err(Refused);
-        }
-        if !self.shared.grow(bytes) {
-            self.share.shrink(bytes);
+        if self.held.bytes().saturating_add(bytes) > limit || !self.held.grow(bytes) {
             return Err(Refused);
         }
         Ok(())
@@ -187,8 +162,7 @@ impl Queue {
     fn release(&mut self, node: &Node) {
         work::step();
         self.payload -= node.bytes.len() as u64;
-        self.share.shrink(NODE_COST + node.bytes.len());
-        self.shared.shrink(NODE_COST + node.bytes.len());
+        self.held.shrink(NODE_COST + node.bytes.len());
     }
 }
 

@@ -15,7 +15,6 @@ use super::{
     clock::Clock,
     counters::Missing,
     departed::Memory,
-    queue::Room,
     slab::{Key, Slab},
     work,
 };
@@ -29,6 +28,18 @@ use lifecycle::Start;
 /// two other connections for every segment.
 const ACTIVITY_GRAIN: Duration = Duration::from_millis(10);
 
+/// The part of the memory that connections may take, however many there are: an eighth, but room
+/// for one page of them. More of them evict each other.
+fn share_of_connections<T>(budget: &Budget) -> Budget {
+    budget.share((budget.limit() / 8).max(Slab::<Connection<T>>::PAGE_COST))
+}
+
+/// The part of it that data behind holes may take in all: a quarter. With both there is room left
+/// for what is mirrored, so that clients who open connections and holes starve nobody else.
+fn share_of_holes(budget: &Budget) -> Budget {
+    budget.share(budget.limit() / 4)
+}
+
 /// Reassembles connections, each with a consumer's state `T`.
 ///
 /// `T` is made with `Default` when its connection opens; `deliver` tells it
@@ -39,7 +50,8 @@ pub struct FlowTable<T> {
     /// What became of everything handed in.
     pub counters: FlowCounters,
     limits: Limits,
-    room: Room,
+    /// What data behind holes may take.
+    room: Budget,
     clock: Clock,
     hasher: RandomState,
     index: HashTable<Key>,
@@ -87,11 +99,11 @@ impl<T: Default> FlowTable<T> {
         Self {
             counters: FlowCounters::default(),
             limits,
-            room: Room::half_of(&budget),
+            room: share_of_holes(&budget),
             clock: Clock::default(),
             hasher: RandomState::default(),
             index: HashTable::new(),
-            connections: Slab::new(&budget),
+            connections: Slab::new(&share_of_connections::<T>(&budget)),
             embryonic: Chain::default(),
             active: Chain::default(),
             waiting: Chain::default(),

@@ -67,7 +67,9 @@ struct Manner {
 pub(super) struct Assembly {
     pub(super) policy: Policy,
     pub(super) http_limits: http::Limits,
-    pub(super) budget: Budget,
+    /// What unfinished heads and bodies may take.
+    pub(super) unfinished: Budget,
+    budget: Budget,
     pub(super) counters: PipelineCounters,
     outputs: VecDeque<Output>,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -95,6 +97,7 @@ impl Assembly {
             counters: PipelineCounters::new(policy.rules().len(), policy.targets()),
             policy,
             http_limits,
+            unfinished: budget.share(budget.limit() / 8 * 3),
             budget,
             outputs: VecDeque::new(),
             observer: None,
@@ -165,7 +168,7 @@ impl Assembly {
             }
             return;
         }
-        let mut reserved = self.budget.empty();
+        let mut reserved = self.unfinished.empty();
         let mut heads = Vec::with_capacity(self.counters.targets.len());
         for (index, counters) in self.counters.targets.iter_mut().enumerate() {
             if !self.policy.samples(index, hash) {
@@ -253,8 +256,9 @@ impl Assembly {
             heads,
             manner,
             body,
-            reserved,
+            mut reserved,
         } = held;
+        reserved.leave_share();
         let (body, size) = (body.into_pieces(), reserved.bytes());
         let mut first = Some(reserved);
         for (target, head) in heads {
@@ -271,8 +275,10 @@ impl Assembly {
     /// Hands over what there is of a request and passes on the rest as it comes.
     fn stream(&mut self, place: &Place, held: &mut Held) -> Request {
         let body = std::mem::take(&mut held.body).into_pieces();
-        let size = held.reserved.bytes();
-        let mut first = Some(std::mem::replace(&mut held.reserved, self.budget.empty()));
+        let mut reserved = std::mem::replace(&mut held.reserved, self.budget.empty());
+        reserved.leave_share();
+        let size = reserved.bytes();
+        let mut first = Some(reserved);
         let mut copies = Vec::with_capacity(held.heads.len());
         for (target, head) in held.heads.drain(..) {
             let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {

@@ -56,7 +56,7 @@ impl Connection {
                     starts_segment: data.starts_segment,
                     ack: data.ack.map(|ack| ack.0),
                 };
-                let (limits, budget) = (assembly.http_limits, assembly.budget.clone());
+                let (limits, budget) = (assembly.http_limits, assembly.unfinished.clone());
                 parser.handle_data(input, &limits, &budget, &mut |event| {
                     on_http(place, request, event, assembly);
                 });

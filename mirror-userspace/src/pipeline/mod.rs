@@ -37,7 +37,9 @@ use crate::{
 /// The limits of one pipeline. With several shards each has its own pipeline and its own share.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of memory for everything that is kept for later (default 256 MiB).
+    /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth
+    /// of it goes to connections, a quarter to data behind holes, and three eighths to unfinished
+    /// heads and bodies: the rest is left for requests that are whole, whatever clients do.
     pub memory: usize,
     /// Connections and holes.
     pub flow: flow::Limits,

@@ -118,6 +118,7 @@ impl Attack {
             wire_len: u32::try_from(payload.len()).unwrap(),
         };
         self.pipeline.handle_segment(self.now, &segment);
+        self.now = self.now + Duration::from_micros(20);
         if self.targets == Targets::Fast {
             self.drain();
         }

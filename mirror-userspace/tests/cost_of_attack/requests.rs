@@ -53,7 +53,7 @@ fn a_hundred_thousand_bytes_in_reverse_order() {
 #[test]
 fn a_hundred_thousand_bytes_in_reverse_order_with_room_for_all() {
     let roomy = Limits {
-        memory: 64 << 20,
+        memory: 128 << 20,
         ..Limits::default()
     };
     let attack = reversed_body(roomy, 32 << 20);
