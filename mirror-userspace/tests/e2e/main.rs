@@ -8,6 +8,7 @@
 
 #![cfg(test)]
 
+mod clients;
 mod daemon;
 mod fidelity;
 mod hooks;
