@@ -63,7 +63,7 @@ impl RunArgs {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut ask = signal(SignalKind::user_defined1())?;
-        let daemon = Daemon::start(config).await?;
+        let mut daemon = Daemon::start(config).await?;
         eprintln!("{banner}");
 
         let mut every = time::interval(Duration::from_secs(
@@ -77,6 +77,7 @@ impl RunArgs {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 () = &mut end => break,
+                () = daemon.broken() => anyhow::bail!("a shard panicked (its message is above): detached"),
                 _ = ask.recv() => eprintln!("{}", daemon.ledger().await?),
                 _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
             }

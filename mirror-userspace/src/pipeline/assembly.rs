@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ConnectionId, CopyId, DropReason, Expect, MirrorCopy, Observer, Output, Persistence,
-    PipelineCounters, RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops,
+    ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
+    Rest, TargetId, body::Body, connection::Place, counters::Drops, manner::Manner,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -54,13 +54,6 @@ pub(super) struct Held {
     manner: Manner,
     body: Body,
     reserved: Reserved,
-}
-
-/// How the connection to the target is to be treated.
-#[derive(Clone, Copy)]
-struct Manner {
-    expect: Expect,
-    persistence: Persistence,
 }
 
 /// What all connections of a pipeline share.
@@ -375,27 +368,6 @@ impl Assembly {
                     at: place.at,
                 },
             );
-        }
-    }
-}
-
-impl Manner {
-    fn of(head: &Head<'_>) -> Self {
-        let expect = if head.upgrade {
-            Expect::Tunnel
-        } else if head.method() == b"HEAD" {
-            Expect::NoBody
-        } else {
-            Expect::Body
-        };
-        let persistence = if head.persistent {
-            Persistence::Persistent
-        } else {
-            Persistence::Closes
-        };
-        Self {
-            expect,
-            persistence,
         }
     }
 }

@@ -14,6 +14,7 @@ mod assembly;
 mod body;
 mod connection;
 mod counters;
+mod manner;
 mod observer;
 mod output;
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! One attachment with its shards: started, asked, tuned and stopped.
 
 use anyhow::Context as _;
+use tokio::sync::mpsc;
 
-use super::shard::{Shard, ShardConfig};
+use super::shard::{Ended, Shard, ShardConfig};
 use crate::{
     capture::{Capture, LiveConfig},
     dispatch::DispatchConfig,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
-    policy::{Policy, PolicyConfig, Rate},
+    policy::{Policy, PolicyConfig},
     target::TargetSpec,
 };
 
@@ -32,10 +33,11 @@ pub struct Daemon {
     capture: Capture,
     shards: Vec<Shard>,
     names: Names,
+    ended: mpsc::UnboundedReceiver<()>,
 }
 
 impl Daemon {
-    /// Starts the shards, then attaches: the first captured segment already has its reader.
+    /// Attaches, then starts the shards: what is captured meanwhile waits in the rings.
     ///
     /// # Errors
     /// A policy or target that can't be used, or an interface that can't be attached to.
@@ -56,14 +58,16 @@ impl Daemon {
                 .collect(),
             dispatch: config.dispatch,
         };
+        let (tell, ended) = mpsc::unbounded_channel();
         let mut shards = Vec::with_capacity(readers.len());
         for (number, reader) in readers.into_iter().enumerate() {
-            shards.push(Shard::start(number, shard.clone(), reader).await?);
+            shards.push(Shard::start(number, shard.clone(), reader, Ended(tell.clone())).await?);
         }
         Ok(Self {
             capture,
             shards,
             names,
+            ended,
         })
     }
 
@@ -79,16 +83,10 @@ impl Daemon {
         self.book(total)
     }
 
-    /// Changes the sample rate, in the kernel and in every shard.
-    ///
-    /// # Errors
-    /// The kernel's settings can't be written.
-    pub async fn set_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
-        self.capture.set_threshold(rate.threshold())?;
-        for shard in &self.shards {
-            shard.set_rate(rate).await;
-        }
-        Ok(())
+    /// Returns when a shard has ended though nobody stopped it: it panicked, and what is captured
+    /// for it goes nowhere.
+    pub async fn broken(&mut self) {
+        self.ended.recv().await;
     }
 
     /// Detaches, lets what was captured reach its end, and closes the books.
@@ -98,8 +96,12 @@ impl Daemon {
     pub async fn stop(mut self) -> anyhow::Result<Ledger> {
         self.capture.detach()?;
         let mut total = Counted::default();
+        let mut stopping = Vec::with_capacity(self.shards.len());
         for shard in std::mem::take(&mut self.shards) {
-            match shard.stop().await {
+            stopping.push(shard.begin_stop().await);
+        }
+        for shard in stopping {
+            match shard.finish().await {
                 Some(report) => total += &report,
                 None => log::error!("a shard ended early: its part of the ledger is missing"),
             }

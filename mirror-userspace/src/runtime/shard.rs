@@ -16,7 +16,7 @@ use crate::{
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::Counted,
     pipeline::{Limits, Pipeline},
-    policy::{Policy, PolicyConfig, Rate},
+    policy::{Policy, PolicyConfig},
     segment::Time,
     target::TargetUrl,
 };
@@ -43,8 +43,17 @@ pub(super) struct ShardConfig {
 /// daemon --what to do--> shard
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
-    SetRate(Rate),
     Stop(oneshot::Sender<Counted>),
+}
+
+/// Tells the daemon of a shard's end when it is dropped: last in the thread, also by a panic.
+pub(super) struct Ended(pub(super) mpsc::UnboundedSender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // A daemon that is gone need not be told.
+        let _gone = self.0.send(());
+    }
 }
 
 /// The daemon's end of a running shard.
@@ -55,16 +64,20 @@ pub(super) struct Shard {
 
 impl Shard {
     /// Starts the thread, and waits until its pipeline and dispatcher stand.
+    ///
+    /// When it ends, however it does, `ended` is told.
     pub(super) async fn start(
         number: usize,
         config: ShardConfig,
         reader: RingReader,
+        ended: Ended,
     ) -> anyhow::Result<Self> {
         let (control, commands) = mpsc::channel(4);
         let (ready, started) = oneshot::channel();
         let thread = thread::Builder::new()
             .name(format!("shard-{number}"))
             .spawn(move || {
+                let _ended = ended;
                 let run = || -> anyhow::Result<_> {
                     let runtime = tokio::runtime::Builder::new_current_thread()
                         .enable_all()
@@ -93,21 +106,29 @@ impl Shard {
         report.await.ok()
     }
 
-    /// Changes the rate of every target that has none of its own.
-    pub(super) async fn set_rate(&self, rate: Rate) {
-        // A shard that is gone has nothing to sample.
-        let _gone = self.control.send(Control::SetRate(rate)).await;
-    }
-
-    /// Reads what is left in the ring, lets copies under way be answered for a while, and ends.
-    pub(super) async fn stop(self) -> Option<Counted> {
+    /// Has it read what is left in the ring, let copies under way be answered for a while, and end.
+    pub(super) async fn begin_stop(self) -> Stopping {
         let (last, report) = oneshot::channel();
-        self.control.send(Control::Stop(last)).await.ok()?;
-        let report = report.await.ok();
-        if self.thread.join().is_err() {
-            log::error!("a shard panicked while it ended");
+        // A shard that is gone drops `last` with the command.
+        let _gone = self.control.send(Control::Stop(last)).await;
+        Stopping {
+            report,
+            thread: self.thread,
         }
-        report
+    }
+}
+
+/// A shard on its way out.
+pub(super) struct Stopping {
+    report: oneshot::Receiver<Counted>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Stopping {
+    /// Its last report, or `None` if it panicked.
+    pub(super) async fn finish(self) -> Option<Counted> {
+        let report = self.report.await.ok();
+        self.thread.join().ok().and(report)
     }
 }
 
@@ -158,7 +179,6 @@ async fn serve(
             Some(Control::Snapshot(reply)) => {
                 drop(reply.send(report(&reader, &pipeline, &dispatcher)))
             }
-            Some(Control::SetRate(rate)) => pipeline.policy_mut().set_sample_rate(rate),
             Some(Control::Stop(last)) => {
                 while turn(&mut reader, &mut pipeline, &mut dispatcher) > 0 {
                     tokio::task::yield_now().await;
