@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use xtask::lab::packages;
 
 use crate::{
-    step::{command, run},
+    step::{command, run, while_spinning},
     toolchain::{LLVM, Toolchain, linker, tools},
 };
 
@@ -68,23 +69,8 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
     linker().context("bpf-linker is built but does not run")
 }
 
-/// Installs Debian packages.
-fn install(packages: &[&str]) -> Result<()> {
-    if !Path::new("/usr/bin/apt-get").exists() {
-        bail!("this is not a Debian system");
-    }
-    if !nix::unistd::geteuid().is_root() {
-        bail!("installing {} needs root", packages.join(" "));
-    }
-    run(
-        "reading the package lists",
-        command("apt-get").args(["update", "-qq"]),
-    )?;
-    run(
-        &format!("installing {}", packages.join(" ")),
-        command("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "-y", "--no-install-recommends"])
-            .args(packages),
-    )
+fn install(names: &[&str]) -> Result<()> {
+    while_spinning(&format!("installing {}", names.join(" ")), || {
+        packages::install(names)
+    })
 }

@@ -41,14 +41,8 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// When it cannot be started or fails; the error ends with the last lines it wrote.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{what}: cannot start {program}"));
-    spinner.finish_and_clear();
-    let output = output?;
+    let output = while_spinning(what, || command.stdin(Stdio::null()).output())
+        .with_context(|| format!("{what}: cannot start {program}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -58,6 +52,15 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     let from = lines.len().saturating_sub(SHOWN);
     let tail = lines.get(from..).unwrap_or_default().join("\n");
     bail!("{what}: {program} failed ({})\n{tail}", output.status)
+}
+
+/// Does something long, and says so meanwhile (on a terminal).
+pub(crate) fn while_spinning<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let done = work();
+    spinner.finish_and_clear();
+    done
 }
 
 /// What a command writes to its standard output, if it runs and succeeds.

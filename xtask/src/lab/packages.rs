@@ -1,4 +1,4 @@
-//! Programs that a lab needs, installed from Debian when they are missing.
+//! Programs that a lab or a build needs, installed from Debian when they are missing.
 
 use std::{
     env,
@@ -40,8 +40,9 @@ pub fn require(program: &str) -> Result<PathBuf> {
         .iter()
         .find(|(known, _)| *known == program)
         .map_or(program, |(_, package)| *package);
-    install(program, package)
-        .with_context(|| format!("`{program}` is missing: install it (Debian: {package})"))
+    install_unless(&[package], || find(program).is_some())
+        .with_context(|| format!("`{program}` is missing: install it (Debian: {package})"))?;
+    find(program).with_context(|| format!("package {package} has no `{program}`"))
 }
 
 /// Looks a program up on the path, and in the folders that only root has there.
@@ -53,14 +54,24 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-fn install(program: &str, package: &str) -> Result<PathBuf> {
+/// Installs Debian packages.
+///
+/// # Errors
+///
+/// When this is no Debian, there is no root, or apt fails.
+pub fn install(packages: &[&str]) -> Result<()> {
+    install_unless(packages, || false)
+}
+
+/// Installs packages, unless somebody else has `done` so by the time that it is our turn.
+fn install_unless(packages: &[&str], done: impl Fn() -> bool) -> Result<()> {
     // One at a time in this process, and one process at a time: tests run side by side.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     let lock = File::create(env::temp_dir().join("podmirror-apt.lock"))?;
     let _alone = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
-    if let Some(path) = find(program) {
-        return Ok(path);
+    if done() {
+        return Ok(());
     }
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!("no apt-get on this system");
@@ -68,13 +79,13 @@ fn install(program: &str, package: &str) -> Result<PathBuf> {
     if !geteuid().is_root() {
         bail!("only root can install packages");
     }
-    let installed = apt_get(&["install", package]);
-    if installed.is_err() {
+    let install = [&["install"], packages].concat();
+    if apt_get(&install).is_err() {
         // A fresh machine has no list of packages yet.
         apt_get(&["update"])?;
-        apt_get(&["install", package])?;
+        apt_get(&install)?;
     }
-    find(program).with_context(|| format!("package {package} has no `{program}`"))
+    Ok(())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
