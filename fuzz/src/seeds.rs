@@ -42,14 +42,8 @@ fn packets() -> Vec<Vec<u8>> {
         .concat()
     };
     let tagged = |tags: &[u8], kind: [u8; 2], ip: &[u8]| {
-        [
-            &[0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1][..13],
-            &[0; 12],
-            tags,
-            &kind,
-            ip,
-        ]
-        .concat()
+        let addresses = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+        [&[0], &addresses[..], tags, &kind, ip].concat()
     };
     vec![
         [&[1][..], &ip4].concat(),

@@ -4,6 +4,7 @@ mod binary;
 mod checks;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod setup;
 mod step;
 mod toolchain;
@@ -24,6 +25,8 @@ enum Task {
     Demo(demo::Options),
     /// Run all checks that a change has to pass, as CI does.
     Test(checks::Options),
+    /// Fuzz the core, each target for some minutes.
+    Fuzz(fuzz::Options),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf => ebpf::build(),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => checks::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {

@@ -73,8 +73,8 @@ mod tests {
         let budget = Budget::new(usize::MAX);
         let mut reserved = budget.empty();
         let (mut body, mut sent) = (Body::default(), Vec::new());
-        for (i, len) in pieces.enumerate() {
-            let bytes = vec![u8::try_from(i % 251).unwrap(); len];
+        for (byte, len) in (0..=u8::MAX).cycle().zip(pieces) {
+            let bytes = vec![byte; len];
             assert!(body.push(&bytes, &mut reserved));
             sent.extend(bytes);
         }

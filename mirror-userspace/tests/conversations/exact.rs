@@ -47,7 +47,9 @@ fn come_back_exactly(seed: u64) {
         ..Limits::default()
     };
     let mut mirror = Mirror::new(limits);
-    let mut connections: Vec<_> = (0..1 + random.below(6) as u8)
+    let count = 1 + random.below(6);
+    let numbers = (0..=u8::MAX).take(count);
+    let mut connections: Vec<_> = numbers
         .map(|number| Connection::random(number, &mut random))
         .collect();
     for connection in &connections {

@@ -27,7 +27,7 @@ impl Random {
     fn letters(&mut self, most: usize) -> String {
         let len = 1 + self.below(most);
         (0..len)
-            .map(|_| char::from(b'a' + self.below(26) as u8))
+            .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz"[self.below(26)]))
             .collect()
     }
 
@@ -39,7 +39,7 @@ impl Random {
             if self.one_in(20) {
                 bytes.extend_from_slice(misleading);
             } else {
-                bytes.push(self.below(256) as u8);
+                bytes.push(self.next().to_le_bytes()[0]);
             }
         }
         bytes.truncate(len);

@@ -3,8 +3,13 @@
 //!
 //! In every attack there is a bystander whose requests have to be mirrored all the while.
 
+#[cfg(test)]
 mod allocator;
+#[cfg(test)]
 mod attack;
+#[cfg(test)]
 mod connections;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
 mod targets;

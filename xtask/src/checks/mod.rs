@@ -14,10 +14,11 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf,
+    ebpf, fuzz,
     step::{command, workspace},
 };
-use runner::{Outcome, Output, Runner};
+pub(crate) use runner::Outcome;
+use runner::{Output, Runner};
 
 /// What can be chosen.
 #[derive(Args, Clone, Copy, Debug)]
@@ -101,6 +102,7 @@ fn all(runner: &mut Runner) -> Result<()> {
         ]),
     )?;
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
+    runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(
         "rustdoc",
         cargo(&[

@@ -22,7 +22,7 @@ pub(super) enum Output {
 }
 
 /// How a step ended that did not fail.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     result: Verdict,
     note: String,
 }
@@ -35,14 +35,14 @@ enum Verdict {
 }
 
 impl Outcome {
-    pub(super) fn passed(note: impl Into<String>) -> Self {
+    pub(crate) fn passed(note: impl Into<String>) -> Self {
         Self {
             result: Verdict::Passed,
             note: note.into(),
         }
     }
 
-    pub(super) fn skipped(why: impl Into<String>) -> Self {
+    pub(crate) fn skipped(why: impl Into<String>) -> Self {
         Self {
             result: Verdict::Skipped,
             note: why.into(),

@@ -105,12 +105,13 @@ fn tcp(segment: &Segment<'_>, piece: &Piece<'_>, pseudo: u64, out: &mut Vec<u8>)
     if !piece.is_last {
         flags &= !(flag::FIN | flag::RST | flag::PSH);
     }
-    // The pointer counts from the sequence number, which has moved on.
+    // The pointer counts from the sequence number, which has moved on. A client's own 0 is kept (its
+    // readers take it for 1), but one that became 0 is about the byte before this piece.
     let urgent = segment
         .urgent
         .and_then(|pointer| usize::from(pointer).checked_sub(piece.start))
         .and_then(|pointer| u16::try_from(pointer).ok())
-        .filter(|pointer| *pointer > 0);
+        .filter(|pointer| *pointer > 0 || piece.start == 0);
     if urgent.is_none() {
         flags &= !flag::URG;
     }

@@ -109,15 +109,16 @@ fn every_other_byte() {
 fn covers_that_grow_cost_what_they_carry() {
     let mut attacked = Attacked::new(Limits::default(), 256 << 20);
     attacked.send(0, &syn());
-    for round in 0..100_u16 {
+    let cover = [b'y'; 1_200];
+    for round in 0..100 {
         for offset in 1..=100 {
             attacked.send(0, &data(1_000 + 2 * offset, "x"));
         }
         attacked.send(
             0,
             &data(
-                1_000 - i64::from(round),
-                vec![b'y'; 1_000 + 2 * usize::from(round)],
+                1_000 - round,
+                &cover[..1_000 + 2 * usize::try_from(round).unwrap()],
             ),
         );
     }

@@ -19,9 +19,12 @@ fn a_gap_in_a_body_costs_that_request_only() {
     assert_eq!(received.len(), 4);
 }
 
+/// Something that ends a connection.
+type End = fn(&mut Bench, &mut Client);
+
 #[test]
 fn an_unfinished_body_is_dropped_for_the_reason_that_ended_it() {
-    let ends: [(&str, fn(&mut Bench, &mut Client)); 7] = [
+    let ends: [(&str, End); 7] = [
         ("truncated 1", |bench, client| bench.finish(client)),
         ("reset 1", |bench, client| bench.reset(client)),
         ("idle 1", |bench, _| bench.wait(Duration::from_secs(120))),

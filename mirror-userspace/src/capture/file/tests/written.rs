@@ -40,6 +40,18 @@ fn segments_come_back_as_they_were() {
     }
 }
 
+/// Linux takes it for 1: without it, replaying would put the urgent byte in line.
+#[test]
+fn an_urgent_pointer_of_zero_is_kept() {
+    let mut urgent = segment(1, b"abc");
+    urgent.urgent = Some(0);
+    urgent.flags = TcpFlags(flag::ACK | flag::URG);
+    let file = write(Headers::Ip, &[urgent], &[]);
+    let mut capture = CaptureFile::new(&file[..]).unwrap();
+    let found = capture.next_segment().unwrap().unwrap().segment;
+    assert_eq!((found.urgent, found.flags), (Some(0), urgent.flags));
+}
+
 #[test]
 fn a_segment_larger_than_an_ip_packet_becomes_several() {
     let payload: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
