@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["pipeline"],
     &["capture", "dispatch"],
-    &["ledger"],
+    &["ledger", "replay"],
     &["runtime"],
     &["cli"],
 ];

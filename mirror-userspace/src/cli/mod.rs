@@ -8,6 +8,7 @@ mod check;
 mod dispatch_args;
 mod limit_args;
 mod policy_args;
+mod replay;
 mod report_args;
 mod run;
 mod target_args;
@@ -24,6 +25,7 @@ pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
 pub use limit_args::LimitArgs;
 pub use policy_args::PolicyArgs;
+pub use replay::ReplayArgs;
 pub use report_args::ReportArgs;
 pub use run::RunArgs;
 pub use target_args::TargetArgs;
@@ -42,6 +44,7 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    Replay(Box<ReplayArgs>),
     Check(CheckArgs),
 }
 
@@ -54,6 +57,7 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
         }
     }

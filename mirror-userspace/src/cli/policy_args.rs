@@ -145,6 +145,7 @@ impl From<PolicyArgs> for PolicyConfig {
                 deny_fields: args.deny_header,
                 kube_probes: handling(args.mirror_kube_probes),
                 upgrades: handling(args.mirror_upgrades),
+                loops: Handling::Skip,
             },
             rewrite: RewriteConfig {
                 set_fields: args.set_header,

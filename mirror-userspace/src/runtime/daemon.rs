@@ -2,7 +2,10 @@
 
 use anyhow::Context as _;
 
-use super::shard::{Shard, ShardConfig};
+use super::{
+    addresses::names,
+    shard::{Shard, ShardConfig},
+};
 use crate::{
     capture::{Capture, LiveConfig},
     dispatch::DispatchConfig,
@@ -43,7 +46,7 @@ impl Daemon {
         let policy = Policy::new(config.policy.clone())?;
         let names = Names {
             rules: policy.rules().to_vec(),
-            targets: unique(config.targets.iter().map(|target| target.url.to_string())),
+            targets: names(&config.targets),
         };
         let (capture, readers) = Capture::start(&config.capture)?;
         let shard = ShardConfig {
@@ -110,21 +113,4 @@ impl Daemon {
             .context("reading the kernel's counters")?;
         Ok(Ledger::new(&total, &self.names))
     }
-}
-
-/// Two targets may share a URL (with different hosts, say): the ledger tells them apart.
-fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut unique: Vec<String> = Vec::new();
-    for name in names {
-        let same = unique
-            .iter()
-            .filter(|known| known.split(" #").next() == Some(&name))
-            .count();
-        unique.push(if same == 0 {
-            name
-        } else {
-            format!("{name} #{}", same + 1)
-        });
-    }
-    unique
 }

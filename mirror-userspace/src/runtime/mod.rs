@@ -7,8 +7,10 @@
 //!          └───────────────Counted──────────────────────┘
 //! ```
 
+mod addresses;
 mod clock;
 mod daemon;
+pub mod replay;
 mod shard;
 
 pub use daemon::{Daemon, DaemonConfig};

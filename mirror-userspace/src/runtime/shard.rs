@@ -10,15 +10,15 @@ use tokio::{
     time,
 };
 
-use super::clock;
+use super::{addresses::addresses, clock};
 use crate::{
     capture::RingReader,
-    dispatch::{DispatchConfig, Dispatcher, Scheme, SystemResolver, TargetAddress},
+    dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, Rate},
     segment::Time,
-    target::{TargetHost, TargetSpec, TargetUrl},
+    target::TargetSpec,
 };
 
 /// Records taken from the ring before connections to the target get their turn. Large enough to
@@ -116,14 +116,9 @@ async fn serve(
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
     let mut pipeline = Pipeline::new(config.limits, policy);
-    let addresses = config
-        .targets
-        .iter()
-        .map(|target| address(&target.url))
-        .collect();
     let mut dispatcher = match Dispatcher::new(
         config.dispatch,
-        addresses,
+        addresses(&config.targets),
         clock::now,
         Rc::new(SystemResolver),
     ) {
@@ -201,19 +196,5 @@ fn report(reader: &RingReader, pipeline: &Pipeline, dispatcher: &Dispatcher) -> 
         pipeline: pipeline.counters().clone(),
         targets: dispatcher.snapshot(),
         ..Counted::default()
-    }
-}
-
-fn address(url: &TargetUrl) -> TargetAddress {
-    TargetAddress {
-        scheme: match url.scheme {
-            crate::target::Scheme::Http => Scheme::Http,
-            crate::target::Scheme::Https => Scheme::Https,
-        },
-        host: match &url.host {
-            TargetHost::Name(name) => name.clone(),
-            TargetHost::Ip(ip) => ip.to_string(),
-        },
-        port: url.port,
     }
 }
