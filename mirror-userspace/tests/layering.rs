@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["pipeline"],
     &["capture", "dispatch"],
-    &["ledger", "replay"],
+    &["ledger", "record", "replay"],
     &["runtime"],
     &["cli"],
 ];

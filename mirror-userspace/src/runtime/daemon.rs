@@ -12,6 +12,7 @@ use crate::{
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
     policy::{Policy, PolicyConfig, Rate},
+    record::RecordTo,
     target::TargetSpec,
 };
 
@@ -28,6 +29,8 @@ pub struct DaemonConfig {
     pub targets: Vec<TargetSpec>,
     /// How they get there.
     pub dispatch: DispatchConfig,
+    /// Where requests are recorded, instead of being sent.
+    pub record: Option<RecordTo>,
 }
 
 /// A running mirror. Dropping it detaches from the interface.
@@ -54,6 +57,7 @@ impl Daemon {
             policy: config.policy,
             targets: config.targets,
             dispatch: config.dispatch,
+            record: config.record,
         };
         let mut shards = Vec::with_capacity(readers.len());
         for (number, reader) in readers.into_iter().enumerate() {

@@ -8,7 +8,7 @@
 //! ```
 
 mod addresses;
-mod clock;
+pub mod clock;
 mod daemon;
 pub mod replay;
 mod shard;

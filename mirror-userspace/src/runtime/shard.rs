@@ -17,6 +17,7 @@ use crate::{
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, Rate},
+    record::{RecordTo, Recorder},
     segment::Time,
     target::TargetSpec,
 };
@@ -35,6 +36,7 @@ pub(super) struct ShardConfig {
     pub(super) policy: PolicyConfig,
     pub(super) targets: Vec<TargetSpec>,
     pub(super) dispatch: DispatchConfig,
+    pub(super) record: Option<RecordTo>,
 }
 
 /// daemon --what to do--> shard
@@ -115,7 +117,14 @@ async fn serve(
     mut commands: mpsc::Receiver<Control>,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
-    let mut pipeline = Pipeline::new(config.limits, policy);
+    let mut pipeline = match config.record {
+        None => Pipeline::new(config.limits, policy),
+        Some(to) => {
+            let mut pipeline = Pipeline::observing(config.limits, policy);
+            pipeline.observe(Box::new(Recorder::new(to)));
+            pipeline
+        }
+    };
     let mut dispatcher = match Dispatcher::new(
         config.dispatch,
         addresses(&config.targets),

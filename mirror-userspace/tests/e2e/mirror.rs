@@ -52,9 +52,14 @@ impl Mirror {
 
     /// Starts it with exactly these flags behind `run`.
     pub(crate) fn start_with(node: &Namespace, flags: &[&str]) -> Self {
+        Self::start_command(node, "run", "mirroring ", flags)
+    }
+
+    /// Starts this command, and waits for the line on stderr that says that it captures.
+    pub(crate) fn start_command(node: &Namespace, name: &str, ready: &str, flags: &[&str]) -> Self {
         let scratch = Scratch::create("mirror").unwrap();
         let ledger = scratch.path().join("ledger.json");
-        let mut command = podmirror(["run", "--ledger-json", ledger.to_str().unwrap()]);
+        let mut command = podmirror([name, "--ledger-json", ledger.to_str().unwrap()]);
         command
             .args(flags)
             .stderr(Stdio::piped())
@@ -76,7 +81,7 @@ impl Mirror {
             lines,
             banner: String::new(),
         };
-        mirror.banner = mirror.wait_for_line("mirroring ");
+        mirror.banner = mirror.wait_for_line(ready);
         mirror
     }
 
@@ -175,6 +180,7 @@ impl Ledger {
             "{text}"
         );
         let ends = self.count("requests/sent")
+            + self.count("requests/observed")
             + self.sum("requests/filtered")
             + self.count("requests/sampled_out");
         assert_eq!(
