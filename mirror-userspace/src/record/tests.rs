@@ -71,7 +71,8 @@ impl Studio {
                 server: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
                 attachment: 0,
             },
-            next: SeqNum(u32::MAX - 9),
+            // Never the same twice, and sequence numbers wrap.
+            next: SeqNum(u32::MAX - 9) + u32::try_from(self.millis).unwrap(),
         };
         self.segment(&client, flag::SYN, b"");
         client.next = client.next + 1;
