@@ -9,6 +9,7 @@ pub mod http;
 pub mod ledger;
 pub mod pipeline;
 pub mod policy;
+pub mod record;
 pub mod replay;
 pub mod runtime;
 pub mod segment;

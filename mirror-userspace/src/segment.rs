@@ -128,7 +128,8 @@ pub struct FlowId {
     pub client: Endpoint,
     /// Who receives.
     pub server: Endpoint,
-    /// Where it was seen: the same 4-tuple may exist in two network namespaces.
+    /// Where it was seen: the same 4-tuple may exist in two network namespaces. In a capture file
+    /// it is the connection's number, as the same 4-tuple may be used again.
     pub attachment: u32,
 }
 

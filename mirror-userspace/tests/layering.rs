@@ -20,8 +20,8 @@ const LAYERS: &[&[&str]] = &[
     &["target"],
     &["pipeline"],
     &["capture", "dispatch"],
-    &["ledger"],
-    &["runtime", "replay"],
+    &["ledger", "record", "replay"],
+    &["runtime"],
     &["cli"],
 ];
 

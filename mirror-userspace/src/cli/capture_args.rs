@@ -5,9 +5,9 @@ use std::{num::NonZeroUsize, thread};
 use clap::{Args, ValueEnum};
 use mirror_common::settings::{MAX_PORTS, MAX_SHARDS};
 
-use super::{UsageError, value::size};
+use super::{UsageError, interface_args::InterfaceArgs, value::size};
 use crate::{
-    capture::{Hook, LiveConfig, Netns, RingKind},
+    capture::{Hook, LiveConfig, RingKind},
     policy::KernelSampling,
 };
 
@@ -79,14 +79,13 @@ impl From<RingArg> for RingKind {
 }
 
 impl CaptureArgs {
-    /// What is captured at `interface`.
+    /// What is captured at `place`.
     ///
     /// # Errors
     /// A [`UsageError`]: more than [`MAX_PORTS`] different ports, or too many shards.
     pub fn config(
         &self,
-        interface: String,
-        netns: Option<Netns>,
+        place: InterfaceArgs,
         sampling: KernelSampling,
     ) -> anyhow::Result<LiveConfig> {
         let mut ports = self.ports.clone();
@@ -106,7 +105,7 @@ impl CaptureArgs {
             RingKind::Perf => 1,
         };
         Ok(LiveConfig {
-            netns,
+            netns: place.netns,
             hook: self.attach.into(),
             threshold: sampling.threshold,
             sample_key: sampling.key,
@@ -114,7 +113,7 @@ impl CaptureArgs {
             ring_bytes: self.ring_size,
             shards,
             log_kernel: self.log_kernel,
-            ..LiveConfig::new(interface, ports)
+            ..LiveConfig::new(place.interface, ports)
         })
     }
 

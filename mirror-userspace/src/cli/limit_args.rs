@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::value::{duration, size};
-use crate::{flow, http, pipeline::Limits};
+use crate::{flow, http, pipeline::Limits, replay};
 
 /// How much is kept, and for how long.
 #[derive(Args, Clone, Debug)]
@@ -28,8 +28,9 @@ pub struct LimitArgs {
     pub max_head: usize,
 
     /// How long missing bytes are waited for before what depends on them is given up
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub gap_wait: Duration,
+    /// [default: 1s; for capture files 2m, in which nobody waits]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub gap_wait: Option<Duration>,
 
     /// How much of a connection may wait behind missing bytes
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
@@ -44,13 +45,23 @@ impl LimitArgs {
     /// The share of one of `shards` shards.
     #[must_use]
     pub fn for_shard(&self, shards: usize) -> Limits {
+        self.shared(shards, flow::Limits::default().gap_wait)
+    }
+
+    /// The limits for a capture file.
+    #[must_use]
+    pub fn for_file(&self) -> Limits {
+        self.shared(1, replay::patience().gap_wait)
+    }
+
+    fn shared(&self, shards: usize, gap_wait: Duration) -> Limits {
         let shards = shards.max(1);
         Limits {
             memory: self.max_memory / shards,
             flow: flow::Limits {
                 connections: self.max_connections.div_ceil(shards),
                 queued_bytes: self.gap_bytes,
-                gap_wait: self.gap_wait,
+                gap_wait: self.gap_wait.unwrap_or(gap_wait),
                 idle: self.idle_timeout,
             },
             http: http::Limits {

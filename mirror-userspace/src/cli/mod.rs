@@ -6,10 +6,14 @@
 mod capture_args;
 mod check;
 mod dispatch_args;
+mod interface_args;
 mod limit_args;
 mod policy_args;
+mod record;
+mod replay;
 mod report_args;
 mod run;
+mod select_args;
 mod target_args;
 #[cfg(test)]
 mod tests;
@@ -22,10 +26,14 @@ use clap::{Parser, Subcommand};
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
+pub use interface_args::InterfaceArgs;
 pub use limit_args::LimitArgs;
-pub use policy_args::PolicyArgs;
+pub use policy_args::{PolicyArgs, RedactArgs};
+pub use record::RecordArgs;
+pub use replay::ReplayArgs;
 pub use report_args::ReportArgs;
 pub use run::RunArgs;
+pub use select_args::SelectArgs;
 pub use target_args::TargetArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
@@ -42,6 +50,8 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    Record(Box<RecordArgs>),
+    Replay(Box<ReplayArgs>),
     Check(CheckArgs),
 }
 
@@ -54,6 +64,8 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Record(record) => record.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
         }
     }

@@ -10,11 +10,12 @@ use tokio::{
 };
 
 use super::{
-    UsageError, capture_args::CaptureArgs, dispatch_args::DispatchArgs, limit_args::LimitArgs,
-    policy_args::PolicyArgs, report_args::ReportArgs,
+    UsageError, capture_args::CaptureArgs, dispatch_args::DispatchArgs,
+    interface_args::InterfaceArgs, limit_args::LimitArgs, policy_args::PolicyArgs,
+    report_args::ReportArgs,
 };
 use crate::{
-    capture::{LiveConfig, Netns},
+    capture::LiveConfig,
     ledger::Ledger,
     policy::{Policy, PolicyConfig},
     runtime::{Daemon, DaemonConfig},
@@ -27,14 +28,8 @@ use crate::{
 /// --duration; then detaches and prints the ledger: what became of every segment and request.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Interface that the service's requests arrive at
-    #[arg(long, value_name = "IF", help_heading = "Capture")]
-    interface: String,
-
-    /// Network namespace of the interface: a name in /run/netns, a path, or a process ID
-    #[arg(long, value_name = "NAME|PATH|PID", help_heading = "Capture")]
-    netns: Option<Netns>,
-
+    #[command(flatten)]
+    place: InterfaceArgs,
     #[command(flatten)]
     capture: CaptureArgs,
     #[command(flatten)]
@@ -97,9 +92,7 @@ impl RunArgs {
         };
         // Only to be asked: each shard compiles its own.
         let asked = Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
-        let capture = self
-            .capture
-            .config(self.interface, self.netns, asked.kernel_sampling())?;
+        let capture = self.capture.config(self.place, asked.kernel_sampling())?;
         let banner = banner(&capture, &policy, &targets);
         let shards = capture.shards as usize;
         let config = DaemonConfig {
@@ -108,6 +101,7 @@ impl RunArgs {
             capture,
             policy,
             targets,
+            record: None,
         };
         Ok((config, banner))
     }

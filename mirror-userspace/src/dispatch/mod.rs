@@ -146,6 +146,22 @@ impl Dispatcher {
         }
     }
 
+    /// Whether there is room for this step: if not, [`handle`](Self::handle) drops what it is of.
+    #[must_use]
+    pub fn has_room(&self, output: &Output) -> bool {
+        match output {
+            Output::Copy(copy) => self
+                .targets
+                .get(copy.target.0)
+                .is_none_or(|target| target.has_room()),
+            Output::Chunk { copy, bytes, .. } => self
+                .streams
+                .get(copy)
+                .is_none_or(|(target, stream)| target.has_window(stream, bytes.len())),
+            Output::Finish { .. } | Output::Abort { .. } => true,
+        }
+    }
+
     /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
     pub fn tick(&self) {
         let now = (self.shared.clock)();

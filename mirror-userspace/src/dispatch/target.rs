@@ -128,14 +128,25 @@ impl Target {
         counters.queued == 0 && counters.in_flight == 0
     }
 
+    /// Whether one more copy may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.state.borrow().has_room(&self.shared.config)
+    }
+
+    /// Whether so many more bytes of a streamed copy may wait.
+    pub(super) fn has_window(&self, stream: &Stream, bytes: usize) -> bool {
+        stream.waiting() + bytes <= self.shared.config.stream_window
+    }
+
     /// Takes a copy, or drops and counts it. Gives back where the rest of a streamed one goes.
     pub(super) fn handle_copy(self: &Rc<Self>, copy: MirrorCopy) -> Option<Rc<Stream>> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        let has_room = state.has_room(&self.shared.config);
         let dropped = &mut state.counters.dropped;
         let refusal = if state.mode != Mode::Open {
             Some(&mut dropped.shutdown)
-        } else if state.queue.len() >= self.shared.config.queue {
+        } else if !has_room {
             Some(&mut dropped.queue_full)
         } else if state
             .rate
@@ -164,7 +175,7 @@ impl Target {
         if stream.stage() == Stage::Ended {
             return false;
         }
-        if stream.waiting() + bytes.len() > self.shared.config.stream_window {
+        if !self.has_window(stream, bytes.len()) {
             self.break_off(stream, Broken::Overflow);
             return false;
         }
@@ -337,6 +348,10 @@ impl Target {
 }
 
 impl State {
+    fn has_room(&self, config: &DispatchConfig) -> bool {
+        self.queue.len() < config.queue
+    }
+
     /// A copy is given to a connection.
     fn begin(&mut self, job: &Job) {
         job.set_stage(Stage::Sending);

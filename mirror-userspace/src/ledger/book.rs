@@ -98,6 +98,7 @@ fn segments(kernel: &KernelCounters, ring: &RingCounters) -> Segments {
             .map(|(reason, name)| (name.to_owned(), kernel.unparsable(reason)))
             .into(),
         not_tcp: kernel.not_tcp,
+        from_server: 0,
     }
 }
 

@@ -5,7 +5,7 @@
 //! `requests`, because its copies may end differently.
 //!
 //! ```text
-//! segments.seen    = other_port + no_payload + sampled_out + copied + ring_full + unparsable
+//! segments.seen    = other_port + no_payload + from_server + sampled_out + copied + ring_full + unparsable
 //! segments.copied  = segments.read
 //! requests.framed  = sent + filtered + sampled_out + dropped + pending
 //! requests.sent    = replies.answered + replies.failed + replies.in_flight
@@ -13,6 +13,7 @@
 //! ```
 
 mod book;
+mod file;
 mod text;
 
 pub use book::{Counted, Names};
@@ -53,6 +54,8 @@ pub struct Segments {
     pub other_port: u64,
     /// Without payload, SYN, FIN or RST.
     pub no_payload: u64,
+    /// Of a capture file: what servers sent to their clients.
+    pub from_server: u64,
     /// Not in the sample of the kernel.
     pub sampled_out: u64,
     /// Copied whole into a ring.
@@ -75,7 +78,6 @@ pub struct Requests {
     /// Given to a connection to the target.
     pub sent: u64,
     /// Only looked at: there is no target (a replay that prints).
-    #[serde(skip_serializing_if = "is_zero")]
     pub observed: u64,
     /// Refused by a rule, by the rule's name.
     pub filtered: Named,
@@ -145,9 +147,16 @@ pub struct Quantiles {
 
 impl Segments {
     fn balances(&self) -> bool {
-        let ends =
-            self.other_port + self.no_payload + self.sampled_out + self.copied + self.ring_full;
-        self.seen == ends + sum(&self.unparsable) && self.copied == self.read
+        let ends = [
+            self.other_port,
+            self.no_payload,
+            self.from_server,
+            self.sampled_out,
+            self.copied,
+            self.ring_full,
+            sum(&self.unparsable),
+        ];
+        self.seen == ends.iter().sum::<u64>() && self.copied == self.read
     }
 }
 
@@ -187,11 +196,6 @@ impl Ledger {
                 target.requests.balances() && target.replies.balances(target.requests.sent)
             })
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// The sum of all counts.

@@ -41,6 +41,7 @@ impl fmt::Display for Ledger {
         head(f, "segments seen", segments.seen)?;
         row(f, "other port", segments.other_port)?;
         row(f, "no payload", segments.no_payload)?;
+        row(f, "from servers", segments.from_server)?;
         row(f, "sampled out", segments.sampled_out)?;
         row(f, "copied", segments.copied)?;
         row(f, "ring full", segments.ring_full)?;
@@ -55,7 +56,7 @@ impl fmt::Display for Ledger {
         row(f, "undecided", connections.undecided)?;
         head(f, "requests framed", requests.framed)?;
         row(f, "sent", requests.sent)?;
-        row(f, "only printed", requests.observed)?;
+        row(f, "only looked at", requests.observed)?;
         rows(f, "filtered", &requests.filtered)?;
         row(f, "sampled out", requests.sampled_out)?;
         rows(f, "dropped", &requests.dropped)?;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
-    Rest, TargetId, body::Body, connection::Place, counters::Drops, manner::Manner,
+    ConnectionId, CopyId, DropReason, MirrorCopy, NoRoom, Observer, Output, PipelineCounters,
+    RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops, manner::Manner,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -121,17 +121,8 @@ impl Assembly {
             return;
         }
         self.hold(place, &flow, request, head);
-        if !matches!(request, Request::Settled)
-            && let Some(observer) = &mut self.observer
-        {
-            observer.head(
-                &RequestInfo {
-                    connection: place.id,
-                    flow,
-                    at: place.at,
-                },
-                head,
-            );
+        if !matches!(request, Request::Settled) {
+            self.observe(place, |observer, info| observer.head(info, head));
         }
         if let Request::Held(held) = request
             && matches!(head.framing, Framing::Length(len) if len > self.max_body as u64)
@@ -208,14 +199,19 @@ impl Assembly {
             // Every copy broke: nothing will complete.
             Request::Settled => self.observe(place, |observer, info| observer.lost(info)),
             _ => self.observe(place, |observer, info| observer.body(info, bytes)),
-        }
+        };
     }
 
     /// The request is complete.
     pub(super) fn finish(&mut self, place: &Place, request: &mut Request) {
         match std::mem::take(request) {
             Request::None | Request::Settled => return,
-            Request::Observed => self.counters.observed += 1,
+            Request::Observed => {
+                return match self.observe(place, |observer, info| observer.end(info)) {
+                    Some(Err(NoRoom)) => self.count_drop(TargetId(0), DropReason::OverBudget),
+                    Some(Ok(())) | None => self.counters.observed += 1,
+                };
+            }
             Request::Held(held) => self.hand_over(place, *held),
             Request::Streamed(copies) => {
                 for copy in copies {
@@ -224,7 +220,8 @@ impl Assembly {
                 }
             }
         }
-        self.observe(place, |observer, info| observer.end(info));
+        // The copies are whole, whoever else wanted the request.
+        let _kept = self.observe(place, |observer, info| observer.end(info));
     }
 
     /// The request will not be completed.
@@ -358,16 +355,17 @@ impl Assembly {
             .extend(copies.iter().map(|&copy| Output::Abort { copy }));
     }
 
-    fn observe(&mut self, place: &Place, see: impl FnOnce(&mut dyn Observer, &RequestInfo)) {
-        if let (Some(observer), Some(flow)) = (&mut self.observer, place.flow) {
-            see(
-                observer.as_mut(),
-                &RequestInfo {
-                    connection: place.id,
-                    flow,
-                    at: place.at,
-                },
-            );
-        }
+    /// The connection is over; its last request has ended before.
+    pub(super) fn close(&mut self, place: &Place) {
+        self.observe(place, |observer, info| observer.closed(info));
+    }
+
+    fn observe<R>(
+        &mut self,
+        place: &Place,
+        see: impl FnOnce(&mut dyn Observer, &RequestInfo) -> R,
+    ) -> Option<R> {
+        let (observer, info) = (self.observer.as_mut()?, place.info()?);
+        Some(see(observer.as_mut(), &info))
     }
 }

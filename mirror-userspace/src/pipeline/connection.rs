@@ -1,7 +1,7 @@
 //! One connection's way through http: what the flow table keeps for each of its entries.
 
 use super::{
-    ConnectionId,
+    ConnectionId, RequestInfo,
     assembly::{Assembly, Request},
 };
 use crate::{
@@ -26,10 +26,24 @@ pub(super) struct Place {
     pub(super) flow: Option<FlowId>,
     /// Requests begun on this connection.
     pub(super) ordinal: u32,
+    /// When the first byte of the request at hand, or of the next one, was captured.
+    pub(super) begun: Time,
     /// When the bytes at hand were captured.
     pub(super) at: Time,
     /// What the connection was counted as.
     pub(super) protocol: Option<Protocol>,
+}
+
+impl Place {
+    /// What observers are told.
+    pub(super) fn info(&self) -> Option<RequestInfo> {
+        Some(RequestInfo {
+            connection: self.id,
+            flow: self.flow?,
+            begun: self.begun,
+            at: self.at,
+        })
+    }
 }
 
 impl Connection {
@@ -51,6 +65,9 @@ impl Connection {
             }
             StreamEvent::Data(data) => {
                 place.at = data.at;
+                if parser.is_between_requests() {
+                    place.begun = data.at;
+                }
                 let input = Input {
                     bytes: data.bytes,
                     starts_segment: data.starts_segment,
@@ -68,6 +85,7 @@ impl Connection {
                 parser.handle_close(lost_by(close), &mut |event| {
                     on_http(place, request, event, assembly)
                 });
+                assembly.close(place);
             }
         }
     }
@@ -91,8 +109,15 @@ fn on_http(
             assembly.begin(place, request, &head);
         }
         HttpEvent::Body(bytes) => assembly.extend(place, request, bytes),
-        HttpEvent::End => assembly.finish(place, request),
-        HttpEvent::Lost(reason) => assembly.lose(place, request, reason),
+        HttpEvent::End => {
+            assembly.finish(place, request);
+            // What follows in the same bytes is the next request.
+            place.begun = place.at;
+        }
+        HttpEvent::Lost(reason) => {
+            assembly.lose(place, request, reason);
+            place.begun = place.at;
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod output;
 mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
-pub use observer::{Observer, RequestInfo};
+pub use observer::{NoRoom, Observer, RequestInfo};
 pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, Rest, TargetId};
 
 use assembly::{Assembly, Sending};
@@ -81,13 +81,12 @@ impl Pipeline {
         }
     }
 
-    /// A pipeline that sends nothing: requests that `policy` gives to its first target are shown
-    /// to `observer`, and their bodies are not kept.
+    /// A pipeline that sends nothing and keeps no bodies: requests that `policy` gives to its
+    /// first target count as observed, and are shown to whoever [observes](Self::observe).
     #[must_use]
-    pub fn observing(limits: Limits, policy: Policy, observer: Box<dyn Observer>) -> Self {
+    pub fn observing(limits: Limits, policy: Policy) -> Self {
         let mut pipeline = Self::new(limits, policy);
         pipeline.assembly.sending = Sending::Never;
-        pipeline.observe(observer);
         pipeline
     }
 
@@ -96,7 +95,8 @@ impl Pipeline {
         self.assembly.observer = Some(observer);
     }
 
-    /// Takes the next captured segment. `now` must not be before that of an earlier call.
+    /// Takes the next captured segment. `now` may step back, as it does in capture files: time
+    /// then goes on from there.
     pub fn handle_segment(&mut self, now: Time, segment: &Segment<'_>) {
         let assembly = &mut self.assembly;
         self.table

@@ -13,9 +13,15 @@ pub struct RequestInfo {
     pub connection: ConnectionId,
     /// Its ends.
     pub flow: FlowId,
+    /// When the request's first byte was captured.
+    pub begun: Time,
     /// When the bytes that this call is about were captured.
     pub at: Time,
 }
+
+/// The observer had no memory for a request that it was to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
 
 /// Sees every request that policy lets through, in stream order: `head`, any number of `body`,
 /// then `end` or `lost`. Requests of different connections interleave.
@@ -25,7 +31,12 @@ pub trait Observer {
     /// Bytes of its body, as on the wire (chunk framing included).
     fn body(&mut self, info: &RequestInfo, raw: &[u8]);
     /// It is complete.
-    fn end(&mut self, info: &RequestInfo);
+    ///
+    /// # Errors
+    /// [`NoRoom`]: where nothing is sent, the request then counts as dropped, not as observed.
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom>;
     /// It will not be completed.
     fn lost(&mut self, info: &RequestInfo);
+    /// Its connection is over. Comes last, and for connections without requests, too.
+    fn closed(&mut self, _info: &RequestInfo) {}
 }

@@ -34,6 +34,22 @@ pub struct FilterConfig {
     /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection
     /// on which nobody speaks.
     pub upgrades: Handling,
+    /// Requests that a mirror has sent: mirrored again, they could go round for ever.
+    pub loops: Handling,
+}
+
+impl FilterConfig {
+    /// The same rules without the guards that only protect targets: probes, upgrades and loops
+    /// pass.
+    #[must_use]
+    pub fn without_guards(self) -> Self {
+        Self {
+            kube_probes: Handling::Mirror,
+            upgrades: Handling::Mirror,
+            loops: Handling::Mirror,
+            ..self
+        }
+    }
 }
 
 /// What is done with requests of a kind.
@@ -98,7 +114,9 @@ impl Filter {
             rules: Vec::new(),
             names: Vec::new(),
         };
-        filter.push("loop".to_owned(), Rule::Loop);
+        if config.loops == Handling::Skip {
+            filter.push("loop".to_owned(), Rule::Loop);
+        }
         if config.upgrades == Handling::Skip {
             filter.push("upgrade".to_owned(), Rule::Upgrade);
         }

@@ -61,7 +61,8 @@ enum Body {
 impl Unfinished {
     /// What a head takes from the budget until its request ends.
     pub(super) fn cost(head: &Head<'_>) -> usize {
-        size_of::<Self>() + 2 * head.raw.len()
+        // The text, and a place in the table of those under way.
+        size_of::<Self>() + 64 + 2 * head.raw.len()
     }
 
     pub(super) fn new(

@@ -1,7 +1,14 @@
-//! Captures played back: what `podmirror replay` says of the requests in them.
+//! Captures played back: how a file drives the pipeline, and what `podmirror replay --print` says
+//! of the requests in it.
+//!
+//! ```text
+//! CaptureFile ─► Playback ─► Pipeline ─► Output (to targets)
+//!                                 └────► Printer ─► RequestLine (a JSON object each)
+//! ```
 
-mod inspector;
 mod line;
+mod playback;
+mod printer;
 mod rfc3339;
 #[cfg(test)]
 mod tests;
@@ -10,8 +17,9 @@ use std::time::Duration;
 
 use crate::flow;
 
-pub use inspector::Inspector;
 pub use line::RequestLine;
+pub use playback::Playback;
+pub use printer::Printer;
 
 /// How a capture is reassembled: as patiently as the server itself waited for what was missing.
 /// In a live mirror a hole delays everything behind it; in a file nothing waits.

@@ -1,21 +1,22 @@
-use std::net::SocketAddr;
+use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use mirror_common::record::flag;
 
 use super::*;
 use crate::{
-    budget::Budget,
-    http,
+    capture::file::StreamNumber,
+    pipeline::{Limits, Pipeline},
+    policy::{Policy, PolicyConfig, TargetPolicy},
     segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 /// 2026-11-22T06:00:00Z
 const START: u64 = 1_795_327_200_000_000_000;
 
-/// An inspector, and the lines that it gave.
+/// A capture that is played back, and the lines printed of it.
 struct Replay {
-    inspector: Inspector,
-    lines: Vec<RequestLine>,
+    playback: Playback,
+    lines: Rc<RefCell<Vec<RequestLine>>>,
 }
 
 impl Replay {
@@ -24,10 +25,24 @@ impl Replay {
     }
 
     fn within(budget: usize) -> Self {
-        let budget = Budget::new(budget);
+        let limits = Limits {
+            memory: budget,
+            flow: patience(),
+            ..Limits::default()
+        };
+        let policy = PolicyConfig {
+            targets: vec![TargetPolicy::default()],
+            ..PolicyConfig::default()
+        };
+        let mut pipeline = Pipeline::observing(limits, Policy::new(policy).unwrap());
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let printed = Rc::clone(&lines);
+        let print = move |line| printed.borrow_mut().push(line);
+        let printer = Printer::new(pipeline.budget().clone(), print);
+        pipeline.observe(Box::new(printer));
         Self {
-            inspector: Inspector::new(patience(), http::Limits::default(), budget),
-            lines: Vec::new(),
+            playback: Playback::new(pipeline),
+            lines,
         }
     }
 
@@ -56,16 +71,13 @@ impl Replay {
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),
         };
-        let lines = &mut self.lines;
-        let stream = u64::from(port % 10);
-        self.inspector
-            .handle_segment(stream, &segment, &mut |line| lines.push(line));
+        let stream = StreamNumber(u64::from(port % 10));
+        self.playback.handle(stream, &segment);
     }
 
     fn finish(mut self) -> Vec<RequestLine> {
-        let lines = &mut self.lines;
-        self.inspector.finish(&mut |line| lines.push(line));
-        self.lines
+        self.playback.pipeline().shutdown();
+        self.lines.take()
     }
 }
 
@@ -206,6 +218,8 @@ fn what_the_budget_cannot_hold_is_counted() {
         1,
         format!("GET /{target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes(),
     );
-    assert_eq!(replay.inspector.unprinted(), 1);
+    let counters = replay.playback.pipeline().counters();
+    assert_eq!((counters.requests, counters.observed), (1, 0));
+    assert_eq!(counters.targets[0].dropped.total(), 1);
     assert!(replay.finish().is_empty());
 }

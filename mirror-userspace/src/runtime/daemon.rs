@@ -3,13 +3,17 @@
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use super::shard::{Ended, Shard, ShardConfig};
+use super::{
+    names,
+    shard::{Ended, Shard, ShardConfig},
+};
 use crate::{
     capture::{Capture, LiveConfig},
     dispatch::DispatchConfig,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
     policy::{Policy, PolicyConfig},
+    record::RecordTo,
     target::TargetSpec,
 };
 
@@ -26,6 +30,8 @@ pub struct DaemonConfig {
     pub targets: Vec<TargetSpec>,
     /// How they get there.
     pub dispatch: DispatchConfig,
+    /// Where requests are recorded, instead of being sent.
+    pub record: Option<RecordTo>,
 }
 
 /// A running mirror. Dropping it detaches from the interface.
@@ -45,7 +51,7 @@ impl Daemon {
         let policy = Policy::new(config.policy.clone())?;
         let names = Names {
             rules: policy.rules().to_vec(),
-            targets: unique(config.targets.iter().map(|target| target.url.to_string())),
+            targets: names::of_targets(&config.targets),
         };
         let (capture, readers) = Capture::start(&config.capture)?;
         let shard = ShardConfig {
@@ -57,6 +63,7 @@ impl Daemon {
                 .map(|target| target.url)
                 .collect(),
             dispatch: config.dispatch,
+            record: config.record,
         };
         let (tell, ended) = mpsc::unbounded_channel();
         let mut shards = Vec::with_capacity(readers.len());
@@ -116,21 +123,4 @@ impl Daemon {
             .context("reading the kernel's counters")?;
         Ok(Ledger::new(&total, &self.names))
     }
-}
-
-/// Two targets may share a URL (with different hosts, say): the ledger tells them apart.
-fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut unique: Vec<String> = Vec::new();
-    for name in names {
-        let same = unique
-            .iter()
-            .filter(|known| known.split(" #").next() == Some(&name))
-            .count();
-        unique.push(if same == 0 {
-            name
-        } else {
-            format!("{name} #{}", same + 1)
-        });
-    }
-    unique
 }

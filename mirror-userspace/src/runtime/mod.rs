@@ -7,8 +7,10 @@
 //!          └───────────────Counted──────────────────────┘
 //! ```
 
-mod clock;
+pub mod clock;
 mod daemon;
+mod names;
+pub mod replay;
 mod shard;
 
 pub use daemon::{Daemon, DaemonConfig};

@@ -17,6 +17,7 @@ use crate::{
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig},
+    record::{RecordTo, Recorder},
     segment::Time,
     target::TargetUrl,
 };
@@ -38,6 +39,7 @@ pub(super) struct ShardConfig {
     pub(super) policy: PolicyConfig,
     pub(super) targets: Vec<TargetUrl>,
     pub(super) dispatch: DispatchConfig,
+    pub(super) record: Option<RecordTo>,
 }
 
 /// daemon --what to do--> shard
@@ -139,7 +141,14 @@ async fn serve(
     mut commands: mpsc::Receiver<Control>,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
-    let mut pipeline = Pipeline::new(config.limits, policy);
+    let mut pipeline = match config.record {
+        None => Pipeline::new(config.limits, policy),
+        Some(to) => {
+            let mut pipeline = Pipeline::observing(config.limits, policy);
+            pipeline.observe(Box::new(Recorder::new(to)));
+            pipeline
+        }
+    };
     let mut dispatcher = match Dispatcher::new(
         config.dispatch,
         config.targets,

@@ -1,12 +1,12 @@
 //! The requests found are those that the oracle tells.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use podmirror::{
-    budget::Budget,
     capture::file::CaptureFile,
-    http,
-    replay::{self, Inspector, RequestLine},
+    pipeline::{Limits, Pipeline},
+    policy::{FilterConfig, Policy, PolicyConfig, TargetPolicy},
+    replay::{self, Playback, Printer, RequestLine},
 };
 
 use super::{
@@ -17,13 +17,24 @@ use super::{
 /// The requests of a capture, by client and server.
 type Found = BTreeMap<(String, String), Vec<Request>>;
 
-fn inspect(corpus: &Corpus, entry: &Entry) -> Found {
+/// What `podmirror replay --print` prints of a capture, by the same code.
+fn print(corpus: &Corpus, entry: &Entry) -> Found {
     let mut capture = CaptureFile::open(&corpus.path(&entry.file)).unwrap();
-    let budget = Budget::new(64 << 20);
-    let mut inspector = Inspector::new(replay::patience(), http::Limits::default(), budget);
-    let mut found = Found::new();
-    let mut emit = |line: RequestLine| {
-        found
+    let limits = Limits {
+        flow: replay::patience(),
+        ..Limits::default()
+    };
+    let policy = PolicyConfig {
+        filter: FilterConfig::default().without_guards(),
+        targets: vec![TargetPolicy::default()],
+        ..PolicyConfig::default()
+    };
+    let mut pipeline = Pipeline::observing(limits, Policy::new(policy).unwrap());
+    let found = Rc::new(RefCell::new(Found::new()));
+    let printed = Rc::clone(&found);
+    let emit = move |line: RequestLine| {
+        printed
+            .borrow_mut()
             .entry((line.src, line.dst))
             .or_default()
             .push(Request {
@@ -35,12 +46,16 @@ fn inspect(corpus: &Corpus, entry: &Entry) -> Found {
                 complete: true,
             });
     };
+    pipeline.observe(Box::new(Printer::new(pipeline.budget().clone(), emit)));
+    let mut playback = Playback::new(pipeline);
     while let Some(captured) = capture.next_segment().unwrap() {
-        inspector.handle_segment(captured.stream.0, &captured.segment, &mut emit);
+        playback.handle(captured.stream, &captured.segment);
     }
-    inspector.finish(&mut emit);
-    assert_eq!(inspector.unprinted(), 0);
-    found
+    playback.pipeline().shutdown();
+    let counters = playback.pipeline().counters();
+    let printed: usize = found.borrow().values().map(Vec::len).sum();
+    assert_eq!(counters.observed, printed as u64);
+    found.take()
 }
 
 fn short(requests: &[Request]) -> Vec<String> {
@@ -115,7 +130,7 @@ fn the_requests_are_those_that_independent_tools_found() {
     };
     let (mut wrong, mut requests, mut connections) = (Vec::new(), 0, 0);
     for entry in corpus.entries() {
-        let mut found = inspect(&corpus, &entry);
+        let mut found = print(&corpus, &entry);
         for expected in corpus.oracle(&entry).connections() {
             let key = (expected.client(), expected.server());
             let found = found.remove(&key).unwrap_or_default();

@@ -16,6 +16,7 @@ mod http;
 mod mirror;
 mod network;
 mod policy;
+mod record;
 mod scene;
 mod streams;
 mod targets;

@@ -28,8 +28,14 @@ impl Mirror {
 
     /// Starts it with exactly these flags behind `run`.
     pub(crate) fn start_with(node: &Namespace, flags: &[&str]) -> Self {
+        Self::start_command(node, "run", "mirroring ", flags)
+    }
+
+    /// Starts this command, and waits for the line on stderr that says that it captures.
+    pub(crate) fn start_command(node: &Namespace, name: &str, ready: &str, flags: &[&str]) -> Self {
         let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
-        Self(lab::Mirror::start(node, binary, flags).unwrap())
+        let arguments = [&[name], flags].concat();
+        Self(lab::Mirror::start_command(node, binary, &arguments, ready).unwrap())
     }
 
     /// Waits for a line on stderr with this text.
@@ -100,7 +106,7 @@ impl Ledger {
             self.count("segments/read"),
             "{text}"
         );
-        let ends = ["sent", "filtered", "sampled_out", "dropped"];
+        let ends = ["sent", "observed", "filtered", "sampled_out", "dropped"];
         let ends = ends.map(|end| self.count(&format!("requests/{end}")));
         assert_eq!(
             self.count("requests/framed"),

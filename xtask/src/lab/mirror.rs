@@ -56,12 +56,28 @@ impl Mirror {
         binary: &Path,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<Self> {
+        let arguments = arguments.into_iter();
+        let arguments: Vec<_> = arguments.map(|one| one.as_ref().to_owned()).collect();
+        let run = ["run"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str));
+        Self::start_command(namespace, binary, &run.collect::<Vec<_>>(), READY)
+    }
+
+    /// Starts another command that captures, and waits for a line on stderr that begins so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::start`].
+    pub fn start_command(
+        namespace: &Namespace,
+        binary: &Path,
+        arguments: &[&str],
+        ready: &str,
+    ) -> Result<Self> {
         let folder = Scratch::create("mirror")?;
         let mut command = Command::new(binary);
-        command.arg("run");
-        for argument in arguments {
-            command.arg(argument.as_ref());
-        }
+        command.args(arguments);
         command
             .arg("--ledger-json")
             .arg(folder.path().join("ledger.json"))
@@ -77,7 +93,7 @@ impl Mirror {
             stderr: stderr.context("no stderr")?,
             folder,
         };
-        if !mirror.stderr.wait_for_line(READY) {
+        if !mirror.stderr.wait_for_line(ready) {
             let ended = mirror.process.wait_timeout(Duration::from_millis(200))?;
             let how = ended.map_or_else(
                 || "is not ready after 30 s".to_owned(),

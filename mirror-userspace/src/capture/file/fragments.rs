@@ -23,10 +23,10 @@ pub(super) struct Fragments {
     waiting: VecDeque<Datagram>,
     /// The last datagram that became complete.
     whole: Vec<u8>,
-    pub(super) counters: FragmentCounters,
+    counters: FragmentCounters,
 }
 
-/// How fragments ended. At the end of the capture, every fragment is in exactly one counter
+/// How fragments ended. Every fragment is in exactly one counter
 /// ([`datagrams`](Self::datagrams) counts no fragments).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentCounters {
@@ -42,6 +42,8 @@ pub struct FragmentCounters {
     pub refused: u64,
     /// Fragments whose datagram did not become complete in 30 s, or before the capture ended.
     pub timed_out: u64,
+    /// Fragments that wait for others: none at the end of the capture.
+    pub waiting: u64,
     /// Fragments given up because too many datagrams were waiting.
     pub evicted: u64,
 }
@@ -69,6 +71,14 @@ enum Refusal {
 }
 
 impl Fragments {
+    /// How fragments ended so far.
+    pub(super) fn counters(&self) -> FragmentCounters {
+        FragmentCounters {
+            waiting: self.waiting.iter().map(|datagram| datagram.fragments).sum(),
+            ..self.counters
+        }
+    }
+
     /// Takes a fragment; tells whether it was the last one missing of an IP packet, which is then
     /// [`whole`](Self::whole).
     pub(super) fn insert(&mut self, now: Time, packet: &[u8]) -> bool {

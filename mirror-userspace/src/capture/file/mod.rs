@@ -139,7 +139,7 @@ impl<R: Read> CaptureFile<R> {
     #[must_use]
     pub fn counters(&self) -> FileCounters {
         FileCounters {
-            fragments: self.fragments.counters,
+            fragments: self.fragments.counters(),
             ..self.counters.clone()
         }
     }

@@ -81,6 +81,14 @@ impl<W: Write> CaptureWriter<W> {
         }
     }
 
+    /// Lets everything written so far be seen.
+    ///
+    /// # Errors
+    /// `out` can't be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Ends the file, with `comments` on what was captured and what was lost.
     ///
     /// # Errors

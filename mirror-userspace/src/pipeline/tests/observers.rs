@@ -6,17 +6,31 @@ use super::*;
 use crate::{http::Head, policy::Rate};
 
 /// Writes down what it sees: `head body… end` for each request.
-#[derive(Clone, Default)]
-struct Log(Rc<RefCell<String>>);
+#[derive(Clone)]
+struct Log {
+    text: Rc<RefCell<String>>,
+    room: Result<(), NoRoom>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            text: Rc::default(),
+            room: Ok(()),
+        }
+    }
+}
 
 impl Log {
     fn add(&self, info: &RequestInfo, what: &str) {
         let ConnectionId(number) = info.connection;
-        self.0.borrow_mut().push_str(&format!("{number}:{what} "));
+        self.text
+            .borrow_mut()
+            .push_str(&format!("{number}:{what} "));
     }
 
     fn take(&self) -> String {
-        self.0.take()
+        self.text.take()
     }
 }
 
@@ -29,8 +43,9 @@ impl Observer for Log {
         self.add(info, &String::from_utf8_lossy(raw));
     }
 
-    fn end(&mut self, info: &RequestInfo) {
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom> {
         self.add(info, "end");
+        self.room
     }
 
     fn lost(&mut self, info: &RequestInfo) {
@@ -41,7 +56,8 @@ impl Observer for Log {
 fn observing(policy: PolicyConfig) -> (Bench, Log) {
     let log = Log::default();
     let policy = Policy::new(policy).unwrap();
-    let pipeline = Pipeline::observing(Limits::default(), policy, Box::new(log.clone()));
+    let mut pipeline = Pipeline::observing(Limits::default(), policy);
+    pipeline.observe(Box::new(log.clone()));
     (Bench::of(pipeline), log)
 }
 
@@ -63,6 +79,21 @@ fn an_observing_pipeline_shows_requests_and_keeps_nothing() {
     let (received, counters) = bench.end();
     assert!(received.is_empty());
     assert_eq!((counters.requests, counters.observed), (3, 2));
+}
+
+#[test]
+fn what_the_observer_has_no_room_for_is_dropped_not_observed() {
+    let policy = Policy::new(to_targets(1)).unwrap();
+    let mut pipeline = Pipeline::observing(Limits::default(), policy);
+    pipeline.observe(Box::new(Log {
+        room: Err(NoRoom),
+        ..Log::default()
+    }));
+    let mut bench = Bench::of(pipeline);
+    let mut client = bench.connect(1);
+    bench.say(&mut client, GET);
+    assert_eq!(bench.dropped(0), "over_budget 1");
+    assert_eq!(bench.end().1.observed, 0);
 }
 
 #[test]

@@ -39,6 +39,9 @@ fn by_default_all_but_loops_upgrades_and_probes_is_mirrored() {
         config.upgrades = Handling::Mirror;
     });
     assert_eq!((refused(&all, probe), refused(&all, upgrade)), (None, None));
+
+    let unguarded = filter(|config| *config = config.clone().without_guards());
+    assert!(unguarded.names().is_empty());
 }
 
 #[test]

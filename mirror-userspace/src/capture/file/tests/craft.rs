@@ -239,7 +239,9 @@ pub(super) fn read(file: &[u8]) -> (Vec<Seen>, Ending, FileCounters) {
         refused,
         timed_out,
         evicted,
+        waiting,
     } = counters.fragments;
+    assert_eq!(waiting, 0, "the file has ended");
     assert_eq!(
         counters.packets + datagrams,
         counters.segments

@@ -1,0 +1,179 @@
+//! `podmirror record`: what `run` would mirror, to capture files.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
+
+use super::{
+    UsageError,
+    capture_args::CaptureArgs,
+    interface_args::InterfaceArgs,
+    limit_args::LimitArgs,
+    policy_args::RedactArgs,
+    report_args::ReportArgs,
+    run::finish,
+    select_args::SelectArgs,
+    value::{duration, size},
+};
+use crate::{
+    dispatch::DispatchConfig,
+    ledger::Ledger,
+    policy::{Policy, PolicyConfig, TargetPolicy},
+    record::{Files, RecordTo, Recording, Rotation},
+    runtime::{Daemon, DaemonConfig, clock},
+};
+
+/// How often it is looked whether the disk still takes what is written.
+const DISK_CHECK: Duration = Duration::from_millis(200);
+
+/// Record the requests that arrive at an interface to capture files
+///
+/// Writes the requests that `podmirror run` would mirror to a pcapng file that Wireshark and
+/// `podmirror replay` read: each with its bytes and times, as segments of its connection.
+/// Retransmissions and the sizes of packets are not kept. Runs until SIGINT, SIGTERM or --duration,
+/// or until the file can't be written; then prints the ledger, which is also the file's closing
+/// comment.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// The file, readable by its owner only; - is standard output
+    #[arg(long, value_name = "FILE", help_heading = "Recording")]
+    write: PathBuf,
+
+    /// Begin another file at this size; files are numbered, FILE-00001 and so on
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Recording")]
+    rotate_size: Option<usize>,
+
+    /// Begin another file after this time; files are numbered, FILE-00001 and so on
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Recording")]
+    rotate_every: Option<Duration>,
+
+    #[command(flatten)]
+    place: InterfaceArgs,
+    #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    redact: RedactArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+impl RecordArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(self.record())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn record(self) -> anyhow::Result<()> {
+        let files = self.files()?;
+        let name = files.path.display().to_string();
+        let report = self.report.clone();
+        // The file first: what can't be written needs no capture.
+        let created = Recording::create(files).with_context(|| format!("--write {name}"))?;
+        let recording = Arc::new(Mutex::new(created));
+        let (config, banner) = self.configure(&recording)?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut ask = signal(SignalKind::user_defined1())?;
+        let daemon = Daemon::start(config).await?;
+        eprintln!("{banner}");
+
+        let mut every = time::interval(Duration::from_secs(
+            report.report_every.unwrap_or(u64::MAX >> 32),
+        ));
+        every.tick().await;
+        let mut disk = time::interval(DISK_CHECK);
+        let end = time::sleep(report.duration.unwrap_or(Duration::MAX));
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                () = &mut end => break,
+                _ = ask.recv() => eprintln!("{}", daemon.ledger().await?),
+                _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
+                _ = disk.tick() => if has_failed(&recording) { break },
+            }
+        }
+        let ledger = daemon.stop().await?;
+        finish(&ledger, report.ledger_json.as_deref())?;
+        close(recording, &ledger).with_context(|| format!("--write {name}"))
+    }
+
+    fn files(&self) -> anyhow::Result<Files> {
+        let files = Files {
+            path: self.write.clone(),
+            rotation: Rotation {
+                size: self.rotate_size.map(|size| size as u64),
+                age: self.rotate_every,
+            },
+        };
+        if files.is_stdout() && files.are_numbered() {
+            let text = "--write -: standard output can't be rotated; accepted: a file";
+            return Err(UsageError(text.into()).into());
+        }
+        Ok(files)
+    }
+
+    fn configure(
+        self,
+        recording: &Arc<Mutex<Recording>>,
+    ) -> anyhow::Result<(DaemonConfig, String)> {
+        let policy = PolicyConfig {
+            targets: vec![TargetPolicy::default()],
+            ..self.select.into()
+        };
+        let asked = Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
+        let (rate, unit) = (policy.sample_rate, policy.sample_by.unit());
+        let capture = self.capture.config(self.place, asked.kernel_sampling())?;
+        let ports: Vec<String> = capture.ports.iter().map(u16::to_string).collect();
+        let banner = format!(
+            "recording {} port {} -> {} (sample {rate} of {unit})",
+            capture.interface,
+            ports.join(", "),
+            self.write.display()
+        );
+        let config = DaemonConfig {
+            limits: self.limits.for_shard(capture.shards as usize),
+            dispatch: DispatchConfig::default(),
+            capture,
+            policy,
+            targets: Vec::new(),
+            record: Some(RecordTo {
+                recording: Arc::clone(recording),
+                redact: self.redact.redact_header,
+                epoch: clock::epoch(),
+            }),
+        };
+        Ok((config, banner))
+    }
+}
+
+fn has_failed(recording: &Mutex<Recording>) -> bool {
+    let recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
+    recording.failure().is_some()
+}
+
+fn close(recording: Arc<Mutex<Recording>>, ledger: &Ledger) -> anyhow::Result<()> {
+    let recording = Arc::into_inner(recording).ok_or_else(|| anyhow!("a shard still writes"))?;
+    let recording = recording
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    Ok(recording.finish(&ledger.to_string())?)
+}

@@ -1,0 +1,203 @@
+//! `podmirror replay`: the requests of a capture file, printed or sent again.
+
+use std::{
+    cell::RefCell,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::LocalSet,
+    time,
+};
+
+use super::{
+    UsageError, dispatch_args::DispatchArgs, limit_args::LimitArgs, policy_args::PolicyArgs,
+    report_args::ReportArgs, run::finish,
+};
+use crate::runtime::replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture};
+
+/// Print or send again the requests in a capture file
+///
+/// Reads pcap and pcapng as `podmirror run` reads an interface: the same reassembly, sampling,
+/// filters and rewrites, and the ledger at the end. With --print it says what requests there are,
+/// with --target it sends them again, with neither it only prints the ledger. A file that is cut
+/// short gives the requests before the cut, with a warning.
+///
+/// Without --target nothing is skipped but what filters and sampling say: probes, upgrades and
+/// requests that a mirror has sent are told, too.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// The capture, pcap or pcapng; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Port of the servers whose requests count, separated by commas or given again [default: all]
+    #[arg(long = "port", value_name = "N", value_delimiter = ',', num_args = 1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+
+    /// How fast requests are sent again: 1 is as they were captured, 2 twice as fast, max as fast
+    /// as the target takes them, so that none is dropped because too many wait
+    #[arg(long, value_name = "SPEED", default_value = "1", value_parser = speed)]
+    speed: Speed,
+
+    /// Print a JSON object for each complete request, one a line
+    #[arg(long)]
+    print: bool,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    dispatch: DispatchArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    text.parse::<f64>()
+        .ok()
+        .filter(|speed| speed.is_finite() && *speed > 0.0)
+        .map(Speed::Times)
+        .ok_or_else(|| "accepted: a number above 0, or max".into())
+}
+
+impl ReplayArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let outcome = LocalSet::new().block_on(&runtime, self.replay());
+        // A read of standard input may be under way; it is not waited for.
+        runtime.shutdown_background();
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn replay(self) -> anyhow::Result<()> {
+        let report = self.report.clone();
+        let printing = Rc::new(RefCell::new(Ok(())));
+        let print = self.print.then(|| to_stdout(&printing));
+        let name = self.file.display().to_string();
+        let config = self.configure()?;
+        let shows_progress = !config.targets.is_empty();
+
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut ask = signal(SignalKind::user_defined1())?;
+        let mut replay = tokio::select! {
+            replay = Replay::open(config, print) => replay.map_err(|error| {
+                if is_no_capture(&error) {
+                    UsageError(format!("{name}: {error}")).into()
+                } else {
+                    error
+                }
+            })?,
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+        };
+        let bar = Bar::new(shows_progress, replay.position().clone());
+
+        let mut every = time::interval(Duration::from_secs(
+            report.report_every.unwrap_or(u64::MAX >> 32),
+        ));
+        every.tick().await;
+        let end = time::sleep(report.duration.unwrap_or(Duration::MAX));
+        tokio::pin!(end);
+        let mut outcome = Ok(());
+        while printing.borrow().is_ok() {
+            bar.draw();
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                () = &mut end => break,
+                _ = ask.recv() => eprintln!("{}", replay.ledger()),
+                _ = every.tick() => log::info!("{}", replay.ledger().summary()),
+                turn = replay.turn() => if let Turn::Done(read) = turn {
+                    outcome = read.with_context(|| format!("reading {name}"));
+                    break;
+                },
+            }
+        }
+        let ledger = tokio::select! {
+            ledger = replay.stop() => ledger,
+            _ = interrupt.recv() => anyhow::bail!("interrupted again: stopped without finishing the copies under way"),
+        };
+        bar.clear();
+        finish(&ledger, report.ledger_json.as_deref())?;
+        match printing.replace(Ok(())) {
+            // Whoever reads has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            printed => printed.context("printing")?,
+        }
+        outcome
+    }
+
+    fn configure(self) -> anyhow::Result<ReplayConfig> {
+        Ok(ReplayConfig {
+            file: self.file,
+            ports: self.ports,
+            limits: self.limits.for_file(),
+            policy: self.policy.into(),
+            targets: self.dispatch.targets.targets.clone(),
+            dispatch: self.dispatch.for_shard(1)?,
+            speed: self.speed,
+        })
+    }
+}
+
+/// Prints lines until that fails; says so in `outcome`.
+fn to_stdout(outcome: &Rc<RefCell<io::Result<()>>>) -> Print {
+    let outcome = Rc::clone(outcome);
+    Box::new(move |line| {
+        let mut outcome = outcome.borrow_mut();
+        if outcome.is_ok() {
+            *outcome = serde_json::to_string(&line)
+                .map_err(io::Error::from)
+                .and_then(|text| writeln!(io::stdout(), "{text}"));
+        }
+    })
+}
+
+/// How far it is, on a terminal.
+struct Bar {
+    bar: ProgressBar,
+    position: Position,
+}
+
+impl Bar {
+    fn new(wanted: bool, position: Position) -> Self {
+        let target = if wanted && io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(position.len, target);
+        if position.len.is_some() {
+            let template = "{wide_bar} {bytes}/{total_bytes} {elapsed}";
+            let style = ProgressStyle::with_template(template);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        }
+        Self { bar, position }
+    }
+
+    fn draw(&self) {
+        self.bar.set_position(self.position.bytes());
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

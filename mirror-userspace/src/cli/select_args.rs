@@ -1,0 +1,110 @@
+//! The flags that say which requests are mirrored, or recorded.
+
+use clap::Args;
+
+use crate::policy::{
+    FieldPattern, FilterConfig, Handling, Method, PathPattern, PolicyConfig, Rate, SampleBy,
+};
+
+const SAMPLING: &str = "Sampling";
+const FILTERS: &str = "Filters (deny wins; of each kind of --allow one must match)";
+
+/// Sampling and filters.
+#[derive(Args, Clone, Debug)]
+pub struct SelectArgs {
+    /// Mirrors this share: 25, 25%, 0.5% or 1/3; 0 mirrors nothing.
+    ///
+    /// The choice is consistent (the same key is always in or always out) and nested (a lower
+    /// rate selects a part of what a higher one does).
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "100%",
+        allow_negative_numbers = true,
+        help_heading = SAMPLING
+    )]
+    pub sample_rate: Rate,
+
+    /// What is in or out as a whole: connection, client-ip, request or header:NAME.
+    ///
+    /// The first two are decided in the kernel, and what is not sampled costs no copy. The other
+    /// two are decided on each request. Requests without the header NAME are in or out together.
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "connection",
+        help_heading = SAMPLING
+    )]
+    pub sample_by: SampleBy,
+
+    /// Mirrors only requests with these methods, such as GET,HEAD (case counts).
+    #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
+    pub allow_method: Vec<Method>,
+
+    /// Does not mirror requests with these methods, such as POST,PUT (case counts).
+    #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
+    pub deny_method: Vec<Method>,
+
+    /// Mirrors only requests whose path matches: a glob such as /api/*, or ~REGEX.
+    ///
+    /// In a glob * stands for any bytes, / included, ? for one byte, [a-z] for a set, {a,b} for
+    /// either, and \ quotes; it must match the whole path. A regular expression (Rust regex
+    /// syntax) may match anywhere, so anchor it with ^ and $. The path is compared as sent,
+    /// nothing decoded, without the query.
+    #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
+    pub allow_path: Vec<PathPattern>,
+
+    /// Does not mirror requests whose path matches; patterns as in --allow-path.
+    #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
+    pub deny_path: Vec<PathPattern>,
+
+    /// Mirrors only requests with this header: NAME, NAME=GLOB or NAME~REGEX.
+    ///
+    /// The name's case does not count, the value's does. Of several lines of the same name one
+    /// must match.
+    #[arg(long, value_name = "CONDITION", help_heading = FILTERS)]
+    pub allow_header: Vec<FieldPattern>,
+
+    /// Does not mirror requests with this header: NAME, NAME=GLOB or NAME~REGEX.
+    #[arg(long, value_name = "CONDITION", help_heading = FILTERS)]
+    pub deny_header: Vec<FieldPattern>,
+
+    /// Mirrors Kubernetes probes (User-Agent: kube-probe/…), too [default: skipped].
+    #[arg(long, help_heading = FILTERS)]
+    pub mirror_kube_probes: bool,
+
+    /// Mirrors Upgrade and CONNECT requests, too [default: skipped].
+    ///
+    /// Only the request is sent: what follows on the upgraded connection is not HTTP/1 any more.
+    #[arg(long, help_heading = FILTERS)]
+    pub mirror_upgrades: bool,
+}
+
+impl From<SelectArgs> for PolicyConfig {
+    /// The policy without rewrites, and without its targets.
+    fn from(args: SelectArgs) -> Self {
+        let handling = |mirror| {
+            if mirror {
+                Handling::Mirror
+            } else {
+                Handling::Skip
+            }
+        };
+        Self {
+            sample_rate: args.sample_rate,
+            sample_by: args.sample_by,
+            filter: FilterConfig {
+                allow_methods: args.allow_method,
+                deny_methods: args.deny_method,
+                allow_paths: args.allow_path,
+                deny_paths: args.deny_path,
+                allow_fields: args.allow_header,
+                deny_fields: args.deny_header,
+                kube_probes: handling(args.mirror_kube_probes),
+                upgrades: handling(args.mirror_upgrades),
+                loops: Handling::Skip,
+            },
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The segments of a capture file: counted by its reader, where live ones are by the kernel.
+
+use super::{Ledger, Named, Segments};
+use crate::capture::file::FileCounters;
+
+impl Ledger {
+    /// The same books with the segments of a file, of which so many were `read` by the pipeline.
+    ///
+    /// An IP datagram put together from fragments is one segment. What can't be followed to a
+    /// segment (a fragment without the others, an unknown link type) counts as one, unparsable.
+    #[must_use]
+    pub fn with_file(mut self, counted: &FileCounters, read: u64) -> Self {
+        let fragments = &counted.fragments;
+        let unparsable: Named = [
+            ("headers", counted.unparsable),
+            ("link_type", counted.unread_links.values().sum()),
+            (
+                "fragment",
+                fragments.duplicates
+                    + fragments.overlapping
+                    + fragments.refused
+                    + fragments.timed_out
+                    + fragments.evicted
+                    + fragments.waiting,
+            ),
+            ("malformed_record", counted.malformed_records),
+            ("oversized", counted.oversized_packets),
+        ]
+        .map(|(reason, count)| (reason.to_owned(), count))
+        .into();
+        // All that the file had, each packet where its reader put it.
+        let packets = counted.packets + counted.malformed_records + counted.oversized_packets;
+        self.segments = Segments {
+            seen: (packets + fragments.datagrams)
+                .saturating_sub(counted.not_tcp + fragments.joined),
+            other_port: counted.other_port,
+            no_payload: counted.no_payload,
+            from_server: counted.from_server,
+            copied: counted.segments,
+            read,
+            unparsable,
+            not_tcp: counted.not_tcp,
+            ..Segments::default()
+        };
+        self.balanced &= self.balances();
+        self
+    }
+}

@@ -1,0 +1,40 @@
+//! What is mirrored, written to capture files: the *requests*, not the packets that brought them.
+//!
+//! A recording is made behind the policy, as sending is, so that it holds the very requests that a
+//! target would have received, and a redacted value was never near the disk. Each request is
+//! written as segments of its connection: a SYN before the first, consecutive sequence numbers,
+//! every byte with the time at which it was captured (the head with that of its first byte), a FIN
+//! when the connection closes and a RST where a request breaks off. Retransmissions, the sizes of
+//! packets, acknowledgments and whatever was not chosen are not in it.
+//!
+//! ```text
+//! Pipeline ─► Recorder (one a shard): redact, number ─► Recording (shared): file, rotation
+//! ```
+
+mod files;
+mod recorder;
+mod recording;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::policy::MutableField;
+
+pub use files::{Files, Rotation};
+pub use recorder::Recorder;
+pub use recording::Recording;
+
+/// What every shard records with.
+#[derive(Clone, Debug)]
+pub struct RecordTo {
+    /// The files, shared by all shards.
+    pub recording: Arc<Mutex<Recording>>,
+    /// Fields whose values are not to be written.
+    pub redact: Vec<MutableField>,
+    /// What makes a time of the capture's clock one since the Unix epoch.
+    pub epoch: Duration,
+}

@@ -1,0 +1,50 @@
+//! A capture's segments, as the pipeline takes them.
+//!
+//! The file tells its connections apart better than 4-tuples do: it has seen every SYN. So each of
+//! them gets an attachment of its own, and a 4-tuple that is used again is simply another flow.
+//! The clock is the file's; where it steps back, reassembly goes on from there.
+
+use crate::{
+    capture::file::StreamNumber,
+    pipeline::Pipeline,
+    segment::{FlowId, Segment},
+};
+
+/// A pipeline that is driven by a capture file.
+pub struct Playback {
+    pipeline: Pipeline,
+}
+
+impl Playback {
+    /// Drives `pipeline`.
+    #[must_use]
+    pub const fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline }
+    }
+
+    /// Takes the next segment of the capture.
+    pub fn handle(&mut self, stream: StreamNumber, segment: &Segment<'_>) {
+        let now = segment.at;
+        // A capture is read faster than its clock goes: what became due on the way comes first.
+        if self.pipeline.poll_timeout().is_some_and(|due| due <= now) {
+            self.pipeline.handle_timeout(now);
+        }
+        let flow = FlowId {
+            attachment: attachment(stream),
+            ..segment.flow
+        };
+        self.pipeline
+            .handle_segment(now, &Segment { flow, ..*segment });
+    }
+
+    /// The pipeline, for what it puts out and what it counted.
+    pub const fn pipeline(&mut self) -> &mut Pipeline {
+        &mut self.pipeline
+    }
+}
+
+/// The number of a connection as its flow carries it. A file of more than 4 294 967 296 connections
+/// tells the last of them apart by their 4-tuples only.
+fn attachment(StreamNumber(number): StreamNumber) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,322 @@
+//! A capture file instead of an interface: the same pipeline and dispatcher, another clock.
+//!
+//! ```text
+//! reader thread ──Read──► pace ─► Playback (Pipeline) ──Output──► Dispatcher
+//! ```
+//!
+//! Files and pipes block for as long as they like, so a thread reads them; it is never more than a
+//! few hundred segments ahead. At `--speed max` the target sets the pace: before each step there
+//! must be room for it. A target that has stood still for as long as any reply may take is not
+//! waited for any longer; then copies are dropped and counted, as in a live mirror.
+
+mod pace;
+mod reader;
+
+use std::{io, path::PathBuf, rc::Rc, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
+
+pub use pace::Speed;
+pub use reader::Position;
+
+use super::{clock, names};
+use crate::{
+    capture::file::{FileCounters, OpenError},
+    dispatch::{DispatchConfig, Dispatcher, SystemResolver},
+    ledger::{Counted, Ledger, Names},
+    pipeline::{Limits, Output, Pipeline},
+    policy::{Policy, PolicyConfig, TargetPolicy},
+    replay::{Playback, Printer, RequestLine},
+    target::TargetSpec,
+};
+use pace::Pace;
+use reader::{Read, Taken};
+
+/// How often time-outs are seen to, and how long one [`turn`](Replay::turn) takes at most.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether there is room by now.
+const ROOM_STEP: Duration = Duration::from_millis(1);
+
+/// Segments taken before connections to the target get their turn.
+const BATCH: usize = 64;
+
+/// What is replayed, and how.
+#[derive(Clone, Debug)]
+pub struct ReplayConfig {
+    /// The capture; `-` is standard input.
+    pub file: PathBuf,
+    /// The servers' ports; none given is all.
+    pub ports: Vec<u16>,
+    /// The limits of the pipeline.
+    pub limits: Limits,
+    /// Sampling, filters and rewrites.
+    pub policy: PolicyConfig,
+    /// Where copies go. Without any, requests are only looked at, probes, upgrades and mirrored
+    /// ones included.
+    pub targets: Vec<TargetSpec>,
+    /// How they get there.
+    pub dispatch: DispatchConfig,
+    /// How fast.
+    pub speed: Speed,
+}
+
+/// Takes a line for each request.
+pub type Print = Box<dyn FnMut(RequestLine)>;
+
+/// A replay under way. Belongs in a [`LocalSet`](tokio::task::LocalSet).
+pub struct Replay {
+    reads: mpsc::Receiver<Read>,
+    position: Position,
+    playback: Playback,
+    dispatcher: Dispatcher,
+    names: Names,
+    pace: Pace,
+    /// The longest wait for room: longer than any copy takes that is not waiting for more itself.
+    patience: Duration,
+    /// Since when room is waited for.
+    waiting: Option<Instant>,
+    ticked: Instant,
+    /// Read, and its time not yet come.
+    next: Option<Box<Taken>>,
+    /// Put out by the pipeline, and no room for it yet.
+    held: Option<Output>,
+    stage: Stage,
+    counted: FileCounters,
+    read: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Reading,
+    /// The file is read; copies are still under way.
+    Sending(io::Result<()>),
+    Done,
+}
+
+/// What there is left to do after a turn.
+#[derive(Debug)]
+pub enum Turn {
+    /// Take another one.
+    Going,
+    /// Nothing: the file ended, or could not be read on, and every copy is answered or given up.
+    Done(io::Result<()>),
+}
+
+impl Replay {
+    /// Opens the capture, which for standard input takes until its first bytes arrive.
+    ///
+    /// # Errors
+    /// An [`OpenError`], or a policy or target that can't be used.
+    pub async fn open(config: ReplayConfig, print: Option<Print>) -> anyhow::Result<Self> {
+        let policy = Policy::new(policy(&config))?;
+        let names = Names {
+            rules: policy.rules().to_vec(),
+            targets: names::of_targets(&config.targets),
+        };
+        let mut pipeline = if config.targets.is_empty() {
+            Pipeline::observing(config.limits, policy)
+        } else {
+            Pipeline::new(config.limits, policy)
+        };
+        if let Some(print) = print {
+            pipeline.observe(Box::new(Printer::new(pipeline.budget().clone(), print)));
+        }
+        let patience = config.dispatch.connect_timeout + 2 * config.dispatch.reply_timeout;
+        let dispatcher = Dispatcher::new(
+            config.dispatch,
+            config.targets.iter().map(|target| target.url.clone()),
+            clock::now,
+            Rc::new(SystemResolver),
+        )?;
+        let pace = if config.targets.is_empty() {
+            Speed::Max
+        } else {
+            config.speed
+        };
+        let (reads, position) = reader::start(config.file, config.ports).await?;
+        Ok(Self {
+            reads,
+            position,
+            playback: Playback::new(pipeline),
+            dispatcher,
+            names,
+            pace: Pace::new(pace),
+            patience,
+            waiting: None,
+            ticked: Instant::now(),
+            next: None,
+            held: None,
+            stage: Stage::Reading,
+            counted: FileCounters::default(),
+            read: 0,
+        })
+    }
+
+    /// How far the file is read.
+    #[must_use]
+    pub const fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Goes on for a short while. Can be cancelled at any time; nothing is lost by it.
+    pub async fn turn(&mut self) -> Turn {
+        // Time-outs of the target are seen to however long a file or a pipe keeps us waiting.
+        let advanced = time::timeout(TICK, self.advance()).await;
+        if self.ticked.elapsed() >= TICK {
+            self.ticked = Instant::now();
+            self.dispatcher.tick();
+        }
+        match advanced {
+            Ok(Some(outcome)) => Turn::Done(outcome),
+            Ok(None) | Err(_) => Turn::Going,
+        }
+    }
+
+    /// The books as they stand.
+    #[must_use]
+    pub fn ledger(&mut self) -> Ledger {
+        let pipeline = self.playback.pipeline();
+        let counted = Counted {
+            flow: *pipeline.flow_counters(),
+            pipeline: pipeline.counters().clone(),
+            targets: self.dispatcher.snapshot(),
+            ..Counted::default()
+        };
+        Ledger::new(&counted, &self.names).with_file(&self.counted, self.read)
+    }
+
+    /// Ends it wherever it is: copies under way may still be answered for a while.
+    pub async fn stop(&mut self) -> Ledger {
+        self.playback.pipeline().shutdown();
+        while let Some(output) = self.next_output() {
+            self.dispatcher.handle(output);
+        }
+        self.dispatcher.shutdown().await;
+        self.ledger()
+    }
+
+    /// Some segments on; `Some` when all is done.
+    async fn advance(&mut self) -> Option<io::Result<()>> {
+        for _ in 0..BATCH {
+            self.hand_over().await;
+            match &mut self.stage {
+                Stage::Reading => self.read_on().await,
+                Stage::Sending(_) => {
+                    while !self.dispatcher.is_quiet() {
+                        time::sleep(ROOM_STEP).await;
+                    }
+                    match std::mem::replace(&mut self.stage, Stage::Done) {
+                        Stage::Sending(outcome) => return Some(outcome),
+                        Stage::Reading | Stage::Done => {}
+                    }
+                }
+                Stage::Done => return Some(Ok(())),
+            }
+        }
+        tokio::task::yield_now().await;
+        None
+    }
+
+    /// The next segment, when its time has come.
+    async fn read_on(&mut self) {
+        if self.next.is_none() {
+            match self.reads.recv().await {
+                Some(Read::Segment(segment)) => self.next = Some(segment),
+                Some(Read::End(outcome, counted)) => {
+                    self.counted = *counted;
+                    self.playback.pipeline().shutdown();
+                    self.stage = Stage::Sending(outcome);
+                    return;
+                }
+                None => {
+                    self.stage = Stage::Sending(Err(io::Error::other("the reader is gone")));
+                    return;
+                }
+            }
+        }
+        if let Some(due) = self.next.as_ref().and_then(|next| self.pace.due(next.at())) {
+            time::sleep_until(due).await;
+        }
+        if self.pace.is_targets() {
+            self.wait_until(Self::has_memory).await;
+        }
+        if let Some(next) = self.next.take() {
+            next.hand_to(&mut self.playback);
+            self.counted = next.counted;
+            self.read += 1;
+        }
+    }
+
+    async fn hand_over(&mut self) {
+        loop {
+            self.held = self.next_output();
+            if self.held.is_none() {
+                return;
+            }
+            if self.pace.is_targets() {
+                self.wait_until(Self::has_room).await;
+            }
+            if let Some(mut output) = self.held.take() {
+                if let Output::Copy(copy) = &mut output {
+                    // From here on the clock is ours, not the file's.
+                    copy.at = clock::now();
+                }
+                self.dispatcher.handle(output);
+            }
+        }
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
+        self.held
+            .take()
+            .or_else(|| self.playback.pipeline().poll_output())
+    }
+
+    fn has_room(&mut self) -> bool {
+        let held = self.held.as_ref();
+        held.is_none_or(|output| self.dispatcher.has_room(output))
+    }
+
+    /// Half of the memory is for what waits for the target, half for what waits for its segments.
+    fn has_memory(&mut self) -> bool {
+        let budget = self.playback.pipeline().budget();
+        budget.used() <= budget.limit() / 2 || self.dispatcher.is_quiet()
+    }
+
+    async fn wait_until(&mut self, is_so: fn(&mut Self) -> bool) {
+        while !is_so(self) {
+            let since = *self.waiting.get_or_insert_with(Instant::now);
+            if since.elapsed() >= self.patience {
+                break;
+            }
+            time::sleep(ROOM_STEP).await;
+        }
+        self.waiting = None;
+    }
+}
+
+/// Who only looks sees everything: one target that is not there, and no guards for it.
+fn policy(config: &ReplayConfig) -> PolicyConfig {
+    let policy = config.policy.clone();
+    if !config.targets.is_empty() {
+        return PolicyConfig {
+            targets: config.targets.iter().map(Into::into).collect(),
+            ..policy
+        };
+    }
+    PolicyConfig {
+        targets: vec![TargetPolicy::default()],
+        filter: policy.filter.without_guards(),
+        ..policy
+    }
+}
+
+/// Whether an error says that there is no capture to replay.
+#[must_use]
+pub fn is_no_capture(error: &anyhow::Error) -> bool {
+    error.is::<OpenError>()
+}

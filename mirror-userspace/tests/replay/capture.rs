@@ -1,0 +1,107 @@
+//! Captures to replay, written by the program's own writer.
+
+use std::net::SocketAddr;
+
+use mirror_common::record::flag;
+use podmirror::{
+    capture::file::{CaptureWriter, Headers},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+};
+
+/// 2026-11-22T06:00:00Z
+const START: u64 = 1_795_327_200_000_000_000;
+
+/// A capture while it is written; a millisecond passes with each segment.
+pub(crate) struct Capture {
+    writer: CaptureWriter<Vec<u8>>,
+    millis: u64,
+}
+
+/// The sending end of one connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Client {
+    flow: FlowId,
+    next: SeqNum,
+}
+
+impl Capture {
+    pub(crate) fn new() -> Self {
+        Self {
+            writer: CaptureWriter::new(Vec::new(), Headers::Ethernet, &[]).unwrap(),
+            millis: 0,
+        }
+    }
+
+    /// A connection from 10.0.0.1 and this port to port 80.
+    pub(crate) fn connect(&mut self, port: u16) -> Client {
+        self.connect_to(port, 80)
+    }
+
+    /// A connection to another port.
+    pub(crate) fn connect_to(&mut self, port: u16, server: u16) -> Client {
+        let mut client = Client {
+            flow: FlowId {
+                client: SocketAddr::from(([10, 0, 0, 1], port)).into(),
+                server: SocketAddr::from(([10, 0, 0, 2], server)).into(),
+                attachment: 0,
+            },
+            // Another one for each connection, as RFC 9293 section 3.4.1 wants.
+            next: SeqNum(
+                u32::try_from(self.millis)
+                    .unwrap()
+                    .wrapping_mul(0x9e37_79b1),
+            ),
+        };
+        self.segment(&client, flag::SYN, b"");
+        client.next = client.next + 1;
+        client
+    }
+
+    /// The client sends this, in segments of the usual size.
+    pub(crate) fn say(&mut self, client: &mut Client, bytes: impl AsRef<[u8]>) {
+        for piece in bytes.as_ref().chunks(1_448) {
+            self.segment(client, flag::ACK, piece);
+            client.next = client.next + u32::try_from(piece.len()).unwrap();
+        }
+    }
+
+    /// The client is done.
+    pub(crate) fn finish(&mut self, client: &Client) {
+        self.segment(client, flag::FIN | flag::ACK, b"");
+    }
+
+    pub(crate) fn wait(&mut self, millis: u64) {
+        self.millis += millis;
+    }
+
+    fn segment(&mut self, client: &Client, flags: u8, payload: &[u8]) {
+        self.millis += 1;
+        let flags = TcpFlags(flags);
+        let segment = Segment {
+            at: Time::from_nanos(START + self.millis * 1_000_000),
+            flow: client.flow,
+            seq: client.next,
+            ack: flags.ack().then_some(SeqNum(1)),
+            flags,
+            urgent: None,
+            starts_segment: true,
+            payload,
+            wire_len: u32::try_from(payload.len()).unwrap(),
+        };
+        self.writer.write(&segment).unwrap();
+    }
+
+    /// The file's bytes.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        self.writer.finish(&["the end"]).unwrap()
+    }
+}
+
+pub(crate) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: v1.test\r\naccept:  */*\r\n\r\n")
+}
+
+pub(crate) fn post(target: &str, body: &str) -> String {
+    let len = body.len();
+    format!("POST {target} HTTP/1.1\r\nHost: v1.test\r\nContent-Length: {len}\r\n\r\n{body}")
+}

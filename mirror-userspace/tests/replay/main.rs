@@ -1,0 +1,9 @@
+//! The program `podmirror replay`, on captures that these tests write.
+
+#![cfg(test)]
+
+mod capture;
+mod print;
+mod program;
+mod send;
+mod server;

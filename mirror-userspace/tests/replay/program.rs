@@ -1,0 +1,95 @@
+//! `podmirror replay` as a process.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What it left.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) lines: Vec<Value>,
+    pub(crate) stderr: String,
+    pub(crate) ledger: Value,
+}
+
+/// Replays a file with these bytes.
+pub(crate) fn replay(file: &[u8], flags: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture");
+    fs::write(&path, file).unwrap();
+    run(path.to_str().unwrap(), flags, b"", &folder)
+}
+
+/// Replays standard input.
+pub(crate) fn replay_stdin(input: &[u8], flags: &[&str]) -> Ended {
+    run("-", flags, input, &tempfile::tempdir().unwrap())
+}
+
+fn run(file: &str, flags: &[&str], input: &[u8], folder: &TempDir) -> Ended {
+    let ledger = folder.path().join("ledger.json");
+    let mut child = command(file, flags, &ledger).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // It may end before it has read all.
+    let feed = thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    feed.join().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let ended = Ended {
+        code: output.status.code(),
+        lines: stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        ledger: fs::read(&ledger)
+            .map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap()),
+    };
+    eprintln!("{}", ended.stderr);
+    ended
+}
+
+fn command(file: &str, flags: &[&str], ledger: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podmirror"));
+    command
+        .args(["replay", file])
+        .args(flags)
+        .arg("--ledger-json")
+        .arg(ledger)
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Ended {
+    /// It ended well, and its books balance.
+    pub(crate) fn balanced(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        assert_eq!(self.ledger["balanced"], true, "{:#}", self.ledger);
+        assert!(self.stderr.contains("requests framed"), "{}", self.stderr);
+        self
+    }
+
+    /// The targets printed, in order.
+    pub(crate) fn targets(&self) -> Vec<&str> {
+        let targets = self.lines.iter().map(|line| line["target"].as_str());
+        targets.map(Option::unwrap).collect()
+    }
+
+    /// The count at a path such as `/requests/dropped/gap`.
+    pub(crate) fn count(&self, path: &str) -> u64 {
+        self.ledger
+            .pointer(path)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    }
+}
