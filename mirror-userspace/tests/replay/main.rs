@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod capture;
+mod ends;
 mod print;
 mod program;
 mod send;

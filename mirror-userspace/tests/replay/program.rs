@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
 };
 
@@ -24,36 +24,76 @@ pub(crate) fn replay(file: &[u8], flags: &[&str]) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("capture");
     fs::write(&path, file).unwrap();
-    run(path.to_str().unwrap(), flags, b"", &folder)
+    run(path.to_str().unwrap(), flags, b"")
 }
 
 /// Replays standard input.
 pub(crate) fn replay_stdin(input: &[u8], flags: &[&str]) -> Ended {
-    run("-", flags, input, &tempfile::tempdir().unwrap())
+    run("-", flags, input)
 }
 
-fn run(file: &str, flags: &[&str], input: &[u8], folder: &TempDir) -> Ended {
-    let ledger = folder.path().join("ledger.json");
-    let mut child = command(file, flags, &ledger).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
+fn run(file: &str, flags: &[&str], input: &[u8]) -> Ended {
+    let mut running = Running::start(file, flags);
+    let (mut stdin, input) = (running.stdin(), input.to_vec());
     // It may end before it has read all.
     let feed = thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
+    let ended = running.wait();
     feed.join().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let ended = Ended {
-        code: output.status.code(),
-        lines: stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        ledger: fs::read(&ledger)
-            .map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap()),
-    };
-    eprintln!("{}", ended.stderr);
     ended
+}
+
+/// It while it runs.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    /// Open until it has ended, unless it was taken.
+    stdin: Option<ChildStdin>,
+    folder: TempDir,
+}
+
+impl Running {
+    pub(crate) fn start(file: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.json");
+        let mut child = command(file, flags, &ledger).spawn().unwrap();
+        Self {
+            stdin: child.stdin.take(),
+            child,
+            folder,
+        }
+    }
+
+    /// Its standard input; whoever drops it ends it.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.stdin.take().unwrap()
+    }
+
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(self) -> Ended {
+        let Self {
+            child,
+            stdin,
+            folder,
+        } = self;
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let ledger = fs::read(folder.path().join("ledger.json"));
+        let ended = Ended {
+            code: output.status.code(),
+            lines: stdout
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            ledger: ledger.map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap()),
+        };
+        eprintln!("{}", ended.stderr);
+        ended
+    }
 }
 
 fn command(file: &str, flags: &[&str], ledger: &Path) -> Command {

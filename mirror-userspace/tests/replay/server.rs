@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// Requests in the order in which they were complete; bodies have a Content-Length.
@@ -30,6 +31,17 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Waits, for half a minute at most, until so many requests are there.
+    pub(crate) fn wait_for(&self, count: usize) {
+        for _ in 0..3_000 {
+            if self.received.lock().unwrap().len() >= count {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{count} requests never came");
     }
 
     pub(crate) fn received(&self) -> Vec<String> {
