@@ -72,3 +72,28 @@ impl LimitArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        limits: LimitArgs,
+    }
+
+    /// How long a hole is waited for, live and in a file, in seconds.
+    fn gap_wait(flags: &[&str]) -> [u64; 2] {
+        let limits = Command::parse_from(["podmirror"].iter().chain(flags)).limits;
+        [limits.for_shard(2), limits.for_file()].map(|limits| limits.flow.gap_wait.as_secs())
+    }
+
+    #[test]
+    fn files_are_read_patiently_unless_told_otherwise() {
+        assert_eq!(gap_wait(&[]), [1, 120]);
+        assert_eq!(gap_wait(&["--gap-wait", "3s"]), [3, 3]);
+    }
+}
