@@ -18,6 +18,7 @@ mod target_args;
 #[cfg(test)]
 mod tests;
 mod value;
+mod watch;
 
 use std::{fmt, io::IsTerminal as _, process::ExitCode};
 

@@ -9,10 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time,
-};
+use tokio::time;
 
 use super::{
     UsageError,
@@ -21,9 +18,9 @@ use super::{
     limit_args::LimitArgs,
     policy_args::RedactArgs,
     report_args::ReportArgs,
-    run::finish,
     select_args::SelectArgs,
     value::{duration, size},
+    watch::{self, Signals, watch},
 };
 use crate::{
     dispatch::DispatchConfig,
@@ -73,10 +70,7 @@ pub struct RecordArgs {
 
 impl RecordArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(self.record())?;
+        watch::runtime()?.block_on(self.record())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -88,31 +82,10 @@ impl RecordArgs {
         let created = Recording::create(files).with_context(|| format!("--write {name}"))?;
         let recording = Arc::new(Mutex::new(created));
         let (config, banner) = self.configure(&recording)?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut ask = signal(SignalKind::user_defined1())?;
+        let signals = Signals::listen()?;
         let daemon = Daemon::start(config).await?;
         eprintln!("{banner}");
-
-        let mut every = time::interval(Duration::from_secs(
-            report.report_every.unwrap_or(u64::MAX >> 32),
-        ));
-        every.tick().await;
-        let mut disk = time::interval(DISK_CHECK);
-        let end = time::sleep(report.duration.unwrap_or(Duration::MAX));
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                () = &mut end => break,
-                _ = ask.recv() => eprintln!("{}", daemon.ledger().await?),
-                _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
-                _ = disk.tick() => if has_failed(&recording) { break },
-            }
-        }
-        let ledger = daemon.stop().await?;
-        finish(&ledger, report.ledger_json.as_deref())?;
+        let ledger = watch(daemon, signals, &report, failed(&recording)).await?;
         close(recording, &ledger).with_context(|| format!("--write {name}"))
     }
 
@@ -165,9 +138,16 @@ impl RecordArgs {
     }
 }
 
-fn has_failed(recording: &Mutex<Recording>) -> bool {
-    let recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
-    recording.failure().is_some()
+/// Returns when the disk no longer takes what is written.
+async fn failed(recording: &Mutex<Recording>) {
+    let mut look = time::interval(DISK_CHECK);
+    loop {
+        look.tick().await;
+        let recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
+        if recording.failure().is_some() {
+            return;
+        }
+    }
 }
 
 fn close(recording: Arc<Mutex<Recording>>, ledger: &Ledger) -> anyhow::Result<()> {

@@ -19,8 +19,12 @@ use tokio::{
 };
 
 use super::{
-    UsageError, dispatch_args::DispatchArgs, limit_args::LimitArgs, policy_args::PolicyArgs,
-    report_args::ReportArgs, run::finish,
+    UsageError,
+    dispatch_args::DispatchArgs,
+    limit_args::LimitArgs,
+    policy_args::PolicyArgs,
+    report_args::ReportArgs,
+    watch::{self, finish},
 };
 use crate::runtime::replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture};
 
@@ -76,9 +80,7 @@ fn speed(text: &str) -> Result<Speed, String> {
 
 impl ReplayArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = watch::runtime()?;
         let outcome = LocalSet::new().block_on(&runtime, self.replay());
         // A read of standard input may be under way; it is not waited for.
         runtime.shutdown_background();

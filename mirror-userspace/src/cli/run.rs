@@ -1,22 +1,21 @@
 //! `podmirror run`: mirror one interface until told to stop.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{future, process::ExitCode};
 
-use anyhow::Context as _;
 use clap::Args;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time,
-};
 
 use super::{
-    UsageError, capture_args::CaptureArgs, dispatch_args::DispatchArgs,
-    interface_args::InterfaceArgs, limit_args::LimitArgs, policy_args::PolicyArgs,
+    UsageError,
+    capture_args::CaptureArgs,
+    dispatch_args::DispatchArgs,
+    interface_args::InterfaceArgs,
+    limit_args::LimitArgs,
+    policy_args::PolicyArgs,
     report_args::ReportArgs,
+    watch::{self, Signals, watch},
 };
 use crate::{
     capture::LiveConfig,
-    ledger::Ledger,
     policy::{Policy, PolicyConfig},
     runtime::{Daemon, DaemonConfig},
     target::TargetSpec,
@@ -44,44 +43,18 @@ pub struct RunArgs {
 
 impl RunArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(self.mirror())?;
+        watch::runtime()?.block_on(self.mirror())?;
         Ok(ExitCode::SUCCESS)
     }
 
     async fn mirror(self) -> anyhow::Result<()> {
         let report = self.report.clone();
         let (config, banner) = self.configure()?;
-        // Handlers first: a signal during start-up must still detach.
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut ask = signal(SignalKind::user_defined1())?;
-        let mut daemon = Daemon::start(config).await?;
+        let signals = Signals::listen()?;
+        let daemon = Daemon::start(config).await?;
         eprintln!("{banner}");
-
-        let mut every = time::interval(Duration::from_secs(
-            report.report_every.unwrap_or(u64::MAX >> 32),
-        ));
-        every.tick().await;
-        let end = time::sleep(report.duration.unwrap_or(Duration::MAX));
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                () = &mut end => break,
-                () = daemon.broken() => anyhow::bail!("a shard panicked (its message is above): detached"),
-                _ = ask.recv() => eprintln!("{}", daemon.ledger().await?),
-                _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
-            }
-        }
-        let ledger = tokio::select! {
-            ledger = daemon.stop() => ledger?,
-            _ = interrupt.recv() => anyhow::bail!("interrupted again: stopped without finishing the copies under way"),
-        };
-        finish(&ledger, report.ledger_json.as_deref())
+        watch(daemon, signals, &report, future::pending()).await?;
+        Ok(())
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
@@ -117,15 +90,4 @@ fn banner(capture: &LiveConfig, policy: &PolicyConfig, targets: &[TargetSpec]) -
         "mirroring {} port {ports} -> {urls} (sample {rate} of {unit})",
         capture.interface
     )
-}
-
-/// Prints the ledger, and writes it where asked.
-pub(super) fn finish(ledger: &Ledger, json: Option<&Path>) -> anyhow::Result<()> {
-    eprint!("{ledger}");
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(ledger)?;
-        std::fs::write(path, text + "\n")
-            .with_context(|| format!("--ledger-json {}", path.display()))?;
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The character classes of RFC 9110 section 5 that httparse does not lend out.
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-pub(super) const fn is_tchar(byte: u8) -> bool {
+pub(crate) const fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

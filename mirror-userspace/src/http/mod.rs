@@ -15,7 +15,7 @@ pub mod chunked;
 mod detect;
 mod event;
 mod framing;
-mod grammar;
+pub(crate) mod grammar;
 mod head;
 mod limits;
 mod parser;

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::BadValue;
+use crate::http::grammar::is_tchar;
 
 /// Fields that say where a message ends or belong to one connection only (RFC 9112 sections 6
 /// and 9, RFC 9110 section 7.6.1): touching one would change what the target reads.
@@ -24,30 +25,8 @@ pub const MIRRORED_BY: &str = "x-mirrored-by";
 /// Who mirrored it: the value of [`MIRRORED_BY`].
 pub const MIRROR_NAME: &str = "podmirror";
 
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
-
 pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && text.bytes().all(is_tchar)
 }
 
 /// A field name, in the spelling in which it was configured. ASCII case does not count when it is

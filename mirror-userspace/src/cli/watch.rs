@@ -1,0 +1,89 @@
+//! A daemon, watched: signals, reports, its end, and the ledger it leaves.
+
+use std::{io, path::Path, pin::pin, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
+
+use super::ReportArgs;
+use crate::{ledger::Ledger, runtime::Daemon};
+
+/// What `--report-every` is when it is not given: not in this process's life.
+const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
+
+/// The runtime of the main thread; shards have their own.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The signals that a daemon obeys. Listened to before it starts: one that comes meanwhile must
+/// still detach.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    ask: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            ask: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// Reports on the daemon as asked until a signal, `--duration` or `enough` ends it; then stops it,
+/// and prints its ledger and writes it where asked.
+///
+/// # Errors
+/// A shard panicked, a second SIGINT came while copies were under way, or the ledger can't be
+/// read or written.
+pub(super) async fn watch(
+    mut daemon: Daemon,
+    mut signals: Signals,
+    report: &ReportArgs,
+    enough: impl Future<Output = ()>,
+) -> anyhow::Result<Ledger> {
+    let mut every = time::interval(report.report_every.map_or(NEVER, Duration::from_secs));
+    every.tick().await;
+    let mut end = pin!(time::sleep(report.duration.unwrap_or(Duration::MAX)));
+    let mut enough = pin!(enough);
+    loop {
+        tokio::select! {
+            _ = signals.interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            () = &mut end => break,
+            () = &mut enough => break,
+            () = daemon.broken() => bail!("a shard panicked (its message is above): detached"),
+            _ = signals.ask.recv() => eprintln!("{}", daemon.ledger().await?),
+            _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
+        }
+    }
+    let ledger = tokio::select! {
+        ledger = daemon.stop() => ledger?,
+        _ = signals.interrupt.recv() => {
+            bail!("interrupted again: stopped without finishing the copies under way")
+        }
+    };
+    finish(&ledger, report.ledger_json.as_deref())?;
+    Ok(ledger)
+}
+
+/// Prints the ledger, and writes it where asked.
+pub(super) fn finish(ledger: &Ledger, json: Option<&Path>) -> anyhow::Result<()> {
+    eprint!("{ledger}");
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(ledger)?;
+        std::fs::write(path, text + "\n")
+            .with_context(|| format!("--ledger-json {}", path.display()))?;
+    }
+    Ok(())
+}
