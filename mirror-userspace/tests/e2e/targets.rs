@@ -142,7 +142,11 @@ fn a_restarted_v2_gets_requests_again() {
         Behaviour::Answer,
     )
     .unwrap();
-    v1_is_unharmed(&scene, 20);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !scene.mirror.ask().contains("failed connect") {
+        assert!(std::time::Instant::now() < deadline, "v2 is not missed");
+        v1_is_unharmed(&scene, 5);
+    }
     scene.v2 = RecordingServer::start(&scene.lab.v2, address, Behaviour::Answer).unwrap();
     let deadline = std::time::Instant::now() + PATIENCE;
     while scene.v2.requests().is_empty() {
@@ -153,8 +157,7 @@ fn a_restarted_v2_gets_requests_again() {
         v1_is_unharmed(&scene, 1);
         std::thread::sleep(Duration::from_millis(50));
     }
-    let ledger = scene.mirror.stop();
-    assert!(ledger.count("replies/failed") > 0, "v2 was away");
+    scene.mirror.stop();
 }
 
 #[test]
