@@ -35,7 +35,7 @@ impl CheckArgs {
             };
             let remedy = finding.remedy.as_ref();
             let remedy = remedy.map_or(String::new(), |remedy| format!(": {remedy}"));
-            println!("{mark:<8} {:<18} {}{remedy}", finding.name, finding.detail);
+            println!("{mark:<8} {:<26} {}{remedy}", finding.name, finding.detail);
         }
         if findings
             .iter()

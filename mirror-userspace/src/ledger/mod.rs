@@ -14,6 +14,8 @@
 
 mod book;
 mod file;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use book::{Counted, Names};
