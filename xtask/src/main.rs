@@ -1,5 +1,6 @@
 //! podmirror's front door for developers: `cargo xtask --help`.
 
+mod bench;
 mod binary;
 mod checks;
 mod demo;
@@ -22,6 +23,8 @@ enum Task {
     BuildEbpf,
     /// Watch podmirror at work: a client, v1, v2 and real traffic on this machine.
     Demo(demo::Options),
+    /// Measure podmirror beside other mirrors, each against v1 alone.
+    Bench(bench::Options),
     /// Run all checks that a change has to pass, as CI does.
     Test(checks::Options),
     /// As `test`, with every step's output as it comes.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::setup(),
         Task::BuildEbpf => ebpf::build(),
         Task::Demo(options) => demo::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Test(options) => checks::run(&options),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
