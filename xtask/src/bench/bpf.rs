@@ -1,29 +1,25 @@
 //! How long the kernel half runs, as the kernel itself counts it.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeSet, fs, os::fd::OwnedFd};
 
 use anyhow::{Context as _, Result};
+use aya::{
+    programs::loaded_programs,
+    sys::{Stats, enable_stats},
+};
 
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-/// The kernel counts BPF run time while this value lives; counting costs some ten nanoseconds a
-/// run, so nothing else is measured meanwhile.
+/// The kernel (Linux 5.8) counts BPF run time while this value lives; counting costs some ten
+/// nanoseconds a run, so nothing else is measured meanwhile.
 pub(super) struct RunTimeCounting {
-    before: String,
+    _counting: OwnedFd,
 }
 
 impl RunTimeCounting {
     pub(super) fn start() -> Result<Self> {
-        let before = fs::read_to_string(SWITCH).context("reading whether BPF run time counts")?;
-        fs::write(SWITCH, "1").context("having BPF run time counted")?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for RunTimeCounting {
-    fn drop(&mut self) {
-        // Nothing is left to be done about it.
-        let _restored = fs::write(SWITCH, &self.before);
+        let counting = enable_stats(Stats::RunTime).context("having BPF run time counted")?;
+        Ok(Self {
+            _counting: counting,
+        })
     }
 }
 
@@ -35,21 +31,22 @@ pub(super) struct RunTime {
 }
 
 impl RunTime {
-    /// Of all programs that the process holds open, each counted once.
-    pub(super) fn of(process: u32) -> Self {
-        let files = fs::read_dir(format!("/proc/{process}/fdinfo"));
-        let programs: BTreeMap<u64, Self> = files
-            .into_iter()
+    /// Of all programs that the process holds attached, each counted once.
+    pub(super) fn of(process: u32) -> Result<Self> {
+        let files = fs::read_dir(format!("/proc/{process}/fdinfo"))?;
+        let ids: BTreeSet<u32> = files
             .flatten()
-            .flatten()
-            .filter_map(|file| parse(&fs::read_to_string(file.path()).ok()?))
+            .filter_map(|file| program(&fs::read_to_string(file.path()).ok()?))
             .collect();
-        programs
-            .into_values()
-            .fold(Self::default(), |sum, one| Self {
-                runs: sum.runs + one.runs,
-                nanos: sum.nanos + one.nanos,
-            })
+        let mut sum = Self::default();
+        for found in loaded_programs() {
+            let found = found.context("listing BPF programs")?;
+            if ids.contains(&found.id()) {
+                sum.runs += found.run_count();
+                sum.nanos += u64::try_from(found.run_time().as_nanos())?;
+            }
+        }
+        Ok(sum)
     }
 
     pub(super) fn since(self, earlier: Self) -> Self {
@@ -60,14 +57,11 @@ impl RunTime {
     }
 }
 
-fn parse(fdinfo: &str) -> Option<(u64, RunTime)> {
-    let field = |name: &str| {
-        let mut lines = fdinfo.lines().filter_map(|line| line.split_once(':'));
-        let (_, value) = lines.find(|(found, _)| *found == name)?;
-        value.trim().parse().ok()
-    };
-    let (nanos, runs) = (field("run_time_ns")?, field("run_cnt")?);
-    Some((field("prog_id")?, RunTime { runs, nanos }))
+/// The program of a file that is one, or that attaches one.
+fn program(fdinfo: &str) -> Option<u32> {
+    let mut lines = fdinfo.lines().filter_map(|line| line.split_once(':'));
+    let (_, id) = lines.find(|(name, _)| *name == "prog_id")?;
+    id.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -75,13 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_told_from_other_files() {
-        let program = "pos:\t0\nprog_type:\t3\nprog_id:\t42\nrun_time_ns:\t900\nrun_cnt:\t3\n";
-        let found = RunTime {
-            runs: 3,
-            nanos: 900,
-        };
-        assert_eq!(parse(program), Some((42, found)));
-        assert_eq!(parse("pos:\t0\nprog_id:\t42\nlink_id:\t7\n"), None);
+    fn an_attachment_is_told_from_other_files() {
+        assert_eq!(program("pos:\t0\nlink_id:\t7\nprog_id:\t42\n"), Some(42));
+        assert_eq!(program("pos:\t0\nflags:\t02\n"), None);
     }
 }

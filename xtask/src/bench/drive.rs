@@ -78,7 +78,7 @@ fn closed_loop(
         Command::new("sh")
             .arg("-c")
             .arg(format!(
-                "ulimit -n 65536; exec {}",
+                "ulimit -n $(ulimit -H -n); exec {}",
                 wrk(&packages::require("wrk")?)
             ))
             .args(["wrk", "-t1", "--timeout", "10s"])

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use xtask::{
-    lab::{Family, Host},
-    load::Load,
-};
+use xtask::lab::{Family, Host};
 
 use super::{
     bpf::{RunTime, RunTimeCounting},
+    drive,
     ground::{Ground, OTHER_PORT, PORT},
+    loads,
     results::float,
     subjects::Subject,
 };
@@ -19,42 +18,45 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct KernelCost {
     pub(super) what: &'static str,
+    /// The load's name.
+    pub(super) load: &'static str,
     pub(super) runs: u64,
     /// Of one run, the mean.
     pub(super) nanos: f64,
 }
 
-/// Requests a second; each is two segments and two acknowledgements at most.
-const RATE: f64 = 2_000.0;
-
 /// What is sent, to where, and the sample rate in percent.
 const KINDS: [(&str, u16, u8); 3] = [
     ("of another port", OTHER_PORT, 100),
     ("of a connection that is not sampled", PORT, 0),
-    (
-        "of a connection that is sampled (GET, with its acknowledgements)",
-        PORT,
-        100,
-    ),
+    ("of a connection that is sampled", PORT, 100),
 ];
+
+/// Paid alone, with cold caches, and one after the other.
+const LOADS: [&str; 2] = ["get-2000", "get-closed-32"];
+
+const DURATION: Duration = Duration::from_secs(1);
 
 /// Runs apart from everything else: counting BPF run time costs time.
 pub(super) fn measure(ground: &Ground) -> Result<Vec<KernelCost>> {
     let _counting = RunTimeCounting::start()?;
-    KINDS
-        .into_iter()
-        .map(|(what, port, percent)| {
+    let mut costs = Vec::new();
+    let loads = loads::table();
+    for load in loads.iter().filter(|load| LOADS.contains(&load.name)) {
+        for (what, port, percent) in KINDS {
             let mirror = Subject::Podmirror(percent).start(ground)?;
-            let before = RunTime::of(mirror.id());
+            let before = RunTime::of(mirror.id())?;
             let target = Host::V1.address(Family::V4, port);
-            Load::get(target, RATE, Duration::from_secs(1)).run(&ground.lab.client, |_| ())?;
-            let cost = RunTime::of(mirror.id()).since(before);
+            drive::send(load, target, &ground.lab.client, DURATION)?;
+            let cost = RunTime::of(mirror.id())?.since(before);
             mirror.stop()?;
-            Ok(KernelCost {
+            costs.push(KernelCost {
                 what,
+                load: load.name,
                 runs: cost.runs,
                 nanos: float(cost.nanos) / float(cost.runs),
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    Ok(costs)
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use xtask::lab::packages;
+
 use crate::step::{command, output, workspace};
 
 /// Lines for the head of the report: what, and its value.
@@ -68,11 +70,13 @@ impl Machine {
 
 /// The first line that a program says, wherever it says it.
 fn said(program: &str, argument: &str) -> String {
-    let Some(path) = xtask::lab::packages::find(program).or_else(|| {
-        let path = Path::new(program);
-        path.is_absolute().then(|| path.to_owned())
-    }) else {
-        return "not installed before the bench".to_owned();
+    let path = if Path::new(program).is_absolute() {
+        Ok(program.into())
+    } else {
+        packages::require(program)
+    };
+    let Ok(path) = path else {
+        return "not installed".to_owned();
     };
     let Ok(output) = command(path).arg(argument).output() else {
         return "unknown".to_owned();

@@ -197,7 +197,7 @@ fn haproxy(ground: &Ground) -> Result<Running> {
     fs::write(
         &file,
         format!(
-            "global\n  nbthread 1\n  maxconn 20000\n\
+            "global\n  nbthread 1\n  maxconn 4000\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
              listen hop\n  bind {listen}\n  http-reuse always\n  server v1 {v1}\n"
         ),

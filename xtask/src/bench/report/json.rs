@@ -17,7 +17,7 @@ pub(super) fn render(machine: &Machine, schedule: &Schedule, results: &Results) 
     let kernel: Vec<_> = results
         .kernel
         .iter()
-        .map(|cost| json!({"segment": cost.what, "runs": cost.runs, "nanos_each": cost.nanos}))
+        .map(|cost| json!({"segment": cost.what, "load": cost.load, "runs": cost.runs, "nanos_each": cost.nanos}))
         .collect();
     let document = json!({
         "machine": facts,

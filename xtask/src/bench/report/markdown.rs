@@ -22,7 +22,8 @@ Ratios are to v1 alone, which ran just before and just after (mean of the two); 
 rounds, in brackets the least and the greatest. CPU is user plus system time of the subject's
 processes for each request that arrived at v2 (at v1, where nothing is mirrored); v1's own CPU is
 that of its worker for each request that it got. Arrived is requests at v2 over requests at v1, both
-by nginx's own count: a request whose body broke off has arrived. At a fixed rate latency counts from
+by nginx's own count: a request whose body broke off has arrived, and those that wrk cuts off when its
+time is up (one for each connection at most) may not have. At a fixed rate latency counts from
 when a request was due; in a closed loop (wrk) from when it was sent, which hides coordinated
 omission. Peak RSS is the greatest of all rounds.
 ";
@@ -82,7 +83,7 @@ pub(super) fn render(
 fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
     line(
         text,
-        "| | v1 a second | p50 | p99 | p99.9 | v1's CPU | failed | arrived | CPU | peak RSS |",
+        "| | v1: a second | p50, us | p99, us | p99.9, us | v1's CPU, us | failed | arrived | CPU, us | peak RSS |",
     );
     line(text, "|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
@@ -93,14 +94,10 @@ fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
             &|run| run.seen.latency[2],
             &Run::v1_cpu_each,
         ];
-        let units = ["", " us", " us", " us", " us"];
-        let cells = figures
-            .iter()
-            .zip(units)
-            .map(|(figure, unit)| match row.subject {
-                None => cell(row.spread(figure), |value| amount(value) + unit),
-                Some(_) => cell(row.ratio(figure), |value| format!("{value:.3}")),
-            });
+        let cells = figures.iter().map(|figure| match row.subject {
+            None => cell(row.spread(figure), amount),
+            Some(_) => cell(row.ratio(figure), |value| format!("{value:.3}")),
+        });
         let cells: Vec<_> = cells.collect();
         let failed: u64 = row.runs.iter().map(|(run, _)| run.seen.failed).sum();
         let name = row
@@ -108,7 +105,7 @@ fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
             .as_ref()
             .map_or("**v1 alone**", |subject| &subject.name);
         let arrived = cell(row.share_mirrored(), |value| format!("{value:.4}"));
-        let cpu = cell(row.cpu_each(), |value| amount(value) + " us");
+        let cpu = cell(row.cpu_each(), amount);
         let rss = row.peak_rss().map_or_else(nothing, |bytes| {
             format!("{:.1} MiB", float(bytes) / 1_048_576.0)
         });
@@ -167,12 +164,16 @@ fn kernel(text: &mut String, results: &Results) {
     line(text, "\n## podmirror's kernel half, a segment\n");
     line(
         text,
-        "BPF run time as the kernel counts it, which costs some of it; the mean, at 2 000 GETs a second.\n",
+        "BPF run time as the kernel counts it, the mean; reading its clock twice is part of it.\n",
     );
-    line(text, "| segment | runs | each |\n|---|---|---|");
+    line(text, "| segment | load | runs | each |\n|---|---|---|---|");
     for cost in &results.kernel {
-        let (what, runs, nanos) = (cost.what, cost.runs, cost.nanos);
-        line(text, &format!("| {what} | {runs} | {nanos:.0} ns |"));
+        let (what, load) = (cost.what, cost.load);
+        let (runs, nanos) = (cost.runs, cost.nanos);
+        line(
+            text,
+            &format!("| {what} | {load} | {runs} | {nanos:.0} ns |"),
+        );
     }
 }
 
