@@ -58,11 +58,12 @@ impl Ground {
         SocketAddr::new([10, 77, 0, 1].into(), PROXY_PORT)
     }
 
-    /// v2's count once no more arrive: a quarter of a second without a new one, at most ten.
+    /// v2's count once no more arrive: a fifth of a second without a new one, at most ten
+    /// seconds.
     pub(super) fn settled_v2(&self) -> Result<u64> {
         let mut before = self.v2.count(&self.lab)?;
-        for _ in 0..40 {
-            thread::sleep(Duration::from_millis(250));
+        for _ in 0..50 {
+            thread::sleep(Duration::from_millis(200));
             let now = self.v2.count(&self.lab)?;
             if now == before {
                 break;

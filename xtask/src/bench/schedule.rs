@@ -79,12 +79,15 @@ fn chosen(wanted: &[String], name: &str) -> bool {
 fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
     let rates: &[u8] = match (load.sampled, options.quick) {
         (Sampled::AllRates, false) => &[0, 1, 25, 100],
-        (Sampled::AllRates, true) => &[0, 25, 100],
+        (Sampled::AllRates, true) => &[0, 100],
         (Sampled::Whole, _) => &[100],
     };
     let mut subjects: Vec<_> = rates.iter().copied().map(Subject::Podmirror).collect();
     if !options.quick || load.quick == Quick::All {
-        subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);
+        subjects.extend([Subject::NginxMirror, Subject::Haproxy]);
+        if !options.quick {
+            subjects.push(Subject::Tcpdump);
+        }
         let peers = options.peer.iter().cloned();
         subjects.extend(peers.map(Subject::Peer));
     }
@@ -118,7 +121,8 @@ mod tests {
         }
     }
 
-    /// A run takes its second, and about 0.9 s to start, warm up, settle and end.
+    /// A run takes its second, and about 1.3 s to start, warm up, settle and end; the kernel's
+    /// costs take ten seconds.
     #[test]
     fn quick_fits_into_two_minutes() {
         let schedule = Schedule::new(&Options {
@@ -126,8 +130,8 @@ mod tests {
             peer: Vec::new(),
             ..options()
         });
-        let seconds = schedule.seconds * schedule.runs() + 9 * schedule.runs() / 10;
-        assert!(seconds < 110, "{seconds} s for {} runs", schedule.runs());
+        let tenths = (10 * schedule.seconds + 13) * schedule.runs() + 100;
+        assert!(tenths < 1_150, "{tenths} tenths of a second");
     }
 
     #[test]
