@@ -9,7 +9,10 @@ use xtask::{
     load::{Load, Reuse},
 };
 
-use super::loads::{Pace, Traffic};
+use super::{
+    loads::{Pace, Traffic},
+    results::micros,
+};
 
 /// What the client saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,7 +22,7 @@ pub(super) struct Seen {
     /// Requests that were not, or with another status than 2xx and 3xx.
     pub(super) failed: u64,
     /// Microseconds: p50, p99, p99.9. At a fixed rate from when the request was due; in a closed
-    /// loop from when it was sent.
+    /// loop as wrk has it. NaN where there is none.
     pub(super) latency: [f64; 3],
     pub(super) elapsed: Duration,
 }
@@ -55,12 +58,12 @@ fn at_rate(
         reuse: traffic.reuse,
     };
     let outcome = load.run(from, |_| ())?;
-    let latency = outcome.latencies.quantiles(SHARES).unwrap_or_default();
+    let latency = outcome.latencies.quantiles(SHARES);
     Ok(Seen {
         answered: outcome.answered,
         failed: outcome.failed + outcome.unanswered,
-        latency: latency.map(|time| time.as_secs_f64() * 1e6),
-        elapsed: outcome.elapsed,
+        latency: latency.map_or([f64::NAN; 3], |found| found.map(micros)),
+        elapsed: outcome.elapsed.max(duration),
     })
 }
 
@@ -83,7 +86,7 @@ fn closed_loop(
             ))
             .args(["wrk", "-t1", "--timeout", "10s"])
             .arg(format!("-c{}", traffic.connections))
-            .arg(format!("-d{}s", duration.as_secs().max(1)))
+            .arg(format!("-d{}s", seconds(traffic, duration)))
             .arg("-s")
             .arg(&script)
             .arg(format!("http://{target}{}", traffic.path())),
@@ -94,6 +97,11 @@ fn closed_loop(
         bail!("wrk: {}{text}", String::from_utf8_lossy(&output.stderr));
     };
     parse(result).with_context(|| format!("wrk said {result}"))
+}
+
+/// wrk connects within the time of the run, some thousands a second.
+fn seconds(traffic: &Traffic, duration: Duration) -> u64 {
+    duration.as_secs().max(1) + traffic.connections as u64 / 2_000
 }
 
 /// The arguments that follow become `$1` and so on.
@@ -113,7 +121,7 @@ fn lua(traffic: &Traffic, depth: u32) -> String {
     };
     let pipelined = if depth > 1 {
         format!(
-            "init = function(args)\n  wrk.init(args)\n  local all = {{}}\n  \
+            "init = function(args)\n  local all = {{}}\n  \
              for i = 1, {depth} do all[i] = wrk.format() end\n  batch = table.concat(all)\nend\n\
              request = function() return batch end\n"
         )
@@ -136,7 +144,11 @@ fn parse(line: &str) -> Option<Seen> {
     let value: Value = serde_json::from_str(line).ok()?;
     let number = |name: &str| value.get(name)?.as_u64();
     let latency = value.get("latency")?.as_array()?;
-    let at = |index: usize| latency.get(index)?.as_f64();
+    // 0 is wrk's word for none: it estimates the requests that a late reply kept from being sent,
+    // and among these it may lose a quantile.
+    let at = |index: usize| {
+        Some(latency.get(index)?.as_f64()?).map(|us| if us > 0.0 { us } else { f64::NAN })
+    };
     Some(Seen {
         answered: number("requests")?,
         failed: number("failed")?,
@@ -151,10 +163,11 @@ mod tests {
 
     #[test]
     fn the_line_of_the_script_is_read() {
-        let line = r#"{"requests":10,"micros":1000000,"failed":1,"latency":[5.0,9.5,12.0]}"#;
+        let line = r#"{"requests":10,"micros":1000000,"failed":1,"latency":[5.0,9.5,0.0]}"#;
         let seen = parse(line).unwrap();
         assert_eq!((seen.answered, seen.failed), (10, 1));
-        assert_eq!(seen.latency, [5.0, 9.5, 12.0]);
+        assert_eq!(seen.latency[..2], [5.0, 9.5]);
+        assert!(seen.latency[2].is_nan());
         assert_eq!(seen.elapsed, Duration::from_secs(1));
     }
 }

@@ -9,6 +9,8 @@ use crate::step::{command, output, workspace};
 /// Lines for the head of the report: what, and its value.
 pub(super) struct Machine {
     pub(super) facts: Vec<(&'static str, String)>,
+    /// Processes that wanted to run before the bench began, the mean of a minute.
+    pub(super) load: f64,
 }
 
 impl Machine {
@@ -33,7 +35,9 @@ impl Machine {
                 .args(["describe", "--always", "--dirty"])
                 .current_dir(workspace()),
         );
+        let load = first_words(read("/proc/loadavg"), 1);
         Self {
+            load: load.parse().unwrap_or_default(),
             facts: vec![
                 ("CPU", format!("{cores} x {cpu}")),
                 ("Memory", line(&read("/proc/meminfo"), "MemTotal")),

@@ -17,6 +17,9 @@ const NOT_MEASURED: &str = "\
 - Lag and losses of other mirrors than podmirror: only what arrived at v2 is known of them.
 ";
 
+/// A load average before the bench from which on its figures are others', too.
+const BUSY: f64 = 0.5;
+
 const READING: &str = "\
 Ratios are to v1 alone, which ran just before and just after (mean of the two); median over the
 rounds, in brackets the least and the greatest. CPU is user plus system time of the subject's
@@ -24,8 +27,8 @@ processes for each request that arrived at v2 (at v1, where nothing is mirrored)
 that of its worker for each request that it got. Arrived is requests at v2 over requests at v1, both
 by nginx's own count: a request whose body broke off has arrived, and those that wrk cuts off when its
 time is up (one for each connection at most) may not have. At a fixed rate latency counts from
-when a request was due; in a closed loop (wrk) from when it was sent, which hides coordinated
-omission. Peak RSS is the greatest of all rounds.
+when a request was due; in a closed loop (wrk) from when it was sent, with wrk's estimate for requests
+that a late reply kept from being sent. Peak RSS is the greatest of all rounds.
 ";
 
 pub(super) fn render(
@@ -51,6 +54,9 @@ pub(super) fn render(
         &mut text,
         &format!("- {rounds} rounds, {seconds} s a run; {minutes:.1} minutes in all\n"),
     );
+    if machine.load > BUSY {
+        text += "**Others were busy on this machine: quote none of these figures.**\n\n";
+    }
     text += READING;
     for planned in &schedule.loads {
         let load = &planned.load;
