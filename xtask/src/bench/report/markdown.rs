@@ -26,7 +26,7 @@ rounds, in brackets the least and the greatest. CPU is user plus system time of 
 processes for each request that arrived at v2 (at v1, where nothing is mirrored); v1's own CPU is
 that of its worker for each request that it got. Arrived is requests at v2 over requests at v1, both
 by nginx's own count: a request whose body broke off has arrived, and those that wrk cuts off when its
-time is up (one for each connection at most) may not have. At a fixed rate latency counts from
+time is up (one for each connection at most) may not have, or pipelined only there. At a fixed rate latency counts from
 when a request was due; in a closed loop (wrk) from when it was sent, with wrk's estimate for requests
 that a late reply kept from being sent. Peak RSS is the greatest of all rounds.
 ";
