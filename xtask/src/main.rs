@@ -1,5 +1,6 @@
 //! podmirror's front door for developers: `cargo xtask --help`.
 
+mod bench;
 mod binary;
 mod checks;
 mod demo;
@@ -23,6 +24,8 @@ enum Task {
     BuildEbpf,
     /// Watch podmirror at work: a client, v1, v2 and real traffic on this machine.
     Demo(demo::Options),
+    /// Measure podmirror beside other mirrors, each against v1 alone.
+    Bench(bench::Options),
     /// Run all checks that a change has to pass, as CI does.
     Test(checks::Options),
     /// Fuzz the core, each target for some minutes.
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::setup(),
         Task::BuildEbpf => ebpf::build(),
         Task::Demo(options) => demo::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => checks::run(&checks::Options::ci()),

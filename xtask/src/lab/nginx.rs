@@ -25,6 +25,8 @@ pub struct NginxConfig {
     pub reply: String,
     /// More lines for the `server` block.
     pub extra: String,
+    /// More blocks beside it, such as `upstream`.
+    pub beside: String,
 }
 
 /// One line of the access log.
@@ -141,7 +143,7 @@ fn render(config: &NginxConfig, folder: &Path) -> String {
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('$', "");
-    let extra = &config.extra;
+    let (extra, beside) = (&config.extra, &config.beside);
     format!(
         "daemon off;
 user root;
@@ -162,6 +164,7 @@ http {{
   client_body_buffer_size 1m;
   keepalive_requests 1000000000;
   tcp_nodelay on;
+  {beside}
   server {{
 {listen}    location / {{ return 200 \"{reply}\"; }}
     {extra}

@@ -76,6 +76,8 @@ impl Connection {
     pub(super) fn handle_ready(&mut self, request: &[u8], epoll: &Epoll) -> Progress {
         let idle = self.request.is_none();
         match self.advance(request, epoll) {
+            // A server that answers before it has read all leaves no way to reuse the connection.
+            Ok(State::Complete) if !self.all_written(request) => Progress::Broken,
             Ok(State::Complete) => match self.request.take() {
                 Some(done) => Progress::Answered { due: done.due },
                 None => Progress::ClosedIdle,

@@ -1,0 +1,154 @@
+//! The loads, as a table.
+
+use xtask::load::Reuse;
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// So many a second, whatever becomes of them (our own generator).
+    Fixed(f64),
+    /// The next when the last is answered, so many at once on each connection (wrk).
+    Closed {
+        /// Requests that a connection has on the way; above 1 it is pipelining.
+        depth: u32,
+    },
+}
+
+/// One kind of traffic.
+#[derive(Clone, Debug)]
+pub(super) struct Traffic {
+    pub(super) name: &'static str,
+    /// Bytes of the body; 0 is a GET.
+    pub(super) body: usize,
+    pub(super) pace: Pace,
+    pub(super) connections: usize,
+    pub(super) reuse: Reuse,
+    /// Whether every sample rate is measured with it, or 100 % only.
+    pub(super) sampled: Sampled,
+    /// Whether `--quick` has it.
+    pub(super) quick: Quick,
+}
+
+/// Which sample rates are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sampled {
+    /// 0, 1, 25 and 100 %.
+    AllRates,
+    /// 100 %.
+    Whole,
+}
+
+/// What `--quick` has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// All subjects.
+    All,
+    /// podmirror only.
+    Podmirror,
+    /// Nothing.
+    Left,
+}
+
+const KIB: usize = 1 << 10;
+
+/// From the cheapest to the most expensive, by kind.
+pub(super) fn table() -> Vec<Traffic> {
+    let get = |name, pace, connections| Traffic {
+        name,
+        body: 0,
+        pace,
+        connections,
+        reuse: Reuse::KeepAlive,
+        sampled: Sampled::Whole,
+        quick: Quick::Left,
+    };
+    let fixed = Pace::Fixed;
+    let closed = Pace::Closed { depth: 1 };
+    let post = |name, body, pace, connections| Traffic {
+        body,
+        ..get(name, pace, connections)
+    };
+    vec![
+        get("get-500", fixed(500.0), 16),
+        Traffic {
+            sampled: Sampled::AllRates,
+            quick: Quick::All,
+            ..get("get-2000", fixed(2_000.0), 16)
+        },
+        get("get-8000", fixed(8_000.0), 16),
+        get("get-closed-1", closed, 1),
+        Traffic {
+            sampled: Sampled::AllRates,
+            quick: Quick::All,
+            ..get("get-closed-32", closed, 32)
+        },
+        Traffic {
+            sampled: Sampled::AllRates,
+            ..get("get-closed-1000", closed, 1_000)
+        },
+        get("get-closed-10000", closed, 10_000),
+        get("get-pipelined", Pace::Closed { depth: 16 }, 32),
+        Traffic {
+            reuse: Reuse::Never,
+            ..get("new-connection-500", fixed(500.0), 16)
+        },
+        Traffic {
+            reuse: Reuse::Never,
+            ..get("new-connection-closed", closed, 32)
+        },
+        post("post-2k-2000", 2 * KIB, fixed(2_000.0), 16),
+        post("post-2k-closed", 2 * KIB, closed, 32),
+        Traffic {
+            quick: Quick::Podmirror,
+            ..post("post-256k-300", 256 * KIB, fixed(300.0), 16)
+        },
+        post("post-256k-closed", 256 * KIB, closed, 32),
+        post("post-64m-1", 64 * KIB * KIB, fixed(1.0), 2),
+    ]
+}
+
+impl Traffic {
+    pub(super) fn method(&self) -> &'static str {
+        if self.body == 0 { "GET" } else { "POST" }
+    }
+
+    /// `/post` reads the body before it answers, which `/` does not.
+    pub(super) fn path(&self) -> &'static str {
+        if self.body == 0 { "/" } else { "/post" }
+    }
+
+    /// One whole request.
+    pub(super) fn request(&self) -> Vec<u8> {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: v1\r\nUser-Agent: podmirror-load\r\nAccept: */*\r\n",
+            self.method(),
+            self.path()
+        );
+        if self.body > 0 {
+            head += &format!("Content-Length: {}\r\n", self.body);
+        }
+        let mut request = (head + "\r\n").into_bytes();
+        request.resize(request.len() + self.body, b'x');
+        request
+    }
+
+    /// For people: what is sent, and when.
+    pub(super) fn description(&self) -> String {
+        let body = match self.body {
+            0 => String::new(),
+            bytes if bytes < KIB * KIB => format!(" {} KiB", bytes / KIB),
+            bytes => format!(" {} MiB", bytes / KIB / KIB),
+        };
+        let pace = match self.pace {
+            Pace::Fixed(rate) => format!("{rate} a second"),
+            Pace::Closed { depth: 1 } => "closed loop".to_owned(),
+            Pace::Closed { depth } => format!("closed loop, {depth} pipelined"),
+        };
+        let connections = match (self.connections, self.reuse) {
+            (1, Reuse::KeepAlive) => "1 connection".to_owned(),
+            (count, Reuse::KeepAlive) => format!("{count} connections"),
+            (count, Reuse::Never) => format!("a new connection each, {count} at once"),
+        };
+        format!("{}{body}, {pace}, {connections}", self.method())
+    }
+}

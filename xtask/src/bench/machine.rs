@@ -1,0 +1,91 @@
+//! What it was measured on, and with.
+
+use std::{fs, path::Path};
+
+use xtask::lab::packages;
+
+use crate::step::{command, output, workspace};
+
+/// Lines for the head of the report: what, and its value.
+pub(super) struct Machine {
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// Processes that wanted to run before the bench began, the mean of a minute.
+    pub(super) load: f64,
+}
+
+impl Machine {
+    /// Looks now: the load of the machine is that before the bench.
+    pub(super) fn look(podmirror: &Path) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let line = |text: &str, start: &str| {
+            let found = text.lines().find(|line| line.starts_with(start));
+            let value = found.and_then(|line| line.split_once(':'));
+            value
+                .map_or("unknown", |(_, value)| value.trim())
+                .to_owned()
+        };
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let cpu = line(&read("/proc/cpuinfo"), "model name");
+        let first_words = |text: String, count| {
+            let words = text.split_whitespace().take(count);
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let git = output(
+            command("git")
+                .args(["describe", "--always", "--dirty"])
+                .current_dir(workspace()),
+        );
+        let load = first_words(read("/proc/loadavg"), 1);
+        Self {
+            load: load.parse().unwrap_or_default(),
+            facts: vec![
+                ("CPU", format!("{cores} x {cpu}")),
+                ("Memory", line(&read("/proc/meminfo"), "MemTotal")),
+                (
+                    "Kernel",
+                    read("/proc/sys/kernel/osrelease").trim().to_owned(),
+                ),
+                (
+                    "Load average before (1, 5, 15 minutes)",
+                    first_words(read("/proc/loadavg"), 3),
+                ),
+                (
+                    "podmirror",
+                    format!(
+                        "{} ({})",
+                        said(&podmirror.to_string_lossy(), "--version"),
+                        git.unwrap_or_else(|| "no git".to_owned())
+                    ),
+                ),
+                ("nginx", said("nginx", "-v")),
+                ("HAProxy", first_words(said("haproxy", "-v"), 3)),
+                ("tcpdump", said("tcpdump", "--version")),
+                ("wrk", first_words(said("wrk", "-v"), 3)),
+                (
+                    "Command",
+                    std::env::args()
+                        .skip(1)
+                        .fold("cargo xtask".to_owned(), |line, word| line + " " + &word),
+                ),
+            ],
+        }
+    }
+}
+
+/// The first line that a program says, wherever it says it.
+fn said(program: &str, argument: &str) -> String {
+    let path = if Path::new(program).is_absolute() {
+        Ok(program.into())
+    } else {
+        packages::require(program)
+    };
+    let Ok(path) = path else {
+        return "not installed".to_owned();
+    };
+    let Ok(output) = command(path).arg(argument).output() else {
+        return "unknown".to_owned();
+    };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().next().unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask bench`: what mirroring costs, podmirror's beside that of others.
+//!
+//! The lab of the end-to-end tests, with nginx (one worker) as v1 and v2. Every subject runs between
+//! two runs of v1 alone (A B A C A), and what it costs v1 is the ratio to the mean of those two: a
+//! machine that is slower for a minute is so for both. A ratio's median over the rounds is reported
+//! with the least and the greatest. What arrived is counted by nginx itself, on both sides.
+
+mod bpf;
+mod drive;
+mod ground;
+mod kernel;
+mod loads;
+mod machine;
+mod measure;
+mod procfs;
+mod report;
+mod results;
+mod schedule;
+mod subjects;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use xtask::lab;
+
+use ground::Ground;
+use machine::Machine;
+use measure::Bench;
+use schedule::Schedule;
+use subjects::Peer;
+
+use crate::{binary, ebpf, step};
+
+/// What can be chosen.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Few loads, short runs: done within two minutes, once podmirror is built
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of every load [default: 3; with --quick 2]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Seconds of every run [default: 3; with --quick 1]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Only loads whose name contains this; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    load: Vec<String>,
+    /// Only subjects whose name contains this; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    subject: Vec<String>,
+    /// Another mirror to measure; may be repeated
+    ///
+    /// COMMAND is for sh. {v1} and {v2} stand for the addresses (10.77.0.10:80), {interface},
+    /// {port} and {netns} for where v1's traffic passes. With {listen} in it the mirror is a proxy:
+    /// it runs on the node, and the load goes to that address. Without, it captures: it runs in
+    /// v1's network namespace, and has two seconds to begin.
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = Peer::parse)]
+    peer: Vec<Peer>,
+    /// Where the report goes [default: <target dir>/bench]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Use this podmirror binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    podmirror: Option<PathBuf>,
+}
+
+/// Measures, and writes `bench.md`, `bench.json` and the plots.
+///
+/// # Errors
+///
+/// When something cannot be set up, or a subject does not run. Bad figures are no error.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    lab::clean_up_on_signal()?;
+    let done = bench(options);
+    if lab::interrupted() {
+        // What failed did so because the ground is being cleared; the handler ends the process.
+        loop {
+            std::thread::park();
+        }
+    }
+    done
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let podmirror = match &options.podmirror {
+        Some(path) => std::path::absolute(path)?,
+        None => {
+            ebpf::build()?;
+            binary::build()?
+        }
+    };
+    let schedule = Schedule::new(options);
+    let machine = Machine::look(&podmirror);
+    let bench = Bench {
+        ground: Ground::lay(podmirror)?,
+        duration: Duration::from_secs(schedule.seconds),
+    };
+    let results = bench.measure(&schedule)?;
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| step::target_dir().join("bench"));
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    for (name, text) in report::files(&machine, &schedule, &results) {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Who is measured with what, and how often.
+
+use xtask::load::Reuse;
+
+use super::{
+    Options,
+    loads::{self, Pace, Quick, Sampled, Traffic},
+    subjects::Subject,
+};
+
+/// All that is going to be measured.
+pub(super) struct Schedule {
+    pub(super) loads: Vec<Planned>,
+    pub(super) rounds: u32,
+    /// Of every run.
+    pub(super) seconds: u64,
+    pub(super) kind: Kind,
+}
+
+/// Whether it is the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Full,
+    Quick,
+    /// Chosen by the user.
+    Part,
+}
+
+pub(super) struct Planned {
+    pub(super) load: Traffic,
+    pub(super) subjects: Vec<Subject>,
+}
+
+impl Schedule {
+    pub(super) fn new(options: &Options) -> Self {
+        let loads = loads::table()
+            .into_iter()
+            .filter(|load| chosen(&options.load, load.name))
+            .filter(|load| !options.quick || load.quick != Quick::Left)
+            .map(|load| Planned {
+                subjects: subjects(&load, options)
+                    .into_iter()
+                    .filter(|subject| chosen(&options.subject, &subject.name()))
+                    .collect(),
+                load,
+            })
+            .collect();
+        let (rounds, seconds) = if options.quick { (2, 1) } else { (3, 3) };
+        let chosen = !options.load.is_empty() || !options.subject.is_empty();
+        Self {
+            loads,
+            rounds: options.rounds.unwrap_or(rounds),
+            seconds: options.seconds.unwrap_or(seconds),
+            kind: match (options.quick, chosen) {
+                (_, true) => Kind::Part,
+                (true, false) => Kind::Quick,
+                (false, false) => Kind::Full,
+            },
+        }
+    }
+
+    /// Runs in all; v1 alone runs once more than the subjects do in each round.
+    pub(super) fn runs(&self) -> u64 {
+        let each = self
+            .loads
+            .iter()
+            .map(|planned| match planned.subjects.len() {
+                0 => 0,
+                subjects => 2 * subjects as u64 + 1,
+            });
+        each.sum::<u64>() * u64::from(self.rounds)
+    }
+}
+
+fn chosen(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|text| name.contains(text.as_str()))
+}
+
+fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
+    let rates: &[u8] = match (load.sampled, options.quick) {
+        (Sampled::AllRates, false) => &[0, 1, 25, 100],
+        (Sampled::AllRates, true) => &[0, 100],
+        (Sampled::Whole, _) => &[100],
+    };
+    let mut subjects: Vec<_> = rates.iter().copied().map(Subject::Podmirror).collect();
+    if !options.quick || load.quick == Quick::All {
+        subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);
+        let peers = options.peer.iter().cloned();
+        subjects.extend(peers.map(Subject::Peer));
+    }
+    subjects.retain(|subject| copes(subject, load));
+    subjects
+}
+
+/// With a new connection for each request a proxy in the path, at both of its sides, runs out of
+/// ports within seconds at full speed: there it is not the mirror that would be measured.
+fn copes(subject: &Subject, load: &Traffic) -> bool {
+    let in_path = matches!(subject, Subject::NginxMirror | Subject::Haproxy);
+    let exhausting = load.reuse == Reuse::Never && matches!(load.pace, Pace::Closed { .. });
+    !(in_path && (exhausting || load.connections > 5_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::subjects::Peer;
+
+    fn options() -> Options {
+        Options {
+            quick: false,
+            rounds: None,
+            seconds: None,
+            load: Vec::new(),
+            subject: Vec::new(),
+            peer: vec![Peer::parse("other=true").unwrap()],
+            out: None,
+            podmirror: None,
+        }
+    }
+
+    /// A run takes its second, and about 0.8 s to start, warm up, settle and end; the kernel's
+    /// costs take ten seconds.
+    #[test]
+    fn quick_fits_into_two_minutes() {
+        let schedule = Schedule::new(&Options {
+            quick: true,
+            peer: Vec::new(),
+            ..options()
+        });
+        let tenths = (10 * schedule.seconds + 8) * schedule.runs() + 100;
+        assert!(tenths < 1_150, "{tenths} tenths of a second");
+    }
+
+    #[test]
+    fn what_is_chosen_is_measured() {
+        let schedule = Schedule::new(&Options {
+            load: vec!["get-2000".to_owned()],
+            subject: vec!["other".to_owned(), "25 %".to_owned()],
+            ..options()
+        });
+        let [planned] = &schedule.loads[..] else {
+            panic!("one load");
+        };
+        let names: Vec<_> = planned.subjects.iter().map(Subject::name).collect();
+        assert_eq!(names, ["podmirror 25 %", "other"]);
+        assert_eq!(schedule.kind, Kind::Part);
+        assert_eq!(schedule.runs(), 3 * 5);
+    }
+}

@@ -1,0 +1,283 @@
+//! What is measured: podmirror and others, started and ended.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use xtask::lab::{Ledger, Mirror, Nginx, NginxConfig, Process, Scratch, packages};
+
+use super::ground::{Ground, PORT};
+
+/// Somebody else's mirror, as the user starts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    name: String,
+    command: String,
+}
+
+/// One that is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// podmirror at a sample rate, in percent of connections.
+    Podmirror(u8),
+    /// nginx's `mirror`, in the path.
+    NginxMirror,
+    /// HAProxy in the path, without a mirror: what a hop costs.
+    Haproxy,
+    /// tcpdump to /dev/null: what capturing costs that does nothing.
+    Tcpdump,
+    /// Another.
+    Peer(Peer),
+}
+
+/// A subject that runs; it ends when this value is dropped.
+pub(super) enum Running {
+    Podmirror(Box<Mirror>),
+    Nginx(Nginx),
+    Program {
+        process: Process,
+        /// Its configuration.
+        _folder: Option<Scratch>,
+    },
+}
+
+/// How long a capturing peer may take to begin: none says when it has.
+const TO_BEGIN: Duration = Duration::from_secs(2);
+
+impl Peer {
+    /// From `NAME=COMMAND`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let (name, command) = text.split_once('=').context("NAME=COMMAND is needed")?;
+        if name.is_empty() || command.trim().is_empty() {
+            bail!("NAME=COMMAND is needed");
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            command: command.to_owned(),
+        })
+    }
+
+    fn is_proxy(&self) -> bool {
+        self.command.contains("{listen}")
+    }
+
+    fn command(&self, ground: &Ground) -> String {
+        self.command
+            .replace("{listen}", &ground.proxy_address().to_string())
+            .replace("{v1}", &ground.v1.address().to_string())
+            .replace("{v2}", &ground.v2.address().to_string())
+            .replace("{interface}", "eth0")
+            .replace("{port}", &PORT.to_string())
+            .replace("{netns}", ground.lab.v1.name())
+    }
+}
+
+impl Subject {
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Podmirror(percent) => format!("podmirror {percent} %"),
+            Self::NginxMirror => "nginx mirror".to_owned(),
+            Self::Haproxy => "HAProxy, no mirror".to_owned(),
+            Self::Tcpdump => "tcpdump, no mirror".to_owned(),
+            Self::Peer(peer) => peer.name.clone(),
+        }
+    }
+
+    /// Whether copies are to arrive at v2.
+    pub(super) fn mirrors(&self) -> bool {
+        !matches!(self, Self::Haproxy | Self::Tcpdump | Self::Podmirror(0))
+    }
+
+    /// What the client talks to.
+    pub(super) fn address(&self, ground: &Ground) -> SocketAddr {
+        match self {
+            Self::NginxMirror | Self::Haproxy => ground.proxy_address(),
+            Self::Peer(peer) if peer.is_proxy() => ground.proxy_address(),
+            _ => ground.v1.address(),
+        }
+    }
+
+    /// How it is started, for the report.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Podmirror(percent) => format!(
+                "podmirror run --interface eth0 --netns <v1> --port 80 --target http://<v2> --sample-rate {percent}%"
+            ),
+            Self::NginxMirror => "nginx, one worker: mirror and proxy_pass, keep-alive to both; \
+                                  CPU includes serving as a proxy"
+                .to_owned(),
+            Self::Haproxy => {
+                "haproxy, one thread, mode http: a proxy that mirrors nothing".to_owned()
+            }
+            Self::Tcpdump => "tcpdump -i eth0 -w /dev/null tcp port 80, beside v1".to_owned(),
+            Self::Peer(peer) => peer.command.clone(),
+        }
+    }
+
+    /// Starts it and waits until it works.
+    pub(super) fn start(&self, ground: &Ground) -> Result<Running> {
+        self.run(ground)
+            .with_context(|| format!("starting {}", self.name()))
+    }
+
+    fn run(&self, ground: &Ground) -> Result<Running> {
+        match self {
+            Self::Podmirror(percent) => {
+                let arguments = podmirror_arguments(ground, *percent);
+                let mirror = Mirror::start(&ground.lab.node, &ground.podmirror, arguments)?;
+                Ok(Running::Podmirror(Box::new(mirror)))
+            }
+            Self::NginxMirror => nginx_mirror(ground).map(Running::Nginx),
+            Self::Haproxy => haproxy(ground),
+            Self::Tcpdump => tcpdump(ground),
+            Self::Peer(peer) => run_peer(peer, ground),
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn id(&self) -> u32 {
+        match self {
+            Self::Podmirror(mirror) => mirror.id(),
+            Self::Nginx(nginx) => nginx.id(),
+            Self::Program { process, .. } => process.id(),
+        }
+    }
+
+    /// Ends it; podmirror leaves a ledger.
+    pub(super) fn stop(self) -> Result<Option<Ledger>> {
+        match self {
+            Self::Podmirror(mirror) => Ok(Some(mirror.stop()?.ledger)),
+            Self::Nginx(_) => Ok(None),
+            Self::Program { mut process, .. } => {
+                process.terminate(Duration::from_secs(2))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn podmirror_arguments(ground: &Ground, percent: u8) -> Vec<String> {
+    let target = format!("http://{}", ground.v2.address());
+    let (port, rate) = (PORT.to_string(), format!("{percent}%"));
+    let netns = ground.lab.v1.name();
+    ["--interface", "eth0", "--netns", netns, "--port", &port]
+        .into_iter()
+        .chain(["--target", &target, "--sample-rate", &rate])
+        .map(str::to_owned)
+        .collect()
+}
+
+fn nginx_mirror(ground: &Ground) -> Result<Nginx> {
+    let keep_alive = "proxy_http_version 1.1; proxy_set_header Connection \"\";";
+    let upstream = |name: &str, address: SocketAddr| {
+        format!("upstream {name} {{ server {address}; keepalive 1024; }}\n  ")
+    };
+    let config = NginxConfig {
+        listen: vec![ground.proxy_address()],
+        beside: upstream("v1", ground.v1.address()) + &upstream("v2", ground.v2.address()),
+        extra: format!(
+            "location ~ ^/ {{ mirror /copy; proxy_pass http://v1; {keep_alive} }}\n    \
+             location = /copy {{ internal; proxy_pass http://v2$request_uri; {keep_alive} }}"
+        ),
+        ..NginxConfig::default()
+    };
+    Nginx::start(&ground.lab.node, &config)
+}
+
+fn haproxy(ground: &Ground) -> Result<Running> {
+    let folder = Scratch::create("haproxy")?;
+    let file = folder.path().join("haproxy.cfg");
+    let (listen, v1) = (ground.proxy_address(), ground.v1.address());
+    fs::write(
+        &file,
+        format!(
+            "global\n  nbthread 1\n  maxconn 4000\n\
+             defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+             listen hop\n  bind {listen}\n  http-reuse always\n  server v1 {v1}\n"
+        ),
+    )?;
+    let mut command = Command::new(packages::require("haproxy")?);
+    // In the foreground, so that it ends with its process group.
+    command.arg("-db").arg("-f").arg(&file);
+    let mut process = ground.lab.node.spawn(silent(&mut command))?;
+    wait_for_proxy(ground, &mut process)?;
+    Ok(Running::Program {
+        process,
+        _folder: Some(folder),
+    })
+}
+
+fn tcpdump(ground: &Ground) -> Result<Running> {
+    let mut command = Command::new(packages::require("tcpdump")?);
+    command.args(["-i", "eth0", "-w", "/dev/null", "tcp", "port", "80"]);
+    capture(ground, &mut command, Duration::from_millis(300))
+}
+
+fn run_peer(peer: &Peer, ground: &Ground) -> Result<Running> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(peer.command(ground));
+    if !peer.is_proxy() {
+        return capture(ground, &mut command, TO_BEGIN);
+    }
+    let mut process = ground.lab.node.spawn(silent(&mut command))?;
+    wait_for_proxy(ground, &mut process)?;
+    Ok(Running::Program {
+        process,
+        _folder: None,
+    })
+}
+
+fn capture(ground: &Ground, command: &mut Command, to_begin: Duration) -> Result<Running> {
+    let mut process = ground.lab.v1.spawn(silent(command))?;
+    if let Some(status) = process.wait_timeout(to_begin)? {
+        bail!("it ended with {status}");
+    }
+    Ok(Running::Program {
+        process,
+        _folder: None,
+    })
+}
+
+fn silent(command: &mut Command) -> &mut Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+}
+
+fn wait_for_proxy(ground: &Ground, process: &mut Process) -> Result<()> {
+    let address = ground.proxy_address();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if let Some(status) = process.wait_timeout(Duration::ZERO)? {
+            bail!("it ended with {status}");
+        }
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        if ground.lab.client.run(connect)?.is_ok() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    bail!("nobody listens on {address} after 10 s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_has_a_name_and_a_command() {
+        let peer = Peer::parse("gor=gor --input-raw :{port} --a=b").unwrap();
+        assert_eq!(peer.name, "gor");
+        assert_eq!(peer.command, "gor --input-raw :{port} --a=b");
+        assert!(!peer.is_proxy());
+        assert!(Peer::parse("gor").is_err());
+        assert!(Peer::parse("=x").is_err());
+    }
+}
