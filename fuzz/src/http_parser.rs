@@ -114,7 +114,7 @@ fn compare(said: &[Said], stream: &[u8]) {
     let reading = second_parser::read(stream, Message::Request);
     for (index, request) in ours.iter().enumerate() {
         match (reading.complete.get(index), &reading.refusal) {
-            (Some(other), _) => assert_eq!(request, &other.extent, "request {index}"),
+            (Some(other), _) => assert_eq!(request, other, "request {index}"),
             (None, Some(Refusal::Other(_))) => return,
             // The second parser leaves the rest of an upgraded connection alone, as we do.
             (None, refusal) => panic!("request {index} at {request:?} is accepted: {refusal:?}"),

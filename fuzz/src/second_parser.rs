@@ -26,15 +26,6 @@ pub struct Extent {
     pub end: usize,
 }
 
-/// A message that is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Complete {
-    /// Where it stands.
-    pub extent: Extent,
-    /// A reply's status code.
-    pub status: Option<u32>,
-}
-
 /// Why the second parser stopped before the end of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -49,7 +40,7 @@ pub enum Refusal {
 #[derive(Debug, Default)]
 pub struct Reading {
     /// The complete messages.
-    pub complete: Vec<Complete>,
+    pub complete: Vec<Extent>,
     /// Why it did not read on, if it did not.
     pub refusal: Option<Refusal>,
 }
@@ -61,13 +52,12 @@ thread_local! {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
-    Head { status: Option<u32> },
+    Head,
     Complete,
 }
 
-fn on_headers(parser: &mut Parser, at: usize, _: usize) {
-    let status = (!parser.is_request).then_some(parser.status);
-    TOLD.with_borrow_mut(|told| told.push((Event::Head { status }, at)));
+fn on_headers(_: &mut Parser, at: usize, _: usize) {
+    TOLD.with_borrow_mut(|told| told.push((Event::Head, at)));
 }
 
 fn on_complete(_: &mut Parser, at: usize, _: usize) {
@@ -85,19 +75,16 @@ pub fn read(stream: &[u8], message: Message) -> Reading {
     parser.callbacks.on_headers = on_headers;
     parser.callbacks.on_message_complete = on_complete;
     let mut reading = Reading::default();
-    let (mut from, mut head, mut status) = (0, 0, None);
+    let (mut from, mut head) = (0, 0);
     loop {
         let rest = &stream[from..];
         let consumed = parser.parse(rest.as_ptr(), rest.len());
         for (event, at) in TOLD.take() {
             match event {
-                Event::Head { status: said } => (head, status) = (from + at, said),
-                Event::Complete => reading.complete.push(Complete {
-                    extent: Extent {
-                        head,
-                        end: from + at,
-                    },
-                    status,
+                Event::Head => head = from + at,
+                Event::Complete => reading.complete.push(Extent {
+                    head,
+                    end: from + at,
                 }),
             }
         }
