@@ -5,7 +5,7 @@ use podmirror::{
     http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked},
 };
 
-use crate::second_parser::{self, Extent, Refusal};
+use crate::second_parser::{self, Extent, Message, Refusal};
 
 /// What the parser said, bodies put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,9 +111,9 @@ fn check_bodies(said: &[Said]) {
 /// What both accept ends at the same bytes; what a strict parser refuses we do not accept.
 fn compare(said: &[Said], stream: &[u8]) {
     let ours = extents(said, stream);
-    let reading = second_parser::read(stream);
+    let reading = second_parser::read(stream, Message::Request);
     for (index, request) in ours.iter().enumerate() {
-        match (reading.requests.get(index), &reading.refusal) {
+        match (reading.complete.get(index), &reading.refusal) {
             (Some(other), _) => assert_eq!(request, other, "request {index}"),
             (None, Some(Refusal::Other(_))) => return,
             // The second parser leaves the rest of an upgraded connection alone, as we do.

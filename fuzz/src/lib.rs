@@ -10,6 +10,7 @@
 //! | [`capture_file`] | any file is read to its end in bounded memory, and every packet is counted |
 //! | [`assembler`] | any sequence of segments gives the sender's bytes in order; the books balance |
 //! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
+//! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
 
@@ -20,6 +21,7 @@ pub mod http_parser;
 mod input;
 pub mod pipeline;
 pub mod rates_and_flags;
+pub mod reply_reader;
 pub mod second_parser;
 pub mod seeds;
 
@@ -27,11 +29,12 @@ pub mod seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
     ("http_parser", http_parser::run),
+    ("reply_reader", reply_reader::run),
     ("pipeline", pipeline::run),
     ("rates_and_flags", rates_and_flags::run),
 ];

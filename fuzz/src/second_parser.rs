@@ -1,4 +1,4 @@
-//! The same stream read by milo, the parser written for Node.js: where do its requests end?
+//! The same stream read by milo, the parser written for Node.js: where do its messages end?
 //!
 //! It is stricter than most servers (no HTTP/1.0, one `Content-Length`, no bare LF), so whatever
 //! passes here and not there deserves a look. What it refuses for other reasons than framing is
@@ -8,7 +8,16 @@ use std::cell::RefCell;
 
 use milo_parser::{EVENT_ACTIVE_ON_HEADERS, EVENT_ACTIVE_ON_MESSAGE_COMPLETE, Parser, STATE_ERROR};
 
-/// A request as a reader sees it in a stream: offsets of its head's and its body's ends.
+/// What a stream is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A client's side.
+    Request,
+    /// A server's side.
+    Reply,
+}
+
+/// A message as a reader sees it in a stream: offsets of its head's and its body's ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// One past the head's last byte.
@@ -30,36 +39,36 @@ pub enum Refusal {
 /// What it says of a stream.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// The complete requests.
-    pub requests: Vec<Extent>,
+    /// The complete messages.
+    pub complete: Vec<Extent>,
     /// Why it did not read on, if it did not.
     pub refusal: Option<Refusal>,
 }
 
 thread_local! {
     /// Its callbacks are plain functions; they leave here what they are told.
-    static TOLD: RefCell<Vec<(Kind, usize)>> = const { RefCell::new(Vec::new()) };
+    static TOLD: RefCell<Vec<(Event, usize)>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Event {
     Head,
     Complete,
 }
 
 fn on_headers(_: &mut Parser, at: usize, _: usize) {
-    TOLD.with_borrow_mut(|told| told.push((Kind::Head, at)));
+    TOLD.with_borrow_mut(|told| told.push((Event::Head, at)));
 }
 
 fn on_complete(_: &mut Parser, at: usize, _: usize) {
-    TOLD.with_borrow_mut(|told| told.push((Kind::Complete, at)));
+    TOLD.with_borrow_mut(|told| told.push((Event::Complete, at)));
 }
 
 /// Reads a whole stream.
-pub fn read(stream: &[u8]) -> Reading {
+pub fn read(stream: &[u8], message: Message) -> Reading {
     let mut parser = Parser::new();
     parser.autodetect = false;
-    parser.is_request = true;
+    parser.is_request = message == Message::Request;
     parser.max_start_line_length = usize::MAX;
     parser.max_header_length = usize::MAX;
     parser.active_callbacks = EVENT_ACTIVE_ON_HEADERS | EVENT_ACTIVE_ON_MESSAGE_COMPLETE;
@@ -70,10 +79,10 @@ pub fn read(stream: &[u8]) -> Reading {
     loop {
         let rest = &stream[from..];
         let consumed = parser.parse(rest.as_ptr(), rest.len());
-        for (kind, at) in TOLD.take() {
-            match kind {
-                Kind::Head => head = from + at,
-                Kind::Complete => reading.requests.push(Extent {
+        for (event, at) in TOLD.take() {
+            match event {
+                Event::Head => head = from + at,
+                Event::Complete => reading.complete.push(Extent {
                     head,
                     end: from + at,
                 }),

@@ -16,6 +16,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "capture_file" => captures(),
         "assembler" => scripts(),
         "http_parser" => streams(),
+        "reply_reader" => replies(),
         "pipeline" => conversations(),
         "rates_and_flags" => flags(),
         _ => Vec::new(),
@@ -174,6 +175,43 @@ fn streams() -> Vec<Vec<u8>> {
         b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab\r\n",
     ] {
         seeds.push([&cut[..], stream].concat());
+    }
+    seeds
+}
+
+fn replies() -> Vec<Vec<u8>> {
+    // A body, no flood; heads up to 1 KiB, bodies up to 1.6 KiB; cut every 7 bytes.
+    let plain = [0, 128, 100, 7, 3];
+    let mut seeds = Vec::new();
+    for stream in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 400 unasked\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\nContent-Length: 1\n\nx",
+        b"\r\nHTTP/1.0 200 OK\r\nContent-Length: 2, 2\r\nConnection: x, Keep-Alive\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1;a=\"b\"\r\nx\r\nA\r\n0123456789\r\n000;z\r\nT: v\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nwhatever",
+        b"HTTP/1.1 200 OK\r\nX : a\r\n b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x01frames",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ] {
+        seeds.push([&plain[..], stream].concat());
+        // The same to a HEAD and to an upgrade, and with room for less than it has.
+        seeds.push([&[2, 128, 0, 1, 9], stream].concat());
+        seeds.push([&[3, 9, 0, 40, 1], stream].concat());
+        seeds.push([&[0, 128, 0, 60, 5], stream].concat());
+    }
+    for flood in [
+        &b"HTTP/1.1 100 Continue\r\n\r\n"[..],
+        b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+    ] {
+        for expect in [0x80, 0x82] {
+            seeds.push([&[expect, 128, 100, 33, 2], flood].concat());
+        }
     }
     seeds
 }

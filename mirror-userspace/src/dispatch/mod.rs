@@ -52,7 +52,7 @@ mod order;
 mod outcome;
 mod pool;
 mod rate;
-mod reply;
+pub mod reply;
 mod resolve;
 mod target;
 #[cfg(test)]

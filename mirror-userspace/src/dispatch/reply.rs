@@ -17,24 +17,26 @@ use crate::pipeline::Expect;
 
 /// How much of a reply is read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Bytes of all heads together, at most; more is a [`BadReply`].
-    pub(super) head: usize,
+pub struct Limits {
+    /// Bytes of all heads together, interim replies and empty lines before them included, at most;
+    /// more is a [`BadReply`]. No more than this is held, either.
+    pub head: usize,
     /// Bytes of body (as framed), at most; more is [`Step::Cut`].
-    pub(super) body: u64,
+    pub body: u64,
 }
 
 /// A reply, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub struct Reply {
+    /// The status code, three digits.
+    pub status: u16,
     /// Whether the connection may carry another request.
-    pub(super) reusable: bool,
+    pub reusable: bool,
 }
 
 /// How far a reply has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It goes on; all bytes were used.
     More,
     /// It ended; so many bytes of the last piece belong to it.
@@ -45,7 +47,7 @@ pub(super) enum Step {
 
 /// What came is no HTTP/1 reply, or cannot be framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadReply;
+pub struct BadReply;
 
 /// How a body is delimited.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +55,24 @@ enum Framing {
     Length(u64),
     Chunked(Chunked),
     UntilClose,
+}
+
+impl Framing {
+    /// Passes over the next bytes: how many belong to the body (all, unless it ends), and whether
+    /// it ended.
+    fn pass(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
+        match self {
+            Self::Length(left) => {
+                let used = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                *left -= used as u64;
+                Ok((used, *left == 0))
+            }
+            Self::Chunked(chunked) => chunked.handle_data(bytes),
+            Self::UntilClose => Ok((bytes.len(), false)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -63,7 +83,7 @@ enum State {
 
 /// Reads one reply.
 #[derive(Debug)]
-pub(super) struct ReplyReader {
+pub struct ReplyReader {
     expect: Expect,
     limits: Limits,
     state: State,
@@ -72,7 +92,9 @@ pub(super) struct ReplyReader {
 }
 
 impl ReplyReader {
-    pub(super) const fn new(expect: Expect, limits: Limits) -> Self {
+    /// A reader of the reply to a request that lets one `expect` this.
+    #[must_use]
+    pub const fn new(expect: Expect, limits: Limits) -> Self {
         Self {
             expect,
             limits,
@@ -81,8 +103,13 @@ impl ReplyReader {
         }
     }
 
-    /// Takes the next bytes.
-    pub(super) fn handle_data(&mut self, bytes: &[u8]) -> Result<Step, BadReply> {
+    /// Takes the next bytes. To be called until it says anything but [`Step::More`].
+    ///
+    /// # Errors
+    ///
+    /// If this is no reply, its framing is in doubt, or its heads exceed [`Limits::head`]. The same
+    /// however the bytes are cut, but a fault in a head may be noticed only once that is whole.
+    pub fn handle_data(&mut self, bytes: &[u8]) -> Result<Step, BadReply> {
         let mut rest = bytes;
         loop {
             match &mut self.state {
@@ -96,23 +123,17 @@ impl ReplyReader {
                     }
                 }
                 State::Body(reply, framing) => {
-                    let (used, ended) = match framing {
-                        Framing::Length(left) => {
-                            let used = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
-                            *left -= used as u64;
-                            (used, *left == 0)
-                        }
-                        Framing::Chunked(chunked) => chunked.handle_data(rest)?,
-                        Framing::UntilClose => (rest.len(), false),
-                    };
+                    // What lies beyond the limit is not looked at, so that the cut does not matter.
+                    let room = usize::try_from(self.limits.body).unwrap_or(usize::MAX);
+                    let (used, ended) = framing.pass(rest.get(..room).unwrap_or(rest))?;
+                    self.limits.body -= used as u64;
                     if ended {
                         return Ok(Step::Complete(*reply, bytes.len() - rest.len() + used));
                     }
-                    let Some(left) = self.limits.body.checked_sub(used as u64) else {
+                    if used < rest.len() {
                         reply.reusable = false;
                         return Ok(Step::Cut(*reply));
-                    };
-                    self.limits.body = left;
+                    }
                     return Ok(Step::More);
                 }
             }
@@ -120,11 +141,18 @@ impl ReplyReader {
     }
 
     /// The target closed the connection: the reply, if this is how it ends.
-    pub(super) const fn handle_close(&self) -> Option<Reply> {
+    #[must_use]
+    pub const fn handle_close(&self) -> Option<Reply> {
         match self.state {
             State::Body(reply, Framing::UntilClose) => Some(reply),
             _ => None,
         }
+    }
+
+    /// Bytes of memory held for a head that was split: at most [`Limits::head`].
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// The next head and how many of `bytes` belong to it, once it is whole.
@@ -144,13 +172,12 @@ impl ReplyReader {
             if bytes.len() > self.limits.head {
                 return Err(BadReply);
             }
-            self.partial.extend_from_slice(bytes);
+            self.keep(bytes);
             return Ok(None);
         }
         let before = self.partial.len();
         let room = self.limits.head.saturating_sub(before);
-        self.partial
-            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.keep(bytes.get(..room).unwrap_or(bytes));
         // The whole is looked at again only when its end is there, or while it is short.
         let end = head::end(&self.partial, before.saturating_sub(2));
         if end.is_some() || self.partial.len() <= SHORT {
@@ -167,6 +194,16 @@ impl ReplyReader {
             return Err(BadReply);
         }
         Ok(None)
+    }
+
+    /// Adds to the head that is split. It grows by doubling, but never past the limit.
+    fn keep(&mut self, bytes: &[u8]) {
+        let needed = self.partial.len() + bytes.len();
+        if needed > self.partial.capacity() {
+            let capacity = needed.max((2 * needed).min(self.limits.head));
+            self.partial.reserve_exact(capacity - self.partial.len());
+        }
+        self.partial.extend_from_slice(bytes);
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), BadReply> {

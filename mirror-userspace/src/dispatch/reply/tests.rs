@@ -210,3 +210,38 @@ fn a_body_past_the_limit_is_cut() {
     let pieces: Vec<_> = text.as_bytes().chunks(1000).collect();
     assert_eq!(read(Expect::Body, &pieces), End::Cut(200));
 }
+
+#[test]
+fn the_body_limit_holds_however_the_body_is_cut() {
+    let body = "x".repeat(30_000);
+    let fits = format!("HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n{body}");
+    let over = format!("HTTP/1.1 200 OK\r\nContent-Length: 30001\r\n\r\n{body}y");
+    // The fault stands beyond the limit.
+    let bad = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n752a\r\n{body}bad");
+    for size in [1, 7, 1000, usize::MAX] {
+        let read = |text: &str| {
+            let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
+            read(Expect::Body, &pieces)
+        };
+        assert_eq!(read(&fits), End::Complete(200, true, fits.len()), "{size}");
+        assert_eq!(read(&over), End::Cut(200), "{size}");
+        assert_eq!(read(&bad), End::Cut(200), "{size}");
+    }
+}
+
+#[test]
+fn a_split_head_is_held_within_its_limit() {
+    let head = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(2 * LIMITS.head));
+    for size in [1, 7, 501, 600, 999] {
+        let mut reader = ReplyReader::new(Expect::Body, LIMITS);
+        let mut most = 0;
+        for piece in head.as_bytes().chunks(size) {
+            let step = reader.handle_data(piece);
+            most = most.max(reader.held());
+            if step.is_err() {
+                break;
+            }
+        }
+        assert!((size..=LIMITS.head).contains(&most), "{size}: {most}");
+    }
+}
