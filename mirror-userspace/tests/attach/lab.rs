@@ -7,6 +7,7 @@ use std::{
     process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use podmirror::capture::Netns;
@@ -75,7 +76,7 @@ impl Lab {
     /// the client's port.
     pub(crate) fn send(&self, server: IpAddr, bytes: &[u8]) -> u16 {
         let address = SocketAddr::new(server, PORT);
-        let listener = within(&self.server, || TcpListener::bind(address).unwrap());
+        let listener = within(&self.server, || listen(address));
         let taker = thread::spawn(move || {
             let (mut connection, _) = listener.accept().unwrap();
             let mut taken = Vec::new();
@@ -98,6 +99,18 @@ impl Drop for Lab {
             let _ = Command::new("ip").args(["netns", "del", name]).status();
         }
     }
+}
+
+/// Listens on the address. The listener before is closed, but a child that another test forked at
+/// that moment may hold a copy of it until it executes its program.
+fn listen(address: SocketAddr) -> TcpListener {
+    for _ in 0..500 {
+        if let Ok(listener) = TcpListener::bind(address) {
+            return listener;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    TcpListener::bind(address).unwrap()
 }
 
 /// Runs `visit` inside the namespace. Sockets that it makes stay there.

@@ -8,6 +8,7 @@ mod record;
 
 use std::{
     collections::HashMap,
+    io::{self, ErrorKind},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd as _,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -91,7 +92,7 @@ impl RecordingServer {
     /// When the address is taken or not the namespace's.
     pub fn start(namespace: &Namespace, address: SocketAddr, behaviour: Behaviour) -> Result<Self> {
         let listener = namespace
-            .run(|| TcpListener::bind(address))?
+            .run(|| listen(address))?
             .with_context(|| format!("listening on {address} in {}", namespace.name()))?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -214,6 +215,20 @@ impl Shared {
         let _waited = self.changed.wait_while(state, |state| {
             !state.stopping && state.behaviour == *behaviour
         });
+    }
+}
+
+/// Listens. A server before may be closed, and a child that another thread forked at that moment
+/// still hold a copy of its socket, until it executes its program.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
     }
 }
 
