@@ -124,10 +124,10 @@ impl Assembly {
         if !matches!(request, Request::Settled) {
             self.observe(place, |observer, info| observer.head(info, head));
         }
-        if let Request::Held(held) = request
+        if matches!(request, Request::Held(_))
             && matches!(head.framing, Framing::Length(len) if len > self.max_body as u64)
         {
-            *request = self.stream(place, held);
+            self.stream(place, request);
         }
     }
 
@@ -186,7 +186,7 @@ impl Assembly {
             Request::Observed => {}
             Request::Held(held) => {
                 if held.body.len() + bytes.len() > self.max_body {
-                    *request = self.stream(place, held);
+                    self.stream(place, request);
                     self.pass_on(request, bytes);
                 } else if !held.body.push(bytes, &mut held.reserved) {
                     self.drop_held(held, DropReason::OverBudget);
@@ -212,7 +212,7 @@ impl Assembly {
                     Some(Ok(())) | None => self.counters.observed += 1,
                 };
             }
-            Request::Held(held) => self.hand_over(place, *held),
+            Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
             Request::Streamed(copies) => {
                 for copy in copies {
                     self.outputs
@@ -240,8 +240,17 @@ impl Assembly {
         self.observe(place, |observer, info| observer.lost(info));
     }
 
-    /// Sends the whole request to each of its targets.
-    fn hand_over(&mut self, place: &Place, held: Held) {
+    /// Hands over what there is of a request, and passes on the rest as it comes.
+    fn stream(&mut self, place: &Place, request: &mut Request) {
+        if let Request::Held(held) = std::mem::take(request) {
+            let mut copies = Vec::with_capacity(held.heads.len());
+            self.hand_over(place, *held, Rest::Streamed, |copy| copies.push(copy));
+            *request = Request::Streamed(copies);
+        }
+    }
+
+    /// Gives each target its copy of what is held, and says which copies there are.
+    fn hand_over(&mut self, place: &Place, held: Held, rest: Rest, mut given: impl FnMut(CopyId)) {
         let Held {
             heads,
             manner,
@@ -258,28 +267,8 @@ impl Assembly {
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            self.push_copy(place, target, pieces, Rest::Complete, manner, reserved);
+            given(self.push_copy(place, target, pieces, rest, manner, reserved));
         }
-    }
-
-    /// Hands over what there is of a request and passes on the rest as it comes.
-    fn stream(&mut self, place: &Place, held: &mut Held) -> Request {
-        let body = std::mem::take(&mut held.body).into_pieces();
-        let mut reserved = std::mem::replace(&mut held.reserved, self.budget.empty());
-        reserved.leave_share();
-        let size = reserved.bytes();
-        let mut first = Some(reserved);
-        let mut copies = Vec::with_capacity(held.heads.len());
-        for (target, head) in held.heads.drain(..) {
-            let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
-                self.count_drop(target, DropReason::OverBudget);
-                continue;
-            };
-            let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            let copy = self.push_copy(place, target, pieces, Rest::Streamed, held.manner, reserved);
-            copies.push(copy);
-        }
-        Request::Streamed(copies)
     }
 
     /// Passes on more of a streamed request; without memory for it the copy breaks.
