@@ -36,6 +36,7 @@ pub use path_rewrite::PathRewrite;
 pub use pattern::{FieldPattern, PathPattern, Pattern};
 pub use rate::Rate;
 pub use redact::redact;
+pub(crate) use request_target::authority;
 pub use rewrite::{ForwardedFor, RewriteConfig};
 pub use sample::{SampleBy, SampleHash};
 

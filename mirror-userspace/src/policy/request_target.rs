@@ -50,11 +50,18 @@ impl TargetParts {
     }
 }
 
+/// The authority of an absolute-form target (RFC 9112 section 3.2.2), without user information;
+/// `None` if it has another form.
+pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
+    target.get(TargetParts::of(target).authority?)
+}
+
 /// Where the authority starts, if this is a URI with one: after `scheme://` (RFC 3986 section 3).
 fn authority_start(target: &[u8]) -> Option<usize> {
     let colon = target
         .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric() && !b"+-.".contains(byte))?;
+        .position(|byte| !byte.is_ascii_alphanumeric() && !b"+-.".contains(byte))
+        .filter(|colon| *colon > 0)?;
     target
         .get(colon..)?
         .starts_with(b"://")
@@ -97,6 +104,22 @@ mod tests {
             let found = parts.authority.clone().map(|range| &target[range]);
             assert_eq!(found, authority, "{target}");
             assert_eq!(parts.path(target.as_bytes()), path.as_bytes(), "{target}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_found_only_in_an_absolute_target() {
+        for (target, expected) in [
+            ("http://example.com/x", Some("example.com")),
+            ("https://user:secret@[::1]:8443?q", Some("[::1]:8443")),
+            ("http://example.com", Some("example.com")),
+            ("/x?next=http://example.com/", None),
+            ("example.com:443", None),
+            ("*", None),
+            ("://x", None),
+        ] {
+            let found = authority(target.as_bytes());
+            assert_eq!(found, expected.map(str::as_bytes), "{target}");
         }
     }
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     budget::Reserved,
     http::{Framing, Head, Version, chunked},
+    policy::authority,
     segment::{FlowId, Time},
 };
 
@@ -129,40 +130,4 @@ impl Unfinished {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The authority of a target in absolute form (RFC 9112 section 3.2.2), without user information;
-/// `None` if it has another form.
-fn authority(target: &[u8]) -> Option<&[u8]> {
-    let scheme = target.windows(3).position(|window| window == b"://")?;
-    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    if scheme == 0 || !target.get(..scheme)?.iter().all(is_scheme) {
-        return None;
-    }
-    let rest = target.get(scheme + 3..)?;
-    let end = rest.iter().position(|byte| b"/?#".contains(byte));
-    let authority = rest.get(..end.unwrap_or(rest.len()))?;
-    let user = authority.iter().rposition(|byte| *byte == b'@');
-    authority.get(user.map_or(0, |at| at + 1)..)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_authority_is_found_only_in_an_absolute_target() {
-        for (target, expected) in [
-            ("http://example.com/x", Some("example.com")),
-            ("https://user:secret@[::1]:8443?q", Some("[::1]:8443")),
-            ("http://example.com", Some("example.com")),
-            ("/x?next=http://example.com/", None),
-            ("example.com:443", None),
-            ("*", None),
-            ("://x", None),
-        ] {
-            let found = authority(target.as_bytes());
-            assert_eq!(found, expected.map(str::as_bytes), "{target}");
-        }
-    }
 }
