@@ -4,7 +4,7 @@
 //! a segment does. A reader with work at hand asks for no wakeups: it looks again each
 //! millisecond. Only when it found nothing [`LINGER`] times more does it raise its flag in `SLEEPING`,
 //! on which the program wakes it with the next record. So a reader wakes at most a thousand times
-//! a second under traffic and ten times without, and a record waits about a millisecond or two
+//! a second under traffic and five times without, and a record waits about a millisecond or two
 //! for it.
 //!
 //! The program reads the flag before it commits a record, so a record that was under way when the
