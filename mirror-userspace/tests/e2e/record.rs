@@ -20,6 +20,9 @@ struct Scene {
     folder: Scratch,
 }
 
+/// Each shard writes when its own turn comes: only one keeps an order between connections, too.
+const ONE_ORDER: [&str; 2] = ["--shards", "1"];
+
 impl Scene {
     fn new(flags: &[&str]) -> Self {
         let lab = Lab::new().unwrap();
@@ -105,7 +108,7 @@ fn received(requests: &[RecordedRequest]) -> Vec<(String, u64)> {
 
 #[test]
 fn a_recording_replays_to_the_requests_that_v1_got() {
-    let scene = Scene::new(&[]);
+    let scene = Scene::new(&ONE_ORDER);
     let count = scene.converse();
     let v1 = scene.v1.wait_for(count, PATIENCE);
     let file = scene.file("web.pcapng");
@@ -138,6 +141,21 @@ fn a_recording_replays_to_the_requests_that_v1_got() {
 }
 
 #[test]
+fn with_several_shards_each_connection_keeps_its_order() {
+    let scene = Scene::new(&["--shards", "4"]);
+    let count = scene.converse();
+    let mut sent = received(&scene.v1.wait_for(count, PATIENCE));
+    let file = scene.file("web.pcapng");
+    scene.recorder.stop();
+    let mut lines = told(&printed(&file));
+    // Targets begin with their connection's number; the sort leaves what is equal as it was.
+    let connection = |(target, _): &(String, u64)| target[..2].to_owned();
+    lines.sort_by_key(connection);
+    sent.sort_by_key(connection);
+    assert_eq!(lines, sent);
+}
+
+#[test]
 fn a_redacted_secret_is_nowhere_in_the_file() {
     let scene = Scene::new(&["--redact-header", "authorization"]);
     let mut client = scene.connect();
@@ -161,7 +179,7 @@ fn a_redacted_secret_is_nowhere_in_the_file() {
 
 #[test]
 fn a_rotated_recording_loses_nothing() {
-    let scene = Scene::new(&["--rotate-size", "200K"]);
+    let scene = Scene::new(&[&["--rotate-size", "200K"], &ONE_ORDER[..]].concat());
     let count = scene.converse();
     let v1 = scene.v1.wait_for(count, PATIENCE);
     let path = |number: u32| scene.file(&format!("web-{number:05}.pcapng"));
