@@ -6,6 +6,8 @@
 //! every byte with the time at which it was captured (the head with that of its first byte), a FIN
 //! when the connection closes and a RST where a request breaks off. Retransmissions, the sizes of
 //! packets, acknowledgments and whatever was not chosen are not in it.
+//! Each shard writes when its turn comes: the order within a connection is kept, between connections
+//! of different shards the times tell it.
 //!
 //! ```text
 //! Pipeline ─► Recorder (one a shard): redact, number ─► Recording (shared): file, rotation
