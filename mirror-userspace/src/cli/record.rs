@@ -108,19 +108,19 @@ impl RecordArgs {
         self,
         recording: &Arc<Mutex<Recording>>,
     ) -> anyhow::Result<(DaemonConfig, String)> {
-        let policy = PolicyConfig {
+        let policy = Policy::new(PolicyConfig {
             targets: vec![TargetPolicy::default()],
             ..self.select.into()
-        };
-        let asked = Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
-        let (rate, unit) = (policy.sample_rate, policy.sample_by.unit());
-        let capture = self.capture.config(self.place, asked.kernel_sampling())?;
+        })
+        .map_err(|error| UsageError(error.to_string()))?;
+        let capture = self.capture.config(self.place, policy.kernel_sampling())?;
         let ports: Vec<String> = capture.ports.iter().map(u16::to_string).collect();
         let banner = format!(
-            "recording {} port {} -> {} (sample {rate} of {unit})",
+            "recording {} port {} -> {} (sample {})",
             capture.interface,
             ports.join(", "),
-            self.write.display()
+            self.write.display(),
+            policy.share()
         );
         let config = DaemonConfig {
             limits: self.limits.for_shard(capture.shards as usize),

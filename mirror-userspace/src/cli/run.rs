@@ -59,13 +59,12 @@ impl RunArgs {
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
         let targets = self.dispatch.specs()?;
-        let policy = PolicyConfig {
+        let policy = Policy::new(PolicyConfig {
             targets: targets.iter().map(Into::into).collect(),
             ..self.policy.into()
-        };
-        // Only to be asked: each shard compiles its own.
-        let asked = Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
-        let capture = self.capture.config(self.place, asked.kernel_sampling())?;
+        })
+        .map_err(|error| UsageError(error.to_string()))?;
+        let capture = self.capture.config(self.place, policy.kernel_sampling())?;
         let banner = banner(&capture, &policy, &targets);
         let shards = capture.shards as usize;
         let config = DaemonConfig {
@@ -81,13 +80,13 @@ impl RunArgs {
 }
 
 /// `mirroring eth0 port 80 -> http://v2:80 (sample 25 % of connections)`
-fn banner(capture: &LiveConfig, policy: &PolicyConfig, targets: &[TargetSpec]) -> String {
+fn banner(capture: &LiveConfig, policy: &Policy, targets: &[TargetSpec]) -> String {
     let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
     let ports = list(&mut capture.ports.iter().map(u16::to_string));
     let urls = list(&mut targets.iter().map(|target| target.url.to_string()));
-    let (rate, unit) = (policy.sample_rate, policy.sample_by.unit());
     format!(
-        "mirroring {} port {ports} -> {urls} (sample {rate} of {unit})",
-        capture.interface
+        "mirroring {} port {ports} -> {urls} (sample {})",
+        capture.interface,
+        policy.share()
     )
 }

@@ -121,6 +121,12 @@ impl Policy {
         self.filter.names()
     }
 
+    /// The common rate for people: `25 % of connections`.
+    #[must_use]
+    pub fn share(&self) -> String {
+        format!("{} of {}", self.sample_rate, self.sample_by.unit())
+    }
+
     /// How many targets there are.
     #[must_use]
     pub const fn targets(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::{
     dispatch::DispatchConfig,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
-    policy::{Policy, PolicyConfig},
+    policy::Policy,
     record::RecordTo,
     target::TargetSpec,
 };
@@ -25,7 +25,7 @@ pub struct DaemonConfig {
     /// The limits of one shard.
     pub limits: Limits,
     /// Sampling, filters and rewrites.
-    pub policy: PolicyConfig,
+    pub policy: Policy,
     /// Where copies go.
     pub targets: Vec<TargetSpec>,
     /// How they get there.
@@ -46,11 +46,10 @@ impl Daemon {
     /// Attaches, then starts the shards: what is captured meanwhile waits in the rings.
     ///
     /// # Errors
-    /// A policy or target that can't be used, or an interface that can't be attached to.
+    /// A target that can't be used, or an interface that can't be attached to.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
-        let policy = Policy::new(config.policy.clone())?;
         let names = Names {
-            rules: policy.rules().to_vec(),
+            rules: config.policy.rules().to_vec(),
             targets: names::of_targets(&config.targets),
         };
         let (capture, readers) = Capture::start(&config.capture)?;

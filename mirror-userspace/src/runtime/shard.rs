@@ -16,7 +16,7 @@ use crate::{
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::Counted,
     pipeline::{Limits, Pipeline},
-    policy::{Policy, PolicyConfig},
+    policy::Policy,
     record::{RecordTo, Recorder},
     segment::Time,
     target::TargetUrl,
@@ -36,7 +36,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
-    pub(super) policy: PolicyConfig,
+    pub(super) policy: Policy,
     pub(super) targets: Vec<TargetUrl>,
     pub(super) dispatch: DispatchConfig,
     pub(super) record: Option<RecordTo>,
@@ -80,18 +80,15 @@ impl Shard {
             .name(format!("shard-{number}"))
             .spawn(move || {
                 let _ended = ended;
-                let run = || -> anyhow::Result<_> {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build()?;
-                    Ok((runtime, Policy::new(config.policy.clone())?))
-                };
-                match run() {
-                    Ok((runtime, policy)) => {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                match runtime {
+                    Ok(runtime) => {
                         let local = LocalSet::new();
-                        local.block_on(&runtime, serve(config, policy, reader, commands, ready));
+                        local.block_on(&runtime, serve(config, reader, commands, ready));
                     }
-                    Err(error) => drop(ready.send(Err(error))),
+                    Err(error) => drop(ready.send(Err(error.into()))),
                 }
             })
             .context("starting a shard's thread")?;
@@ -136,15 +133,14 @@ impl Stopping {
 
 async fn serve(
     config: ShardConfig,
-    policy: Policy,
     mut reader: RingReader,
     mut commands: mpsc::Receiver<Control>,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
     let mut pipeline = match config.record {
-        None => Pipeline::new(config.limits, policy),
+        None => Pipeline::new(config.limits, config.policy),
         Some(to) => {
-            let mut pipeline = Pipeline::observing(config.limits, policy);
+            let mut pipeline = Pipeline::observing(config.limits, config.policy);
             pipeline.observe(Box::new(Recorder::new(to)));
             pipeline
         }
