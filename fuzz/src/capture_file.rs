@@ -84,6 +84,7 @@ fn read(data: &[u8]) -> Option<Vec<Owned>> {
         counters.segments
             + counters.no_payload
             + counters.other_port
+            + counters.from_server
             + counters.not_tcp
             + counters.unparsable
             + counters.unread_links.values().sum::<u64>()
