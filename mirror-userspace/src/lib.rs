@@ -8,6 +8,7 @@ pub mod flow;
 pub mod http;
 pub mod ledger;
 pub mod pipeline;
+pub mod plan;
 pub mod policy;
 pub mod record;
 pub mod replay;

@@ -18,16 +18,17 @@ const LAYERS: &[&[&str]] = &[
     &["flow", "http"],
     &["policy"],
     &["target"],
-    &["pipeline"],
-    &["capture", "dispatch"],
+    &["plan", "pipeline"],
+    &["capture", "dispatch", "config"],
     &["ledger", "record", "replay"],
-    &["runtime"],
+    &["runtime", "admin"],
+    &["cluster"],
     &["cli"],
 ];
 
 /// The modules that do no I/O and ask no clock.
 const CORE: &[&str] = &[
-    "segment", "budget", "flow", "http", "policy", "target", "pipeline", "ledger",
+    "segment", "budget", "flow", "http", "policy", "target", "plan", "pipeline", "config", "ledger",
 ];
 
 /// What the core must not name.

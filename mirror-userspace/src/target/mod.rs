@@ -3,11 +3,17 @@
 //! Plain data, checked while it is read, so that the stages that sample, rewrite and send by it
 //! need not check again.
 
+mod destination;
+mod labels;
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
+
+pub use destination::{Destination, ServiceRef};
+pub use labels::{Condition, LabelSelector, Labels, Requirement};
 
 use crate::policy::{BadValue, Host, Rate, TargetPolicy, parse_port};
 

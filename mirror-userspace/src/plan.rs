@@ -1,0 +1,51 @@
+//! What is mirrored from where to where: the one form that flags and documents are read into.
+
+use crate::{
+    policy::PolicyConfig,
+    target::{LabelSelector, Labels, ServiceRef, TargetSpec},
+};
+
+/// One rule: the requests of these pods go to these targets.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name for people, unique in a plan: `flags`, `VirtualService default/web http[0]`.
+    pub name: String,
+    /// Whose requests.
+    pub source: Source,
+    /// Which of them, and what is changed. Its `targets` are empty: they are made of `targets`.
+    pub policy: PolicyConfig,
+    /// Where copies go, at least one.
+    pub targets: Vec<TargetSpec>,
+}
+
+/// The pods whose requests are mirrored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Pods by label.
+    Pods {
+        /// Where they are.
+        scope: Scope,
+        /// Which of them.
+        selector: LabelSelector,
+        /// The ports they serve at, 1 to 16.
+        ports: Vec<u16>,
+    },
+    /// The pods that a service selects.
+    Service {
+        /// The service.
+        service: ServiceRef,
+        /// One of its ports; `None` stands for all of its TCP ports.
+        port: Option<u16>,
+        /// Only pods with these labels, too (an Istio subset); empty: all.
+        subset: Labels,
+    },
+}
+
+/// Which namespaces are looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// One.
+    Namespace(String),
+    /// All of them.
+    All,
+}
