@@ -1,0 +1,19 @@
+//! The cluster: which pods of this node are mirrored, and what follows when they come, change and go.
+//!
+//! ```text
+//! watches ──Event──► reducer ──Action──► executor ──► a Daemon for each rule
+//!                       ▲                    │
+//!                       └──Event: found, attached, failed
+//! ```
+//!
+//! What the API says and what the node says arrive late, twice and in any order. So what to do is
+//! decided in one place without I/O: a reducer takes an [`Event`] and returns [`Action`]s, and all
+//! that can happen to a pod is a unit test of it.
+
+mod event;
+mod pod;
+mod service;
+
+pub use event::{Action, Event, RuleId, Search};
+pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
+pub use service::{ServicePort, ServiceView, TargetPort};
