@@ -13,7 +13,8 @@ use crate::{plan::Source, target::ServiceRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u32);
 
-/// The number of a search, so that an answer that comes late is known to be late.
+/// The number of a search, and of the attachments that follow from it: so an answer that comes late is
+/// known to be late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Search(pub u64);
 
@@ -42,11 +43,11 @@ pub enum Event {
     /// node: the answer to [`Action::Find`] if there is no such sandbox.
     NotFound(PodUid, Search),
     /// node: the answer to [`Action::Attach`].
-    Attached(RuleId, PodUid),
+    Attached(RuleId, PodUid, Search),
     /// node: the answer to [`Action::Attach`] if it did not work, with the reason for people.
-    AttachFailed(RuleId, PodUid, String),
+    AttachFailed(RuleId, PodUid, Search, String),
     /// node: an attachment does nothing any more, because its interface is gone.
-    Gone(RuleId, PodUid),
+    Gone(RuleId, PodUid, Search),
 }
 
 /// Something to be done on this node.
@@ -58,6 +59,8 @@ pub enum Action {
         pod: PodUid,
         /// The number to answer with.
         search: Search,
+        /// What follows `pod` in the names of its cgroups.
+        cgroup: String,
         /// It has one of these addresses.
         ips: Vec<IpAddr>,
         /// Wait so long before.
@@ -69,7 +72,9 @@ pub enum Action {
         rule: RuleId,
         /// To which pod.
         pod: PodUid,
-        /// Its name for people, `default/web-v1-0`.
+        /// The number to answer with.
+        search: Search,
+        /// The pod's name for people, `default/web-v1-0`.
         name: String,
         /// Where it is.
         sandbox: Sandbox,

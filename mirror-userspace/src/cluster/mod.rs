@@ -7,13 +7,16 @@
 //! ```
 //!
 //! What the API says and what the node says arrive late, twice and in any order. So what to do is
-//! decided in one place without I/O: a reducer takes an [`Event`] and returns [`Action`]s, and all
+//! decided in one place without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and all
 //! that can happen to a pod is a unit test of it.
 
 mod event;
 mod pod;
+mod reducer;
+mod selection;
 mod service;
 
 pub use event::{Action, Event, RuleId, Search};
 pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
+pub use reducer::{AttachState, PodStatus, State, Waiting};
 pub use service::{ServicePort, ServiceView, TargetPort};

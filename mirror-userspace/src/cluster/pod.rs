@@ -33,6 +33,9 @@ pub struct PodView {
     pub ips: Vec<IpAddr>,
     /// Whether `metadata.deletionTimestamp` is set. It may still serve.
     pub deleting: bool,
+    /// The annotation `kubernetes.io/config.mirror`, which static pods have: their cgroups bear it
+    /// instead of the UID that the API gave them.
+    pub static_hash: Option<String>,
     /// The TCP ports in `spec.containers[].ports` (and of restartable init containers) that have a
     /// name, by it.
     pub ports: BTreeMap<String, u16>,
@@ -43,6 +46,18 @@ impl PodView {
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What follows `pod` in the names of its cgroups.
+    #[must_use]
+    pub fn cgroup(&self) -> &str {
+        self.static_hash.as_deref().unwrap_or(&self.uid.0)
+    }
+
+    /// Whether a container of it may be serving, and its addresses are its own.
+    #[must_use]
+    pub const fn may_serve(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Unknown)
     }
 }
 

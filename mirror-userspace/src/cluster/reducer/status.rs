@@ -1,0 +1,95 @@
+//! What the state says to probes, metrics and people.
+
+use super::{Listing, State, tracked::MirrorState};
+use crate::cluster::{event::RuleId, pod::PodUid, selection::Selection};
+
+/// What became of a pod that a rule selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodStatus {
+    /// The rule that selects it.
+    pub rule: RuleId,
+    /// The pod.
+    pub uid: PodUid,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub state: AttachState,
+}
+
+/// How far a rule has come with a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttachState {
+    /// Its requests are mirrored.
+    Attached,
+    /// Its network namespace is being searched or attached to.
+    Waiting(Waiting),
+    /// It could not be attached to, for this reason; it is tried again.
+    Failed(String),
+    /// It can't be mirrored at all, for this reason.
+    Skipped(String),
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The API shows no address of it.
+    Address,
+    /// No network namespace with its address is found.
+    Sandbox,
+    /// The program is being loaded.
+    Attachment,
+}
+
+impl State {
+    /// Every pair of a rule and a pod that may serve and is selected by it.
+    pub fn status(&self) -> impl Iterator<Item = PodStatus> {
+        let serving = self.pods.iter().filter(|(_, pod)| pod.view.may_serve());
+        serving.flat_map(|(uid, pod)| {
+            let selections = self.demand.selections(&pod.view);
+            selections.map(move |(rule, selection)| PodStatus {
+                rule,
+                uid: uid.clone(),
+                namespace: pod.view.namespace.clone(),
+                name: pod.view.name.clone(),
+                state: match (selection, pod.mirror_state(rule)) {
+                    (Selection::Unfit(why), _) => AttachState::Skipped(why),
+                    (_, Some(MirrorState::Attached)) => AttachState::Attached,
+                    (_, Some(MirrorState::Failed(why))) => AttachState::Failed(why.clone()),
+                    (_, Some(MirrorState::Attaching)) => AttachState::Waiting(Waiting::Attachment),
+                    (_, None) if pod.view.ips.is_empty() => AttachState::Waiting(Waiting::Address),
+                    (_, None) => AttachState::Waiting(Waiting::Sandbox),
+                },
+            })
+        })
+    }
+
+    /// Whether every selected pod that can be mirrored is; if not, why not.
+    ///
+    /// # Errors
+    /// The first reason.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.listing == Listing::Awaited {
+            return Err("the API has not said yet which pods there are".to_owned());
+        }
+        if let Some(service) = self.demand.unknown_services().next() {
+            let (namespace, name) = (&service.namespace, &service.name);
+            return Err(format!(
+                "the API has not said yet what service {namespace}/{name} is"
+            ));
+        }
+        self.status().try_for_each(|pod| {
+            let why = match pod.state {
+                AttachState::Attached | AttachState::Skipped(_) => return Ok(()),
+                AttachState::Failed(why) => why,
+                AttachState::Waiting(Waiting::Address) => "it has no address yet".to_owned(),
+                AttachState::Waiting(Waiting::Sandbox) => {
+                    "its network namespace is not found yet".to_owned()
+                }
+                AttachState::Waiting(Waiting::Attachment) => "it is being attached to".to_owned(),
+            };
+            Err(format!("{}/{}: {why}", pod.namespace, pod.name))
+        })
+    }
+}
