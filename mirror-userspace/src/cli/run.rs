@@ -58,7 +58,7 @@ impl RunArgs {
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
-        let targets = self.dispatch.specs()?;
+        let targets = self.dispatch.specs_outside_clusters()?;
         let policy = Policy::new(PolicyConfig {
             targets: targets.iter().map(Into::into).collect(),
             ..self.policy.into()
@@ -83,7 +83,7 @@ impl RunArgs {
 fn banner(capture: &LiveConfig, policy: &Policy, targets: &[TargetSpec]) -> String {
     let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
     let ports = list(&mut capture.ports.iter().map(u16::to_string));
-    let urls = list(&mut targets.iter().map(|target| target.url.to_string()));
+    let urls = list(&mut targets.iter().map(|target| target.destination.to_string()));
     format!(
         "mirroring {} port {ports} -> {urls} (sample {})",
         capture.interface,
