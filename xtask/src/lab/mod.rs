@@ -14,6 +14,7 @@
 //! Needs root, and `ip` from iproute2. Programs that single features need (nginx, ethtool, nft) are
 //! installed with apt when they are missing.
 
+mod api;
 mod cleanup;
 mod client;
 mod impair;
@@ -27,6 +28,7 @@ mod server;
 mod topology;
 mod wire;
 
+pub use api::{FakeApi, Health};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
 pub use impair::{Cable, Loss, LossAt, Offload};

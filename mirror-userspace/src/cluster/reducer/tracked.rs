@@ -234,15 +234,17 @@ impl Tracked {
         if !self.view.may_serve() {
             return wanted;
         }
+        let mut news = Vec::new();
         for (rule, selection) in demand.selections(&self.view) {
             match selection {
                 Selection::Other => {}
                 Selection::Ports(ports) => {
                     wanted.insert(rule, ports);
                 }
-                Selection::Unfit(why) => self.tell(&format!("not mirrored: {why}"), actions),
+                Selection::Unfit(why) => news.push(format!("not mirrored: {why}")),
             }
         }
+        news.iter().for_each(|news| self.tell(news, actions));
         wanted
     }
 
