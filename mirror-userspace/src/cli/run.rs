@@ -60,7 +60,7 @@ impl RunArgs {
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
-        let targets = self.dispatch.specs()?;
+        let targets = self.dispatch.specs_outside_clusters()?;
         let policy = Policy::new(PolicyConfig {
             targets: targets.iter().map(Into::into).collect(),
             ..self.policy.into()
@@ -85,7 +85,7 @@ impl RunArgs {
 fn banner(place: &str, policy: &Policy, targets: &[TargetSpec]) -> String {
     let urls: Vec<String> = targets
         .iter()
-        .map(|target| target.url.to_string())
+        .map(|target| target.destination.to_string())
         .collect();
     let urls = urls.join(", ");
     format!("mirroring {place} -> {urls} (sample {})", policy.share())

@@ -71,7 +71,7 @@ impl Daemon {
             targets: config
                 .targets
                 .into_iter()
-                .map(|target| target.url)
+                .map(|target| target.destination)
                 .collect(),
             dispatch: config.dispatch,
             record: config.record,

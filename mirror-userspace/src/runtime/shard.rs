@@ -19,7 +19,7 @@ use crate::{
     policy::{Policy, Rate},
     record::{RecordTo, Recorder},
     segment::Time,
-    target::TargetUrl,
+    target::Destination,
 };
 
 /// Records taken from the ring before connections to the target get their turn. Large enough to
@@ -37,7 +37,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(1);
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
     pub(super) policy: Policy,
-    pub(super) targets: Vec<TargetUrl>,
+    pub(super) targets: Vec<Destination>,
     pub(super) dispatch: DispatchConfig,
     pub(super) record: Option<RecordTo>,
 }
