@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// Sets the rate of one rule, or of all, in the podmirror whose admin server is at `address`
-/// (`HOST:PORT`). Returns the rates of all rules, as `GET /sample-rate` does.
+/// (`HOST:PORT`). Returns what `GET /sample-rate` does.
 ///
 /// # Errors
 /// The server can't be reached, takes longer than ten seconds, or refuses: then with its reason.

@@ -1,44 +1,57 @@
 //! What a client may take up.
 //!
-//! Together they bound what all clients can hold to a few MB, and how often they can have the
-//! mirrors interrupted to four times a second.
+//! Together these bound what all clients can hold to about a MB, and how often they can have the
+//! mirrors interrupted for metrics to four times a second.
 
 use std::time::Duration;
 
-/// Connections at a time. When there are more, the oldest gives way: whoever holds connections open
-/// would otherwise keep the kubelet's probes out and so have the process restarted.
-pub(super) const CONNECTIONS: usize = 64;
+/// The limits of one server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at a time. When there are more, the oldest gives way: whoever holds connections
+    /// open would otherwise keep the kubelet's probes out, and so have the process restarted.
+    pub(super) connections: usize,
+    /// From the accept to the answer's last byte. There is one request on a connection.
+    pub(super) connection_time: Duration,
+    /// How long `/readyz` waits for its answer: the kubelet waits a second unless told otherwise.
+    pub(super) ready_time: Duration,
+    /// How long the others wait for theirs.
+    pub(super) answer_time: Duration,
+    /// How old an answer to `/metrics` may be: scrapers that come at once share one.
+    pub(super) metrics_age: Duration,
+    /// How long the owner of the mirrors may be busy before `/healthz` calls it stuck. Attaching to
+    /// a node full of pods takes seconds; a restart would only begin it anew.
+    pub(super) stuck_after: Duration,
+}
 
-/// From the accept to the last byte of the answer read. There is one request on a connection.
-pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(10);
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            connection_time: Duration::from_secs(10),
+            ready_time: Duration::from_millis(900),
+            answer_time: Duration::from_secs(5),
+            metrics_age: Duration::from_millis(250),
+            stuck_after: Duration::from_secs(60),
+        }
+    }
+}
 
-/// The request line with the header fields: longer ones are answered 431.
+/// The request line with the field lines; longer ones are answered 431. It is the least that hyper
+/// lets one choose.
 pub(super) const HEAD_BYTES: usize = 8 << 10;
 
-/// Header fields: more are answered 431.
+/// Field lines; more are answered 431.
 pub(super) const FIELDS: usize = 64;
 
-/// The body of a PUT: a rate and a rule's name. Longer ones are answered 413.
+/// The body of a PUT: a rate and a rule's name; longer ones are answered 413.
 pub(super) const BODY_BYTES: usize = 1 << 10;
-
-/// How long `/readyz` waits for its answer: kubelet's own time-out, if not set, is a second.
-pub(super) const READY_TIME: Duration = Duration::from_millis(900);
-
-/// How long the others wait for theirs.
-pub(super) const ANSWER_TIME: Duration = Duration::from_secs(5);
-
-/// How old an answer to `/metrics` may be: scrapers that come at once share one.
-pub(super) const METRICS_AGE: Duration = Duration::from_millis(250);
-
-/// How long the owner of the mirrors may be busy before `/healthz` calls it stuck. Attaching to
-/// a node full of pods takes seconds; a restart would only begin it anew.
-pub(super) const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// The pause after a failed `accept`: out of file descriptors, mostly.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Rules with metrics of their own. The series of a rule are about 100 for each of its targets.
+/// Rules with series of their own: about 100 for each target.
 pub(super) const RULES: usize = 64;
 
-/// Pods with a metric of their own: the kubelet's default limit is 110 a node.
+/// Pods with a series of their own. The kubelet's default limit is 110 a node.
 pub(super) const PODS: usize = 512;

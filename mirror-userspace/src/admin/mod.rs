@@ -14,8 +14,8 @@
 //! | `GET /healthz` | 200, unless the owner has not taken a question for a minute |
 //! | `GET /readyz` | 200 once all is attached that should be, else 503 and what is missing |
 //! | `GET /metrics` | Prometheus text format 0.0.4 |
-//! | `GET /sample-rate` | a line for each rule: `50 %`, a tab, the rule's name |
-//! | `PUT /sample-rate` | takes such a line; without a name it is for all rules |
+//! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
+//! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
 //!
 //! The process is privileged, and anyone in the pod network may be able to connect. Nothing here
 //! chooses targets, pods or interfaces: the most that a caller can do is to change the rate, and
@@ -37,4 +37,4 @@ pub use listen::Listen;
 pub use metrics::render;
 pub use question::{Mirrors, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig, TuneFrom};
-pub use snapshot::{Mirror, Pod, PodState, Snapshot, Watch};
+pub use snapshot::{Mirror, Pod, PodState, SampleRate, Snapshot, Watch};

@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::Snapshot;
+use super::{SampleRate, Snapshot};
 use crate::policy::Rate;
 
 /// How many questions may wait. Each belongs to a connection, which are bounded as well; but a
@@ -31,11 +31,11 @@ pub trait Mirrors {
     /// They can't be read.
     fn snapshot(&mut self) -> impl Future<Output = anyhow::Result<Snapshot>>;
 
-    /// Each rule with its rate.
-    fn sample_rates(&mut self) -> Vec<(String, Rate)>;
+    /// What each target of each rule gets.
+    fn sample_rates(&mut self) -> Vec<SampleRate>;
 
-    /// Changes the rate of one rule, or of all, until the process ends or the rule's document
-    /// changes.
+    /// Changes the rate of all targets of one rule, or of all rules, until the process ends or the
+    /// rule's document changes.
     ///
     /// # Errors
     /// There is no such rule, or the change failed; what could be changed is.
@@ -62,7 +62,7 @@ pub struct Question(Ask);
 pub(super) enum Ask {
     Ready(oneshot::Sender<Result<(), String>>),
     Snapshot(oneshot::Sender<anyhow::Result<Snapshot>>),
-    SampleRates(oneshot::Sender<Vec<(String, Rate)>>),
+    SampleRates(oneshot::Sender<Vec<SampleRate>>),
     SetSampleRate {
         rule: Option<String>,
         rate: Rate,

@@ -15,16 +15,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
+    body::{Body as _, Incoming},
     header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
 };
 use tokio::time;
 
 use super::{
     health::Health,
-    limits, metrics,
+    limits::{BODY_BYTES, Limits},
+    metrics,
     question::{Ask, Asker, NoAnswer, Refused},
     server::TuneFrom,
+    snapshot::SampleRate,
 };
 use crate::policy::Rate;
 
@@ -37,6 +39,7 @@ const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
 pub(super) struct Routes {
     asker: Asker,
     tuning: TuneFrom,
+    limits: Limits,
     health: Mutex<Health>,
     metrics: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
     evicted: AtomicU64,
@@ -47,10 +50,11 @@ pub(super) struct Routes {
 type Failure = (StatusCode, String);
 
 impl Routes {
-    pub(super) fn new(asker: Asker, tuning: TuneFrom) -> Self {
+    pub(super) fn new(asker: Asker, tuning: TuneFrom, limits: Limits) -> Self {
         Self {
             asker,
             tuning,
+            limits,
             health: Mutex::default(),
             metrics: tokio::sync::Mutex::default(),
             evicted: AtomicU64::new(0),
@@ -101,7 +105,7 @@ impl Routes {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .silence(Instant::now(), &self.asker.pings);
-        if silence > limits::STUCK_AFTER {
+        if silence > self.limits.stuck_after {
             let seconds = silence.as_secs();
             return Err(unavailable(format!("stuck for {seconds} s")));
         }
@@ -109,7 +113,7 @@ impl Routes {
     }
 
     async fn readyz(&self) -> Result<String, Failure> {
-        self.ask(limits::READY_TIME, Ask::Ready)
+        self.ask(self.limits.ready_time, Ask::Ready)
             .await?
             .map(|()| "ready".into())
             .map_err(unavailable)
@@ -119,8 +123,8 @@ impl Routes {
         // Held while the mirrors are asked: whoever comes meanwhile gets the same answer.
         let mut last = self.metrics.lock().await;
         let text = match &*last {
-            Some((at, text)) if at.elapsed() < limits::METRICS_AGE => text.clone(),
-            _ => match self.ask(limits::ANSWER_TIME, Ask::Snapshot).await {
+            Some((at, text)) if at.elapsed() < self.limits.metrics_age => text.clone(),
+            _ => match self.ask(self.limits.answer_time, Ask::Snapshot).await {
                 Ok(Ok(snapshot)) => {
                     let text = Bytes::from(metrics::render(&snapshot) + &self.own_metrics());
                     *last = Some((Instant::now(), text.clone()));
@@ -146,13 +150,13 @@ impl Routes {
         )
     }
 
-    /// A line for each rule.
+    /// A line for each target.
     async fn rates(&self) -> Result<String, Failure> {
-        let rates = self.ask(limits::ANSWER_TIME, Ask::SampleRates).await?;
+        let rates = self.ask(self.limits.answer_time, Ask::SampleRates).await?;
         let mut text = String::new();
-        for (rule, rate) in rates {
+        for SampleRate { rule, target, rate } in rates {
             // A `String` takes all that is written.
-            let _written = writeln!(text, "{rate}\t{rule}");
+            let _written = writeln!(text, "{rate}\t{rule}\t{target}");
         }
         Ok(text)
     }
@@ -170,16 +174,21 @@ impl Routes {
         if request.headers().contains_key(ORIGIN) {
             return Err((StatusCode::FORBIDDEN, "not for browsers".into()));
         }
-        let body = Limited::new(request.into_body(), limits::BODY_BYTES)
+        let too_long = || {
+            (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("more than {BODY_BYTES} bytes"),
+            )
+        };
+        if request.body().size_hint().lower() > BODY_BYTES as u64 {
+            return Err(too_long());
+        }
+        let body = Limited::new(request.into_body(), BODY_BYTES)
             .collect()
             .await
             .map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    let limit = limits::BODY_BYTES;
-                    (
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        format!("more than {limit} bytes"),
-                    )
+                    too_long()
                 } else {
                     bad_request(error.to_string())
                 }
@@ -188,7 +197,7 @@ impl Routes {
         let line = str::from_utf8(&body).map_err(|error| bad_request(error.to_string()))?;
         let (rate, rule) = read_rate(line).map_err(bad_request)?;
         let whose = rule.clone();
-        let set = self.ask(limits::ANSWER_TIME, |reply| Ask::SetSampleRate {
+        let set = self.ask(self.limits.answer_time, |reply| Ask::SetSampleRate {
             rule,
             rate,
             reply,
@@ -219,7 +228,7 @@ impl Routes {
     }
 }
 
-/// `50%`, or a line of `GET /sample-rate`: `50 %`, a tab, the rule's name.
+/// `50%`, or that with a tab and a rule's name.
 fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinHandle, JoinSet},
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    limits,
+    limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits},
     listen::Listen,
     question::{self, Questions},
     routes::Routes,
@@ -54,6 +54,13 @@ impl Admin {
     /// # Errors
     /// The address can't be listened at.
     pub async fn start(config: AdminConfig) -> anyhow::Result<(Self, Questions)> {
+        Self::within(Limits::default(), config).await
+    }
+
+    pub(super) async fn within(
+        limits: Limits,
+        config: AdminConfig,
+    ) -> anyhow::Result<(Self, Questions)> {
         let listen = config.listen;
         let listener = listen
             .listen()
@@ -61,8 +68,8 @@ impl Admin {
             .with_context(|| format!("--admin-address {listen}"))?;
         let address = listener.local_addr()?;
         let (asker, questions) = question::channel();
-        let routes = Arc::new(Routes::new(asker, config.tuning));
-        let task = tokio::spawn(accept(listener, routes));
+        let routes = Arc::new(Routes::new(asker, config.tuning, limits));
+        let task = tokio::spawn(accept(listener, routes, limits));
         Ok((Self { address, task }, questions))
     }
 
@@ -79,7 +86,7 @@ impl Drop for Admin {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Arc<Routes>) {
+async fn accept(listener: TcpListener, routes: Arc<Routes>, limits: Limits) {
     let mut connections = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -89,13 +96,13 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 log::warn!("admin server: {error}");
-                time::sleep(limits::ACCEPT_PAUSE).await;
+                time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
         oldest_first.retain(|connection| !connection.is_finished());
-        if oldest_first.len() >= limits::CONNECTIONS
+        if oldest_first.len() >= limits.connections
             && let Some(oldest) = oldest_first.pop_front()
         {
             oldest.abort();
@@ -103,10 +110,8 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>) {
         }
         let routes = Arc::clone(&routes);
         oldest_first.push_back(connections.spawn(async move {
-            if time::timeout(limits::CONNECTION_TIME, serve(stream, peer, &routes))
-                .await
-                .is_err()
-            {
+            let served = serve(stream, peer, &routes);
+            if time::timeout(limits.connection_time, served).await.is_err() {
                 routes.count_timed_out();
             }
         }));
@@ -119,11 +124,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, routes: &Arc<Routes>) {
         async move { routes.answer(peer.ip(), request).await }
     });
     let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::CONNECTION_TIME)
+        // The caller bounds the time for all of it.
+        .header_read_timeout(None)
         .keep_alive(false)
-        .max_headers(limits::FIELDS)
-        .max_buf_size(limits::HEAD_BYTES)
+        .max_headers(FIELDS)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

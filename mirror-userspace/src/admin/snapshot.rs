@@ -21,14 +21,25 @@ pub struct Snapshot {
 pub struct Mirror {
     /// The rule's name ([`Rule::name`](crate::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
     pub rule: String,
-    /// What it samples now.
-    pub rate: Rate,
+    /// What each target gets a sample of now, in the order of `names.targets`.
+    pub rates: Vec<Rate>,
     /// What it has counted so far, attachments that are gone included: a counter never goes back.
     pub counted: Counted,
     /// What its filters and targets are called.
     pub names: Names,
     /// Interfaces that it is attached to.
     pub attachments: u64,
+}
+
+/// What one target of a rule gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleRate {
+    /// The rule's name.
+    pub rule: String,
+    /// The target's, as in [`Names`].
+    pub target: String,
+    /// Its share of the requests.
+    pub rate: Rate,
 }
 
 /// A pod that a rule selects.

@@ -114,7 +114,7 @@ pub(super) const BREAKER_OPENED: Family = counter(
 pub(super) const BUILD: Family = gauge("podmirror_build_info", "1, with the version as its label.");
 pub(super) const SAMPLE_RATIO: Family = gauge(
     "podmirror_sample_ratio",
-    "The sample rate of targets without one of their own, 0 to 1.",
+    "The share of requests that the target is to get, 0 to 1.",
 );
 pub(super) const ATTACHMENTS: Family = gauge(
     "podmirror_attachments",

@@ -55,7 +55,9 @@ pub(super) fn of_server(evicted: u64, timed_out: u64) -> String {
 
 fn of_mirror(page: &mut Page, mirror: &Mirror) {
     let rule = ("rule", mirror.rule.as_str());
-    page.add(all::SAMPLE_RATIO, &[rule], mirror.rate.ratio());
+    for (name, rate) in mirror.names.targets.iter().zip(&mirror.rates) {
+        page.add(all::SAMPLE_RATIO, &[rule, ("target", name)], rate.ratio());
+    }
     page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
     let Ledger {
         segments,
