@@ -31,6 +31,8 @@ mod question;
 mod routes;
 mod server;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use listen::Listen;
