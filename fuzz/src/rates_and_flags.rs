@@ -7,7 +7,7 @@ use podmirror::{
         BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern,
         PathRewrite, Rate, SampleBy, SetField,
     },
-    target::TargetSpec,
+    target::{LabelSelector, TargetSpec},
 };
 
 /// `data` is the text, where it is UTF-8.
@@ -39,7 +39,10 @@ pub fn run(data: &[u8]) {
         assert!(!set.value().contains(['\r', '\n', '\0']));
     }
     if let Some(spec) = parse::<TargetSpec>(text) {
-        shows_itself(&spec.url);
+        shows_itself(&spec);
+    }
+    if let Some(selector) = parse::<LabelSelector>(text) {
+        shows_itself(&selector);
     }
     parse::<MutableField>(text);
     parse::<HostSuffix>(text);

@@ -1,29 +1,17 @@
-//! Flags for where and how segments are captured.
+//! Flags for how segments are captured.
 
 use std::{num::NonZeroUsize, thread};
 
 use clap::{Args, ValueEnum};
-use mirror_common::settings::{MAX_PORTS, MAX_SHARDS};
+use mirror_common::settings::MAX_SHARDS;
 
-use super::{UsageError, interface_args::InterfaceArgs, value::size};
-use crate::{
-    capture::{Hook, LiveConfig, RingKind},
-    policy::KernelSampling,
-};
+use super::{UsageError, value::size};
+use crate::capture::{LiveConfig, RingKind};
 
-/// What is captured, and how it reaches the daemon.
+/// How segments reach the daemon.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct CaptureArgs {
-    /// Port of the running service; up to 16, separated by commas or given again
-    #[arg(long = "port", value_name = "N", required = true, value_delimiter = ',', num_args = 1,
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub ports: Vec<u16>,
-
-    /// The hook: ingress of the pod's own interface, or egress of its peer on the host
-    #[arg(long, value_name = "HOOK", default_value = "ingress")]
-    pub attach: HookArg,
-
     /// The ring: BPF ring buffer (Linux 5.8), or perf event array; the first if the kernel has it
     #[arg(long, value_name = "RING")]
     pub ring: Option<RingArg>,
@@ -42,15 +30,6 @@ pub struct CaptureArgs {
     pub log_kernel: bool,
 }
 
-/// See [`Hook`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum HookArg {
-    /// What the interface receives: `eth0` or `lo` inside the pod
-    Ingress,
-    /// What the interface sends: the host's end of the pod's veth pair
-    Egress,
-}
-
 /// See [`RingKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RingArg {
@@ -58,15 +37,6 @@ pub enum RingArg {
     Bpf,
     /// Perf event array
     Perf,
-}
-
-impl From<HookArg> for Hook {
-    fn from(hook: HookArg) -> Self {
-        match hook {
-            HookArg::Ingress => Self::Ingress,
-            HookArg::Egress => Self::Egress,
-        }
-    }
 }
 
 impl From<RingArg> for RingKind {
@@ -79,25 +49,11 @@ impl From<RingArg> for RingKind {
 }
 
 impl CaptureArgs {
-    /// What is captured at `place`.
+    /// How segments are captured.
     ///
     /// # Errors
-    /// A [`UsageError`]: more than [`MAX_PORTS`] different ports, or too many shards.
-    pub fn config(
-        &self,
-        place: InterfaceArgs,
-        sampling: KernelSampling,
-    ) -> anyhow::Result<LiveConfig> {
-        let mut ports = self.ports.clone();
-        ports.sort_unstable();
-        ports.dedup();
-        if ports.len() > MAX_PORTS {
-            let given = ports.len();
-            return Err(UsageError(format!(
-                "--port: {given} given; accepted: at most {MAX_PORTS}"
-            ))
-            .into());
-        }
+    /// A [`UsageError`]: too many shards.
+    pub fn config(&self) -> Result<LiveConfig, UsageError> {
         let ring = self.ring.map_or_else(RingKind::best, RingKind::from);
         let shards = match ring {
             RingKind::Bpf => self.shard_count()?,
@@ -105,19 +61,15 @@ impl CaptureArgs {
             RingKind::Perf => 1,
         };
         Ok(LiveConfig {
-            netns: place.netns,
-            hook: self.attach.into(),
-            threshold: sampling.threshold,
-            sample_key: sampling.key,
             ring,
             ring_bytes: self.ring_size,
             shards,
             log_kernel: self.log_kernel,
-            ..LiveConfig::new(place.interface, ports)
+            ..LiveConfig::default()
         })
     }
 
-    fn shard_count(&self) -> anyhow::Result<u32> {
+    fn shard_count(&self) -> Result<u32, UsageError> {
         let cores = || {
             thread::available_parallelism()
                 .map_or(1, NonZeroUsize::get)
@@ -126,7 +78,9 @@ impl CaptureArgs {
         let count = self.shards.map_or_else(cores, NonZeroUsize::get);
         match u32::try_from(count) {
             Ok(shards) if count <= MAX_SHARDS => Ok(shards),
-            _ => Err(UsageError(format!("--shards {count}: accepted: 1 to {MAX_SHARDS}")).into()),
+            _ => Err(UsageError(format!(
+                "--shards {count}: accepted: 1 to {MAX_SHARDS}"
+            ))),
         }
     }
 }

@@ -109,6 +109,15 @@ impl DispatchArgs {
         Ok(self.targets.targets.clone())
     }
 
+    /// The targets, at least one, none of which only a cluster's API knows.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if there is none, or one that only the agent can find.
+    pub fn specs_outside_clusters(&self) -> anyhow::Result<Vec<TargetSpec>> {
+        self.specs()?;
+        self.targets.outside_clusters()
+    }
+
     /// What each of `shards` shards is told: its share of what is limited for a target.
     ///
     /// # Errors
@@ -119,7 +128,8 @@ impl DispatchArgs {
             .targets
             .targets
             .iter()
-            .any(|target| target.url.scheme == Scheme::Https);
+            .filter_map(|target| target.destination.url())
+            .any(|url| url.scheme == Scheme::Https);
         let trust = match &self.target_ca {
             Some(file) => tls::Trust::CaFile(file.clone()),
             None if self.target_insecure => tls::Trust::Insecure,

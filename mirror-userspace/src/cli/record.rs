@@ -14,8 +14,8 @@ use tokio::time;
 use super::{
     UsageError,
     capture_args::CaptureArgs,
-    interface_args::InterfaceArgs,
     limit_args::LimitArgs,
+    place_args::PlaceArgs,
     policy_args::RedactArgs,
     report_args::ReportArgs,
     select_args::SelectArgs,
@@ -55,7 +55,7 @@ pub struct RecordArgs {
     rotate_every: Option<Duration>,
 
     #[command(flatten)]
-    place: InterfaceArgs,
+    place: PlaceArgs,
     #[command(flatten)]
     capture: CaptureArgs,
     #[command(flatten)]
@@ -81,9 +81,12 @@ impl RecordArgs {
         // The file first: what can't be written needs no capture.
         let created = Recording::create(files).with_context(|| format!("--write {name}"))?;
         let recording = Arc::new(Mutex::new(created));
+        let place = self.place.clone();
         let (config, banner) = self.configure(&recording)?;
+        let place = place.place()?;
         let signals = Signals::listen()?;
-        let daemon = Daemon::start(config).await?;
+        let mut daemon = Daemon::start(config).await?;
+        daemon.attach(place).await?;
         eprintln!("{banner}");
         let ledger = watch(daemon, signals, &report, failed(&recording)).await?;
         close(recording, &ledger).with_context(|| format!("--write {name}"))
@@ -113,12 +116,10 @@ impl RecordArgs {
             ..self.select.into()
         })
         .map_err(|error| UsageError(error.to_string()))?;
-        let capture = self.capture.config(self.place, policy.kernel_sampling())?;
-        let ports: Vec<String> = capture.ports.iter().map(u16::to_string).collect();
+        let capture = self.capture.config()?;
         let banner = format!(
-            "recording {} port {} -> {} (sample {})",
-            capture.interface,
-            ports.join(", "),
+            "recording {} -> {} (sample {})",
+            self.place.describe()?,
             self.write.display(),
             policy.share()
         );

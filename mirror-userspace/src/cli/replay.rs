@@ -153,7 +153,7 @@ impl ReplayArgs {
             ports: self.ports,
             limits: self.limits.for_file(),
             policy: self.policy.into(),
-            targets: self.dispatch.targets.targets.clone(),
+            targets: self.dispatch.targets.outside_clusters()?,
             dispatch: self.dispatch.for_shard(1)?,
             speed: self.speed,
         })

@@ -8,14 +8,13 @@ use super::{
     UsageError,
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
-    interface_args::InterfaceArgs,
     limit_args::LimitArgs,
+    place_args::PlaceArgs,
     policy_args::PolicyArgs,
     report_args::ReportArgs,
     watch::{self, Signals, watch},
 };
 use crate::{
-    capture::LiveConfig,
     policy::{Policy, PolicyConfig},
     runtime::{Daemon, DaemonConfig},
     target::TargetSpec,
@@ -28,7 +27,7 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
-    place: InterfaceArgs,
+    place: PlaceArgs,
     #[command(flatten)]
     capture: CaptureArgs,
     #[command(flatten)]
@@ -49,23 +48,26 @@ impl RunArgs {
 
     async fn mirror(self) -> anyhow::Result<()> {
         let report = self.report.clone();
+        let place = self.place.clone();
         let (config, banner) = self.configure()?;
+        let place = place.place()?;
         let signals = Signals::listen()?;
-        let daemon = Daemon::start(config).await?;
+        let mut daemon = Daemon::start(config).await?;
+        daemon.attach(place).await?;
         eprintln!("{banner}");
         watch(daemon, signals, &report, future::pending()).await?;
         Ok(())
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
-        let targets = self.dispatch.specs()?;
+        let targets = self.dispatch.specs_outside_clusters()?;
         let policy = Policy::new(PolicyConfig {
             targets: targets.iter().map(Into::into).collect(),
             ..self.policy.into()
         })
         .map_err(|error| UsageError(error.to_string()))?;
-        let capture = self.capture.config(self.place, policy.kernel_sampling())?;
-        let banner = banner(&capture, &policy, &targets);
+        let capture = self.capture.config()?;
+        let banner = banner(&self.place.describe()?, &policy, &targets);
         let shards = capture.shards as usize;
         let config = DaemonConfig {
             limits: self.limits.for_shard(shards),
@@ -80,13 +82,11 @@ impl RunArgs {
 }
 
 /// `mirroring eth0 port 80 -> http://v2:80 (sample 25 % of connections)`
-fn banner(capture: &LiveConfig, policy: &Policy, targets: &[TargetSpec]) -> String {
-    let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
-    let ports = list(&mut capture.ports.iter().map(u16::to_string));
-    let urls = list(&mut targets.iter().map(|target| target.url.to_string()));
-    format!(
-        "mirroring {} port {ports} -> {urls} (sample {})",
-        capture.interface,
-        policy.share()
-    )
+fn banner(place: &str, policy: &Policy, targets: &[TargetSpec]) -> String {
+    let urls: Vec<String> = targets
+        .iter()
+        .map(|target| target.destination.to_string())
+        .collect();
+    let urls = urls.join(", ");
+    format!("mirroring {place} -> {urls} (sample {})", policy.share())
 }

@@ -2,20 +2,41 @@
 
 use clap::Args;
 
+use super::UsageError;
 use crate::target::TargetSpec;
 
 /// Where copies go, in the order in which targets are numbered.
 #[derive(Args, Clone, Debug)]
 pub struct TargetArgs {
-    /// Sends copies to this URL; may be given several times.
+    /// Sends copies there; may be given several times.
     ///
-    /// http or https, a name or an address (IPv6 in brackets), and maybe a port; a copy keeps the
-    /// path of its request. sample=RATE and host=HOST take the place of --sample-rate and of
+    /// A URL is http or https, a name or an address (IPv6 in brackets), and maybe a port; a copy
+    /// keeps the path of its request. In a cluster, where podmirror runs as agent, it may also be
+    /// service/NAMESPACE/NAME:PORT or pods/NAMESPACE/LABEL-SELECTOR:PORT. sample=RATE and host=HOST take the place of --sample-rate and of
     /// --set-host or --host-suffix for this target.
     #[arg(
         long = "target",
-        value_name = "URL[,sample=RATE][,host=HOST]",
+        value_name = "TARGET[,sample=RATE][,host=HOST]",
         help_heading = "Targets"
     )]
     pub targets: Vec<TargetSpec>,
+}
+
+impl TargetArgs {
+    /// The targets, for who has no cluster to ask for addresses.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if one of them is a service or pods.
+    pub fn outside_clusters(&self) -> anyhow::Result<Vec<TargetSpec>> {
+        for target in &self.targets {
+            if target.destination.url().is_none() {
+                return Err(UsageError(format!(
+                    "--target {target}: only `podmirror agent` knows the services and pods of a \
+                     cluster; accepted: a URL"
+                ))
+                .into());
+            }
+        }
+        Ok(self.targets.clone())
+    }
 }

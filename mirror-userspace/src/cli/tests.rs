@@ -123,6 +123,8 @@ fn a_bad_value_is_refused_with_flag_value_and_what_is_accepted() {
         ("--rewrite-path", "/a"),
         ("--target", "v2"),
         ("--target", "http://v2,sample=120"),
+        ("--target", "service/a/b"),
+        ("--target", "pods/a/b in c:80"),
     ] {
         let error = parse(&[flag, value]).unwrap_err();
         let text = error.to_string();
@@ -191,4 +193,25 @@ fn flags_reach_the_policy() {
         set.write_head(0, head, &flow_of("10.0.0.1:1").client, &mut out)
     });
     assert!(out.windows(10).any(|part| part == b"Host: v9\r\n"));
+}
+
+#[test]
+fn only_the_agent_knows_services_and_pods() {
+    let outside = |target| {
+        parse(&["--target", target])
+            .unwrap()
+            .targets
+            .outside_clusters()
+    };
+    assert_eq!(outside("http://web.shop.svc").unwrap().len(), 1);
+    for target in [
+        "service/shop/web:80",
+        "pods/shop/app=web,v in (1,2):80,sample=5",
+    ] {
+        let error = outside(target).unwrap_err();
+        assert!(error.is::<UsageError>());
+        let shown = target.replace("=5", "=5 %");
+        let want = format!("--target {shown}: only `podmirror agent` knows");
+        assert!(error.to_string().starts_with(&want), "{error}");
+    }
 }

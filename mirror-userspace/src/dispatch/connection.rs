@@ -60,8 +60,8 @@ async fn connect(target: &Target, seat: &Seat) -> Result<Wire, Failure> {
                 target.handle_connected();
                 return Ok(wire);
             }
-            Ok(Err(error)) => log::debug!("{}: {socket}: {error}", target.url),
-            Err(_) => log::debug!("{}: {socket}: no connection in time", target.url),
+            Ok(Err(error)) => log::debug!("{}: {socket}: {error}", target.destination),
+            Err(_) => log::debug!("{}: {socket}: no connection in time", target.destination),
         }
         match target.handle_refused(seat) {
             Some(other) => socket = other,

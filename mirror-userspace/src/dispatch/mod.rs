@@ -38,7 +38,7 @@ use self::{
 use crate::{
     pipeline::{CopyId, Output},
     segment::Time,
-    target::{Scheme, TargetHost, TargetUrl},
+    target::{Destination, Scheme, TargetHost, TargetUrl},
 };
 
 pub mod breaker;
@@ -82,7 +82,7 @@ impl Dispatcher {
     /// If a target is https and `config.tls` is missing, or its host cannot be in a certificate.
     pub fn new(
         config: DispatchConfig,
-        targets: impl IntoIterator<Item = TargetUrl>,
+        targets: impl IntoIterator<Item = Destination>,
         clock: Clock,
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
@@ -94,12 +94,12 @@ impl Dispatcher {
         });
         let targets = targets
             .into_iter()
-            .map(|url| {
-                let tls = match url.scheme {
-                    Scheme::Http => None,
-                    Scheme::Https => Some(tls_to(&shared.config, &url)?),
+            .map(|destination| {
+                let tls = match destination.url() {
+                    Some(url) if url.scheme == Scheme::Https => Some(tls_to(&shared.config, url)?),
+                    _ => None,
                 };
-                Ok(Target::new(Rc::clone(&shared), url, tls))
+                Ok(Target::new(Rc::clone(&shared), destination, tls))
             })
             .collect::<Result<_>>()?;
         Ok(Self {

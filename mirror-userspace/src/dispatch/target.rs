@@ -28,7 +28,7 @@ use crate::{
     budget::Reserved,
     pipeline::{MirrorCopy, Persistence},
     segment::Time,
-    target::{TargetHost, TargetUrl},
+    target::{Destination, TargetHost, TargetUrl},
 };
 
 /// What all targets of a shard have in common.
@@ -43,7 +43,7 @@ pub(super) struct Shared {
 /// One target in one shard.
 pub(super) struct Target {
     pub(super) shared: Rc<Shared>,
-    pub(super) url: TargetUrl,
+    pub(super) destination: Destination,
     /// For https: how to begin, and whose certificate to ask for.
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     state: RefCell<State>,
@@ -82,17 +82,20 @@ pub(super) enum Next {
 impl Target {
     pub(super) fn new(
         shared: Rc<Shared>,
-        url: TargetUrl,
+        destination: Destination,
         tls: Option<(TlsConnector, ServerName<'static>)>,
     ) -> Rc<Self> {
         let config = &shared.config;
         let mut pool = Pool::new(config.connections.max(1));
-        let names = match url.host {
-            TargetHost::Ip(ip) => {
-                pool.set_addresses(&[SocketAddr::new(ip, url.port)]);
-                None
-            }
-            TargetHost::Name(_) => Some(Names::default()),
+        let names = match destination.url() {
+            Some(url) => match url.host {
+                TargetHost::Ip(ip) => {
+                    pool.set_addresses(&[SocketAddr::new(ip, url.port)]);
+                    None
+                }
+                TargetHost::Name(_) => Some(Names::default()),
+            },
+            None => None,
         };
         let state = RefCell::new(State {
             mode: Mode::Open,
@@ -105,7 +108,7 @@ impl Target {
         });
         Rc::new(Self {
             shared,
-            url,
+            destination,
             tls,
             state,
         })
@@ -316,14 +319,13 @@ impl Target {
         {
             return;
         }
+        let Some(TargetUrl { host, port, .. }) = self.destination.url() else {
+            return;
+        };
+        let resolving = self.shared.resolver.resolve(&host.to_string(), *port);
         let target = Rc::clone(self);
         spawn_local(async move {
-            let TargetUrl { host, port, .. } = &target.url;
-            let found = target
-                .shared
-                .resolver
-                .resolve(&host.to_string(), *port)
-                .await;
+            let found = resolving.await;
             target.handle_resolved(&found.unwrap_or_default());
         });
     }

@@ -84,6 +84,8 @@ counters! {
         idle: u64,
         /// Evicted to make room.
         evicted: u64,
+        /// The interface is no longer mirrored.
+        detached: u64,
         /// The mirror stopped.
         shutdown: u64,
     }
@@ -104,6 +106,8 @@ counters! {
         evicted: u64,
         /// Missing; given up when the connection ended with [`Close::Reused`].
         reused: u64,
+        /// Missing; given up when the connection ended with [`Close::Detached`].
+        detached: u64,
         /// Missing; given up when the connection ended with [`Close::Shutdown`].
         shutdown: u64,
         /// Captured, but behind a hole when the client aborted: the server never read them either.
@@ -134,6 +138,7 @@ impl ClosedBy {
             Close::Reused => &mut self.reused,
             Close::Idle => &mut self.idle,
             Close::Evicted => &mut self.evicted,
+            Close::Detached => &mut self.detached,
             Close::Shutdown => &mut self.shutdown,
         };
         *counter += 1;
@@ -142,7 +147,13 @@ impl ClosedBy {
     /// Connections closed for any reason.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.fin + self.reset + self.reused + self.idle + self.evicted + self.shutdown
+        self.fin
+            + self.reset
+            + self.reused
+            + self.idle
+            + self.evicted
+            + self.detached
+            + self.shutdown
     }
 }
 
@@ -155,6 +166,7 @@ impl BytesLost {
             Missing::Closed(Close::Idle) => &mut self.idle,
             Missing::Closed(Close::Evicted) => &mut self.evicted,
             Missing::Closed(Close::Reused) => &mut self.reused,
+            Missing::Closed(Close::Detached) => &mut self.detached,
             // An end by FIN or RST gives no hole up: the one is in the stream, the other drops it.
             Missing::Closed(Close::Shutdown | Close::Fin | Close::Reset) => &mut self.shutdown,
         };
@@ -170,6 +182,7 @@ impl BytesLost {
             + self.idle
             + self.evicted
             + self.reused
+            + self.detached
             + self.shutdown
     }
 }

@@ -49,6 +49,8 @@ pub enum Close {
     Idle,
     /// Evicted to make room: too many connections, or too much memory.
     Evicted,
+    /// The mirror let go of the interface that the connection was seen at.
+    Detached,
     /// The mirror is stopping, or the capture file ended.
     Shutdown,
 }

@@ -65,6 +65,15 @@ impl<E> Slab<E> {
         self.slot_mut(key)?.as_mut()
     }
 
+    /// The keys of the entries that `wanted` wants.
+    pub(super) fn keys_of(&self, wanted: impl Fn(&E) -> bool) -> Vec<Key> {
+        let slots = self.pages.iter().flatten().enumerate();
+        slots
+            .filter(|(_, entry)| entry.as_ref().is_some_and(&wanted))
+            .filter_map(|(slot, _)| Key::new(slot))
+            .collect()
+    }
+
     /// Whether another entry fits, with a new page if need be and if the budget allows it.
     pub(super) fn make_room(&mut self) -> bool {
         if !self.free.is_empty() {

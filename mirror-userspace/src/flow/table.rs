@@ -192,6 +192,22 @@ impl<T: Default> FlowTable<T> {
         Some(self.clock.in_callers_time(first))
     }
 
+    /// Ends the connections that were seen at this attachment; costs a look at each of the table.
+    /// Holes are given up, so that what stands behind them is delivered.
+    pub fn end_attachment(
+        &mut self,
+        now: Time,
+        attachment: u32,
+        mut deliver: impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        let now = self.clock.advance(now);
+        let of_it = |connection: &Connection<T>| connection.flow.attachment == attachment;
+        for key in self.connections.keys_of(of_it) {
+            work::step();
+            self.close(now, key, Close::Detached, &mut deliver);
+        }
+    }
+
     /// Ends all connections. Holes are given up, so that what stands behind them is delivered.
     pub fn shutdown(&mut self, mut deliver: impl FnMut(&mut T, StreamEvent<'_>)) {
         let now = self.clock.now();

@@ -153,6 +153,8 @@ pub enum Lost {
     Idle,
     /// Its connection was evicted: too many connections or too much memory.
     Evicted,
+    /// The mirror let go of its interface in the middle of it.
+    Detached,
     /// The mirror stopped in the middle of it.
     Shutdown,
     /// Two readers could disagree about where it ends (RFC 9112 section 11.2).

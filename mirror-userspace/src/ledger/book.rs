@@ -123,6 +123,7 @@ fn bytes_lost(flow: &FlowCounters) -> Named {
         ("idle", flow.lost.idle),
         ("evicted", flow.lost.evicted),
         ("reused", flow.lost.reused),
+        ("detached", flow.lost.detached),
         ("shutdown", flow.lost.shutdown),
         ("reset", flow.lost.reset),
         ("after_fin", flow.lost.after_fin),

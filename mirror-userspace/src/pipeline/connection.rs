@@ -128,6 +128,7 @@ const fn lost_by(close: Close) -> Lost {
         Close::Fin | Close::Reused => Lost::Truncated,
         Close::Idle => Lost::Idle,
         Close::Evicted => Lost::Evicted,
+        Close::Detached => Lost::Detached,
         Close::Shutdown => Lost::Shutdown,
     }
 }

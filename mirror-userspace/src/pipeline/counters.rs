@@ -18,12 +18,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order in which they are printed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lost(Lost::Gap),
         Self::Lost(Lost::Reset),
         Self::Lost(Lost::Truncated),
         Self::Lost(Lost::Idle),
         Self::Lost(Lost::Evicted),
+        Self::Lost(Lost::Detached),
         Self::Lost(Lost::Shutdown),
         Self::Lost(Lost::Ambiguous),
         Self::Lost(Lost::Malformed),
@@ -40,6 +41,7 @@ impl DropReason {
             Self::Lost(Lost::Truncated) => "truncated",
             Self::Lost(Lost::Idle) => "idle",
             Self::Lost(Lost::Evicted) => "evicted",
+            Self::Lost(Lost::Detached) => "detached",
             Self::Lost(Lost::Shutdown) => "shutdown",
             Self::Lost(Lost::Ambiguous) => "ambiguous",
             Self::Lost(Lost::Malformed) => "malformed",

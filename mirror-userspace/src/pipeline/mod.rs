@@ -119,6 +119,16 @@ impl Pipeline {
         self.table.poll_timeout()
     }
 
+    /// Ends the connections that were seen at this attachment, as [`shutdown`](Self::shutdown) ends
+    /// all.
+    pub fn end_attachment(&mut self, now: Time, attachment: u32) {
+        let assembly = &mut self.assembly;
+        self.table
+            .end_attachment(now, attachment, |connection, event| {
+                connection.handle_event(event, assembly);
+            });
+    }
+
     /// Ends every connection: what stands behind a hole is still used, what is incomplete is lost.
     pub fn shutdown(&mut self) {
         let assembly = &mut self.assembly;

@@ -1,18 +1,20 @@
-//! One attachment with its shards: started, asked, tuned and stopped.
+//! One mirror: shards that stay, attachments that come and go; asked, tuned and stopped.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     names,
     shard::{Ended, Shard, ShardConfig},
 };
 use crate::{
-    capture::{Capture, LiveConfig},
+    capture::{AttachmentId, Capture, KernelCounters, LiveConfig, Place},
     dispatch::DispatchConfig,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
-    policy::Policy,
+    policy::{Policy, Rate},
     record::RecordTo,
     target::TargetSpec,
 };
@@ -20,7 +22,7 @@ use crate::{
 /// Everything that a running mirror is built from.
 #[derive(Clone, Debug)]
 pub struct DaemonConfig {
-    /// Where and what to capture.
+    /// How to capture, wherever it attaches. Its threshold and key are those of `policy`.
     pub capture: LiveConfig,
     /// The limits of one shard.
     pub limits: Limits,
@@ -34,32 +36,42 @@ pub struct DaemonConfig {
     pub record: Option<RecordTo>,
 }
 
-/// A running mirror. Dropping it detaches from the interface.
+/// A running mirror of any number of interfaces. Dropping it detaches from all of them.
 pub struct Daemon {
-    capture: Capture,
+    /// Shared with the thread that attaches or detaches; nobody else waits for it meanwhile.
+    capture: Arc<Mutex<Capture>>,
+    /// As the shards have it, to know what the kernel is to copy.
+    policy: Policy,
     shards: Vec<Shard>,
     names: Names,
     ended: mpsc::UnboundedReceiver<()>,
 }
 
 impl Daemon {
-    /// Attaches, then starts the shards: what is captured meanwhile waits in the rings.
+    /// Makes the rings and starts the shards that read them. Nothing is mirrored before the first
+    /// [`attach`](Self::attach).
     ///
     /// # Errors
-    /// A target that can't be used, or an interface that can't be attached to.
+    /// A target that can't be used, or a capability that is missing.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
         let names = Names {
             rules: config.policy.rules().to_vec(),
             targets: names::of_targets(&config.targets),
         };
-        let (capture, readers) = Capture::start(&config.capture)?;
+        let sampling = config.policy.kernel_sampling();
+        let (capture, readers) = Capture::open(LiveConfig {
+            threshold: sampling.threshold,
+            sample_key: sampling.key,
+            ..config.capture
+        })?;
+        let policy = config.policy.clone();
         let shard = ShardConfig {
             limits: config.limits,
             policy: config.policy,
             targets: config
                 .targets
                 .into_iter()
-                .map(|target| target.url)
+                .map(|target| target.destination)
                 .collect(),
             dispatch: config.dispatch,
             record: config.record,
@@ -70,11 +82,69 @@ impl Daemon {
             shards.push(Shard::start(number, shard.clone(), reader, Ended(tell.clone())).await?);
         }
         Ok(Self {
-            capture,
+            capture: Arc::new(Mutex::new(capture)),
+            policy,
             shards,
             names,
             ended,
         })
+    }
+
+    /// Mirrors one more place, from when this returns. Loading its program takes some hundredths
+    /// of a second, on a thread of its own.
+    ///
+    /// If this is cancelled, the place may be attached to all the same: then it is among
+    /// [`attachments`](Self::attachments).
+    ///
+    /// # Errors
+    /// The interface is missing or can't be attached to; or it is the second one and the ring is
+    /// perf, which serves one.
+    pub async fn attach(&mut self, place: Place) -> anyhow::Result<AttachmentId> {
+        self.blocking(|capture| capture.attach(place)).await
+    }
+
+    /// Mirrors this place no longer. What was captured until then reaches its end; connections
+    /// that are open there are ended, and their unfinished requests counted as dropped (`detached`).
+    /// Its counters stay in the ledger.
+    ///
+    /// # Errors
+    /// There is no such attachment, or it can't be detached; then this can be tried again.
+    pub async fn detach(&mut self, id: AttachmentId) -> anyhow::Result<()> {
+        self.blocking(move |capture| capture.detach(id)).await?;
+        for shard in &self.shards {
+            shard.end_attachment(id).await;
+        }
+        Ok(())
+    }
+
+    /// The attachments in the order in which they were made, and what the kernel counted at each.
+    ///
+    /// # Errors
+    /// The kernel's counters can't be read.
+    pub fn attachments(&self) -> anyhow::Result<Vec<(AttachmentId, KernelCounters)>> {
+        self.capture().attachments()
+    }
+
+    /// Whether the place is still there: its interface exists. One that is not is to be
+    /// [detached](Self::detach).
+    #[must_use]
+    pub fn attachment_alive(&self, id: AttachmentId) -> bool {
+        self.capture().is_alive(id)
+    }
+
+    /// Changes the rate of all targets without one of their own, from the next segment or request
+    /// on, at every place and those to come. 0 is the kill switch.
+    ///
+    /// # Errors
+    /// A kernel program can't be told: it goes on at the old rate, the shards do not.
+    pub async fn set_sample_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
+        self.policy.set_sample_rate(rate);
+        let sampling = self.policy.kernel_sampling();
+        let told = self.capture().set_threshold(sampling.threshold);
+        for shard in &self.shards {
+            shard.set_sample_rate(rate).await;
+        }
+        told
     }
 
     /// The books as they stand. Segments under way make it balance only at a quiet moment.
@@ -95,12 +165,12 @@ impl Daemon {
         self.ended.recv().await;
     }
 
-    /// Detaches, lets what was captured reach its end, and closes the books.
+    /// Detaches everywhere, lets what was captured reach its end, and closes the books.
     ///
     /// # Errors
-    /// The interface can't be detached from, or the kernel's counters can't be read.
+    /// An interface can't be detached from, or the kernel's counters can't be read.
     pub async fn stop(mut self) -> anyhow::Result<Ledger> {
-        self.capture.detach()?;
+        self.blocking(Capture::detach_all).await?;
         let mut total = Counted::default();
         let mut stopping = Vec::with_capacity(self.shards.len());
         for shard in std::mem::take(&mut self.shards) {
@@ -116,10 +186,27 @@ impl Daemon {
     }
 
     fn book(&self, mut total: Counted) -> anyhow::Result<Ledger> {
-        total.kernel = self
-            .capture
-            .counters()
-            .context("reading the kernel's counters")?;
+        total.kernel = self.capture().counters()?;
         Ok(Ledger::new(&total, &self.names))
     }
+
+    fn capture(&self) -> MutexGuard<'_, Capture> {
+        lock(&self.capture)
+    }
+
+    /// Does what takes the kernel a while where it keeps no task waiting.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Capture) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let capture = Arc::clone(&self.capture);
+        spawn_blocking(move || work(&mut lock(&capture)))
+            .await
+            .context("attaching or detaching panicked")?
+    }
+}
+
+/// A panic leaves attachments that are whole.
+fn lock(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
+    capture.lock().unwrap_or_else(PoisonError::into_inner)
 }

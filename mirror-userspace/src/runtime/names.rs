@@ -2,9 +2,9 @@
 
 use crate::target::TargetSpec;
 
-/// The URL of each target. Two may share one (with different hosts, say): a number tells them apart.
+/// The destination of each target. Two may share one (with different hosts, say): a number tells them apart.
 pub(super) fn of_targets(targets: &[TargetSpec]) -> Vec<String> {
-    unique(targets.iter().map(|target| target.url.to_string()))
+    unique(targets.iter().map(|target| target.destination.to_string()))
 }
 
 fn unique(names: impl Iterator<Item = String>) -> Vec<String> {

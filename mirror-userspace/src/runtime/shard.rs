@@ -12,14 +12,14 @@ use tokio::{
 
 use super::clock;
 use crate::{
-    capture::RingReader,
+    capture::{AttachmentId, RingReader},
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::Counted,
     pipeline::{Limits, Pipeline},
-    policy::Policy,
+    policy::{Policy, Rate},
     record::{RecordTo, Recorder},
     segment::Time,
-    target::TargetUrl,
+    target::Destination,
 };
 
 /// Records taken from the ring before connections to the target get their turn. Large enough to
@@ -37,7 +37,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(1);
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
     pub(super) policy: Policy,
-    pub(super) targets: Vec<TargetUrl>,
+    pub(super) targets: Vec<Destination>,
     pub(super) dispatch: DispatchConfig,
     pub(super) record: Option<RecordTo>,
 }
@@ -45,6 +45,9 @@ pub(super) struct ShardConfig {
 /// daemon --what to do--> shard
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
+    SampleRate(Rate),
+    /// It is detached: once what it left in the ring is read, its connections end.
+    Ended(AttachmentId, oneshot::Sender<()>),
     Stop(oneshot::Sender<Counted>),
 }
 
@@ -103,6 +106,20 @@ impl Shard {
         let (reply, report) = oneshot::channel();
         self.control.send(Control::Snapshot(reply)).await.ok()?;
         report.await.ok()
+    }
+
+    /// Has it decide at this rate from now on. A shard that is gone decides nothing.
+    pub(super) async fn set_sample_rate(&self, rate: Rate) {
+        let _gone = self.control.send(Control::SampleRate(rate)).await;
+    }
+
+    /// Has it end the connections of an attachment that is detached; returns when they are. A shard
+    /// that is gone has none.
+    pub(super) async fn end_attachment(&self, id: AttachmentId) {
+        let (done, ended) = oneshot::channel();
+        if self.control.send(Control::Ended(id, done)).await.is_ok() {
+            let _gone = ended.await;
+        }
     }
 
     /// Has it read what is left in the ring, let copies under way be answered for a while, and end.
@@ -184,10 +201,16 @@ async fn serve(
             Some(Control::Snapshot(reply)) => {
                 drop(reply.send(report(&reader, &pipeline, &dispatcher)))
             }
+            Some(Control::SampleRate(rate)) => pipeline.policy_mut().set_sample_rate(rate),
+            Some(Control::Ended(attachment, done)) => {
+                read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
+                pipeline.end_attachment(clock::now(), attachment.0);
+                hand_over(&mut pipeline, &mut dispatcher);
+                // A daemon that is gone need not be told.
+                let _gone = done.send(());
+            }
             Some(Control::Stop(last)) => {
-                while turn(&mut reader, &mut pipeline, &mut dispatcher) > 0 {
-                    tokio::task::yield_now().await;
-                }
+                read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
                 pipeline.shutdown();
                 hand_over(&mut pipeline, &mut dispatcher);
                 dispatcher.shutdown().await;
@@ -203,6 +226,22 @@ fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispa
         pipeline.handle_segment(segment.at, &segment);
         hand_over(pipeline, dispatcher);
     })
+}
+
+/// Reads what is in the ring now, and of what comes meanwhile no more than a ring holds.
+async fn read_what_is_there(
+    reader: &mut RingReader,
+    pipeline: &mut Pipeline,
+    dispatcher: &mut Dispatcher,
+) {
+    let mut left = reader.capacity();
+    while left > 0 {
+        match turn(reader, pipeline, dispatcher) {
+            0 => return,
+            read => left = left.saturating_sub(read),
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 fn see_to_timeouts(now: Time, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {

@@ -1,5 +1,7 @@
 //! Labels of Kubernetes objects, and which of them are meant.
 
+mod text;
+
 use std::collections::BTreeMap;
 
 /// The labels of an object, or those that it must have.

@@ -1,34 +1,45 @@
-//! Where copies go: a target as the user writes it, `URL[,sample=RATE][,host=HOST]`.
+//! Where copies go: a target as the user writes it, `DESTINATION[,sample=RATE][,host=HOST]`.
 //!
 //! Plain data, checked while it is read, so that the stages that sample, rewrite and send by it
 //! need not check again.
 
 mod destination;
+mod kubernetes_name;
 mod labels;
+mod url;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 pub use destination::{Destination, ServiceRef};
 pub use labels::{Condition, LabelSelector, Labels, Requirement};
+pub use url::{Scheme, TargetHost, TargetUrl};
 
-use crate::policy::{BadValue, Host, Rate, TargetPolicy, parse_port};
+use crate::policy::{BadValue, Host, Rate, TargetPolicy};
 
 const ACCEPTED: &str = "http://HOST[:PORT] or https://HOST[:PORT], an IPv6 address in brackets, \
+                        service/NAMESPACE/NAME:PORT or pods/NAMESPACE/SELECTOR:PORT, \
                         then maybe ,sample=RATE and ,host=HOST";
 
 /// One target with what is particular to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSpec {
     /// Where it is.
-    pub url: TargetUrl,
+    pub destination: Destination,
     /// Its own sampling rate, before the common one.
     pub sample: Option<Rate>,
     /// Its own `Host`, before the common rewrite.
     pub host: Option<Host>,
+}
+
+impl From<Destination> for TargetSpec {
+    /// With nothing particular to it.
+    fn from(destination: Destination) -> Self {
+        Self {
+            destination,
+            sample: None,
+            host: None,
+        }
+    }
 }
 
 impl From<&TargetSpec> for TargetPolicy {
@@ -45,13 +56,9 @@ impl FromStr for TargetSpec {
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let refuse = |problem: String| BadValue::new(text, problem, ACCEPTED);
-        let mut parts = text.split(',');
-        let mut spec = Self {
-            url: parts.next().unwrap_or_default().parse()?,
-            sample: None,
-            host: None,
-        };
-        for option in parts {
+        let (destination, options) = split_options(text);
+        let mut spec = Self::from(destination.parse::<Destination>()?);
+        for option in options.into_iter().flat_map(|options| options.split(',')) {
             let twice = match option.split_once('=') {
                 Some(("sample", rate)) => spec.sample.replace(rate.parse()?).is_some(),
                 Some(("host", host)) => spec.host.replace(host.parse()?).is_some(),
@@ -65,135 +72,31 @@ impl FromStr for TargetSpec {
     }
 }
 
-/// The URL of a target: a scheme and where to connect to. The path of a copy is its request's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TargetUrl {
-    /// How to speak to it.
-    pub scheme: Scheme,
-    /// Who it is.
-    pub host: TargetHost,
-    /// Its port (default 80 for http, 443 for https).
-    pub port: u16,
-}
-
-/// The protocols that copies are sent by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// HTTP/1 over TCP.
-    Http,
-    /// HTTP/1 over TLS.
-    Https,
-}
-
-impl Scheme {
-    const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
+/// Splits at the first comma after the first colon. A label selector has commas and `host=a` of its
+/// own, but no colon: that of the port ends it. In a URL the first colon is the scheme's.
+fn split_options(text: &str) -> (&str, Option<&str>) {
+    let colon = text.find(':').unwrap_or(text.len());
+    let (before, after) = text.split_at_checked(colon).unwrap_or((text, ""));
+    match after.split_once(',') {
+        Some((port, options)) => {
+            let destination = text.get(..before.len() + port.len());
+            (destination.unwrap_or(text), Some(options))
         }
+        None => (text, None),
     }
 }
 
-/// Who to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum TargetHost {
-    /// A name to resolve, in lower case.
-    Name(String),
-    /// An address.
-    Ip(IpAddr),
-}
-
-impl FromStr for TargetUrl {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Self, BadValue> {
-        let refuse = |problem| BadValue::new(text, problem, ACCEPTED);
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or_else(|| refuse("has no scheme"))?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            _ => return Err(refuse("has a scheme that copies are not sent by")),
-        };
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '?', '#']) {
-            return Err(refuse(
-                "has a path; a copy keeps its own, see --rewrite-path",
-            ));
-        }
-        if authority.contains('@') {
-            return Err(refuse(
-                "has user information; see --set-header Authorization",
-            ));
-        }
-        let (host, port) = split_port(authority);
-        let host = parse_host(host).ok_or_else(|| refuse("has no valid host"))?;
-        let port = match port {
-            None => scheme.default_port(),
-            Some(port) => parse_port(port).ok_or_else(|| refuse("has no valid port"))?,
-        };
-        Ok(Self { scheme, host, port })
-    }
-}
-
-/// Splits at the colon after the host; those within brackets are the address's own.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (authority, None),
-    }
-}
-
-/// Reads a name or an address, an IPv6 address in brackets.
-fn parse_host(text: &str) -> Option<TargetHost> {
-    let bracketed = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    if let Some(literal) = bracketed {
-        let address: Ipv6Addr = literal.parse().ok()?;
-        return Some(TargetHost::Ip(address.into()));
-    }
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
-        return Some(TargetHost::Ip(address.into()));
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    // Resolvers read a name that ends in a number as an odd spelling of an IPv4 address
-    // (`10.1` is 10.0.0.1): a typing error would send copies to a stranger.
-    let numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    let ends_in_number = name.rsplit('.').next().is_some_and(numeric);
-    let valid = name.len() <= 253 && !ends_in_number && name.split('.').all(is_label);
-    valid.then(|| TargetHost::Name(text.to_ascii_lowercase()))
-}
-
-/// RFC 1035 section 2.3.4 lengths, with underscores as names in the wild have them.
-fn is_label(label: &str) -> bool {
-    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    matches!(label.len(), 1..=63) && label.bytes().all(in_name)
-}
-
-impl fmt::Display for TargetUrl {
-    /// The normal form: lower case, without the default port. It reads back as the same target.
+impl fmt::Display for TargetSpec {
+    /// It reads back as the same target, unless its host has a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        write!(f, "{scheme}://{}", self.host)?;
-        if self.port != self.scheme.default_port() {
-            write!(f, ":{}", self.port)?;
+        self.destination.fmt(f)?;
+        if let Some(rate) = &self.sample {
+            write!(f, ",sample={rate}")?;
+        }
+        if let Some(host) = &self.host {
+            write!(f, ",host={host}")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for TargetHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Ip(IpAddr::V4(address)) => address.fmt(f),
-            Self::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
-        }
     }
 }
 
@@ -202,108 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_have_a_scheme_a_host_and_a_port() {
-        use Scheme::{Http, Https};
-        for (text, scheme, host, port, shown) in [
-            ("http://v2", Http, "v2", 80, "http://v2"),
-            ("http://v2/", Http, "v2", 80, "http://v2"),
-            ("https://v2", Https, "v2", 443, "https://v2"),
-            (
-                "HTTPS://V2.Default.SVC:8443",
-                Https,
-                "v2.default.svc",
-                8443,
-                "https://v2.default.svc:8443",
-            ),
-            ("http://v2.:80", Http, "v2.", 80, "http://v2."),
-            (
-                "http://a_b-1:8080",
-                Http,
-                "a_b-1",
-                8080,
-                "http://a_b-1:8080",
-            ),
-            (
-                "http://10.0.0.2:65535",
-                Http,
-                "10.0.0.2",
-                65535,
-                "http://10.0.0.2:65535",
-            ),
-            (
-                "http://[FD00::0:1]",
-                Http,
-                "[fd00::1]",
-                80,
-                "http://[fd00::1]",
-            ),
-            (
-                "https://[::1]:444/",
-                Https,
-                "[::1]",
-                444,
-                "https://[::1]:444",
-            ),
-        ] {
-            let url: TargetUrl = text.parse().unwrap();
-            let parts = (url.scheme, url.host.to_string(), url.port);
-            assert_eq!(parts, (scheme, host.to_owned(), port), "{text}");
-            assert_eq!(url.to_string(), shown);
-            assert_eq!(shown.parse(), Ok(url), "what is shown reads back");
-        }
-    }
-
-    #[test]
-    fn urls_that_lead_nowhere_are_refused() {
-        let long = format!("http://{}", "a.".repeat(127) + "a");
-        for (bad, problem) in [
-            ("", "has no scheme"),
-            ("v2:80", "has no scheme"),
-            ("http:/v2", "has no scheme"),
-            ("ftp://v2", "has a scheme"),
-            ("://v2", "has a scheme"),
-            (" http://v2", "has a scheme"),
-            ("http://v2/api", "has a path"),
-            ("http://v2//", "has a path"),
-            ("http://v2?x", "has a path"),
-            ("http://v2#x", "has a path"),
-            ("http://u:p@v2", "has user information"),
-            ("http://", "has no valid host"),
-            ("http://:80", "has no valid host"),
-            ("http://v 2", "has no valid host"),
-            ("http://v2 ", "has no valid host"),
-            ("http://.v2", "has no valid host"),
-            ("http://v2..", "has no valid host"),
-            ("http://bücher", "has no valid host"),
-            ("http://::1", "has no valid host"),
-            ("http://[::1", "has no valid host"),
-            ("http://[v2]", "has no valid host"),
-            ("http://[::1]x", "has no valid host"),
-            ("http://10.0.0", "has no valid host"),
-            ("http://10.0.0.256", "has no valid host"),
-            (&long, "has no valid host"),
-            ("http://v2:", "has no valid port"),
-            ("http://v2:0", "has no valid port"),
-            ("http://v2:65536", "has no valid port"),
-            ("http://v2:+80", "has no valid port"),
-            ("http://v2:http", "has no valid port"),
-        ] {
-            let error = bad.parse::<TargetSpec>().unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("\"{bad}\" {problem}")),
-                "{error}"
-            );
-            assert!(
-                error.contains("accepted: http://HOST[:PORT] or https://"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn options_follow_the_url() {
+    fn options_follow_the_destination() {
         let spec: TargetSpec = "http://v2:81,host=web:80,sample=1/4".parse().unwrap();
-        assert_eq!(spec.url.to_string(), "http://v2:81");
+        assert_eq!(spec.destination.to_string(), "http://v2:81");
         let policy = TargetPolicy::from(&spec);
         assert_eq!(policy.rate, "25%".parse().ok());
         assert_eq!(policy.host, "web:80".parse().ok());
@@ -319,9 +123,52 @@ mod tests {
             ("http://v2,host=a,host=a", "has a second \"host=a\""),
             ("http://v2,sample=101", "\"101\" is above 100 %"),
             ("http://v2,host=a b", "\"a b\" is no host"),
+            ("v2,sample=1", "\"v2,sample=1\" has no scheme"),
+            (
+                "service/a/b:80,app=web",
+                "has an unknown option \"app=web\"",
+            ),
+            ("pods/a/b:80 ,sample=1", "has no valid port"),
         ] {
             let error = bad.parse::<TargetSpec>().unwrap_err().to_string();
             assert!(error.contains(problem), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_selector_ends_at_its_port_whatever_its_labels_are_called() {
+        let text = "pods/shop/host=a,sample=b,tier in (x,y):8080,sample=1/2,host=web:80";
+        let spec: TargetSpec = text.parse().unwrap();
+        let Destination::Pods { selector, port, .. } = &spec.destination else {
+            panic!("{spec:?}");
+        };
+        assert_eq!(selector.requirements.len(), 3);
+        assert_eq!(*port, 8080);
+        assert_eq!(spec.sample, "50%".parse().ok());
+        assert_eq!(spec.host, "web:80".parse().ok());
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for (text, shown) in [
+            ("http://v2", "http://v2"),
+            (
+                "https://[::1]:8443,host=[::1]:80",
+                "https://[::1]:8443,host=[::1]:80",
+            ),
+            (
+                "service/shop/web:80,host=a,sample=25",
+                "service/shop/web:80,sample=25 %,host=a",
+            ),
+            (
+                "pods/shop/app == web,v in (1, 2):80,sample=1/4",
+                "pods/shop/app=web,v in (1,2):80,sample=25 %",
+            ),
+        ] {
+            let spec: TargetSpec = text.parse().unwrap();
+            let again: TargetSpec = spec.to_string().parse().unwrap();
+            assert_eq!(spec, again);
+            assert_eq!(spec.to_string(), shown);
         }
     }
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use podmirror::capture::{Capture, LiveConfig, Method};
+use podmirror::capture::{LiveConfig, Method};
 
 use crate::{
-    V4, config,
+    V4,
     lab::{Lab, within},
     payload,
-    watch::Watch,
+    watch::{Setup, Watch},
 };
 
 /// The ids of the tcx programs at the server's ingress, in the order in which they run.
@@ -30,11 +30,14 @@ fn filters(lab: &Lab) -> String {
 }
 
 /// A capture by filter, noted in `notes`.
-fn by_filter(lab: &Lab, notes: &Path) -> LiveConfig {
-    LiveConfig {
-        method: Method::Filter,
-        notes: notes.to_owned(),
-        ..config(&lab.server)
+fn by_filter(lab: &Lab, notes: &Path) -> Setup {
+    Setup {
+        live: LiveConfig {
+            method: Method::Filter,
+            notes: notes.to_owned(),
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
     }
 }
 
@@ -47,12 +50,12 @@ fn captures(lab: &Lab, watch: &mut Watch) -> bool {
 #[test]
 fn two_by_tcx_both_see_all_and_the_later_is_first() {
     let Some(lab) = Lab::new() else { return };
-    let mut theirs = Watch::start(&config(&lab.server));
+    let mut theirs = Watch::start(&Setup::new(&lab.server));
     let before = tcx_programs(&lab);
     assert_eq!(before.len(), 1);
-    assert!(theirs.capture.is_tcx());
+    assert!(theirs.capture.is_tcx(theirs.id));
 
-    let mut ours = Watch::start(&config(&lab.server));
+    let mut ours = Watch::start(&Setup::new(&lab.server));
     let both = tcx_programs(&lab);
     assert_eq!(both[1..], before, "at the head");
     assert!(captures(&lab, &mut ours));
@@ -72,23 +75,24 @@ fn two_by_tcx_both_see_all_and_the_later_is_first() {
 #[test]
 fn detaching_ends_it_and_counters_stay() {
     let Some(lab) = Lab::new() else { return };
-    let mut watch = Watch::start(&config(&lab.server));
+    let mut watch = Watch::start(&Setup::new(&lab.server));
     assert!(captures(&lab, &mut watch));
-    watch.capture.detach().unwrap();
+    watch.capture.detach(watch.id).unwrap();
     assert!(tcx_programs(&lab).is_empty());
     let before = watch.capture.counters().unwrap();
     lab.send(V4, &payload(10));
     assert_eq!(watch.capture.counters().unwrap(), before);
-    watch.capture.detach().unwrap();
+    let again = watch.capture.detach(watch.id).unwrap_err().to_string();
+    assert_eq!(again, "there is no attachment 0");
 }
 
 #[test]
 fn a_panic_detaches() {
     let Some(lab) = Lab::new() else { return };
     let notes = tempfile::tempdir().unwrap();
-    for config in [config(&lab.server), by_filter(&lab, notes.path())] {
+    for setup in [Setup::new(&lab.server), by_filter(&lab, notes.path())] {
         let panicked = std::panic::catch_unwind(|| {
-            let _capture = Capture::start(&config).unwrap();
+            let _watch = Watch::start(&setup);
             panic!("expected by this test");
         });
         assert!(panicked.is_err());
@@ -109,7 +113,7 @@ fn our_filter_goes_and_theirs_stay() {
     let before = filters(&lab);
 
     let mut first = Watch::start(&by_filter(&lab, notes.path()));
-    assert!(!first.capture.is_tcx() && tcx_programs(&lab).is_empty());
+    assert!(!first.capture.is_tcx(first.id) && tcx_programs(&lab).is_empty());
     let mut second = Watch::start(&by_filter(&lab, notes.path()));
     let all = filters(&lab);
     for handle in ["0x706d0001", "0x706d0002"] {
@@ -144,7 +148,7 @@ fn a_filter_that_took_our_place_is_not_deleted() {
     let elsewhere = tempfile::tempdir().unwrap();
     let mut theirs = Watch::start(&by_filter(&lab, elsewhere.path()));
     assert!(filters(&lab).contains("0x706d0001"));
-    ours.capture.detach().unwrap();
+    ours.capture.detach(ours.id).unwrap();
     assert!(captures(&lab, &mut theirs));
 }
 
@@ -198,12 +202,12 @@ fn what_a_killed_process_leaves_is_gone_at_the_next_start() {
 
 /// Attaches, says so, and waits for its end.
 fn be_killed(netns: &str, notes: &str) -> ! {
-    let mut config = config(netns);
+    let mut setup = Setup::new(netns);
     if !notes.is_empty() {
-        config.method = Method::Filter;
-        config.notes = notes.into();
+        setup.live.method = Method::Filter;
+        setup.live.notes = notes.into();
     }
-    let _capture = Capture::start(&config).unwrap();
+    let _watch = Watch::start(&setup);
     println!("attached");
     loop {
         std::thread::park();
@@ -225,10 +229,13 @@ impl Drop for Killed {
 fn an_interface_that_goes_away_takes_its_attachment_along() {
     let Some(lab) = Lab::new() else { return };
     let notes = tempfile::tempdir().unwrap();
-    let mut by_tcx = Watch::start(&config(&lab.server));
+    let mut by_tcx = Watch::start(&Setup::new(&lab.server));
     let mut by_filter = Watch::start(&by_filter(&lab, notes.path()));
+    let alive = |watch: &Watch| watch.capture.is_alive(watch.id);
+    assert!(alive(&by_tcx) && alive(&by_filter));
     lab.in_server("ip link del eth0");
-    by_tcx.capture.detach().unwrap();
-    by_filter.capture.detach().unwrap();
+    assert!(!alive(&by_tcx) && !alive(&by_filter));
+    by_tcx.capture.detach(by_tcx.id).unwrap();
+    by_filter.capture.detach(by_filter.id).unwrap();
     assert_eq!(fs::read_dir(notes.path()).unwrap().count(), 0);
 }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use log::{LevelFilter, Log, Metadata, Record};
-use podmirror::capture::{Capture, LiveConfig};
+use podmirror::capture::LiveConfig;
 
-use crate::{V4, config, lab::Lab, payload};
+use crate::{V4, lab::Lab, payload, watch::Setup};
 
 /// Keeps the lines that this process logs.
 struct Lines(Mutex<Vec<String>>);
@@ -33,12 +33,15 @@ fn a_full_ring_is_logged() {
     let Some(lab) = Lab::new() else { return };
     log::set_logger(&LINES).unwrap();
     log::set_max_level(LevelFilter::Info);
-    let (_capture, _unread) = Capture::start(&LiveConfig {
-        ring_bytes: 0,
-        log_kernel: true,
-        ..config(&lab.server)
-    })
-    .unwrap();
+    let setup = Setup {
+        live: LiveConfig {
+            ring_bytes: 0,
+            log_kernel: true,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
+    };
+    let _unread = setup.start().unwrap();
     lab.send(V4, &payload(2_000_000));
 
     let patience = Instant::now() + Duration::from_secs(20);

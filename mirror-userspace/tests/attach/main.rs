@@ -13,19 +13,11 @@ mod watch;
 use std::net::IpAddr;
 
 use lab::{Lab, PORT};
-use podmirror::capture::{Hook, LiveConfig, Netns, RingKind};
-use watch::Watch;
+use podmirror::capture::{Hook, LiveConfig, RingKind};
+use watch::{Setup, Watch};
 
 const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 2));
 const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 2));
-
-/// A capture in the namespace, of the server's port.
-fn config(netns: &str) -> LiveConfig {
-    LiveConfig {
-        netns: Some(Netns::Named(netns.to_owned())),
-        ..LiveConfig::new("eth0", vec![PORT])
-    }
-}
 
 /// Bytes that differ wherever they are cut.
 fn payload(len: usize) -> Vec<u8> {
@@ -44,11 +36,13 @@ fn captured_whole(hook: Hook, ring: RingKind) {
         Hook::Ingress => &lab.server,
         Hook::Egress => &lab.client,
     };
-    let mut watch = Watch::start(&LiveConfig {
+    let mut watch = Watch::start(&Setup {
         hook,
-        ring,
-        attachment: 42,
-        ..config(netns)
+        live: LiveConfig {
+            ring,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(netns)
     });
     for server in [V4, V6] {
         for size in SIZES {
@@ -63,7 +57,7 @@ fn captured_whole(hook: Hook, ring: RingKind) {
     assert!(
         watch
             .flows()
-            .all(|flow| flow.attachment == 42 && flow.server.port == PORT)
+            .all(|flow| flow.attachment == watch.id.0 && flow.server.port == PORT)
     );
     let counters = watch.capture.counters().unwrap();
     assert!(counters.no_payload > 0, "acknowledgments: {counters:?}");
@@ -96,7 +90,7 @@ fn egress_by_perf_ring() {
 #[test]
 fn the_threshold_changes_while_it_runs_and_zero_stops_all() {
     let Some(lab) = Lab::new() else { return };
-    let mut watch = Watch::start(&config(&lab.server));
+    let mut watch = Watch::start(&Setup::new(&lab.server));
     lab.send(V4, &payload(100));
     let before = watch.catch_up();
     assert!(before.copied >= 3, "SYN, bytes, FIN: {before:?}");
@@ -119,9 +113,12 @@ fn the_threshold_changes_while_it_runs_and_zero_stops_all() {
 #[test]
 fn connections_are_spread_over_shards_and_none_is_split() {
     let Some(lab) = Lab::new() else { return };
-    let mut watch = Watch::start(&LiveConfig {
-        shards: 3,
-        ..config(&lab.server)
+    let mut watch = Watch::start(&Setup {
+        live: LiveConfig {
+            shards: 3,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
     });
     assert_eq!(watch.readers.len(), 3);
     // That one of three shards gets none of 40 connections: less than once in three million runs.
@@ -136,9 +133,12 @@ fn connections_are_spread_over_shards_and_none_is_split() {
 #[test]
 fn a_ring_that_is_too_small_loses_segments_and_says_so() {
     let Some(lab) = Lab::new() else { return };
-    let mut watch = Watch::start(&LiveConfig {
-        ring_bytes: 0,
-        ..config(&lab.server)
+    let mut watch = Watch::start(&Setup {
+        live: LiveConfig {
+            ring_bytes: 0,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
     });
     lab.send(V4, &payload(2_000_000));
     let counters = watch.catch_up();
@@ -151,10 +151,10 @@ fn frames_without_link_layer_are_captured() {
     let Some(lab) = Lab::new() else { return };
     lab.add_layer3();
     for (hook, netns) in [(Hook::Ingress, &lab.server), (Hook::Egress, &lab.client)] {
-        let mut watch = Watch::start(&LiveConfig {
-            interface: "l3".to_owned(),
+        let mut watch = Watch::start(&Setup {
+            interface: "l3",
             hook,
-            ..config(netns)
+            ..Setup::new(netns)
         });
         let port = lab.send(IpAddr::from([10, 10, 0, 2]), &payload(50_000));
         let counters = watch.catch_up();

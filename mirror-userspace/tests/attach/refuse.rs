@@ -6,14 +6,17 @@ use std::{
 };
 
 use podmirror::capture::{
-    Capture, LiveConfig, Netns, RingKind,
+    Capture, LiveConfig, Netns, Place, RingKind,
     check::{Verdict, check},
 };
 
-use crate::{config, lab::Lab};
+use crate::{
+    lab::Lab,
+    watch::{Setup, Watch},
+};
 
-fn refused(config: &LiveConfig) -> String {
-    match Capture::start(config) {
+fn refused(setup: &Setup) -> String {
+    match setup.start() {
         Ok(_) => panic!("started"),
         Err(error) => format!("{error:#}"),
     }
@@ -22,9 +25,9 @@ fn refused(config: &LiveConfig) -> String {
 #[test]
 fn a_missing_interface_is_answered_with_those_of_the_namespace() {
     let Some(lab) = Lab::new() else { return };
-    let missing = LiveConfig {
-        interface: "wlan7".to_owned(),
-        ..config(&lab.server)
+    let missing = Setup {
+        interface: "wlan7",
+        ..Setup::new(&lab.server)
     };
     assert_eq!(
         refused(&missing),
@@ -35,7 +38,7 @@ fn a_missing_interface_is_answered_with_those_of_the_namespace() {
 #[test]
 fn a_missing_namespace_is_answered_with_those_that_exist() {
     let Some(lab) = Lab::new() else { return };
-    let error = refused(&config("no-such-netns"));
+    let error = refused(&Setup::new("no-such-netns"));
     assert!(
         error.starts_with("no network namespace `no-such-netns`: "),
         "{error}"
@@ -46,32 +49,56 @@ fn a_missing_namespace_is_answered_with_those_that_exist() {
 #[test]
 fn a_file_that_is_no_namespace_is_named() {
     let Some(_lab) = Lab::new() else { return };
-    let file = LiveConfig {
-        netns: Some(Netns::Path("/proc/self/status".into())),
-        ..LiveConfig::new("eth0", vec![80])
-    };
-    assert_eq!(refused(&file), "/proc/self/status is no network namespace");
+    let file = Netns::Path("/proc/self/status".into()).open().unwrap();
+    let (mut capture, _readers) = Capture::open(LiveConfig::default()).unwrap();
+    let error = capture.attach(Place::new(file, "eth0", vec![80]));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "/proc/self/status is no network namespace"
+    );
 }
 
 #[test]
 fn too_many_ports_or_shards_are_refused() {
     let Some(lab) = Lab::new() else { return };
-    let ports = LiveConfig {
+    let ports = Setup {
         ports: (1..=17).collect(),
-        ..config(&lab.server)
+        ..Setup::new(&lab.server)
     };
     assert_eq!(
         refused(&ports),
         "17 ports given, and 1 to 16 can be mirrored"
     );
-    let shards = LiveConfig {
-        shards: 65,
-        ..config(&lab.server)
+    let shards = Setup {
+        live: LiveConfig {
+            shards: 65,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
     };
     assert_eq!(
         refused(&shards),
         "65 shards asked for, and 1 to 64 can be had"
     );
+}
+
+#[test]
+fn the_perf_ring_serves_one_attachment() {
+    let Some(lab) = Lab::new() else { return };
+    let setup = Setup {
+        live: LiveConfig {
+            ring: RingKind::Perf,
+            ..LiveConfig::default()
+        },
+        ..Setup::new(&lab.server)
+    };
+    let mut watch = Watch::start(&setup);
+    let second = watch.capture.attach(setup.place().unwrap());
+    assert_eq!(
+        second.unwrap_err().to_string(),
+        "the perf ring serves one attachment, and has had it: use --ring bpf"
+    );
+    assert!(watch.capture.is_alive(watch.id));
 }
 
 #[test]
@@ -114,21 +141,20 @@ fn without_permission_the_missing_capabilities_are_named() {
 
 /// In a process without any capability.
 fn refusals_of_nobody(netns: &str) {
-    let own = LiveConfig::new("lo", vec![80]);
-    assert!(
-        refused(&own).starts_with("no permission to capture: CAP_BPF and CAP_NET_ADMIN missing")
-    );
-    let perf = LiveConfig {
-        ring: RingKind::Perf,
-        ..own
+    let refused = |ring| {
+        let opened = Capture::open(LiveConfig {
+            ring,
+            ..LiveConfig::default()
+        });
+        format!("{:#}", opened.err().unwrap())
     };
-    assert!(refused(&perf).contains("CAP_PERFMON"));
-    let named = refused(&config(netns));
-    assert!(named.ends_with("needs CAP_SYS_ADMIN"), "{named}");
-    let process = refused(&LiveConfig {
-        netns: Some(Netns::Process(1)),
-        ..LiveConfig::new("lo", vec![80])
-    });
+    let bpf = refused(RingKind::Bpf);
+    assert!(bpf.starts_with("no permission to capture: CAP_BPF and CAP_NET_ADMIN missing"));
+    assert!(refused(RingKind::Perf).contains("CAP_PERFMON"));
+    let netns = Netns::Named(netns.to_owned()).open().unwrap();
+    let entered = netns.run(|| Ok(())).unwrap_err().to_string();
+    assert!(entered.ends_with("needs CAP_SYS_ADMIN"), "{entered}");
+    let process = Netns::Process(1).open().unwrap_err().to_string();
     assert!(process.ends_with("CAP_SYS_PTRACE is needed"), "{process}");
 
     let findings = check(Some("lo"), None);

@@ -2,14 +2,61 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use anyhow::Result;
 use podmirror::{
-    capture::{Capture, KernelCounters, LiveConfig, RingReader},
+    capture::{AttachmentId, Capture, Hook, KernelCounters, LiveConfig, Netns, Place, RingReader},
     segment::{FlowId, SeqNum},
 };
+
+use crate::lab::PORT;
+
+/// A capture of one place.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) live: LiveConfig,
+    pub(crate) netns: String,
+    pub(crate) interface: &'static str,
+    pub(crate) hook: Hook,
+    pub(crate) ports: Vec<u16>,
+}
+
+impl Setup {
+    /// What the server's port receives at `eth0` of the namespace.
+    pub(crate) fn new(netns: &str) -> Self {
+        Self {
+            live: LiveConfig::default(),
+            netns: netns.to_owned(),
+            interface: "eth0",
+            hook: Hook::Ingress,
+            ports: vec![PORT],
+        }
+    }
+
+    pub(crate) fn place(&self) -> Result<Place> {
+        let netns = Netns::Named(self.netns.clone()).open()?;
+        Ok(Place {
+            hook: self.hook,
+            ..Place::new(netns, self.interface, self.ports.clone())
+        })
+    }
+
+    pub(crate) fn start(&self) -> Result<Watch> {
+        let (mut capture, readers) = Capture::open(self.live.clone())?;
+        let id = capture.attach(self.place()?)?;
+        Ok(Watch {
+            capture,
+            id,
+            readers,
+            streams: HashMap::new(),
+        })
+    }
+}
 
 /// A capture with its readers, and the streams seen.
 pub(crate) struct Watch {
     pub(crate) capture: Capture,
+    /// Its first attachment.
+    pub(crate) id: AttachmentId,
     pub(crate) readers: Vec<RingReader>,
     streams: HashMap<FlowId, Stream>,
 }
@@ -26,13 +73,8 @@ struct Stream {
 }
 
 impl Watch {
-    pub(crate) fn start(config: &LiveConfig) -> Self {
-        let (capture, readers) = Capture::start(config).unwrap();
-        Self {
-            capture,
-            readers,
-            streams: HashMap::new(),
-        }
+    pub(crate) fn start(setup: &Setup) -> Self {
+        setup.start().unwrap()
     }
 
     /// Reads until the readers have all that the kernel says it copied.
@@ -76,12 +118,17 @@ impl Watch {
         }
     }
 
-    /// The bytes of the stream from this client port.
+    /// The bytes of the stream from this client port at the first attachment.
     pub(crate) fn stream(&self, port: u16) -> Option<Vec<u8>> {
+        self.stream_at(self.id, port)
+    }
+
+    /// The bytes of the stream from this client port.
+    pub(crate) fn stream_at(&self, id: AttachmentId, port: u16) -> Option<Vec<u8>> {
         let mut found = self
             .streams
             .iter()
-            .filter(|(flow, _)| flow.client.port == port);
+            .filter(|(flow, _)| flow.client.port == port && flow.attachment == id.0);
         let (_, stream) = found.next()?;
         assert!(found.next().is_none(), "two streams from port {port}");
         assert!(stream.ended, "no FIN");

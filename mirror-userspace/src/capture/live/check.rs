@@ -210,7 +210,7 @@ fn find(interface: &str, netns: Option<&Netns>) -> Finding {
         .map_or_else(OpenNetns::current, Netns::open)
         .and_then(|netns| {
             netns.run(|| {
-                let interface = Interface::find(interface)?;
+                let interface = Interface::find(&interface.into())?;
                 Ok((interface.link_layer()?, interface))
             })
         });

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{
+    config::InterfaceId,
     netns::one_of,
     rtnetlink::{attributes, dump, text},
 };
@@ -82,17 +83,21 @@ impl Interface {
         Ok(interfaces)
     }
 
-    /// The interface of this name in the calling thread's network namespace.
+    /// This interface of the calling thread's network namespace.
     ///
     /// # Errors
     ///
     /// If there is none; the message names those that exist.
-    pub(super) fn find(name: &str) -> Result<Self> {
+    pub(super) fn find(id: &InterfaceId) -> Result<Self> {
         let all = Self::all().context("listing the network interfaces")?;
-        match all.iter().find(|interface| interface.name == name) {
+        let is_it = |interface: &&Self| match id {
+            InterfaceId::Name(name) => interface.name == *name,
+            InterfaceId::Index(index) => interface.index == *index,
+        };
+        match all.iter().find(is_it) {
             Some(interface) => Ok(interface.clone()),
             None => bail!(
-                "no interface `{name}` here; there is {}",
+                "no interface {id} here; there is {}",
                 one_of(all.into_iter().map(|interface| interface.name).collect())
             ),
         }
@@ -119,18 +124,24 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_is_found_and_has_ethernet_headers() {
-        let lo = Interface::find("lo").unwrap();
+        let lo = Interface::find(&"lo".into()).unwrap();
         assert_eq!(lo.link_layer().unwrap(), LinkLayer::Ethernet);
         assert_eq!(lo.index, 1);
+        assert_eq!(Interface::find(&1.into()).unwrap(), lo, "by its number");
     }
 
     #[test]
     fn a_missing_interface_is_answered_with_those_that_exist() {
-        let error = Interface::find("no-such-if").unwrap_err().to_string();
-        assert!(
-            error.starts_with("no interface `no-such-if` here; there is lo"),
-            "{error}"
-        );
+        for (id, name) in [
+            (InterfaceId::from("no-such-if"), "`no-such-if`"),
+            (InterfaceId::Index(u32::MAX), "number 4294967295"),
+        ] {
+            let error = Interface::find(&id).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("no interface {name} here; there is lo")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

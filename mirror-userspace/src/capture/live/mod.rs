@@ -1,20 +1,24 @@
 //! Live capture: the kernel half loaded and attached, its rings read.
 //!
 //! ```text
-//! netns ─► interface ─► attach (tcx, else a filter)     the program runs in the kernel
-//!                                                          │ ring
-//! Capture: settings in, counters out                       ▼
-//!                                  RingReader, one a shard: parse ─► Segment
+//! Capture ─► attach: netns ─► interface ─► hook (tcx, else a filter)
+//!    │ settings in, counters out        a program for each attachment, in the kernel
+//!    │                                                          │ rings, one a shard
+//!    └─ open: rings                                             ▼
+//!                                       RingReader, one a shard: parse ─► Segment
 //! ```
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`running`] | [`Capture`]: starts all of it, holds it, stops it |
+//! | [`running`] | [`Capture`]: the rings, and the attachments that come and go |
+//! | [`config`] | [`LiveConfig`]: how to capture; [`Place`]: where |
+//! | [`attached`] | one attachment: its program, settings and counters |
 //! | [`netns`] | network namespaces: naming and entering them |
 //! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |
 //! | [`attach`] | the hook: tcx link or filter, beside other programs |
 //! | [`object`] | the kernel programs embedded in this build |
-//! | [`reader`], [`ring`], [`sleep`] | [`RingReader`]: the two kinds of ring, and when to sleep |
+//! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
+//! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](crate::segment::Segment) |
 //! | [`counters`] | what either side counted |
 //! | [`check`] | what this machine can do |
@@ -22,7 +26,9 @@
 //! | [`kernel_log`] | the program's own log lines |
 
 mod attach;
+mod attached;
 pub mod check;
+mod config;
 mod counters;
 mod interface;
 mod kernel_log;
@@ -32,13 +38,16 @@ mod parse;
 mod privilege;
 mod reader;
 mod ring;
+mod rings;
 mod rtnetlink;
 mod running;
 mod sleep;
+mod wakeups;
 
 pub use attach::{Hook, Method};
+pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use counters::{KernelCounters, RingCounters};
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;
 pub use reader::RingReader;
-pub use running::{Capture, LiveConfig};
+pub use running::Capture;

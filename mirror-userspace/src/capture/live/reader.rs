@@ -1,5 +1,7 @@
 //! One shard's end of the rings.
 
+use mirror_common::record::SegmentHeader;
+
 use super::{counters::RingCounters, parse::read_record, ring::Ring, sleep::Sleeper};
 use crate::segment::Segment;
 
@@ -11,15 +13,18 @@ use crate::segment::Segment;
 pub struct RingReader {
     ring: Ring,
     sleeper: Sleeper,
+    capacity: usize,
     /// What was read so far.
     pub counters: RingCounters,
 }
 
 impl RingReader {
-    pub(super) fn new(ring: Ring, sleeper: Sleeper) -> Self {
+    /// `bytes` are what the ring, or the rings of all CPUs, can hold.
+    pub(super) fn new(ring: Ring, sleeper: Sleeper, bytes: usize) -> Self {
         Self {
             ring,
             sleeper,
+            capacity: bytes / size_of::<SegmentHeader>(),
             counters: RingCounters::default(),
         }
     }
@@ -46,6 +51,12 @@ impl RingReader {
             self.sleeper.stay_awake();
         }
         read
+    }
+
+    /// More records than the rings hold: after so many, all that were in them have been read.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Waits until it is worth to [`drain`](Self::drain) again: about 1 ms after traffic, and

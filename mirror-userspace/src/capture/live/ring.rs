@@ -10,13 +10,15 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf,
     maps::{
-        Array, ArrayOfMaps, Map, MapData, PerfEventArray, RingBuf,
+        Map, MapData, PerfEventArray, RingBuf,
         perf::{PerfEvent, PerfEventArrayBuffer},
     },
     util::online_cpus,
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use mirror_common::record::{SIZE_CLASSES, SegmentHeader};
+
+use super::wakeups::Flags;
 
 /// The largest record, with room for its neighbour to be read meanwhile.
 const SMALLEST: usize = 2 * (SIZE_CLASSES[3] + size_of::<SegmentHeader>()).next_power_of_two();
@@ -73,6 +75,14 @@ impl Ring {
         }
     }
 
+    /// The bytes that the rings have, which were asked to have `bytes`.
+    pub(super) fn size(&self, bytes: usize) -> usize {
+        match self {
+            Self::Bpf(_) => ring_size(bytes),
+            Self::Perf { buffers, .. } => buffers.len() * size_of_each(bytes, buffers.len()),
+        }
+    }
+
     /// The files that become readable with a record.
     pub(super) fn files(&self) -> io::Result<Vec<OwnedFd>> {
         match self {
@@ -119,29 +129,22 @@ fn read_cpu(
     }
 }
 
-/// Makes a BPF ring of `bytes` for each shard, and tells the program of it.
-pub(super) fn open_bpf(ebpf: &mut Ebpf, shards: u32, bytes: usize) -> Result<Vec<Ring>> {
+/// Makes a BPF ring of `bytes` or more: what programs are given, and what is read.
+pub(super) fn create_bpf(bytes: usize) -> Result<(MapData, Ring)> {
     let size = u32::try_from(ring_size(bytes))?;
-    let rings = ebpf.map_mut("RINGS").context("the program has no rings")?;
-    let mut rings: ArrayOfMaps<_, RingBuf<MapData>> = ArrayOfMaps::try_from(rings)?;
-    (0..shards)
-        .map(|shard| {
-            let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size, 0);
-            let data = MapData::create(params, "podmirror_ring", None)
-                .with_context(|| format!("creating a ring of {size} bytes"))?;
-            let ring = RingBuf::try_from(Map::RingBuf(data))?;
-            rings.set(shard, &ring, 0)?;
-            Ok(Ring::Bpf(ring))
-        })
-        .collect()
+    let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size, 0);
+    let data = MapData::create(params, "podmirror_ring", None)
+        .with_context(|| format!("creating a ring of {size} bytes"))?;
+    let same = MapData::from_fd(data.fd().as_fd().try_clone_to_owned()?)?;
+    Ok((same, Ring::Bpf(RingBuf::try_from(Map::RingBuf(data))?)))
 }
 
 /// The flags of readers that sleep; only BPF rings have them.
-pub(super) fn sleeping(ebpf: &mut Ebpf) -> Result<Array<MapData, u32>> {
+pub(super) fn sleeping(ebpf: &mut Ebpf) -> Result<Flags> {
     let flags = ebpf
         .take_map("SLEEPING")
         .context("the program has no wakeup flags")?;
-    Ok(Array::try_from(flags)?)
+    Ok(Flags::try_from(flags)?)
 }
 
 /// Opens the perf buffer of each CPU that is online, `bytes` together. A CPU that comes online
@@ -152,7 +155,7 @@ pub(super) fn open_perf(ebpf: &mut Ebpf, bytes: usize) -> Result<Ring> {
         .context("the program has no perf events")?;
     let mut events: PerfEventArray<MapData> = events.try_into()?;
     let cpus = online_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))?;
-    let pages = ring_size(bytes / cpus.len().max(1)) / PAGE;
+    let pages = size_of_each(bytes, cpus.len()) / PAGE;
     let buffers = cpus
         .into_iter()
         .map(|cpu| {
@@ -166,6 +169,11 @@ pub(super) fn open_perf(ebpf: &mut Ebpf, bytes: usize) -> Result<Ring> {
         first: 0,
         joined: Vec::new(),
     })
+}
+
+/// The size of each of the perf buffers that have `bytes` together.
+fn size_of_each(bytes: usize, cpus: usize) -> usize {
+    ring_size(bytes / cpus.max(1))
 }
 
 /// The size that the kernel takes: a power of two, large enough for the largest record.

@@ -2,29 +2,23 @@
 //!
 //! Waking a reader costs the kernel program, and so the mirrored service, many times what copying
 //! a segment does. A reader with work at hand asks for no wakeups: it looks again each
-//! millisecond. Only when it found nothing [`LINGER`] times more does it raise its flag in `SLEEPING`,
-//! on which the program wakes it with the next record. So a reader wakes at most a thousand times
-//! a second under traffic and five times without, and a record waits about a millisecond or two
-//! for it.
+//! millisecond. Only when it found nothing [`LINGER`] times more does it raise its flag in `SLEEPING`
+//! of every program ([`wakeups`](super::wakeups)), on which they wake it with the next record. So a
+//! reader wakes at most a thousand times a second under traffic and five times without, and a
+//! record waits about a millisecond or two for it.
 //!
-//! The program reads the flag before it commits a record, so a record that was under way when the
+//! A program reads the flag before it commits a record, so a record that was under way when the
 //! flag went up comes without a wakeup. That is why the reader looks once more after raising the
 //! flag, sleeps at most a millisecond the first time, and never longer than [`TICK`].
 
-use std::{
-    future::poll_fn,
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, io, os::fd::OwnedFd, sync::Arc, task::Poll, time::Duration};
 
-use aya::maps::{Array, MapData};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     time::{sleep, timeout},
 };
+
+use super::wakeups::Wakeups;
 
 /// Between two looks at a ring that has, or may soon have, records.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -76,9 +70,6 @@ impl Depth {
     }
 }
 
-/// The flags by which readers ask for wakeups, one a shard.
-pub(super) type Flags = Arc<Mutex<Array<MapData, u32>>>;
-
 /// One reader's sleep.
 pub(super) struct Sleeper {
     depth: Depth,
@@ -86,12 +77,12 @@ pub(super) struct Sleeper {
     files: Vec<Arc<OwnedFd>>,
     /// The files, watched; only while the flag is up, as a watched file wakes whoever watches.
     watched: Vec<AsyncFd<Arc<OwnedFd>>>,
-    /// Where our flag is; `None` if the ring wakes its reader in any case.
-    flag: Option<(Flags, u32)>,
+    /// Where our flags are, and which; `None` if the ring wakes its reader in any case.
+    flag: Option<(Wakeups, u32)>,
 }
 
 impl Sleeper {
-    pub(super) fn new(files: Vec<OwnedFd>, flag: Option<(Flags, u32)>) -> Self {
+    pub(super) fn new(files: Vec<OwnedFd>, flag: Option<(Wakeups, u32)>) -> Self {
         Self {
             depth: Depth::Awake(0),
             files: files.into_iter().map(Arc::new).collect(),
@@ -106,7 +97,9 @@ impl Sleeper {
         self.depth = Depth::Awake(0);
         if slept {
             self.watched.clear();
-            self.set_flag(0);
+            if let Some((wakeups, shard)) = &self.flag {
+                wakeups.lower(*shard);
+            }
         }
     }
 
@@ -118,7 +111,9 @@ impl Sleeper {
                 if let Err(error) = self.watch() {
                     log::warn!("a ring can't be watched, so it is polled: {error}");
                 }
-                self.set_flag(1);
+                if let Some((wakeups, shard)) = &self.flag {
+                    wakeups.raise(*shard);
+                }
             }
             Step::Sleep(longest) => {
                 // Without files to watch, the reader would not wake in time.
@@ -158,15 +153,6 @@ impl Sleeper {
             woken
         })
         .await;
-    }
-
-    fn set_flag(&self, value: u32) {
-        if let Some((flags, shard)) = &self.flag {
-            let mut flags = flags.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = flags.set(*shard, value, 0) {
-                log::warn!("shard {shard} can't set its wakeup flag to {value}: {error}");
-            }
-        }
     }
 }
 

@@ -59,7 +59,7 @@ struct Rig {
     given: u64,
 }
 
-fn http(address: SocketAddr) -> TargetUrl {
+fn http(address: SocketAddr) -> Destination {
     format!("http://{address}").parse().unwrap()
 }
 
@@ -68,7 +68,7 @@ impl Rig {
         Self::with(config, http(address), Rc::new(SystemResolver))
     }
 
-    fn with(config: DispatchConfig, target: TargetUrl, resolver: Rc<dyn Resolve>) -> Self {
+    fn with(config: DispatchConfig, target: Destination, resolver: Rc<dyn Resolve>) -> Self {
         Self {
             dispatcher: Dispatcher::new(config, vec![target], now, resolver).unwrap(),
             budget: Budget::new(64 << 20),

@@ -128,7 +128,10 @@ impl Replay {
         let patience = config.dispatch.connect_timeout + 2 * config.dispatch.reply_timeout;
         let dispatcher = Dispatcher::new(
             config.dispatch,
-            config.targets.iter().map(|target| target.url.clone()),
+            config
+                .targets
+                .iter()
+                .map(|target| target.destination.clone()),
             clock::now,
             Rc::new(SystemResolver),
         )?;

@@ -12,18 +12,17 @@
 
 mod filter;
 mod record;
+mod tcx;
 
 use std::{error::Error, fmt, io, path::Path};
 
 use anyhow::{Context as _, Result};
-use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier,
-    tc::{SchedClassifierLink, TcAttachOptions},
-};
+use aya::programs::SchedClassifier;
 
 use super::{interface::Interface, netns::OpenNetns};
 use filter::Filter;
-use record::{Place, Record};
+use record::{Record, Spot};
+use tcx::TcxLink;
 
 /// Which frames of an interface are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,21 +55,28 @@ pub enum Method {
 
 /// A program at a hook. Dropping it detaches.
 #[derive(Debug)]
-pub(super) struct Attachment {
-    netns: OpenNetns,
-    place: Place,
-    link: Option<Link>,
-}
+pub(super) struct Attachment(Option<Link>);
 
 #[derive(Debug)]
 enum Link {
     /// Closing it detaches.
-    Tcx(#[expect(dead_code, reason = "held to stay attached")] SchedClassifierLink),
-    Filter(Filter, Option<Record>),
+    Tcx(TcxLink),
+    Filter(NotedFilter),
+}
+
+/// A filter with all that deleting it takes.
+#[derive(Debug)]
+struct NotedFilter {
+    /// Only from inside can it be deleted.
+    netns: OpenNetns,
+    spot: Spot,
+    filter: Filter,
+    record: Option<Record>,
 }
 
 impl Attachment {
-    /// Attaches the loaded program to the interface's hook, inside the namespace.
+    /// Attaches the loaded program to the interface's hook, inside the namespace, which it holds
+    /// on to only if there is no tcx.
     pub(super) fn new(
         netns: OpenNetns,
         interface: &Interface,
@@ -79,55 +85,58 @@ impl Attachment {
         notes: &Path,
         program: &mut SchedClassifier,
     ) -> Result<Self> {
-        let place = Place {
+        let spot = Spot {
             netns: netns.inode(),
             interface: interface.index,
             hook,
         };
-        let link = netns
-            .run(|| {
-                delete_abandoned(notes, place);
-                if method == Method::Auto
-                    && let Some(link) = attach_tcx(interface, hook, program)?
-                {
-                    return Ok(Link::Tcx(link));
-                }
-                attach_filter(interface, place, notes, program)
-            })
+        let attach = || {
+            delete_abandoned(notes, spot);
+            if method == Method::Auto
+                && let Some(link) = TcxLink::attach(interface, hook, program)?
+            {
+                return Ok(Attached::Tcx(link));
+            }
+            let (filter, record) = attach_filter(interface, spot, notes, program)?;
+            Ok(Attached::Filter(filter, record))
+        };
+        let attached = netns
+            .run(attach)
             .with_context(|| format!("attaching to {hook} of `{}`", interface.name))?;
-        Ok(Self {
-            netns,
-            place,
-            link: Some(link),
-        })
+        Ok(Self(Some(match attached {
+            Attached::Tcx(link) => Link::Tcx(link),
+            Attached::Filter(filter, record) => Link::Filter(NotedFilter {
+                netns,
+                spot,
+                filter,
+                record,
+            }),
+        })))
     }
 
     /// Whether it is a tcx link, which needs no tidying up after a crash.
     pub(super) const fn is_tcx(&self) -> bool {
-        matches!(self.link, Some(Link::Tcx(_)))
+        matches!(self.0, Some(Link::Tcx(_)))
     }
 
-    /// Detaches, if it is still attached.
-    pub(super) fn detach(&mut self) -> Result<()> {
-        match self.link.take() {
-            None | Some(Link::Tcx(_)) => Ok(()),
-            Some(Link::Filter(filter, record)) => {
-                let Place {
-                    interface, hook, ..
-                } = self.place;
-                let deleted = self
-                    .netns
-                    .run(|| Ok(filter::delete(interface, hook, &filter)?))
-                    .context("deleting our filter")?;
-                if !deleted {
-                    log::info!("our filter was gone already, or somebody's had replaced it");
-                }
-                if let Some(record) = record {
-                    record.remove().context("removing the note of our filter")?;
-                }
-                Ok(())
-            }
+    /// Whether the program still sees frames: not once its interface is gone, or somebody deleted
+    /// its filter.
+    pub(super) fn is_alive(&self) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Link::Tcx(link)) => link.is_attached(),
+            Some(Link::Filter(noted)) => noted.is_attached(),
         }
+    }
+
+    /// Detaches, if it is still attached. When this returns the program is on no CPU any more
+    /// (tcx), or about to be (filter). After an error it can be tried again.
+    pub(super) fn detach(&mut self) -> Result<()> {
+        if let Some(Link::Filter(noted)) = &mut self.0 {
+            noted.delete()?;
+        }
+        self.0 = None;
+        Ok(())
     }
 }
 
@@ -139,45 +148,60 @@ impl Drop for Attachment {
     }
 }
 
-/// A link at the head of the hook, or `None` if the kernel has no tcx (`EINVAL` then: an unknown
-/// attach type).
-fn attach_tcx(
-    interface: &Interface,
-    hook: Hook,
-    program: &mut SchedClassifier,
-) -> Result<Option<SchedClassifierLink>, ProgramError> {
-    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
-    match program.attach_with_options(&interface.name, hook.into(), options) {
-        Ok(id) => program.take_link(id).map(Some),
-        Err(error) if os_error(&error) == Some(nix::libc::EINVAL) => {
-            log::debug!("no tcx here ({error}): attaching as a filter");
-            Ok(None)
+/// What attaching inside the namespace came to.
+enum Attached {
+    Tcx(TcxLink),
+    Filter(Filter, Option<Record>),
+}
+
+impl NotedFilter {
+    fn is_attached(&self) -> bool {
+        let Spot {
+            interface, hook, ..
+        } = self.spot;
+        let filters = self.netns.run(|| Ok(filter::list(interface, hook)?));
+        filters.is_ok_and(|filters| filters.contains(&self.filter))
+    }
+
+    fn delete(&mut self) -> Result<()> {
+        let Spot {
+            interface, hook, ..
+        } = self.spot;
+        let deleted = self
+            .netns
+            .run(|| Ok(filter::delete(interface, hook, &self.filter)?))
+            .context("deleting our filter")?;
+        if !deleted {
+            log::info!("our filter was gone already, or somebody's had replaced it");
         }
-        Err(error) => Err(error),
+        if let Some(record) = self.record.take() {
+            record.remove().context("removing the note of our filter")?;
+        }
+        Ok(())
     }
 }
 
 fn attach_filter(
     interface: &Interface,
-    place: Place,
+    spot: Spot,
     notes: &Path,
     program: &mut SchedClassifier,
-) -> Result<Link> {
+) -> Result<(Filter, Option<Record>)> {
     let mut record = None;
-    let attached = filter::attach(
-        interface,
-        place.hook,
-        program,
-        |filter| match Record::write(notes, place, &interface.name, filter) {
-            Ok(written) => record = Some(written),
-            Err(error) => log::warn!(
-                "no note of our filter in {}: {error}; if podmirror is killed, the filter stays",
-                notes.display()
-            ),
-        },
-    );
+    let attached = filter::attach(interface, spot.hook, program, |filter| match Record::write(
+        notes,
+        spot,
+        &interface.name,
+        filter,
+    ) {
+        Ok(written) => record = Some(written),
+        Err(error) => log::warn!(
+            "no note of our filter in {}: {error}; if podmirror is killed, the filter stays",
+            notes.display()
+        ),
+    });
     match attached {
-        Ok(filter) => Ok(Link::Filter(filter, record)),
+        Ok(filter) => Ok((filter, record)),
         Err(error) => {
             if let Some(record) = record {
                 record.remove()?;
@@ -187,12 +211,12 @@ fn attach_filter(
     }
 }
 
-/// Deletes the filters that killed processes left at this place. What fails here is logged: it
+/// Deletes the filters that killed processes left at this spot. What fails here is logged: it
 /// must not keep a new attachment from working.
-fn delete_abandoned(notes: &Path, place: Place) {
-    for (record, filter) in Record::abandoned(notes, place) {
+fn delete_abandoned(notes: &Path, spot: Spot) {
+    for (record, filter) in Record::abandoned(notes, spot) {
         let deleted = filter.map_or(Ok(false), |filter| {
-            filter::delete(place.interface, place.hook, &filter)
+            filter::delete(spot.interface, spot.hook, &filter)
         });
         match deleted.and_then(|deleted| record.remove().map(|()| deleted)) {
             Ok(true) => log::info!("deleted the filter that a killed podmirror left"),

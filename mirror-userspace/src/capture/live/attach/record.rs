@@ -17,7 +17,7 @@ use super::{Hook, filter::Filter};
 
 /// A hook of an interface, as files are named for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Spot {
     /// The network namespace's inode.
     pub(super) netns: u64,
     /// The interface's number.
@@ -26,7 +26,7 @@ pub(super) struct Place {
     pub(super) hook: Hook,
 }
 
-impl Place {
+impl Spot {
     fn prefix(self) -> String {
         format!("{}-{}-{}-", self.netns, self.interface, self.hook)
     }
@@ -55,12 +55,12 @@ impl Record {
     /// for one whose owner has died.
     pub(super) fn write(
         directory: &Path,
-        place: Place,
+        spot: Spot,
         interface: &str,
         filter: &Filter,
     ) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let path = directory.join(format!("{}{}.json", place.prefix(), filter.program_id));
+        let path = directory.join(format!("{}{}.json", spot.prefix(), filter.program_id));
         let unfinished = path.with_extension("new");
         let mut file = lock(File::create(&unfinished)?)?;
         let note = Note {
@@ -76,10 +76,10 @@ impl Record {
         Ok(Self { path, _lock: file })
     }
 
-    /// The notes of this place whose owners are gone, and the filters they tell of. A note that
+    /// The notes of this spot whose owners are gone, and the filters they tell of. A note that
     /// can't be read tells of none.
-    pub(super) fn abandoned(directory: &Path, place: Place) -> Vec<(Self, Option<Filter>)> {
-        let prefix = place.prefix();
+    pub(super) fn abandoned(directory: &Path, spot: Spot) -> Vec<(Self, Option<Filter>)> {
+        let prefix = spot.prefix();
         fs::read_dir(directory)
             .into_iter()
             .flatten()
@@ -119,7 +119,7 @@ fn lock(file: File) -> io::Result<Flock<File>> {
 mod tests {
     use super::*;
 
-    const PLACE: Place = Place {
+    const SPOT: Spot = Spot {
         netns: 4_026_531_840,
         interface: 7,
         hook: Hook::Ingress,
@@ -138,30 +138,30 @@ mod tests {
     fn only_the_notes_of_the_dead_are_abandoned() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let record = Record::write(path, PLACE, "eth0", &filter()).unwrap();
-        assert!(Record::abandoned(path, PLACE).is_empty(), "its owner lives");
+        let record = Record::write(path, SPOT, "eth0", &filter()).unwrap();
+        assert!(Record::abandoned(path, SPOT).is_empty(), "its owner lives");
 
         drop(record);
-        let elsewhere = Place {
+        let elsewhere = Spot {
             interface: 70,
-            ..PLACE
+            ..SPOT
         };
         assert!(Record::abandoned(path, elsewhere).is_empty());
-        let mut found = Record::abandoned(path, PLACE);
+        let mut found = Record::abandoned(path, SPOT);
         assert_eq!(found.len(), 1);
         let (record, abandoned) = found.remove(0);
         assert_eq!(abandoned, Some(filter()));
 
         record.remove().unwrap();
-        assert!(Record::abandoned(path, PLACE).is_empty());
+        assert!(Record::abandoned(path, SPOT).is_empty());
     }
 
     #[test]
     fn a_broken_note_names_no_filter() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join(format!("{}1.json", PLACE.prefix()));
+        let file = directory.path().join(format!("{}1.json", SPOT.prefix()));
         fs::write(file, b"{\"priority\":").unwrap();
-        let found = Record::abandoned(directory.path(), PLACE);
+        let found = Record::abandoned(directory.path(), SPOT);
         assert!(matches!(found.as_slice(), [(_, None)]));
     }
 }

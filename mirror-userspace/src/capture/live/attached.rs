@@ -1,0 +1,146 @@
+//! One attachment: a program with settings, counters and flags of its own, at its place.
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{Array, Map, MapData, PerCpuArray},
+    programs::SchedClassifier,
+};
+use mirror_common::{counter::Counters, settings::Settings};
+
+use super::{
+    attach::Attachment,
+    config::{AttachmentId, LiveConfig, Place},
+    counters::KernelCounters,
+    interface::Interface,
+    kernel_log::KernelLog,
+    object::RingKind,
+    rings::Rings,
+};
+
+/// [`Settings`] as aya wants map values: plain bytes.
+type SettingsBytes = [u8; size_of::<Settings>()];
+
+const fn as_bytes(settings: Settings) -> SettingsBytes {
+    zerocopy::transmute!(settings)
+}
+
+/// A program at its place. Dropping it detaches.
+pub(super) struct Attached {
+    attachment: Attachment,
+    settings: Settings,
+    settings_map: Array<MapData, SettingsBytes>,
+    counters: PerCpuArray<MapData, Counters>,
+    _log: Option<KernelLog>,
+}
+
+impl Attached {
+    /// Loads a program, gives it all it needs, and attaches it, in this order: the first segment
+    /// that it sees finds everything in its place.
+    pub(super) fn new(
+        rings: &mut Rings,
+        config: &LiveConfig,
+        id: AttachmentId,
+        place: Place,
+    ) -> Result<Self> {
+        let interface = place.netns.run(|| Interface::find(&place.interface))?;
+        let settings = place.settings(config, interface.link_layer()?, rings.shards()?)?;
+
+        let mut ebpf = rings.load(id)?;
+        let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;
+        settings_map.set(0, as_bytes(settings), 0)?;
+        let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
+        let log = open_log(&mut ebpf, config)?;
+
+        rings.join(id, &mut ebpf)?;
+        let attachment = attach(&mut ebpf, config, place, &interface);
+        if attachment.is_err() {
+            rings.leave(id);
+        }
+        Ok(Self {
+            attachment: attachment?,
+            settings,
+            settings_map,
+            counters,
+            _log: log,
+        })
+    }
+
+    /// See [`Capture::is_tcx`](super::Capture::is_tcx).
+    pub(super) const fn is_tcx(&self) -> bool {
+        self.attachment.is_tcx()
+    }
+
+    /// Whether its interface still exists, and it is still attached to it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.attachment.is_alive()
+    }
+
+    /// Changes how much is sampled. After an error the old value stays.
+    pub(super) fn set_threshold(&mut self, threshold: u64) -> Result<()> {
+        let settings = Settings {
+            threshold,
+            ..self.settings
+        };
+        self.settings_map
+            .set(0, as_bytes(settings), 0)
+            .context("writing the kernel program's settings")?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// What the program has counted, over all CPUs.
+    pub(super) fn counters(&self) -> Result<KernelCounters> {
+        let cpus = self
+            .counters
+            .get(&0, 0)
+            .context("reading the kernel program's counters")?;
+        let mut sum = KernelCounters::default();
+        for cpu in cpus.iter() {
+            sum += KernelCounters::from(cpu);
+        }
+        Ok(sum)
+    }
+
+    /// Detaches, if it is still attached. The counters can be read on.
+    pub(super) fn detach(&mut self) -> Result<()> {
+        self.attachment.detach()
+    }
+}
+
+fn take(ebpf: &mut Ebpf, map: &str) -> Result<Map> {
+    ebpf.take_map(map)
+        .with_context(|| format!("the object has no map `{map}`"))
+}
+
+fn open_log(ebpf: &mut Ebpf, config: &LiveConfig) -> Result<Option<KernelLog>> {
+    Ok(match (config.log_kernel, config.ring) {
+        (false, _) => None,
+        (true, RingKind::Bpf) => Some(KernelLog::start(ebpf)?),
+        (true, RingKind::Perf) => {
+            log::warn!("the program for the perf ring has no log: aya-log needs a BPF ring");
+            None
+        }
+    })
+}
+
+fn attach(
+    ebpf: &mut Ebpf,
+    config: &LiveConfig,
+    place: Place,
+    interface: &Interface,
+) -> Result<Attachment> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut("mirror")
+        .context("the object has no program `mirror`")?
+        .try_into()?;
+    program.load().context("loading the kernel program")?;
+    Attachment::new(
+        place.netns,
+        interface,
+        place.hook,
+        config.method,
+        &config.notes,
+        program,
+    )
+}

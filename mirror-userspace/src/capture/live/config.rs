@@ -1,0 +1,166 @@
+//! What is captured: how, for all places alike, and where, for each of them.
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use mirror_common::settings::{MAX_PORTS, SampleKey, Settings};
+
+use super::{
+    attach::{Hook, Method},
+    interface::LinkLayer,
+    netns::OpenNetns,
+    object::RingKind,
+};
+
+/// How segments are captured, wherever that is.
+#[derive(Clone, Debug)]
+pub struct LiveConfig {
+    /// How to come to a hook.
+    pub method: Method,
+    /// Where filters are noted, if any are needed.
+    pub notes: PathBuf,
+    /// How much is sampled, 0 to [`ALWAYS`](mirror_common::sample::ALWAYS).
+    pub threshold: u64,
+    /// What the sampling decision is taken on.
+    pub sample_key: SampleKey,
+    /// The kind of ring.
+    pub ring: RingKind,
+    /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
+    /// a power of two, at least 256 KiB (a CPU); the kernel allocates them at once.
+    pub ring_bytes: usize,
+    /// Shards, 1 to [`MAX_SHARDS`](mirror_common::settings::MAX_SHARDS). The perf ring has one,
+    /// whatever this says.
+    pub shards: u32,
+    /// Whether the program's own log lines are wanted; only the one for BPF rings has any.
+    pub log_kernel: bool,
+}
+
+impl LiveConfig {
+    /// Where filters are noted unless told otherwise.
+    pub const NOTES: &str = "/run/podmirror";
+    /// Bytes of ring unless told otherwise: 8 MiB, 60 ms of a saturated 1 Gbit/s.
+    pub const RING_BYTES: usize = 8 * 1024 * 1024;
+}
+
+impl Default for LiveConfig {
+    /// Everything, through one BPF ring.
+    fn default() -> Self {
+        Self {
+            method: Method::Auto,
+            notes: Self::NOTES.into(),
+            threshold: mirror_common::sample::ALWAYS,
+            sample_key: SampleKey::Connection,
+            ring: RingKind::Bpf,
+            ring_bytes: Self::RING_BYTES,
+            shards: 1,
+            log_kernel: false,
+        }
+    }
+}
+
+/// Where segments are captured.
+///
+/// The namespace is handed over: held open it would outlive its pod, so attaching lets go of it
+/// (but where the kernel has no tcx: a filter can be deleted from inside only).
+#[derive(Debug)]
+pub struct Place {
+    /// The network namespace.
+    pub netns: OpenNetns,
+    /// The interface in it.
+    pub interface: InterfaceId,
+    /// Which of its frames.
+    pub hook: Hook,
+    /// Destination ports, 1 to [`MAX_PORTS`] of them.
+    pub ports: Vec<u16>,
+}
+
+impl Place {
+    /// What the interface receives for `ports`.
+    #[must_use]
+    pub fn new(netns: OpenNetns, interface: impl Into<InterfaceId>, ports: Vec<u16>) -> Self {
+        Self {
+            netns,
+            interface: interface.into(),
+            hook: Hook::Ingress,
+            ports,
+        }
+    }
+
+    /// What the program at this place is told.
+    pub(super) fn settings(
+        &self,
+        config: &LiveConfig,
+        link: LinkLayer,
+        shards: u32,
+    ) -> Result<Settings> {
+        let mut ports = [0; MAX_PORTS];
+        ensure!(
+            (1..=MAX_PORTS).contains(&self.ports.len()),
+            "{} ports given, and 1 to {MAX_PORTS} can be mirrored",
+            self.ports.len()
+        );
+        for (slot, &port) in ports.iter_mut().zip(&self.ports) {
+            *slot = port;
+        }
+        Ok(Settings {
+            threshold: config.threshold,
+            ports,
+            sample_key: config.sample_key as u32,
+            shards,
+            ethernet: u32::from(link == LinkLayer::Ethernet),
+            log: u32::from(config.log_kernel),
+        })
+    }
+}
+
+/// An interface within its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterfaceId {
+    /// By name.
+    Name(String),
+    /// By number (`ifindex`).
+    Index(u32),
+}
+
+impl From<&str> for InterfaceId {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<String> for InterfaceId {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<u32> for InterfaceId {
+    fn from(index: u32) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl fmt::Display for InterfaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Index(index) => write!(f, "number {index}"),
+        }
+    }
+}
+
+/// An attachment of a capture, and its number in [`FlowId::attachment`](crate::segment::FlowId).
+/// A number is given out once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttachmentId(pub u32);
+
+impl AttachmentId {
+    /// The first of a capture.
+    pub(super) const FIRST: Self = Self(0);
+}
+
+impl fmt::Display for AttachmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

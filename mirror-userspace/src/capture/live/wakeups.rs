@@ -1,0 +1,82 @@
+//! The flags by which readers that sleep ask to be woken, in the programs of all attachments.
+//!
+//! Each program has flags of its own, one a shard, so a reader that goes to sleep raises as many
+//! flags as there are attachments: a system call of well under a microsecond each. A program that
+//! joins later is told who sleeps before it sees its first segment. That leaves no gap: a reader
+//! that goes to sleep before it has joined is in the list, one that does so afterwards finds it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, MapData};
+
+use super::config::AttachmentId;
+
+/// A program's flags, by shard: not 0 while its reader wants to be woken.
+pub(super) type Flags = Array<MapData, u32>;
+
+/// The flags of all programs.
+#[derive(Clone, Default)]
+pub(super) struct Wakeups(Arc<Mutex<Raised>>);
+
+#[derive(Default)]
+struct Raised {
+    /// The shards whose readers sleep.
+    shards: Vec<u32>,
+    programs: Vec<(AttachmentId, Flags)>,
+}
+
+impl Wakeups {
+    /// From now on this program is told, too.
+    pub(super) fn join(&self, id: AttachmentId, mut flags: Flags) -> Result<()> {
+        self.with(|raised| {
+            for &shard in &raised.shards {
+                flags
+                    .set(shard, 1, 0)
+                    .context("raising a sleeping reader's flag")?;
+            }
+            raised.programs.push((id, flags));
+            Ok(())
+        })
+    }
+
+    /// No more.
+    pub(super) fn leave(&self, id: AttachmentId) {
+        self.with(|raised| raised.programs.retain(|(other, _)| *other != id));
+    }
+
+    /// The shard's reader is about to sleep, and looks once more.
+    pub(super) fn raise(&self, shard: u32) {
+        self.with(|raised| {
+            if !raised.shards.contains(&shard) {
+                raised.shards.push(shard);
+            }
+            raised.set(shard, 1);
+        });
+    }
+
+    /// The shard's reader is awake: waking it would be a waste.
+    pub(super) fn lower(&self, shard: u32) {
+        self.with(|raised| {
+            raised.shards.retain(|other| *other != shard);
+            raised.set(shard, 0);
+        });
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Raised) -> T) -> T {
+        // A panic leaves a list that is whole.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Raised {
+    fn set(&mut self, shard: u32, value: u32) {
+        for (id, flags) in &mut self.programs {
+            if let Err(error) = flags.set(shard, value, 0) {
+                log::warn!(
+                    "shard {shard} can't set its wakeup flag to {value} for attachment {id}: {error}"
+                );
+            }
+        }
+    }
+}
