@@ -1,5 +1,6 @@
 //! podmirror: copies the live HTTP requests of a running service to another one.
 
+pub mod admin;
 pub mod budget;
 pub mod capture;
 pub mod cli;

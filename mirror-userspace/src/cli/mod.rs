@@ -3,6 +3,7 @@
 //! A value is refused where it is read, with its flag, the value and what is accepted (exit 2);
 //! what goes wrong later is said in one line, with what to do about it (exit 1).
 
+mod admin_args;
 mod capture_args;
 mod check;
 mod dispatch_args;
@@ -14,6 +15,7 @@ mod replay;
 mod report_args;
 mod run;
 mod select_args;
+mod set;
 mod target_args;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub use admin_args::{AdminAddress, AdminArgs};
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
@@ -35,6 +38,7 @@ pub use replay::ReplayArgs;
 pub use report_args::ReportArgs;
 pub use run::RunArgs;
 pub use select_args::SelectArgs;
+pub use set::SetArgs;
 pub use target_args::TargetArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
@@ -54,6 +58,7 @@ enum Command {
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
+    Set(SetArgs),
 }
 
 impl Cli {
@@ -68,6 +73,7 @@ impl Cli {
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
+            Command::Set(set) => set.run(),
         }
     }
 }
