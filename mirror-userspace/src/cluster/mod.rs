@@ -13,6 +13,7 @@
 mod event;
 mod pod;
 mod reducer;
+mod sandbox;
 mod selection;
 mod service;
 

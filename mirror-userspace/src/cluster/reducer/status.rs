@@ -32,12 +32,12 @@ pub enum AttachState {
 }
 
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// The API shows no address of it.
     Address,
-    /// No network namespace with its address is found.
-    Sandbox,
+    /// Its network namespace is searched, and was not found for this reason, if it was searched before.
+    Sandbox(Option<String>),
     /// The program is being loaded.
     Attachment,
 }
@@ -59,7 +59,10 @@ impl State {
                     (_, Some(MirrorState::Failed(why))) => AttachState::Failed(why.clone()),
                     (_, Some(MirrorState::Attaching)) => AttachState::Waiting(Waiting::Attachment),
                     (_, None) if pod.view.ips.is_empty() => AttachState::Waiting(Waiting::Address),
-                    (_, None) => AttachState::Waiting(Waiting::Sandbox),
+                    (_, None) => {
+                        let why = pod.lost_because().map(str::to_owned);
+                        AttachState::Waiting(Waiting::Sandbox(why))
+                    }
                 },
             })
         })
@@ -84,8 +87,8 @@ impl State {
                 AttachState::Attached | AttachState::Skipped(_) => return Ok(()),
                 AttachState::Failed(why) => why,
                 AttachState::Waiting(Waiting::Address) => "it has no address yet".to_owned(),
-                AttachState::Waiting(Waiting::Sandbox) => {
-                    "its network namespace is not found yet".to_owned()
+                AttachState::Waiting(Waiting::Sandbox(why)) => {
+                    why.unwrap_or_else(|| "its network namespace is being searched".to_owned())
                 }
                 AttachState::Waiting(Waiting::Attachment) => "it is being attached to".to_owned(),
             };

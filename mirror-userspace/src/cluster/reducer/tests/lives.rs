@@ -165,7 +165,7 @@ fn nobody_is_ready_before_the_first_list() {
     let why = "the API has not said yet which pods there are";
     assert_eq!(node.state.ready(), Err(why.to_owned()));
     let actions = node.on(Event::PodsListed(vec![pod("a", "10.0.0.1")]));
-    let why = "default/a: its network namespace is not found yet";
+    let why = "default/a: its network namespace is being searched";
     assert_eq!(node.state.ready(), Err(why.to_owned()));
     let search = search_of(&actions[0]);
     node.on(Event::Found(uid("a"), search, sandbox(7, 1)));
