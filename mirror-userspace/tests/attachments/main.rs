@@ -25,11 +25,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Runs a test with a daemon of two shards that mirrors to a target and has no attachment yet; then
-/// stops it, and returns what its books say.
+/// Runs a test with a daemon that mirrors to a target and has no attachment yet; then stops it, and
+/// returns what its books say.
 ///
 /// `None`, said loudly, if this is not root.
 fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
+    let config = |target: &Target| config(&format!("http://{}", target.address()));
+    with_config(config, test)
+}
+
+fn with_config(
+    config: impl FnOnce(&Target) -> DaemonConfig,
+    test: impl AsyncFnOnce(&mut Daemon, &Target),
+) -> Option<Ledger> {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: network namespaces need root");
         return None;
@@ -49,7 +57,8 @@ fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
     })
 }
 
-fn config(target: &Target) -> DaemonConfig {
+/// Two shards that send all to one target.
+fn config(target: &str) -> DaemonConfig {
     let policy = PolicyConfig {
         targets: vec![TargetPolicy::default()],
         ..PolicyConfig::default()
@@ -64,7 +73,7 @@ fn config(target: &Target) -> DaemonConfig {
             ..Limits::default()
         },
         policy: Policy::new(policy).unwrap(),
-        targets: vec![target.url().parse().unwrap()],
+        targets: vec![target.parse().unwrap()],
         dispatch: DispatchConfig::default(),
         record: None,
     }
@@ -219,4 +228,23 @@ fn a_mirror_that_sleeps_wakes_for_a_later_attachment() {
             }
         }
     });
+}
+
+#[test]
+fn copies_for_a_service_go_where_its_endpoints_are() {
+    let service = |_: &Target| config("service/default/web-v2:80");
+    let ledger = with_config(service, async |daemon, target| {
+        let pod = Pod::new();
+        daemon.attach(pod.place()).await.unwrap();
+        pod.request(40_000, "/waited");
+        daemon.set_addresses(0, vec![target.address()]).await;
+        assert_eq!(target.wait_for(1), ["/waited"]);
+        pod.request(40_001, "/at/once");
+        assert_eq!(target.wait_for(2), ["/at/once", "/waited"]);
+    });
+    if let Some(ledger) = ledger {
+        let names: Vec<&String> = ledger.targets.keys().collect();
+        assert_eq!(names, ["service/default/web-v2:80"]);
+        assert_eq!(ledger.replies.answered["2xx"], 2);
+    }
 }

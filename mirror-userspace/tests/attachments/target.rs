@@ -31,8 +31,8 @@ impl Target {
         Self { address, seen }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Waits for so many requests, and returns their first lines' targets, sorted.
