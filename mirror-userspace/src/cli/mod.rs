@@ -8,6 +8,7 @@ mod capture_args;
 mod check;
 mod dispatch_args;
 mod limit_args;
+mod only_mirror;
 mod place_args;
 mod policy_args;
 mod record;
