@@ -4,6 +4,7 @@
 //! what goes wrong later is said in one line, with what to do about it (exit 1).
 
 mod admin_args;
+mod agent;
 mod capture_args;
 mod check;
 mod dispatch_args;
@@ -28,6 +29,7 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use admin_args::{AdminAddress, AdminArgs};
+pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
@@ -56,6 +58,7 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    Agent(Box<AgentArgs>),
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
@@ -71,6 +74,7 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Agent(agent) => agent.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),

@@ -13,7 +13,7 @@ use super::{ReportArgs, only_mirror::OnlyMirror};
 use crate::{admin::Questions, ledger::Ledger, runtime::Daemon};
 
 /// What `--report-every` is when it is not given: not in this process's life.
-const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
+pub(super) const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
 
 /// The runtime of the main thread; shards have their own.
 pub(super) fn runtime() -> io::Result<Runtime> {
@@ -25,9 +25,9 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 /// The signals that a daemon obeys. Listened to before it starts: one that comes meanwhile must
 /// still detach.
 pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    ask: Signal,
+    pub(super) interrupt: Signal,
+    pub(super) terminate: Signal,
+    pub(super) ask: Signal,
 }
 
 impl Signals {

@@ -15,7 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{
     event::{Action, Event},
-    mirrors::{Ended, MirrorConfig, Mirrors, ToAttach},
+    mirrors::{Ended, MirrorConfig, Mirrors, News, ToAttach},
     place::Node,
     reducer::State,
     rules::{RuleChange, Rules},
@@ -73,8 +73,7 @@ enum Kind {
     Answers(Vec<Event>),
     Question(Question),
     Check,
-    Ended(Ended),
-    Broken(String),
+    News(News),
 }
 
 impl Agent {
@@ -117,8 +116,7 @@ impl Agent {
             answers = self.searcher.next() => Kind::Answers(answers),
             question = self.questions.next() => Kind::Question(question),
             _ = self.check.tick() => Kind::Check,
-            ended = self.mirrors.ended() => Kind::Ended(ended),
-            rule = self.mirrors.broken() => Kind::Broken(rule),
+            news = self.mirrors.next() => Kind::News(news),
         })
     }
 
@@ -134,7 +132,9 @@ impl Agent {
                     Some(problem) => warn!("{destination}: {problem}"),
                     None => info!("{destination}: {} endpoints", endpoints.addresses.len()),
                 }
-                self.mirrors.set_addresses(destination, endpoints.addresses).await;
+                self.mirrors
+                    .set_addresses(destination, endpoints.addresses)
+                    .await;
             }
             Kind::Update(Update::Documents(documents)) => self.on_documents(&documents),
             Kind::Action(action) => self.act(action).await,
@@ -145,8 +145,8 @@ impl Agent {
                     self.on_event(event);
                 }
             }
-            Kind::Ended(ended) => say(&ended),
-            Kind::Broken(rule) => {
+            Kind::News(News::Ended(ended)) => say(&ended),
+            Kind::News(News::Broken(rule)) => {
                 bail!("a shard of {rule} panicked (its message is above): detached")
             }
         }
@@ -236,7 +236,8 @@ impl Agent {
             }
         }
         let needs = Needs::of(self.rules.all(), self.documents.clone());
-        self.mirrors.retain_addresses(|known| needs.destinations.contains(known));
+        self.mirrors
+            .retain_addresses(|known| needs.destinations.contains(known));
         self.watches.need(needs);
         outcome
     }

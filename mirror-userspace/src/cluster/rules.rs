@@ -37,7 +37,9 @@ impl Rules {
         }
         let mut changes = Vec::new();
         self.running.retain(|name, running| {
-            let same = wanted.get(name).is_some_and(|rule| is_same(rule, &running.rule));
+            let same = wanted
+                .get(name)
+                .is_some_and(|rule| is_same(rule, &running.rule));
             if !same {
                 changes.push(RuleChange::Stop(running.id, name.clone()));
             }
@@ -117,13 +119,19 @@ mod tests {
     fn only_what_differs_is_stopped_and_started() {
         let mut rules = Rules::default();
         let first = vec![rule("a", "/a"), rule("b", "/b")];
-        assert_eq!(replaced(&mut rules, first.clone()), ["start 1 a", "start 2 b"]);
+        assert_eq!(
+            replaced(&mut rules, first.clone()),
+            ["start 1 a", "start 2 b"]
+        );
         assert_eq!(replaced(&mut rules, first), [""; 0]);
         let changed = vec![rule("b", "/other"), rule("a", "/a"), rule("c", "/c")];
         let expected = ["stop 2 b", "start 3 b", "start 4 c"];
         assert_eq!(replaced(&mut rules, changed), expected);
         assert_eq!(rules.name(RuleId(3)), Some("b"));
         assert_eq!(rules.name(RuleId(2)), None);
-        assert_eq!(replaced(&mut rules, vec![]), ["stop 1 a", "stop 3 b", "stop 4 c"]);
+        assert_eq!(
+            replaced(&mut rules, vec![]),
+            ["stop 1 a", "stop 3 b", "stop 4 c"]
+        );
     }
 }

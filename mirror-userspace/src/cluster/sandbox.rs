@@ -112,11 +112,7 @@ fn normal(name: &str) -> String {
 }
 
 /// The first namespace of these processes that holds one of `ips`; or why there is none.
-fn sandbox_of(
-    proc: &Path,
-    processes: &BTreeSet<u32>,
-    ips: &[IpAddr],
-) -> Result<Sandbox, String> {
+fn sandbox_of(proc: &Path, processes: &BTreeSet<u32>, ips: &[IpAddr]) -> Result<Sandbox, String> {
     let mut seen: BTreeMap<u64, u32> = BTreeMap::new();
     let mut why = None;
     for &process in processes {
@@ -184,7 +180,13 @@ mod tests {
 
     #[test]
     fn other_paths_name_nobody_that_is_sought() {
-        for path in ["0::/", "0::/system.slice/podman.service", "", "pod", "0::/pod/x"] {
+        for path in [
+            "0::/",
+            "0::/system.slice/podman.service",
+            "",
+            "pod",
+            "0::/pod/x",
+        ] {
             assert!(!names(path).contains(&UID.to_owned()), "{path}");
         }
         // A longer name is another name.

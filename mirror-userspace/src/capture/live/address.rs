@@ -38,6 +38,7 @@ struct AddressMessage {
 }
 
 /// `SO_NETNS_COOKIE`, Linux 5.14: a number that no other network namespace has had since boot.
+#[derive(Clone, Copy)]
 struct NetnsCookie;
 getsockopt_impl!(
     NetnsCookie,

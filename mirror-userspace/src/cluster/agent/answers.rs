@@ -1,11 +1,8 @@
 //! What the agent tells the admin server.
 
 use crate::{
-    admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot, Watch},
-    cluster::{
-        reducer::{AttachState, PodStatus},
-        watch::{WatchState, WatchStatus},
-    },
+    admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot},
+    cluster::reducer::{AttachState, PodStatus},
     policy::Rate,
 };
 
@@ -22,7 +19,7 @@ impl Mirrors for Agent {
         Ok(Snapshot {
             mirrors: self.mirrors.snapshot().await?,
             pods: self.pods(),
-            watches: by_kind(self.watches.status()),
+            watches: self.watches.for_metrics(),
         })
     }
 
@@ -49,32 +46,11 @@ impl Agent {
                 state: match pod.state {
                     AttachState::Attached => PodState::Attached,
                     AttachState::Waiting(_) => PodState::Waiting,
-                    AttachState::Failed(_) => PodState::Failed,
-                    AttachState::Skipped(_) => PodState::HostNetwork,
+                    AttachState::Failed(_) | AttachState::Unfit(_) => PodState::Failed,
+                    AttachState::HostNetwork => PodState::HostNetwork,
                 },
             })
         };
         self.state.status().filter_map(shown).collect()
     }
-}
-
-/// Metrics know kinds, of which there are few; not watches, whose number has no bound.
-fn by_kind<'a>(watches: impl Iterator<Item = &'a WatchStatus>) -> Vec<Watch> {
-    let mut kinds: Vec<Watch> = Vec::new();
-    for status in watches {
-        let healthy = !matches!(status.state, WatchState::Failing(_));
-        match kinds.iter_mut().find(|kind| kind.kind == status.resource) {
-            Some(kind) => {
-                kind.healthy &= healthy;
-                kind.errors = kind.errors.saturating_add(status.failures);
-            }
-            None => kinds.push(Watch {
-                kind: status.resource.to_owned(),
-                healthy,
-                errors: status.failures,
-            }),
-        }
-    }
-    kinds.sort_by(|one, other| one.kind.cmp(&other.kind));
-    kinds
 }

@@ -66,6 +66,15 @@ pub struct Ended {
     pub ledger: Result<Option<Ledger>>,
 }
 
+/// What a mirror does of itself.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Its rule was gone, and now it is, too.
+    Ended(Ended),
+    /// A shard of this rule's has ended though nobody stopped it.
+    Broken(String),
+}
+
 /// A pod to attach to.
 #[derive(Clone, Debug)]
 pub(super) struct ToAttach {
@@ -160,7 +169,11 @@ impl Mirrors {
     ///
     /// # Errors
     /// A kernel program can't be told; what could be changed is.
-    pub(super) async fn set_sample_rate(&mut self, rule: Option<&str>, rate: Rate) -> Result<usize> {
+    pub(super) async fn set_sample_rate(
+        &mut self,
+        rule: Option<&str>,
+        rate: Rate,
+    ) -> Result<usize> {
         let mut count = 0;
         let mut outcome = Ok(());
         for mirror in self.mirrors.values_mut() {
@@ -174,7 +187,10 @@ impl Mirrors {
     }
 
     pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
-        self.mirrors.values().flat_map(Mirror::sample_rates).collect()
+        self.mirrors
+            .values()
+            .flat_map(Mirror::sample_rates)
+            .collect()
     }
 
     /// The mirrors that have begun, as metrics show them.
@@ -202,23 +218,15 @@ impl Mirrors {
         Ok(all)
     }
 
-    /// Returns the name of a rule one of whose shards has ended though nobody stopped it.
-    pub(super) async fn broken(&mut self) -> String {
-        let running = self.mirrors.values_mut().filter_map(Mirror::broken);
-        let running: Vec<_> = running.map(Box::pin).collect();
-        if running.is_empty() {
-            return future::pending().await;
-        }
-        select_all(running).await.0
-    }
-
-    /// Waits for the end of a mirror whose rule is gone; for ever, if there is none.
-    pub(super) async fn ended(&mut self) -> Ended {
+    /// The next that a mirror does of itself. Nothing is lost if this is dropped before it is done.
+    pub(super) async fn next(&mut self) -> News {
         loop {
-            match self.ending.join_next().await {
-                None => future::pending().await,
-                Some(Ok(ended)) => return ended,
-                Some(Err(panic)) => warn!("stopping a mirror: {panic}"),
+            tokio::select! {
+                Some(end) = self.ending.join_next() => match end {
+                    Ok(end) => return News::Ended(end),
+                    Err(panic) => warn!("stopping a mirror: {panic}"),
+                },
+                rule = broken(&mut self.mirrors) => return News::Broken(rule),
             }
         }
     }
@@ -238,6 +246,16 @@ impl Mirrors {
         ended.sort_by(|one, other| one.rule.cmp(&other.rule));
         ended
     }
+}
+
+/// Returns the name of a rule one of whose shards has ended though nobody stopped it.
+async fn broken(mirrors: &mut BTreeMap<RuleId, Mirror>) -> String {
+    let running = mirrors.values_mut().filter_map(Mirror::broken);
+    let running: Vec<_> = running.map(Box::pin).collect();
+    if running.is_empty() {
+        return future::pending().await;
+    }
+    select_all(running).await.0
 }
 
 /// Opens the place, on a thread that may enter namespaces.

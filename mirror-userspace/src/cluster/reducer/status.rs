@@ -27,8 +27,10 @@ pub enum AttachState {
     Waiting(Waiting),
     /// It could not be attached to, for this reason; it is tried again.
     Failed(String),
-    /// It can't be mirrored at all, for this reason.
-    Skipped(String),
+    /// It is not mirrored: it has the network of its node.
+    HostNetwork,
+    /// It can't be mirrored as it is, for this reason.
+    Unfit(String),
 }
 
 /// What is waited for.
@@ -54,7 +56,8 @@ impl State {
                 namespace: pod.view.namespace.clone(),
                 name: pod.view.name.clone(),
                 state: match (selection, pod.mirror_state(rule)) {
-                    (Selection::Unfit(why), _) => AttachState::Skipped(why),
+                    (Selection::HostNetwork, _) => AttachState::HostNetwork,
+                    (Selection::Unfit(why), _) => AttachState::Unfit(why),
                     (_, Some(MirrorState::Attached)) => AttachState::Attached,
                     (_, Some(MirrorState::Failed(why))) => AttachState::Failed(why.clone()),
                     (_, Some(MirrorState::Attaching)) => AttachState::Waiting(Waiting::Attachment),
@@ -84,7 +87,10 @@ impl State {
         }
         self.status().try_for_each(|pod| {
             let why = match pod.state {
-                AttachState::Attached | AttachState::Skipped(_) => return Ok(()),
+                // To wait for what a person has to change would keep a rollout waiting, too.
+                AttachState::Attached | AttachState::HostNetwork | AttachState::Unfit(_) => {
+                    return Ok(());
+                }
                 AttachState::Failed(why) => why,
                 AttachState::Waiting(Waiting::Address) => "it has no address yet".to_owned(),
                 AttachState::Waiting(Waiting::Sandbox(why)) => {

@@ -251,6 +251,10 @@ impl Tracked {
                 Selection::Ports(ports) => {
                     wanted.insert(rule, ports);
                 }
+                Selection::HostNetwork => {
+                    let why = "not mirrored: it has the network of its node (hostNetwork)";
+                    news.push(why.to_owned());
+                }
                 Selection::Unfit(why) => news.push(format!("not mirrored: {why}")),
             }
         }

@@ -122,7 +122,7 @@ fn the_search_ends_with_the_pod() {
 #[test]
 fn what_could_not_be_attached_is_searched_and_tried_again() {
     let mut node = Node::with_rule(v1_at(&[80]));
-    let mut search = find(node.on(Event::PodApplied(pod("a", "10.0.0.1"))));
+    let mut search = find(node.on(Event::PodsListed(vec![pod("a", "10.0.0.1")])));
     let mut pauses = Vec::new();
     for turn in 0..3 {
         let found = Event::Found(uid("a"), search_of(&search), sandbox(7, 1));
