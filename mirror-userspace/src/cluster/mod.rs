@@ -10,13 +10,27 @@
 //! decided in one place without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and all
 //! that can happen to a pod is a unit test of it.
 
+mod client;
+mod document;
+mod endpoints;
 mod event;
+mod known;
+mod objects;
 mod pod;
 mod reducer;
 mod selection;
 mod service;
+mod watch;
 
+pub use client::connect;
+pub use document::DocumentKind;
+pub use endpoints::{
+    BackendPod, Endpoints, PodNames, Problem, SliceEndpoint, SlicePort, SliceView, Subset,
+};
 pub use event::{Action, Event, RuleId, Search};
 pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
 pub use reducer::{AttachState, PodStatus, State, Waiting};
 pub use service::{ServicePort, ServiceView, TargetPort};
+pub use watch::{
+    Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, Watches,
+};

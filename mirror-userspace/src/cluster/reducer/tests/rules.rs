@@ -25,7 +25,11 @@ fn web_with(ports: &[(u16, TargetPort)]) -> Event {
         service: web(),
         selector: labels(&[("app", "web")]),
         ports: ports
-            .map(|(port, target)| ServicePort { port, target })
+            .map(|(port, target)| ServicePort {
+                name: String::new(),
+                port,
+                target,
+            })
             .collect(),
     })
 }
