@@ -1,4 +1,4 @@
-//! Keeps a dead target from being hammered.
+//! Keeps a dead target, or a dead address of one, from being hammered.
 //!
 //! Consecutive failures open the breaker; nothing is sent for a while, then one copy probes. If the
 //! probe fails the wait doubles, any answer closes the breaker.
@@ -28,7 +28,7 @@ impl Default for Limits {
     }
 }
 
-/// The breaker of one target.
+/// The breaker of one target or address.
 #[derive(Debug)]
 pub(super) struct Breaker {
     limits: Limits,
@@ -66,12 +66,17 @@ impl Breaker {
     pub(super) fn admit(&mut self, now: Time) -> bool {
         match self.state {
             State::Closed { .. } => true,
-            State::Open { until, wait } if until <= now => {
+            State::Open { wait, .. } if self.is_due(now) => {
                 self.state = State::Probing { wait };
                 true
             }
             State::Open { .. } | State::Probing { .. } => false,
         }
+    }
+
+    /// Whether the next copy is the probe.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        matches!(self.state, State::Open { until, .. } if until <= now)
     }
 
     /// The target answered.

@@ -41,6 +41,9 @@ pub struct DispatchConfig {
     pub idle_timeout: Duration,
     /// How often a name is resolved again. Default: 30 s.
     pub resolve_every: Duration,
+    /// How long copies wait for a service or selector to have a ready endpoint; then they are
+    /// dropped until it has one. Default: 5 s.
+    pub endpoint_wait: Duration,
     /// How long [`shutdown`](super::Dispatcher::shutdown) waits for what is under way. Default: 5 s.
     pub drain_timeout: Duration,
     /// Bytes of a reply's heads (interim replies included), at most. Default: 64 KiB.
@@ -50,6 +53,11 @@ pub struct DispatchConfig {
     pub reply_body: u64,
     /// When a failing target is left alone, and for how long.
     pub breaker: breaker::Limits,
+    /// When a failing address is avoided while the target has others, and for how long. Default: at
+    /// once, 1 s at first, 30 s at most.
+    pub avoid: breaker::Limits,
+    /// What the choice between addresses is drawn from. Default: another one for each dispatcher.
+    pub seed: Option<u64>,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
     /// https. Default: nobody.
     pub tls: Option<Arc<ClientConfig>>,
@@ -67,10 +75,17 @@ impl Default for DispatchConfig {
             reply_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             resolve_every: Duration::from_secs(30),
+            endpoint_wait: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(5),
             reply_head: 64 << 10,
             reply_body: 16 << 20,
             breaker: breaker::Limits::default(),
+            avoid: breaker::Limits {
+                failures: 1,
+                first_wait: Duration::from_secs(1),
+                longest_wait: Duration::from_secs(30),
+            },
+            seed: None,
             tls: None,
         }
     }

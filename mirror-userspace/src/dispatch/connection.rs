@@ -158,7 +158,7 @@ async fn rest<S: Transport>(
     if usable && (now.since(since) < LONG_REST || !is_stale(stream.socket())) {
         return Some((job, now));
     }
-    target.give_back(job);
+    target.give_back(seat, job);
     None
 }
 

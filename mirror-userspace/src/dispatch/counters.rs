@@ -51,6 +51,8 @@ counters! {
         stream_overflow,
         /// The source of a streamed body broke.
         aborted,
+        /// A service or selector stood for no ready endpoint for longer than copies wait.
+        no_endpoint,
     }
 }
 
@@ -125,6 +127,8 @@ pub struct TargetCounters {
     pub open: u64,
     /// Times that the breaker opened.
     pub breaker_opened: u64,
+    /// Times that one of several addresses was left for a while, since it failed.
+    pub avoided: u64,
     /// Answered, but with a body so long that the connection was closed on it.
     pub replies_cut: u64,
     /// From the capture of a copy's last byte (of its first, if streamed) to its first byte written.
@@ -158,6 +162,7 @@ impl AddAssign<&Self> for TargetCounters {
         self.opened += other.opened;
         self.open += other.open;
         self.breaker_opened += other.breaker_opened;
+        self.avoided += other.avoided;
         self.replies_cut += other.replies_cut;
         self.lag += &other.lag;
         self.latency += &other.latency;

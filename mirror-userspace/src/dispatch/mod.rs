@@ -15,7 +15,7 @@
 //! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
 //! connection, a few hundred bytes for each waiting copy.
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 
 use anyhow::{Context, Result};
 use rustls::pki_types::ServerName;
@@ -41,6 +41,7 @@ use crate::{
     target::{Destination, Scheme, TargetHost, TargetUrl},
 };
 
+mod addresses;
 pub mod breaker;
 mod config;
 mod connection;
@@ -51,6 +52,7 @@ mod job;
 mod order;
 mod outcome;
 mod pool;
+mod random;
 mod rate;
 pub mod reply;
 mod resolve;
@@ -58,6 +60,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod vacancy;
 
 /// A clock, the one that [`MirrorCopy::at`](crate::pipeline::MirrorCopy::at) was read from.
 pub type Clock = fn() -> Time;
@@ -87,6 +90,7 @@ impl Dispatcher {
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
         let shared = Rc::new(Shared {
+            seed: config.seed.unwrap_or_else(random::seed),
             config,
             clock,
             resolver,
@@ -159,6 +163,19 @@ impl Dispatcher {
                 .get(copy)
                 .is_none_or(|(target, stream)| target.has_window(stream, bytes.len())),
             Output::Finish { .. } | Output::Abort { .. } => true,
+        }
+    }
+
+    /// These are the ready endpoints of a service or selector, from now on: connections to others
+    /// are closed once they have sent what they are sending. Until the first list, and after an
+    /// empty one, copies wait up to `endpoint_wait`. To be called inside the shard's `LocalSet`.
+    ///
+    /// `target` counts as in [`new`](Self::new). One that is a URL has its addresses from there, and
+    /// this is refused with a line in the log, as is a target that does not exist.
+    pub fn set_addresses(&self, target: usize, addresses: &[SocketAddr]) {
+        match self.targets.get(target) {
+            Some(target) => target.set_addresses(addresses),
+            None => log::error!("addresses for target {target}, which does not exist"),
         }
     }
 

@@ -43,6 +43,12 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Whether it says that the address does not work. (Of one that refused, the connection says so
+    /// before it tries another.)
+    pub(super) const fn blames_address(self) -> bool {
+        matches!(self, Self::Timeout | Self::Reset | Self::BadReply)
+    }
+
     /// Whether it says that the target does not work.
     pub(super) const fn blames_target(self) -> bool {
         match self {

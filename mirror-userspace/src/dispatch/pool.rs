@@ -1,8 +1,8 @@
-//! The connections of one target: who is open, who is free, and to which address the next one goes.
+//! The connections of one target: who is open, who is free, and who sends the next copy.
 //!
-//! A target may have several addresses (a headless service in Kubernetes). A copy goes to the one
-//! with the fewest copies under way, on the connection that was used last; those that are not
-//! needed are closed by their idle time-out.
+//! At the address that is chosen for a copy it goes on the connection that was used last; those
+//! that are not needed are closed by their idle time-out. An address that leaves is drained: its
+//! free connections are closed at once, the others after the copy that they are sending.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,36 +11,14 @@ use std::{
     task::{Context, Waker},
 };
 
-use super::job::Job;
+use super::{
+    Clock,
+    addresses::{Address, Addresses},
+    breaker::{Limits, Tripped},
+    job::Job,
+    outcome::Outcome,
+};
 use crate::segment::Time;
-
-/// One of the addresses that a target's name stands for.
-#[derive(Debug)]
-pub(super) struct Address {
-    pub(super) socket: SocketAddr,
-    /// The last attempt to connect failed; others are preferred until the name is resolved again.
-    failing: Cell<bool>,
-    /// The name does not stand for it any more: its connections are not used again.
-    gone: Cell<bool>,
-    busy: Cell<usize>,
-    idle: RefCell<Vec<Rc<Seat>>>,
-}
-
-impl Address {
-    fn new(socket: SocketAddr) -> Rc<Self> {
-        Rc::new(Self {
-            socket,
-            failing: Cell::default(),
-            gone: Cell::default(),
-            busy: Cell::default(),
-            idle: RefCell::default(),
-        })
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone.get()
-    }
-}
 
 /// Why a connection has to stop what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,19 +112,17 @@ pub(super) enum Pick {
 #[derive(Debug)]
 pub(super) struct Pool {
     limit: usize,
-    addresses: Vec<Rc<Address>>,
+    addresses: Addresses,
     seats: Vec<Rc<Seat>>,
-    /// Where the search for the least busy address begins, so that equals take turns.
-    turn: usize,
 }
 
 impl Pool {
-    pub(super) const fn new(limit: usize) -> Self {
+    /// With `limit` connections at most; addresses that fail are avoided as `avoid` says.
+    pub(super) const fn new(limit: usize, avoid: Limits, seed: u64) -> Self {
         Self {
             limit,
-            addresses: Vec::new(),
+            addresses: Addresses::new(avoid, seed),
             seats: Vec::new(),
-            turn: 0,
         }
     }
 
@@ -155,53 +131,49 @@ impl Pool {
     }
 
     pub(super) const fn has_address(&self) -> bool {
-        !self.addresses.is_empty()
+        self.addresses.len() > 0
     }
 
-    /// Replaces the addresses. Connections to those that stay, stay.
+    /// Replaces the addresses. Connections to those that stay, stay; the others are drained.
     pub(super) fn set_addresses(&mut self, sockets: &[SocketAddr]) {
-        let before = std::mem::take(&mut self.addresses);
-        for socket in sockets {
-            if self.addresses.iter().any(|known| known.socket == *socket) {
-                continue;
-            }
-            let known = before.iter().find(|known| known.socket == *socket);
-            let address = known.map_or_else(|| Address::new(*socket), Rc::clone);
-            address.failing.set(false);
-            self.addresses.push(address);
-        }
-        for address in before {
-            if !sockets.contains(&address.socket) {
-                address.gone.set(true);
-                for seat in address.idle.take() {
-                    seat.stop(Stop::Timeout);
-                }
+        for address in self.addresses.replace(sockets) {
+            for seat in address.idle.take() {
+                seat.stop(Stop::Timeout);
             }
         }
     }
 
     /// Who sends the next copy; it counts as busy from now on.
-    pub(super) fn pick(&mut self) -> Pick {
-        let Some(address) = self.least_busy(|_| true) else {
+    pub(super) fn pick(&mut self, clock: Clock) -> Pick {
+        let Some(address) = self.addresses.choose(clock) else {
             return Pick::NoAddress;
         };
-        let below_limit = self.seats.len() < self.limit;
+        let below_limit = !self.is_full();
         let mut idle = address.idle.borrow_mut().pop();
         if idle.is_none() && !below_limit {
-            // Better another address than to wait for this one.
-            idle = self
-                .addresses
-                .iter()
-                .find_map(|address| address.idle.borrow_mut().pop());
+            idle = self.free_elsewhere(&address);
         }
         let (seat, pick): (_, fn(_) -> _) = match idle {
             Some(seat) => (seat, Pick::Idle),
             None if below_limit => (self.open(address), Pick::Open),
             None => return Pick::Busy,
         };
-        let address = seat.address();
-        address.busy.set(address.busy.get() + 1);
+        seat.address().begin(clock);
         pick(seat)
+    }
+
+    /// At the limit: better a connection to another address than to wait for one to `wanted`. If
+    /// the other has more than its share, one that it does not need makes room for the next copy.
+    fn free_elsewhere(&self, wanted: &Address) -> Option<Rc<Seat>> {
+        self.addresses.iter().find_map(|other| {
+            let has_plenty = other.connections() > wanted.connections() + 1;
+            let mut idle = other.idle.borrow_mut();
+            let free = idle.pop()?;
+            if let Some(unneeded) = idle.first().filter(|_| has_plenty) {
+                unneeded.stop(Stop::Timeout);
+            }
+            Some(free)
+        })
     }
 
     fn open(&mut self, address: Rc<Address>) -> Rc<Seat> {
@@ -216,42 +188,54 @@ impl Pool {
         seat
     }
 
-    fn least_busy(&mut self, fits: impl Fn(&Address) -> bool) -> Option<Rc<Address>> {
-        if let [only] = self.addresses.as_slice() {
-            return fits(only).then(|| Rc::clone(only));
-        }
-        let count = self.addresses.len();
-        let turn = self.turn;
-        let (at, address) = self
-            .addresses
-            .iter()
-            .enumerate()
-            .filter(|(_, address)| fits(address))
-            .min_by_key(|(at, address)| {
-                let distance = (at + count - turn) % count;
-                (address.failing.get(), address.busy.get(), distance)
-            })?;
-        self.turn = (at + 1) % count;
-        Some(Rc::clone(address))
-    }
-
-    /// The address of `seat` refused: moves it to another one that does not, if there is one.
+    /// The address of `seat` refused: moves it to another one that works, if there is one.
     pub(super) fn move_on(&mut self, seat: &Seat) -> Option<SocketAddr> {
         let refused = seat.address();
-        refused.failing.set(true);
-        let next = self.least_busy(|address| !address.failing.get())?;
-        refused.busy.set(refused.busy.get().saturating_sub(1));
+        let next = self.addresses.choose_healthy()?;
+        if Rc::ptr_eq(&next, &refused) {
+            return None;
+        }
+        refused.end();
         next.busy.set(next.busy.get() + 1);
         let socket = next.socket;
         *seat.address.borrow_mut() = next;
         Some(socket)
     }
 
+    /// The address of `seat` refused.
+    pub(super) fn handle_refused(&mut self, seat: &Seat, now: Time) -> Tripped {
+        self.addresses.handle_failure(&seat.address(), now)
+    }
+
+    /// A copy on `seat` ended: what that says of its address.
+    pub(super) fn handle_outcome(&mut self, seat: &Seat, outcome: &Outcome, now: Time) -> Tripped {
+        let address = seat.address();
+        match outcome {
+            Outcome::Answered(_) => self.addresses.handle_answer(&address),
+            Outcome::Failed(failure) if failure.blames_address() => {
+                return self.addresses.handle_failure(&address, now);
+            }
+            Outcome::Failed(_) => address.handle_no_verdict(now),
+        }
+        Tripped::No
+    }
+
+    /// Whether the next copy had better not follow on `seat`, whose copy has just ended: its
+    /// address is busier than others. Copies that wait would else keep it so for ever.
+    pub(super) fn is_crowded(&mut self, seat: &Seat) -> bool {
+        self.addresses.is_crowded(&seat.address())
+    }
+
+    /// Whether no more connections may be opened.
+    pub(super) const fn is_full(&self) -> bool {
+        self.seats.len() >= self.limit
+    }
+
     /// The connection is free until it is picked, at the latest until `due`.
     pub(super) fn rest(seat: &Rc<Seat>, due: Time) {
         seat.set_due(Some(due));
         let address = seat.address();
-        address.busy.set(address.busy.get().saturating_sub(1));
+        address.end();
         address.idle.borrow_mut().push(Rc::clone(seat));
     }
 
@@ -259,8 +243,7 @@ impl Pool {
     pub(super) fn remove(&mut self, seat: &Rc<Seat>) {
         self.seats.retain(|other| !Rc::ptr_eq(other, seat));
         if !leave_idle(seat) {
-            let address = seat.address();
-            address.busy.set(address.busy.get().saturating_sub(1));
+            seat.address().end();
         }
     }
 

@@ -4,6 +4,8 @@
 //! connection by [`pump`](Target::pump). From then on it counts as sent, and the task of that
 //! connection reports how it ended. No borrow of the state is held while foreign code runs.
 
+mod state;
+
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
@@ -13,29 +15,29 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     Clock,
-    breaker::{Breaker, Tripped},
+    breaker::Tripped,
     config::DispatchConfig,
     connection,
     counters::TargetCounters,
     job::{Broken, Job, Source, Stage, Stream},
-    order::Queue,
     outcome::{Failure, Outcome},
     pool::{Pick, Pool, Seat},
-    rate::RateLimit,
-    resolve::{Names, Resolve},
+    resolve::Resolve,
 };
 use crate::{
     budget::Reserved,
     pipeline::{MirrorCopy, Persistence},
     segment::Time,
-    target::{Destination, TargetHost, TargetUrl},
+    target::{Destination, TargetUrl},
 };
+use state::{Origin, State};
 
 /// What all targets of a shard have in common.
 pub(super) struct Shared {
     pub(super) config: DispatchConfig,
     pub(super) clock: Clock,
     pub(super) resolver: Rc<dyn Resolve>,
+    pub(super) seed: u64,
     /// Where replies are read to. Its bytes are looked at before anyone else reads.
     pub(super) scratch: RefCell<Box<[u8]>>,
 }
@@ -47,17 +49,6 @@ pub(super) struct Target {
     /// For https: how to begin, and whose certificate to ask for.
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     state: RefCell<State>,
-}
-
-struct State {
-    mode: Mode,
-    queue: Queue,
-    pool: Pool,
-    breaker: Breaker,
-    rate: Option<RateLimit>,
-    /// For a target that is named, not numbered.
-    names: Option<Names>,
-    counters: TargetCounters,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,27 +76,7 @@ impl Target {
         destination: Destination,
         tls: Option<(TlsConnector, ServerName<'static>)>,
     ) -> Rc<Self> {
-        let config = &shared.config;
-        let mut pool = Pool::new(config.connections.max(1));
-        let names = match destination.url() {
-            Some(url) => match url.host {
-                TargetHost::Ip(ip) => {
-                    pool.set_addresses(&[SocketAddr::new(ip, url.port)]);
-                    None
-                }
-                TargetHost::Name(_) => Some(Names::default()),
-            },
-            None => None,
-        };
-        let state = RefCell::new(State {
-            mode: Mode::Open,
-            queue: Queue::new(config.order),
-            pool,
-            breaker: Breaker::new(config.breaker),
-            rate: config.max_rps.map(RateLimit::new),
-            names,
-            counters: TargetCounters::default(),
-        });
+        let state = RefCell::new(State::new(&shared, &destination));
         Rc::new(Self {
             shared,
             destination,
@@ -145,25 +116,7 @@ impl Target {
     pub(super) fn handle_copy(self: &Rc<Self>, copy: MirrorCopy) -> Option<Rc<Stream>> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        let has_room = state.has_room(&self.shared.config);
-        let dropped = &mut state.counters.dropped;
-        let refusal = if state.mode != Mode::Open {
-            Some(&mut dropped.shutdown)
-        } else if !has_room {
-            Some(&mut dropped.queue_full)
-        } else if state
-            .rate
-            .as_mut()
-            .is_some_and(|rate| !rate.admit(self.now()))
-        {
-            Some(&mut dropped.max_rps)
-        } else if !state.breaker.is_closed() && !state.breaker.admit(self.now()) {
-            Some(&mut dropped.breaker_open)
-        } else {
-            None
-        };
-        if let Some(counter) = refusal {
-            *counter += 1;
+        if !state.admit(&self.shared) {
             return None;
         }
         let (job, stream) = Job::new(copy);
@@ -207,7 +160,7 @@ impl Target {
     /// Gives what may be sent to who can send it.
     fn pump(self: &Rc<Self>, state: &mut State) {
         while let Some(job) = state.queue.pop() {
-            match state.pool.pick() {
+            match state.pool.pick(self.shared.clock) {
                 Pick::Idle(seat) => {
                     state.begin(&job);
                     seat.give(job);
@@ -219,32 +172,55 @@ impl Target {
                 Pick::Busy => return state.queue.push_front(job),
                 Pick::NoAddress => {
                     state.queue.push_front(job);
-                    return self.start_resolving(state);
+                    return self.find_addresses(state);
                 }
             }
         }
     }
 
     /// A copy ended; what its connection does next.
-    pub(super) fn finish(&self, seat: &Rc<Seat>, job: Job, outcome: &Outcome, now: Time) -> Next {
+    pub(super) fn finish(
+        self: &Rc<Self>,
+        seat: &Rc<Seat>,
+        job: Job,
+        outcome: &Outcome,
+        now: Time,
+    ) -> Next {
         let mut state = self.state.borrow_mut();
+        let state = &mut *state;
         // Asked to close, a target may do so without a word in its reply.
         let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
+        let tripped = state.pool.handle_outcome(seat, outcome, now);
+        state.counters.avoided += u64::from(tripped == Tripped::Yes);
         state.end(job, outcome, now);
-        if closes || seat.address().is_gone() || state.mode == Mode::Stopped {
+        if closes || seat.address().gone.get() || state.mode == Mode::Stopped {
             return Next::Close;
         }
-        if let Some(job) = state.queue.pop() {
-            state.begin(&job);
-            return Next::Send(job);
+        let next = state.queue.pop();
+        let idle_until = now + self.shared.config.idle_timeout;
+        match next {
+            None => Pool::rest(seat, idle_until),
+            Some(job) if !state.pool.is_crowded(seat) => {
+                state.begin(&job);
+                return Next::Send(job);
+            }
+            Some(job) => {
+                state.queue.push_front(job);
+                if state.pool.is_full() {
+                    // The connection that takes its place goes to where there are fewer.
+                    return Next::Close;
+                }
+                Pool::rest(seat, idle_until);
+                self.pump(state);
+            }
         }
-        Pool::rest(seat, now + self.shared.config.idle_timeout);
         Next::Rest
     }
 
     /// A connection was closed before the copy that it was given was begun.
-    pub(super) fn give_back(&self, job: Job) {
+    pub(super) fn give_back(&self, seat: &Seat, job: Job) {
         let mut state = self.state.borrow_mut();
+        seat.address().handle_no_verdict(self.now());
         if state.mode == Mode::Stopped || matches!(job.source(), Source::Broken(_)) {
             let failure = match job.source() {
                 Source::Broken(why) => why.into(),
@@ -272,9 +248,12 @@ impl Target {
     /// An address refused; another one to try.
     pub(super) fn handle_refused(&self, seat: &Seat) -> Option<SocketAddr> {
         let mut state = self.state.borrow_mut();
-        if let Some(names) = &mut state.names {
-            names.hasten(self.now());
+        let now = self.now();
+        if let Origin::Name(names) = &mut state.origin {
+            names.hasten(now);
         }
+        let tripped = state.pool.handle_refused(seat, now);
+        state.counters.avoided += u64::from(tripped == Tripped::Yes);
         state.pool.move_on(seat)
     }
 
@@ -289,8 +268,9 @@ impl Target {
     pub(super) fn tick(self: &Rc<Self>, now: Time) {
         let mut state = self.state.borrow_mut();
         state.pool.stop_due(now);
-        if state.names.as_ref().is_some_and(|names| names.is_due(now)) {
-            self.start_resolving(&mut state);
+        state.drop_if_vacant(&self.shared, now);
+        if matches!(&state.origin, Origin::Name(names) if names.is_due(now)) {
+            self.find_addresses(&mut state);
         }
     }
 
@@ -303,25 +283,40 @@ impl Target {
     pub(super) fn stop(&self) {
         let mut state = self.state.borrow_mut();
         state.mode = Mode::Stopped;
-        let waiting = state.queue.drain().len() as u64;
-        state.counters.queued -= waiting;
-        state.counters.dropped.shutdown += waiting;
+        state.drop_waiting(|dropped| &mut dropped.shutdown);
         state.pool.stop_all();
     }
 
-    fn start_resolving(self: &Rc<Self>, state: &mut State) {
-        let now = self.now();
-        let due = now + self.shared.config.resolve_every;
-        if !state
-            .names
-            .as_mut()
-            .is_some_and(|names| names.begin(now, due))
-        {
-            return;
+    /// These are the addresses, from now on.
+    pub(super) fn set_addresses(self: &Rc<Self>, sockets: &[SocketAddr]) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let Origin::Told(vacancy) = &mut state.origin else {
+            return log::error!("{}: told addresses, but has its own", self.destination);
+        };
+        if sockets.is_empty() {
+            vacancy.begin(self.now());
+        } else {
+            vacancy.end();
         }
-        let Some(TargetUrl { host, port, .. }) = self.destination.url() else {
+        state.pool.set_addresses(sockets);
+        self.pump(state);
+    }
+
+    /// There is nowhere to send, or nowhere that is up to date.
+    fn find_addresses(self: &Rc<Self>, state: &mut State) {
+        let now = self.now();
+        let names = match &mut state.origin {
+            Origin::Written => return,
+            Origin::Told(vacancy) => return vacancy.begin(now),
+            Origin::Name(names) => names,
+        };
+        let Destination::Url(TargetUrl { host, port, .. }) = &self.destination else {
             return;
         };
+        if !names.begin(now, now + self.shared.config.resolve_every) {
+            return;
+        }
         let resolving = self.shared.resolver.resolve(&host.to_string(), *port);
         let target = Rc::clone(self);
         spawn_local(async move {
@@ -333,7 +328,7 @@ impl Target {
     fn handle_resolved(self: &Rc<Self>, found: &[SocketAddr]) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        if let Some(names) = &mut state.names {
+        if let Origin::Name(names) = &mut state.origin {
             names.end();
         }
         if !found.is_empty() {
@@ -346,38 +341,5 @@ impl Target {
             }
         }
         self.pump(state);
-    }
-}
-
-impl State {
-    fn has_room(&self, config: &DispatchConfig) -> bool {
-        self.queue.len() < config.queue
-    }
-
-    /// A copy is given to a connection.
-    fn begin(&mut self, job: &Job) {
-        job.set_stage(Stage::Sending);
-        self.counters.queued -= 1;
-        self.counters.sent += 1;
-        self.counters.in_flight += 1;
-    }
-
-    /// A copy that was given to a connection ended.
-    fn end(&mut self, job: Job, outcome: &Outcome, now: Time) {
-        self.counters.in_flight -= 1;
-        self.queue.release(job.connection);
-        outcome.count(&mut self.counters);
-        match outcome {
-            Outcome::Answered(_) => self.breaker.handle_answer(),
-            Outcome::Failed(failure) if failure.blames_target() => {
-                if self.breaker.handle_failure(now) == Tripped::Yes {
-                    let waiting = self.queue.drain().len() as u64;
-                    self.counters.queued -= waiting;
-                    self.counters.dropped.breaker_open += waiting;
-                    self.counters.breaker_opened += 1;
-                }
-            }
-            Outcome::Failed(_) => self.breaker.handle_no_verdict(now),
-        }
     }
 }

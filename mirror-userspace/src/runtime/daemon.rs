@@ -1,6 +1,9 @@
 //! One mirror: shards that stay, attachments that come and go; asked, tuned and stopped.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use anyhow::Context as _;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -159,6 +162,17 @@ impl Daemon {
     #[must_use]
     pub const fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Sends the copies of this target, a service or selector, to these endpoints from now on:
+    /// those that are ready, none if there are none. Targets count from 0, as in the configuration.
+    /// Until the first list copies wait, for as long as
+    /// [`endpoint_wait`](DispatchConfig::endpoint_wait).
+    pub async fn set_addresses(&self, target: usize, addresses: Vec<SocketAddr>) {
+        let addresses: Arc<[SocketAddr]> = addresses.into();
+        for shard in &self.shards {
+            shard.set_addresses(target, Arc::clone(&addresses)).await;
+        }
     }
 
     /// All counters as they stand, those of places that were detached included.

@@ -145,14 +145,15 @@ impl Capture {
 
 /// Goes through all of them, whatever some come to.
 fn first_error(results: impl Iterator<Item = Result<()>>) -> Result<()> {
-    results.fold(Ok(()), |first, next| match (first, next) {
-        (Ok(()), next) => next,
-        (first, Ok(())) => first,
-        (first, Err(more)) => {
-            log::error!("{more:#}");
-            first
+    let mut first = Ok(());
+    for result in results {
+        match result {
+            Err(error) if first.is_err() => log::error!("{error:#}"),
+            Err(error) => first = Err(error),
+            Ok(()) => {}
         }
-    })
+    }
+    first
 }
 
 /// Says what is missing before the kernel says `EPERM` to one thing or another.

@@ -80,3 +80,52 @@ impl Raised {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program's flags, and another handle of them to look at; `None`, said loudly, without the
+    /// permission to make maps.
+    fn flags() -> Option<(Flags, Flags)> {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: maps need root");
+            return None;
+        }
+        let params = aya_obj::Map::new_from_params(
+            aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
+            4,
+            4,
+            4,
+            0,
+        );
+        let map = MapData::create(params, "test_flags", None).unwrap();
+        let same = std::os::fd::AsFd::as_fd(map.fd())
+            .try_clone_to_owned()
+            .unwrap();
+        let same = MapData::from_fd(same).unwrap();
+        let array = |map| Array::try_from(aya::maps::Map::Array(map)).unwrap();
+        Some((array(map), array(same)))
+    }
+
+    #[test]
+    fn every_program_knows_who_sleeps_whenever_it_joined() {
+        let (Some((early, of_early)), Some((late, of_late))) = (flags(), flags()) else {
+            return;
+        };
+        let is_up = |flags: &Flags, shard| flags.get(&shard, 0).unwrap() != 0;
+        let wakeups = Wakeups::default();
+        wakeups.join(AttachmentId(0), early).unwrap();
+        wakeups.raise(1);
+        wakeups.raise(1);
+        wakeups.join(AttachmentId(1), late).unwrap();
+        assert!(is_up(&of_early, 1) && is_up(&of_late, 1));
+        assert!(!is_up(&of_late, 0), "its reader is awake");
+        wakeups.lower(1);
+        assert!(!is_up(&of_early, 1) && !is_up(&of_late, 1));
+
+        wakeups.leave(AttachmentId(0));
+        wakeups.raise(3);
+        assert!(!is_up(&of_early, 3) && is_up(&of_late, 3));
+    }
+}

@@ -1,5 +1,7 @@
 //! Connections: limits, eviction, time, what the caller is promised.
 
+use std::collections::HashSet;
+
 use super::*;
 
 const FIRST: SeqNum = SeqNum(5);
@@ -259,4 +261,34 @@ fn the_same_four_tuple_at_two_attachments_is_two_connections() {
     bench.send(flow(1), FIRST, &data(0, "a"));
     bench.send(elsewhere, FIRST, &data(0, "a"));
     assert_eq!(bench.table.len(), 2);
+}
+
+#[test]
+fn the_connections_of_one_attachment_end_and_no_others() {
+    let mut bench = Bench::new(Limits::default(), 1 << 20);
+    let at_two = |number| FlowId {
+        attachment: 2,
+        ..flow(number)
+    };
+    // More than a page of connections, every other one elsewhere.
+    for number in 0..100 {
+        bench.send(flow(number), FIRST, &data(0, "a"));
+        bench.send(at_two(number), FIRST, &data(0, "a"));
+        bench.send(at_two(number), FIRST, &data(2, "c"));
+    }
+    let log = &mut bench.log;
+    bench
+        .table
+        .end_attachment(bench.now, 2, |who, event| tell(log, who, event));
+    bench.check();
+    let ended: HashSet<_> = closed(&bench).into_iter().collect();
+    let expected: HashSet<_> = (0..100).map(|n| (at_two(n), Close::Detached)).collect();
+    assert_eq!(ended, expected);
+    assert_eq!(bench.table.len(), 100);
+    let counters = &bench.table.counters;
+    assert_eq!(
+        (counters.lost.detached, counters.closed.detached),
+        (100, 100)
+    );
+    assert_eq!(bench.table.queued(), 0, "what stood behind holes was told");
 }

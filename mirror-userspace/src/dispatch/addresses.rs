@@ -1,0 +1,214 @@
+//! The addresses that a target stands for, and which of them the next copy goes to.
+//!
+//! Of two that are drawn at random the less busy one gets it ("power of two choices", Mitzenmacher
+//! 2001): nearly as even as asking all of them, and shards, which know nothing of each other, do not
+//! all run to the same one. An address that fails is avoided while there are others. When its wait
+//! is over one copy probes it; a probe that fails doubles the wait, any answer ends it. Whether a
+//! target is left alone altogether is for its own breaker to say: if all addresses fail, the copies
+//! that it lets through go to them all the same.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
+    rc::Rc,
+};
+
+use super::{
+    Clock,
+    breaker::{Breaker, Limits, Tripped},
+    pool::Seat,
+    random::Random,
+};
+use crate::segment::Time;
+
+/// One of the addresses that a target stands for.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) socket: SocketAddr,
+    /// The target does not stand for it any more: its connections are not used again.
+    pub(super) gone: Cell<bool>,
+    /// Copies under way, each on a connection of its own.
+    pub(super) busy: Cell<usize>,
+    /// Connections that are free, the last used one last.
+    pub(super) idle: RefCell<Vec<Rc<Seat>>>,
+    breaker: RefCell<Breaker>,
+}
+
+impl Address {
+    fn new(socket: SocketAddr, avoid: Limits) -> Rc<Self> {
+        Rc::new(Self {
+            socket,
+            gone: Cell::default(),
+            busy: Cell::default(),
+            idle: RefCell::default(),
+            breaker: RefCell::new(Breaker::new(avoid)),
+        })
+    }
+
+    /// How many connections there are to it.
+    pub(super) fn connections(&self) -> usize {
+        self.busy.get() + self.idle.borrow().len()
+    }
+
+    /// A copy goes there: the probe, if it is time for one.
+    pub(super) fn begin(&self, clock: Clock) {
+        self.busy.set(self.busy.get() + 1);
+        let mut breaker = self.breaker.borrow_mut();
+        if !breaker.is_closed() {
+            breaker.admit(clock());
+        }
+    }
+
+    /// A copy that went there is over.
+    pub(super) fn end(&self) {
+        self.busy.set(self.busy.get().saturating_sub(1));
+    }
+
+    /// A copy went there and says nothing of it.
+    pub(super) fn handle_no_verdict(&self, now: Time) {
+        self.breaker.borrow_mut().handle_no_verdict(now);
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.breaker.borrow().is_closed()
+    }
+}
+
+/// The addresses of one target.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    avoid: Limits,
+    random: Random,
+    /// They work, as far as is known.
+    healthy: Vec<Rc<Address>>,
+    /// They failed.
+    avoided: Vec<Rc<Address>>,
+}
+
+impl Addresses {
+    pub(super) const fn new(avoid: Limits, seed: u64) -> Self {
+        Self {
+            avoid,
+            random: Random::new(seed),
+            healthy: Vec::new(),
+            avoided: Vec::new(),
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.healthy.len() + self.avoided.len()
+    }
+
+    /// The healthy ones first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rc<Address>> {
+        self.healthy.iter().chain(&self.avoided)
+    }
+
+    /// Replaces them all. One that stays keeps what is known of it; returns those that are gone.
+    pub(super) fn replace(&mut self, sockets: &[SocketAddr]) -> Vec<Rc<Address>> {
+        let mut known: HashMap<_, _> = self
+            .healthy
+            .drain(..)
+            .chain(self.avoided.drain(..))
+            .map(|address| (address.socket, address))
+            .collect();
+        let mut sockets = sockets.to_vec();
+        sockets.sort_unstable();
+        sockets.dedup();
+        for socket in sockets {
+            let address = known.remove(&socket);
+            let address = address.unwrap_or_else(|| Address::new(socket, self.avoid));
+            if address.is_healthy() {
+                self.healthy.push(address);
+            } else {
+                self.avoided.push(address);
+            }
+        }
+        let gone: Vec<_> = known.into_values().collect();
+        gone.iter().for_each(|address| address.gone.set(true));
+        gone
+    }
+
+    /// Where the next copy goes: to one that is to be probed, else to a healthy one, if there is
+    /// one.
+    pub(super) fn choose(&mut self, clock: Clock) -> Option<Rc<Address>> {
+        if self.avoided.is_empty() {
+            return self.choose_healthy();
+        }
+        let now = clock();
+        let to_probe = |address: &&Rc<Address>| address.breaker.borrow().is_due(now);
+        if let Some(address) = self.avoided.iter().find(to_probe) {
+            return Some(Rc::clone(address));
+        }
+        self.choose_healthy()
+            .or_else(|| less_busy(&mut self.random, &self.avoided))
+    }
+
+    /// A healthy one, if there is one.
+    pub(super) fn choose_healthy(&mut self) -> Option<Rc<Address>> {
+        less_busy(&mut self.random, &self.healthy)
+    }
+
+    /// Whether a copy had better go to another one than to `address`, where one has just ended:
+    /// one drawn at random would still be less busy with it.
+    pub(super) fn is_crowded(&mut self, address: &Address) -> bool {
+        if self.healthy.len() < 2 {
+            return false;
+        }
+        let drawn = self.random.below(self.healthy.len());
+        let other = self.healthy.get(drawn);
+        other.is_some_and(|other| other.busy.get() + 1 < address.busy.get())
+    }
+
+    /// It answered.
+    pub(super) fn handle_answer(&mut self, address: &Rc<Address>) {
+        let was_healthy = address.is_healthy();
+        address.breaker.borrow_mut().handle_answer();
+        if !was_healthy {
+            shift(&mut self.avoided, &mut self.healthy, address);
+        }
+    }
+
+    /// It failed; whether it is avoided from now on, or for longer. One that is the only one is not.
+    pub(super) fn handle_failure(&mut self, address: &Rc<Address>, now: Time) -> Tripped {
+        if self.len() < 2 || address.gone.get() {
+            // Probed or not, the next copy goes there again.
+            address.handle_no_verdict(now);
+            return Tripped::No;
+        }
+        let tripped = address.breaker.borrow_mut().handle_failure(now);
+        if tripped == Tripped::Yes {
+            shift(&mut self.healthy, &mut self.avoided, address);
+        }
+        tripped
+    }
+}
+
+/// Of two drawn at random the less busy one.
+fn less_busy(random: &mut Random, among: &[Rc<Address>]) -> Option<Rc<Address>> {
+    let count = among.len();
+    if count < 2 {
+        return among.first().map(Rc::clone);
+    }
+    let first = random.below(count);
+    // Any of the others.
+    let second = (first + 1 + random.below(count - 1)) % count;
+    let (first, second) = (among.get(first)?, among.get(second)?);
+    let chosen = if second.busy.get() < first.busy.get() {
+        second
+    } else {
+        first
+    };
+    Some(Rc::clone(chosen))
+}
+
+/// Moves `address` over, if it is there.
+fn shift(from: &mut Vec<Rc<Address>>, to: &mut Vec<Rc<Address>>, address: &Rc<Address>) {
+    if let Some(at) = from.iter().position(|other| Rc::ptr_eq(other, address)) {
+        to.push(from.swap_remove(at));
+    }
+}
+
+#[cfg(test)]
+mod tests;

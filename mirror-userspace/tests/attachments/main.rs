@@ -1,0 +1,250 @@
+//! One daemon, several pods that come and go: real namespaces, real programs, a real target.
+//!
+//! Needs root, `ip`, and the kernel half in this build (`cargo xtask build-ebpf`).
+
+#![cfg(test)]
+
+mod pod;
+mod target;
+
+use std::{thread, time::Duration};
+
+use pod::{Pod, get};
+use podmirror::{
+    capture::{AttachmentId, KernelCounters, LiveConfig},
+    dispatch::DispatchConfig,
+    ledger::Ledger,
+    pipeline::Limits,
+    policy::{Policy, PolicyConfig, Rate, TargetPolicy},
+    runtime::{Daemon, DaemonConfig},
+};
+use target::Target;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Runs a test with a daemon that mirrors to a target and has no attachment yet; then stops it, and
+/// returns what its books say.
+///
+/// `None`, said loudly, if this is not root.
+fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
+    let config = |target: &Target| config(&format!("http://{}", target.address()));
+    with_config(config, test)
+}
+
+fn with_config(
+    config: impl FnOnce(&Target) -> DaemonConfig,
+    test: impl AsyncFnOnce(&mut Daemon, &Target),
+) -> Option<Ledger> {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: network namespaces need root");
+        return None;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let target = Target::start();
+        let mut daemon = Daemon::start(config(&target)).await.unwrap();
+        test(&mut daemon, &target).await;
+        let ledger = daemon.stop().await.unwrap();
+        assert!(ledger.balanced, "{ledger}");
+        assert_eq!(ledger.segments.ring_full, 0, "{ledger}");
+        Some(ledger)
+    })
+}
+
+/// Two shards that send all to one target.
+fn config(target: &str) -> DaemonConfig {
+    let policy = PolicyConfig {
+        targets: vec![TargetPolicy::default()],
+        ..PolicyConfig::default()
+    };
+    DaemonConfig {
+        capture: LiveConfig {
+            shards: 2,
+            ..LiveConfig::default()
+        },
+        limits: Limits {
+            memory: 32 << 20,
+            ..Limits::default()
+        },
+        policy: Policy::new(policy).unwrap(),
+        targets: vec![target.parse().unwrap()],
+        dispatch: DispatchConfig::default(),
+        record: None,
+    }
+}
+
+fn counted(daemon: &Daemon, id: AttachmentId) -> KernelCounters {
+    let attachments = daemon.attachments().unwrap();
+    let mut own = attachments.into_iter().filter(|(other, _)| *other == id);
+    own.next().unwrap().1
+}
+
+/// Waits until this is so.
+#[track_caller]
+fn until(is_so: impl Fn() -> bool) {
+    let mut looks = PATIENCE.as_millis() / LOOK.as_millis();
+    while !is_so() {
+        assert!(looks > 0, "waited long enough");
+        looks -= 1;
+        thread::sleep(LOOK);
+    }
+}
+
+#[test]
+fn the_same_connection_in_two_namespaces_does_not_mix() {
+    with_daemon(async |daemon, target| {
+        let pods = [Pod::new(), Pod::new()];
+        for pod in &pods {
+            daemon.attach(pod.place()).await.unwrap();
+        }
+        let mut clients = pods.each_ref().map(|pod| pod.connect(40_000));
+        let requests = ["/first", "/second"].map(get);
+        // A byte here, a byte there: mixed, neither would be a request.
+        for at in 0..requests[0].len().max(requests[1].len()) {
+            for (client, request) in clients.iter_mut().zip(&requests) {
+                client.write(request.get(at..=at).unwrap_or_default());
+            }
+        }
+        for client in &mut clients {
+            client.take_reply();
+        }
+        assert_eq!(target.wait_for(2), ["/first", "/second"]);
+    });
+}
+
+#[test]
+fn detaching_one_leaves_the_other_and_keeps_its_counters() {
+    let mut before = KernelCounters::default();
+    let ledger = with_daemon(async |daemon, target| {
+        let (leaving, staying) = (Pod::new(), Pod::new());
+        let left = daemon.attach(leaving.place()).await.unwrap();
+        let stays = daemon.attach(staying.place()).await.unwrap();
+        leaving.request(40_000, "/leaving/1");
+        staying.request(40_000, "/staying/1");
+        target.wait_for(2);
+        let copied = counted(daemon, left).copied;
+        let mut unfinished = leaving.connect(40_001);
+        unfinished.write(b"GET /unfinished HTTP/1.1\r\n");
+        until(|| counted(daemon, left).copied >= copied + 2);
+
+        before = counted(daemon, left);
+        daemon.detach(left).await.unwrap();
+        let ids = |daemon: &Daemon| -> Vec<_> {
+            let attachments = daemon.attachments().unwrap();
+            attachments.into_iter().map(|(id, _)| id).collect()
+        };
+        assert_eq!(ids(daemon), [stays]);
+        assert!(!daemon.attachment_alive(left) && daemon.attachment_alive(stays));
+        assert!(daemon.detach(left).await.is_err(), "it is gone");
+        let ledger = daemon.ledger().await.unwrap();
+        assert_eq!(ledger.requests.dropped["detached"], 1, "{ledger}");
+        assert!(ledger.segments.copied >= before.copied, "{ledger}");
+
+        unfinished.write(b"Host: v1\r\n\r\n");
+        unfinished.take_reply();
+        leaving.request(40_002, "/leaving/2");
+        staying.request(40_002, "/staying/2");
+        assert_eq!(
+            target.wait_for(3),
+            ["/leaving/1", "/staying/1", "/staying/2"]
+        );
+
+        let again = daemon.attach(leaving.place()).await.unwrap();
+        assert!(again > stays, "numbers are not used again");
+        leaving.request(40_003, "/leaving/3");
+        assert_eq!(target.wait_for(4)[1], "/leaving/3");
+    });
+    if let Some(ledger) = ledger {
+        assert_eq!(ledger.requests.framed, 5);
+        assert!(before.copied > 0 && ledger.segments.copied > before.copied);
+    }
+}
+
+#[test]
+fn a_namespace_that_is_deleted_is_not_alive() {
+    with_daemon(async |daemon, target| {
+        let (deleted, other) = (Pod::new(), Pod::new());
+        let id = daemon.attach(deleted.place()).await.unwrap();
+        let others = daemon.attach(other.place()).await.unwrap();
+        deleted.request(40_000, "/1");
+        assert!(daemon.attachment_alive(id));
+        drop(deleted);
+        // It would never go if we still held it open.
+        until(|| !daemon.attachment_alive(id));
+        assert!(daemon.attachment_alive(others));
+        daemon.detach(id).await.unwrap();
+        other.request(40_000, "/2");
+        assert_eq!(target.wait_for(2), ["/1", "/2"]);
+    });
+}
+
+#[test]
+fn the_rate_changes_everywhere_and_comes_back() {
+    with_daemon(async |daemon, target| {
+        let (first, second) = (Pod::new(), Pod::new());
+        let early = daemon.attach(first.place()).await.unwrap();
+        first.request(40_000, "/on");
+        target.wait_for(1);
+
+        daemon.set_sample_rate(Rate::ZERO).await.unwrap();
+        let copied = counted(daemon, early).copied;
+        let late = daemon.attach(second.place()).await.unwrap();
+        first.request(40_001, "/off");
+        second.request(40_001, "/off");
+        assert_eq!(counted(daemon, early).copied, copied);
+        assert_eq!(
+            counted(daemon, late).copied,
+            0,
+            "a later one knows the rate"
+        );
+        assert!(counted(daemon, late).sampled_out > 0);
+
+        daemon.set_sample_rate(Rate::ALL).await.unwrap();
+        first.request(40_002, "/on/again");
+        second.request(40_002, "/on/again");
+        assert_eq!(target.wait_for(3), ["/on", "/on/again", "/on/again"]);
+    });
+}
+
+#[test]
+fn a_mirror_that_sleeps_wakes_for_a_later_attachment() {
+    with_daemon(async |daemon, target| {
+        // By now its readers sleep as deep as they do.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let pods: Vec<Pod> = (0..3).map(|_| Pod::new()).collect();
+        for pod in &pods {
+            daemon.attach(pod.place()).await.unwrap();
+        }
+        for (turn, port) in (40_000..40_004).enumerate() {
+            for (number, pod) in pods.iter().enumerate() {
+                pod.request(port, "/woken");
+                target.wait_for(turn * pods.len() + number + 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn copies_for_a_service_go_where_its_endpoints_are() {
+    let service = |_: &Target| config("service/default/web-v2:80");
+    let ledger = with_config(service, async |daemon, target| {
+        let pod = Pod::new();
+        daemon.attach(pod.place()).await.unwrap();
+        pod.request(40_000, "/waited");
+        daemon.set_addresses(0, vec![target.address()]).await;
+        assert_eq!(target.wait_for(1), ["/waited"]);
+        pod.request(40_001, "/at/once");
+        assert_eq!(target.wait_for(2), ["/at/once", "/waited"]);
+    });
+    if let Some(ledger) = ledger {
+        let names: Vec<&String> = ledger.targets.keys().collect();
+        assert_eq!(names, ["service/default/web-v2:80"]);
+        assert_eq!(ledger.replies.answered["2xx"], 2);
+    }
+}
