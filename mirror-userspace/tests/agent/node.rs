@@ -120,7 +120,7 @@ impl Node {
         );
         client.write(request.as_bytes()).unwrap();
         let reply = client.read_reply(method).unwrap();
-        (reply.status, String::from_utf8(reply.body).unwrap())
+        (reply.status, String::from_utf8(reply.body.bytes).unwrap())
     }
 
     /// Waits until the agent is ready.
