@@ -46,7 +46,7 @@ impl Attached {
         let interface = place.netns.run(|| Interface::find(&place.interface))?;
         let settings = place.settings(config, interface.link_layer()?, rings.shards()?)?;
 
-        let mut ebpf = rings.load(id)?;
+        let mut ebpf = rings.load(config, id)?;
         let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;
         settings_map.set(0, as_bytes(settings), 0)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
