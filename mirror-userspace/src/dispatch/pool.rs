@@ -220,6 +220,11 @@ impl Pool {
         Tripped::No
     }
 
+    /// Whether the target has another address than that of `seat` that works.
+    pub(super) fn has_other(&self, seat: &Seat) -> bool {
+        self.addresses.has_other(&seat.address())
+    }
+
     /// Whether the next copy had better not follow on `seat`, whose copy has just ended: its
     /// address is busier than others. Copies that wait would else keep it so for ever.
     pub(super) fn is_crowded(&mut self, seat: &Seat) -> bool {
