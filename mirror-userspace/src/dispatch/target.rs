@@ -211,7 +211,7 @@ impl Target {
             }
             Some(job) => {
                 state.queue.push_front(job);
-                if state.pool.is_full() {
+                if state.pool.is_exhausted() {
                     // The connection that takes its place goes to where there are fewer.
                     return Next::Close;
                 }
