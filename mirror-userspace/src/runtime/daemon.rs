@@ -175,17 +175,6 @@ impl Daemon {
         &self.names
     }
 
-    /// Sends the copies of this target, a service or selector, to these endpoints from now on:
-    /// those that are ready, none if there are none. Targets count from 0, as in the configuration.
-    /// Until the first list copies wait, for as long as
-    /// [`endpoint_wait`](DispatchConfig::endpoint_wait).
-    pub async fn set_addresses(&self, target: usize, addresses: Vec<SocketAddr>) {
-        let addresses: Arc<[SocketAddr]> = addresses.into();
-        for shard in &self.shards {
-            shard.set_addresses(target, Arc::clone(&addresses)).await;
-        }
-    }
-
     /// All counters as they stand, those of places that were detached included.
     ///
     /// # Errors
