@@ -6,6 +6,8 @@
 mod capture_args;
 mod check;
 mod dispatch_args;
+mod documents;
+mod explain;
 mod interface_args;
 mod limit_args;
 mod policy_args;
@@ -27,6 +29,8 @@ use clap::{Parser, Subcommand};
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
+pub use documents::DocumentArgs;
+pub use explain::ExplainArgs;
 pub use interface_args::InterfaceArgs;
 pub use limit_args::LimitArgs;
 pub use policy_args::{PolicyArgs, RedactArgs};
@@ -54,6 +58,7 @@ enum Command {
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
+    Explain(ExplainArgs),
 }
 
 impl Cli {
@@ -68,6 +73,7 @@ impl Cli {
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
+            Command::Explain(explain) => explain.run(),
         }
     }
 }

@@ -164,7 +164,10 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-        groups.into_iter().map(|group| self.rule(group)).collect()
+        groups
+            .into_iter()
+            .filter_map(|group| self.rule(group))
+            .collect()
     }
 
     /// A source without a port has that of its matches, if they all name the same one.
@@ -182,9 +185,22 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn rule(&self, group: Group) -> Rule {
+    /// The rule of a group, unless none of its requests is left for it.
+    fn rule(&self, group: Group) -> Option<Rule> {
         let table = RouteTable::new(self.hosts.clone(), self.steps(&group));
-        Rule {
+        if table.steps().is_empty() {
+            let routes = group
+                .routes
+                .iter()
+                .filter_map(|route| self.routes.get(*route));
+            for mirror in routes.flat_map(|route| &route.mirrors) {
+                mirror
+                    .node
+                    .ignore("no request is left for it, or none that can be told");
+            }
+            return None;
+        }
+        Some(Rule {
             name: format!("{} {}", self.title, group.names.join(", ")),
             source: Source::Service {
                 service: group.source.service,
@@ -199,7 +215,7 @@ impl<'a> Draft<'a> {
                 ..PolicyConfig::default()
             },
             targets: group.targets,
-        }
+        })
     }
 
     /// The matches as a group's routes see them.

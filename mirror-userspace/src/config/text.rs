@@ -2,6 +2,7 @@
 //!
 //! The text may come from strangers. Its length is bounded before it is parsed, nesting, nodes and
 //! aliases while it is; a key that is there twice is refused, as two readers could disagree on it.
+//! Words are what kubectl takes them for (YAML 1.1): `yes` is true, `version: on` is no label.
 
 use serde_json::Value;
 
