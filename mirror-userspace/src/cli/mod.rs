@@ -8,6 +8,9 @@ mod agent;
 mod capture_args;
 mod check;
 mod dispatch_args;
+mod documents;
+mod explain;
+mod interface_args;
 mod limit_args;
 mod only_mirror;
 mod place_args;
@@ -33,6 +36,9 @@ pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
+pub use documents::DocumentArgs;
+pub use explain::ExplainArgs;
+pub use interface_args::InterfaceArgs;
 pub use limit_args::LimitArgs;
 pub use place_args::{HookArg, PlaceArgs, PortArgs};
 pub use policy_args::{PolicyArgs, RedactArgs};
@@ -63,6 +69,7 @@ enum Command {
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
     Set(SetArgs),
+    Explain(ExplainArgs),
 }
 
 impl Cli {
@@ -79,6 +86,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
             Command::Set(set) => set.run(),
+            Command::Explain(explain) => explain.run(),
         }
     }
 }
