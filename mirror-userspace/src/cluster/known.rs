@@ -17,7 +17,7 @@ use super::{
 };
 use crate::target::{Destination, ServiceRef};
 
-/// Objects by name; `None` until they are listed.
+/// Objects by key; `None` until they are listed.
 type Held<T> = Option<BTreeMap<String, T>>;
 
 /// All that is known.
@@ -41,25 +41,25 @@ enum News {
     Some,
 }
 
-/// An object with its name within its watch.
-trait Named {
-    fn name(&self) -> &str;
+/// An object that is told by this from the others of its watch.
+trait Keyed {
+    fn key(&self) -> &str;
 }
 
-impl Named for ServiceView {
-    fn name(&self) -> &str {
+impl Keyed for ServiceView {
+    fn key(&self) -> &str {
         &self.service.name
     }
 }
 
-impl Named for SliceView {
-    fn name(&self) -> &str {
+impl Keyed for SliceView {
+    fn key(&self) -> &str {
         &self.name
     }
 }
 
-impl Named for BackendPod {
-    fn name(&self) -> &str {
+impl Keyed for BackendPod {
+    fn key(&self) -> &str {
         &self.uid
     }
 }
@@ -248,18 +248,18 @@ impl Known {
     }
 }
 
-fn hold<T: Named>(held: &mut Held<T>, change: Change<T>) {
+fn hold<T: Keyed>(held: &mut Held<T>, change: Change<T>) {
     match change {
         Change::Listed(listed) => {
             let listed = listed.into_iter();
-            *held = Some(listed.map(|it| (it.name().to_owned(), it)).collect());
+            *held = Some(listed.map(|it| (it.key().to_owned(), it)).collect());
         }
         Change::Applied(it) => {
             let held = held.get_or_insert_default();
-            held.insert(it.name().to_owned(), it);
+            held.insert(it.key().to_owned(), it);
         }
         Change::Deleted(it) => {
-            held.get_or_insert_default().remove(it.name());
+            held.get_or_insert_default().remove(it.key());
         }
     }
 }

@@ -32,6 +32,9 @@ use crate::cluster::client::CONNECT_TIMEOUT;
 /// Objects that are asked for at a time in a list that is up to date.
 const PAGE: u32 = 250;
 
+/// The wait that kube's back-off grows to.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// A watch that has failed counts as standing when it has not failed again for so long: it has
 /// connected by then.
 const STANDS_AFTER: Duration = CONNECT_TIMEOUT.saturating_mul(3);
@@ -81,6 +84,17 @@ where
         }
     }
 
+    /// Configuration that stays forbidden was not meant to be read: some install one overlay only.
+    fn wait_after(&self, reason: FailureReason, patience: &mut DefaultBackoff) -> Duration {
+        let wait = next_wait(patience);
+        let forbidden = reason == FailureReason::Forbidden && self.reporter.slot.is_optional();
+        if forbidden && wait >= LONGEST_WAIT {
+            wait.saturating_mul(10)
+        } else {
+            wait
+        }
+    }
+
     /// Watches until the API server says that it doesn't know the kind.
     pub(super) async fn run_while_served(&mut self, patience: &mut DefaultBackoff) -> Failure {
         loop {
@@ -114,7 +128,7 @@ where
                         return Left::NotFound(failure);
                     }
                     self.reporter.say(Said::Failing(failure)).await;
-                    pause(patience).await;
+                    sleep(self.wait_after(reason, patience)).await;
                     if reason == FailureReason::Outdated {
                         return Left::Outdated;
                     }
@@ -161,8 +175,12 @@ where
     }
 }
 
-/// Waits 0.8 s at first and 30 s at last, each time up to twice as long by chance.
+/// Waits after a failure.
 pub(super) async fn pause(patience: &mut DefaultBackoff) {
-    let longest = Duration::from_secs(30);
-    sleep(patience.next().unwrap_or(longest)).await;
+    sleep(next_wait(patience)).await;
+}
+
+/// 0.8 s at first and 30 s at last, each time up to twice as long by chance.
+fn next_wait(patience: &mut DefaultBackoff) -> Duration {
+    patience.next().unwrap_or(LONGEST_WAIT)
 }

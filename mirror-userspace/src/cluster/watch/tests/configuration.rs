@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::server::{Asked, Server, Watched, watching};
 use crate::{
@@ -252,4 +252,27 @@ async fn a_server_that_forgets_a_kind_for_a_moment_takes_nothing_back() {
     };
     let ((), names) = tokio::join!(play, told(&mut watches));
     assert_eq!(names, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_that_stay_forbidden_hold_nothing_up_and_are_asked_for_ever_less_often() {
+    let (mut watches, mut server) = watching(configuration());
+    let start = Instant::now();
+    let play = async {
+        for _ in 0..6 * 5 {
+            server.asked().await.refused(403);
+        }
+    };
+    let ((), names) = tokio::join!(play, told(&mut watches));
+    assert_eq!(names, [""; 0]);
+    assert_eq!(watches.complete(), Ok(()));
+    // Five waits from 0.8 s to 12.8 s, up to twice as long each.
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_secs(50), "{waited:?}");
+    // The next is 25.6 s or more, and whatever reaches 30 s lasts ten times as long.
+    let end = start + Duration::from_secs(105);
+    while let Ok(asked) = timeout_at(end, server.asked()).await {
+        asked.refused(403);
+    }
+    assert!(server.is_left_alone(Duration::from_secs(200)).await);
 }

@@ -1,6 +1,6 @@
 //! What the API server may do, and what must not follow from it.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
@@ -8,7 +8,10 @@ use super::{
     requests::{PODS, web_pods},
     server::{Server, Watched, pod, said, watching},
 };
-use crate::cluster::{FailureReason, WatchState, watch::Watches};
+use crate::cluster::{
+    FailureReason, WatchState,
+    watch::{Slot, Watches},
+};
 
 /// The pods have been listed, `a` is there, and they are watched.
 async fn settled() -> (Watches, Server, Watched) {
@@ -157,4 +160,25 @@ async fn an_object_that_can_not_be_read_does_not_hide_the_next_ones() {
     watched.send("ADDED", &pod("b", "9"));
     assert_eq!(said(&mut watches).await, "applied b");
     assert_eq!(watches.counts()["pods"].failures, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_crashes_is_begun_again_later() {
+    let (mut watches, mut server, _watched) = settled().await;
+    let crashing = watches
+        .tasks
+        .spawn(async { panic!("as the test wants it") });
+    let running = watches.running.get_mut(&Slot::NodePods).unwrap();
+    mem::replace(&mut running.task, crashing).abort();
+    quiet(&mut watches, Duration::from_secs(29)).await;
+    assert_eq!(failing(&watches), Some(FailureReason::Crashed));
+    let play = async {
+        let list = server.list(PODS).await;
+        assert_eq!(list.get("resourceVersion"), None);
+        list.listed("9", &[pod("b", "8")]);
+        server.watch(PODS, "9").await.watched()
+    };
+    let (_watched, told) = tokio::join!(play, said(&mut watches));
+    assert_eq!(told, "listed b");
+    assert_eq!(failing(&watches), None);
 }
