@@ -1,6 +1,7 @@
 //! What can happen to a pod, as sequences of events with the actions that must follow.
 
 mod lives;
+mod model;
 mod rules;
 mod sandboxes;
 
