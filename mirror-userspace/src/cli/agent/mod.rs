@@ -38,7 +38,8 @@ const FLAGS: &str = "flags";
 ///
 /// Watches the API for the pods that a selector or the cluster's routes name, attaches to those of
 /// this node and detaches from what leaves, until SIGINT, SIGTERM or --duration. An API that can't
-/// be reached stops nothing that is mirrored already.
+/// be reached stops nothing that is mirrored already. Rings, threads and limits are each rule's own,
+/// from its first pod of this node on.
 #[derive(Args, Clone, Debug)]
 pub struct AgentArgs {
     #[command(flatten)]

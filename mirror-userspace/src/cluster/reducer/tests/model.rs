@@ -6,20 +6,21 @@ use std::collections::{BTreeMap, VecDeque};
 use super::*;
 
 const OTHER: RuleId = RuleId(2);
-const PODS: u64 = 4;
+const PODS: u16 = 4;
 
 /// xorshift64*: small, and the same everywhere.
 struct Chance(u64);
 
 impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: u16) -> u16 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+        let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 48;
+        u16::try_from(bits).unwrap() % bound
     }
 
-    fn one_in(&mut self, bound: u64) -> bool {
+    fn one_in(&mut self, bound: u16) -> bool {
         self.below(bound) == 0
     }
 }
@@ -108,7 +109,7 @@ impl World {
             // An address may come late; one that goes says nothing of what is attached.
             5 if !self.pods.contains_key(&uid) => view.ips.clear(),
             6 => {
-                let ports = [self.chance.below(3) as u16 + 1];
+                let ports = [self.chance.below(3) + 1];
                 let rule = self.chance.below(3);
                 let source = (rule > 0).then(|| v1_at(&ports));
                 return self.set_rule(OTHER, source);
@@ -142,7 +143,7 @@ impl World {
         if self.searches.is_empty() {
             return;
         }
-        let at = self.chance.below(self.searches.len() as u64) as usize;
+        let at = usize::from(self.chance.below(self.searches.len().try_into().unwrap()));
         let Action::Find {
             pod, search, ips, ..
         } = self.searches.swap_remove(at)
