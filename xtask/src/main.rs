@@ -6,6 +6,7 @@ mod checks;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod image;
 mod setup;
 mod step;
 mod toolchain;
@@ -30,6 +31,8 @@ enum Task {
     Test(checks::Options),
     /// Fuzz the core, each target for some minutes.
     Fuzz(fuzz::Options),
+    /// Build podmirror as one static file, and a container image of it.
+    Image(image::Options),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Image(options) => image::run(&options),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {
