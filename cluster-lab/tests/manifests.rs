@@ -29,7 +29,7 @@ const SAME: [(&str, &[&str]); 5] = [
 ];
 
 /// The oldest and the newest version that the schemas are known of and that we mean to serve.
-const VERSIONS: [&str; 2] = ["1.24", "1.37"];
+const VERSIONS: [&str; 2] = ["1.25", "1.37"];
 
 fn chart(values: &[&str]) -> Vec<Value> {
     helm("podmirror", &[&["createNamespace=true"], values].concat()).unwrap()

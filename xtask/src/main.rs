@@ -4,6 +4,7 @@ mod bench;
 mod binary;
 mod checks;
 mod demo;
+mod e2e;
 mod ebpf;
 mod fuzz;
 mod image;
@@ -33,6 +34,9 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Build podmirror as one static file, and a container image of it.
     Image(image::Options),
+    /// Play the mirroring tutorial on a real cluster (`cargo xtask e2e --help`).
+    #[command(disable_help_flag = true)]
+    E2e(e2e::Arguments),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Image(options) => image::run(&options),
+        Task::E2e(arguments) => e2e::run(&arguments),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {
