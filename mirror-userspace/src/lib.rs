@@ -5,6 +5,7 @@ pub mod budget;
 pub mod capture;
 pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod dispatch;
 pub mod flow;
 pub mod http;

@@ -1,6 +1,6 @@
 //! The admin server: probes, metrics and the sample rate over HTTP.
 //!
-//! It knows neither daemons nor clusters. It turns requests into [`Question`]s, and whoever owns the
+//! It knows no cluster. It turns requests into [`Question`]s, and whoever owns the
 //! mirrors answers them between its other duties:
 //!
 //! ```text

@@ -3,6 +3,7 @@
 use crate::{
     ledger::{Counted, Names},
     policy::Rate,
+    runtime::Daemon,
 };
 
 /// Everything that `/metrics` shows.
@@ -31,6 +32,22 @@ pub struct Mirror {
     pub attachments: u64,
 }
 
+impl Mirror {
+    /// The mirror that `daemon` is, under this name.
+    ///
+    /// # Errors
+    /// Its counters can't be read.
+    pub async fn of(rule: String, daemon: &Daemon) -> anyhow::Result<Self> {
+        Ok(Self {
+            rule,
+            rates: daemon.sample_rates(),
+            counted: daemon.counted().await?,
+            names: daemon.names().clone(),
+            attachments: daemon.attachments()?.len() as u64,
+        })
+    }
+}
+
 /// What one target of a rule gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampleRate {
@@ -40,6 +57,19 @@ pub struct SampleRate {
     pub target: String,
     /// Its share of the requests.
     pub rate: Rate,
+}
+
+impl SampleRate {
+    /// Those of the targets of the mirror that `daemon` is, under this name.
+    pub fn of<'a>(rule: &'a str, daemon: &'a Daemon) -> impl Iterator<Item = Self> + 'a {
+        let targets = daemon.names().targets.iter();
+        let rates = targets.zip(daemon.sample_rates());
+        rates.map(move |(target, rate)| Self {
+            rule: rule.to_owned(),
+            target: target.clone(),
+            rate,
+        })
+    }
 }
 
 /// A pod that a rule selects.

@@ -4,10 +4,15 @@
 //! what goes wrong later is said in one line, with what to do about it (exit 1).
 
 mod admin_args;
+mod agent;
 mod capture_args;
 mod check;
 mod dispatch_args;
+mod documents;
+mod explain;
+mod interface_args;
 mod limit_args;
+mod only_mirror;
 mod place_args;
 mod policy_args;
 mod record;
@@ -27,9 +32,13 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use admin_args::{AdminAddress, AdminArgs};
+pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
+pub use documents::DocumentArgs;
+pub use explain::ExplainArgs;
+pub use interface_args::InterfaceArgs;
 pub use limit_args::LimitArgs;
 pub use place_args::{HookArg, PlaceArgs, PortArgs};
 pub use policy_args::{PolicyArgs, RedactArgs};
@@ -55,10 +64,12 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    Agent(Box<AgentArgs>),
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
     Set(SetArgs),
+    Explain(ExplainArgs),
 }
 
 impl Cli {
@@ -70,10 +81,12 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Agent(agent) => agent.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
             Command::Set(set) => set.run(),
+            Command::Explain(explain) => explain.run(),
         }
     }
 }

@@ -40,8 +40,8 @@ pub enum Event {
 
     /// node: the answer to [`Action::Find`].
     Found(PodUid, Search, Sandbox),
-    /// node: the answer to [`Action::Find`] if there is no such sandbox.
-    NotFound(PodUid, Search),
+    /// node: the answer to [`Action::Find`] if there is no such sandbox, with the reason for people.
+    NotFound(PodUid, Search, String),
     /// node: the answer to [`Action::Attach`].
     Attached(RuleId, PodUid, Search),
     /// node: the answer to [`Action::Attach`] if it did not work, with the reason for people.

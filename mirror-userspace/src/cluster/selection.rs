@@ -23,6 +23,8 @@ pub(super) enum Selection {
     Other,
     /// To mirror these ports, sorted, 1 to [`MAX_PORTS`].
     Ports(Vec<u16>),
+    /// To mirror it, which is not possible: it has the network of its node.
+    HostNetwork,
     /// To mirror it, which is not possible, for this reason.
     Unfit(String),
 }
@@ -31,7 +33,7 @@ pub(super) enum Selection {
 pub(super) fn select(source: &Source, pod: &PodView, services: &Services) -> Selection {
     let selection = by_source(source, pod, services);
     if selection != Selection::Other && pod.host_network {
-        return Selection::Unfit("it has the network of its node (hostNetwork)".to_owned());
+        return Selection::HostNetwork;
     }
     selection
 }

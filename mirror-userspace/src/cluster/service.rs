@@ -16,6 +16,8 @@ pub struct ServiceView {
 /// One of a service's TCP ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServicePort {
+    /// Its name, which the slices of its endpoints repeat; empty if it has none.
+    pub name: String,
     /// Where clients of the service connect to.
     pub port: u16,
     /// What that stands for on a pod; the API fills in the port's own number where it is absent.

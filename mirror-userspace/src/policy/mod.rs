@@ -19,6 +19,7 @@ mod rate;
 mod redact;
 mod request_target;
 mod rewrite;
+mod route;
 mod sample;
 mod splice;
 #[cfg(test)]
@@ -38,6 +39,10 @@ pub use rate::Rate;
 pub use redact::redact;
 pub(crate) use request_target::authority;
 pub use rewrite::{ForwardedFor, RewriteConfig};
+pub use route::{
+    Case, Condition, Expectation, FullRegex, HostPattern, Part, RequestMatch, RouteStep,
+    RouteTable, TextMatch, Verdict,
+};
 pub use sample::{SampleBy, SampleHash};
 
 use crate::{

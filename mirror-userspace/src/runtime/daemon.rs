@@ -1,6 +1,9 @@
 //! One mirror: shards that stay, attachments that come and go; asked, tuned and stopped.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use anyhow::Context as _;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -90,8 +93,8 @@ impl Daemon {
         })
     }
 
-    /// Mirrors one more place, from when this returns. Loading its program takes some hundredths
-    /// of a second, on a thread of its own.
+    /// Mirrors one more place, from when this returns. Loading its program takes about 0.1 s of CPU
+    /// time, on a thread of its own. A place that is attached to twice is mirrored twice.
     ///
     /// If this is cancelled, the place may be attached to all the same: then it is among
     /// [`attachments`](Self::attachments).
@@ -132,8 +135,8 @@ impl Daemon {
         self.capture().is_alive(id)
     }
 
-    /// Changes the rate of all targets without one of their own, from the next segment or request
-    /// on, at every place and those to come. 0 is the kill switch.
+    /// Changes the rate of all targets, also of those with one of their own, from the next segment
+    /// or request on, at every place and those to come. 0 is the kill switch.
     ///
     /// # Errors
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
@@ -147,16 +150,50 @@ impl Daemon {
         told
     }
 
-    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    /// Sends the copies of this target, a service or selector, to these endpoints from now on:
+    /// those that are ready, none if there are none. Targets count from 0, as in the configuration.
+    /// Until the first list copies wait, for as long as
+    /// [`endpoint_wait`](DispatchConfig::endpoint_wait).
+    pub async fn set_addresses(&self, target: usize, addresses: Vec<SocketAddr>) {
+        let addresses: Arc<[SocketAddr]> = addresses.into();
+        for shard in &self.shards {
+            shard.set_addresses(target, Arc::clone(&addresses)).await;
+        }
+    }
+
+    /// The rate of each target now, in the order of [`names`](Self::names).
+    #[must_use]
+    pub fn sample_rates(&self) -> Vec<Rate> {
+        (0..self.policy.targets())
+            .map(|target| self.policy.rate(target))
+            .collect()
+    }
+
+    /// What filters and targets are called.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// All counters as they stand, those of places that were detached included.
     ///
     /// # Errors
-    /// The kernel's counters can't be read.
-    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+    /// The kernel's counters can't be read, or a shard is gone.
+    pub async fn counted(&self) -> anyhow::Result<Counted> {
         let mut total = Counted::default();
         for shard in &self.shards {
             total += &shard.snapshot().await.context("a shard is gone")?;
         }
-        self.book(total)
+        total.kernel = self.capture().counters()?;
+        Ok(total)
+    }
+
+    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    ///
+    /// # Errors
+    /// Those of [`counted`](Self::counted).
+    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger::new(&self.counted().await?, &self.names))
     }
 
     /// Returns when a shard has ended though nobody stopped it: it panicked, and what is captured
@@ -170,7 +207,7 @@ impl Daemon {
     /// # Errors
     /// An interface can't be detached from, or the kernel's counters can't be read.
     pub async fn stop(mut self) -> anyhow::Result<Ledger> {
-        self.blocking(Capture::detach_all).await?;
+        let detached = self.blocking(Capture::detach_all).await;
         let mut total = Counted::default();
         let mut stopping = Vec::with_capacity(self.shards.len());
         for shard in std::mem::take(&mut self.shards) {
@@ -182,10 +219,7 @@ impl Daemon {
                 None => log::error!("a shard ended early: its part of the ledger is missing"),
             }
         }
-        self.book(total)
-    }
-
-    fn book(&self, mut total: Counted) -> anyhow::Result<Ledger> {
+        detached?;
         total.kernel = self.capture().counters()?;
         Ok(Ledger::new(&total, &self.names))
     }

@@ -1,7 +1,7 @@
 //! A shard: one OS thread that drains its ring, runs its own pipeline and sends on its own
 //! connections. Shards share nothing; they are asked for their counters.
 
-use std::{rc::Rc, thread, time::Duration};
+use std::{net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -46,6 +46,8 @@ pub(super) struct ShardConfig {
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
     SampleRate(Rate),
+    /// The endpoints of a target, by its place among the targets.
+    Addresses(usize, Arc<[SocketAddr]>),
     /// It is detached: once what it left in the ring is read, its connections end.
     Ended(AttachmentId, oneshot::Sender<()>),
     Stop(oneshot::Sender<Counted>),
@@ -111,6 +113,12 @@ impl Shard {
     /// Has it decide at this rate from now on. A shard that is gone decides nothing.
     pub(super) async fn set_sample_rate(&self, rate: Rate) {
         let _gone = self.control.send(Control::SampleRate(rate)).await;
+    }
+
+    /// Has it send a target's copies to these addresses from now on. A shard that is gone sends none.
+    pub(super) async fn set_addresses(&self, target: usize, addresses: Arc<[SocketAddr]>) {
+        let addresses = Control::Addresses(target, addresses);
+        let _gone = self.control.send(addresses).await;
     }
 
     /// Has it end the connections of an attachment that is detached; returns when they are. A shard
@@ -202,6 +210,9 @@ async fn serve(
                 drop(reply.send(report(&reader, &pipeline, &dispatcher)))
             }
             Some(Control::SampleRate(rate)) => pipeline.policy_mut().set_sample_rate(rate),
+            Some(Control::Addresses(target, addresses)) => {
+                dispatcher.set_addresses(target, &addresses);
+            }
             Some(Control::Ended(attachment, done)) => {
                 read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
                 pipeline.end_attachment(clock::now(), attachment.0);

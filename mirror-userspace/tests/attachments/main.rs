@@ -7,7 +7,14 @@
 mod pod;
 mod target;
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use pod::{Pod, get};
 use podmirror::{
@@ -25,11 +32,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Runs a test with a daemon of two shards that mirrors to a target and has no attachment yet; then
-/// stops it, and returns what its books say.
+/// Runs a test with a daemon that mirrors to a target and has no attachment yet; then stops it, and
+/// returns what its books say.
 ///
 /// `None`, said loudly, if this is not root.
 fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
+    let config = |target: &Target| config(&format!("http://{}", target.address()));
+    with_config(config, test)
+}
+
+fn with_config(
+    config: impl FnOnce(&Target) -> DaemonConfig,
+    test: impl AsyncFnOnce(&mut Daemon, &Target),
+) -> Option<Ledger> {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: network namespaces need root");
         return None;
@@ -49,7 +64,8 @@ fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
     })
 }
 
-fn config(target: &Target) -> DaemonConfig {
+/// Two shards that send all to one target.
+fn config(target: &str) -> DaemonConfig {
     let policy = PolicyConfig {
         targets: vec![TargetPolicy::default()],
         ..PolicyConfig::default()
@@ -64,7 +80,7 @@ fn config(target: &Target) -> DaemonConfig {
             ..Limits::default()
         },
         policy: Policy::new(policy).unwrap(),
-        targets: vec![target.url().parse().unwrap()],
+        targets: vec![target.parse().unwrap()],
         dispatch: DispatchConfig::default(),
         record: None,
     }
@@ -219,4 +235,79 @@ fn a_mirror_that_sleeps_wakes_for_a_later_attachment() {
             }
         }
     });
+}
+
+#[test]
+fn copies_for_a_service_go_where_its_endpoints_are() {
+    let service = |_: &Target| config("service/default/web-v2:80");
+    let ledger = with_config(service, async |daemon, target| {
+        let pod = Pod::new();
+        daemon.attach(pod.place()).await.unwrap();
+        pod.request(40_000, "/waited");
+        daemon.set_addresses(0, vec![target.address()]).await;
+        assert_eq!(target.wait_for(1), ["/waited"]);
+        pod.request(40_001, "/at/once");
+        assert_eq!(target.wait_for(2), ["/at/once", "/waited"]);
+    });
+    if let Some(ledger) = ledger {
+        let names: Vec<&String> = ledger.targets.keys().collect();
+        assert_eq!(names, ["service/default/web-v2:80"]);
+        assert_eq!(ledger.replies.answered["2xx"], 2);
+    }
+}
+
+#[test]
+fn coming_and_going_under_traffic_keeps_the_books() {
+    const TURNS: usize = 8;
+    let mut steady = 0;
+    let ledger = with_daemon(async |daemon, target| {
+        let stays = Arc::new(Pod::new());
+        let comes_and_goes = Arc::new(Pod::new());
+        daemon.attach(stays.place()).await.unwrap();
+        let traffic = [
+            Traffic::start(&stays, "/steady"),
+            Traffic::start(&comes_and_goes, "/now-and-then"),
+        ];
+        let mut most = 0;
+        for turn in 1..=TURNS {
+            let id = daemon.attach(comes_and_goes.place()).await.unwrap();
+            until(|| counted(daemon, id).copied > 50);
+            most = most.max(counted(daemon, id).copied);
+            daemon.detach(id).await.unwrap();
+            let ledger = daemon.ledger().await.unwrap();
+            assert!(ledger.segments.copied >= most, "turn {turn}: {ledger}");
+        }
+        let [at_stays, _] = traffic.map(Traffic::stop);
+        steady = at_stays;
+        until(|| target.count("/steady") == steady);
+    });
+    if let Some(ledger) = ledger {
+        let lost = ledger.requests.dropped;
+        assert!(steady > 0 && lost["shutdown"] == 0, "{lost:?}");
+    }
+}
+
+/// One request after the other, each on a connection of its own, until told to stop.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<usize>,
+}
+
+impl Traffic {
+    fn start(pod: &Arc<Pod>, target: &'static str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (pod, told) = (Arc::clone(pod), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let mut ports = (10_000..60_000).cycle();
+            let ports = ports.by_ref().take_while(|_| !told.load(Ordering::Relaxed));
+            ports.map(|port| pod.request(port, target)).count()
+        });
+        Self { stop, thread }
+    }
+
+    /// How many requests there were.
+    fn stop(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
 }

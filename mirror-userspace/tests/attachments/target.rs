@@ -31,8 +31,14 @@ impl Target {
         Self { address, seen }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests had this target.
+    pub(crate) fn count(&self, target: &str) -> usize {
+        let seen = self.seen.0.lock().unwrap();
+        seen.iter().filter(|head| target_of(head) == target).count()
     }
 
     /// Waits for so many requests, and returns their first lines' targets, sorted.

@@ -74,11 +74,9 @@ impl State {
                     pod.found(search, &sandbox, demand, &mut actions);
                 });
             }
-            Event::NotFound(uid, search) => {
-                self.with_pod(&uid, |pod, demand| {
-                    pod.not_found(search, demand, &mut actions)
-                });
-            }
+            Event::NotFound(uid, search, why) => self.with_pod(&uid, |pod, demand| {
+                pod.not_found(search, why, demand, &mut actions);
+            }),
             Event::Attached(rule, uid, search) => {
                 self.with_pod(&uid, |pod, _| pod.attached(rule, search));
             }

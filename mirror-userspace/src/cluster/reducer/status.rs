@@ -27,17 +27,19 @@ pub enum AttachState {
     Waiting(Waiting),
     /// It could not be attached to, for this reason; it is tried again.
     Failed(String),
-    /// It can't be mirrored at all, for this reason.
-    Skipped(String),
+    /// It is not mirrored: it has the network of its node.
+    HostNetwork,
+    /// It can't be mirrored as it is, for this reason.
+    Unfit(String),
 }
 
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// The API shows no address of it.
     Address,
-    /// No network namespace with its address is found.
-    Sandbox,
+    /// Its network namespace is searched, and was not found for this reason, if it was searched before.
+    Sandbox(Option<String>),
     /// The program is being loaded.
     Attachment,
 }
@@ -54,12 +56,16 @@ impl State {
                 namespace: pod.view.namespace.clone(),
                 name: pod.view.name.clone(),
                 state: match (selection, pod.mirror_state(rule)) {
-                    (Selection::Unfit(why), _) => AttachState::Skipped(why),
+                    (Selection::HostNetwork, _) => AttachState::HostNetwork,
+                    (Selection::Unfit(why), _) => AttachState::Unfit(why),
                     (_, Some(MirrorState::Attached)) => AttachState::Attached,
                     (_, Some(MirrorState::Failed(why))) => AttachState::Failed(why.clone()),
                     (_, Some(MirrorState::Attaching)) => AttachState::Waiting(Waiting::Attachment),
                     (_, None) if pod.view.ips.is_empty() => AttachState::Waiting(Waiting::Address),
-                    (_, None) => AttachState::Waiting(Waiting::Sandbox),
+                    (_, None) => {
+                        let why = pod.lost_because().map(str::to_owned);
+                        AttachState::Waiting(Waiting::Sandbox(why))
+                    }
                 },
             })
         })
@@ -81,11 +87,14 @@ impl State {
         }
         self.status().try_for_each(|pod| {
             let why = match pod.state {
-                AttachState::Attached | AttachState::Skipped(_) => return Ok(()),
+                // To wait for what a person has to change would keep a rollout waiting, too.
+                AttachState::Attached | AttachState::HostNetwork | AttachState::Unfit(_) => {
+                    return Ok(());
+                }
                 AttachState::Failed(why) => why,
                 AttachState::Waiting(Waiting::Address) => "it has no address yet".to_owned(),
-                AttachState::Waiting(Waiting::Sandbox) => {
-                    "its network namespace is not found yet".to_owned()
+                AttachState::Waiting(Waiting::Sandbox(why)) => {
+                    why.unwrap_or_else(|| "its network namespace is being searched".to_owned())
                 }
                 AttachState::Waiting(Waiting::Attachment) => "it is being attached to".to_owned(),
             };

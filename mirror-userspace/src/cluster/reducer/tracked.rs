@@ -39,6 +39,8 @@ struct Sought {
     search: Search,
     /// How many searches came to nothing before it.
     before: u32,
+    /// Why the last of them did.
+    why: Option<String>,
 }
 
 /// A rule's attachment to the pod.
@@ -138,6 +140,7 @@ impl Tracked {
     pub(super) fn not_found(
         &mut self,
         search: Search,
+        why: String,
         demand: &mut Demand,
         actions: &mut Vec<Action>,
     ) {
@@ -146,10 +149,12 @@ impl Tracked {
         };
         let before = sought.before.saturating_add(1);
         if before == PATIENCE {
-            let news = "no network namespace with its address is found on this node";
-            self.tell(news, actions);
+            self.tell(&format!("not found on this node yet: {why}"), actions);
         }
         self.seek(before, demand, actions);
+        if let Some(sought) = &mut self.sought {
+            sought.why = Some(why);
+        }
     }
 
     pub(super) fn attached(&mut self, rule: RuleId, search: Search) {
@@ -216,6 +221,11 @@ impl Tracked {
         self.mirrors.get(&rule).map(|mirror| &mirror.state)
     }
 
+    /// Why it is not found, once a search has come to nothing.
+    pub(super) fn lost_because(&self) -> Option<&str> {
+        self.sought.as_ref()?.why.as_deref()
+    }
+
     /// Detaches what is not wanted any more, or with other ports. Returns what is wanted.
     fn trim(&mut self, demand: &Demand, actions: &mut Vec<Action>) -> Wanted {
         let wanted = self.wanted(demand, actions);
@@ -241,6 +251,10 @@ impl Tracked {
                 Selection::Ports(ports) => {
                     wanted.insert(rule, ports);
                 }
+                Selection::HostNetwork => {
+                    let why = "not mirrored: it has the network of its node (hostNetwork)";
+                    news.push(why.to_owned());
+                }
                 Selection::Unfit(why) => news.push(format!("not mirrored: {why}")),
             }
         }
@@ -255,7 +269,11 @@ impl Tracked {
             return;
         }
         let search = demand.next_search();
-        self.sought = Some(Sought { search, before });
+        self.sought = Some(Sought {
+            search,
+            before,
+            why: None,
+        });
         actions.push(Action::Find {
             pod: self.view.uid.clone(),
             search,

@@ -114,7 +114,7 @@ fn a_pod_on_the_network_of_its_node_is_skipped_and_that_is_said_once() {
     let told = "default/a: not mirrored: it has the network of its node (hostNetwork)";
     assert_eq!(actions, [Action::Tell(told.to_owned())]);
     assert_eq!(node.on(Event::PodApplied(on_host)), []);
-    assert!(matches!(node.only_state(), AttachState::Skipped(_)));
+    assert_eq!(node.only_state(), AttachState::HostNetwork);
     assert_eq!(node.state.ready(), Ok(()), "it keeps nobody waiting");
 }
 
@@ -165,7 +165,7 @@ fn nobody_is_ready_before_the_first_list() {
     let why = "the API has not said yet which pods there are";
     assert_eq!(node.state.ready(), Err(why.to_owned()));
     let actions = node.on(Event::PodsListed(vec![pod("a", "10.0.0.1")]));
-    let why = "default/a: its network namespace is not found yet";
+    let why = "default/a: its network namespace is being searched";
     assert_eq!(node.state.ready(), Err(why.to_owned()));
     let search = search_of(&actions[0]);
     node.on(Event::Found(uid("a"), search, sandbox(7, 1)));

@@ -116,7 +116,11 @@ impl Node {
     }
 
     fn answer_not_found(&mut self, find: &Action) -> Vec<Action> {
-        self.on(Event::NotFound(pod_of(find).clone(), search_of(find)))
+        self.on(Event::NotFound(
+            pod_of(find).clone(),
+            search_of(find),
+            "it hides".to_owned(),
+        ))
     }
 
     /// The state of the only pair of a rule and a pod.

@@ -25,7 +25,11 @@ fn web_with(ports: &[(u16, TargetPort)]) -> Event {
         service: web(),
         selector: labels(&[("app", "web")]),
         ports: ports
-            .map(|(port, target)| ServicePort { port, target })
+            .map(|(port, target)| ServicePort {
+                name: String::new(),
+                port,
+                target,
+            })
             .collect(),
     })
 }
@@ -171,7 +175,7 @@ fn a_port_that_the_pod_does_not_name_is_said_and_skipped() {
         told(&mut node, web_with(&[(81, named("admin"))])),
         "default/a: not mirrored: it has no port named admin (a target of service default/web)"
     );
-    assert!(matches!(node.only_state(), AttachState::Skipped(_)));
+    assert!(matches!(node.only_state(), AttachState::Unfit(_)));
     assert_eq!(
         told(&mut node, web_with(&[(80, named("http"))])),
         "default/a: not mirrored: service default/web has no TCP port 81"

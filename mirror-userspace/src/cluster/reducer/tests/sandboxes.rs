@@ -97,7 +97,7 @@ fn what_is_not_found_is_searched_again_less_and_less_often() {
     }
     assert_eq!(pauses[..7], [100, 200, 400, 800, 1_600, 3_200, 5_000]);
     assert!(pauses[7..].iter().all(|&pause| pause == 5_000));
-    let news = "default/a: no network namespace with its address is found on this node";
+    let news = "default/a: not found on this node yet: it hides";
     assert_eq!(told, [Action::Tell(news.to_owned())]);
     // The API says something: there is no reason to wait any longer.
     let search = find(node.on(Event::PodApplied(pod("a", "10.0.0.1"))));
@@ -122,7 +122,7 @@ fn the_search_ends_with_the_pod() {
 #[test]
 fn what_could_not_be_attached_is_searched_and_tried_again() {
     let mut node = Node::with_rule(v1_at(&[80]));
-    let mut search = find(node.on(Event::PodApplied(pod("a", "10.0.0.1"))));
+    let mut search = find(node.on(Event::PodsListed(vec![pod("a", "10.0.0.1")])));
     let mut pauses = Vec::new();
     for turn in 0..3 {
         let found = Event::Found(uid("a"), search_of(&search), sandbox(7, 1));

@@ -1,0 +1,252 @@
+//! The agent: watches, reducer, searches, mirrors and the admin server, joined.
+//!
+//! One task owns all of it and does one piece of work at a time, so nothing is locked and what the
+//! reducer decides is done in its order. It waits in [`Agent::next`] only, which can be dropped at any
+//! time; [`Agent::perform`] runs to its end.
+
+mod answers;
+
+use std::{collections::VecDeque, future, time::Duration};
+
+use anyhow::{Result, bail};
+use kube::Client;
+use log::{error, info, warn};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::{
+    event::{Action, Event},
+    mirrors::{Ended, MirrorConfig, Mirrors, News, ToAttach},
+    place::Node,
+    reducer::State,
+    rules::{RuleChange, Rules},
+    sandbox::Sought,
+    searcher::Searcher,
+    watch::{Needs, Update, Watches},
+};
+use crate::{
+    admin::{Question, Questions},
+    ledger::Ledger,
+    plan::{Rule, Scope},
+};
+
+/// How often it is looked whether the interfaces that are attached to still exist: a system call each.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything that an agent is made of.
+pub struct AgentConfig {
+    /// The connection to the API.
+    pub client: Client,
+    /// The name of this node in the cluster.
+    pub node_name: String,
+    /// This node's processes and network.
+    pub node: Node,
+    /// What the mirrors have in common.
+    pub mirror: MirrorConfig,
+    /// The rules that hold whatever the cluster's documents say.
+    pub rules: Vec<Rule>,
+    /// Whose documents are watched for more rules; `None` for nobody's.
+    pub documents: Option<Scope>,
+}
+
+/// A running agent. Dropping it detaches everywhere.
+pub struct Agent {
+    state: State,
+    rules: Rules,
+    fixed_rules: Vec<Rule>,
+    documents: Option<Scope>,
+    watches: Watches,
+    searcher: Searcher,
+    mirrors: Mirrors,
+    questions: Questions,
+    actions: VecDeque<Action>,
+    check: Interval,
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub struct Work(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Update(Update),
+    Action(Action),
+    Answers(Vec<Event>),
+    Question(Question),
+    Check,
+    News(News),
+}
+
+impl Agent {
+    /// Begins to watch. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A rule can't be used.
+    pub fn new(config: AgentConfig, questions: Questions) -> Result<Self> {
+        let mut check = interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut agent = Self {
+            state: State::default(),
+            rules: Rules::default(),
+            fixed_rules: config.rules.clone(),
+            documents: config.documents,
+            watches: Watches::new(config.client, config.node_name),
+            searcher: Searcher::new(config.node.proc.clone()),
+            mirrors: Mirrors::new(config.mirror, config.node),
+            questions,
+            actions: VecDeque::new(),
+            check,
+        };
+        agent.replace_rules(config.rules)?;
+        Ok(agent)
+    }
+
+    /// Waits for something to do. Nothing is lost if this is dropped before it is done.
+    pub async fn next(&mut self) -> Work {
+        let actions = &mut self.actions;
+        let action = async {
+            match actions.pop_front() {
+                Some(action) => action,
+                None => future::pending().await,
+            }
+        };
+        // At random among what is ready: nobody who talks much keeps another one waiting.
+        Work(tokio::select! {
+            action = action => Kind::Action(action),
+            update = self.watches.next() => Kind::Update(update),
+            answers = self.searcher.next() => Kind::Answers(answers),
+            question = self.questions.next() => Kind::Question(question),
+            _ = self.check.tick() => Kind::Check,
+            news = self.mirrors.next() => Kind::News(news),
+        })
+    }
+
+    /// Does it, to the end.
+    ///
+    /// # Errors
+    /// A shard panicked.
+    pub async fn perform(&mut self, work: Work) -> Result<()> {
+        match work.0 {
+            Kind::Update(Update::Event(event)) => self.on_event(event),
+            Kind::Update(Update::Endpoints(destination, endpoints)) => {
+                match &endpoints.problem {
+                    Some(problem) => warn!("{destination}: {problem}"),
+                    None => info!("{destination}: {} endpoints", endpoints.addresses.len()),
+                }
+                self.mirrors
+                    .set_addresses(destination, endpoints.addresses)
+                    .await;
+            }
+            Kind::Update(Update::Documents(documents)) => self.on_documents(&documents),
+            Kind::Action(action) => self.act(action).await,
+            Kind::Answers(events) => events.into_iter().for_each(|event| self.on_event(event)),
+            Kind::Question(question) => question.answer(self).await,
+            Kind::Check => {
+                for event in self.mirrors.gone() {
+                    self.on_event(event);
+                }
+            }
+            Kind::News(News::Ended(ended)) => say(&ended),
+            Kind::News(News::Broken(rule)) => {
+                bail!("a shard of {rule} panicked (its message is above): detached")
+            }
+        }
+        Ok(())
+    }
+
+    /// The books of the mirrors that have begun, by rule.
+    ///
+    /// # Errors
+    /// Counters can't be read.
+    pub async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
+        self.mirrors.ledgers().await
+    }
+
+    /// Detaches everywhere, and lets copies under way end.
+    pub async fn stop(self) -> Vec<Ended> {
+        drop(self.watches);
+        drop(self.questions);
+        self.mirrors.stop().await
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let actions = self.state.on_event(event);
+        self.actions.extend(actions);
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(news) => warn!("{news}"),
+            Action::Find {
+                pod,
+                search,
+                cgroup,
+                ips,
+                after,
+            } => {
+                let sought = Sought {
+                    pod,
+                    search,
+                    cgroup,
+                    ips,
+                };
+                self.searcher.ask(sought, after);
+            }
+            Action::Attach {
+                rule,
+                pod,
+                search,
+                name,
+                sandbox,
+                ports,
+            } => {
+                let to = ToAttach {
+                    pod,
+                    search,
+                    name,
+                    sandbox,
+                    ports,
+                };
+                if let Some(event) = self.mirrors.attach(rule, to).await {
+                    self.on_event(event);
+                }
+            }
+            Action::Detach { rule, pod } => self.mirrors.detach(rule, &pod).await,
+        }
+    }
+
+    fn on_documents(&mut self, _documents: &[serde_json::Value]) {}
+
+    /// From now on these are the rules.
+    fn replace_rules(&mut self, rules: Vec<Rule>) -> Result<()> {
+        let mut outcome = Ok(());
+        for change in self.rules.replace(rules) {
+            match change {
+                RuleChange::Stop(id, name) => {
+                    info!("{name}: the rule is gone, or has changed");
+                    self.mirrors.remove(id);
+                    self.on_event(Event::RuleRemoved(id));
+                }
+                RuleChange::Start(id, rule) => match self.mirrors.add(id, &rule) {
+                    Ok(()) => self.on_event(Event::RuleApplied(id, rule.source)),
+                    Err(error) => {
+                        self.rules.remove(&rule.name);
+                        outcome = outcome.and(Err(error.context(rule.name)));
+                    }
+                },
+            }
+        }
+        let needs = Needs::of(self.rules.all(), self.documents.clone());
+        self.mirrors
+            .retain_addresses(|known| needs.destinations.contains(known));
+        self.watches.need(needs);
+        outcome
+    }
+}
+
+fn say(Ended { rule, ledger }: &Ended) {
+    match ledger {
+        Ok(Some(ledger)) => info!("{rule} has ended: {}", ledger.summary()),
+        Ok(None) => {}
+        Err(error) => error!("{rule} has ended, and its ledger is lost: {error:#}"),
+    }
+}
