@@ -5,12 +5,14 @@
 //! time; [`Agent::perform`] runs to its end.
 
 mod answers;
+mod documents;
 
 use std::{collections::VecDeque, future, time::Duration};
 
 use anyhow::{Result, bail};
 use kube::Client;
 use log::{error, info, warn};
+use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{
@@ -25,9 +27,12 @@ use super::{
 };
 use crate::{
     admin::{Question, Questions},
+    config::Document,
     ledger::Ledger,
     plan::{Rule, Scope},
+    policy::PolicyConfig,
 };
+use documents::Documents;
 
 /// How often it is looked whether the interfaces that are attached to still exist: a system call each.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -42,18 +47,23 @@ pub struct AgentConfig {
     pub node: Node,
     /// What the mirrors have in common.
     pub mirror: MirrorConfig,
-    /// The rules that hold whatever the cluster's documents say.
+    /// The rules that hold whatever documents say.
     pub rules: Vec<Rule>,
-    /// Whose documents are watched for more rules; `None` for nobody's.
-    pub documents: Option<Scope>,
+    /// Documents of files, for more rules.
+    pub documents: Vec<Document>,
+    /// The namespaces whose documents are watched for more rules; `None` for no namespace's.
+    pub watched: Option<Scope>,
+    /// What holds for all rules that are made of documents.
+    pub policy: PolicyConfig,
 }
 
 /// A running agent. Dropping it detaches everywhere.
 pub struct Agent {
     state: State,
     rules: Rules,
-    fixed_rules: Vec<Rule>,
-    documents: Option<Scope>,
+    fixed: Vec<Rule>,
+    documents: Documents,
+    watched: Option<Scope>,
     watches: Watches,
     searcher: Searcher,
     mirrors: Mirrors,
@@ -87,8 +97,9 @@ impl Agent {
         let mut agent = Self {
             state: State::default(),
             rules: Rules::default(),
-            fixed_rules: config.rules.clone(),
-            documents: config.documents,
+            fixed: config.rules,
+            documents: Documents::new(config.documents, config.policy),
+            watched: config.watched,
             watches: Watches::new(config.client, config.node_name),
             searcher: Searcher::new(config.node.proc.clone()),
             mirrors: Mirrors::new(config.mirror, config.node),
@@ -96,7 +107,7 @@ impl Agent {
             actions: VecDeque::new(),
             check,
         };
-        agent.replace_rules(config.rules)?;
+        agent.on_documents(Vec::new())?;
         Ok(agent)
     }
 
@@ -136,7 +147,11 @@ impl Agent {
                     .set_addresses(destination, endpoints.addresses)
                     .await;
             }
-            Kind::Update(Update::Documents(documents)) => self.on_documents(&documents),
+            Kind::Update(Update::Documents(documents)) => {
+                if let Err(error) = self.on_documents(documents) {
+                    error!("{error:#}: the rule is not acted on");
+                }
+            }
             Kind::Action(action) => self.act(action).await,
             Kind::Answers(events) => events.into_iter().for_each(|event| self.on_event(event)),
             Kind::Question(question) => question.answer(self).await,
@@ -214,10 +229,13 @@ impl Agent {
         }
     }
 
-    fn on_documents(&mut self, _documents: &[serde_json::Value]) {}
-
-    /// From now on these are the rules.
-    fn replace_rules(&mut self, rules: Vec<Rule>) -> Result<()> {
+    /// From now on the cluster has these documents.
+    ///
+    /// # Errors
+    /// A rule can't be used; the others are.
+    fn on_documents(&mut self, documents: Vec<Value>) -> Result<()> {
+        let mut rules = self.fixed.clone();
+        rules.extend(self.documents.rules(documents));
         let mut outcome = Ok(());
         for change in self.rules.replace(rules) {
             match change {
@@ -227,7 +245,10 @@ impl Agent {
                     self.on_event(Event::RuleRemoved(id));
                 }
                 RuleChange::Start(id, rule) => match self.mirrors.add(id, &rule) {
-                    Ok(()) => self.on_event(Event::RuleApplied(id, rule.source)),
+                    Ok(()) => {
+                        info!("{}: mirrored to {}", rule.name, targets_of(&rule));
+                        self.on_event(Event::RuleApplied(id, rule.source));
+                    }
                     Err(error) => {
                         self.rules.remove(&rule.name);
                         outcome = outcome.and(Err(error.context(rule.name)));
@@ -235,12 +256,17 @@ impl Agent {
                 },
             }
         }
-        let needs = Needs::of(self.rules.all(), self.documents.clone());
+        let needs = Needs::of(self.rules.all(), self.watched.clone());
         self.mirrors
             .retain_addresses(|known| needs.destinations.contains(known));
         self.watches.need(needs);
         outcome
     }
+}
+
+fn targets_of(rule: &Rule) -> String {
+    let targets: Vec<_> = rule.targets.iter().map(ToString::to_string).collect();
+    targets.join(" ")
 }
 
 fn say(Ended { rule, ledger }: &Ended) {

@@ -8,6 +8,7 @@
 #![cfg(test)]
 
 mod api;
+mod documents;
 mod node;
 mod pods;
 mod targets;

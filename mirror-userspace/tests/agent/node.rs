@@ -180,9 +180,9 @@ impl Web {
         drop(self.pod);
     }
 
-    /// What its client sent.
-    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
-        self.server.requests()
+    /// What it was sent, once there are so many requests.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<RecordedRequest> {
+        self.server.wait_for(count, PATIENCE)
     }
 }
 

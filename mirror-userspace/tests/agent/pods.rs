@@ -23,7 +23,7 @@ fn pods_are_mirrored_from_their_start_to_their_end() {
     node.request(&second, "/second");
     get(&mut node.connect(&second, Family::V6), "/second/v6");
     node.assert_mirrored(&agent, &["/first", "/second", "/second/v6"]);
-    assert_eq!(second.requests().len(), 2);
+    assert_eq!(second.wait_for(2).len(), 2);
 
     // As the API tells of an end: with a time of deletion it still serves.
     let mut ending = second.pod.object(NODE, V1);
@@ -141,7 +141,8 @@ fn pods_of_the_host_network_are_skipped_aloud() {
     node.wait_until_ready(&agent);
     node.request(&web, "/");
     let (_, metrics) = node.admin("GET", "/metrics", "");
-    assert!(metrics.contains("host_network"), "{metrics}");
+    let skipped = "podmirror_pods{rule=\"flags\",state=\"host_network\"} 1";
+    assert!(metrics.contains(skipped), "{metrics}");
     assert_eq!(agent.count("attached to"), 0);
     agent.stop(0);
 }

@@ -82,18 +82,12 @@ fn labelled_pods_get_the_copies() {
     let target = ["--target", "pods/default/app=web,version=v2:80"];
     let agent = node.agent_with(&[&flags[..], &target].concat());
     agent.wait_until_attached("web", 1);
-    // Copies wait for the first endpoint, for a while.
-    node.request(&web, "/early");
+    agent.wait_for("no endpoint is ready", 1);
     let labels = &[("app", "web"), ("version", "v2")];
     node.api.apply(PODS, v2.pod.object(NODE, labels));
-    agent.wait_for("1 endpoint", 1);
-    node.request(&web, "/later");
-    let ended = agent.stop(1);
-    assert!(
-        v2.requests()
-            .iter()
-            .any(|request| request.target() == "/later")
-    );
-    let early = &ended.ledger.0["rules"]["flags"]["requests"]["dropped"]["no_endpoint"];
-    assert_eq!(early, &json!(1), "{}", ended.stderr);
+    // One for each version of IP.
+    agent.wait_for("2 endpoints", 1);
+    node.request(&web, "/copied");
+    assert_same(&v2.wait_for(1), &["/copied"], &agent);
+    agent.stop(1);
 }

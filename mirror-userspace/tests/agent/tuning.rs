@@ -33,11 +33,8 @@ fn the_rate_is_set_while_it_runs_and_shown() {
 
     let (status, metrics) = node.admin("GET", "/metrics", "");
     assert_eq!(status, 200);
-    let attached = metrics.lines().find(|line| {
-        let labels = ["namespace=\"default\"", "pod=\"web\"", "state=\"attached\""];
-        labels.iter().all(|label| line.contains(label)) && line.ends_with(" 1")
-    });
-    assert!(attached.is_some(), "{metrics}");
+    let attached = "podmirror_pod_attached{rule=\"flags\",namespace=\"default\",pod=\"web\"} 1";
+    assert!(metrics.contains(attached), "{metrics}");
     agent.stop(2);
 }
 

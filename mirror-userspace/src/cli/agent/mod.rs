@@ -11,6 +11,7 @@ use super::{
     admin_args::{AdminAddress, AdminArgs},
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
+    documents::DocumentArgs,
     limit_args::LimitArgs,
     place_args::PortArgs,
     policy_args::PolicyArgs,
@@ -21,7 +22,9 @@ use crate::{
     admin::Listen,
     capture::Netns,
     cluster::{Agent, AgentConfig, AttachAt, MirrorConfig, Node, connect},
+    config,
     plan::{Rule, Scope, Source},
+    policy::{Policy, PolicyConfig},
     target::LabelSelector,
 };
 
@@ -40,6 +43,12 @@ const FLAGS: &str = "flags";
 pub struct AgentArgs {
     #[command(flatten)]
     pods: PodArgs,
+    #[command(flatten)]
+    documents: DocumentArgs,
+    /// Acts on the documents in the cluster, too, as they come, change and go: those of --namespace, or
+    /// of all namespaces
+    #[arg(long)]
+    watch_config: bool,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -64,7 +73,7 @@ struct PodArgs {
     #[arg(long, value_name = "SELECTOR", requires = "ports")]
     pod_selector: Option<LabelSelector>,
 
-    /// Their namespace
+    /// Their namespace [default: default]
     #[arg(long, value_name = "NAME", conflicts_with = "all_namespaces",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     namespace: Option<String>,
@@ -136,6 +145,9 @@ impl AgentArgs {
 
     async fn mirror(self) -> anyhow::Result<()> {
         let rules = self.rules()?;
+        let documents = self.documents.documents()?;
+        // What is wrong with a file is said at once; the agent itself leaves out what is wrong.
+        config::read(&documents).map_err(|error| UsageError(error.to_string()))?;
         let mirror = self.mirror_config()?;
         let signals = Signals::listen()?;
         let client = connect(self.cluster.kubeconfig.as_deref()).await?;
@@ -148,20 +160,29 @@ impl AgentArgs {
             node: self.cluster.node(),
             mirror,
             rules,
-            documents: None,
+            documents,
+            watched: self.watch_config.then(|| self.pods.documents_scope()),
+            policy: self.policy.clone().into(),
         };
         let agent = Agent::new(config, questions)?;
         eprintln!("mirroring pods of node {node_name}");
         turns::take(agent, signals, &self.report).await
     }
 
-    /// The rule that the flags are.
+    /// The rule that the flags are, if they are one.
     fn rules(&self) -> anyhow::Result<Vec<Rule>> {
-        let targets = self.dispatch.specs()?;
         let Some(selector) = &self.pods.pod_selector else {
-            let problem = "--pod-selector is missing: whose requests are to be mirrored?";
+            let documents = self.watch_config || !self.documents.config.is_empty();
+            if documents && self.dispatch.targets.targets.is_empty() {
+                return Ok(Vec::new());
+            }
+            let problem = "--pod-selector is missing: whose requests are to be mirrored? (Or name \
+                           --config or --watch-config, without --target.)";
             return Err(UsageError(problem.into()).into());
         };
+        let targets = self.dispatch.specs()?;
+        let policy = PolicyConfig::from(self.policy.clone());
+        Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
         let ports = PortArgs {
             ports: self.pods.ports.clone(),
         };
@@ -172,7 +193,7 @@ impl AgentArgs {
                 selector: selector.clone(),
                 ports: ports.ports()?,
             },
-            policy: self.policy.clone().into(),
+            policy,
             targets,
         }])
     }
@@ -195,6 +216,11 @@ impl PodArgs {
         }
         let named = self.namespace.clone();
         Scope::Namespace(named.unwrap_or_else(|| "default".to_owned()))
+    }
+
+    /// Whose documents are meant: unlike pods they say themselves what they are about.
+    fn documents_scope(&self) -> Scope {
+        self.namespace.clone().map_or(Scope::All, Scope::Namespace)
     }
 }
 

@@ -193,14 +193,14 @@ impl Mirrors {
             .collect()
     }
 
-    /// The mirrors that have begun, as metrics show them.
+    /// All of them, as metrics show them.
     ///
     /// # Errors
     /// Counters can't be read.
     pub(super) async fn snapshot(&self) -> Result<Vec<admin::Mirror>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
         for mirror in self.mirrors.values() {
-            all.extend(mirror.snapshot().await?);
+            all.push(mirror.snapshot().await?);
         }
         Ok(all)
     }

@@ -9,10 +9,11 @@ use crate::{
     admin::{self, SampleRate},
     capture::{AttachmentId, Place},
     cluster::{event::Search, pod::PodUid},
-    ledger::Ledger,
+    dispatch::TargetCounters,
+    ledger::{Counted, Ledger, Names},
     plan::Rule,
     policy::{Policy, PolicyConfig, Rate},
-    runtime::{Daemon, DaemonConfig},
+    runtime::{Daemon, DaemonConfig, target_names},
     target::Destination,
 };
 
@@ -119,21 +120,45 @@ impl Mirror {
         if let Some(daemon) = &self.daemon {
             return SampleRate::of(&self.rule, daemon).collect();
         }
-        let targets = self.config.targets.iter().enumerate();
-        let rates = targets.map(|(number, target)| SampleRate {
+        let rates = self.targets().into_iter().zip(self.rates());
+        let rates = rates.map(|(target, rate)| SampleRate {
             rule: self.rule.clone(),
-            target: target.destination.to_string(),
-            rate: self.config.policy.rate(number),
+            target,
+            rate,
         });
         rates.collect()
     }
 
-    /// `None` if it has not begun.
-    pub(super) async fn snapshot(&self) -> Result<Option<admin::Mirror>> {
-        match &self.daemon {
-            Some(daemon) => Ok(Some(admin::Mirror::of(self.rule.clone(), daemon).await?)),
-            None => Ok(None),
+    /// As metrics show it: before it has begun, all is zero.
+    pub(super) async fn snapshot(&self) -> Result<admin::Mirror> {
+        if let Some(daemon) = &self.daemon {
+            return admin::Mirror::of(self.rule.clone(), daemon).await;
         }
+        let targets = self.targets();
+        Ok(admin::Mirror {
+            rule: self.rule.clone(),
+            rates: self.rates(),
+            counted: Counted {
+                targets: vec![TargetCounters::default(); targets.len()],
+                ..Counted::default()
+            },
+            names: Names {
+                rules: self.config.policy.rules().to_vec(),
+                targets,
+            },
+            attachments: 0,
+        })
+    }
+
+    fn rates(&self) -> Vec<Rate> {
+        let policy = &self.config.policy;
+        (0..policy.targets())
+            .map(|target| policy.rate(target))
+            .collect()
+    }
+
+    fn targets(&self) -> Vec<String> {
+        target_names(&self.config.targets)
     }
 
     /// `None` if it has not begun.
