@@ -84,7 +84,7 @@ pub(crate) fn sandbox(pod: &Pod, cgroups: &str, logs: &str) -> Result<PodSandbox
     });
     Ok(PodSandboxConfig {
         hostname: name.clone(),
-        log_directory: format!("{logs}/{name}"),
+        log_directory: format!("{logs}/{name}_{uid}"),
         labels: metadata
             .labels
             .iter()

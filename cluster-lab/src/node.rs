@@ -171,23 +171,27 @@ impl Node {
         self.start_sandbox(pod)
     }
 
-    /// Stops a pod: SIGTERM, then SIGKILL after `grace`, then its network goes.
+    /// Stops a pod: SIGTERM, then SIGKILL after `grace`, then its network goes. Returns how its
+    /// containers ended.
     ///
     /// # Errors
     ///
     /// When the runtime refuses.
-    pub fn stop(&self, pod: &RunningPod, grace: Duration) -> Result<()> {
-        for (_, id) in &pod.containers {
+    pub fn stop(&self, pod: &RunningPod, grace: Duration) -> Result<Vec<Option<i32>>> {
+        let mut codes = Vec::new();
+        for (name, id) in &pod.containers {
             let request = StopContainerRequest {
                 container_id: id.clone(),
                 timeout: i64::try_from(grace.as_secs())?,
             };
             self.cri.call::<Empty>("StopContainer", &request)?;
+            codes.push(self.exit_code(pod, name)?);
         }
-        self.remove_sandbox(pod)
+        self.remove_sandbox(pod)?;
+        Ok(codes)
     }
 
-    /// Whether a container runs; its exit code otherwise.
+    /// How a container ended; `None` while it runs.
     ///
     /// # Errors
     ///

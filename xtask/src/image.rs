@@ -25,7 +25,7 @@ const NAME: &str = "ghcr.io/podmirror/podmirror";
 const PROFILE: &str = "image";
 
 /// What can be chosen.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
     /// The image's reference where it is loaded [default: the published one with this version]
     #[arg(long, value_name = "REF")]

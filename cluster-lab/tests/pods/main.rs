@@ -1,83 +1,105 @@
-//! The agent's image in real pods: containerd, runc and CNI, beside v1 and v2.
-#![cfg(test)]
-use cluster_lab::*;
-use k8s_openapi::api::core::v1::Pod;
-use serde_json::json;
-use xtask::lab::RawClient;
+//! The image, run by the manifests, in real pods: containerd, runc and CNI, beside v1 and v2.
+//!
+//! What is applied is the DaemonSet of `deploy/` as it is, with one flag more: a kubeconfig, which
+//! leads to an API server that only lists and watches. So it is the image that starts in an empty
+//! root, the capabilities and the seccomp profile of the manifest that let it attach, the memory
+//! limit that it stays below, and its probes that say when it is ready.
+//!
+//! Needs root, and installs containerd, runc and the CNI plugins from Debian.
 
-fn server(name: &str) -> Pod {
-    serde_json::from_value(json!({"apiVersion":"v1","kind":"Pod","metadata":{"name":name,"namespace":"default","labels":{"app":"web","version":name}},"spec":{"containers":[{"name":"web","image":POD_IMAGE,"args":["serve",name,"80"]}]}})).unwrap()
+#![cfg(test)]
+
+mod image;
+mod scene;
+
+use serde_json::json;
+
+use scene::Scene;
+
+#[test]
+fn a_privileged_agent_mirrors_the_pods() {
+    let mut scene = Scene::new();
+    let agent = scene.agent("base");
+    scene.assert_mirrored(&agent, "first", 20);
+    scene.stop(&agent, 20);
 }
 
 #[test]
-fn scratch() {
-    let mut node = Node::start().unwrap();
-    let v1 = node.run(server("v1")).unwrap();
-    let v2 = node.run(server("v2")).unwrap();
-    eprintln!("{} {}", v1.ip(), v2.ip());
-    node.import(&std::fs::read(std::env::var("IMG").unwrap()).unwrap())
-        .unwrap();
-    let pid = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .find_map(|e| {
-            let c = std::fs::read_to_string(e.path().join("cgroup")).ok()?;
-            if !c.contains(v1.uid()) {
-                return None;
-            }
-            let s = std::fs::read_to_string(e.path().join("status")).ok()?;
-            eprintln!("{c}");
-            let l = s.lines().find(|l| l.starts_with("NSpid"))?;
-            eprintln!("{l}");
-            l.split_whitespace().nth(2).map(str::to_owned)
-        })
-        .unwrap();
-    for overlay in ["base", "overlays/least-privilege"] {
-        let objs = manifests::kustomize(overlay).unwrap();
-        let ds = manifests::of_kind(&objs, "DaemonSet").unwrap();
-        let mut pod = json!({"apiVersion":"v1","kind":"Pod","metadata":{"name":"agent","namespace":"podmirror"},"spec":ds["spec"]["template"]["spec"]});
-        pod["spec"]["containers"][0]["args"] = json!([
-            "run",
-            "--netns",
-            format!("/host/proc/{pid}/ns/net"),
-            "--interface",
-            "eth0",
-            "--port",
-            "80",
-            "--target",
-            format!("http://{}:80", v2.ip())
-        ]);
-        let agent = node.run(serde_json::from_value(pod).unwrap()).unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        eprintln!("{}", node.logs(&agent, "agent"));
-        let mut c =
-            RawClient::connect(node.namespace(), format!("{}:80", v1.ip()).parse().unwrap())
-                .unwrap();
-        c.write(b"GET /a HTTP/1.1\r\nHost: web\r\n\r\n").unwrap();
-        eprintln!("{:?}", c.read_reply("GET"));
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        eprintln!("v1: {}v2: {}", node.logs(&v1, "web"), node.logs(&v2, "web"));
-        eprintln!("{:?}", node.exit_code(&agent, "agent"));
-        std::fs::read_dir("/proc").unwrap().flatten().for_each(|e| {
-            let Ok(c) = std::fs::read_to_string(e.path().join("cgroup")) else {
-                return;
-            };
-            if c.contains(agent.uid()) {
-                let s = std::fs::read_to_string(e.path().join("status")).unwrap();
-                for l in s.lines().filter(|l| {
-                    l.starts_with("Name")
-                        || l.starts_with("VmRSS")
-                        || l.starts_with("VmLck")
-                        || l.starts_with("CapEff")
-                        || l.starts_with("Seccomp:")
-                        || l.starts_with("NoNew")
-                }) {
-                    eprintln!("{l}")
-                }
-            }
-        });
-        node.stop(&agent, std::time::Duration::from_secs(10))
-            .unwrap();
-        eprintln!("{}", node.logs(&agent, "agent"));
-    }
+fn five_capabilities_are_enough() {
+    let mut scene = Scene::new();
+    let agent = scene.agent("overlays/least-privilege");
+    scene.assert_mirrored(&agent, "first", 20);
+    scene.stop(&agent, 20);
 }
+
+/// The UID stays; network namespace and address are new.
+#[test]
+fn a_sandbox_that_is_restarted_is_mirrored_again() {
+    let mut scene = Scene::new();
+    let agent = scene.agent("overlays/least-privilege");
+    scene.assert_mirrored(&agent, "before", 5);
+    let before = scene.v1.ip().to_owned();
+    scene.restart_v1(&agent);
+    assert_ne!(scene.v1.ip(), before);
+    scene.assert_mirrored(&agent, "after", 5);
+    scene.stop(&agent, 10);
+}
+
+/// The documents of the mirroring tutorial, as they are.
+#[test]
+fn a_virtual_service_says_what_is_mirrored() {
+    let mut scene = Scene::new();
+    scene.api.serve(VIRTUAL_SERVICES);
+    scene.api.serve(DESTINATION_RULES);
+    scene.api.apply(
+        "/api/v1/services",
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web-service", "namespace": "default"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 80}]},
+        }),
+    );
+    scene.endpoints_of("web-service", &["v1", "v2"]);
+    scene.api.apply(
+        DESTINATION_RULES,
+        json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "DestinationRule",
+            "metadata": {"name": "web-service", "namespace": "default"},
+            "spec": {
+                "host": "web-service",
+                "subsets": [
+                    {"name": "v1", "labels": {"version": "v1"}},
+                    {"name": "v2", "labels": {"version": "v2"}},
+                ],
+            },
+        }),
+    );
+    scene.api.apply(
+        VIRTUAL_SERVICES,
+        json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "web-service", "namespace": "default"},
+            "spec": {
+                "hosts": ["web-service"],
+                "http": [{
+                    "route": [{
+                        "destination": {"host": "web-service", "subset": "v1"},
+                        "weight": 100,
+                    }],
+                    "mirror": {"host": "web-service", "subset": "v2"},
+                    "mirrorPercentage": {"value": 100.0},
+                }],
+            },
+        }),
+    );
+    let agent = scene.agent("overlays/istio");
+    scene.wait_for_log(&agent, "attached");
+    scene.assert_mirrored(&agent, "first", 10);
+    scene.stop(&agent, 10);
+}
+
+const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
+const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
