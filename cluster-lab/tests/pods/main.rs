@@ -1,7 +1,7 @@
 //! The image, run by the manifests, in real pods: containerd, runc and CNI, beside v1 and v2.
 //!
-//! What is applied is the DaemonSet of `deploy/` as it is, with one flag more: a kubeconfig, which
-//! leads to an API server that only lists and watches. So it is the image that starts in an empty
+//! What is run is the DaemonSet's pod of `deploy/` as it is. Its service account leads to an API server,
+//! over TLS, that only lists and watches. So it is the image that starts in an empty
 //! root, the capabilities and the seccomp profile of the manifest that let it attach, the memory
 //! limit that it stays below, and its probes that say when it is ready.
 //!
@@ -9,6 +9,7 @@
 
 #![cfg(test)]
 
+mod front;
 mod image;
 mod scene;
 

@@ -15,9 +15,11 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use xtask::lab::{FakeApi, RawClient, Reply};
 
-use crate::image;
+use crate::{front::Front, image};
 
 const PODS: &str = "/api/v1/pods";
+/// The folder, and the volume, with what a pod's service account is given.
+const ACCOUNT: &str = "account";
 const SERVICES: &str = "/api/v1/services";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
 /// How long anything may take on a busy machine.
@@ -27,6 +29,7 @@ pub(crate) struct Scene {
     pub(crate) api: FakeApi,
     pub(crate) v1: RunningPod,
     v2: RunningPod,
+    front: Front,
     node: Node,
 }
 
@@ -37,12 +40,13 @@ impl Scene {
         node.import(image::archive()).unwrap();
         let v1 = node.run(web("v1")).unwrap();
         let v2 = node.run(web("v2")).unwrap();
-        let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let api = FakeApi::start(Some(node.namespace()), everywhere).unwrap();
-        let folder = node.folder().join("kube");
-        fs::create_dir(&folder).unwrap();
-        let config = api.kubeconfig().replace("0.0.0.0", Node::ADDRESS);
-        fs::write(folder.join("config"), config).unwrap();
+        let api = FakeApi::start(None, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let front = Front::start(&node, api.address());
+        let account = node.folder().join(ACCOUNT);
+        fs::create_dir(&account).unwrap();
+        fs::write(account.join("ca.crt"), &front.certificate).unwrap();
+        fs::write(account.join("token"), "a token").unwrap();
+        fs::write(account.join("namespace"), "podmirror").unwrap();
         for pod in [&v1, &v2] {
             api.apply(PODS, serde_json::to_value(&pod.object).unwrap());
         }
@@ -55,7 +59,13 @@ impl Scene {
                 "spec": {"selector": {"version": "v2"}, "ports": [{"port": 80, "targetPort": 80}]},
             }),
         );
-        let scene = Self { api, v1, v2, node };
+        let scene = Self {
+            api,
+            front,
+            v1,
+            v2,
+            node,
+        };
         scene.endpoints_of("web-v2", &["v2"]);
         scene
     }
@@ -93,19 +103,25 @@ impl Scene {
         self.api.apply(SLICES, slice);
     }
 
-    /// Runs the DaemonSet's pod, and waits until its readiness probe says yes.
+    /// Runs the DaemonSet's pod with what a kubelet adds, its service account, and waits until its readiness probe says yes.
     pub(crate) fn agent(&mut self, overlay: &str) -> RunningPod {
         let objects = kustomize(overlay).unwrap();
         let set = of_kind(&objects, "DaemonSet").unwrap();
         let mut spec = set["spec"]["template"]["spec"].clone();
         let push = |list: &mut Value, item| list.as_array_mut().unwrap().push(item);
-        let path = self.node.folder().join("kube");
-        let volume = json!({"name": "kube", "hostPath": {"path": path}});
+        let path = self.node.folder().join(ACCOUNT);
+        let volume = json!({"name": ACCOUNT, "hostPath": {"path": path}});
         push(&mut spec["volumes"], volume);
         let agent = &mut spec["containers"][0];
-        let mount = json!({"name": "kube", "mountPath": "/kube", "readOnly": true});
+        let path = "/var/run/secrets/kubernetes.io/serviceaccount";
+        let mount = json!({"name": ACCOUNT, "mountPath": path, "readOnly": true});
         push(&mut agent["volumeMounts"], mount);
-        push(&mut agent["args"], json!("--kubeconfig=/kube/config"));
+        for (name, value) in [
+            ("KUBERNETES_SERVICE_HOST", Node::ADDRESS.to_owned()),
+            ("KUBERNETES_SERVICE_PORT", self.front.port.to_string()),
+        ] {
+            push(&mut agent["env"], json!({"name": name, "value": value}));
+        }
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",
