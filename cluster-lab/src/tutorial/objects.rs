@@ -100,12 +100,12 @@ pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
     let mut objects = kustomize(&options.overlay)?;
     objects.retain(|object| object.pointer("/kind") != Some(&"Namespace".into()));
     for object in &mut objects {
-        let metadata = object.pointer_mut("/metadata").context("no metadata")?;
-        if metadata.get("namespace").is_some() {
-            metadata["namespace"] = namespace.into();
+        let own = if object.pointer("/metadata/namespace").is_some() {
+            "/metadata/namespace"
         } else {
-            metadata["name"] = namespace.into();
-        }
+            "/metadata/name"
+        };
+        *at(object, own)? = namespace.into();
         match object.pointer("/kind").and_then(Value::as_str) {
             Some("ClusterRoleBinding") => {
                 *at(object, "/roleRef/name")? = namespace.into();

@@ -113,13 +113,17 @@ impl Image<'_> {
     /// The image layout, in which `manifest` is the last blob.
     fn archive(&self, blobs: &[&Blob; 3]) -> Result<Vec<u8>> {
         let [config, layer, manifest] = blobs;
-        let mut descriptor = manifest.descriptor();
-        descriptor["annotations"] = json!({
-            // containerd's name for it, and the one that the specification has.
-            "io.containerd.image.name": self.reference,
-            "org.opencontainers.image.ref.name": tag(self.reference),
+        let entry = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+            "annotations": {
+                // containerd's name for it, and the one that the specification has.
+                "io.containerd.image.name": self.reference,
+                "org.opencontainers.image.ref.name": tag(self.reference),
+            },
         });
-        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]});
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]});
         let docker = json!([{
             "Config": config.path(),
             "RepoTags": [self.reference],
