@@ -10,6 +10,7 @@
 //!
 //! What is missing of a cluster is its API server, which a test brings, and the scheduler.
 
+mod cgroups;
 mod cri;
 mod kubelet;
 pub mod manifests;

@@ -21,6 +21,7 @@ use xtask::{
 };
 
 use crate::{
+    cgroups,
     cri::{
         Cri,
         messages::{
@@ -37,6 +38,9 @@ pub const POD_IMAGE: &str = "lab.podmirror.test/pod:1";
 
 /// Where Debian has the plugins.
 const CNI: &str = "/usr/lib/cni";
+
+/// What the names of a node's namespace and cgroups end with.
+const ROLE: &str = "kubenode";
 
 /// How long containerd may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +78,8 @@ impl Node {
         if !Path::new(CNI).join("bridge").exists() {
             packages::install(&["containernetworking-plugins"])?;
         }
-        let namespace = Namespace::unique("kubenode")?;
+        cgroups::remove_stale(ROLE);
+        let namespace = Namespace::unique(ROLE)?;
         let folder = Scratch::create("containerd")?;
         configure(folder.path())?;
         let log = File::create(folder.path().join("log"))?;
@@ -268,28 +273,10 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // All of the PID namespace goes with its first process, and the cgroups are empty then.
-        // What can't be removed is empty folders.
+        // All of the PID namespace goes with its first process.
         let _killed = self.containerd.terminate(Duration::ZERO);
-        for hierarchy in fs::read_dir("/sys/fs/cgroup")
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            remove_cgroups(&hierarchy.path().join(self.namespace.name()));
-        }
-        remove_cgroups(&Path::new("/sys/fs/cgroup").join(self.namespace.name()));
+        cgroups::remove(self.namespace.name());
     }
-}
-
-/// The folders only: a cgroup's files go with it.
-fn remove_cgroups(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_cgroups(&entry.path());
-        }
-    }
-    let _gone = fs::remove_dir(folder);
 }
 
 fn container_id(id: &str) -> ContainerId {
