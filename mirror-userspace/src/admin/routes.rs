@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt::Write as _,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -72,7 +72,7 @@ impl Routes {
         self.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Answers a request from this address.
+    /// Answers a request from this address (an IPv4 one not as IPv6).
     pub(super) async fn answer(
         &self,
         peer: IpAddr,
@@ -242,10 +242,7 @@ fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
 
 /// See [`TuneFrom::Loopback`].
 fn is_loopback(peer: IpAddr) -> bool {
-    match peer.to_canonical() {
-        IpAddr::V4(peer) => peer == std::net::Ipv4Addr::LOCALHOST,
-        IpAddr::V6(peer) => peer == std::net::Ipv6Addr::LOCALHOST,
-    }
+    peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
 }
 
 const fn unavailable(why: String) -> Failure {

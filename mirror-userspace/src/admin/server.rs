@@ -121,7 +121,7 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>, limits: Limits) {
 async fn serve(stream: TcpStream, peer: SocketAddr, routes: &Arc<Routes>) {
     let service = service_fn(|request| {
         let routes = Arc::clone(routes);
-        async move { routes.answer(peer.ip(), request).await }
+        async move { routes.answer(peer.ip().to_canonical(), request).await }
     });
     let served = http1::Builder::new()
         // The caller bounds the time for all of it.

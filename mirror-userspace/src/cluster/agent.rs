@@ -139,13 +139,16 @@ impl Agent {
         match work.0 {
             Kind::Update(Update::Event(event)) => self.on_event(event),
             Kind::Update(Update::Endpoints(destination, endpoints)) => {
-                match &endpoints.problem {
-                    Some(problem) => warn!("{destination}: {problem}"),
-                    None => info!("{destination}: {} endpoints", endpoints.addresses.len()),
-                }
+                let news = match (&endpoints.problem, endpoints.addresses.len()) {
+                    (Some(problem), _) => problem.to_string(),
+                    (None, 1) => "1 endpoint".to_owned(),
+                    (None, count) => format!("{count} endpoints"),
+                };
+                let shown = format!("{destination}: {news}");
                 self.mirrors
                     .set_addresses(destination, endpoints.addresses)
                     .await;
+                info!("{shown}");
             }
             Kind::Update(Update::Documents(documents)) => {
                 if let Err(error) = self.on_documents(documents) {

@@ -283,11 +283,14 @@ impl Backend {
         }
     }
 
-    /// For people: `default/web version=v1`.
+    /// For people: `default/web version=v1 port 80`.
     fn name(&self) -> String {
         let mut name = self.service.to_string();
         for (key, value) in &self.subset {
             name += &format!(" {key}={value}");
+        }
+        if let Some(port) = self.port {
+            name += &format!(" port {port}");
         }
         name
     }

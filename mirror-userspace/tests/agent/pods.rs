@@ -1,6 +1,6 @@
 //! Pods that come, change and go.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, process::Command, thread, time::Duration};
 
 use serde_json::json;
 use xtask::lab::Family;
@@ -60,6 +60,23 @@ fn several_containers_are_one_pod_and_a_restarted_one_changes_nothing() {
     assert_eq!(agent.count("attached to"), asked);
     assert_eq!(agent.count("detached"), 0);
     agent.stop(2);
+}
+
+/// A container may make a network of its own: the pod's is the one with the pod's address.
+#[test]
+fn a_process_in_another_network_is_not_taken_for_the_pods() {
+    let node = Node::new();
+    let mut sleep = Command::new("sleep");
+    // Older than the pod's own, so that it is looked at first.
+    let stranger = node.lab.v2.spawn(sleep.arg("86400")).unwrap();
+    let mut web = node.web("web", 30);
+    web.pod.adopt(&stranger).unwrap();
+    node.tell(&web);
+    let agent = node.agent(&[]);
+    agent.wait_until_attached("web", 1);
+    node.request(&web, "/");
+    node.assert_mirrored(&agent, &["/"]);
+    agent.stop(1);
 }
 
 #[test]

@@ -23,6 +23,9 @@ use super::{
 /// What its programs are: they do nothing, for longer than any test.
 const PROGRAM: [&str; 2] = ["sleep", "86400"];
 
+/// The cgroup of adopted processes.
+const STRANGERS: &str = "strangers";
+
 /// A running pod; all of it goes when this value is dropped.
 #[derive(Debug)]
 pub struct Pod {
@@ -128,6 +131,15 @@ impl Pod {
         Ok(())
     }
 
+    /// Moves a process of another network into the pod, as if a container had made a network of its own.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process.
+    pub fn adopt(&mut self, process: &Process) -> Result<()> {
+        move_to(process, &self.cgroup.join(STRANGERS))
+    }
+
     /// Ends the containers and starts them again, as a kubelet does after a failed liveness probe: the
     /// same network, other processes and container IDs.
     ///
@@ -219,8 +231,7 @@ impl Container {
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let process = namespace.spawn(&mut command)?;
-        fs::write(cgroup.0.join("cgroup.procs"), process.id().to_string())
-            .context("moving a process to its cgroup")?;
+        move_to(&process, &cgroup.0)?;
         Ok(Self {
             _process: process,
             _cgroup: cgroup,
@@ -240,6 +251,12 @@ impl Drop for Pod {
             }
         }
     }
+}
+
+fn move_to(process: &Process, cgroup: &Path) -> Result<()> {
+    fs::create_dir_all(cgroup)?;
+    fs::write(cgroup.join("cgroup.procs"), process.id().to_string())
+        .context("moving a process to its cgroup")
 }
 
 /// A UID of the form that the API gives, which no other run has.

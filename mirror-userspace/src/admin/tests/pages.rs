@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::owner::mirror;
 use crate::{
-    admin::{Pod, PodState, Snapshot, Watch, render, tests::exposition},
+    admin::{Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition},
     dispatch::TargetCounters,
 };
 
@@ -145,4 +145,34 @@ fn durations_lie_in_their_buckets() {
     assert!((of("mirror_lag_seconds_sum", None) - 40.006).abs() < 1e-9);
     assert_eq!(of("mirror_lag_seconds_count", None), 4.0);
     assert_eq!(of("reply_latency_seconds_bucket", Some("0.000131072")), 1.0);
+}
+
+#[test]
+fn the_documentation_has_every_metric_with_its_type() {
+    let documented = include_str!("../../../../docs/ADMIN.md");
+    let watch = Watch {
+        kind: "pods".into(),
+        healthy: true,
+        errors: 0,
+    };
+    let snapshot = Snapshot {
+        mirrors: vec![mirror("flags", "http://v2")],
+        pods: vec![pod("flags", "web-0", PodState::Attached)],
+        watches: vec![watch],
+    };
+    let text = render(&snapshot) + &of_server(0, 0);
+    let mut families = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        assert!(
+            documented.contains(&format!("| `{name}` | {kind} |")),
+            "{line}"
+        );
+        families += 1;
+    }
+    assert_eq!(
+        documented.matches("\n| `podmirror_").count(),
+        families,
+        "and no others"
+    );
 }

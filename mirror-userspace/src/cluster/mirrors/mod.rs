@@ -70,7 +70,7 @@ pub struct Ended {
 #[derive(Debug)]
 pub(super) enum News {
     /// Its rule was gone, and now it is, too.
-    Ended(Ended),
+    Ended(Box<Ended>),
     /// A shard of this rule's has ended though nobody stopped it.
     Broken(String),
 }
@@ -223,7 +223,7 @@ impl Mirrors {
         loop {
             tokio::select! {
                 Some(end) = self.ending.join_next() => match end {
-                    Ok(end) => return News::Ended(end),
+                    Ok(end) => return News::Ended(Box::new(end)),
                     Err(panic) => warn!("stopping a mirror: {panic}"),
                 },
                 rule = broken(&mut self.mirrors) => return News::Broken(rule),

@@ -37,6 +37,11 @@ impl Demand {
         self.services.insert(view.service.clone(), Some(view));
     }
 
+    /// Whether no rule wants anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Returns what people are to be told, unless they know.
     pub(super) fn unset_service(&mut self, service: ServiceRef) -> Option<String> {
         let ServiceRef { namespace, name } = &service;

@@ -149,6 +149,10 @@ impl<'a> Reader<'a, '_> {
         let Some(backend) = backend.filter(|_| weight > 0 && !redirected) else {
             return Ok(());
         };
+        if route.sources.contains(&backend) {
+            node.ignore("is there before; requests to both cannot be told apart");
+            return Ok(());
+        }
         route.sources.push(backend);
         route.mirrors.extend(mirrors);
         Ok(())

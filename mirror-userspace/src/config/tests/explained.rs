@@ -54,7 +54,7 @@ Not acted on:
     kind: Service is not read
   VirtualService default/web (web.yaml, document 1)
     spec.http[1].timeout: podmirror does not stand in the path of requests
-    spec.http[1].mirrors[1].destination: leads back to the pods whose requests are mirrored, default/v1
+    spec.http[1].mirrors[1].destination: leads back to the pods whose requests are mirrored, default/v1 port 8080
 "
     );
     assert_eq!(plan("").to_string(), "Nothing is mirrored.\n");

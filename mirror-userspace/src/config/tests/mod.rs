@@ -1,6 +1,7 @@
 mod explained;
 mod gateway;
 mod istio;
+mod istio_matches;
 
 use serde_json::Value;
 

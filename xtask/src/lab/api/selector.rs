@@ -34,7 +34,8 @@ fn requirements(selector: &str) -> Vec<&str> {
 }
 
 fn label_holds(requirement: &str, object: &Value) -> bool {
-    let label = |key: &str| object["metadata"]["labels"][key.trim()].as_str();
+    let labels = object.pointer("/metadata/labels");
+    let label = |key: &str| labels?.get(key.trim())?.as_str();
     let among = |key: &str, values: &str| {
         let mut values = values.trim().trim_matches(['(', ')']).split(',');
         label(key).is_some_and(|label| values.any(|value| value.trim() == label))

@@ -52,12 +52,13 @@ impl Store {
 
     pub(super) fn apply(&mut self, collection: &str, mut object: Value) {
         self.version += 1;
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        set_version(&mut object, self.version);
+        let metadata = object.get("metadata");
+        let text = |field: &str| metadata?.get(field)?.as_str();
         let key = (
             collection.to_owned(),
-            text("namespace").to_owned(),
-            text("name").to_owned(),
+            text("namespace").unwrap_or_default().to_owned(),
+            text("name").unwrap_or_default().to_owned(),
         );
         let before = self.objects.insert(key.clone(), object.clone());
         self.record(key, before, Some(object));
@@ -160,7 +161,13 @@ impl Change {
             (Some(before), None) => ("DELETED", self.after.as_ref().unwrap_or(before)),
         };
         let mut object = object.clone();
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        set_version(&mut object, self.version);
         Some(json!({"type": kind, "object": object}))
+    }
+}
+
+fn set_version(object: &mut Value, version: u64) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("resourceVersion".to_owned(), json!(version.to_string()));
     }
 }

@@ -58,11 +58,9 @@ fn event(watch: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
         if watch.read_line(&mut line).unwrap() == 0 || line == "0\r\n" {
             return None;
         }
-        if let Ok(event) = serde_json::from_str::<Value>(&line) {
-            if event.is_object() {
-                let kind = event["type"].as_str().unwrap().to_owned();
-                return Some((kind, event["object"].clone()));
-            }
+        if let Ok(event @ Value::Object(_)) = serde_json::from_str::<Value>(&line) {
+            let kind = event["type"].as_str().unwrap().to_owned();
+            return Some((kind, event["object"].clone()));
         }
     }
 }

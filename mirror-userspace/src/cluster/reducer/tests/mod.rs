@@ -1,6 +1,7 @@
 //! What can happen to a pod, as sequences of events with the actions that must follow.
 
 mod lives;
+mod model;
 mod rules;
 mod sandboxes;
 
@@ -177,14 +178,16 @@ fn detach(pod: &str) -> Action {
 
 /// Which pods are attached where, at which ports.
 fn attaches(actions: &[Action]) -> Vec<(&PodUid, &Sandbox, &[u16])> {
-    let attach = |action| match action {
-        &Action::Attach {
-            ref pod,
-            ref sandbox,
-            ref ports,
-            ..
-        } => Some((pod, sandbox, &ports[..])),
-        _ => None,
-    };
+    fn attach(action: &Action) -> Option<(&PodUid, &Sandbox, &[u16])> {
+        match action {
+            Action::Attach {
+                pod,
+                sandbox,
+                ports,
+                ..
+            } => Some((pod, sandbox, ports)),
+            _ => None,
+        }
+    }
     actions.iter().filter_map(attach).collect()
 }
