@@ -86,7 +86,12 @@ fn the_core_does_no_io_and_asks_no_clock() {
 #[test]
 fn unsafe_code_stays_where_it_is_expected() {
     let mut wrong = Vec::new();
-    for folder in ["mirror-userspace/src", "mirror-common/src", "xtask/src"] {
+    for folder in [
+        "mirror-userspace/src",
+        "mirror-common/src",
+        "xtask/src",
+        "cluster-lab/src",
+    ] {
         for file in Source::all_in(folder) {
             if !words(&file.code).any(|word| word == "unsafe") {
                 continue;
@@ -112,6 +117,7 @@ fn no_file_is_longer_than_an_idea() {
         "mirror-ebpf",
         "mirror-userspace",
         "xtask",
+        "cluster-lab",
         "fuzz",
     ] {
         for path in rust_files(&root().join(folder)) {

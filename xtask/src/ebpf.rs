@@ -37,7 +37,11 @@ pub(crate) fn build() -> Result<()> {
     for object in OBJECTS {
         let from = built.join(TARGET).join("release").join(object);
         let to = to.join(object).with_extension("o");
-        fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        let object = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+        // A file that is written again would have podmirror built again.
+        if fs::read(&to).ok().as_ref() != Some(&object) {
+            fs::write(&to, object).with_context(|| format!("cannot write {}", to.display()))?;
+        }
         eprintln!("{}", to.display());
     }
     Ok(())

@@ -4,8 +4,10 @@ mod bench;
 mod binary;
 mod checks;
 mod demo;
+mod e2e;
 mod ebpf;
 mod fuzz;
+mod image;
 mod setup;
 mod step;
 mod toolchain;
@@ -30,6 +32,11 @@ enum Task {
     Test(checks::Options),
     /// Fuzz the core, each target for some minutes.
     Fuzz(fuzz::Options),
+    /// Build podmirror as one static file, and a container image of it.
+    Image(image::Options),
+    /// Play the mirroring tutorial on a real cluster (`cargo xtask e2e --help`).
+    #[command(disable_help_flag = true)]
+    E2e(e2e::Arguments),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -42,6 +49,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Image(options) => image::run(&options),
+        Task::E2e(arguments) => e2e::run(&arguments),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {

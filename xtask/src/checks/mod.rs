@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf, fuzz,
+    ebpf, fuzz, image,
     step::{command, workspace},
 };
 pub(crate) use runner::Outcome;
@@ -101,6 +101,10 @@ fn all(runner: &mut Runner) -> Result<()> {
             "warnings",
         ]),
     )?;
+    runner.step("image", || {
+        image::run(&image::Options::default())?;
+        Ok(Outcome::passed("a static binary, and an archive"))
+    })?;
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
     runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(

@@ -44,6 +44,17 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// Makes a namespace whose name no other run has and that says what it is for; a killed run's is
+    /// removed by the next.
+    ///
+    /// # Errors
+    ///
+    /// Without root.
+    pub fn unique(role: &str) -> Result<Self> {
+        cleanup::remove_stale();
+        Self::create(cleanup::unique_name(cleanup::next_number(), role))
+    }
+
     /// The name that `ip netns` and `podmirror run --netns` take.
     pub fn name(&self) -> &str {
         &self.name

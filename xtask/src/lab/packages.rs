@@ -16,12 +16,15 @@ use nix::{
 
 /// A program and the Debian package that has it.
 const PACKAGES: &[(&str, &str)] = &[
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
+    ("runc", "runc"),
     ("tcpdump", "tcpdump"),
     ("wrk", "wrk"),
 ];

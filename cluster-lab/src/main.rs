@@ -1,0 +1,91 @@
+//! `cargo xtask e2e`: the mirroring tutorial on a real cluster.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use cluster_lab::tutorial::{self, Options};
+use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Plays the mirroring tutorial on a cluster, and says of each act whether it went as it should
+///
+/// Makes a namespace, v1, v2, the agent and a client in it; mirrors all, a half, a tenth and none of
+/// the client's requests; compares the logs; removes everything. Needs the rights to make cluster
+/// roles and privileged pods.
+#[derive(Parser)]
+#[command(name = "cargo xtask e2e", bin_name = "cargo xtask e2e")]
+struct Arguments {
+    /// Leads to the cluster, by its current context
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: PathBuf,
+
+    /// podmirror's image, where the nodes can pull it or have it loaded
+    #[arg(long, value_name = "REF")]
+    image: String,
+
+    /// The image of v1, v2 and the client
+    #[arg(long, value_name = "REF", default_value = "nginx:1.29-alpine")]
+    web_image: String,
+
+    /// What of deploy/ is installed
+    #[arg(long, value_name = "FOLDER", default_value = "base")]
+    overlay: String,
+
+    /// Requests at each rate
+    #[arg(long, value_name = "N", default_value_t = 400,
+          value_parser = clap::value_parser!(u32).range(100..))]
+    requests: u32,
+
+    /// How many seconds anything may take, such as to pull an image
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    patience: u64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went as it should.
+async fn run(arguments: Arguments) -> Result<bool> {
+    let file = &arguments.kubeconfig;
+    let config = Kubeconfig::read_from(file).with_context(|| file.display().to_string())?;
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+    let client = Client::try_from(config)?;
+    let options = Options {
+        image: arguments.image,
+        web_image: arguments.web_image,
+        overlay: arguments.overlay,
+        requests: arguments.requests,
+        patience: Duration::from_secs(arguments.patience),
+        pause: Duration::from_millis(500),
+    };
+    let name = format!("podmirror-e2e-{}", std::process::id());
+    let mut good = true;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let played = tutorial::play(client.clone(), &name, &options, |verdict| {
+        good &= verdict.good;
+        println!("{verdict}");
+    });
+    tokio::select! {
+        played = played => played?,
+        _ = interrupt.recv() => return interrupted(client, &name, &options).await,
+        _ = terminate.recv() => return interrupted(client, &name, &options).await,
+    }
+    Ok(good)
+}
+
+async fn interrupted(client: Client, name: &str, options: &Options) -> Result<bool> {
+    eprintln!("interrupted: removing namespace {name} and what belongs to it");
+    tutorial::remove(client, name, options).await?;
+    Ok(false)
+}

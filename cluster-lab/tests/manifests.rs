@@ -1,0 +1,224 @@
+//! `deploy/`, rendered by kubectl and Helm, held against the API's types and published schemas.
+
+#![cfg(test)]
+
+use cluster_lab::manifests::{self, decode, helm, kustomize, name, of_kind, validate};
+use k8s_openapi::api::{
+    apps::v1::DaemonSet,
+    core::v1::{Namespace, ServiceAccount},
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
+    scheduling::v1::PriorityClass,
+};
+use serde_json::{Value, json};
+
+const OVERLAYS: [&str; 5] = [
+    "base",
+    "overlays/least-privilege",
+    "overlays/istio",
+    "overlays/gateway-api",
+    "overlays/prometheus",
+];
+
+/// Overlays, and the values of the chart that say the same.
+const SAME: [(&str, &[&str]); 5] = [
+    ("base", &[]),
+    ("overlays/least-privilege", &["privileged=false"]),
+    ("overlays/istio", &["watchConfig.istio=true"]),
+    ("overlays/gateway-api", &["watchConfig.gatewayApi=true"]),
+    ("overlays/prometheus", &["podMonitor.enabled=true"]),
+];
+
+/// The oldest and the newest version that the schemas are known of and that we mean to serve.
+const VERSIONS: [&str; 2] = ["1.25", "1.37"];
+
+fn chart(values: &[&str]) -> Vec<Value> {
+    helm("podmirror", &[&["createNamespace=true"], values].concat()).unwrap()
+}
+
+/// What the API server does with an object, strictly; a PodMonitor is not of its own kinds.
+fn decode_any(object: &Value) -> anyhow::Result<()> {
+    match object["kind"].as_str() {
+        Some("Namespace") => decode::<Namespace>(object).map(drop),
+        Some("ServiceAccount") => decode::<ServiceAccount>(object).map(drop),
+        Some("ClusterRole") => decode::<ClusterRole>(object).map(drop),
+        Some("ClusterRoleBinding") => decode::<ClusterRoleBinding>(object).map(drop),
+        Some("PriorityClass") => decode::<PriorityClass>(object).map(drop),
+        Some("DaemonSet") => decode::<DaemonSet>(object).map(drop),
+        Some("PodMonitor") => Ok(()),
+        _ => anyhow::bail!("a kind that nobody expects"),
+    }
+}
+
+#[test]
+fn every_overlay_is_what_the_api_server_takes() {
+    for overlay in OVERLAYS {
+        let mut objects = kustomize(overlay).unwrap();
+        for object in &objects {
+            decode_any(object)
+                .unwrap_or_else(|error| panic!("{overlay}: {}: {error}", name(object)));
+        }
+        objects.retain(|object| object["kind"] != "PodMonitor");
+        for version in VERSIONS {
+            validate(&objects, version).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_both_checks() {
+    let objects = kustomize("base").unwrap();
+    let mut wrong = of_kind(&objects, "DaemonSet").unwrap().clone();
+    wrong["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privilegd"] =
+        json!(true);
+    let error = decode::<DaemonSet>(&wrong).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "unknown fields: .spec.template.spec.containers[0].securityContext.privilegd"
+    );
+    let error = validate(&[wrong], "1.37").unwrap_err().to_string();
+    assert!(error.contains("privilegd"), "{error}");
+}
+
+#[test]
+fn the_chart_makes_what_the_overlays_make() {
+    for (overlay, values) in SAME {
+        let ours = sorted(kustomize(overlay).unwrap());
+        let theirs = sorted(chart(values));
+        let names = |objects: &[Value]| objects.iter().map(name).collect::<Vec<_>>();
+        assert_eq!(names(&ours), names(&theirs), "{overlay}");
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!(ours, theirs, "{overlay}: {}", name(ours));
+        }
+    }
+}
+
+/// In one order, and without the two labels by which Helm knows what is its own.
+fn sorted(mut objects: Vec<Value>) -> Vec<Value> {
+    for object in &mut objects {
+        if let Some(Value::Object(labels)) = object.pointer_mut("/metadata/labels") {
+            labels.retain(|label, _| {
+                !["app.kubernetes.io/managed-by", "helm.sh/chart"].contains(&label.as_str())
+            });
+        }
+        object.sort_all_objects();
+    }
+    objects.sort_by_key(name);
+    objects
+}
+
+#[test]
+fn the_chart_takes_other_values_and_refuses_unknown_ones() {
+    let objects = helm(
+        "second",
+        &[
+            "mirror.namespace=",
+            "mirror.ports={80,8080}",
+            "mirror.targets={http://a,http://b}",
+            "mirror.args={--sample-rate=25%}",
+            "image.tag=x",
+            "priorityClass.create=false",
+        ],
+    )
+    .unwrap();
+    objects
+        .iter()
+        .for_each(|object| decode_any(object).unwrap());
+    let set: DaemonSet = decode(of_kind(&objects, "DaemonSet").unwrap()).unwrap();
+    assert_eq!(set.metadata.name.as_deref(), Some("second-podmirror"));
+    let pod = set.spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.priority_class_name, None);
+    let agent = &pod.containers[0];
+    assert_eq!(
+        agent.image.as_deref(),
+        Some("ghcr.io/podmirror/podmirror:x")
+    );
+    assert_eq!(
+        agent.args.as_deref().unwrap(),
+        [
+            "agent",
+            "--pod-selector=app=web,version=v1",
+            "--all-namespaces",
+            "--port=80",
+            "--port=8080",
+            "--target=http://a",
+            "--target=http://b",
+            "--admin-address=0.0.0.0:9090",
+            "--proc=/host/proc",
+            "--sample-rate=25%",
+        ]
+    );
+    for unknown in ["mirror.podselector=a", "privilegd=true", "mirror.ports={0}"] {
+        let error = helm("podmirror", &[unknown]).unwrap_err().to_string();
+        assert!(error.contains("values don't meet"), "{unknown}: {error}");
+    }
+}
+
+#[test]
+fn overlays_can_be_put_together() {
+    let everything = chart(&[
+        "privileged=false",
+        "watchConfig.istio=true",
+        "watchConfig.gatewayApi=true",
+        "podMonitor.enabled=true",
+    ]);
+    assert_eq!(
+        sorted(kustomize("overlays/all").unwrap()),
+        sorted(everything)
+    );
+}
+
+#[test]
+fn the_agent_may_only_list_and_watch() {
+    for object in kustomize("overlays/all").unwrap() {
+        if object["kind"] != "ClusterRole" {
+            continue;
+        }
+        let role: ClusterRole = decode(&object).unwrap();
+        for rule in role.rules.unwrap() {
+            assert_eq!(rule.verbs, ["list", "watch"]);
+            let resources = rule.resources.unwrap();
+            assert!(
+                !resources.iter().any(|resource| resource == "*"),
+                "{resources:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_overlay_without_privileges_has_five_capabilities_and_nothing_else() {
+    let objects = kustomize("overlays/least-privilege").unwrap();
+    let set: DaemonSet = decode(of_kind(&objects, "DaemonSet").unwrap()).unwrap();
+    let pod = set.spec.unwrap().template.spec.unwrap();
+    assert_eq!(
+        (pod.host_network, pod.host_pid, pod.host_ipc),
+        (None, None, None)
+    );
+    let context = pod.containers[0].security_context.clone().unwrap();
+    assert_eq!(context.privileged, Some(false));
+    assert_eq!(context.allow_privilege_escalation, Some(false));
+    assert_eq!(context.read_only_root_filesystem, Some(true));
+    assert_eq!(context.seccomp_profile.unwrap().type_, "RuntimeDefault");
+    let capabilities = context.capabilities.unwrap();
+    assert_eq!(capabilities.drop.unwrap(), ["ALL"]);
+    assert_eq!(
+        capabilities.add.unwrap(),
+        ["NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "BPF", "PERFMON"]
+    );
+}
+
+/// The image's version is that of the workspace, wherever it stands.
+#[test]
+fn the_version_is_one() {
+    let version = env!("CARGO_PKG_VERSION");
+    let image = format!("ghcr.io/podmirror/podmirror:{version}");
+    for objects in [kustomize("base").unwrap(), chart(&[])] {
+        let set = of_kind(&objects, "DaemonSet").unwrap();
+        assert_eq!(
+            set["spec"]["template"]["spec"]["containers"][0]["image"],
+            image
+        );
+    }
+    let chart = std::fs::read_to_string(manifests::deploy().join("helm/podmirror/Chart.yaml"));
+    assert!(chart.unwrap().contains(&format!("\nversion: {version}\n")));
+}
