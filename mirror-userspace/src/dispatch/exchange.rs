@@ -121,7 +121,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             match self.job.source() {
                 Source::Bytes => match self.poll_write(cx) {
                     Poll::Ready(Ok(written)) if written > 0 => self.handle_written(),
-                    Poll::Ready(_) => self.writing = Writing::GivenUp,
+                    Poll::Ready(_) => self.end_writing(Writing::GivenUp),
                     Poll::Pending => {
                         // The source may break off while the target does not read.
                         self.job.wake_on_more(cx.waker());
@@ -136,7 +136,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                     self.seat.set_due(None);
                     self.job.wake_on_more(cx.waker());
                     if let Poll::Ready(Err(_)) = Pin::new(&mut *self.stream).poll_flush(cx) {
-                        self.writing = Writing::GivenUp;
+                        self.end_writing(Writing::GivenUp);
                     }
                     return Ok(());
                 }
@@ -147,14 +147,19 @@ impl<'a, S: Transport> Exchange<'a, S> {
         if self.writing == Writing::Flush {
             match Pin::new(&mut *self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.writing = Writing::Done;
+                    self.end_writing(Writing::Done);
                     self.allow_time();
                 }
-                Poll::Ready(Err(_)) => self.writing = Writing::GivenUp,
+                Poll::Ready(Err(_)) => self.end_writing(Writing::GivenUp),
                 Poll::Pending => {}
             }
         }
         Ok(())
+    }
+
+    fn end_writing(&mut self, how: Writing) {
+        self.writing = how;
+        self.job.set_written();
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

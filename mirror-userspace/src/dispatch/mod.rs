@@ -32,7 +32,7 @@ pub use self::{
     resolve::{Resolve, Resolving, SystemResolver},
 };
 use self::{
-    job::{Broken, Stream},
+    job::{Broken, Stream, Unwritten},
     target::{Shared, Target},
 };
 use crate::{
@@ -94,6 +94,7 @@ impl Dispatcher {
             config,
             clock,
             resolver,
+            unwritten: Unwritten::default(),
             scratch: vec![0; SCRATCH].into_boxed_slice().into(),
         });
         let targets = targets
@@ -200,6 +201,13 @@ impl Dispatcher {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.targets.iter().all(|target| target.is_quiet())
+    }
+
+    /// Whether all copies are written, so that there is nothing to do but to read replies, which
+    /// may wait in their sockets for a while.
+    #[must_use]
+    pub fn only_awaits_replies(&self) -> bool {
+        self.shared.unwritten.is_empty()
     }
 
     /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the
