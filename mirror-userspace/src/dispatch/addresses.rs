@@ -3,13 +3,13 @@
 //! Of two that are drawn at random the less busy one gets it ("power of two choices", Mitzenmacher
 //! 2001): nearly as even as asking all of them, and shards, which know nothing of each other, do not
 //! all run to the same one. An address that fails is avoided while there are others. When its wait
-//! is over one copy probes it; a probe that fails doubles the wait, any answer ends it. Whether a
-//! target is left alone altogether is for its own breaker to say: if all addresses fail, the copies
-//! that it lets through go to them all the same.
+//! is over one copy probes it; a probe that fails doubles the wait, any answer ends it. When none is
+//! healthy, copies go to those that are not, and failures are the target's: its own breaker says
+//! when it is left alone altogether.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     rc::Rc,
 };
@@ -113,12 +113,10 @@ impl Addresses {
             .chain(self.avoided.drain(..))
             .map(|address| (address.socket, address))
             .collect();
-        let mut sockets = sockets.to_vec();
-        sockets.sort_unstable();
-        sockets.dedup();
-        for socket in sockets {
-            let address = known.remove(&socket);
-            let address = address.unwrap_or_else(|| Address::new(socket, self.avoid));
+        let mut seen = HashSet::with_capacity(sockets.len());
+        for socket in sockets.iter().filter(|socket| seen.insert(**socket)) {
+            let address = known.remove(socket);
+            let address = address.unwrap_or_else(|| Address::new(*socket, self.avoid));
             if address.is_healthy() {
                 self.healthy.push(address);
             } else {
@@ -148,6 +146,12 @@ impl Addresses {
     /// A healthy one, if there is one.
     pub(super) fn choose_healthy(&mut self) -> Option<Rc<Address>> {
         less_busy(&mut self.random, &self.healthy)
+    }
+
+    /// Whether one besides `address` is healthy.
+    pub(super) fn has_other(&self, address: &Rc<Address>) -> bool {
+        let mut healthy = self.healthy.iter();
+        healthy.any(|other| !Rc::ptr_eq(other, address))
     }
 
     /// Whether a copy had better go to another one than to `address`, where one has just ended:

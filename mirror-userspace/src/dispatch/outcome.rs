@@ -42,6 +42,17 @@ pub(super) enum Failure {
     Shutdown,
 }
 
+/// What a copy says of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It answers.
+    Works,
+    /// It does not.
+    Fails,
+    /// Nothing.
+    Unknown,
+}
+
 impl Failure {
     /// Whether it says that the address does not work. (Of one that refused, the connection says so
     /// before it tries another.)
@@ -49,11 +60,10 @@ impl Failure {
         matches!(self, Self::Timeout | Self::Reset | Self::BadReply)
     }
 
-    /// Whether it says that the target does not work.
-    pub(super) const fn blames_target(self) -> bool {
+    const fn verdict(self) -> Verdict {
         match self {
-            Self::Connect | Self::Timeout | Self::Reset | Self::BadReply => true,
-            Self::Aborted | Self::StreamOverflow | Self::Shutdown => false,
+            Self::Connect | Self::Timeout | Self::Reset | Self::BadReply => Verdict::Fails,
+            Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
         }
     }
 }
@@ -79,6 +89,14 @@ impl From<Broken> for Failure {
 impl Outcome {
     pub(super) const fn leaves_reusable(&self) -> bool {
         matches!(self, Self::Answered(answer) if matches!(answer.connection, After::Reusable))
+    }
+
+    /// What it says of the target, if that has no other address.
+    pub(super) const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Answered(_) => Verdict::Works,
+            Self::Failed(failure) => failure.verdict(),
+        }
     }
 
     /// Enters it in the books.

@@ -148,7 +148,7 @@ impl Pool {
         let Some(address) = self.addresses.choose(clock) else {
             return Pick::NoAddress;
         };
-        let below_limit = !self.is_full();
+        let below_limit = self.seats.len() < self.limit;
         let mut idle = address.idle.borrow_mut().pop();
         if idle.is_none() && !below_limit {
             idle = self.free_elsewhere(&address);
@@ -220,15 +220,21 @@ impl Pool {
         Tripped::No
     }
 
+    /// Whether the target has another address than that of `seat` that works.
+    pub(super) fn has_other(&self, seat: &Seat) -> bool {
+        self.addresses.has_other(&seat.address())
+    }
+
     /// Whether the next copy had better not follow on `seat`, whose copy has just ended: its
     /// address is busier than others. Copies that wait would else keep it so for ever.
     pub(super) fn is_crowded(&mut self, seat: &Seat) -> bool {
         self.addresses.is_crowded(&seat.address())
     }
 
-    /// Whether no more connections may be opened.
-    pub(super) const fn is_full(&self) -> bool {
-        self.seats.len() >= self.limit
+    /// Whether all connections that there may be are busy.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let mut addresses = self.addresses.iter();
+        self.seats.len() >= self.limit && addresses.all(|other| other.idle.borrow().is_empty())
     }
 
     /// The connection is free until it is picked, at the latest until `due`.

@@ -20,7 +20,7 @@ use super::{
     connection,
     counters::TargetCounters,
     job::{Broken, Job, Source, Stage, Stream, Unwritten},
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, Verdict},
     pool::{Pick, Pool, Seat},
     resolve::Resolve,
 };
@@ -193,7 +193,12 @@ impl Target {
         let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
         let tripped = state.pool.handle_outcome(seat, outcome, now);
         state.counters.avoided += u64::from(tripped == Tripped::Yes);
-        state.end(job, outcome, now);
+        let verdict = match outcome.verdict() {
+            // Copies go to the others, and this one is avoided: that is enough.
+            Verdict::Fails if state.pool.has_other(seat) => Verdict::Unknown,
+            verdict => verdict,
+        };
+        state.end(job, outcome, verdict, now);
         if closes || seat.address().gone.get() || state.mode == Mode::Stopped {
             return Next::Close;
         }
@@ -207,7 +212,7 @@ impl Target {
             }
             Some(job) => {
                 state.queue.push_front(job);
-                if state.pool.is_full() {
+                if state.pool.is_exhausted() {
                     // The connection that takes its place goes to where there are fewer.
                     return Next::Close;
                 }
@@ -227,7 +232,8 @@ impl Target {
                 Source::Broken(why) => why.into(),
                 _ => Failure::Shutdown,
             };
-            return state.end(job, &Outcome::Failed(failure), self.now());
+            let outcome = Outcome::Failed(failure);
+            return state.end(job, &outcome, Verdict::Unknown, self.now());
         }
         job.set_stage(Stage::Waiting);
         state.counters.sent -= 1;
@@ -338,7 +344,8 @@ impl Target {
             // Without an address the copy whose turn it is cannot be sent.
             if let Some(job) = state.queue.pop() {
                 state.begin(&job);
-                state.end(job, &Outcome::Failed(Failure::Connect), self.now());
+                let outcome = Outcome::Failed(Failure::Connect);
+                state.end(job, &outcome, Verdict::Fails, self.now());
             }
         }
         self.pump(state);

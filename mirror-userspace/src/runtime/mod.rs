@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! main thread                              shard threads
-//! attach, signals, reports ──Control──►    ring ─► Pipeline ─► Dispatcher
-//!          ▲                                            │
-//!          └───────────────Counted──────────────────────┘
+//! signals, reports, rates ───Control──►    ring ─► Pipeline ─► Dispatcher
+//! attachments come and go                   ▲           │
+//!    │      ▲                               │           │
+//!    │      └───────────────Counted─────────┼───────────┘
+//!    └─► kernel programs ───────records─────┘
 //! ```
 
 pub mod clock;

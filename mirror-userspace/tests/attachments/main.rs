@@ -7,7 +7,14 @@
 mod pod;
 mod target;
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use pod::{Pod, get};
 use podmirror::{
@@ -246,5 +253,61 @@ fn copies_for_a_service_go_where_its_endpoints_are() {
         let names: Vec<&String> = ledger.targets.keys().collect();
         assert_eq!(names, ["service/default/web-v2:80"]);
         assert_eq!(ledger.replies.answered["2xx"], 2);
+    }
+}
+
+#[test]
+fn coming_and_going_under_traffic_keeps_the_books() {
+    const TURNS: usize = 8;
+    let mut steady = 0;
+    let ledger = with_daemon(async |daemon, target| {
+        let stays = Arc::new(Pod::new());
+        let comes_and_goes = Arc::new(Pod::new());
+        daemon.attach(stays.place()).await.unwrap();
+        let traffic = [
+            Traffic::start(&stays, "/steady"),
+            Traffic::start(&comes_and_goes, "/now-and-then"),
+        ];
+        let mut most = 0;
+        for turn in 1..=TURNS {
+            let id = daemon.attach(comes_and_goes.place()).await.unwrap();
+            until(|| counted(daemon, id).copied > 50);
+            most = most.max(counted(daemon, id).copied);
+            daemon.detach(id).await.unwrap();
+            let ledger = daemon.ledger().await.unwrap();
+            assert!(ledger.segments.copied >= most, "turn {turn}: {ledger}");
+        }
+        let [at_stays, _] = traffic.map(Traffic::stop);
+        steady = at_stays;
+        until(|| target.count("/steady") == steady);
+    });
+    if let Some(ledger) = ledger {
+        let lost = ledger.requests.dropped;
+        assert!(steady > 0 && lost["shutdown"] == 0, "{lost:?}");
+    }
+}
+
+/// One request after the other, each on a connection of its own, until told to stop.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<usize>,
+}
+
+impl Traffic {
+    fn start(pod: &Arc<Pod>, target: &'static str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (pod, told) = (Arc::clone(pod), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let mut ports = (10_000..60_000).cycle();
+            let ports = ports.by_ref().take_while(|_| !told.load(Ordering::Relaxed));
+            ports.map(|port| pod.request(port, target)).count()
+        });
+        Self { stop, thread }
+    }
+
+    /// How many requests there were.
+    fn stop(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
     }
 }

@@ -35,6 +35,12 @@ impl Target {
         self.address
     }
 
+    /// How many requests had this target.
+    pub(crate) fn count(&self, target: &str) -> usize {
+        let seen = self.seen.0.lock().unwrap();
+        seen.iter().filter(|head| target_of(head) == target).count()
+    }
+
     /// Waits for so many requests, and returns their first lines' targets, sorted.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<String> {
         let (seen, changed) = &*self.seen;

@@ -1,10 +1,12 @@
 //! One attachment: a program with settings, counters and flags of its own, at its place.
 
+use std::io::ErrorKind;
+
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::SchedClassifier,
+    programs::{ProgramError, SchedClassifier},
 };
 use mirror_common::{counter::Counters, settings::Settings};
 
@@ -17,6 +19,9 @@ use super::{
     object::RingKind,
     rings::Rings,
 };
+
+/// How often a program is loaded while signals come in between.
+const LOAD_ATTEMPTS: usize = 5;
 
 /// [`Settings`] as aya wants map values: plain bytes.
 type SettingsBytes = [u8; size_of::<Settings>()];
@@ -46,7 +51,7 @@ impl Attached {
         let interface = place.netns.run(|| Interface::find(&place.interface))?;
         let settings = place.settings(config, interface.link_layer()?, rings.shards()?)?;
 
-        let mut ebpf = rings.load(id)?;
+        let mut ebpf = rings.load(config, id)?;
         let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;
         settings_map.set(0, as_bytes(settings), 0)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
@@ -134,7 +139,7 @@ fn attach(
         .program_mut("mirror")
         .context("the object has no program `mirror`")?
         .try_into()?;
-    program.load().context("loading the kernel program")?;
+    load(program).context("loading the kernel program")?;
     Attachment::new(
         place.netns,
         interface,
@@ -143,4 +148,20 @@ fn attach(
         &config.notes,
         program,
     )
+}
+
+/// Loads the program. The verifier gives up with `EAGAIN` when a signal comes, in the middle of work
+/// of its tenth of a second, so it is asked again (as libbpf does).
+fn load(program: &mut SchedClassifier) -> Result<(), ProgramError> {
+    for _ in 1..LOAD_ATTEMPTS {
+        match program.load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == ErrorKind::WouldBlock =>
+            {
+                log::debug!("a signal came while the kernel program was verified: again");
+            }
+            loaded => return loaded,
+        }
+    }
+    program.load()
 }

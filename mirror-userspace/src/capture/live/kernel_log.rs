@@ -1,26 +1,24 @@
 //! `--log-kernel`: what the program logs (aya-log), passed on to the `log` crate.
 
 use std::{
+    io::{self, PipeWriter},
     os::fd::AsFd as _,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     thread::{self, JoinHandle},
 };
 
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-/// How long it takes, in milliseconds, until the thread sees that it is to stop.
-const TICK: u16 = 200;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
 /// A thread that passes log lines on while this lives. The program logs rare events only.
 #[derive(Debug)]
 pub(super) struct KernelLog {
-    stop: Arc<AtomicBool>,
+    /// Closing it ends the thread.
+    stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -28,24 +26,28 @@ impl KernelLog {
     /// Starts the thread.
     pub(super) fn start(ebpf: &mut Ebpf) -> Result<Self> {
         let mut logger = EbpfLogger::init(ebpf).context("the kernel program has no log")?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stopped, stop) = io::pipe()?;
         let thread = thread::Builder::new()
             .name("kernel-log".to_owned())
             .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    let mut file = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
-                    if let Err(errno) = poll(&mut file, PollTimeout::from(TICK))
-                        && errno != nix::errno::Errno::EINTR
-                    {
-                        log::warn!("the kernel program's log can't be watched: {errno}");
-                        return;
+                let mut running = true;
+                while running {
+                    let watch = |file| PollFd::new(file, PollFlags::POLLIN);
+                    let mut files = [watch(logger.as_fd()), watch(stopped.as_fd())];
+                    match poll(&mut files, PollTimeout::NONE) {
+                        Ok(_) | Err(Errno::EINTR) => {}
+                        Err(errno) => {
+                            log::warn!("the kernel program's log can't be watched: {errno}");
+                            return;
+                        }
                     }
+                    let [_, end] = files;
+                    running = !end.any().unwrap_or(false);
                     logger.flush();
                 }
             })?;
         Ok(Self {
-            stop,
+            stop: Some(stop),
             thread: Some(thread),
         })
     }
@@ -53,7 +55,7 @@ impl KernelLog {
 
 impl Drop for KernelLog {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop = None;
         if self
             .thread
             .take()

@@ -16,6 +16,9 @@ use super::{
     wakeups::Wakeups,
 };
 
+/// The smallest ring there is, in bytes: a page.
+const SMALLEST_RING: u32 = 4096;
+
 /// What a program must be given to feed the rings.
 pub(super) enum Rings {
     /// BPF rings, by shard, that any number of programs write to.
@@ -34,7 +37,7 @@ impl Rings {
         match config.ring {
             RingKind::Bpf => open_bpf(config),
             RingKind::Perf => {
-                let mut ebpf = load(RingKind::Perf, AttachmentId::FIRST)?;
+                let mut ebpf = load(config, AttachmentId::FIRST)?;
                 let ring = ring::open_perf(&mut ebpf, config.ring_bytes)?;
                 let sleeper = Sleeper::new(ring.files()?, None);
                 let bytes = ring.size(config.ring_bytes);
@@ -53,10 +56,10 @@ impl Rings {
     }
 
     /// The object of a new attachment, its maps made and its rings in their places.
-    pub(super) fn load(&mut self, id: AttachmentId) -> Result<Ebpf> {
+    pub(super) fn load(&mut self, config: &LiveConfig, id: AttachmentId) -> Result<Ebpf> {
         match self {
             Self::Bpf { rings, .. } => {
-                let mut ebpf = load(RingKind::Bpf, id)?;
+                let mut ebpf = load(config, id)?;
                 let map = ebpf.map_mut("RINGS").context("the program has no rings")?;
                 let mut places: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(map)?;
                 for (shard, ring) in (0..).zip(rings.iter()) {
@@ -109,9 +112,14 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
     Ok((Rings::Bpf { rings, wakeups }, readers))
 }
 
-fn load(ring: RingKind, id: AttachmentId) -> Result<Ebpf> {
-    EbpfLoader::new()
-        .override_global("ATTACHMENT", &id.0, true)
-        .load(object(ring)?)
+fn load(config: &LiveConfig, id: AttachmentId) -> Result<Ebpf> {
+    let mut loader = EbpfLoader::new();
+    loader.override_global("ATTACHMENT", &id.0, true);
+    if !config.log_kernel {
+        // Nothing will be written to it, and each program has its own of 128 KiB.
+        loader.map_max_entries("AYA_LOGS", SMALLEST_RING);
+    }
+    loader
+        .load(object(config.ring)?)
         .context("loading the kernel program's maps")
 }

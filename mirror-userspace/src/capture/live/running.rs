@@ -16,8 +16,8 @@ use super::{
 
 /// The rings and all that feeds them. Dropping it detaches everywhere.
 ///
-/// Attaching loads a program, which takes some hundredths of a second; detaching waits until no CPU
-/// runs it, which takes about as long.
+/// Attaching loads a program, of which the kernel's verifier takes 0.1 s of CPU time; detaching
+/// waits until no CPU runs it any more, 5 to 15 ms (2 cores, Linux 6.18).
 pub struct Capture {
     config: LiveConfig,
     rings: Rings,

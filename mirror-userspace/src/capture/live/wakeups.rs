@@ -1,7 +1,7 @@
 //! The flags by which readers that sleep ask to be woken, in the programs of all attachments.
 //!
 //! Each program has flags of its own, one a shard, so a reader that goes to sleep raises as many
-//! flags as there are attachments: a system call of well under a microsecond each. A program that
+//! flags as there are attachments: less than 3 µs each (2 cores, Linux 6.18). A program that
 //! joins later is told who sleeps before it sees its first segment. That leaves no gap: a reader
 //! that goes to sleep before it has joined is in the list, one that does so afterwards finds it.
 

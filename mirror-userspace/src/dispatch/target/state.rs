@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Job, Mode, Outcome, Shared, Stage};
+use super::{Job, Mode, Outcome, Shared, Stage, Verdict};
 use crate::{
     dispatch::{
         breaker::{Breaker, Tripped},
@@ -120,19 +120,19 @@ impl State {
     }
 
     /// A copy that was given to a connection ended.
-    pub(super) fn end(&mut self, job: Job, outcome: &Outcome, now: Time) {
+    pub(super) fn end(&mut self, job: Job, outcome: &Outcome, verdict: Verdict, now: Time) {
         self.counters.in_flight -= 1;
         self.queue.release(job.connection);
         outcome.count(&mut self.counters);
-        match outcome {
-            Outcome::Answered(_) => self.breaker.handle_answer(),
-            Outcome::Failed(failure) if failure.blames_target() => {
+        match verdict {
+            Verdict::Works => self.breaker.handle_answer(),
+            Verdict::Fails => {
                 if self.breaker.handle_failure(now) == Tripped::Yes {
                     self.drop_waiting(|dropped| &mut dropped.breaker_open);
                     self.counters.breaker_opened += 1;
                 }
             }
-            Outcome::Failed(_) => self.breaker.handle_no_verdict(now),
+            Verdict::Unknown => self.breaker.handle_no_verdict(now),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The dispatcher against real servers on loopback, with a clock that only the tests move: a
 //! time-out happens when a test says so. Each test ends with balanced books and an empty budget.
 
+mod endpoints;
 mod hostile;
 mod https;
 mod limits;
 mod names;
 mod order;
+mod readiness;
 mod replies;
 mod server;
 mod streams;

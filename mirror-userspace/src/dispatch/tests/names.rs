@@ -115,13 +115,18 @@ fn several_addresses_share_the_work() {
             Server::answering(OK).await,
         ];
         let zone = Zone::of(&servers.each_ref().map(|server| server.address));
-        let mut rig = rig(DispatchConfig::default(), &zone);
+        let config = DispatchConfig {
+            seed: Some(42),
+            ..DispatchConfig::default()
+        };
+        let mut rig = rig(config, &zone);
         for _ in 0..30 {
             rig.send(1, GET);
             rig.settle().await;
         }
         for server in &servers {
-            assert_eq!(server.seen.requests.borrow().len(), 10);
+            let requests = server.seen.requests.borrow().len();
+            assert!((4..=16).contains(&requests), "{requests}");
         }
     });
 }
