@@ -15,6 +15,7 @@ use tokio::io::ReadBuf;
 use super::{
     connection::Transport,
     job::{Job, Source},
+    meter::Stopwatch,
     outcome::{After, Answer, Failure, Outcome},
     pool::Seat,
     reply::{Limits, Reply, ReplyReader, Step},
@@ -35,8 +36,8 @@ pub(super) struct Exchange<'a, S> {
     reader: ReplyReader,
     /// A reply that was complete before the copy was written.
     early: Option<Reply>,
-    /// When the first byte was written.
-    began: Option<Time>,
+    /// Since the first byte was written.
+    stopwatch: Option<Stopwatch<'a>>,
     /// The clock as it was read in this poll.
     now: Option<Time>,
 }
@@ -75,7 +76,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             writing: Writing::Bytes,
             reader,
             early: None,
-            began: None,
+            stopwatch: None,
             now: Some(now),
         }
     }
@@ -87,7 +88,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
         let outcome = match outcome {
             Ok((status, connection)) => Outcome::Answered(Answer {
                 status,
-                latency: now.since(self.began.unwrap_or(now)),
+                latency: self.stopwatch.take().and_then(|watch| watch.stop(now)),
                 connection,
             }),
             Err(failure) => Outcome::Failed(failure),
@@ -178,8 +179,8 @@ impl<'a, S: Transport> Exchange<'a, S> {
 
     fn handle_written(&mut self) {
         let now = self.now();
-        if self.began.is_none() {
-            self.began = Some(now);
+        if self.stopwatch.is_none() {
+            self.stopwatch = Some(self.target.shared.meter.start(now));
             self.target.handle_begun(now.since(self.job.at));
         }
         self.allow_time();

@@ -33,6 +33,7 @@ pub use self::{
 };
 use self::{
     job::{Broken, Stream, Unwritten},
+    meter::Meter,
     target::{Shared, Target},
 };
 use crate::{
@@ -49,6 +50,7 @@ mod counters;
 mod exchange;
 mod histogram;
 mod job;
+mod meter;
 mod order;
 mod outcome;
 mod pool;
@@ -95,6 +97,7 @@ impl Dispatcher {
             clock,
             resolver,
             unwritten: Unwritten::default(),
+            meter: Meter::default(),
             scratch: vec![0; SCRATCH].into_boxed_slice().into(),
         });
         let targets = targets
@@ -203,11 +206,19 @@ impl Dispatcher {
         self.targets.iter().all(|target| target.is_quiet())
     }
 
-    /// Whether all copies are written, so that there is nothing to do but to read replies, which
-    /// may wait in their sockets for a while.
+    /// Whether the shard's thread may sleep for some milliseconds: all copies are written, and the
+    /// replies may wait in their sockets.
     #[must_use]
-    pub fn only_awaits_replies(&self) -> bool {
-        self.shared.unwritten.is_empty()
+    pub fn may_nap(&self) -> bool {
+        let Shared {
+            unwritten, meter, ..
+        } = &*self.shared;
+        unwritten.is_empty() && !meter.is_watching((self.shared.clock)())
+    }
+
+    /// The thread slept: replies that are read now may have come before.
+    pub fn handle_nap(&self) {
+        self.shared.meter.handle_nap();
     }
 
     /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the

@@ -20,6 +20,7 @@ use super::{
     connection,
     counters::TargetCounters,
     job::{Broken, Job, Source, Stage, Stream, Unwritten},
+    meter::Meter,
     outcome::{Failure, Outcome, Verdict},
     pool::{Pick, Pool, Seat},
     resolve::Resolve,
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) resolver: Rc<dyn Resolve>,
     pub(super) seed: u64,
     pub(super) unwritten: Unwritten,
+    pub(super) meter: Meter,
     /// Where replies are read to. Its bytes are looked at before anyone else reads.
     pub(super) scratch: RefCell<Box<[u8]>>,
 }

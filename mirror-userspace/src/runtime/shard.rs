@@ -199,11 +199,12 @@ async fn serve(
             // Connections get their turn; a flood of segments must not keep commands out either.
             tokio::task::yield_now().await;
             commands.try_recv().ok()
-        } else if dispatcher.only_awaits_replies()
+        } else if dispatcher.may_nap()
             && let Some(nap) = reader.nap()
         {
             // The thread sleeps, not the task: a reply that comes meanwhile need not wake it.
             thread::sleep(nap);
+            dispatcher.handle_nap();
             turns_in_vain = 0;
             None
         } else {
