@@ -12,10 +12,12 @@
 //! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
 //! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
+//! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
 
 pub mod assembler;
 pub mod capture_file;
+pub mod config;
 pub mod header_walk;
 pub mod http_parser;
 mod input;
@@ -29,12 +31,13 @@ pub mod seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
     ("http_parser", http_parser::run),
     ("reply_reader", reply_reader::run),
     ("pipeline", pipeline::run),
+    ("config", config::run),
     ("rates_and_flags", rates_and_flags::run),
 ];

@@ -18,6 +18,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "http_parser" => streams(),
         "reply_reader" => replies(),
         "pipeline" => conversations(),
+        "config" => documents(),
         "rates_and_flags" => flags(),
         _ => Vec::new(),
     }
@@ -294,4 +295,58 @@ fn flags() -> Vec<Vec<u8>> {
     .iter()
     .map(|text| text.as_bytes().to_vec())
     .collect()
+}
+
+fn documents() -> Vec<Vec<u8>> {
+    let istio = |kind: &str, spec: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
+        )
+    };
+    let gateway = |kind: &str, spec: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\n\
+             metadata: {{name: a, namespace: b}}\nspec: {spec}\n"
+        )
+    };
+    let subsets = istio(
+        "DestinationRule",
+        "{host: a, subsets: [{name: v1, labels: {v: '1'}}, {name: v2, labels: {v: '2'}}]}",
+    );
+    let service = istio(
+        "VirtualService",
+        "{hosts: [a, '*.b.c'], gateways: [mesh, g], http: [{match: [{uri: {prefix: /a}, \
+         headers: {x: {}}, port: 80}, {queryParams: {q: {regex: '\\d+'}}, sourceLabels: {}}], \
+         route: [{destination: {host: a, subset: v1}, weight: 9}], mirror: {host: a, subset: v2}, \
+         mirrorPercentage: {value: 0.5}}, {route: [{destination: {host: a}}], \
+         mirrors: [{destination: {host: b.c.svc, port: {number: 80}}, percentage: {value: 3}}]}]}",
+    );
+    let route = gateway(
+        "HTTPRoute",
+        "{parentRefs: [{name: g}], hostnames: [h], rules: [{matches: [{path: {value: /a}}, \
+         {method: GET, headers: [{name: x, value: y}]}], backendRefs: [{name: v1, port: 80}], \
+         filters: [{type: RequestMirror, requestMirror: {fraction: {numerator: 1}, \
+         backendRef: {name: v2, namespace: c, port: 80}}}]}]}",
+    );
+    let calls = gateway(
+        "GRPCRoute",
+        "{rules: [{matches: [{method: {service: a, method: b}}, {method: {method: c}}], \
+         backendRefs: [{name: v1, port: 80, filters: [{type: RequestMirror, \
+         requestMirror: {percent: 5, backendRef: {name: v2, port: 80}}}]}]}]}",
+    );
+    let grant = gateway(
+        "ReferenceGrant",
+        "{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: b}], \
+         to: [{group: '', kind: Service}]}",
+    )
+    .replace("namespace: b}\n", "namespace: c}\n");
+    [
+        format!("{service}---\n{subsets}"),
+        format!("{route}---\n{grant}"),
+        calls,
+        "a: &a [1, 2]\nb: [*a, *a]\n<<: {c: *a}\n".to_owned(),
+        "kind: List\nitems: [{kind: X, apiVersion: v1}]\n".to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
 }

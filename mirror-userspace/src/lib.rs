@@ -1,8 +1,11 @@
 //! podmirror: copies the live HTTP requests of a running service to another one.
 
+pub mod admin;
 pub mod budget;
 pub mod capture;
 pub mod cli;
+pub mod cluster;
+pub mod config;
 pub mod dispatch;
 pub mod flow;
 pub mod http;

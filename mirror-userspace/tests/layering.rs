@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["plan", "pipeline"],
     &["capture", "dispatch", "config"],
     &["ledger", "record", "replay"],
-    &["runtime", "admin"],
+    &["runtime"],
+    &["admin"],
     &["cluster"],
     &["cli"],
 ];

@@ -3,10 +3,15 @@
 //! A value is refused where it is read, with its flag, the value and what is accepted (exit 2);
 //! what goes wrong later is said in one line, with what to do about it (exit 1).
 
+mod admin_args;
+mod agent;
 mod capture_args;
 mod check;
 mod dispatch_args;
+mod documents;
+mod explain;
 mod limit_args;
+mod only_mirror;
 mod place_args;
 mod policy_args;
 mod record;
@@ -14,6 +19,7 @@ mod replay;
 mod report_args;
 mod run;
 mod select_args;
+mod set;
 mod target_args;
 #[cfg(test)]
 mod tests;
@@ -24,9 +30,13 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub use admin_args::{AdminAddress, AdminArgs};
+pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
 pub use dispatch_args::DispatchArgs;
+pub use documents::DocumentArgs;
+pub use explain::ExplainArgs;
 pub use limit_args::LimitArgs;
 pub use place_args::{HookArg, PlaceArgs, PortArgs};
 pub use policy_args::{PolicyArgs, RedactArgs};
@@ -35,6 +45,7 @@ pub use replay::ReplayArgs;
 pub use report_args::ReportArgs;
 pub use run::RunArgs;
 pub use select_args::SelectArgs;
+pub use set::SetArgs;
 pub use target_args::TargetArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
@@ -51,9 +62,12 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    Agent(Box<AgentArgs>),
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
+    Set(SetArgs),
+    Explain(ExplainArgs),
 }
 
 impl Cli {
@@ -65,9 +79,12 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Agent(agent) => agent.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => Ok(check.run()),
+            Command::Set(set) => set.run(),
+            Command::Explain(explain) => explain.run(),
         }
     }
 }

@@ -23,6 +23,7 @@ use super::{
     watch::{self, Signals, watch},
 };
 use crate::{
+    admin::Questions,
     dispatch::DispatchConfig,
     ledger::Ledger,
     policy::{Policy, PolicyConfig, TargetPolicy},
@@ -88,7 +89,14 @@ impl RecordArgs {
         let mut daemon = Daemon::start(config).await?;
         daemon.attach(place).await?;
         eprintln!("{banner}");
-        let ledger = watch(daemon, signals, &report, failed(&recording)).await?;
+        let ledger = watch(
+            daemon,
+            signals,
+            Questions::none(),
+            &report,
+            failed(&recording),
+        )
+        .await?;
         close(recording, &ledger).with_context(|| format!("--write {name}"))
     }
 

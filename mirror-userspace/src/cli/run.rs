@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     UsageError,
+    admin_args::{AdminAddress, AdminArgs},
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
@@ -38,6 +39,8 @@ pub struct RunArgs {
     limits: LimitArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 impl RunArgs {
@@ -48,14 +51,16 @@ impl RunArgs {
 
     async fn mirror(self) -> anyhow::Result<()> {
         let report = self.report.clone();
+        let admin = self.admin.clone();
         let place = self.place.clone();
         let (config, banner) = self.configure()?;
         let place = place.place()?;
         let signals = Signals::listen()?;
+        let (_serving, questions) = admin.start(AdminAddress::Off).await?;
         let mut daemon = Daemon::start(config).await?;
         daemon.attach(place).await?;
         eprintln!("{banner}");
-        watch(daemon, signals, &report, future::pending()).await?;
+        watch(daemon, signals, questions, &report, future::pending()).await?;
         Ok(())
     }
 

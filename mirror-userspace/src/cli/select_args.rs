@@ -94,6 +94,7 @@ impl From<SelectArgs> for PolicyConfig {
             sample_rate: args.sample_rate,
             sample_by: args.sample_by,
             filter: FilterConfig {
+                route: None,
                 allow_methods: args.allow_method,
                 deny_methods: args.deny_method,
                 allow_paths: args.allow_path,

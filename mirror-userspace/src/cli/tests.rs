@@ -215,3 +215,30 @@ fn only_the_agent_knows_services_and_pods() {
         assert!(error.to_string().starts_with(&want), "{error}");
     }
 }
+
+#[test]
+fn the_admin_address_is_an_address_or_off() {
+    let run = |flags: &[&str]| {
+        let run = ["podmirror", "run", "--interface", "lo", "--port", "80"];
+        let to = ["--target", "http://v2"];
+        Cli::try_parse_from(run.iter().chain(&to).chain(flags))
+    };
+    for good in ["off", ":9090", "0.0.0.0:9090", "[::1]:0"] {
+        assert!(run(&["--admin-address", good]).is_ok(), "{good}");
+    }
+    let error = run(&["--admin-address", "localhost"]).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let text = error.to_string();
+    for part in [
+        "--admin-address",
+        "localhost",
+        "accepted: ",
+        ":9090",
+        "or off",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let set = Cli::try_parse_from(["podmirror", "set", "sample-rate", "120"]).unwrap_err();
+    assert_eq!(set.exit_code(), 2);
+    assert!(set.to_string().contains("accepted: a percentage"), "{set}");
+}

@@ -9,11 +9,11 @@ use tokio::{
     time,
 };
 
-use super::ReportArgs;
-use crate::{ledger::Ledger, runtime::Daemon};
+use super::{ReportArgs, only_mirror::OnlyMirror};
+use crate::{admin::Questions, ledger::Ledger, runtime::Daemon};
 
 /// What `--report-every` is when it is not given: not in this process's life.
-const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
+pub(super) const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
 
 /// The runtime of the main thread; shards have their own.
 pub(super) fn runtime() -> io::Result<Runtime> {
@@ -25,9 +25,9 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 /// The signals that a daemon obeys. Listened to before it starts: one that comes meanwhile must
 /// still detach.
 pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    ask: Signal,
+    pub(super) interrupt: Signal,
+    pub(super) terminate: Signal,
+    pub(super) ask: Signal,
 }
 
 impl Signals {
@@ -40,7 +40,7 @@ impl Signals {
     }
 }
 
-/// Reports on the daemon as asked until a signal, `--duration` or `enough` ends it; then stops it,
+/// Reports on the daemon and answers for it as asked until a signal, `--duration` or `enough` ends it; then stops it,
 /// and prints its ledger and writes it where asked.
 ///
 /// # Errors
@@ -49,6 +49,7 @@ impl Signals {
 pub(super) async fn watch(
     mut daemon: Daemon,
     mut signals: Signals,
+    mut questions: Questions,
     report: &ReportArgs,
     enough: impl Future<Output = ()>,
 ) -> anyhow::Result<Ledger> {
@@ -65,8 +66,10 @@ pub(super) async fn watch(
             () = daemon.broken() => bail!("a shard panicked (its message is above): detached"),
             _ = signals.ask.recv() => eprintln!("{}", daemon.ledger().await?),
             _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
+            question = questions.next() => question.answer(&mut OnlyMirror(&mut daemon)).await,
         }
     }
+    drop(questions);
     let ledger = tokio::select! {
         ledger = daemon.stop() => ledger?,
         _ = signals.interrupt.recv() => {

@@ -11,6 +11,7 @@ const UNIT_SHIFT: u32 = 8;
 pub struct Histogram {
     buckets: [u64; BUCKETS],
     longest: Duration,
+    sum: Duration,
 }
 
 impl Default for Histogram {
@@ -18,6 +19,7 @@ impl Default for Histogram {
         Self {
             buckets: [0; BUCKETS],
             longest: Duration::ZERO,
+            sum: Duration::ZERO,
         }
     }
 }
@@ -29,6 +31,7 @@ impl Histogram {
             *bucket += 1;
         }
         self.longest = self.longest.max(took);
+        self.sum = self.sum.saturating_add(took);
     }
 
     /// How many were counted.
@@ -41,6 +44,21 @@ impl Histogram {
     #[must_use]
     pub const fn longest(&self) -> Duration {
         self.longest
+    }
+
+    /// All durations together.
+    #[must_use]
+    pub const fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// How many were shorter than `bound`. Exact if that is a power of two from 2^10 to 2^36 ns, as
+    /// there a bucket ends; else those in its bucket are left out.
+    #[must_use]
+    pub fn shorter_than(&self, bound: Duration) -> u64 {
+        let ended = |bucket: &usize| end_of(*bucket) <= bound;
+        let whole = (0..BUCKETS).take_while(ended).count();
+        self.buckets.iter().take(whole).sum()
     }
 
     /// The duration that the part `q` (0 to 1) of those counted did not exceed; `None` of nothing.
@@ -74,6 +92,7 @@ impl AddAssign<&Self> for Histogram {
             *mine += theirs;
         }
         self.longest = self.longest.max(other.longest);
+        self.sum = self.sum.saturating_add(other.sum);
     }
 }
 
@@ -132,6 +151,30 @@ mod tests {
             assert!(found <= Duration::from_micros(us * 5 / 4), "{q} {found:?}");
         }
         assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn powers_of_two_split_exactly() {
+        for shift in 10..=36 {
+            let bound = Duration::from_nanos(1 << shift);
+            let nano = Duration::from_nanos(1);
+            let mut all = Histogram::default();
+            for took in [Duration::ZERO, bound / 2, bound - nano, bound, bound * 2] {
+                all.record(took);
+            }
+            assert_eq!(all.shorter_than(bound), 3, "{bound:?}");
+        }
+    }
+
+    #[test]
+    fn sums_are_exact_and_add_up() {
+        let mut all = Histogram::default();
+        for us in [1, 20, 300] {
+            let mut one = Histogram::default();
+            one.record(Duration::from_micros(us));
+            all += &one;
+        }
+        assert_eq!(all.sum(), Duration::from_micros(321));
     }
 
     #[test]

@@ -220,9 +220,11 @@ impl Pool {
         Tripped::No
     }
 
-    /// Whether the target has another address than that of `seat` that works.
-    pub(super) fn has_other(&self, seat: &Seat) -> bool {
-        self.addresses.has_other(&seat.address())
+    /// Whether the address of `seat` may fail without a word on the target: it is not the target's
+    /// any more, or there is another one that works.
+    pub(super) fn is_expendable(&self, seat: &Seat) -> bool {
+        let address = seat.address();
+        address.gone.get() || self.addresses.has_other(&address)
     }
 
     /// Whether the next copy had better not follow on `seat`, whose copy has just ended: its

@@ -196,8 +196,8 @@ impl Target {
         let tripped = state.pool.handle_outcome(seat, outcome, now);
         state.counters.avoided += u64::from(tripped == Tripped::Yes);
         let verdict = match outcome.verdict() {
-            // Copies go to the others, and this one is avoided: that is enough.
-            Verdict::Fails if state.pool.has_other(seat) => Verdict::Unknown,
+            // Copies go elsewhere: that is enough.
+            Verdict::Fails if state.pool.is_expendable(seat) => Verdict::Unknown,
             verdict => verdict,
         };
         state.end(job, outcome, verdict, now);

@@ -2,7 +2,8 @@
 //!
 //! Every reason to skip a request is a rule with a name of its own for the ledger. The names come
 //! from the configuration, so there are as many as it has rules, however odd the traffic. The
-//! guards come first, then what is denied, then what is not allowed: deny wins.
+//! guards come first, then what belongs to other routes, then what is denied, then what is not
+//! allowed: deny wins.
 
 use std::{fmt, str::FromStr};
 
@@ -11,12 +12,16 @@ use super::{
     field::{MIRROR_NAME, MIRRORED_BY, is_token},
     pattern::{FieldPattern, PathPattern},
     request_target::TargetParts,
+    route::RouteTable,
 };
 use crate::http::Head;
 
 /// The rules, as configured. The default mirrors everything but probes, upgrades and loops.
 #[derive(Clone, Debug, Default)]
 pub struct FilterConfig {
+    /// If there is one, only requests that belong to this route of a configuration document are
+    /// mirrored.
+    pub route: Option<RouteTable>,
     /// If there are any, only these methods are mirrored.
     pub allow_methods: Vec<Method>,
     /// These methods are not mirrored.
@@ -96,6 +101,7 @@ enum Rule {
     Loop,
     Upgrade,
     KubeProbe,
+    OtherRoute(RouteTable),
     Deny(Condition),
     /// At least one must hold; they are of one kind.
     AllowOneOf(Vec<Condition>),
@@ -122,6 +128,9 @@ impl Filter {
         }
         if config.kube_probes == Handling::Skip {
             filter.push("kube-probe".to_owned(), Rule::KubeProbe);
+        }
+        if let Some(route) = config.route {
+            filter.push("other-route".to_owned(), Rule::OtherRoute(route));
         }
         filter.deny("deny-method", config.deny_methods, Condition::Method);
         filter.deny("deny-path", config.deny_paths, Condition::Path);
@@ -179,6 +188,7 @@ impl Rule {
             Self::KubeProbe => head
                 .values("user-agent")
                 .any(|value| value.starts_with(b"kube-probe/")),
+            Self::OtherRoute(route) => !route.mirrors(head),
             Self::Deny(condition) => condition.holds(head, path),
             Self::AllowOneOf(conditions) => !conditions
                 .iter()

@@ -32,7 +32,7 @@ fn is_reg_name(text: &str) -> bool {
 }
 
 /// The end of a host in `host[:port]`: brackets hold an IPv6 literal's colons.
-fn host_end(authority: &[u8]) -> usize {
+pub(super) fn host_end(authority: &[u8]) -> usize {
     let after_literal = memchr::memchr(b']', authority).unwrap_or(0);
     authority
         .get(after_literal..)

@@ -19,6 +19,7 @@ mod rate;
 mod redact;
 mod request_target;
 mod rewrite;
+mod route;
 mod sample;
 mod splice;
 #[cfg(test)]
@@ -38,6 +39,10 @@ pub use rate::Rate;
 pub use redact::redact;
 pub(crate) use request_target::authority;
 pub use rewrite::{ForwardedFor, RewriteConfig};
+pub use route::{
+    Case, Condition, Expectation, FullRegex, HostPattern, Part, RequestMatch, RouteStep,
+    RouteTable, TextMatch, Verdict,
+};
 pub use sample::{SampleBy, SampleHash};
 
 use crate::{
@@ -159,9 +164,19 @@ impl Policy {
             .map_or(Rate::ZERO, |own| own.rate.unwrap_or(self.sample_rate))
     }
 
-    /// Changes the rate of all targets without one of their own, from the next request on.
-    pub const fn set_sample_rate(&mut self, rate: Rate) {
+    /// Changes the rate of all targets, also of those with one of their own, from the next request
+    /// on: 0 stops the mirror, whatever it was made of.
+    pub fn set_sample_rate(&mut self, rate: Rate) {
         self.sample_rate = rate;
+        for target in &mut self.targets {
+            target.rate = None;
+        }
+    }
+
+    /// The rate of targets without one of their own.
+    #[must_use]
+    pub const fn sample_rate(&self) -> Rate {
+        self.sample_rate
     }
 
     /// Gives a target a rate of its own, or takes it away, from the next request on.

@@ -43,6 +43,14 @@ impl Rate {
         Some(Self(steps.max(u64::from(part > 0))))
     }
 
+    /// The share as a number from 0 to 1, as precise as a `f64` is.
+    #[must_use]
+    pub fn ratio(self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "both are below 2^53")]
+        let ratio = self.0 as f64 / WHOLE as f64;
+        ratio
+    }
+
     /// The threshold for [`mirror_common::sample::is_sampled`]: 0 for 0 %, [`ALWAYS`] for 100 %
     /// and only then, at least 1 for what is not 0.
     #[must_use]
@@ -224,6 +232,9 @@ mod tests {
         assert_eq!(rate("0.00000001").threshold(), 1);
         assert_eq!(rate("99.99999999").threshold(), ALWAYS - 1);
         assert_eq!(Rate::default().threshold(), ALWAYS);
+        for (text, ratio) in [("0", 0.0), ("0.5%", 0.005), ("25", 0.25), ("100", 1.0)] {
+            assert!((rate(text).ratio() - ratio).abs() < f64::EPSILON, "{text}");
+        }
     }
 
     #[test]

@@ -69,11 +69,16 @@ fn each_target_has_its_own_sample_of_the_same_keys() {
     );
     assert_eq!(before[2..], [0, 4_000, 0], "no such target, no sample");
 
-    policy.set_sample_rate(Rate::ZERO);
     policy.set_target_rate(3, Some(Rate::ZERO));
     let after = count(&policy);
-    assert_eq!(after, [0, before[1], 0, 0, 0], "a rate of its own stays");
-    policy.set_target_rate(1, None);
+    assert_eq!(after[..2], before[..2], "the others keep theirs");
+    assert_eq!(after[3], 0);
+    policy.set_sample_rate(Rate::ZERO);
+    assert_eq!(
+        count(&policy),
+        [0; 5],
+        "also where there was a rate of its own"
+    );
     assert_eq!(policy.kernel_sampling().threshold, 0, "the kill switch");
 }
 

@@ -135,8 +135,8 @@ impl Daemon {
         self.capture().is_alive(id)
     }
 
-    /// Changes the rate of all targets without one of their own, from the next segment or request
-    /// on, at every place and those to come. 0 is the kill switch.
+    /// Changes the rate of all targets, also of those with one of their own, from the next segment
+    /// or request on, at every place and those to come. 0 is the kill switch.
     ///
     /// # Errors
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
@@ -161,16 +161,39 @@ impl Daemon {
         }
     }
 
-    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    /// The rate of each target now, in the order of [`names`](Self::names).
+    #[must_use]
+    pub fn sample_rates(&self) -> Vec<Rate> {
+        (0..self.policy.targets())
+            .map(|target| self.policy.rate(target))
+            .collect()
+    }
+
+    /// What filters and targets are called.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// All counters as they stand, those of places that were detached included.
     ///
     /// # Errors
-    /// The kernel's counters can't be read.
-    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+    /// The kernel's counters can't be read, or a shard is gone.
+    pub async fn counted(&self) -> anyhow::Result<Counted> {
         let mut total = Counted::default();
         for shard in &self.shards {
             total += &shard.snapshot().await.context("a shard is gone")?;
         }
-        self.book(total)
+        total.kernel = self.capture().counters()?;
+        Ok(total)
+    }
+
+    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    ///
+    /// # Errors
+    /// Those of [`counted`](Self::counted).
+    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger::new(&self.counted().await?, &self.names))
     }
 
     /// Returns when a shard has ended though nobody stopped it: it panicked, and what is captured
@@ -197,10 +220,6 @@ impl Daemon {
             }
         }
         detached?;
-        self.book(total)
-    }
-
-    fn book(&self, mut total: Counted) -> anyhow::Result<Ledger> {
         total.kernel = self.capture().counters()?;
         Ok(Ledger::new(&total, &self.names))
     }

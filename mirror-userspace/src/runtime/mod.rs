@@ -16,3 +16,4 @@ pub mod replay;
 mod shard;
 
 pub use daemon::{Daemon, DaemonConfig};
+pub use names::of_targets as target_names;

@@ -3,7 +3,8 @@
 use crate::target::TargetSpec;
 
 /// The destination of each target. Two may share one (with different hosts, say): a number tells them apart.
-pub(super) fn of_targets(targets: &[TargetSpec]) -> Vec<String> {
+#[must_use]
+pub fn of_targets(targets: &[TargetSpec]) -> Vec<String> {
     unique(targets.iter().map(|target| target.destination.to_string()))
 }
 

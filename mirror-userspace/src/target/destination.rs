@@ -16,8 +16,9 @@ pub enum Destination {
     Service {
         /// The service.
         service: ServiceRef,
-        /// The service's port; copies go to what it stands for on each endpoint.
-        port: u16,
+        /// The service's port; copies go to what it stands for on each endpoint. `None` stands for
+        /// the service's only port, or its first: documents may leave it out, flags may not.
+        port: Option<u16>,
         /// Only pods with these labels (an Istio subset); empty: all.
         subset: Labels,
     },
@@ -85,7 +86,7 @@ impl FromStr for Destination {
         let name = name.to_owned();
         Ok(Self::Service {
             service: ServiceRef { namespace, name },
-            port,
+            port: Some(port),
             subset,
         })
     }
@@ -113,7 +114,7 @@ fn read_subset(text: &str) -> Result<Labels, BadValue> {
 }
 
 impl fmt::Display for Destination {
-    /// The normal form; it reads back as the same destination.
+    /// The normal form; it reads back as the same destination, if it has a port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => url.fmt(f),
@@ -126,7 +127,7 @@ impl fmt::Display for Destination {
                 if !subset.is_empty() {
                     write!(f, "/{}", LabelSelector::of(subset))?;
                 }
-                write!(f, ":{port}")
+                port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Self::Pods {
                 namespace,
@@ -158,7 +159,7 @@ mod tests {
             panic!("another kind");
         };
         assert_eq!(service.to_string(), "default/web-service");
-        assert_eq!((port, subset), (80, Labels::new()));
+        assert_eq!((port, subset), (Some(80), Labels::new()));
 
         let text = "service/default/web/app.kubernetes.io/name=web,version=v2:8080";
         let destination: Destination = text.parse().unwrap();

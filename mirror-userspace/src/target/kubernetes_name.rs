@@ -5,7 +5,7 @@
 
 /// The name of a namespace or of a service: an RFC 1123 label, in lower case. (A service's name
 /// must begin with a letter before Kubernetes 1.34; the API server knows its own version.)
-pub(super) fn is_object_name(text: &str) -> bool {
+pub(crate) fn is_object_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= 63 && is_framed(text, inner)
 }

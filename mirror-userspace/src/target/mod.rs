@@ -11,6 +11,7 @@ mod url;
 use std::{fmt, str::FromStr};
 
 pub use destination::{Destination, ServiceRef};
+pub(crate) use kubernetes_name::is_object_name;
 pub use labels::{Condition, LabelSelector, Labels, Requirement};
 pub use url::{Scheme, TargetHost, TargetUrl};
 

@@ -8,6 +8,7 @@
 
 #![cfg(test)]
 
+mod admin;
 mod clients;
 mod daemon;
 mod fidelity;

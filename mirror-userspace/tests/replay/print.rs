@@ -108,6 +108,14 @@ fn what_is_no_capture_is_a_usage_error() {
 }
 
 #[test]
+fn a_service_as_target_is_a_usage_error() {
+    let ended = replay(&conversation(), &["--target", "service/shop/web:80"]);
+    assert_eq!(ended.code, Some(2));
+    let refusal = "--target service/shop/web:80: only `podmirror agent` knows";
+    assert!(ended.stderr.contains(refusal), "{}", ended.stderr);
+}
+
+#[test]
 fn ports_filters_and_sampling_choose() {
     let file = conversation();
     let of = |flags: &[&str]| replay(&file, &[&["--print"], flags].concat()).balanced();

@@ -93,7 +93,8 @@ fn names_in(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-fn owner_of(name: &str) -> Option<u32> {
+/// The process whose run has named something so.
+pub(super) fn owner_of(name: &str) -> Option<u32> {
     let mut parts = name.split('-');
     (parts.next() == Some(PREFIX)).then_some(())?;
     parts.next()?.parse().ok()

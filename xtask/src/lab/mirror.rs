@@ -128,6 +128,22 @@ impl Mirror {
             .with_context(|| format!("podmirror never said {text:?}:\n{heard}"))
     }
 
+    /// Waits until it has printed this text on stderr so many times, and returns all it has printed.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, or has not said it so often after 30 s.
+    pub fn wait_for_times(&self, text: &str, times: usize) -> Result<String> {
+        let often = |heard: &str| heard.matches(text).count() >= times;
+        let heard = self
+            .stderr
+            .wait_until(|(heard, speaker)| often(heard) || *speaker == Speaker::Silent);
+        if !often(&heard) {
+            bail!("podmirror did not say {text:?} {times} times:\n{heard}");
+        }
+        Ok(heard)
+    }
+
     /// Sends a signal, such as SIGUSR1 or SIGKILL.
     ///
     /// # Errors

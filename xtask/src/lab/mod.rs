@@ -14,6 +14,7 @@
 //! Needs root, and `ip` from iproute2. Programs that single features need (nginx, ethtool, nft) are
 //! installed with apt when they are missing.
 
+mod api;
 mod cleanup;
 mod client;
 mod impair;
@@ -21,18 +22,21 @@ mod mirror;
 mod namespace;
 mod nginx;
 pub mod packages;
+mod pod;
 mod process;
 mod scratch;
 mod server;
 mod topology;
 mod wire;
 
+pub use api::{FakeApi, Health};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
 pub use impair::{Cable, Loss, LossAt, Offload};
 pub use mirror::{Ended, Ledger, Mirror};
 pub use namespace::Namespace;
 pub use nginx::{AccessLogEntry, Nginx, NginxConfig};
+pub use pod::Pod;
 pub use process::Process;
 pub use scratch::Scratch;
 pub use server::{Behaviour, RecordedRequest, RecordingServer};

@@ -58,7 +58,7 @@ impl Host {
     }
 }
 
-fn address(family: Family, number: u8) -> IpAddr {
+pub(super) fn address(family: Family, number: u8) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(10, 77, 0, number).into(),
         Family::V6 => Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, number.into()).into(),

@@ -13,6 +13,7 @@ use super::{
 
 const RTM_GETLINK: u16 = 18;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
 
 /// What a frame begins with at the TC hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(super) struct Interface {
     pub(super) name: String,
     /// Its number, unique in its namespace.
     pub(super) index: u32,
+    /// The number of what it is a part or the other end of, in a namespace that may be another one.
+    pub(super) link: Option<u32>,
     /// Its `ARPHRD_*` number.
     hardware: u16,
 }
@@ -72,10 +75,13 @@ impl Interface {
             let Ok((link, rest)) = LinkMessage::read_from_prefix(reply) else {
                 return;
             };
-            if let Some((_, name)) = attributes(rest).find(|&(kind, _)| kind == IFLA_IFNAME) {
+            let value = |wanted| attributes(rest).find(|&(kind, _)| kind == wanted);
+            if let Some((_, name)) = value(IFLA_IFNAME) {
+                let end = value(IFLA_LINK).and_then(|(_, end)| u32::read_from_bytes(end).ok());
                 interfaces.push(Self {
                     name: text(name),
                     index: link.index,
+                    link: end,
                     hardware: link.hardware,
                 });
             }

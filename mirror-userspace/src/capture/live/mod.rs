@@ -14,6 +14,7 @@
 //! | [`config`] | [`LiveConfig`]: how to capture; [`Place`]: where |
 //! | [`attached`] | one attachment: its program, settings and counters |
 //! | [`netns`] | network namespaces: naming and entering them |
+//! | [`address`] | whose address, which namespace, which other end |
 //! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |
 //! | [`attach`] | the hook: tcx link or filter, beside other programs |
 //! | [`object`] | the kernel programs embedded in this build |
@@ -25,6 +26,7 @@
 //! | [`privilege`] | capabilities and limits |
 //! | [`kernel_log`] | the program's own log lines |
 
+mod address;
 mod attach;
 mod attached;
 pub mod check;
@@ -44,6 +46,7 @@ mod running;
 mod sleep;
 mod wakeups;
 
+pub use address::AddressHolder;
 pub use attach::{Hook, Method};
 pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use counters::{KernelCounters, RingCounters};

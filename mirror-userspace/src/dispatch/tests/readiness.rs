@@ -178,6 +178,30 @@ fn an_endpoint_that_leaves_finishes_and_gets_nothing_new() {
 }
 
 #[test]
+fn an_endpoint_that_leaves_may_break_what_it_has() {
+    run(async {
+        let leaving =
+            Server::start(|mut peer| async move { while peer.request().await.is_some() {} }).await;
+        let mut rig = rig(DispatchConfig::default());
+        rig.dispatcher.set_addresses(0, &[leaving.address]);
+        (0..10).for_each(|connection| rig.send(connection, GET));
+        rig.until(|_| requests(&leaving) == 10).await;
+        rig.dispatcher.set_addresses(0, &[]);
+        (0..10).for_each(|connection| rig.send(connection, GET));
+        drop(leaving);
+        let counters = rig.until(|c| c.in_flight == 0).await;
+        assert_eq!((counters.failed.reset, counters.queued), (10, 10));
+        let new = Server::answering(OK).await;
+        rig.dispatcher.set_addresses(0, &[new.address]);
+        let counters = rig.settle().await;
+        assert_eq!(
+            (counters.answered.success, counters.breaker_opened),
+            (10, 0)
+        );
+    });
+}
+
+#[test]
 fn free_connections_to_an_endpoint_that_leaves_are_closed_and_it_may_return() {
     run(async {
         let servers = [Server::answering(OK).await, Server::answering(OK).await];

@@ -1,0 +1,60 @@
+//! Documents that mirror: any text is read or refused, and a plan keeps its promises.
+
+use std::collections::BTreeSet;
+
+use podmirror::{
+    config::{self, MAX_RULES},
+    plan::Source,
+    policy::{Policy, Rate},
+    target::Destination,
+};
+
+/// `data` is a file's text, where it is UTF-8.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let documents = match config::parse("fuzz.yaml", text) {
+        Ok(documents) => documents,
+        Err(refused) => return assert!(refused.to_string().starts_with("fuzz.yaml: ")),
+    };
+    let (plan, refused) = config::read_each(&documents);
+    assert_eq!(config::read(&documents).is_ok(), refused.is_empty());
+    assert!(plan.rules.len() <= MAX_RULES);
+    let names: BTreeSet<_> = plan.rules.iter().map(|rule| &rule.name).collect();
+    assert_eq!(names.len(), plan.rules.len(), "names are unique");
+    for rule in &plan.rules {
+        assert!(!rule.targets.is_empty(), "{} goes somewhere", rule.name);
+        for target in &rule.targets {
+            assert!(
+                target.sample != Some(Rate::ZERO),
+                "what is off is no target"
+            );
+            assert!(
+                !is_circle(&rule.source, &target.destination),
+                "{} mirrors to itself",
+                rule.name
+            );
+        }
+        assert!(Policy::new(rule.policy.clone()).is_ok());
+    }
+    let told: BTreeSet<_> = plan
+        .ignored
+        .iter()
+        .map(|ignored| (&ignored.document, &ignored.path))
+        .collect();
+    assert_eq!(told.len(), plan.ignored.len(), "each field is told once");
+    assert!(plan.to_string().ends_with('\n'));
+}
+
+/// Whether copies go to the very pods that they are of.
+fn is_circle(source: &Source, destination: &Destination) -> bool {
+    let Source::Service {
+        service, subset, ..
+    } = source
+    else {
+        return false;
+    };
+    matches!(destination, Destination::Service { service: to, subset: to_subset, .. }
+        if to == service && to_subset == subset)
+}

@@ -1,0 +1,57 @@
+//! What a client may take up.
+//!
+//! Together these bound what all clients can hold to about a MB, and how often they can have the
+//! mirrors interrupted for metrics to four times a second.
+
+use std::time::Duration;
+
+/// The limits of one server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at a time. When there are more, the oldest gives way: whoever holds connections
+    /// open would otherwise keep the kubelet's probes out, and so have the process restarted.
+    pub(super) connections: usize,
+    /// From the accept to the answer's last byte. There is one request on a connection.
+    pub(super) connection_time: Duration,
+    /// How long `/readyz` waits for its answer: the kubelet waits a second unless told otherwise.
+    pub(super) ready_time: Duration,
+    /// How long the others wait for theirs.
+    pub(super) answer_time: Duration,
+    /// How old an answer to `/metrics` may be: scrapers that come at once share one.
+    pub(super) metrics_age: Duration,
+    /// How long the owner of the mirrors may be busy before `/healthz` calls it stuck. Attaching to
+    /// a node full of pods takes seconds; a restart would only begin it anew.
+    pub(super) stuck_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            connection_time: Duration::from_secs(10),
+            ready_time: Duration::from_millis(900),
+            answer_time: Duration::from_secs(5),
+            metrics_age: Duration::from_millis(250),
+            stuck_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The request line with the field lines; longer ones are answered 431. It is the least that hyper
+/// lets one choose.
+pub(super) const HEAD_BYTES: usize = 8 << 10;
+
+/// Field lines; more are answered 431.
+pub(super) const FIELDS: usize = 64;
+
+/// The body of a PUT: a rate and a rule's name; longer ones are answered 413.
+pub(super) const BODY_BYTES: usize = 1 << 10;
+
+/// The pause after a failed `accept`: out of file descriptors, mostly.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Rules with series of their own: about 100 for each target.
+pub(super) const RULES: usize = 64;
+
+/// Pods with a series of their own. The kubelet's default limit is 110 a node.
+pub(super) const PODS: usize = 512;

@@ -1,0 +1,149 @@
+//! Every metric there is, with its meaning.
+//!
+//! Labels: `rule` is a mirror; `target` is one of its targets, and a request counts once for each.
+
+use crate::admin::text::{Family, counter, gauge, histogram};
+
+// Segments, by rule.
+
+pub(super) const SEGMENTS_SEEN: Family = counter(
+    "podmirror_segments_seen_total",
+    "TCP segments that reached the kernel program: the sum of podmirror_segments_total.",
+);
+pub(super) const SEGMENTS: Family = counter(
+    "podmirror_segments_total",
+    "TCP segments by what became of them in the kernel.",
+);
+pub(super) const SEGMENTS_READ: Family = counter(
+    "podmirror_segments_read_total",
+    "Segments read from the ring: at a quiet moment as many as were copied.",
+);
+pub(super) const NOT_TCP: Family = counter(
+    "podmirror_frames_not_tcp_total",
+    "Frames that are no TCP over IP.",
+);
+pub(super) const RING_RECORDS: Family = counter(
+    "podmirror_ring_records_total",
+    "Records read from the ring, of which a large segment takes several.",
+);
+pub(super) const RING_MALFORMED: Family = counter(
+    "podmirror_ring_malformed_records_total",
+    "Records that contradicted themselves and were dropped.",
+);
+pub(super) const RING_BYTES: Family = counter(
+    "podmirror_ring_payload_bytes_total",
+    "Payload read from the ring.",
+);
+pub(super) const LOST_BYTES: Family = counter(
+    "podmirror_lost_bytes_total",
+    "Payload that never reached the HTTP parser, by reason.",
+);
+
+// Client connections, by rule.
+
+pub(super) const CONNECTIONS_OPENED: Family = counter(
+    "podmirror_connections_opened_total",
+    "Client connections that were followed.",
+);
+pub(super) const CONNECTIONS_MIDSTREAM: Family = counter(
+    "podmirror_connections_midstream_total",
+    "Of these, those that were open before the mirror was attached.",
+);
+pub(super) const CONNECTIONS: Family = gauge(
+    "podmirror_connections",
+    "Client connections so far, also ended ones, by what they carry. One may turn out to be another kind.",
+);
+
+// Copies of requests, by rule and target.
+
+pub(super) const REQUESTS_FRAMED: Family = counter(
+    "podmirror_requests_framed_total",
+    "Requests of which at least a part was seen: the sum of podmirror_requests_total and podmirror_requests_pending.",
+);
+pub(super) const REQUESTS: Family = counter(
+    "podmirror_requests_total",
+    "Copies of requests by what became of them.",
+);
+pub(super) const REQUESTS_PENDING: Family = gauge(
+    "podmirror_requests_pending",
+    "Copies that are being collected or wait to be sent.",
+);
+pub(super) const QUEUED: Family = gauge(
+    "podmirror_requests_queued",
+    "Of the pending copies, those that wait for a connection to the target.",
+);
+pub(super) const ANSWERED: Family = counter(
+    "podmirror_replies_answered_total",
+    "Sent copies that the target answered, by status class.",
+);
+pub(super) const FAILED: Family = counter(
+    "podmirror_replies_failed_total",
+    "Sent copies that got no reply, by reason.",
+);
+pub(super) const IN_FLIGHT: Family = gauge(
+    "podmirror_replies_in_flight",
+    "Sent copies whose reply is not there yet.",
+);
+pub(super) const REPLIES_CUT: Family = counter(
+    "podmirror_replies_cut_total",
+    "Replies too long to read to their end: answered, but the connection was closed on them.",
+);
+pub(super) const LAG: Family = histogram(
+    "podmirror_mirror_lag_seconds",
+    "From the kernel's sight of a request's last byte (of a streamed one's first) to the first byte written to the target.",
+);
+pub(super) const LATENCY: Family = histogram(
+    "podmirror_reply_latency_seconds",
+    "From a copy's first byte written to the end of its reply.",
+);
+pub(super) const TARGET_CONNECTIONS: Family = gauge(
+    "podmirror_target_connections",
+    "Connections to the target that are open.",
+);
+pub(super) const TARGET_CONNECTIONS_OPENED: Family = counter(
+    "podmirror_target_connections_opened_total",
+    "Connections to the target that were opened.",
+);
+pub(super) const BREAKER_OPENED: Family = counter(
+    "podmirror_target_breaker_opened_total",
+    "Times that a shard left the target alone because it kept failing.",
+);
+
+// The mirrors and what they are attached to.
+
+pub(super) const BUILD: Family = gauge("podmirror_build_info", "1, with the version as its label.");
+pub(super) const SAMPLE_RATIO: Family = gauge(
+    "podmirror_sample_ratio",
+    "The share of requests that the target is to get, 0 to 1.",
+);
+pub(super) const ATTACHMENTS: Family = gauge(
+    "podmirror_attachments",
+    "Interfaces that the rule is attached to.",
+);
+pub(super) const PODS: Family = gauge(
+    "podmirror_pods",
+    "Selected pods of this node by how far they are.",
+);
+pub(super) const POD_ATTACHED: Family = gauge(
+    "podmirror_pod_attached",
+    "Whether this selected pod's requests are mirrored: 1 or 0.",
+);
+pub(super) const WATCH_UP: Family = gauge(
+    "podmirror_watch_up",
+    "Whether the watch of this kind of object works: 1 or 0. Mirroring goes on without it.",
+);
+pub(super) const WATCH_ERRORS: Family = counter(
+    "podmirror_watch_errors_total",
+    "Times that the watch of this kind of object broke.",
+);
+pub(super) const OMITTED: Family = gauge(
+    "podmirror_metrics_omitted",
+    "Rules and pods without series of their own, because there are too many.",
+);
+
+// The admin server.
+
+pub(super) const ADMIN_CLOSED: Family = counter(
+    "podmirror_admin_connections_closed_total",
+    "Connections to this server that were closed on their client, by reason.",
+);

@@ -1,0 +1,268 @@
+//! From a snapshot to its page of metrics: every bucket of the ledger, and the state of pods.
+//!
+//! The ledger's structs are taken apart field by field, so that a new bucket without a metric does
+//! not compile. What may go down is a gauge, even where it is named like a count: Prometheus takes
+//! a counter that falls for a restart, and adds all of it again.
+
+mod catalogue;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalogue as all;
+
+use super::{
+    limits,
+    snapshot::{Mirror, Pod, PodState, Snapshot, Watch},
+    text::{Family, Labels, Page},
+};
+use crate::{
+    capture::RingCounters,
+    dispatch::TargetCounters,
+    ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
+};
+
+/// The snapshot in Prometheus text format 0.0.4.
+///
+/// The number of series is bounded: 64 rules and 512 pods have their own, the others are counted in
+/// `podmirror_metrics_omitted`.
+#[must_use]
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut page = Page::default();
+    page.add(all::BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let mut rules = BTreeSet::new();
+    let mut omitted = 0_u64;
+    for mirror in &snapshot.mirrors {
+        // Twice the same series would cost the whole page.
+        if rules.len() < limits::RULES && rules.insert(mirror.rule.as_str()) {
+            of_mirror(&mut page, mirror);
+        } else {
+            omitted += 1;
+        }
+    }
+    page.add(all::OMITTED, &[("of", "rules")], omitted);
+    of_pods(&mut page, &snapshot.pods, &rules);
+    of_watches(&mut page, &snapshot.watches);
+    page.to_string()
+}
+
+/// What the server counts of its own.
+pub(super) fn of_server(evicted: u64, timed_out: u64) -> String {
+    let mut page = Page::default();
+    page.add(all::ADMIN_CLOSED, &[("reason", "evicted")], evicted);
+    page.add(all::ADMIN_CLOSED, &[("reason", "timeout")], timed_out);
+    page.to_string()
+}
+
+fn of_mirror(page: &mut Page, mirror: &Mirror) {
+    let rule = ("rule", mirror.rule.as_str());
+    for (name, rate) in mirror.names.targets.iter().zip(&mirror.rates) {
+        page.add(all::SAMPLE_RATIO, &[rule, ("target", name)], rate.ratio());
+    }
+    page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
+    let Ledger {
+        segments,
+        // The sum of those of the targets.
+        requests: _,
+        replies: _,
+        connections,
+        bytes_lost,
+        targets,
+        // Counters are read one after the other: under load they never balance to the last one.
+        balanced: _,
+    } = Ledger::new(&mirror.counted, &mirror.names);
+    of_segments(page, rule, &segments);
+    of_ring(page, rule, mirror.counted.ring);
+    of_connections(page, rule, &connections);
+    add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
+    for (name, counters) in mirror.names.targets.iter().zip(&mirror.counted.targets) {
+        of_dispatch(page, &[rule, ("target", name)], counters);
+    }
+    for (name, target) in &targets {
+        of_target(page, &[rule, ("target", name)], target);
+    }
+}
+
+fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments) {
+    let Segments {
+        seen,
+        other_port,
+        no_payload,
+        // Of capture files only.
+        from_server: _,
+        sampled_out,
+        copied,
+        read,
+        ring_full,
+        unparsable,
+        not_tcp,
+    } = segments;
+    page.add(all::SEGMENTS_SEEN, &[rule], seen);
+    for (outcome, count) in [
+        ("other_port", other_port),
+        ("no_payload", no_payload),
+        ("sampled_out", sampled_out),
+        ("copied", copied),
+        ("ring_full", ring_full),
+    ] {
+        page.add(all::SEGMENTS, &[rule, ("outcome", outcome)], count);
+    }
+    let labels = [rule, ("outcome", "unparsable")];
+    add_named(page, all::SEGMENTS, &labels, "reason", unparsable);
+    page.add(all::SEGMENTS_READ, &[rule], read);
+    page.add(all::NOT_TCP, &[rule], not_tcp);
+}
+
+fn of_ring(page: &mut Page, rule: (&'static str, &str), ring: RingCounters) {
+    let RingCounters {
+        // In the ledger.
+        read: _,
+        records,
+        bytes,
+        malformed,
+    } = ring;
+    page.add(all::RING_RECORDS, &[rule], records);
+    page.add(all::RING_BYTES, &[rule], bytes);
+    page.add(all::RING_MALFORMED, &[rule], malformed);
+}
+
+fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Connections) {
+    let Connections {
+        opened,
+        http1,
+        http2,
+        tls,
+        not_http,
+        upgraded,
+        undecided,
+        midstream,
+    } = connections;
+    page.add(all::CONNECTIONS_OPENED, &[rule], opened);
+    page.add(all::CONNECTIONS_MIDSTREAM, &[rule], midstream);
+    for (protocol, count) in [
+        ("http1", http1),
+        ("http2", http2),
+        ("tls", tls),
+        ("not_http", not_http),
+        ("upgraded", upgraded),
+        ("undecided", undecided),
+    ] {
+        page.add(all::CONNECTIONS, &[rule, ("protocol", protocol)], count);
+    }
+}
+
+fn of_target(page: &mut Page, labels: &[(&'static str, &str); 2], target: &Target) {
+    let Target {
+        requests,
+        replies,
+        // Their histograms say more: see `of_dispatch`.
+        lag_us: _,
+        latency_us: _,
+    } = target;
+    let Requests {
+        framed,
+        sent,
+        observed,
+        filtered,
+        sampled_out,
+        dropped,
+        pending,
+    } = requests;
+    let [rule, target] = *labels;
+    page.add(all::REQUESTS_FRAMED, labels, framed);
+    for (outcome, count) in [
+        ("sent", sent),
+        ("observed", observed),
+        ("sampled_out", sampled_out),
+    ] {
+        page.add(all::REQUESTS, &[rule, target, ("outcome", outcome)], count);
+    }
+    for (outcome, counts) in [("filtered", filtered), ("dropped", dropped)] {
+        let labels = [rule, target, ("outcome", outcome)];
+        add_named(page, all::REQUESTS, &labels, "reason", counts);
+    }
+    page.add(all::REQUESTS_PENDING, labels, pending);
+    let Replies {
+        answered,
+        failed,
+        in_flight,
+    } = replies;
+    add_named(page, all::ANSWERED, labels, "status", answered);
+    add_named(page, all::FAILED, labels, "reason", failed);
+    page.add(all::IN_FLIGHT, labels, in_flight);
+}
+
+/// What the ledger leaves out of dispatch's counters.
+fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
+    page.add(all::QUEUED, labels, counters.queued);
+    page.add(all::TARGET_CONNECTIONS, labels, counters.open);
+    page.add(all::TARGET_CONNECTIONS_OPENED, labels, counters.opened);
+    page.add(all::BREAKER_OPENED, labels, counters.breaker_opened);
+    page.add(all::REPLIES_CUT, labels, counters.replies_cut);
+    page.add_histogram(all::LAG, labels, &counters.lag);
+    page.add_histogram(all::LATENCY, labels, &counters.latency);
+}
+
+/// A sample for each name, which becomes the value of the last label.
+fn add_named(
+    page: &mut Page,
+    family: Family,
+    labels: Labels<'_>,
+    by: &'static str,
+    counts: &Named,
+) {
+    for (name, count) in counts {
+        let labels: Vec<_> = labels
+            .iter()
+            .copied()
+            .chain([(by, name.as_str())])
+            .collect();
+        page.add(family, &labels, count);
+    }
+}
+
+fn of_pods(page: &mut Page, pods: &[Pod], rules: &BTreeSet<&str>) {
+    let mut counts: BTreeMap<(&str, PodState), u64> = rules
+        .iter()
+        .flat_map(|rule| PodState::ALL.map(|state| ((*rule, state), 0)))
+        .collect();
+    let mut attached: BTreeMap<[&str; 3], bool> = BTreeMap::new();
+    let mut omitted = 0_u64;
+    for pod in pods {
+        if let Some(count) = counts.get_mut(&(pod.rule.as_str(), pod.state)) {
+            *count += 1;
+        }
+        let name = [&pod.rule, &pod.namespace, &pod.name].map(String::as_str);
+        let is_attached = pod.state == PodState::Attached;
+        // A StatefulSet's pod and its successor share a name, for as long as the one terminates.
+        if let Some(known) = attached.get_mut(&name) {
+            *known |= is_attached;
+        } else if attached.len() < limits::PODS && rules.contains(pod.rule.as_str()) {
+            attached.insert(name, is_attached);
+        } else {
+            omitted += 1;
+        }
+    }
+    for ((rule, state), count) in counts {
+        page.add(all::PODS, &[("rule", rule), ("state", state.name())], count);
+    }
+    for ([rule, namespace, pod], attached) in attached {
+        let labels = [("rule", rule), ("namespace", namespace), ("pod", pod)];
+        page.add(all::POD_ATTACHED, &labels, u8::from(attached));
+    }
+    page.add(all::OMITTED, &[("of", "pods")], omitted);
+}
+
+fn of_watches(page: &mut Page, watches: &[Watch]) {
+    let mut seen = BTreeSet::new();
+    for Watch {
+        kind,
+        healthy,
+        errors,
+    } in watches
+    {
+        if seen.insert(kind) {
+            page.add(all::WATCH_UP, &[("kind", kind)], u8::from(*healthy));
+            page.add(all::WATCH_ERRORS, &[("kind", kind)], errors);
+        }
+    }
+}

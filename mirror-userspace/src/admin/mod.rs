@@ -1,0 +1,42 @@
+//! The admin server: probes, metrics and the sample rate over HTTP.
+//!
+//! It knows no cluster. It turns requests into [`Question`]s, and whoever owns the
+//! mirrors answers them between its other duties:
+//!
+//! ```text
+//! kubelet, Prometheus, `podmirror set` ──HTTP──► Admin ──Question──► Questions ─► impl Mirrors
+//!                                                  ▲                                   │
+//!                                                  └───────────── answer ──────────────┘
+//! ```
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /healthz` | 200, unless the owner has not taken a question for a minute |
+//! | `GET /readyz` | 200 once all is attached that should be, else 503 and what is missing |
+//! | `GET /metrics` | Prometheus text format 0.0.4 |
+//! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
+//! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
+//!
+//! The process is privileged, and anyone in the pod network may be able to connect. Nothing here
+//! chooses targets, pods or interfaces: the most that a caller can do is to change the rate, and
+//! that only over loopback unless [`TuneFrom::Anywhere`] says otherwise. Connections, heads, bodies
+//! and times are bounded (`limits.rs`).
+
+pub mod client;
+mod health;
+mod limits;
+mod listen;
+mod metrics;
+mod question;
+mod routes;
+mod server;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use listen::Listen;
+pub use metrics::render;
+pub use question::{Mirrors, Question, Questions, Refused};
+pub use server::{Admin, AdminConfig, TuneFrom};
+pub use snapshot::{Mirror, Pod, PodState, SampleRate, Snapshot, Watch};

@@ -1,0 +1,183 @@
+//! What the server asks of whoever owns the mirrors.
+
+use std::{fmt, future};
+
+use tokio::{
+    select,
+    sync::{mpsc, oneshot},
+};
+
+use super::{SampleRate, Snapshot};
+use crate::policy::Rate;
+
+/// How many questions may wait. Each belongs to a connection, which are bounded as well; but a
+/// client that is gone leaves its question behind.
+const WAITING: usize = 16;
+
+/// Whoever owns the mirrors.
+///
+/// Each answer is given between its owner's other duties, so it should not take long: `/readyz` is
+/// given up after a second, the others after some seconds.
+pub trait Mirrors {
+    /// Whether everything is attached that should be; if not, what is missing, for people.
+    ///
+    /// # Errors
+    /// Not ready: what is missing, in one line.
+    fn ready(&mut self) -> Result<(), String>;
+
+    /// All counters and states at this moment.
+    ///
+    /// # Errors
+    /// They can't be read.
+    fn snapshot(&mut self) -> impl Future<Output = anyhow::Result<Snapshot>>;
+
+    /// What each target of each rule gets.
+    fn sample_rates(&mut self) -> Vec<SampleRate>;
+
+    /// Changes the rate of all targets of one rule, or of all rules, until the process ends or the
+    /// rule's document changes.
+    ///
+    /// # Errors
+    /// There is no such rule, or the change failed; what could be changed is.
+    fn set_sample_rate(
+        &mut self,
+        rule: Option<&str>,
+        rate: Rate,
+    ) -> impl Future<Output = Result<(), Refused>>;
+}
+
+/// Why a rate was not changed.
+#[derive(Debug)]
+pub enum Refused {
+    /// No rule has this name.
+    UnknownRule,
+    /// It went wrong.
+    Failed(anyhow::Error),
+}
+
+/// A question that waits for its answer. Dropped, it is answered by "not now".
+pub struct Question(Ask);
+
+/// What is asked, and where the answer goes.
+pub(super) enum Ask {
+    Ready(oneshot::Sender<Result<(), String>>),
+    Snapshot(oneshot::Sender<anyhow::Result<Snapshot>>),
+    SampleRates(oneshot::Sender<Vec<SampleRate>>),
+    SetSampleRate {
+        rule: Option<String>,
+        rate: Rate,
+        reply: oneshot::Sender<Result<(), Refused>>,
+    },
+}
+
+impl Question {
+    /// Has `mirrors` answer it. If nobody waits for the answer any more, nothing is done: a client
+    /// that was told of no success must not see its change come true later.
+    pub async fn answer(self, mirrors: &mut impl Mirrors) {
+        if self.is_abandoned() {
+            return;
+        }
+        match self.0 {
+            Ask::Ready(reply) => drop(reply.send(mirrors.ready())),
+            Ask::Snapshot(reply) => drop(reply.send(mirrors.snapshot().await)),
+            Ask::SampleRates(reply) => drop(reply.send(mirrors.sample_rates())),
+            Ask::SetSampleRate { rule, rate, reply } => {
+                drop(reply.send(mirrors.set_sample_rate(rule.as_deref(), rate).await));
+            }
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match &self.0 {
+            Ask::Ready(reply) => reply.is_closed(),
+            Ask::Snapshot(reply) => reply.is_closed(),
+            Ask::SampleRates(reply) => reply.is_closed(),
+            Ask::SetSampleRate { reply, .. } => reply.is_closed(),
+        }
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Ask::Ready(_) => "Ready",
+            Ask::Snapshot(_) => "Snapshot",
+            Ask::SampleRates(_) => "SampleRates",
+            Ask::SetSampleRate { .. } => "SetSampleRate",
+        })
+    }
+}
+
+/// server --questions--> owner
+#[derive(Debug)]
+pub struct Questions {
+    asked: mpsc::Receiver<Question>,
+    pings: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+impl Questions {
+    /// Where no server asks: [`next`](Self::next) never returns.
+    #[must_use]
+    pub fn none() -> Self {
+        channel().1
+    }
+
+    /// Waits for the next question; for ever, when the server is gone. It may be dropped at any
+    /// time without losing one: made for `select!`.
+    pub async fn next(&mut self) -> Question {
+        loop {
+            select! {
+                biased;
+                // What `/healthz` wants to know is that we come by here at all.
+                Some(ping) = self.pings.recv() => drop(ping.send(())),
+                Some(question) = self.asked.recv() => return question,
+                else => future::pending().await,
+            }
+        }
+    }
+}
+
+/// The server's end.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    asked: mpsc::Sender<Question>,
+    pub(super) pings: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// Too many questions wait already.
+    Busy,
+    /// The owner is shutting down.
+    Stopping,
+}
+
+impl Asker {
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Ask,
+    ) -> Result<T, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.asked
+            .try_send(Question(question(reply)))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => NoAnswer::Busy,
+                mpsc::error::TrySendError::Closed(_) => NoAnswer::Stopping,
+            })?;
+        answer.await.map_err(|_| NoAnswer::Stopping)
+    }
+}
+
+pub(super) fn channel() -> (Asker, Questions) {
+    let (asked, questions) = mpsc::channel(WAITING);
+    let (pings, pinged) = mpsc::channel(1);
+    (
+        Asker { asked, pings },
+        Questions {
+            asked: questions,
+            pings: pinged,
+        },
+    )
+}

@@ -1,0 +1,279 @@
+//! From a request to its answer. There are four paths; everything else is refused unread.
+
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
+};
+use tokio::time;
+
+use super::{
+    health::Health,
+    limits::{BODY_BYTES, Limits},
+    metrics,
+    question::{Ask, Asker, NoAnswer, Refused},
+    server::TuneFrom,
+    snapshot::SampleRate,
+};
+use crate::policy::Rate;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
+const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Routes {
+    asker: Asker,
+    tuning: TuneFrom,
+    limits: Limits,
+    health: Mutex<Health>,
+    metrics: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
+    evicted: AtomicU64,
+    timed_out: AtomicU64,
+}
+
+/// An answer that is not 200.
+type Failure = (StatusCode, String);
+
+impl Routes {
+    pub(super) fn new(asker: Asker, tuning: TuneFrom, limits: Limits) -> Self {
+        Self {
+            asker,
+            tuning,
+            limits,
+            health: Mutex::default(),
+            metrics: tokio::sync::Mutex::default(),
+            evicted: AtomicU64::new(0),
+            timed_out: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection had to give way to a newer one.
+    pub(super) fn count_evicted(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was too slow.
+    pub(super) fn count_timed_out(&self) {
+        self.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers a request from this address (an IPv4 one not as IPv6).
+    pub(super) async fn answer(
+        &self,
+        peer: IpAddr,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let allowed: &[Method] = match request.uri().path() {
+            "/healthz" | "/readyz" | "/metrics" => &READ_ONLY,
+            "/sample-rate" => &RATES,
+            _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path".into())),
+        };
+        if !allowed.contains(request.method()) {
+            return Ok(not_allowed(allowed));
+        }
+        let answer = match (request.uri().path(), request.method()) {
+            ("/healthz", _) => self.healthz(),
+            ("/readyz", _) => self.readyz().await,
+            ("/metrics", _) => return Ok(self.metrics().await),
+            (_, &Method::PUT) => self.put_rate(peer, request).await,
+            _ => self.rates().await,
+        };
+        Ok(match answer {
+            Ok(text) => plain(StatusCode::OK, text),
+            Err((status, text)) => plain(status, text),
+        })
+    }
+
+    fn healthz(&self) -> Result<String, Failure> {
+        let silence = self
+            .health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .silence(Instant::now(), &self.asker.pings);
+        if silence > self.limits.stuck_after {
+            let seconds = silence.as_secs();
+            return Err(unavailable(format!("stuck for {seconds} s")));
+        }
+        Ok("ok".into())
+    }
+
+    async fn readyz(&self) -> Result<String, Failure> {
+        self.ask(self.limits.ready_time, Ask::Ready)
+            .await?
+            .map(|()| "ready".into())
+            .map_err(unavailable)
+    }
+
+    async fn metrics(&self) -> Response<Full<Bytes>> {
+        // Held while the mirrors are asked: whoever comes meanwhile gets the same answer.
+        let mut last = self.metrics.lock().await;
+        let text = match &*last {
+            Some((at, text)) if at.elapsed() < self.limits.metrics_age => text.clone(),
+            _ => match self.ask(self.limits.answer_time, Ask::Snapshot).await {
+                Ok(Ok(snapshot)) => {
+                    let text = Bytes::from(metrics::render(&snapshot) + &self.own_metrics());
+                    *last = Some((Instant::now(), text.clone()));
+                    text
+                }
+                Ok(Err(error)) => {
+                    return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"));
+                }
+                Err((status, text)) => return plain(status, text),
+            },
+        };
+        respond(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            text,
+        )
+    }
+
+    fn own_metrics(&self) -> String {
+        metrics::of_server(
+            self.evicted.load(Ordering::Relaxed),
+            self.timed_out.load(Ordering::Relaxed),
+        )
+    }
+
+    /// A line for each target.
+    async fn rates(&self) -> Result<String, Failure> {
+        let rates = self.ask(self.limits.answer_time, Ask::SampleRates).await?;
+        let mut text = String::new();
+        for SampleRate { rule, target, rate } in rates {
+            // A `String` takes all that is written.
+            let _written = writeln!(text, "{rate}\t{rule}\t{target}");
+        }
+        Ok(text)
+    }
+
+    async fn put_rate(&self, peer: IpAddr, request: Request<Incoming>) -> Result<String, Failure> {
+        if self.tuning == TuneFrom::Loopback && !is_loopback(peer) {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "only over loopback (kubectl exec or port-forward), unless podmirror was \
+                 started with --admin-allow-remote-tuning"
+                    .into(),
+            ));
+        }
+        // Browsers send it with every PUT: a page must not tune what its reader can reach.
+        if request.headers().contains_key(ORIGIN) {
+            return Err((StatusCode::FORBIDDEN, "not for browsers".into()));
+        }
+        let too_long = || {
+            (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("more than {BODY_BYTES} bytes"),
+            )
+        };
+        if request.body().size_hint().lower() > BODY_BYTES as u64 {
+            return Err(too_long());
+        }
+        let body = Limited::new(request.into_body(), BODY_BYTES)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    too_long()
+                } else {
+                    bad_request(error.to_string())
+                }
+            })?
+            .to_bytes();
+        let line = str::from_utf8(&body).map_err(|error| bad_request(error.to_string()))?;
+        let (rate, rule) = read_rate(line).map_err(bad_request)?;
+        let whose = rule.clone();
+        let set = self.ask(self.limits.answer_time, |reply| Ask::SetSampleRate {
+            rule,
+            rate,
+            reply,
+        });
+        match set.await? {
+            Ok(()) => {
+                let whose = whose.as_deref().unwrap_or("all rules");
+                log::info!("sample rate set to {rate} for {whose} by {peer}");
+                self.rates().await
+            }
+            Err(Refused::UnknownRule) => Err((StatusCode::NOT_FOUND, "no such rule".into())),
+            Err(Refused::Failed(error)) => {
+                Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
+            }
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        patience: Duration,
+        question: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Ask,
+    ) -> Result<T, Failure> {
+        match time::timeout(patience, self.asker.ask(question)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(NoAnswer::Stopping)) => Err(unavailable("stopping".into())),
+            Ok(Err(NoAnswer::Busy)) | Err(_) => Err(unavailable("busy".into())),
+        }
+    }
+}
+
+/// `50%`, or that with a tab and a rule's name.
+fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let (rate, rule) = match line.split_once('\t') {
+        None => (line, None),
+        Some((rate, rule)) => (rate, Some(rule.to_owned())),
+    };
+    let rate = rate.parse::<Rate>().map_err(|error| error.to_string())?;
+    Ok((rate, rule))
+}
+
+/// See [`TuneFrom::Loopback`].
+fn is_loopback(peer: IpAddr) -> bool {
+    peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
+}
+
+const fn unavailable(why: String) -> Failure {
+    (StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+const fn bad_request(why: String) -> Failure {
+    (StatusCode::BAD_REQUEST, why)
+}
+
+fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
+    let names: Vec<_> = allowed.iter().map(Method::as_str).collect();
+    let names = names.join(", ");
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("accepted: {names}"));
+    if let Ok(names) = HeaderValue::from_str(&names) {
+        response.headers_mut().insert(ALLOW, names);
+    }
+    response
+}
+
+fn plain(status: StatusCode, mut text: String) -> Response<Full<Bytes>> {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    respond(status, PLAIN, text.into())
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

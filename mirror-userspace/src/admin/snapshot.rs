@@ -1,0 +1,131 @@
+//! What `/metrics` shows, as its owner sees it at one moment.
+
+use crate::{
+    ledger::{Counted, Names},
+    policy::Rate,
+    runtime::Daemon,
+};
+
+/// Everything that `/metrics` shows.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The mirrors, each with a name of its own.
+    pub mirrors: Vec<Mirror>,
+    /// The pods of this node that a rule selects. Without a cluster there are none.
+    pub pods: Vec<Pod>,
+    /// What is watched in the cluster, each kind once.
+    pub watches: Vec<Watch>,
+}
+
+/// One rule's mirror.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// The rule's name ([`Rule::name`](crate::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
+    pub rule: String,
+    /// What each target gets a sample of now, in the order of `names.targets`.
+    pub rates: Vec<Rate>,
+    /// What it has counted so far, attachments that are gone included: a counter never goes back.
+    pub counted: Counted,
+    /// What its filters and targets are called.
+    pub names: Names,
+    /// Interfaces that it is attached to.
+    pub attachments: u64,
+}
+
+impl Mirror {
+    /// The mirror that `daemon` is, under this name.
+    ///
+    /// # Errors
+    /// Its counters can't be read.
+    pub async fn of(rule: String, daemon: &Daemon) -> anyhow::Result<Self> {
+        Ok(Self {
+            rule,
+            rates: daemon.sample_rates(),
+            counted: daemon.counted().await?,
+            names: daemon.names().clone(),
+            attachments: daemon.attachments()?.len() as u64,
+        })
+    }
+}
+
+/// What one target of a rule gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleRate {
+    /// The rule's name.
+    pub rule: String,
+    /// The target's, as in [`Names`].
+    pub target: String,
+    /// Its share of the requests.
+    pub rate: Rate,
+}
+
+impl SampleRate {
+    /// Those of the targets of the mirror that `daemon` is, under this name.
+    pub fn of<'a>(rule: &'a str, daemon: &'a Daemon) -> impl Iterator<Item = Self> + 'a {
+        let targets = daemon.names().targets.iter();
+        let rates = targets.zip(daemon.sample_rates());
+        rates.map(move |(target, rate)| Self {
+            rule: rule.to_owned(),
+            target: target.clone(),
+            rate,
+        })
+    }
+}
+
+/// A pod that a rule selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The rule that selects it.
+    pub rule: String,
+    /// How far it is.
+    pub state: PodState,
+}
+
+/// How far a selected pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodState {
+    /// Its requests are mirrored.
+    Attached,
+    /// It does not run yet, or its network namespace is being looked for.
+    Waiting,
+    /// It runs, and the attach failed; it is tried again.
+    Failed,
+    /// It has the host's network, and is not mirrored.
+    HostNetwork,
+}
+
+impl PodState {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [
+        Self::Attached,
+        Self::Waiting,
+        Self::Failed,
+        Self::HostNetwork,
+    ];
+
+    /// Its name as a label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::HostNetwork => "host_network",
+        }
+    }
+}
+
+/// One kind of object that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Its kind in the plural: `pods`, `endpointslices`.
+    pub kind: String,
+    /// Whether the last thing heard was no error.
+    pub healthy: bool,
+    /// How often it broke so far.
+    pub errors: u64,
+}

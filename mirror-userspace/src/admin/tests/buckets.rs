@@ -1,0 +1,229 @@
+//! The ledger's JSON and the page of metrics are two views of the same books: every bucket of one
+//! is in the other, with the same count. A bucket without a metric fails here.
+
+use serde_json::Value;
+
+use super::owner::mirror;
+use crate::{
+    admin::{
+        Mirror, Snapshot, render,
+        tests::exposition::{self, Page},
+    },
+    capture::{KernelCounters, RingCounters},
+    dispatch::TargetCounters,
+    http::Lost,
+    ledger::Ledger,
+    pipeline::{DropReason, PipelineCounters},
+};
+
+const RULE: &str = "flags";
+const TARGETS: [&str; 2] = ["http://v2", "http://v3 #2"];
+
+/// Counts that differ wherever they can, so that no two buckets can be mixed up.
+fn busy_mirror() -> Mirror {
+    let mut next = 1_000;
+    let mut another = || {
+        next += 1;
+        next
+    };
+    let mut mirror = mirror(RULE, TARGETS[0]);
+    mirror.names.targets = TARGETS.map(Into::into).into();
+    mirror.names.rules = vec!["loop".into(), "deny-path /x".into()];
+    let counted = &mut mirror.counted;
+    counted.kernel = KernelCounters {
+        not_tcp: another(),
+        seen: another(),
+        other_port: another(),
+        no_payload: another(),
+        sampled_out: another(),
+        copied: another(),
+        ring_full: another(),
+        unparsable: [another(), another(), another(), another()],
+    };
+    counted.ring = RingCounters {
+        read: another(),
+        ..RingCounters::default()
+    };
+    let lost = &mut counted.flow.lost;
+    for bytes in [
+        &mut lost.gap,
+        &mut lost.over_budget,
+        &mut lost.cut,
+        &mut lost.idle,
+        &mut lost.evicted,
+        &mut lost.reused,
+        &mut lost.shutdown,
+        &mut lost.reset,
+        &mut lost.after_fin,
+        &mut counted.flow.ignored,
+    ] {
+        *bytes = another();
+    }
+    counted.pipeline = PipelineCounters::new(2, 2);
+    let pipeline = &mut counted.pipeline;
+    pipeline.requests = 100_000;
+    pipeline.filtered = vec![another(), another()];
+    let kinds = &mut pipeline.connections;
+    kinds.opened = 50_000;
+    for count in [
+        &mut kinds.midstream,
+        &mut kinds.http1,
+        &mut kinds.http2,
+        &mut kinds.tls,
+        &mut kinds.not_http,
+        &mut kinds.upgraded,
+    ] {
+        *count = another();
+    }
+    for (index, copies) in pipeline.targets.iter_mut().enumerate() {
+        copies.sampled_out = another();
+        for reason in DropReason::ALL.into_iter().take(3 + index) {
+            copies.dropped.count(reason);
+        }
+        let mut target = TargetCounters {
+            sent: another(),
+            in_flight: another(),
+            ..TargetCounters::default()
+        };
+        target.dropped.queue_full = another();
+        target.dropped.breaker_open = another();
+        target.answered.success = another();
+        target.answered.server_error = another();
+        target.failed.connect = another();
+        target.failed.timeout = another();
+        counted.targets.push(target);
+    }
+    pipeline
+        .lost_unseen
+        .count(DropReason::Lost(Lost::Malformed));
+    mirror
+}
+
+/// Where a bucket of the ledger has its metric.
+fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a str)>)> {
+    let rule = ("rule", RULE);
+    let found = match *path {
+        // Of capture files.
+        ["segments", "from_server"] => return None,
+        ["segments", "seen"] => ("segments_seen_total", vec![rule]),
+        ["segments", "read"] => ("segments_read_total", vec![rule]),
+        ["segments", "not_tcp"] => ("frames_not_tcp_total", vec![rule]),
+        ["segments", outcome] => ("segments_total", vec![rule, ("outcome", outcome)]),
+        ["segments", outcome, reason] => (
+            "segments_total",
+            vec![rule, ("outcome", outcome), ("reason", reason)],
+        ),
+        ["connections", "opened"] => ("connections_opened_total", vec![rule]),
+        ["connections", "midstream"] => ("connections_midstream_total", vec![rule]),
+        ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
+        ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
+        // The sums of those of the targets.
+        ["requests" | "replies", ..] => return None,
+        // Histograms have them.
+        ["targets", _, "lag_us" | "latency_us", _] => return None,
+        ["targets", target, ref rest @ ..] => {
+            let both = vec![rule, ("target", target)];
+            let with = |more: &[(&'static str, &'a str)]| [&both, more].concat();
+            match *rest {
+                ["requests", "framed"] => ("requests_framed_total", both),
+                ["requests", "pending"] => ("requests_pending", both),
+                ["requests", outcome] => ("requests_total", with(&[("outcome", outcome)])),
+                ["requests", outcome, reason] => (
+                    "requests_total",
+                    with(&[("outcome", outcome), ("reason", reason)]),
+                ),
+                ["replies", "in_flight"] => ("replies_in_flight", both),
+                ["replies", "answered", status] => {
+                    ("replies_answered_total", with(&[("status", status)]))
+                }
+                ["replies", "failed", reason] => {
+                    ("replies_failed_total", with(&[("reason", reason)]))
+                }
+                _ => panic!("a bucket that this test does not know: {path:?}"),
+            }
+        }
+        _ => panic!("a bucket that this test does not know: {path:?}"),
+    };
+    Some(found)
+}
+
+/// Calls `see` with the path and count of every bucket.
+fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, see: &mut impl FnMut(&[&'a str], u64)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                path.push(name);
+                walk(value, path, see);
+                path.pop();
+            }
+        }
+        Value::Number(count) => see(path, count.as_u64().unwrap()),
+        // Whether it balances.
+        Value::Bool(_) => {}
+        other => panic!("neither a bucket nor a group of them: {other}"),
+    }
+}
+
+/// The buckets of the ledger that the page lacks or has another count of.
+fn missing(ledger: &Value, page: &Page) -> Vec<String> {
+    let mut missing = Vec::new();
+    walk(ledger, &mut Vec::new(), &mut |path, count| {
+        if let Some((name, labels)) = metric(path)
+            && page.value(&format!("podmirror_{name}"), &labels) != Some(count as f64)
+        {
+            missing.push(path.join("/"));
+        }
+    });
+    missing
+}
+
+#[test]
+fn every_bucket_of_the_ledger_has_its_metric() {
+    let mirror = busy_mirror();
+    let ledger = serde_json::to_value(Ledger::new(&mirror.counted, &mirror.names)).unwrap();
+    let snapshot = Snapshot {
+        mirrors: vec![mirror],
+        ..Snapshot::default()
+    };
+    let mut page = exposition::read(&render(&snapshot)).unwrap();
+    assert_eq!(missing(&ledger, &page), Vec::<String>::new());
+
+    // And the check would notice: without any one of them it complains of that one.
+    let mut buckets = 0;
+    walk(&ledger, &mut Vec::new(), &mut |path, _| {
+        let Some((name, labels)) = metric(path) else {
+            return;
+        };
+        buckets += 1;
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        let series = (format!("podmirror_{name}"), labels.collect());
+        let value = page.0.remove(&series).unwrap();
+        assert_eq!(missing(&ledger, &page), [path.join("/")]);
+        page.0.insert(series, value);
+    });
+    assert!(buckets >= 100, "{buckets}");
+}
+
+#[test]
+fn the_families_add_up_as_their_help_says() {
+    let mirror = busy_mirror();
+    let snapshot = Snapshot {
+        mirrors: vec![mirror],
+        ..Snapshot::default()
+    };
+    let page = exposition::read(&render(&snapshot)).unwrap();
+    let sum = |name: &str| -> f64 {
+        let own = page.0.iter().filter(|((known, _), _)| known == name);
+        own.map(|(_, value)| value).sum()
+    };
+    assert_eq!(
+        sum("podmirror_requests_framed_total"),
+        sum("podmirror_requests_total") + sum("podmirror_requests_pending")
+    );
+    assert_eq!(
+        sum("podmirror_connections"),
+        sum("podmirror_connections_opened_total")
+    );
+}

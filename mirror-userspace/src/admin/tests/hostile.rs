@@ -1,0 +1,177 @@
+//! Clients that are slow, endless, many or mad. An honest one is served beside them.
+
+use std::{net::Shutdown, time::Duration};
+
+use super::*;
+
+/// Waits until the server has counted so many connections that it closed for this reason.
+async fn closed_by(at: SocketAddr, reason: &str, least: f64) {
+    let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    loop {
+        // On a busy machine the honest may run out of time, too.
+        let Ok(reply) = exchange(at, request).await else {
+            continue;
+        };
+        let page = exposition::read(&reply.body).unwrap();
+        let name = "podmirror_admin_connections_closed_total";
+        if page.value(name, &[("reason", reason)]).unwrap() >= least {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_silent_and_the_slow_are_cut_off() {
+    let limits = Limits {
+        connection_time: Duration::from_millis(100),
+        ..patient()
+    };
+    let admin = answered(limits, TuneFrom::Loopback, Owner::new()).await;
+    let at = admin.address();
+    let mut silent = TcpStream::connect(at).await.unwrap();
+    let mut half = TcpStream::connect(at).await.unwrap();
+    half.write_all(b"GET /healthz HT").await.unwrap();
+    let mut bodiless = TcpStream::connect(at).await.unwrap();
+    bodiless
+        .write_all(b"PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n5")
+        .await
+        .unwrap();
+    let mut dribbling = TcpStream::connect(at).await.unwrap();
+    // A byte now and then does not extend its time.
+    while dribbling.write_all(b"G").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for stream in [&mut silent, &mut half, &mut bodiless, &mut dribbling] {
+        closed(stream).await;
+    }
+    closed_by(at, "timeout", 4.0).await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_the_answer_is_cut_off() {
+    let limits = Limits {
+        connection_time: Duration::from_millis(300),
+        ..patient()
+    };
+    let mut owner = Owner::new();
+    // More than the sockets' buffers take.
+    let long = "x".repeat(200 << 10);
+    owner.mirrors = vec![owner::mirror(&long, "http://v2")];
+    let admin = answered(limits, TuneFrom::Loopback, owner).await;
+    let at = admin.address();
+    let mut deaf = TcpStream::connect(at).await.unwrap();
+    deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut rest = Vec::new();
+    let _end = deaf.read_to_end(&mut rest).await;
+    assert!(!rest.ends_with(b"\n"), "it was cut: {} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn whoever_holds_all_connections_keeps_nobody_out() {
+    let limits = Limits {
+        connections: 8,
+        ..patient()
+    };
+    let admin = answered(limits, TuneFrom::Loopback, Owner::new()).await;
+    let at = admin.address();
+    let mut held = Vec::new();
+    for round in 0..50 {
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\n")
+                .await
+                .unwrap();
+            held.push(stream);
+        }
+        assert_eq!(get(at, "/healthz").await.status, 200, "round {round}");
+    }
+    for stream in held.iter_mut().take(50 * 8 - 8) {
+        closed(stream).await;
+    }
+    closed_by(at, "evicted", 392.0).await;
+}
+
+#[tokio::test]
+async fn heads_and_bodies_have_an_end() {
+    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let at = admin.address();
+    let long_field = format!(
+        "GET /healthz HTTP/1.1\r\nA: {}\r\n\r\n",
+        "a".repeat(1 << 20)
+    );
+    let many_fields = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(65));
+    let long_target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20));
+    let endless_chunk = format!(
+        "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n{}",
+        "5".repeat(1 << 20)
+    );
+    let promised = "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n";
+    for (request, statuses) in [
+        (long_field.as_str(), &[431][..]),
+        (&many_fields, &[431]),
+        (&long_target, &[414, 431]),
+        (&endless_chunk, &[413]),
+        (promised, &[413]),
+    ] {
+        let what = &request[..30];
+        match exchange(at, request.as_bytes()).await {
+            Ok(reply) => assert!(statuses.contains(&reply.status), "{what}: {reply:?}"),
+            // The answer was overtaken by the reset for what was not read.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{what}"),
+        }
+        assert_eq!(get(at, "/healthz").await.status, 200, "after {what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_http_does_no_harm() {
+    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let at = admin.address();
+    let both = "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\
+                Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n0\r\n\r\n";
+    for garbage in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n: a\r\n\r\n",
+        b"PUT /sample-rate HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"PUT /sample-rate HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n50",
+    ] {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(garbage).await.unwrap();
+        let what = garbage.escape_ascii();
+        if let Ok(reply) = read_reply(&mut stream).await {
+            assert!((400..=505).contains(&reply.status), "{what}: {reply:?}");
+        }
+    }
+    // Either reading of it is one request with a rate of 0, or none; never a second one.
+    let _either = exchange(at, both.as_bytes()).await;
+    // One request a connection: a second one behind the first is not looked at.
+    let two = [put("50%"), put("10%")].concat();
+    let reply = exchange(at, &two).await.unwrap();
+    assert_eq!(reply.status, 200);
+    let rates = get(at, "/sample-rate").await;
+    assert!(rates.body.starts_with("50 %"), "{}", rates.body);
+}
+
+#[tokio::test]
+async fn who_leaves_early_leaves_nothing() {
+    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let at = admin.address();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let stream = stream.into_std().unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+    }
+    assert_eq!(get(at, "/readyz").await.status, 200);
+}

@@ -1,0 +1,236 @@
+//! `podmirror agent`: mirror the pods of a node, as the cluster's API tells of them.
+
+mod turns;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    UsageError,
+    admin_args::{AdminAddress, AdminArgs},
+    capture_args::CaptureArgs,
+    dispatch_args::DispatchArgs,
+    documents::DocumentArgs,
+    limit_args::LimitArgs,
+    place_args::PortArgs,
+    policy_args::PolicyArgs,
+    report_args::ReportArgs,
+    watch::{self, Signals},
+};
+use crate::{
+    admin::Listen,
+    capture::Netns,
+    cluster::{Agent, AgentConfig, AttachAt, MirrorConfig, Node, connect},
+    config,
+    plan::{Rule, Scope, Source},
+    policy::{Policy, PolicyConfig},
+    target::LabelSelector,
+};
+
+/// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.
+const ADMIN_PORT: u16 = 9090;
+
+/// The name of the rule that the flags are.
+const FLAGS: &str = "flags";
+
+/// Mirror the pods of this Kubernetes node, as they come and go
+///
+/// Watches the API for the pods that a selector or the cluster's routes name, attaches to those of
+/// this node and detaches from what leaves, until SIGINT, SIGTERM or --duration. An API that can't
+/// be reached stops nothing that is mirrored already.
+#[derive(Args, Clone, Debug)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    pods: PodArgs,
+    #[command(flatten)]
+    documents: DocumentArgs,
+    /// Acts on the documents in the cluster, too, as they come, change and go: those of --namespace, or
+    /// of all namespaces
+    #[arg(long)]
+    watch_config: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    dispatch: DispatchArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Whose requests are mirrored.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Pods")]
+struct PodArgs {
+    /// Mirrors the pods with these labels, as kubectl writes them: app=web,version in (v1,v2),!canary
+    #[arg(long, value_name = "SELECTOR", requires = "ports")]
+    pod_selector: Option<LabelSelector>,
+
+    /// Their namespace [default: default]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_namespaces",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    namespace: Option<String>,
+
+    /// In all namespaces
+    #[arg(long)]
+    all_namespaces: bool,
+
+    /// Port of the pods that is mirrored; up to 16, separated by commas or given again
+    #[arg(long = "port", id = "ports", value_name = "N", requires = "pod_selector",
+          value_delimiter = ',', num_args = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+}
+
+/// Where the cluster is, and where in it we are.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cluster")]
+struct ClusterArgs {
+    /// How to reach the API [default: the pod's service account]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The name of this node: in a pod, spec.nodeName by the downward API
+    #[arg(long, value_name = "NAME", env = "NODE_NAME",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    node_name: String,
+
+    /// Where requests are copied: what the pod's own interface receives, what its other end on the
+    /// host sends, or what the pod's lo receives (behind a sidecar that takes mTLS off)
+    #[arg(long, value_name = "WHERE", default_value = "pod")]
+    attach: AttachArg,
+
+    /// The host's /proc, in which the processes of all pods show
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    proc: PathBuf,
+
+    /// The host's network namespace, for --attach host: a name in /run/netns, a path, or a process ID
+    /// [default: that of process 1 of --proc]
+    #[arg(long, value_name = "NAME|PATH|PID")]
+    host_netns: Option<Netns>,
+}
+
+/// See [`AttachAt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AttachArg {
+    /// Ingress of the interface that holds the pod's address
+    Pod,
+    /// Egress of that interface's peer on the host
+    Host,
+    /// Ingress of the pod's loopback interface
+    Lo,
+}
+
+impl From<AttachArg> for AttachAt {
+    fn from(attach: AttachArg) -> Self {
+        match attach {
+            AttachArg::Pod => Self::Pod,
+            AttachArg::Host => Self::Host,
+            AttachArg::Lo => Self::Loopback,
+        }
+    }
+}
+
+impl AgentArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        watch::runtime()?.block_on(self.mirror())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn mirror(self) -> anyhow::Result<()> {
+        let rules = self.rules()?;
+        let documents = self.documents.documents()?;
+        // What is wrong with a file is said at once; the agent itself leaves out what is wrong.
+        config::read(&documents).map_err(|error| UsageError(error.to_string()))?;
+        let mirror = self.mirror_config()?;
+        let signals = Signals::listen()?;
+        let client = connect(self.cluster.kubeconfig.as_deref()).await?;
+        let everywhere = AdminAddress::On(Listen::All(ADMIN_PORT));
+        let (_serving, questions) = self.admin.start(everywhere).await?;
+        let node_name = self.cluster.node_name.clone();
+        let config = AgentConfig {
+            client,
+            node_name: node_name.clone(),
+            node: self.cluster.node(),
+            mirror,
+            rules,
+            documents,
+            watched: self.watch_config.then(|| self.pods.documents_scope()),
+            policy: self.policy.clone().into(),
+        };
+        let agent = Agent::new(config, questions)?;
+        eprintln!("mirroring pods of node {node_name}");
+        turns::take(agent, signals, &self.report).await
+    }
+
+    /// The rule that the flags are, if they are one.
+    fn rules(&self) -> anyhow::Result<Vec<Rule>> {
+        let Some(selector) = &self.pods.pod_selector else {
+            let documents = self.watch_config || !self.documents.config.is_empty();
+            if documents && self.dispatch.targets.targets.is_empty() {
+                return Ok(Vec::new());
+            }
+            let problem = "--pod-selector is missing: whose requests are to be mirrored? (Or name \
+                           --config or --watch-config, without --target.)";
+            return Err(UsageError(problem.into()).into());
+        };
+        let targets = self.dispatch.specs()?;
+        let policy = PolicyConfig::from(self.policy.clone());
+        Policy::new(policy.clone()).map_err(|error| UsageError(error.to_string()))?;
+        let ports = PortArgs {
+            ports: self.pods.ports.clone(),
+        };
+        Ok(vec![Rule {
+            name: FLAGS.to_owned(),
+            source: Source::Pods {
+                scope: self.pods.scope(),
+                selector: selector.clone(),
+                ports: ports.ports()?,
+            },
+            policy,
+            targets,
+        }])
+    }
+
+    fn mirror_config(&self) -> anyhow::Result<MirrorConfig> {
+        let capture = self.capture.config()?;
+        let shards = capture.shards as usize;
+        Ok(MirrorConfig {
+            capture,
+            limits: self.limits.for_shard(shards),
+            dispatch: self.dispatch.for_shard(shards)?,
+        })
+    }
+}
+
+impl PodArgs {
+    fn scope(&self) -> Scope {
+        if self.all_namespaces {
+            return Scope::All;
+        }
+        let named = self.namespace.clone();
+        Scope::Namespace(named.unwrap_or_else(|| "default".to_owned()))
+    }
+
+    /// Whose documents are meant: unlike pods they say themselves what they are about.
+    fn documents_scope(&self) -> Scope {
+        self.namespace.clone().map_or(Scope::All, Scope::Namespace)
+    }
+}
+
+impl ClusterArgs {
+    fn node(&self) -> Node {
+        let first = || Netns::Path(self.proc.join("1/ns/net"));
+        Node {
+            host: self.host_netns.clone().unwrap_or_else(first),
+            proc: self.proc.clone(),
+            attach: self.attach.into(),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `podmirror explain`: what documents would make the agent do.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Args;
+
+use super::{UsageError, documents::DocumentArgs};
+use crate::config;
+
+/// Say what documents would mirror where, and what of them is not acted on
+///
+/// Reads what `podmirror agent --config` reads, and does nothing else. Exit code 2 if a document is
+/// invalid, with its name and the field.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    documents: DocumentArgs,
+}
+
+impl ExplainArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        if self.documents.config.is_empty() {
+            return Err(UsageError("explain needs --config FILE|DIR".to_owned()).into());
+        }
+        let plan = config::read(&self.documents.documents()?)
+            .map_err(|error| UsageError(error.to_string()))?;
+        match write!(io::stdout(), "{plan}") {
+            // Whoever reads may have seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(ExitCode::SUCCESS),
+        }
+    }
+}

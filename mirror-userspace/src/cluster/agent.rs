@@ -1,0 +1,281 @@
+//! The agent: watches, reducer, searches, mirrors and the admin server, joined.
+//!
+//! One task owns all of it and does one piece of work at a time, so nothing is locked and what the
+//! reducer decides is done in its order. It waits in [`Agent::next`] only, which can be dropped at any
+//! time; [`Agent::perform`] runs to its end.
+
+mod answers;
+mod documents;
+
+use std::{collections::VecDeque, future, time::Duration};
+
+use anyhow::{Result, bail};
+use kube::Client;
+use log::{error, info, warn};
+use serde_json::Value;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::{
+    event::{Action, Event},
+    mirrors::{Ended, MirrorConfig, Mirrors, News, ToAttach},
+    place::Node,
+    reducer::State,
+    rules::{RuleChange, Rules},
+    sandbox::Sought,
+    searcher::Searcher,
+    watch::{Needs, Update, Watches},
+};
+use crate::{
+    admin::{Question, Questions},
+    config::Document,
+    ledger::Ledger,
+    plan::{Rule, Scope},
+    policy::PolicyConfig,
+};
+use documents::Documents;
+
+/// How often it is looked whether the interfaces that are attached to still exist: a system call each.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything that an agent is made of.
+pub struct AgentConfig {
+    /// The connection to the API.
+    pub client: Client,
+    /// The name of this node in the cluster.
+    pub node_name: String,
+    /// This node's processes and network.
+    pub node: Node,
+    /// What the mirrors have in common.
+    pub mirror: MirrorConfig,
+    /// The rules that hold whatever documents say.
+    pub rules: Vec<Rule>,
+    /// Documents of files, for more rules.
+    pub documents: Vec<Document>,
+    /// The namespaces whose documents are watched for more rules; `None` for no namespace's.
+    pub watched: Option<Scope>,
+    /// What holds for all rules that are made of documents.
+    pub policy: PolicyConfig,
+}
+
+/// A running agent. Dropping it detaches everywhere.
+pub struct Agent {
+    state: State,
+    rules: Rules,
+    fixed: Vec<Rule>,
+    documents: Documents,
+    watched: Option<Scope>,
+    watches: Watches,
+    searcher: Searcher,
+    mirrors: Mirrors,
+    questions: Questions,
+    actions: VecDeque<Action>,
+    check: Interval,
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub struct Work(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Update(Update),
+    Action(Action),
+    Answers(Vec<Event>),
+    Question(Question),
+    Check,
+    News(News),
+}
+
+impl Agent {
+    /// Begins to watch. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A rule can't be used.
+    pub fn new(config: AgentConfig, questions: Questions) -> Result<Self> {
+        let mut check = interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut agent = Self {
+            state: State::default(),
+            rules: Rules::default(),
+            fixed: config.rules,
+            documents: Documents::new(config.documents, config.policy),
+            watched: config.watched,
+            watches: Watches::new(config.client, config.node_name),
+            searcher: Searcher::new(config.node.proc.clone()),
+            mirrors: Mirrors::new(config.mirror, config.node),
+            questions,
+            actions: VecDeque::new(),
+            check,
+        };
+        agent.on_documents(Vec::new())?;
+        Ok(agent)
+    }
+
+    /// Waits for something to do. Nothing is lost if this is dropped before it is done.
+    pub async fn next(&mut self) -> Work {
+        let actions = &mut self.actions;
+        let action = async {
+            match actions.pop_front() {
+                Some(action) => action,
+                None => future::pending().await,
+            }
+        };
+        // At random among what is ready: nobody who talks much keeps another one waiting.
+        Work(tokio::select! {
+            action = action => Kind::Action(action),
+            update = self.watches.next() => Kind::Update(update),
+            answers = self.searcher.next() => Kind::Answers(answers),
+            question = self.questions.next() => Kind::Question(question),
+            _ = self.check.tick() => Kind::Check,
+            news = self.mirrors.next() => Kind::News(news),
+        })
+    }
+
+    /// Does it, to the end.
+    ///
+    /// # Errors
+    /// A shard panicked.
+    pub async fn perform(&mut self, work: Work) -> Result<()> {
+        match work.0 {
+            Kind::Update(Update::Event(event)) => self.on_event(event),
+            Kind::Update(Update::Endpoints(destination, endpoints)) => {
+                let news = match (&endpoints.problem, endpoints.addresses.len()) {
+                    (Some(problem), _) => problem.to_string(),
+                    (None, 1) => "1 endpoint".to_owned(),
+                    (None, count) => format!("{count} endpoints"),
+                };
+                let shown = format!("{destination}: {news}");
+                self.mirrors
+                    .set_addresses(destination, endpoints.addresses)
+                    .await;
+                info!("{shown}");
+            }
+            Kind::Update(Update::Documents(documents)) => {
+                if let Err(error) = self.on_documents(documents) {
+                    error!("{error:#}: the rule is not acted on");
+                }
+            }
+            Kind::Action(action) => self.act(action).await,
+            Kind::Answers(events) => events.into_iter().for_each(|event| self.on_event(event)),
+            Kind::Question(question) => question.answer(self).await,
+            Kind::Check => {
+                for event in self.mirrors.gone() {
+                    self.on_event(event);
+                }
+            }
+            Kind::News(News::Ended(ended)) => say(&ended),
+            Kind::News(News::Broken(rule)) => {
+                bail!("a shard of {rule} panicked (its message is above): detached")
+            }
+        }
+        Ok(())
+    }
+
+    /// The books of the mirrors that have begun, by rule.
+    ///
+    /// # Errors
+    /// Counters can't be read.
+    pub async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
+        self.mirrors.ledgers().await
+    }
+
+    /// Detaches everywhere, and lets copies under way end.
+    pub async fn stop(self) -> Vec<Ended> {
+        drop(self.watches);
+        drop(self.questions);
+        self.mirrors.stop().await
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let actions = self.state.on_event(event);
+        self.actions.extend(actions);
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(news) => warn!("{news}"),
+            Action::Find {
+                pod,
+                search,
+                cgroup,
+                ips,
+                after,
+            } => {
+                let sought = Sought {
+                    pod,
+                    search,
+                    cgroup,
+                    ips,
+                };
+                self.searcher.ask(sought, after);
+            }
+            Action::Attach {
+                rule,
+                pod,
+                search,
+                name,
+                sandbox,
+                ports,
+            } => {
+                let to = ToAttach {
+                    pod,
+                    search,
+                    name,
+                    sandbox,
+                    ports,
+                };
+                if let Some(event) = self.mirrors.attach(rule, to).await {
+                    self.on_event(event);
+                }
+            }
+            Action::Detach { rule, pod } => self.mirrors.detach(rule, &pod).await,
+        }
+    }
+
+    /// From now on the cluster has these documents.
+    ///
+    /// # Errors
+    /// A rule can't be used; the others are.
+    fn on_documents(&mut self, documents: Vec<Value>) -> Result<()> {
+        let mut rules = self.fixed.clone();
+        rules.extend(self.documents.rules(documents));
+        let mut outcome = Ok(());
+        for change in self.rules.replace(rules) {
+            match change {
+                RuleChange::Stop(id, name) => {
+                    info!("{name}: the rule is gone, or has changed");
+                    self.mirrors.remove(id);
+                    self.on_event(Event::RuleRemoved(id));
+                }
+                RuleChange::Start(id, rule) => match self.mirrors.add(id, &rule) {
+                    Ok(()) => {
+                        info!("{}: mirrored to {}", rule.name, targets_of(&rule));
+                        self.on_event(Event::RuleApplied(id, rule.source));
+                    }
+                    Err(error) => {
+                        self.rules.remove(&rule.name);
+                        outcome = outcome.and(Err(error.context(rule.name)));
+                    }
+                },
+            }
+        }
+        let needs = Needs::of(self.rules.all(), self.watched.clone());
+        self.mirrors
+            .retain_addresses(|known| needs.destinations.contains(known));
+        self.watches.need(needs);
+        outcome
+    }
+}
+
+fn targets_of(rule: &Rule) -> String {
+    let targets: Vec<_> = rule.targets.iter().map(ToString::to_string).collect();
+    targets.join(" ")
+}
+
+fn say(Ended { rule, ledger }: &Ended) {
+    match ledger {
+        Ok(Some(ledger)) => info!("{rule} has ended: {}", ledger.summary()),
+        Ok(None) => {}
+        Err(error) => error!("{rule} has ended, and its ledger is lost: {error:#}"),
+    }
+}

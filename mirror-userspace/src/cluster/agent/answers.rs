@@ -1,0 +1,56 @@
+//! What the agent tells the admin server.
+
+use crate::{
+    admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot},
+    cluster::reducer::{AttachState, PodStatus},
+    policy::Rate,
+};
+
+use super::Agent;
+
+impl Mirrors for Agent {
+    /// Ready: all that is watched has been listed, and every selected pod of the node is attached to.
+    fn ready(&mut self) -> Result<(), String> {
+        self.watches.complete()?;
+        self.state.ready()
+    }
+
+    async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
+        Ok(Snapshot {
+            mirrors: self.mirrors.snapshot().await?,
+            pods: self.pods(),
+            watches: self.watches.for_metrics(),
+        })
+    }
+
+    fn sample_rates(&mut self) -> Vec<SampleRate> {
+        self.mirrors.sample_rates()
+    }
+
+    async fn set_sample_rate(&mut self, rule: Option<&str>, rate: Rate) -> Result<(), Refused> {
+        match self.mirrors.set_sample_rate(rule, rate).await {
+            Ok(0) if rule.is_some() => Err(Refused::UnknownRule),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Refused::Failed(error)),
+        }
+    }
+}
+
+impl Agent {
+    fn pods(&self) -> Vec<Pod> {
+        let shown = |pod: PodStatus| {
+            Some(Pod {
+                rule: self.rules.name(pod.rule)?.to_owned(),
+                namespace: pod.namespace,
+                name: pod.name,
+                state: match pod.state {
+                    AttachState::Attached => PodState::Attached,
+                    AttachState::Waiting(_) => PodState::Waiting,
+                    AttachState::Failed(_) | AttachState::Unfit(_) => PodState::Failed,
+                    AttachState::HostNetwork => PodState::HostNetwork,
+                },
+            })
+        };
+        self.state.status().filter_map(shown).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! The connection to the API server.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// How long a connection to the API server may take to come about.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the API server may be silent within a reply. A watch has a bookmark about once a minute;
+/// one that is silent for longer is begun again at the last version, which costs one request. Without
+/// this, a connection that a middlebox forgot would look like a cluster where nothing happens.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// A client by this kubeconfig file, or else by what a pod is given by its service account. Sends
+/// nothing yet.
+///
+/// # Errors
+/// The kubeconfig can't be read or is wrong, or there is neither it nor a service account.
+pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    let config = match kubeconfig {
+        Some(path) => from_file(path)
+            .await
+            .with_context(|| format!("can't use the kubeconfig {}", path.display()))?,
+        None => Config::incluster()
+            .context("no service account is mounted here; outside of a pod, name a --kubeconfig")?,
+    };
+    install_crypto();
+    Client::try_from(bounded(config)).context("can't make a client for the API server")
+}
+
+async fn from_file(path: &Path) -> anyhow::Result<Config> {
+    let file = Kubeconfig::read_from(path)?;
+    Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
+}
+
+/// No request waits for ever, and each failure is told: when to try again is for the watches to say.
+fn bounded(mut config: Config) -> Config {
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
+    config.default_retry = false;
+    config
+}
+
+/// kube takes the process's default, and rustls has one by itself only while a single provider is
+/// compiled in.
+fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Fails if another thread was faster, and then there is one.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = r#"
+apiVersion: v1
+kind: Config
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: me, user: {token: secret}}]
+contexts: [{name: it, context: {cluster: here, user: me, namespace: shop}}]
+current-context: it
+"#;
+
+    #[tokio::test]
+    async fn a_kubeconfig_is_used_as_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        std::fs::write(&path, KUBECONFIG).unwrap();
+        let client = connect(Some(&path)).await.unwrap();
+        assert_eq!(client.default_namespace(), "shop");
+        let config = bounded(from_file(&path).await.unwrap());
+        assert_eq!(config.cluster_url, "http://127.0.0.1:1/");
+        assert_eq!(config.read_timeout, Some(SILENCE));
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_is_not_there_is_named() {
+        let error = connect(Some(Path::new("/nowhere/config")))
+            .await
+            .err()
+            .unwrap();
+        let text = format!("{error:#}");
+        assert!(
+            text.starts_with("can't use the kubeconfig /nowhere/config: "),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Configuration that lies in the cluster: which kinds of it there are, and which objects matter.
+//!
+//! A cluster with a mesh may hold thousands of these objects, and few of them mirror. What can't have
+//! anything to do with mirroring is dropped where it is read, and so is what the API server adds to
+//! an object for itself.
+
+use kube::{
+    api::{ApiResource, DynamicObject},
+    core::GroupVersionKind,
+};
+use serde_json::{Map, Value, json};
+
+/// A kind of object that says what is mirrored where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
+    /// Istio's routes.
+    VirtualService,
+    /// Istio's subsets.
+    DestinationRule,
+    /// Gateway API's routes.
+    HttpRoute,
+    /// Gateway API's routes of gRPC.
+    GrpcRoute,
+    /// Who may refer to another namespace in the Gateway API.
+    ReferenceGrant,
+}
+
+impl DocumentKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::HttpRoute,
+        Self::GrpcRoute,
+        Self::ReferenceGrant,
+    ];
+
+    /// `kind` in the documents.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
+            Self::ReferenceGrant => "ReferenceGrant",
+        }
+    }
+
+    /// The name in paths and RBAC rules, such as `virtualservices`.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::VirtualService => "virtualservices",
+            Self::DestinationRule => "destinationrules",
+            Self::HttpRoute => "httproutes",
+            Self::GrpcRoute => "grpcroutes",
+            Self::ReferenceGrant => "referencegrants",
+        }
+    }
+
+    /// The API group.
+    #[must_use]
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::VirtualService | Self::DestinationRule => "networking.istio.io",
+            Self::HttpRoute | Self::GrpcRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
+        }
+    }
+
+    /// The versions that are read, the best first; a cluster may serve only some of them.
+    const fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::VirtualService | Self::DestinationRule => &["v1", "v1beta1", "v1alpha3"],
+            Self::HttpRoute | Self::ReferenceGrant => &["v1", "v1beta1"],
+            Self::GrpcRoute => &["v1"],
+        }
+    }
+
+    /// The name of what defines the kind in a cluster, a CustomResourceDefinition.
+    pub(super) fn definition(self) -> String {
+        format!("{}.{}", self.plural(), self.group())
+    }
+
+    /// What to ask the API for, the best version first.
+    pub(super) fn resources(self) -> impl Iterator<Item = ApiResource> {
+        self.versions().iter().map(move |version| {
+            let kind = GroupVersionKind::gvk(self.group(), version, self.kind());
+            ApiResource::from_gvk_with_plural(&kind, self.plural())
+        })
+    }
+
+    /// Whether an object of this kind can have anything to do with mirroring.
+    fn may_mirror(self, spec: Option<&Value>) -> bool {
+        let Some(spec) = spec else { return false };
+        match self {
+            Self::VirtualService => items(spec, "http").any(|route| {
+                let fields = route.as_object().into_iter().flat_map(Map::keys);
+                fields.into_iter().any(|field| field.starts_with("mirror"))
+            }),
+            Self::DestinationRule => items(spec, "subsets").next().is_some(),
+            Self::HttpRoute | Self::GrpcRoute => items(spec, "rules")
+                .any(|rule| mirrors(rule) || items(rule, "backendRefs").any(mirrors)),
+            Self::ReferenceGrant => true,
+        }
+    }
+}
+
+fn mirrors(place: &Value) -> bool {
+    items(place, "filters").any(|filter| {
+        filter.get("type").and_then(Value::as_str) == Some("RequestMirror")
+            || filter.get("requestMirror").is_some()
+    })
+}
+
+fn items<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    let list = object.get(field).and_then(Value::as_array);
+    list.into_iter().flatten()
+}
+
+/// An object of one of the kinds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Document {
+    /// `NAMESPACE/NAME`.
+    pub(super) key: String,
+    /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation) and `spec`; `None` if
+    /// it can't have anything to do with mirroring.
+    pub(super) content: Option<Value>,
+}
+
+impl Document {
+    /// Takes what matters out of an object.
+    pub(super) fn of(kind: DocumentKind, api_version: &str, mut object: DynamicObject) -> Self {
+        let namespace = object.metadata.namespace.unwrap_or_default();
+        let name = object.metadata.name.unwrap_or_default();
+        let spec = object.data.get_mut("spec").map(Value::take);
+        let content = kind.may_mirror(spec.as_ref()).then(|| {
+            json!({
+                "apiVersion": api_version,
+                "kind": kind.kind(),
+                "metadata": {
+                    "namespace": &namespace,
+                    "name": &name,
+                    "creationTimestamp": object.metadata.creation_timestamp,
+                },
+                "spec": spec,
+            })
+        });
+        Self {
+            key: format!("{namespace}/{name}"),
+            content,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What is kept of the configuration in a cluster.
+
+use super::*;
+
+fn object(text: Value) -> DynamicObject {
+    serde_json::from_value(text).unwrap()
+}
+
+fn with_spec(spec: Value) -> DynamicObject {
+    object(json!({"metadata": {"namespace": "default", "name": "web"}, "spec": spec}))
+}
+
+#[test]
+fn what_the_api_server_adds_is_dropped() {
+    let route = object(json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {
+            "namespace": "default", "name": "web", "uid": "u", "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "managedFields": [{"manager": "kubectl"}],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        },
+        "spec": {"hosts": ["web"], "http": [{"mirror": {"host": "web"}}]},
+        "status": {"conditions": []},
+    }));
+    let version = "networking.istio.io/v1";
+    let document = Document::of(DocumentKind::VirtualService, version, route);
+    assert_eq!(document.key, "default/web");
+    let expected = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {
+            "namespace": "default", "name": "web", "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"hosts": ["web"], "http": [{"mirror": {"host": "web"}}]},
+    });
+    assert_eq!(document.content, Some(expected));
+}
+
+#[test]
+fn what_can_not_mirror_is_not_kept() {
+    use DocumentKind::{DestinationRule, GrpcRoute, HttpRoute, ReferenceGrant, VirtualService};
+    let mirror = json!([{"type": "RequestMirror", "requestMirror": {}}]);
+    let header = json!([{"type": "RequestHeaderModifier"}]);
+    for (kind, spec, kept) in [
+        (VirtualService, json!({"http": [{"route": []}]}), false),
+        (VirtualService, json!({"http": [{}, {"mirrors": []}]}), true),
+        (
+            VirtualService,
+            json!({"http": [{"mirror_percent": 1}]}),
+            true,
+        ),
+        (VirtualService, json!({"tcp": [{"mirror": {}}]}), false),
+        (VirtualService, json!({"http": "odd"}), false),
+        (VirtualService, Value::Null, false),
+        (DestinationRule, json!({"host": "web"}), false),
+        (DestinationRule, json!({"subsets": []}), false),
+        (DestinationRule, json!({"subsets": [{"name": "v1"}]}), true),
+        (HttpRoute, json!({"rules": [{"filters": mirror}]}), true),
+        (GrpcRoute, json!({"rules": [{"filters": header}]}), false),
+        (
+            HttpRoute,
+            json!({"rules": [{"backendRefs": [{"filters": mirror}]}]}),
+            true,
+        ),
+        (ReferenceGrant, json!({"from": []}), true),
+    ] {
+        let shown = format!("{kind:?} {spec}");
+        let document = Document::of(kind, "v", with_spec(spec));
+        assert_eq!(document.content.is_some(), kept, "{shown}");
+    }
+}
+
+#[test]
+fn each_kind_is_asked_for_where_it_is_served() {
+    let resources = DocumentKind::HttpRoute.resources();
+    let paths: Vec<String> = resources
+        .map(|it| format!("/apis/{}/{}", it.api_version, it.plural))
+        .collect();
+    let expected = [
+        "/apis/gateway.networking.k8s.io/v1/httproutes",
+        "/apis/gateway.networking.k8s.io/v1beta1/httproutes",
+    ];
+    assert_eq!(paths, expected);
+    assert_eq!(
+        DocumentKind::DestinationRule.definition(),
+        "destinationrules.networking.istio.io"
+    );
+}

@@ -1,0 +1,209 @@
+//! Who stands behind a destination: from what the API shows to addresses. No I/O.
+//!
+//! A service's endpoints are spread over slices, one kind for each address family, and each slice
+//! repeats the service's ports by name with the number that they have on its pods. So a service's
+//! port is found by its number in the service, and then by its name in each slice. A subset has no
+//! service of its own: it is the endpoints whose pods have the labels.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::service::{ServicePort, ServiceView};
+use crate::target::{LabelSelector, Labels};
+
+/// A slice of a service's endpoints, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceView {
+    /// `metadata.name`.
+    pub name: String,
+    /// Whose endpoints: the label `kubernetes.io/service-name`.
+    pub service: String,
+    /// `ports` whose protocol is TCP and that have a number.
+    pub ports: Vec<SlicePort>,
+    /// `endpoints` that have an address.
+    pub endpoints: Vec<SliceEndpoint>,
+}
+
+/// A port of all endpoints of a slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlicePort {
+    /// The name of the service's port that it stands for; empty if that has none.
+    pub name: String,
+    /// Its number on the endpoints.
+    pub port: u16,
+}
+
+/// One endpoint of a slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceEndpoint {
+    /// Where it is.
+    pub ip: IpAddr,
+    /// `conditions.ready`; it is ready if that is absent. One that is terminating is not.
+    pub ready: bool,
+    /// The UID of the pod that it is, if it is one and the slice says so.
+    pub pod_uid: Option<String>,
+    /// Its name, in the namespace of the slice.
+    pub pod_name: Option<String>,
+}
+
+/// A pod that may get copies, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendPod {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `status.podIPs`.
+    pub ips: Vec<IpAddr>,
+    /// It runs, has passed its readiness probes, and is not being deleted.
+    pub ready: bool,
+}
+
+/// What stands behind a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Where copies can go, sorted, each once.
+    pub addresses: Vec<SocketAddr>,
+    /// Why there is none, if there is none.
+    pub problem: Option<Problem>,
+}
+
+/// Why a destination has no endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no such service.
+    NoService,
+    /// The service has no TCP port with this number, or none at all.
+    NoPort,
+    /// No pod is selected, or none of them is ready.
+    NoneReady,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoService => "there is no such service",
+            Self::NoPort => "the service has no such TCP port",
+            Self::NoneReady => "no endpoint is ready",
+        })
+    }
+}
+
+impl Endpoints {
+    fn none(problem: Problem) -> Self {
+        Self {
+            addresses: Vec::new(),
+            problem: Some(problem),
+        }
+    }
+
+    fn at(mut addresses: Vec<SocketAddr>) -> Self {
+        addresses.sort_unstable();
+        addresses.dedup();
+        Self {
+            problem: addresses.is_empty().then_some(Problem::NoneReady),
+            addresses,
+        }
+    }
+
+    /// The ready endpoints of a service at one of its ports, `None` for its first TCP port. `slices`
+    /// may be other services', too.
+    #[must_use]
+    pub fn of_service<'a>(
+        service: Option<&ServiceView>,
+        port: Option<u16>,
+        slices: impl IntoIterator<Item = &'a SliceView>,
+        subset: &Subset<'_>,
+    ) -> Self {
+        let Some(service) = service else {
+            return Self::none(Problem::NoService);
+        };
+        let is_meant = |it: &&ServicePort| port.is_none_or(|port| it.port == port);
+        let Some(port) = service.ports.iter().find(is_meant) else {
+            return Self::none(Problem::NoPort);
+        };
+        let own = slices
+            .into_iter()
+            .filter(|slice| slice.service == service.service.name);
+        let mut addresses = Vec::new();
+        for slice in own {
+            let Some(port) = slice.ports.iter().find(|it| it.name == port.name) else {
+                continue;
+            };
+            let usable = slice
+                .endpoints
+                .iter()
+                .filter(|it| it.ready && subset.has(it));
+            addresses.extend(usable.map(|it| SocketAddr::new(it.ip, port.port)));
+        }
+        Self::at(addresses)
+    }
+
+    /// The ready pods that are selected, at a port.
+    #[must_use]
+    pub fn of_pods<'a>(
+        pods: impl IntoIterator<Item = &'a BackendPod>,
+        selector: &LabelSelector,
+        port: u16,
+    ) -> Self {
+        let selected = pods
+            .into_iter()
+            .filter(|pod| pod.ready && selector.selects(&pod.labels));
+        let ips = selected.flat_map(|pod| &pod.ips);
+        Self::at(ips.map(|ip| SocketAddr::new(*ip, port)).collect())
+    }
+}
+
+/// Which endpoints of a service are meant.
+#[derive(Debug)]
+pub enum Subset<'a> {
+    /// All of them.
+    Everything,
+    /// Those that are one of these pods.
+    Pods(PodNames<'a>),
+}
+
+/// How slices may name pods.
+#[derive(Debug, Default)]
+pub struct PodNames<'a> {
+    uids: HashSet<&'a str>,
+    names: HashSet<&'a str>,
+}
+
+impl<'a> Subset<'a> {
+    /// The pods that have all of `labels`; all endpoints if there are none.
+    #[must_use]
+    pub fn with_labels(labels: &Labels, pods: impl IntoIterator<Item = &'a BackendPod>) -> Self {
+        if labels.is_empty() {
+            return Self::Everything;
+        }
+        let selector = LabelSelector::of(labels);
+        let mut meant = PodNames::default();
+        for pod in pods.into_iter().filter(|it| selector.selects(&it.labels)) {
+            meant.uids.insert(&pod.uid);
+            meant.names.insert(&pod.name);
+        }
+        Self::Pods(meant)
+    }
+
+    /// A name is used again by the pod that follows in a StatefulSet, so that the UID counts where
+    /// the slice has it.
+    fn has(&self, endpoint: &SliceEndpoint) -> bool {
+        let Self::Pods(pods) = self else {
+            return true;
+        };
+        match (&endpoint.pod_uid, &endpoint.pod_name) {
+            (Some(uid), _) => pods.uids.contains(uid.as_str()),
+            (None, Some(name)) => pods.names.contains(name.as_str()),
+            (None, None) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

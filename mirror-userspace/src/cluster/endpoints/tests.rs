@@ -1,0 +1,171 @@
+//! Services, slices and pods, and the addresses that follow.
+
+use super::*;
+use crate::{cluster::service::TargetPort, target::ServiceRef};
+
+fn service(ports: &[(&str, u16)]) -> ServiceView {
+    ServiceView {
+        service: ServiceRef {
+            namespace: "default".into(),
+            name: "web".into(),
+        },
+        selector: Labels::new(),
+        ports: ports
+            .iter()
+            .map(|(name, port)| ServicePort {
+                name: (*name).to_owned(),
+                port: *port,
+                target: TargetPort::Name("somewhere".into()),
+            })
+            .collect(),
+    }
+}
+
+fn slice(of: &str, ports: &[(&str, u16)], endpoints: &[SliceEndpoint]) -> SliceView {
+    SliceView {
+        name: "web-x".into(),
+        service: of.into(),
+        ports: ports
+            .iter()
+            .map(|(name, port)| SlicePort {
+                name: (*name).to_owned(),
+                port: *port,
+            })
+            .collect(),
+        endpoints: endpoints.to_vec(),
+    }
+}
+
+fn ready(ip: &str) -> SliceEndpoint {
+    SliceEndpoint {
+        ip: ip.parse().unwrap(),
+        ready: true,
+        pod_uid: None,
+        pod_name: None,
+    }
+}
+
+fn of_pod(ip: &str, name: &str, uid: Option<&str>) -> SliceEndpoint {
+    SliceEndpoint {
+        pod_uid: uid.map(ToOwned::to_owned),
+        pod_name: Some(name.to_owned()),
+        ..ready(ip)
+    }
+}
+
+fn labels(version: &str) -> Labels {
+    [("version".into(), version.into())].into()
+}
+
+fn pod(name: &str, version: &str, ips: &[&str]) -> BackendPod {
+    BackendPod {
+        uid: format!("uid-{name}"),
+        name: name.into(),
+        labels: labels(version),
+        ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        ready: true,
+    }
+}
+
+fn addresses(endpoints: &Endpoints) -> Vec<String> {
+    let addresses = endpoints.addresses.iter();
+    addresses.map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_service_port_is_found_by_number_and_then_by_name_in_each_slice() {
+    let web = service(&[("metrics", 9090), ("http", 80)]);
+    let slices = [
+        slice(
+            "web",
+            &[("http", 8080), ("metrics", 9000)],
+            &[ready("10.0.0.2")],
+        ),
+        // Pods that give the port's name another number have a slice of their own.
+        slice(
+            "web",
+            &[("metrics", 9000), ("http", 3000)],
+            &[ready("10.0.0.1")],
+        ),
+        slice(
+            "web",
+            &[("http", 8080)],
+            &[ready("fd00::2"), ready("fd00::2")],
+        ),
+        slice("web", &[("metrics", 9000)], &[ready("10.0.0.7")]),
+        slice("other", &[("http", 8080)], &[ready("10.0.0.8")]),
+    ];
+    let at = |port| Endpoints::of_service(Some(&web), port, &slices, &Subset::Everything);
+    assert_eq!(
+        addresses(&at(Some(80))),
+        ["10.0.0.1:3000", "10.0.0.2:8080", "[fd00::2]:8080"]
+    );
+    assert_eq!(at(None), at(Some(9090)), "the first port stands for none");
+    assert_eq!(at(Some(81)), Endpoints::none(Problem::NoPort));
+    assert_eq!(at(Some(80)).problem, None);
+}
+
+#[test]
+fn the_only_port_needs_no_name() {
+    let slices = [slice("web", &[("", 8080)], &[ready("10.0.0.1")])];
+    let web = service(&[("", 80)]);
+    let found = Endpoints::of_service(Some(&web), Some(80), &slices, &Subset::Everything);
+    assert_eq!(addresses(&found), ["10.0.0.1:8080"]);
+}
+
+#[test]
+fn what_is_not_ready_gets_no_copies() {
+    let mut starting = ready("10.0.0.1");
+    starting.ready = false;
+    let slices = [slice("web", &[("", 8080)], &[starting])];
+    let web = service(&[("", 80)]);
+    let found = Endpoints::of_service(Some(&web), None, &slices, &Subset::Everything);
+    assert_eq!(found, Endpoints::none(Problem::NoneReady));
+    let found = Endpoints::of_service(None, None, &slices, &Subset::Everything);
+    assert_eq!(found, Endpoints::none(Problem::NoService));
+}
+
+#[test]
+fn a_subset_is_the_endpoints_whose_pods_have_its_labels() {
+    let pods = [
+        pod("a", "v1", &[]),
+        pod("b", "v2", &[]),
+        pod("c", "v2", &[]),
+    ];
+    let slices = [slice(
+        "web",
+        &[("", 80)],
+        &[
+            of_pod("10.0.0.1", "a", Some("uid-a")),
+            of_pod("10.0.0.2", "b", Some("uid-b")),
+            // The pod that had the name before: the slice is behind.
+            of_pod("10.0.0.3", "c", Some("uid-of-the-last-c")),
+            of_pod("10.0.0.4", "c", None),
+            ready("10.0.0.5"),
+        ],
+    )];
+    let web = service(&[("", 80)]);
+    let of = |labels: &Labels| {
+        let subset = Subset::with_labels(labels, &pods);
+        addresses(&Endpoints::of_service(Some(&web), None, &slices, &subset))
+    };
+    assert_eq!(of(&labels("v2")), ["10.0.0.2:80", "10.0.0.4:80"]);
+    assert_eq!(of(&labels("v3")), [""; 0]);
+    assert_eq!(of(&Labels::new()).len(), 5);
+}
+
+#[test]
+fn pods_are_meant_at_all_of_their_addresses() {
+    let mut starting = pod("c", "v2", &["10.0.0.3"]);
+    starting.ready = false;
+    let pods = [
+        pod("b", "v2", &["10.0.0.2", "fd00::2"]),
+        pod("a", "v1", &["10.0.0.1"]),
+        starting,
+    ];
+    let of = |version| Endpoints::of_pods(&pods, &LabelSelector::of(&labels(version)), 8080);
+    assert_eq!(addresses(&of("v2")), ["10.0.0.2:8080", "[fd00::2]:8080"]);
+    assert_eq!(of("v3"), Endpoints::none(Problem::NoneReady));
+    let all = Endpoints::of_pods(&pods, &LabelSelector::default(), 8080);
+    assert_eq!(all.addresses.len(), 3);
+}

@@ -1,0 +1,93 @@
+//! What the reducer is told, and what it answers.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{
+    pod::{PodUid, PodView, Sandbox},
+    service::ServiceView,
+};
+use crate::{plan::Source, target::ServiceRef};
+
+/// A rule that runs. A rule that is started again has a new number, so that what is late for the
+/// old one can't be taken for the new one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// The number of a search, and of the attachments that follow from it: so an answer that comes late is
+/// known to be late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Search(pub u64);
+
+/// Something that happened in the cluster, to the rules, or on this node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// watch: these are all the pods (of this node, and of the rules' scope). Said at the start, and
+    /// whenever the watch had to begin anew (410, connection lost): what is not among them is gone.
+    PodsListed(Vec<PodView>),
+    /// watch: a pod is new or has changed.
+    PodApplied(PodView),
+    /// watch: a pod is deleted, or has left the watch's selector; it may live on.
+    PodDeleted(PodUid),
+    /// watch: a service that a rule names is new or has changed.
+    ServiceApplied(ServiceView),
+    /// watch: a service that a rule names is not there (any more).
+    ServiceDeleted(ServiceRef),
+
+    /// rules: a rule runs from now on, or has other pods from now on.
+    RuleApplied(RuleId, Source),
+    /// rules: a rule is stopped; its attachments go with it.
+    RuleRemoved(RuleId),
+
+    /// node: the answer to [`Action::Find`].
+    Found(PodUid, Search, Sandbox),
+    /// node: the answer to [`Action::Find`] if there is no such sandbox, with the reason for people.
+    NotFound(PodUid, Search, String),
+    /// node: the answer to [`Action::Attach`].
+    Attached(RuleId, PodUid, Search),
+    /// node: the answer to [`Action::Attach`] if it did not work, with the reason for people.
+    AttachFailed(RuleId, PodUid, Search, String),
+    /// node: an attachment does nothing any more, because its interface is gone.
+    Gone(RuleId, PodUid, Search),
+}
+
+/// Something to be done on this node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Look for the pod's network namespace, and answer.
+    Find {
+        /// Whose.
+        pod: PodUid,
+        /// The number to answer with.
+        search: Search,
+        /// What follows `pod` in the names of its cgroups.
+        cgroup: String,
+        /// It has one of these addresses.
+        ips: Vec<IpAddr>,
+        /// Wait so long before.
+        after: Duration,
+    },
+    /// Attach a rule's mirror to a pod, and answer.
+    Attach {
+        /// Whose mirror.
+        rule: RuleId,
+        /// To which pod.
+        pod: PodUid,
+        /// The number to answer with.
+        search: Search,
+        /// The pod's name for people, `default/web-v1-0`.
+        name: String,
+        /// Where it is.
+        sandbox: Sandbox,
+        /// The ports that are mirrored, sorted, 1 to 16.
+        ports: Vec<u16>,
+    },
+    /// Detach a rule's mirror from a pod.
+    Detach {
+        /// Whose mirror.
+        rule: RuleId,
+        /// From which pod.
+        pod: PodUid,
+    },
+    /// Tell people, once.
+    Tell(String),
+}

@@ -1,0 +1,267 @@
+//! The rules' mirrors: a daemon for each, attached and detached as the reducer says.
+//!
+//! A daemon has rings and threads of its own, which cost memory whether or not anything is mirrored. So
+//! one is started when its rule selects the first pod of this node, and runs until the rule goes.
+
+mod one;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future,
+    net::SocketAddr,
+};
+
+use anyhow::{Context as _, Result};
+use futures::future::select_all;
+use log::{info, warn};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::{
+    event::{Event, RuleId, Search},
+    place::Node,
+    pod::{PodUid, Sandbox},
+};
+use crate::{
+    admin::{self, SampleRate},
+    capture::{LiveConfig, Place},
+    dispatch::DispatchConfig,
+    ledger::Ledger,
+    pipeline::Limits,
+    plan::Rule,
+    policy::Rate,
+    target::Destination,
+};
+use one::Mirror;
+
+/// What the daemons of all rules have in common.
+#[derive(Clone, Debug)]
+pub struct MirrorConfig {
+    /// How to capture.
+    pub capture: LiveConfig,
+    /// The limits of one shard of one rule.
+    pub limits: Limits,
+    /// How copies get to where they go.
+    pub dispatch: DispatchConfig,
+}
+
+/// Where copies for each destination go, as far as the cluster has said.
+pub(super) type Addresses = HashMap<Destination, Vec<SocketAddr>>;
+
+/// All of them.
+pub(super) struct Mirrors {
+    config: MirrorConfig,
+    node: Node,
+    mirrors: BTreeMap<RuleId, Mirror>,
+    addresses: Addresses,
+    /// Of rules that are gone: copies under way may take a while.
+    ending: JoinSet<Ended>,
+}
+
+/// What a rule's mirror leaves.
+#[derive(Debug)]
+pub struct Ended {
+    /// The rule's name.
+    pub rule: String,
+    /// Its books; `None` if it never selected a pod of this node.
+    pub ledger: Result<Option<Ledger>>,
+}
+
+/// What a mirror does of itself.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Its rule was gone, and now it is, too.
+    Ended(Box<Ended>),
+    /// A shard of this rule's has ended though nobody stopped it.
+    Broken(String),
+}
+
+/// A pod to attach to.
+#[derive(Clone, Debug)]
+pub(super) struct ToAttach {
+    pub(super) pod: PodUid,
+    pub(super) search: Search,
+    pub(super) name: String,
+    pub(super) sandbox: Sandbox,
+    pub(super) ports: Vec<u16>,
+}
+
+impl Mirrors {
+    pub(super) fn new(config: MirrorConfig, node: Node) -> Self {
+        Self {
+            config,
+            node,
+            mirrors: BTreeMap::new(),
+            addresses: Addresses::new(),
+            ending: JoinSet::new(),
+        }
+    }
+
+    /// From now on there is this rule.
+    ///
+    /// # Errors
+    /// Its rewrites contradict each other.
+    pub(super) fn add(&mut self, id: RuleId, rule: &Rule) -> Result<()> {
+        self.mirrors.insert(id, Mirror::new(rule, &self.config)?);
+        Ok(())
+    }
+
+    /// There is no such rule any more: detaches all of its pods, and lets copies under way end.
+    pub(super) fn remove(&mut self, id: RuleId) {
+        if let Some(mirror) = self.mirrors.remove(&id) {
+            self.ending.spawn(mirror.stop());
+        }
+    }
+
+    /// Attaches, and says how that went.
+    pub(super) async fn attach(&mut self, id: RuleId, to: ToAttach) -> Option<Event> {
+        let mirror = self.mirrors.get_mut(&id)?;
+        let attached = match place(&self.node, &to).await {
+            Ok(place) => mirror.attach(place, &to, &self.addresses).await,
+            Err(error) => Err(error),
+        };
+        Some(match attached {
+            Ok(()) => {
+                let ports: Vec<_> = to.ports.iter().map(u16::to_string).collect();
+                let (ToAttach { name, sandbox, .. }, ports) = (&to, ports.join(", "));
+                let (interface, rule) = (&sandbox.interface, mirror.name());
+                info!("{name}: attached to {interface}, port {ports}, for {rule}");
+                Event::Attached(id, to.pod, to.search)
+            }
+            Err(error) => Event::AttachFailed(id, to.pod, to.search, format!("{error:#}")),
+        })
+    }
+
+    pub(super) async fn detach(&mut self, id: RuleId, pod: &PodUid) {
+        let Some(mirror) = self.mirrors.get_mut(&id) else {
+            return;
+        };
+        match mirror.detach(pod).await {
+            Ok(Some(name)) => info!("{name}: detached, for {}", mirror.name()),
+            Ok(None) => {}
+            Err(error) => warn!("a pod was not detached for {}: {error:#}", mirror.name()),
+        }
+    }
+
+    /// The attachments whose interface is gone.
+    pub(super) fn gone(&self) -> Vec<Event> {
+        let all = self.mirrors.iter();
+        let gone = all.flat_map(|(&id, mirror)| {
+            let gone = mirror.gone();
+            gone.map(move |(pod, search)| Event::Gone(id, pod, search))
+        });
+        gone.collect()
+    }
+
+    /// Copies for this destination go there from now on.
+    pub(super) async fn set_addresses(&mut self, to: Destination, addresses: Vec<SocketAddr>) {
+        for mirror in self.mirrors.values() {
+            mirror.set_addresses(&to, &addresses).await;
+        }
+        self.addresses.insert(to, addresses);
+    }
+
+    /// Forgets the addresses of destinations that are not `needed` any more.
+    pub(super) fn retain_addresses(&mut self, needed: impl Fn(&Destination) -> bool) {
+        self.addresses.retain(|destination, _| needed(destination));
+    }
+
+    /// Changes the rate of the rule of this name, or of all. Says how many there are.
+    ///
+    /// # Errors
+    /// A kernel program can't be told; what could be changed is.
+    pub(super) async fn set_sample_rate(
+        &mut self,
+        rule: Option<&str>,
+        rate: Rate,
+    ) -> Result<usize> {
+        let mut count = 0;
+        let mut outcome = Ok(());
+        for mirror in self.mirrors.values_mut() {
+            if rule.is_none_or(|rule| rule == mirror.name()) {
+                count += 1;
+                let set = mirror.set_sample_rate(rate).await;
+                outcome = outcome.and(set.with_context(|| mirror.name().to_owned()));
+            }
+        }
+        outcome.map(|()| count)
+    }
+
+    pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
+        self.mirrors
+            .values()
+            .flat_map(Mirror::sample_rates)
+            .collect()
+    }
+
+    /// All of them, as metrics show them.
+    ///
+    /// # Errors
+    /// Counters can't be read.
+    pub(super) async fn snapshot(&self) -> Result<Vec<admin::Mirror>> {
+        let mut all = Vec::with_capacity(self.mirrors.len());
+        for mirror in self.mirrors.values() {
+            all.push(mirror.snapshot().await?);
+        }
+        Ok(all)
+    }
+
+    /// The books of the mirrors that have begun, by rule.
+    ///
+    /// # Errors
+    /// Counters can't be read.
+    pub(super) async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
+        let mut all = Vec::with_capacity(self.mirrors.len());
+        for mirror in self.mirrors.values() {
+            let ledger = mirror.ledger().await?;
+            all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger)));
+        }
+        Ok(all)
+    }
+
+    /// The next that a mirror does of itself. Nothing is lost if this is dropped before it is done.
+    pub(super) async fn next(&mut self) -> News {
+        loop {
+            tokio::select! {
+                Some(end) = self.ending.join_next() => match end {
+                    Ok(end) => return News::Ended(Box::new(end)),
+                    Err(panic) => warn!("stopping a mirror: {panic}"),
+                },
+                rule = broken(&mut self.mirrors) => return News::Broken(rule),
+            }
+        }
+    }
+
+    /// Ends all of them at once.
+    pub(super) async fn stop(mut self) -> Vec<Ended> {
+        let mut ended = Vec::with_capacity(self.mirrors.len());
+        for mirror in self.mirrors.into_values() {
+            self.ending.spawn(mirror.stop());
+        }
+        while let Some(end) = self.ending.join_next().await {
+            match end {
+                Ok(end) => ended.push(end),
+                Err(panic) => warn!("stopping a mirror: {panic}"),
+            }
+        }
+        ended.sort_by(|one, other| one.rule.cmp(&other.rule));
+        ended
+    }
+}
+
+/// Returns the name of a rule one of whose shards has ended though nobody stopped it.
+async fn broken(mirrors: &mut BTreeMap<RuleId, Mirror>) -> String {
+    let running = mirrors.values_mut().filter_map(Mirror::broken);
+    let running: Vec<_> = running.map(Box::pin).collect();
+    if running.is_empty() {
+        return future::pending().await;
+    }
+    select_all(running).await.0
+}
+
+/// Opens the place, on a thread that may enter namespaces.
+async fn place(node: &Node, to: &ToAttach) -> Result<Place> {
+    let (node, sandbox, ports) = (node.clone(), to.sandbox.clone(), to.ports.clone());
+    spawn_blocking(move || node.place(&sandbox, ports))
+        .await
+        .context("opening the sandbox panicked")?
+}

@@ -1,0 +1,73 @@
+//! From a sandbox to the place that is attached to.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::pod::{NetnsId, Sandbox};
+use crate::capture::{Hook, Netns, OpenNetns, Place};
+
+/// At which end of a pod's network its requests are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachAt {
+    /// What the pod's own interface receives. Needs no peer on the host, so it holds for every kind of
+    /// interface.
+    #[default]
+    Pod,
+    /// What the other end of the pod's interface sends, on the host.
+    Host,
+    /// What the pod's loopback interface receives: where a sidecar has taken mTLS off, requests go on
+    /// to the service over it.
+    Loopback,
+}
+
+/// This node, as the agent sees it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its `/proc`, which shows the processes of all pods.
+    pub proc: PathBuf,
+    /// The network namespace that the other ends of pods' interfaces are in.
+    pub host: Netns,
+    /// Where to attach.
+    pub attach: AttachAt,
+}
+
+impl Node {
+    /// The place of a pod with this sandbox. Enters namespaces, so not for a thread that serves others.
+    ///
+    /// # Errors
+    /// The sandbox is not there any more, or the interface is not.
+    pub(super) fn place(&self, sandbox: &Sandbox, ports: Vec<u16>) -> Result<Place> {
+        let netns = self.netns(sandbox)?;
+        let (netns, interface, hook) = match self.attach {
+            AttachAt::Pod => (netns, sandbox.interface.as_str().into(), Hook::Ingress),
+            AttachAt::Loopback => (netns, "lo".into(), Hook::Ingress),
+            AttachAt::Host => {
+                let host = self.host.open().context("the network of the host")?;
+                let peer = netns.peer_of(&sandbox.interface, &host)?;
+                (host, peer.into(), Hook::Egress)
+            }
+        };
+        Ok(Place {
+            netns,
+            interface,
+            hook,
+            ports,
+        })
+    }
+
+    /// Opens the sandbox's namespace by its process, which may be gone, or be another one by now.
+    fn netns(&self, sandbox: &Sandbox) -> Result<OpenNetns> {
+        let process = sandbox.process;
+        let netns = Netns::Path(self.proc.join(format!("{process}/ns/net"))).open()?;
+        let found = NetnsId {
+            inode: netns.inode(),
+            cookie: netns.cookie()?,
+        };
+        ensure!(
+            found == sandbox.netns,
+            "process {process} is in another network namespace by now"
+        );
+        Ok(netns)
+    }
+}

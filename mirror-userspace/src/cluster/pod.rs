@@ -1,0 +1,98 @@
+//! Pods as the agent sees them: as much of the API's object as decides what is attached where.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use crate::target::Labels;
+
+/// The `metadata.uid` of a pod. Names are used again, UIDs are not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodUid(pub String);
+
+impl fmt::Display for PodUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A pod of this node, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodView {
+    /// `metadata.uid`.
+    pub uid: PodUid,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `status.phase`.
+    pub phase: Phase,
+    /// `spec.hostNetwork`.
+    pub host_network: bool,
+    /// `status.podIPs`, or else `status.podIP`; what can't be read as an address is left out.
+    pub ips: Vec<IpAddr>,
+    /// Whether `metadata.deletionTimestamp` is set. It may still serve.
+    pub deleting: bool,
+    /// The annotation `kubernetes.io/config.mirror`, which static pods have: their cgroups bear it
+    /// instead of the UID that the API gave them.
+    pub static_hash: Option<String>,
+    /// The TCP ports in `spec.containers[].ports` (and of restartable init containers) that have a
+    /// name, by it.
+    pub ports: BTreeMap<String, u16>,
+}
+
+impl PodView {
+    /// What people call it: `default/web-v1-0`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What follows `pod` in the names of its cgroups.
+    #[must_use]
+    pub fn cgroup(&self) -> &str {
+        self.static_hash.as_deref().unwrap_or(&self.uid.0)
+    }
+
+    /// Whether a container of it may be serving, and its addresses are its own.
+    #[must_use]
+    pub const fn may_serve(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Unknown)
+    }
+}
+
+/// Where a pod is in its life, `status.phase`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all of its containers have run.
+    #[default]
+    Pending,
+    /// At least one container runs, or is started or restarted.
+    Running,
+    /// All containers have ended well. Its addresses may be another pod's by now.
+    Succeeded,
+    /// All containers have ended, not all of them well. The same holds for its addresses.
+    Failed,
+    /// Its node can't be asked, or the API has a phase that we don't know.
+    Unknown,
+}
+
+/// A network namespace, told apart from all others since boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NetnsId {
+    /// The number that `/proc/PID/ns/net` shows. Used again once a namespace is gone.
+    pub inode: u64,
+    /// `SO_NETNS_COOKIE`: never used again. `None` before Linux 5.14.
+    pub cookie: Option<u64>,
+}
+
+/// The network of a pod, as found on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Its network namespace.
+    pub netns: NetnsId,
+    /// A process in it. By the time it is looked at again, it may be gone, or be another one.
+    pub process: u32,
+    /// The interface that holds the pod's address.
+    pub interface: String,
+}

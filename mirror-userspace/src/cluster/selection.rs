@@ -1,0 +1,127 @@
+//! Which pods a rule selects, and at which of their ports.
+
+use std::collections::HashMap;
+
+use mirror_common::settings::MAX_PORTS;
+
+use super::{
+    pod::PodView,
+    service::{ServicePort, ServiceView, TargetPort},
+};
+use crate::{
+    plan::{Scope, Source},
+    target::{Labels, ServiceRef},
+};
+
+/// The services that rules name: `None` is one that the API does not have.
+pub(super) type Services = HashMap<ServiceRef, Option<ServiceView>>;
+
+/// What a rule wants of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// Nothing.
+    Other,
+    /// To mirror these ports, sorted, 1 to [`MAX_PORTS`].
+    Ports(Vec<u16>),
+    /// To mirror it, which is not possible: it has the network of its node.
+    HostNetwork,
+    /// To mirror it, which is not possible, for this reason.
+    Unfit(String),
+}
+
+/// What the rule with this source wants of the pod.
+pub(super) fn select(source: &Source, pod: &PodView, services: &Services) -> Selection {
+    let selection = by_source(source, pod, services);
+    if selection != Selection::Other && pod.host_network {
+        return Selection::HostNetwork;
+    }
+    selection
+}
+
+fn by_source(source: &Source, pod: &PodView, services: &Services) -> Selection {
+    match source {
+        Source::Pods {
+            scope,
+            selector,
+            ports,
+        } => {
+            if scope.holds(&pod.namespace) && selector.selects(&pod.labels) {
+                fit(ports.clone())
+            } else {
+                Selection::Other
+            }
+        }
+        Source::Service {
+            service,
+            port,
+            subset,
+        } => match services.get(service) {
+            Some(Some(view)) if view.selects(pod) && has_all(&pod.labels, subset) => {
+                ports_behind(view, *port, pod)
+            }
+            _ => Selection::Other,
+        },
+    }
+}
+
+fn ports_behind(service: &ServiceView, port: Option<u16>, pod: &PodView) -> Selection {
+    let wanted = |one: &&ServicePort| port.is_none_or(|port| one.port == port);
+    let ServiceRef { namespace, name } = &service.service;
+    let service_name = format!("{namespace}/{name}");
+    let mut ports = Vec::new();
+    let mut missing = Vec::new();
+    for one in service.ports.iter().filter(wanted) {
+        match &one.target {
+            TargetPort::Number(number) => ports.push(*number),
+            TargetPort::Name(name) => match pod.ports.get(name) {
+                Some(number) => ports.push(*number),
+                None => missing.push(name.as_str()),
+            },
+        }
+    }
+    match port {
+        _ if !ports.is_empty() => fit(ports),
+        _ if !missing.is_empty() => Selection::Unfit(format!(
+            "it has no port named {} (a target of service {service_name})",
+            missing.join(" or ")
+        )),
+        Some(port) => Selection::Unfit(format!("service {service_name} has no TCP port {port}")),
+        None => Selection::Unfit(format!("service {service_name} has no TCP port")),
+    }
+}
+
+fn fit(mut ports: Vec<u16>) -> Selection {
+    ports.sort_unstable();
+    ports.dedup();
+    match ports.len() {
+        1..=MAX_PORTS => Selection::Ports(ports),
+        count => Selection::Unfit(format!(
+            "{count} ports, and 1 to {MAX_PORTS} can be mirrored"
+        )),
+    }
+}
+
+impl ServiceView {
+    fn selects(&self, pod: &PodView) -> bool {
+        self.service.namespace == pod.namespace
+            && !self.selector.is_empty()
+            && has_all(&pod.labels, &self.selector)
+    }
+}
+
+impl Scope {
+    /// Whether a namespace is looked at.
+    #[must_use]
+    pub fn holds(&self, namespace: &str) -> bool {
+        match self {
+            Self::Namespace(one) => one == namespace,
+            Self::All => true,
+        }
+    }
+}
+
+fn has_all(labels: &Labels, wanted: &Labels) -> bool {
+    wanted
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+}

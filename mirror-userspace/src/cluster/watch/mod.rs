@@ -1,0 +1,322 @@
+//! Watches: the cluster's objects as plain values, as they come, change and go.
+//!
+//! ```text
+//! API ══list, watch══► task of a watch ──Report──► Watches ──Update──► the agent
+//! ```
+//!
+//! The API is asked once and tells of changes from then on; nothing is polled. An API that is gone,
+//! refuses, or has forgotten where a watch stood is asked again after a while that gets longer, with
+//! some chance in it so that not all nodes ask at once. Meanwhile what was said last stays true.
+
+mod ask;
+mod install;
+mod needs;
+mod report;
+mod status;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use kube::Client;
+use log::error;
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinError, JoinSet},
+    time::{Instant, sleep, sleep_until},
+};
+
+pub use needs::Needs;
+pub(super) use needs::Slot;
+pub(super) use report::{Change, Changed};
+pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus};
+
+use super::{endpoints::Endpoints, event::Event, known::Known};
+use crate::{admin, target::Destination};
+use ask::{Ask, Freshness};
+use needs::Query;
+use report::{Certainty, Report, Reporter, Said, WatchId};
+
+/// Reports that may wait to be taken; beyond that the watches wait, and then the API server.
+const WAITING_REPORTS: usize = 64;
+
+/// Configuration is read so long after its first change: what is applied together comes one by one.
+const SETTLES_AFTER: Duration = Duration::from_millis(200);
+
+/// How long after a crash a watch is begun again.
+const AFTER_CRASH: Duration = Duration::from_secs(30);
+
+/// Something has changed in the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// A pod of this node or a service whose pods are mirrored.
+    Event(Event),
+    /// Where copies for this destination go from now on.
+    Endpoints(Destination, Endpoints),
+    /// All configuration that is there and may have to do with mirroring, as one JSON object each.
+    Documents(Vec<Value>),
+}
+
+/// The watches of a node. Dropping it ends them.
+#[derive(Debug)]
+pub struct Watches {
+    client: WatchClient,
+    node: String,
+    running: HashMap<Slot, Running>,
+    tasks: JoinSet<()>,
+    last_id: WatchId,
+    reports: mpsc::Receiver<Report>,
+    reporter: mpsc::Sender<Report>,
+    known: Known,
+    updates: VecDeque<Update>,
+    counts: BTreeMap<&'static str, WatchCounts>,
+    settled_at: Option<Instant>,
+}
+
+/// A client, which has no `Debug` of its own.
+struct WatchClient(Client);
+
+impl std::fmt::Debug for WatchClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    id: WatchId,
+    query: Query,
+    task: AbortHandle,
+    status: WatchStatus,
+}
+
+impl Watches {
+    /// Watches nothing yet.
+    ///
+    /// `node` is the name of this node, as in the `spec.nodeName` of its pods.
+    #[must_use]
+    pub fn new(client: Client, node: impl Into<String>) -> Self {
+        let (reporter, reports) = mpsc::channel(WAITING_REPORTS);
+        Self {
+            client: WatchClient(client),
+            node: node.into(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+            last_id: WatchId::default(),
+            reports,
+            reporter,
+            known: Known::default(),
+            updates: VecDeque::new(),
+            counts: BTreeMap::new(),
+            settled_at: None,
+        }
+    }
+
+    /// Watches what is needed from now on, and nothing else. A watch that is needed still goes on
+    /// undisturbed; one that has to ask for more is begun anew, and until that has listed all, what
+    /// the old one said stays true. What is known already is said again for what is new.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn need(&mut self, needs: Needs) {
+        let wanted = needs.watches(&self.node);
+        self.running.retain(|slot, running| {
+            let stays = wanted.iter().any(|(other, _)| other == slot);
+            if !stays {
+                running.task.abort();
+            }
+            stays
+        });
+        for (slot, query) in &wanted {
+            let before = self.running.get(slot);
+            if before.is_some_and(|running| running.query == *query) {
+                continue;
+            }
+            let freshness = before.map_or(Freshness::Cached, |_| Freshness::Current);
+            self.begin(slot, query, freshness, Duration::ZERO);
+        }
+        let slots: Vec<&Slot> = wanted.iter().map(|(slot, _)| slot).collect();
+        self.updates.extend(self.known.need(needs, &slots));
+    }
+
+    /// Waits for the next change. Nothing is lost if this is dropped before it is done.
+    pub async fn next(&mut self) -> Update {
+        loop {
+            if let Some(update) = self.updates.pop_front() {
+                return update;
+            }
+            let settled = self.settled_at;
+            tokio::select! {
+                // Not `None`: a sender is held here.
+                Some(report) = self.reports.recv() => self.on_report(report),
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Err(ended) = ended {
+                        self.on_end(&ended);
+                    }
+                }
+                () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
+                    self.settled_at = None;
+                    self.updates.extend(self.known.take_documents().map(Update::Documents));
+                }
+            }
+        }
+    }
+
+    /// What stands behind a destination, if that is known.
+    #[must_use]
+    pub fn endpoints(&self, destination: &Destination) -> Option<&Endpoints> {
+        self.known.destination(destination)
+    }
+
+    /// All destinations of which it is known what stands behind them.
+    pub fn destinations(&self) -> impl Iterator<Item = (&Destination, &Endpoints)> {
+        self.known.destinations()
+    }
+
+    /// How each watch is doing, in no order.
+    pub fn status(&self) -> impl Iterator<Item = &WatchStatus> {
+        self.running.values().map(|running| &running.status)
+    }
+
+    /// What the watches of each kind of objects have done since the start, such as `pods`. There are
+    /// at most eight kinds.
+    #[must_use]
+    pub const fn counts(&self) -> &BTreeMap<&'static str, WatchCounts> {
+        &self.counts
+    }
+
+    /// The watches by kind of objects, as metrics show them: one is healthy if none of its kind fails.
+    #[must_use]
+    pub fn for_metrics(&self) -> Vec<admin::Watch> {
+        let mut kinds = BTreeMap::new();
+        for status in self.status() {
+            let fails = matches!(status.state, WatchState::Failing(_));
+            *kinds.entry(status.resource).or_insert(true) &= !fails;
+        }
+        let watch = |(kind, healthy): (&'static str, bool)| admin::Watch {
+            kind: kind.to_owned(),
+            healthy,
+            errors: self.counts.get(kind).map_or(0, |counts| counts.failures),
+        };
+        kinds.into_iter().map(watch).collect()
+    }
+
+    /// Whether all that is needed has been listed. A watch that fails after that doesn't matter: it
+    /// will catch up.
+    ///
+    /// # Errors
+    /// What has not been listed, and why, in words.
+    pub fn complete(&self) -> Result<(), String> {
+        let missing = self.status().filter(|status| !status.complete);
+        let mut missing: Vec<String> = missing
+            .map(|WatchStatus { watch, state, .. }| match state {
+                WatchState::Failing(failure) => format!("{watch}: {}", failure.text),
+                _ => format!("{watch}: not listed yet"),
+            })
+            .collect();
+        missing.sort_unstable();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("; "))
+        }
+    }
+
+    fn begin(&mut self, slot: &Slot, query: &Query, freshness: Freshness, after: Duration) {
+        self.last_id = WatchId(self.last_id.0.wrapping_add(1));
+        let id = self.last_id;
+        let reporter = Reporter {
+            id,
+            slot: Arc::new(slot.clone()),
+            to: self.reporter.clone(),
+        };
+        let ask = Ask {
+            client: self.client.0.clone(),
+            query: query.clone(),
+            freshness,
+            reporter,
+        };
+        let task = self.tasks.spawn(async move {
+            sleep(after).await;
+            ask.run().await;
+        });
+        let running = Running {
+            id,
+            query: query.clone(),
+            task,
+            status: WatchStatus::new(slot),
+        };
+        if let Some(before) = self.running.insert(slot.clone(), running) {
+            before.task.abort();
+        }
+    }
+
+    fn on_report(&mut self, Report { id, slot, said }: Report) {
+        let running = self.running.get_mut(&*slot);
+        let Some(Running { status, .. }) = running.filter(|running| running.id == id) else {
+            // A watch that isn't needed any more had more to say.
+            return;
+        };
+        let counts = self.counts.entry(slot.resource()).or_default();
+        match said {
+            Said::Changed(changed) => {
+                if changed.is_list() {
+                    counts.lists += 1;
+                    status.on_listed();
+                } else {
+                    counts.changes += 1;
+                    status.on_success();
+                }
+                self.updates.extend(self.known.on_change(&slot, changed));
+            }
+            Said::Failing(failure) => {
+                counts.failures += 1;
+                if failure.reason == FailureReason::Forbidden && slot.is_optional() {
+                    status.complete = true;
+                    self.known.go_without(&slot);
+                }
+                status.on_failure(failure);
+            }
+            Said::Well => status.on_success(),
+            Said::NotInstalled(certainty) => {
+                status.on_not_installed();
+                self.known.go_without(&slot);
+                if certainty == Certainty::Certain {
+                    let none = Changed::Documents(Change::Listed(Vec::new()));
+                    self.updates.extend(self.known.on_change(&slot, none));
+                }
+            }
+        }
+        if self.known.has_new_documents() && self.settled_at.is_none() {
+            self.settled_at = Some(Instant::now() + SETTLES_AFTER);
+        }
+    }
+
+    /// Tasks end by being aborted, and otherwise only by a bug, which must not end the mirroring.
+    fn on_end(&mut self, ended: &JoinError) {
+        if ended.is_cancelled() {
+            return;
+        }
+        let of_task = |(_, running): &(&Slot, &mut Running)| running.task.id() == ended.id();
+        let Some((slot, running)) = self.running.iter_mut().find(of_task) else {
+            return;
+        };
+        error!("the watch of {slot} has crashed and is begun again: {ended}");
+        let failure = Failure {
+            reason: FailureReason::Crashed,
+            text: ended.to_string(),
+        };
+        let mut status = running.status.clone();
+        status.on_failure(failure);
+        let (slot, query) = (slot.clone(), running.query.clone());
+        self.begin(&slot, &query, Freshness::Current, AFTER_CRASH);
+        if let Some(running) = self.running.get_mut(&slot) {
+            running.status = status;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One watch: lists, then is told of every change, over all that can happen to the connection.
+//!
+//! kube's watcher does the requests. It is used with a patience of our own, as its usual one starts
+//! again from the shortest wait before each new list, and it asks on with a version that the server
+//! has refused with a status (410) instead of in the stream.
+//!
+//! The first list may come from the API server's cache: a thousand agents that start together must
+//! not make it read all pods from its store. After that lists are asked to be up to date, as an old
+//! one would take back what was known.
+
+use std::{fmt::Debug, mem, pin::pin, time::Duration};
+
+use futures::StreamExt as _;
+use kube::{
+    Api, Resource,
+    runtime::{
+        watcher,
+        watcher::{Config, DefaultBackoff, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    ask::Freshness,
+    needs::Query,
+    report::{Change, Changed, Reporter, Said},
+    status::{Failure, FailureReason},
+};
+use crate::cluster::client::CONNECT_TIMEOUT;
+
+/// Objects that are asked for at a time in a list that is up to date.
+const PAGE: u32 = 250;
+
+/// The wait that kube's back-off grows to.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A watch that has failed counts as standing when it has not failed again for so long: it has
+/// connected by then.
+const STANDS_AFTER: Duration = CONNECT_TIMEOUT.saturating_mul(3);
+
+/// A watch of one kind of objects, of which the view is kept.
+pub(super) struct Watch<K, View, Wrap> {
+    pub(super) api: Api<K>,
+    pub(super) query: Query,
+    pub(super) freshness: Freshness,
+    pub(super) view: View,
+    pub(super) wrap: Wrap,
+    pub(super) reporter: Reporter,
+}
+
+/// How far a watch is.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// A list is asked for.
+    Listing,
+    /// The stream stands.
+    Watching,
+    /// After a failure: the stream is asked for again, and that it stands shows only by its silence.
+    Resuming,
+}
+
+/// Why a stream was left.
+enum Left {
+    /// All is to be listed again.
+    Outdated,
+    /// The API server doesn't know the kind.
+    NotFound(Failure),
+}
+
+impl<K, V, View, Wrap> Watch<K, View, Wrap>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    View: Fn(K) -> V,
+    Wrap: Fn(Change<V>) -> Changed,
+{
+    /// Watches for ever. Every API server has the kind.
+    pub(super) async fn run(mut self) {
+        let mut patience = DefaultBackoff::default();
+        loop {
+            let failure = self.run_while_served(&mut patience).await;
+            self.reporter.say(Said::Failing(failure)).await;
+            pause(&mut patience).await;
+        }
+    }
+
+    /// Configuration that stays forbidden was not meant to be read: some install one overlay only.
+    fn wait_after(&self, reason: FailureReason, patience: &mut DefaultBackoff) -> Duration {
+        let wait = next_wait(patience);
+        let forbidden = reason == FailureReason::Forbidden && self.reporter.slot.is_optional();
+        if forbidden && wait >= LONGEST_WAIT {
+            wait.saturating_mul(10)
+        } else {
+            wait
+        }
+    }
+
+    /// Watches until the API server says that it doesn't know the kind.
+    pub(super) async fn run_while_served(&mut self, patience: &mut DefaultBackoff) -> Failure {
+        loop {
+            match self.follow(patience).await {
+                Left::Outdated => self.freshness = Freshness::Current,
+                Left::NotFound(failure) => return failure,
+            }
+        }
+    }
+
+    async fn follow(&mut self, patience: &mut DefaultBackoff) -> Left {
+        let mut events = pin!(watcher(self.api.clone(), self.config()));
+        let mut listed = Vec::new();
+        let mut stage = Stage::Listing;
+        loop {
+            let next = match stage {
+                Stage::Resuming => timeout(STANDS_AFTER, events.next()).await,
+                Stage::Listing | Stage::Watching => Ok(events.next().await),
+            };
+            let Ok(next) = next else {
+                stage = Stage::Watching;
+                self.reporter.say(Said::Well).await;
+                continue;
+            };
+            match next {
+                Some(Ok(event)) => stage = self.on_event(event, &mut listed).await,
+                Some(Err(error)) => {
+                    let failure = Failure::of(&error);
+                    let reason = failure.reason;
+                    if reason == FailureReason::NotFound {
+                        return Left::NotFound(failure);
+                    }
+                    self.reporter.say(Said::Failing(failure)).await;
+                    sleep(self.wait_after(reason, patience)).await;
+                    if reason == FailureReason::Outdated {
+                        return Left::Outdated;
+                    }
+                    stage = Stage::Resuming;
+                }
+                // kube's watcher doesn't end.
+                None => return Left::Outdated,
+            }
+        }
+    }
+
+    async fn on_event(&self, event: Event<K>, listed: &mut Vec<V>) -> Stage {
+        let change = match event {
+            Event::Init => {
+                listed.clear();
+                return Stage::Listing;
+            }
+            Event::InitApply(object) => {
+                listed.push((self.view)(object));
+                return Stage::Listing;
+            }
+            Event::InitDone => Change::Listed(mem::take(listed)),
+            Event::Apply(object) => Change::Applied((self.view)(object)),
+            Event::Delete(object) => Change::Deleted((self.view)(object)),
+        };
+        self.reporter.say(Said::Changed((self.wrap)(change))).await;
+        Stage::Watching
+    }
+
+    fn config(&self) -> Config {
+        let config = Config {
+            label_selector: self.query.labels.clone(),
+            field_selector: self.query.fields.clone(),
+            ..Config::default()
+        };
+        match self.freshness {
+            // The cache knows no pages, and kube would leave it out for a list that has some.
+            Freshness::Cached => Config {
+                page_size: None,
+                ..config.any_semantic()
+            },
+            Freshness::Current => config.page_size(PAGE),
+        }
+    }
+}
+
+/// Waits after a failure.
+pub(super) async fn pause(patience: &mut DefaultBackoff) {
+    sleep(next_wait(patience)).await;
+}
+
+/// 0.8 s at first and 30 s at last, each time up to twice as long by chance.
+fn next_wait(patience: &mut DefaultBackoff) -> Duration {
+    patience.next().unwrap_or(LONGEST_WAIT)
+}

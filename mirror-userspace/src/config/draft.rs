@@ -1,0 +1,307 @@
+//! What the routes of one document say, and the rules that follow from it.
+//!
+//! A rule has one source, so a route with several destinations becomes several rules; routes with
+//! the same source and the same targets become one.
+//!
+//! What cannot be told is not mirrored: where a match asks for something that a request does not
+//! show (the labels of its sender, say), requests that meet the rest of it are left to nobody.
+//!
+//! Copies must not come back: a mirror that leads to pods whose requests it copies would double
+//! their load, so it is refused where the names show it. Where they don't (two services, the same
+//! pods), the mark in each copy ends it after one round (`policy::filter`).
+
+use std::sync::Arc;
+
+use super::{error::BadField, node::Node};
+use crate::{
+    plan::{Rule, Source},
+    policy::{
+        FilterConfig, FullRegex, HostPattern, PolicyConfig, RequestMatch, RouteStep, RouteTable,
+        Verdict,
+    },
+    target::{Destination, Labels, ServiceRef, TargetSpec},
+};
+
+/// The most matches in a document.
+const MAX_MATCHES: usize = 1_000;
+/// The most regular expressions in a document: each has memory of its own.
+const MAX_REGEXES: usize = 64;
+
+/// The routes of a document and the matches that lead to them.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    /// `VirtualService default/web`.
+    title: &'a str,
+    /// The hosts that they are for; none: any.
+    pub(super) hosts: Vec<HostPattern>,
+    routes: Vec<Route<'a>>,
+    candidates: Vec<Candidate>,
+    regexes: usize,
+}
+
+/// One route.
+#[derive(Debug, Default)]
+pub(super) struct Route<'a> {
+    /// `http[0]`.
+    pub(super) name: String,
+    pub(super) sources: Vec<Backend>,
+    pub(super) mirrors: Vec<Mirror<'a>>,
+}
+
+/// Pods that a route leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Backend {
+    pub(super) service: ServiceRef,
+    pub(super) port: Option<u16>,
+    pub(super) subset: Labels,
+}
+
+/// Where copies go.
+#[derive(Debug)]
+pub(super) struct Mirror<'a> {
+    pub(super) target: TargetSpec,
+    /// Only requests to this one of the route's sources, if one is named.
+    pub(super) only: Option<usize>,
+    /// The field that says so.
+    pub(super) node: Node<'a>,
+}
+
+/// A match, and the route that it leads to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Candidate {
+    pub(super) requests: Arc<RequestMatch>,
+    /// The service's port that requests were sent to, if it matters.
+    pub(super) port: Option<u16>,
+    pub(super) certainty: Certainty,
+    pub(super) route: usize,
+}
+
+/// Whether a request shows all that a match asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Certainty {
+    #[default]
+    Certain,
+    /// It asks for more than a request shows.
+    Unknown,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) const fn new(title: &'a str) -> Self {
+        Self {
+            title,
+            hosts: Vec::new(),
+            routes: Vec::new(),
+            candidates: Vec::new(),
+            regexes: 0,
+        }
+    }
+
+    /// Compiles a regular expression, if the document has not had too many.
+    pub(super) fn regex(&mut self, node: &Node<'_>) -> Result<FullRegex, BadField> {
+        self.regex_of(node.str()?, node)
+    }
+
+    /// The same for an expression that is made of what the field says.
+    pub(super) fn regex_of(&mut self, text: &str, node: &Node<'_>) -> Result<FullRegex, BadField> {
+        self.regexes += 1;
+        if self.regexes > MAX_REGEXES {
+            return Err(node.bad(format!("is beyond {MAX_REGEXES} regular expressions")));
+        }
+        FullRegex::new(text).map_err(|bad| node.bad(bad))
+    }
+
+    /// The number that the next route will have.
+    pub(super) const fn next_route(&self) -> usize {
+        self.routes.len()
+    }
+
+    pub(super) fn add_route(&mut self, route: Route<'a>) {
+        self.routes.push(route);
+    }
+
+    /// Adds a match after those that are tried before it.
+    pub(super) fn add_match(
+        &mut self,
+        candidate: Candidate,
+        node: &Node<'_>,
+    ) -> Result<(), BadField> {
+        if self.candidates.len() >= MAX_MATCHES {
+            return Err(node.bad(format!("is beyond {MAX_MATCHES} matches")));
+        }
+        self.candidates.push(candidate);
+        Ok(())
+    }
+
+    /// The rules, at least one for each source that is mirrored.
+    pub(super) fn into_rules(self) -> Vec<Rule> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (number, route) in self.routes.iter().enumerate() {
+            for (index, source) in route.sources.iter().enumerate() {
+                let source = self.with_port(number, source);
+                let targets = route.targets(index, &source);
+                if targets.is_empty() {
+                    continue;
+                }
+                let name = match route.sources.len() {
+                    1 => route.name.clone(),
+                    _ => format!("{} to {}", route.name, source.name()),
+                };
+                match groups
+                    .iter_mut()
+                    .find(|group| group.source == source && group.targets == targets)
+                {
+                    Some(group) if group.routes.contains(&number) => {}
+                    Some(group) => {
+                        group.routes.push(number);
+                        group.names.push(name);
+                    }
+                    None => groups.push(Group {
+                        source,
+                        targets,
+                        routes: vec![number],
+                        names: vec![name],
+                    }),
+                }
+            }
+        }
+        groups
+            .into_iter()
+            .filter_map(|group| self.rule(group))
+            .collect()
+    }
+
+    /// A source without a port has that of its matches, if they all name the same one.
+    fn with_port(&self, route: usize, source: &Backend) -> Backend {
+        let mut ports = self
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.route == route)
+            .map(|candidate| candidate.port);
+        let first = ports.next().flatten();
+        let agreed = first.filter(|_| ports.all(|port| port == first));
+        Backend {
+            port: source.port.or(agreed),
+            ..source.clone()
+        }
+    }
+
+    /// The rule of a group, unless none of its requests is left for it.
+    fn rule(&self, group: Group) -> Option<Rule> {
+        let table = RouteTable::new(self.hosts.clone(), self.steps(&group));
+        if table.steps().is_empty() {
+            let routes = group
+                .routes
+                .iter()
+                .filter_map(|route| self.routes.get(*route));
+            for mirror in routes.flat_map(|route| &route.mirrors) {
+                mirror
+                    .node
+                    .ignore("no request is left for it, or none that can be told");
+            }
+            return None;
+        }
+        Some(Rule {
+            name: format!("{} {}", self.title, group.names.join(", ")),
+            source: Source::Service {
+                service: group.source.service,
+                port: group.source.port,
+                subset: group.source.subset,
+            },
+            policy: PolicyConfig {
+                filter: FilterConfig {
+                    route: (!table.mirrors_all()).then_some(table),
+                    ..FilterConfig::default()
+                },
+                ..PolicyConfig::default()
+            },
+            targets: group.targets,
+        })
+    }
+
+    /// The matches as a group's routes see them.
+    fn steps(&self, group: &Group) -> Vec<RouteStep> {
+        let steps = self.candidates.iter().filter_map(|candidate| {
+            let certainty = match (candidate.port, group.source.port) {
+                (Some(asked), Some(served)) if asked != served => return None,
+                (Some(_), None) => Certainty::Unknown,
+                _ => candidate.certainty,
+            };
+            let mirror = certainty == Certainty::Certain && group.routes.contains(&candidate.route);
+            Some(RouteStep {
+                requests: Arc::clone(&candidate.requests),
+                verdict: if mirror {
+                    Verdict::Mirror
+                } else {
+                    Verdict::Leave
+                },
+            })
+        });
+        steps.collect()
+    }
+}
+
+/// Routes that become one rule.
+struct Group {
+    source: Backend,
+    targets: Vec<TargetSpec>,
+    routes: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Route<'_> {
+    /// The targets of one of its sources, without those that lead back to it.
+    fn targets(&self, index: usize, source: &Backend) -> Vec<TargetSpec> {
+        let mut targets: Vec<TargetSpec> = Vec::new();
+        for mirror in &self.mirrors {
+            if mirror.only.is_some_and(|only| only != index) {
+                continue;
+            }
+            if source.is_within(&mirror.target.destination) {
+                mirror.node.ignore(&format!(
+                    "leads back to the pods whose requests are mirrored, {}",
+                    source.name()
+                ));
+            } else if !targets.contains(&mirror.target) {
+                targets.push(mirror.target.clone());
+            }
+        }
+        targets
+    }
+}
+
+impl Backend {
+    /// Whether all of these pods are among those that copies go to.
+    fn is_within(&self, destination: &Destination) -> bool {
+        match destination {
+            Destination::Service {
+                service, subset, ..
+            } => {
+                let within = |(key, value)| self.subset.get(key) == Some(value);
+                *service == self.service && subset.iter().all(within)
+            }
+            Destination::Url(_) | Destination::Pods { .. } => false,
+        }
+    }
+
+    /// For people: `default/web version=v1 port 80`.
+    fn name(&self) -> String {
+        let mut name = self.service.to_string();
+        for (key, value) in &self.subset {
+            name += &format!(" {key}={value}");
+        }
+        if let Some(port) = self.port {
+            name += &format!(" port {port}");
+        }
+        name
+    }
+}
+
+impl From<Backend> for Destination {
+    fn from(backend: Backend) -> Self {
+        Self::Service {
+            service: backend.service,
+            port: backend.port,
+            subset: backend.subset,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Which object a document is: its kind, by API group and version, and its name.
+
+use serde_json::Value;
+
+use super::{
+    error::{BadField, ConfigError},
+    node::{Node, Remarks},
+    text::Document,
+};
+use crate::target::is_object_name;
+
+const ISTIO: &str = "networking.istio.io";
+pub(super) const GATEWAY: &str = "gateway.networking.k8s.io";
+
+/// The kinds that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    VirtualService,
+    DestinationRule,
+    HttpRoute,
+    GrpcRoute,
+    ReferenceGrant,
+}
+
+impl Kind {
+    /// Their groups, names and versions.
+    const ALL: [(Self, &str, &str, &[&str]); 5] = [
+        (
+            Self::VirtualService,
+            ISTIO,
+            "VirtualService",
+            &["v1", "v1beta1", "v1alpha3"],
+        ),
+        (
+            Self::DestinationRule,
+            ISTIO,
+            "DestinationRule",
+            &["v1", "v1beta1", "v1alpha3"],
+        ),
+        (Self::HttpRoute, GATEWAY, "HTTPRoute", &["v1", "v1beta1"]),
+        (Self::GrpcRoute, GATEWAY, "GRPCRoute", &["v1", "v1alpha2"]),
+        (
+            Self::ReferenceGrant,
+            GATEWAY,
+            "ReferenceGrant",
+            &["v1", "v1beta1", "v1alpha2"],
+        ),
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|(kind, ..)| *kind == self);
+        found.map_or("", |(_, _, name, _)| name)
+    }
+}
+
+/// An object of a kind that is read.
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    pub(super) kind: Kind,
+    pub(super) namespace: String,
+    /// `VirtualService default/web`.
+    pub(super) title: String,
+    /// The title and where it comes from, for people.
+    pub(super) document: String,
+    pub(super) spec: &'a Value,
+}
+
+impl<'a> Object<'a> {
+    /// Where its fields are read from.
+    pub(super) fn spec(&self, remarks: &'a Remarks) -> Node<'a> {
+        Node::at("spec", self.spec, remarks)
+    }
+}
+
+/// What a document turned out to be.
+#[derive(Debug)]
+pub(super) enum Identity<'a> {
+    Known(Object<'a>),
+    /// Of another kind, with the reason for not reading it.
+    Other(String),
+}
+
+/// Says which object a document is. Without a namespace it is in `default`, as for kubectl.
+pub(super) fn identify(document: &Document) -> Result<Identity<'_>, ConfigError> {
+    let remarks = Remarks::default();
+    let read = || -> Result<Identity<'_>, BadField> {
+        let mut fields = Node::at("", &document.value, &remarks).fields()?;
+        let version = fields.need("apiVersion")?;
+        let kind = fields.need("kind")?.str()?;
+        let (group, short) = version.str()?.split_once('/').unwrap_or(("", ""));
+        let known = Kind::ALL
+            .iter()
+            .find(|known| known.1 == group && known.2 == kind);
+        let Some((known, _, _, versions)) = known else {
+            return Ok(Identity::Other(format!("{kind} is not read")));
+        };
+        if !versions.contains(&short) {
+            let versions = versions.join(", ");
+            return Err(version.bad(format!("is not read; accepted: {group}/ and {versions}")));
+        }
+        let mut metadata = fields.need("metadata")?.fields()?;
+        let name = metadata.need("name")?;
+        let namespace = metadata.take("namespace");
+        for node in namespace.iter() {
+            if !is_object_name(node.str()?) {
+                return Err(node.bad("is no namespace"));
+            }
+        }
+        let namespace = namespace.map_or(Ok("default"), |node| node.str())?;
+        if name.str()?.is_empty() || name.str()?.len() > 253 {
+            return Err(name.bad("is no name of an object"));
+        }
+        let title = format!("{} {namespace}/{}", known.name(), name.str()?);
+        Ok(Identity::Known(Object {
+            kind: *known,
+            namespace: namespace.to_owned(),
+            document: match document.origin.as_str() {
+                "" => title.clone(),
+                origin => format!("{title} ({origin})"),
+            },
+            title,
+            spec: document.value.get("spec").unwrap_or(&Value::Null),
+        }))
+    };
+    read().map_err(|bad| bad.in_document(&document.origin))
+}

@@ -1,0 +1,136 @@
+//! A plan in words, as `podmirror explain` prints it.
+
+use std::fmt;
+
+use super::{Ignored, Plan};
+use crate::{
+    plan::{Rule, Scope, Source},
+    policy::{RouteStep, RouteTable, Verdict},
+    target::{Destination, LabelSelector, Labels, ServiceRef, TargetSpec},
+};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rules.is_empty() {
+            writeln!(f, "Nothing is mirrored.")?;
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            write_rule(rule, f)?;
+        }
+        let mut document = None;
+        for ignored in &self.ignored {
+            if document.is_none() {
+                writeln!(f, "\nNot acted on:")?;
+            }
+            if document != Some(&ignored.document) {
+                writeln!(f, "  {}", ignored.document)?;
+                document = Some(&ignored.document);
+            }
+            let Ignored { path, why, .. } = ignored;
+            let colon = if path.is_empty() { "" } else { ": " };
+            writeln!(f, "    {path}{colon}{why}")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_rule(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", rule.name)?;
+    write!(f, "  copies requests that come to ")?;
+    write_source(&rule.source, f)?;
+    match &rule.policy.filter.route {
+        None => writeln!(f, "  every request")?,
+        Some(table) => write_table(table, f)?,
+    }
+    for target in &rule.targets {
+        write_target(target, f)?;
+    }
+    Ok(())
+}
+
+fn write_source(source: &Source, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match source {
+        Source::Service {
+            service,
+            port,
+            subset,
+        } => {
+            write_service(service, subset, f)?;
+            match port {
+                Some(port) => writeln!(f, ", service port {port}"),
+                None => writeln!(f, ", every TCP port of the service"),
+            }
+        }
+        Source::Pods {
+            scope,
+            selector,
+            ports,
+        } => {
+            write!(f, "the pods with {selector} of ")?;
+            match scope {
+                Scope::Namespace(namespace) => write!(f, "namespace {namespace}")?,
+                Scope::All => f.write_str("all namespaces")?,
+            }
+            let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+            writeln!(f, ", port {}", ports.join(", "))
+        }
+    }
+}
+
+fn write_service(service: &ServiceRef, subset: &Labels, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the pods of service {service}")?;
+    if subset.is_empty() {
+        return Ok(());
+    }
+    write!(f, " with {}", LabelSelector::of(subset))
+}
+
+/// The steps of a table, in order; several ones are numbered, as the first that holds decides.
+fn write_table(table: &RouteTable, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let hosts: Vec<_> = table.hosts().iter().map(ToString::to_string).collect();
+    if !hosts.is_empty() {
+        writeln!(f, "  for host {}", hosts.join(" or "))?;
+    }
+    match table.steps() {
+        [] => writeln!(f, "  no request"),
+        [only] => writeln!(f, "  {}", only.requests),
+        steps => {
+            writeln!(
+                f,
+                "  the first of these that holds decides, and nothing else is copied:"
+            )?;
+            for (number, RouteStep { requests, verdict }) in steps.iter().enumerate() {
+                let verdict = match verdict {
+                    Verdict::Mirror => "copied",
+                    Verdict::Leave => "not copied",
+                };
+                writeln!(f, "    {}. {requests}: {verdict}", number + 1)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn write_target(target: &TargetSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match target.sample {
+        None => write!(f, "  all of them to ")?,
+        Some(rate) => write!(f, "  {rate} of them to ")?,
+    }
+    match &target.destination {
+        Destination::Service {
+            service,
+            port,
+            subset,
+        } => {
+            write_service(service, subset, f)?;
+            match port {
+                Some(port) => writeln!(f, ", service port {port}"),
+                None => writeln!(f, ", the service's port"),
+            }
+        }
+        other => writeln!(f, "{other}"),
+    }
+}

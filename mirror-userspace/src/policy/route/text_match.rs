@@ -1,0 +1,142 @@
+//! How a part of a request is compared with what a document says of it.
+
+use std::fmt;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::policy::BadValue;
+
+/// Bound of a compiled regular expression, and of its cache in each thread. Documents come from
+/// many hands, so each expression gets much less than one that is given as a flag.
+const REGEX_BYTES: usize = 256 << 10;
+
+/// What a part has to be. Bytes are compared as sent, nothing is decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextMatch {
+    /// Anything, if only it is there.
+    Present,
+    /// Exactly this.
+    Exact(String, Case),
+    /// What starts so.
+    Prefix(String, Case),
+    /// A path that has these segments first: `/a` stands for `/a` and `/a/…`, not for `/ab`
+    /// (Gateway API, PathPrefix). Without a slash at its end.
+    PathPrefix(String),
+    /// What a regular expression matches as a whole.
+    Regex(FullRegex),
+}
+
+/// Whether ASCII case counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Case {
+    /// `/A` is not `/a`.
+    #[default]
+    Counts,
+    /// `/A` is `/a`.
+    Ignored,
+}
+
+impl Case {
+    fn equal(self, a: &[u8], b: &[u8]) -> bool {
+        match self {
+            Self::Counts => a == b,
+            Self::Ignored => a.eq_ignore_ascii_case(b),
+        }
+    }
+}
+
+impl TextMatch {
+    /// The first segments of a path; a slash at the end does not count.
+    #[must_use]
+    pub fn path_prefix(path: &str) -> Self {
+        Self::PathPrefix(path.strip_suffix('/').unwrap_or(path).to_owned())
+    }
+
+    /// Whether these bytes meet it.
+    pub(super) fn is_match(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Exact(text, case) => case.equal(bytes, text.as_bytes()),
+            Self::Prefix(text, case) => bytes
+                .get(..text.len())
+                .is_some_and(|start| case.equal(start, text.as_bytes())),
+            Self::PathPrefix(prefix) => bytes
+                .strip_prefix(prefix.as_bytes())
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+            Self::Regex(regex) => regex.regex.is_match(bytes),
+        }
+    }
+}
+
+/// A regular expression that has to match from the first byte to the last, as RE2 does for Envoy.
+#[derive(Clone, Debug)]
+pub struct FullRegex {
+    text: String,
+    regex: Regex,
+}
+
+impl FullRegex {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// If it is none, or compiles to more than 256 KiB.
+    pub fn new(text: &str) -> Result<Self, BadValue> {
+        // By itself first: `a)|(b` would close the group that anchors it.
+        let regex = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));
+        match regex {
+            Ok(regex) => Ok(Self {
+                text: text.to_owned(),
+                regex,
+            }),
+            Err(reason) => Err(BadValue::new(
+                text,
+                format!("is no regular expression ({reason})"),
+                "RE2 syntax, without Unicode classes",
+            )),
+        }
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(REGEX_BYTES)
+        .dfa_size_limit(REGEX_BYTES)
+        .nest_limit(64)
+        .build()
+        .map_err(|error| {
+            // The parser draws the pattern with a caret over several lines; the reason is the last.
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim();
+            reason.trim_start_matches("error: ").to_owned()
+        })
+}
+
+impl PartialEq for FullRegex {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for FullRegex {}
+
+impl fmt::Display for TextMatch {
+    /// What follows the name of the part: `starts with "/api"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, text, case) = match self {
+            Self::Present => return f.write_str("is there"),
+            Self::Exact(text, case) => ("is", text, *case),
+            Self::Prefix(text, case) => ("starts with", text, *case),
+            Self::PathPrefix(text) => {
+                let text = text.escape_debug();
+                return write!(f, "is \"{text}\" or below it");
+            }
+            Self::Regex(regex) => ("matches", &regex.text, Case::Counts),
+        };
+        write!(f, "{verb} \"{}\"", text.escape_debug())?;
+        match case {
+            Case::Counts => Ok(()),
+            Case::Ignored => f.write_str(" in any case"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! An API that forgets, breaks off, refuses, or is not there: what is mirrored goes on.
+
+use xtask::lab::Health;
+
+use crate::node::{Agent, Node, Web};
+
+/// A node with one pod that is attached to.
+fn mirroring() -> (Node, Web, Agent) {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    let agent = node.agent(&[]);
+    agent.wait_until_attached("web", 1);
+    node.wait_until_ready(&agent);
+    (node, web, agent)
+}
+
+#[test]
+fn a_version_that_is_forgotten_is_listed_anew() {
+    let (node, web, agent) = mirroring();
+    let second = node.web("second", 31);
+    node.api.expire();
+    node.tell(&second);
+    agent.wait_until_attached("second", 1);
+    node.request(&web, "/web");
+    node.request(&second, "/second");
+    node.assert_mirrored(&agent, &["/web", "/second"]);
+    assert_eq!(agent.count("detached"), 0);
+    agent.stop(2);
+}
+
+#[test]
+fn a_watch_that_breaks_off_goes_on() {
+    let (node, web, agent) = mirroring();
+    for _ in 0..3 {
+        node.api.drop_watches();
+    }
+    node.request(&web, "/web");
+    node.forget("web");
+    agent.wait_until_detached("web", 1);
+    node.request(&web, "/unseen");
+    node.assert_mirrored(&agent, &["/web"]);
+    agent.stop(1);
+}
+
+/// What ended while the API was away is noticed once it is back.
+fn without_the_api(health: Health) {
+    let (node, web, agent) = mirroring();
+    let gone = node.web("gone", 31);
+    node.tell(&gone);
+    agent.wait_until_attached("gone", 1);
+    node.api.set_health(health);
+    node.api.expire();
+    node.forget("gone");
+    let new = node.web("new", 32);
+    node.tell(&new);
+    agent.wait_for("the watch of ", 1);
+    node.request(&web, "/while/away");
+    node.assert_mirrored(&agent, &["/while/away"]);
+    // What is attached stays so, and so the agent is ready: taking it out would help nobody.
+    assert_eq!(node.admin("GET", "/readyz", "").0, 200);
+    assert_eq!(agent.count("detached"), 0);
+
+    node.api.set_health(Health::Up);
+    agent.wait_until_attached("new", 1);
+    agent.wait_until_detached("gone", 1);
+    node.request(&new, "/new");
+    node.assert_mirrored(&agent, &["/while/away", "/new"]);
+    agent.stop(2);
+}
+
+#[test]
+fn an_api_that_is_down_stops_nothing() {
+    without_the_api(Health::Down);
+}
+
+#[test]
+fn an_api_that_forbids_stops_nothing() {
+    without_the_api(Health::Refusing(403));
+}
+
+#[test]
+fn an_agent_that_starts_without_the_api_waits_for_it() {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    node.api.set_health(Health::Down);
+    let agent = node.agent(&[]);
+    node.wait_for_readiness(&agent, |status, why| status == 503 && why.contains("pods"));
+    node.api.set_health(Health::Up);
+    node.wait_until_ready(&agent);
+    node.request(&web, "/");
+    node.assert_mirrored(&agent, &["/"]);
+    agent.stop(1);
+}

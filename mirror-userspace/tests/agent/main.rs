@@ -1,0 +1,15 @@
+//! The agent on a node: the real binary and kernel program, an API server that fails as it is told to,
+//! and pods made of network namespaces, cgroups and veths.
+//!
+//! Every test ends the agent and asks for its ledger, which must balance.
+//!
+//! Needs root, cgroup2 and the eBPF object: `cargo xtask test` provides for the last.
+
+#![cfg(test)]
+
+mod api;
+mod documents;
+mod node;
+mod pods;
+mod targets;
+mod tuning;

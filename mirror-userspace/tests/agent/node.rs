@@ -1,0 +1,228 @@
+//! A node of a cluster: an API server, an agent, v1's pods, and v2.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use xtask::lab::{
+    Behaviour, Ended, FakeApi, Family, Host, Lab, Mirror, Pod, RawClient, RecordedRequest,
+    RecordingServer, Scratch,
+};
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const PODS: &str = "/api/v1/pods";
+
+/// The labels of the pods that are mirrored.
+pub(crate) const V1: &[(&str, &str)] = &[("app", "web"), ("version", "v1")];
+
+/// Its name in the cluster.
+pub(crate) const NODE: &str = "node-1";
+
+/// Everything a test needs, taken down in this order.
+pub(crate) struct Node {
+    pub(crate) v2: RecordingServer,
+    pub(crate) api: FakeApi,
+    pub(crate) scratch: Scratch,
+    pub(crate) lab: Lab,
+}
+
+/// A pod with a server in it.
+pub(crate) struct Web {
+    server: RecordingServer,
+    pub(crate) pod: Pod,
+}
+
+/// A running agent.
+pub(crate) struct Agent(pub(crate) Mirror);
+
+impl Node {
+    pub(crate) fn new() -> Self {
+        let lab = Lab::new().unwrap();
+        let v2 = Host::V2.address(Family::V4, 80);
+        Self {
+            v2: RecordingServer::start(&lab.v2, v2, Behaviour::Answer).unwrap(),
+            api: FakeApi::start(Some(&lab.node), ([127, 0, 0, 1], 6443).into()).unwrap(),
+            scratch: Scratch::create("agent").unwrap(),
+            lab,
+        }
+    }
+
+    /// An agent that mirrors the pods with the labels [`V1`] to v2.
+    pub(crate) fn agent(&self, flags: &[&str]) -> Agent {
+        let v2 = format!("http://{}", self.v2.address());
+        let selector = ["--pod-selector", "app=web,version=v1", "--port", "80"];
+        self.agent_with(&[&selector[..], &["--target", &v2], flags].concat())
+    }
+
+    /// An agent with these flags on top of those that the lab needs.
+    pub(crate) fn agent_with(&self, flags: &[&str]) -> Agent {
+        let kubeconfig = self.scratch.path().join("kubeconfig");
+        fs::write(&kubeconfig, self.api.kubeconfig()).unwrap();
+        let kubeconfig = kubeconfig.to_str().unwrap();
+        let host = self.lab.node.name();
+        let needed = [
+            "agent",
+            "--kubeconfig",
+            kubeconfig,
+            "--node-name",
+            NODE,
+            "--host-netns",
+            host,
+            "--admin-address",
+            "127.0.0.1:9090",
+        ];
+        let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
+        let all = [&needed[..], flags].concat();
+        Agent(Mirror::start_command(&self.lab.node, binary, &all, "mirroring ").unwrap())
+    }
+
+    /// A pod that serves, not yet known to the API.
+    pub(crate) fn web(&self, name: &str, host: u8) -> Web {
+        let pod = Pod::start(&self.lab, name, host).unwrap();
+        Web {
+            server: serve(&pod),
+            pod,
+        }
+    }
+
+    /// Tells the API of a pod that v1's selector selects.
+    pub(crate) fn tell(&self, web: &Web) {
+        self.api.apply(PODS, web.pod.object(NODE, V1));
+    }
+
+    pub(crate) fn forget(&self, name: &str) {
+        self.api.delete(PODS, "default", name);
+    }
+
+    /// A connection from the client to a pod.
+    pub(crate) fn connect(&self, web: &Web, family: Family) -> RawClient {
+        RawClient::connect(&self.lab.client, (web.pod.ip(family), 80).into()).unwrap()
+    }
+
+    /// One request on a connection of its own, which the pod must answer.
+    pub(crate) fn request(&self, web: &Web, target: &str) {
+        get(&mut self.connect(web, Family::V4), target);
+    }
+
+    /// Waits until v2 has so many requests, and asserts that these are their targets, in any order.
+    pub(crate) fn assert_mirrored(&self, agent: &Agent, targets: &[&str]) {
+        assert_same(&self.v2.wait_for(targets.len(), PATIENCE), targets, agent);
+    }
+
+    /// The reply to a request to the agent's admin server: its status and its body.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let address = ([127, 0, 0, 1], 9090).into();
+        let mut client = RawClient::connect(&self.lab.node, address).unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: agent\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        client.write(request.as_bytes()).unwrap();
+        let reply = client.read_reply(method).unwrap();
+        (reply.status, String::from_utf8(reply.body.bytes).unwrap())
+    }
+
+    /// Waits until the agent is ready.
+    pub(crate) fn wait_until_ready(&self, agent: &Agent) {
+        self.wait_for_readiness(agent, |status, _| status == 200);
+    }
+
+    pub(crate) fn wait_for_readiness(&self, agent: &Agent, is_it: impl Fn(u16, &str) -> bool) {
+        let mut last = (0, String::new());
+        for _ in 0..300 {
+            last = self.admin("GET", "/readyz", "");
+            if is_it(last.0, &last.1) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{last:?}\n{}", agent.0.stderr());
+    }
+}
+
+pub(crate) fn assert_same(requests: &[RecordedRequest], targets: &[&str], agent: &Agent) {
+    let mut got: Vec<_> = requests.iter().map(RecordedRequest::target).collect();
+    let mut expected = targets.to_vec();
+    got.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(got, expected, "{}", agent.0.stderr());
+}
+
+fn serve(pod: &Pod) -> RecordingServer {
+    let any = ([0, 0, 0, 0, 0, 0, 0, 0], 80).into();
+    RecordingServer::start(pod.namespace(), any, Behaviour::Answer).unwrap()
+}
+
+/// A request that must be answered.
+pub(crate) fn get(client: &mut RawClient, target: &str) {
+    let request = format!("GET {target} HTTP/1.1\r\nhost: web\r\n\r\n");
+    client.write(request.as_bytes()).unwrap();
+    assert_eq!(client.read_reply("GET").unwrap().status, 200);
+}
+
+impl Web {
+    /// A new sandbox with a new address, and the server in it.
+    pub(crate) fn restart_sandbox(self, lab: &Lab, host: u8) -> Self {
+        let Self { server, mut pod } = self;
+        // Its sockets are the old network's, which they would keep.
+        drop(server);
+        pod.restart_sandbox(lab, host).unwrap();
+        Self {
+            server: serve(&pod),
+            pod,
+        }
+    }
+
+    /// Ends the pod.
+    pub(crate) fn end(self) {
+        drop(self.server);
+        drop(self.pod);
+    }
+
+    /// What it was sent, once there are so many requests.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<RecordedRequest> {
+        self.server.wait_for(count, PATIENCE)
+    }
+}
+
+impl Agent {
+    /// Waits until it has said so, as often as that.
+    pub(crate) fn wait_for(&self, text: &str, times: usize) {
+        self.0.wait_for_times(text, times).unwrap();
+    }
+
+    pub(crate) fn wait_until_attached(&self, pod: &str, times: usize) {
+        self.wait_for(&format!("default/{pod}: attached to "), times);
+    }
+
+    pub(crate) fn wait_until_detached(&self, pod: &str, times: usize) {
+        self.wait_for(&format!("default/{pod}: detached"), times);
+    }
+
+    /// How often it has said so.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.0.stderr().matches(text).count()
+    }
+
+    /// Ends it; the books must balance, and so many requests must have been sent and answered.
+    pub(crate) fn stop(self, answered: u64) -> Ended {
+        let ended = self.0.stop().unwrap();
+        let said = &ended.stderr;
+        assert!(ended.status.success(), "{said}");
+        let rule = &ended.ledger.0["rules"]["flags"];
+        if answered == 0 && rule.is_null() {
+            return ended;
+        }
+        assert_eq!(rule["balanced"], json!(true), "{said}");
+        assert_eq!(sum(&rule["replies"]["answered"]), answered, "{said}");
+        ended
+    }
+}
+
+fn sum(value: &Value) -> u64 {
+    match value {
+        Value::Object(entries) => entries.values().map(sum).sum(),
+        other => other.as_u64().unwrap_or_default(),
+    }
+}

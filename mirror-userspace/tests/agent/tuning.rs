@@ -1,0 +1,121 @@
+//! What is asked and told while the agent runs, and how it ends.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::node::Node;
+
+#[test]
+fn the_rate_is_set_while_it_runs_and_shown() {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    let agent = node.agent(&[]);
+    agent.wait_until_attached("web", 1);
+    node.request(&web, "/all");
+    node.assert_mirrored(&agent, &["/all"]);
+    let set = |rate| {
+        let mut podmirror = Command::new(env!("CARGO_BIN_EXE_podmirror"));
+        let output = node
+            .lab
+            .node
+            .output(podmirror.args(["set", "sample-rate", rate]))
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    set("0%");
+    assert!(node.admin("GET", "/sample-rate", "").1.starts_with("0 %"));
+    node.request(&web, "/none");
+    set("100%");
+    node.request(&web, "/again");
+    node.assert_mirrored(&agent, &["/all", "/again"]);
+
+    let (status, metrics) = node.admin("GET", "/metrics", "");
+    assert_eq!(status, 200);
+    let attached = "podmirror_pod_attached{rule=\"flags\",namespace=\"default\",pod=\"web\"} 1";
+    assert!(metrics.contains(attached), "{metrics}");
+    agent.stop(2);
+}
+
+#[test]
+fn it_reports_on_sigusr1_and_ends_on_sigterm() {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    let agent = node.agent(&["--report-every", "1"]);
+    agent.wait_until_attached("web", 1);
+    node.request(&web, "/");
+    node.assert_mirrored(&agent, &["/"]);
+    agent.0.signal(Signal::SIGUSR1).unwrap();
+    agent.wait_for("requests framed", 1);
+    agent.wait_for("flags: ", 1);
+    agent.stop(1);
+    // v1 notices neither its life nor its end.
+    node.request(&web, "/after");
+}
+
+#[test]
+fn what_is_missing_is_said_in_one_line() {
+    let node = Node::new();
+    for (flags, code, word) in [
+        (
+            &["--node-name", "n", "--target", "http://v2"][..],
+            2,
+            "--pod-selector",
+        ),
+        (
+            &["--node-name", "n", "--pod-selector", "a=b", "--port", "80"],
+            2,
+            "--target",
+        ),
+        (
+            &[
+                "--node-name",
+                "n",
+                "--pod-selector",
+                "a=b",
+                "--target",
+                "http://v2",
+            ],
+            2,
+            "--port",
+        ),
+        (
+            &[
+                "--pod-selector",
+                "a=b",
+                "--port",
+                "80",
+                "--target",
+                "http://v2",
+            ],
+            2,
+            "--node-name",
+        ),
+        (
+            &[
+                "--node-name",
+                "n",
+                "--pod-selector",
+                "a=b",
+                "--port",
+                "80",
+                "--target",
+                "http://v2",
+                "--kubeconfig",
+                "/no/such/file",
+            ],
+            1,
+            "/no/such/file",
+        ),
+    ] {
+        let mut podmirror = Command::new(env!("CARGO_BIN_EXE_podmirror"));
+        podmirror.arg("agent").args(flags).env_remove("NODE_NAME");
+        let output = node.lab.node.output(&mut podmirror).unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{flags:?}: {text}");
+        assert!(text.contains(word), "{flags:?}: {text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
+}

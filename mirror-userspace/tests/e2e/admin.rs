@@ -1,0 +1,155 @@
+//! The admin server of `podmirror run`: probes, metrics and tuning of a mirror that works.
+
+use std::{
+    io::{self, Write as _},
+    net::TcpStream,
+};
+
+use crate::{
+    mirror::podmirror,
+    scene::{PATIENCE, Scene},
+    traffic::get,
+};
+
+const ADDRESS: &str = "127.0.0.1:9090";
+
+fn scene() -> Scene {
+    Scene::new(&["--admin-address", ADDRESS])
+}
+
+/// A reply's status and body, asked for from inside the node.
+fn look(scene: &Scene, path: &str) -> (u16, String) {
+    let ask = || {
+        let mut stream = TcpStream::connect(ADDRESS)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&get(path))?;
+        io::read_to_string(stream)
+    };
+    let reply = scene.lab.node.run(ask).unwrap().unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.into(),
+    )
+}
+
+fn body(scene: &Scene, path: &str) -> String {
+    let (status, body) = look(scene, path);
+    assert_eq!(status, 200, "{path}: {body}");
+    body
+}
+
+/// The sum of all series of this name with this label.
+fn metric(scene: &Scene, name: &str, label: &str) -> u64 {
+    let text = body(scene, "/metrics");
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+    let values = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+    values.sum()
+}
+
+/// `podmirror set sample-rate`; what it prints, and its exit code.
+fn set(scene: &Scene, arguments: &[&str]) -> (String, i32) {
+    let mut command = podmirror(["set", "sample-rate"]);
+    let output = scene.lab.node.output(command.args(arguments)).unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        String::from_utf8(text).unwrap(),
+        output.status.code().unwrap(),
+    )
+}
+
+#[test]
+fn it_is_tuned_while_it_runs() {
+    let scene = scene();
+    assert_eq!(body(&scene, "/healthz"), "ok\n");
+    assert_eq!(body(&scene, "/readyz"), "ready\n");
+    assert_eq!(scene.request("GET", &get("/before")), 200);
+    scene.v2.wait_for(1, PATIENCE);
+
+    let url = "http://10.77.0.20";
+    assert_eq!(set(&scene, &["0"]), (format!("0 %\tflags\t{url}\n"), 0));
+    for n in 0..5 {
+        assert_eq!(scene.request("GET", &get(&format!("/unseen/{n}"))), 200);
+    }
+    // The kernel has seen them, and copied none.
+    while metric(&scene, "podmirror_segments_total", "sampled_out") < 5 {}
+    assert_eq!(
+        metric(&scene, "podmirror_requests_total", "outcome=\"sent\""),
+        1
+    );
+
+    assert_eq!(set(&scene, &["100%", "--rule", "flags"]).1, 0);
+    assert_eq!(
+        body(&scene, "/sample-rate"),
+        format!("100 %\tflags\t{url}\n")
+    );
+    assert_eq!(scene.request("GET", &get("/after")), 200);
+    let copies = scene.v2.wait_for(2, PATIENCE);
+    let targets: Vec<_> = copies.iter().map(|copy| copy.target()).collect();
+    assert_eq!(targets, ["/before", "/after"]);
+
+    // The metrics are the ledger, also the last one.
+    while metric(&scene, "podmirror_replies_answered_total", "status=\"2xx\"") < 2 {}
+    assert_eq!(
+        metric(
+            &scene,
+            "podmirror_mirror_lag_seconds_count",
+            "rule=\"flags\""
+        ),
+        2
+    );
+    let sampled_out = metric(&scene, "podmirror_segments_total", "sampled_out");
+    let ledger = scene.mirror.stop();
+    assert_eq!(ledger.count("segments/sampled_out"), sampled_out);
+    ledger.assert_all_answered(2);
+}
+
+#[test]
+fn what_cannot_be_set_is_said_in_one_line() {
+    let scene = scene();
+    for (arguments, code, words) in [
+        (&["101"][..], 2, "above 100 %"),
+        (&["50%", "--rule", "web"], 1, "404 Not Found: no such rule"),
+        (
+            &["50%", "--admin-address", "127.0.0.1:9"],
+            1,
+            "--admin-address 127.0.0.1:9",
+        ),
+    ] {
+        let (text, exit) = set(&scene, arguments);
+        assert_eq!(exit, code, "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+    // The address is taken before anything is attached.
+    let at = [
+        "--interface",
+        "eth0",
+        "--netns",
+        scene.lab.v1.name(),
+        "--port",
+        "80",
+    ];
+    let to = ["--target", "http://10.77.0.20", "--admin-address", ADDRESS];
+    let second = scene
+        .lab
+        .node
+        .output(podmirror(["run"]).args(at).args(to))
+        .unwrap();
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{text}");
+    assert!(text.contains("--admin-address 127.0.0.1:9090: "), "{text}");
+    scene.mirror.stop();
+}
+
+#[test]
+fn without_its_interface_it_is_not_ready() {
+    let scene = scene();
+    assert_eq!(body(&scene, "/readyz"), "ready\n");
+    scene.lab.v1.ip("link delete eth0").unwrap();
+    while look(&scene, "/readyz").0 == 200 {}
+    let gone = "the interface is gone\n";
+    assert_eq!(look(&scene, "/readyz"), (503, gone.into()));
+    assert_eq!(body(&scene, "/healthz"), "ok\n");
+}

@@ -1,0 +1,74 @@
+//! A request's head, as far as the API looks at it.
+
+use std::{
+    io::{self, Read as _},
+    net::TcpStream,
+};
+
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// A request without a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// Path and query as sent.
+    pub(super) target: String,
+    pub(super) path: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Request {
+    /// Reads a head; `None` if the client sends none.
+    pub(super) fn read(mut connection: &TcpStream) -> io::Result<Option<Self>> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+            if connection.read(&mut byte)? == 0 {
+                return Ok(None);
+            }
+            head.extend(byte);
+        }
+        Ok(Self::parse(&String::from_utf8_lossy(&head)))
+    }
+
+    pub(super) fn parse(head: &str) -> Option<Self> {
+        let mut words = head.lines().next()?.split(' ');
+        let (method, target) = (words.next()?, words.next()?);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+        Some(Self {
+            method: method.to_owned(),
+            target: decode(target),
+            path: decode(path),
+            parameters: parameters
+                .map(|(name, value)| (name.to_owned(), decode(value)))
+                .collect(),
+        })
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let hex = after.first_chunk::<2>().and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 16).ok()
+        });
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => bytes.push(b' '),
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
