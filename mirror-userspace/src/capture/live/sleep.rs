@@ -178,10 +178,12 @@ mod tests {
     #[test]
     fn a_reader_lingers_then_dozes_then_sleeps() {
         let mut depth = Depth::Awake(0);
-        let steps: Vec<_> = (0..5).map(|_| depth.step()).collect();
+        let steps: Vec<_> = (0..7).map(|_| depth.step()).collect();
         assert_eq!(
             steps,
             [
+                Step::Pause,
+                Step::Pause,
                 Step::Pause,
                 Step::RaiseFlag,
                 Step::Sleep(GLANCE),
