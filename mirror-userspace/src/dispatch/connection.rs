@@ -114,6 +114,7 @@ async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, mut stream: S
     loop {
         let mut exchange = Exchange::new(target, seat, &mut stream, &mut job, began);
         let (outcome, ended) = poll_fn(|cx| exchange.poll(cx)).await;
+        drop(exchange);
         (job, began) = match target.finish(seat, job, &outcome, ended) {
             Next::Send(job) => (job, ended),
             Next::Close => return,

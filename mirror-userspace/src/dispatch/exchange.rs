@@ -15,6 +15,7 @@ use tokio::io::ReadBuf;
 use super::{
     connection::Transport,
     job::{Job, Source},
+    meter::Stopwatch,
     outcome::{After, Answer, Failure, Outcome},
     pool::Seat,
     reply::{Limits, Reply, ReplyReader, Step},
@@ -35,8 +36,8 @@ pub(super) struct Exchange<'a, S> {
     reader: ReplyReader,
     /// A reply that was complete before the copy was written.
     early: Option<Reply>,
-    /// When the first byte was written.
-    began: Option<Time>,
+    /// Since the first byte was written.
+    stopwatch: Option<Stopwatch<'a>>,
     /// The clock as it was read in this poll.
     now: Option<Time>,
 }
@@ -75,7 +76,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             writing: Writing::Bytes,
             reader,
             early: None,
-            began: None,
+            stopwatch: None,
             now: Some(now),
         }
     }
@@ -87,7 +88,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
         let outcome = match outcome {
             Ok((status, connection)) => Outcome::Answered(Answer {
                 status,
-                latency: now.since(self.began.unwrap_or(now)),
+                latency: self.stopwatch.take().and_then(|watch| watch.stop(now)),
                 connection,
             }),
             Err(failure) => Outcome::Failed(failure),
@@ -121,7 +122,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             match self.job.source() {
                 Source::Bytes => match self.poll_write(cx) {
                     Poll::Ready(Ok(written)) if written > 0 => self.handle_written(),
-                    Poll::Ready(_) => self.writing = Writing::GivenUp,
+                    Poll::Ready(_) => self.end_writing(Writing::GivenUp),
                     Poll::Pending => {
                         // The source may break off while the target does not read.
                         self.job.wake_on_more(cx.waker());
@@ -136,7 +137,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                     self.seat.set_due(None);
                     self.job.wake_on_more(cx.waker());
                     if let Poll::Ready(Err(_)) = Pin::new(&mut *self.stream).poll_flush(cx) {
-                        self.writing = Writing::GivenUp;
+                        self.end_writing(Writing::GivenUp);
                     }
                     return Ok(());
                 }
@@ -147,14 +148,19 @@ impl<'a, S: Transport> Exchange<'a, S> {
         if self.writing == Writing::Flush {
             match Pin::new(&mut *self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.writing = Writing::Done;
+                    self.end_writing(Writing::Done);
                     self.allow_time();
                 }
-                Poll::Ready(Err(_)) => self.writing = Writing::GivenUp,
+                Poll::Ready(Err(_)) => self.end_writing(Writing::GivenUp),
                 Poll::Pending => {}
             }
         }
         Ok(())
+    }
+
+    fn end_writing(&mut self, how: Writing) {
+        self.writing = how;
+        self.job.set_written();
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -173,8 +179,8 @@ impl<'a, S: Transport> Exchange<'a, S> {
 
     fn handle_written(&mut self) {
         let now = self.now();
-        if self.began.is_none() {
-            self.began = Some(now);
+        if self.stopwatch.is_none() {
+            self.stopwatch = Some(self.target.shared.meter.start(now));
             self.target.handle_begun(now.since(self.job.at));
         }
         self.allow_time();

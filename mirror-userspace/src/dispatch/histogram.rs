@@ -27,11 +27,17 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one duration.
     pub fn record(&mut self, took: Duration) {
+        self.record_times(took, 1);
+    }
+
+    /// Counts a duration that stands for so many.
+    pub fn record_times(&mut self, took: Duration, times: u64) {
         if let Some(bucket) = self.buckets.get_mut(bucket_of(took)) {
-            *bucket += 1;
+            *bucket += times;
         }
         self.longest = self.longest.max(took);
-        self.sum = self.sum.saturating_add(took);
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        self.sum = self.sum.saturating_add(took.saturating_mul(times));
     }
 
     /// How many were counted.

@@ -1,7 +1,7 @@
 //! A copy on its way: what is left to write, and where more comes from.
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
     io::IoSlice,
     rc::Rc,
@@ -24,6 +24,34 @@ pub(super) struct Job {
     pub(super) expect: Expect,
     pub(super) persistence: Persistence,
     body: Body,
+    /// Until the last byte is written.
+    unwritten: Option<Ticket>,
+}
+
+/// How many copies of a shard are there that are not written whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unwritten(Rc<Cell<usize>>);
+
+/// One of them; dropping it counts it off.
+#[derive(Debug)]
+pub(super) struct Ticket(Unwritten);
+
+impl Unwritten {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn ticket(&self) -> Ticket {
+        self.0.set(self.0.get() + 1);
+        Ticket(self.clone())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Unwritten(count) = &self.0;
+        count.set(count.get().saturating_sub(1));
+    }
 }
 
 #[derive(Debug)]
@@ -56,7 +84,7 @@ pub(super) enum Broken {
 
 impl Job {
     /// The copy, and where to put what follows if it is streamed.
-    pub(super) fn new(copy: MirrorCopy) -> (Self, Option<Rc<Stream>>) {
+    pub(super) fn new(copy: MirrorCopy, unwritten: &Unwritten) -> (Self, Option<Rc<Stream>>) {
         let outgoing = Outgoing::new(copy.pieces, copy.reserved);
         let (body, stream) = match copy.rest {
             Rest::Complete => (Body::Whole(outgoing), None),
@@ -71,8 +99,14 @@ impl Job {
             expect: copy.expect,
             persistence: copy.persistence,
             body,
+            unwritten: Some(unwritten.ticket()),
         };
         (job, stream)
+    }
+
+    /// The last byte is written, or none will be any more.
+    pub(super) fn set_written(&mut self) {
+        self.unwritten = None;
     }
 
     /// What there is to write now.

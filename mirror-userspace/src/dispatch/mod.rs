@@ -32,7 +32,8 @@ pub use self::{
     resolve::{Resolve, Resolving, SystemResolver},
 };
 use self::{
-    job::{Broken, Stream},
+    job::{Broken, Stream, Unwritten},
+    meter::Meter,
     target::{Shared, Target},
 };
 use crate::{
@@ -49,6 +50,7 @@ mod counters;
 mod exchange;
 mod histogram;
 mod job;
+mod meter;
 mod order;
 mod outcome;
 mod pool;
@@ -94,6 +96,8 @@ impl Dispatcher {
             config,
             clock,
             resolver,
+            unwritten: Unwritten::default(),
+            meter: Meter::default(),
             scratch: vec![0; SCRATCH].into_boxed_slice().into(),
         });
         let targets = targets
@@ -200,6 +204,21 @@ impl Dispatcher {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.targets.iter().all(|target| target.is_quiet())
+    }
+
+    /// Whether the shard's thread may sleep for some milliseconds: all copies are written, and the
+    /// replies may wait in their sockets.
+    #[must_use]
+    pub fn may_nap(&self) -> bool {
+        let Shared {
+            unwritten, meter, ..
+        } = &*self.shared;
+        unwritten.is_empty() && !meter.is_watching((self.shared.clock)())
+    }
+
+    /// The thread slept: replies that are read now may have come before.
+    pub fn handle_nap(&self) {
+        self.shared.meter.handle_nap();
     }
 
     /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::{
         budget::Budget,
-        dispatch::job::Stream,
+        dispatch::job::{Stream, Unwritten},
         pipeline::{CopyId, Expect, MirrorCopy, Persistence, Rest, TargetId},
         segment::Time,
     };
@@ -117,7 +117,7 @@ mod tests {
             persistence: Persistence::Persistent,
             reserved: Budget::new(0).empty(),
         };
-        let (job, stream) = Job::new(copy);
+        let (job, stream) = Job::new(copy, &Unwritten::default());
         (job, stream.unwrap())
     }
 

@@ -15,7 +15,8 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) latency: Duration,
+    /// If it is known.
+    pub(super) latency: Option<Duration>,
     pub(super) connection: After,
 }
 
@@ -104,7 +105,7 @@ impl Outcome {
         match self {
             Self::Answered(answer) => {
                 counters.answered.count(answer.status);
-                counters.latency.record(answer.latency);
+                counters.count_latency(answer.latency);
                 counters.replies_cut += u64::from(answer.connection == After::Cut);
             }
             Self::Failed(failure) => {

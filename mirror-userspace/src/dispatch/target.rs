@@ -19,7 +19,8 @@ use super::{
     config::DispatchConfig,
     connection,
     counters::TargetCounters,
-    job::{Broken, Job, Source, Stage, Stream},
+    job::{Broken, Job, Source, Stage, Stream, Unwritten},
+    meter::Meter,
     outcome::{Failure, Outcome, Verdict},
     pool::{Pick, Pool, Seat},
     resolve::Resolve,
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) resolver: Rc<dyn Resolve>,
     pub(super) seed: u64,
+    pub(super) unwritten: Unwritten,
+    pub(super) meter: Meter,
     /// Where replies are read to. Its bytes are looked at before anyone else reads.
     pub(super) scratch: RefCell<Box<[u8]>>,
 }
@@ -119,7 +122,7 @@ impl Target {
         if !state.admit(&self.shared) {
             return None;
         }
-        let (job, stream) = Job::new(copy);
+        let (job, stream) = Job::new(copy, &self.shared.unwritten);
         state.counters.queued += 1;
         state.queue.push(job);
         self.pump(state);

@@ -26,6 +26,9 @@ use crate::{
 /// pay for the turn, small enough that a reply waits well under a millisecond.
 const BATCH: usize = 64;
 
+/// Turns without a record before a shard rests: in the first, replies that are there are read.
+const TURNS_IN_VAIN: u32 = 1;
+
 /// How often a shard sees to time-outs while it has connections or copies that may run into one.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -183,6 +186,7 @@ async fn serve(
         return;
     }
     let mut tick = Time::default();
+    let mut turns_in_vain = 0;
     loop {
         let read = turn(&mut reader, &mut pipeline, &mut dispatcher);
         let now = clock::now();
@@ -190,10 +194,19 @@ async fn serve(
             tick = now + TICK;
             see_to_timeouts(now, &mut pipeline, &mut dispatcher);
         }
-        let command = if read > 0 {
+        turns_in_vain = if read > 0 { 0 } else { turns_in_vain + 1 };
+        let command = if turns_in_vain <= TURNS_IN_VAIN {
             // Connections get their turn; a flood of segments must not keep commands out either.
             tokio::task::yield_now().await;
             commands.try_recv().ok()
+        } else if dispatcher.may_nap()
+            && let Some(nap) = reader.nap()
+        {
+            // The thread sleeps, not the task: a reply that comes meanwhile need not wake it.
+            thread::sleep(nap);
+            dispatcher.handle_nap();
+            turns_in_vain = 0;
+            None
         } else {
             tokio::select! {
                 command = commands.recv() => match command {

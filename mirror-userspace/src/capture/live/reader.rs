@@ -2,6 +2,8 @@
 
 use mirror_common::record::SegmentHeader;
 
+use std::time::Duration;
+
 use super::{counters::RingCounters, parse::read_record, ring::Ring, sleep::Sleeper};
 use crate::segment::Segment;
 
@@ -57,6 +59,12 @@ impl RingReader {
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// How long the thread may sleep, after a [`drain`](Self::drain) in vain, if it has nothing else
+    /// to do; `None` if it is time to [`wait`](Self::wait) for a record.
+    pub fn nap(&mut self) -> Option<Duration> {
+        self.sleeper.nap()
     }
 
     /// Waits until it is worth to [`drain`](Self::drain) again: about 1 ms after traffic, and

@@ -1,11 +1,11 @@
 //! When a ring's reader sleeps, and what wakes it.
 //!
 //! Waking a reader costs the kernel program, and so the mirrored service, many times what copying
-//! a segment does. A reader with work at hand asks for no wakeups: it looks again each
-//! millisecond. Only when it found nothing [`LINGER`] times more does it raise its flag in `SLEEPING`
-//! of every program ([`wakeups`](super::wakeups)), on which they wake it with the next record. So a
-//! reader wakes at most a thousand times a second under traffic and five times without, and a
-//! record waits about a millisecond or two for it.
+//! a segment does, and waking up costs the reader as much again. A reader with work at hand asks
+//! for no wakeups: it naps, [`NAP`] at a time, and looks again. Only when it found nothing [`LINGER`]
+//! times more does it raise its flag in `SLEEPING` of every program ([`wakeups`](super::wakeups)), on
+//! which they wake it with the next record. So a reader wakes at most 300 times a second under
+//! traffic and five times without, and a record waits two milliseconds for it on average, four at most.
 //!
 //! A program reads the flag before it commits a record, so a record that was under way when the
 //! flag went up comes without a wakeup. That is why the reader looks once more after raising the
@@ -20,10 +20,13 @@ use tokio::{
 
 use super::wakeups::Wakeups;
 
-/// Between two looks at a ring that has, or may soon have, records.
+/// Between two looks at a ring that has, or may soon have, records, when there is nothing else to
+/// be seen to.
+const NAP: Duration = Duration::from_micros(3_500);
+/// The same, for a reader whose thread has more to do than to look.
 const GLANCE: Duration = Duration::from_millis(1);
 /// How often it looks again in vain before it goes to sleep.
-const LINGER: u32 = 1;
+const LINGER: u32 = 3;
 /// The longest sleep, should a wakeup be lost.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -103,6 +106,18 @@ impl Sleeper {
         }
     }
 
+    /// How long the whole thread may sleep before another look; `None` if it is time to
+    /// [`wait`](Self::wait).
+    pub(super) fn nap(&mut self) -> Option<Duration> {
+        match &mut self.depth {
+            Depth::Awake(looks) if *looks < LINGER => {
+                *looks += 1;
+                Some(NAP)
+            }
+            _ => None,
+        }
+    }
+
     /// Waits until it is worth another look at the ring. Can be cancelled at any time.
     pub(super) async fn wait(&mut self) {
         match self.depth.step() {
@@ -163,10 +178,12 @@ mod tests {
     #[test]
     fn a_reader_lingers_then_dozes_then_sleeps() {
         let mut depth = Depth::Awake(0);
-        let steps: Vec<_> = (0..5).map(|_| depth.step()).collect();
+        let steps: Vec<_> = (0..7).map(|_| depth.step()).collect();
         assert_eq!(
             steps,
             [
+                Step::Pause,
+                Step::Pause,
                 Step::Pause,
                 Step::RaiseFlag,
                 Step::Sleep(GLANCE),
