@@ -4,6 +4,7 @@ pub mod admin;
 pub mod budget;
 pub mod capture;
 pub mod cli;
+#[cfg(feature = "kubernetes")]
 pub mod cluster;
 pub mod config;
 pub mod dispatch;

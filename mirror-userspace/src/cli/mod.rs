@@ -4,6 +4,7 @@
 //! what goes wrong later is said in one line, with what to do about it (exit 1).
 
 mod admin_args;
+#[cfg(feature = "kubernetes")]
 mod agent;
 mod capture_args;
 mod check;
@@ -31,6 +32,7 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use admin_args::{AdminAddress, AdminArgs};
+#[cfg(feature = "kubernetes")]
 pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;
 pub use check::CheckArgs;
@@ -62,6 +64,7 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Run(Box<RunArgs>),
+    #[cfg(feature = "kubernetes")]
     Agent(Box<AgentArgs>),
     Record(Box<RecordArgs>),
     Replay(Box<ReplayArgs>),
@@ -79,6 +82,7 @@ impl Cli {
         log_to_stderr();
         match self.command {
             Command::Run(run) => run.run(),
+            #[cfg(feature = "kubernetes")]
             Command::Agent(agent) => agent.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
