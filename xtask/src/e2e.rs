@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 /// When it does not compile, or a verdict is bad: what is wrong is said by then.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // Relative paths are the user's.
-    let manifest = workspace().join("cluster-lab/Cargo.toml");
+    let manifest = workspace().join("xtask/cluster-lab/Cargo.toml");
     let status = command("cargo")
         .args(["run", "--quiet", "--manifest-path"])
         .arg(manifest)

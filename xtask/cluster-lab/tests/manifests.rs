@@ -142,7 +142,7 @@ fn the_chart_takes_other_values_and_refuses_unknown_ones() {
             "--port=8080",
             "--target=http://a",
             "--target=http://b",
-            "--admin-address=0.0.0.0:9090",
+            "--admin-address=:9090",
             "--proc=/host/proc",
             "--sample-rate=25%",
         ]

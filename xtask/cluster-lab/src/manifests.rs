@@ -15,7 +15,7 @@ use crate::tools::Tools;
 /// The folder `deploy/`.
 #[must_use]
 pub fn deploy() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
 }
 
 /// What `kubectl apply -k` would send for a folder of `deploy/`, such as `base`.

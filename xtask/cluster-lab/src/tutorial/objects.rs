@@ -138,7 +138,7 @@ fn arguments(namespace: &str) -> Value {
         format!("--target=service/{namespace}/web-v2:80"),
         // The kubelet's probes are not requests of the client.
         "--allow-path=/rate-*/*",
-        "--admin-address=0.0.0.0:9090",
+        "--admin-address=:9090",
         // The API server's proxy, through which it is told its rate, is not on the agent's loopback.
         "--admin-allow-remote-tuning",
         "--proc=/host/proc",

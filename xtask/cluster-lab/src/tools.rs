@@ -125,7 +125,7 @@ fn run(command: &mut Command) -> Result<()> {
 fn cache() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => PathBuf::from(target),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
     }
     .join("tools")
 }

@@ -7,7 +7,7 @@ pub(crate) fn archive() -> &'static [u8] {
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
         let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("podmirror-image.tar");
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let done = Command::new("cargo")
             .args(["xtask", "image", "--output"])
             .arg(&output)
