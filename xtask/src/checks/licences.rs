@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::{cargo, runner::Outcome};
 use crate::step::workspace;
 
+/// What is shipped for: `targets` of `deny.toml`.
+const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
+
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Checks the workspace and the kernel half, which has a lock file of its own.
@@ -28,7 +31,9 @@ pub(super) fn check() -> Result<Outcome> {
         if !manifest.exists() {
             continue;
         }
-        let output = cargo(&["metadata", "--format-version", "1", "--manifest-path"])
+        let output = cargo(&["metadata", "--format-version", "1"])
+            .args(PLATFORMS.map(|platform| format!("--filter-platform={platform}")))
+            .arg("--manifest-path")
             .arg(&manifest)
             .output()?;
         let metadata: Value = serde_json::from_slice(&output.stdout)
