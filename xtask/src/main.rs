@@ -6,6 +6,7 @@ mod checks;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod guard;
 mod setup;
 mod step;
 mod toolchain;
@@ -30,6 +31,8 @@ enum Task {
     Test(checks::Options),
     /// Fuzz the core, each target for some minutes.
     Fuzz(fuzz::Options),
+    /// Count what the pipeline takes for a request, as `test` does.
+    Guard(guard::Options),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Guard(options) => guard::guard(&options),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {

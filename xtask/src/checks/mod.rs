@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf, fuzz,
+    ebpf, fuzz, guard,
     step::{command, workspace},
 };
 pub(crate) use runner::Outcome;
@@ -102,6 +102,7 @@ fn all(runner: &mut Runner) -> Result<()> {
         ]),
     )?;
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
+    runner.step("instructions", guard::check)?;
     runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(
         "rustdoc",

@@ -23,6 +23,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("tcpdump", "tcpdump"),
+    ("valgrind", "valgrind"),
     ("wrk", "wrk"),
 ];
 
