@@ -114,6 +114,10 @@ fn framing(criterion: &mut Criterion) {
 }
 
 /// All of it: segments in, copies out.
+#[expect(
+    clippy::unwrap_used,
+    reason = "the defaults do not contradict each other"
+)]
 fn whole(criterion: &mut Criterion) {
     let set_up = || pipeline().unwrap();
     by_conversation(criterion, "pipeline", set_up, |conversation, pipeline| {
