@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use xtask::{
     lab::Ledger,
-    load::{Load, Reuse},
+    load::{IdleConnections, Load, Reuse},
 };
 
 use super::{
@@ -104,6 +104,7 @@ impl Bench {
     fn run(&self, load: &Traffic, to: SocketAddr, running: Option<&Running>) -> Result<Run> {
         let ground = &self.ground;
         warm_up(ground, load, to)?;
+        let _idle = IdleConnections::open(&ground.lab.client, to, &load.request(), load.idle)?;
         let at_v2 = ground.settled_v2()?;
         let at_v1 = ground.v1.count(&ground.lab)?;
         let v1 = ground.v1.worker()?;

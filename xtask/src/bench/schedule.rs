@@ -96,8 +96,8 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
 /// ports within seconds at full speed: there it is not the mirror that would be measured.
 fn copes(subject: &Subject, load: &Traffic) -> bool {
     let in_path = matches!(subject, Subject::NginxMirror | Subject::Haproxy);
-    let exhausting = load.reuse == Reuse::Never && matches!(load.pace, Pace::Closed { .. });
-    !(in_path && (exhausting || load.connections > 5_000))
+    let exhausting = load.reuse == Reuse::Never && load.pace == Pace::Closed;
+    !(in_path && (exhausting || load.connections + load.idle > 5_000))
 }
 
 #[cfg(test)]
