@@ -186,8 +186,8 @@ mod tests {
     fn what_costs_more_or_less_fails() {
         let known = figures("a", 1_000.0);
         for (counted, fine) in [
-            (950.0, true),
-            (1_050.0, true),
+            (951.0, true),
+            (1_049.0, true),
             (1_051.0, false),
             (949.0, false),
             (f64::NAN, false),

@@ -17,9 +17,9 @@ use xtask::{
 use super::{
     drive::{self, Seen},
     ground::Ground,
-    kernel,
+    idle, kernel,
     loads::Traffic,
-    procfs,
+    overload, procfs,
     results::{Books, Named, Results, Row, Run, Used},
     schedule::{Planned, Schedule},
     subjects::{Running, Subject},
@@ -44,10 +44,18 @@ impl Bench {
         }
         bar.set_message("kernel");
         let kernel = kernel::measure(&self.ground)?;
+        bar.set_message("an idle mirror");
+        let idle = schedule.idle.map(|time| idle::measure(&self.ground, time));
+        bar.set_message("overload");
+        let overload = schedule
+            .overload
+            .map(|time| overload::measure(&self.ground, time));
         bar.finish_and_clear();
         Ok(Results {
             rows,
             kernel,
+            idle: idle.transpose()?,
+            overload: overload.transpose()?,
             elapsed: start.elapsed(),
         })
     }
