@@ -1,4 +1,4 @@
-//! The `podmirror` binary that the tasks run: always the one of this tree, built for release.
+//! The binaries that the tasks run: always those of this tree, built for release.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -13,16 +13,25 @@ use crate::step::{command, workspace};
 ///
 /// When it does not compile: the compiler's words are on stderr by then.
 pub(crate) fn build() -> Result<PathBuf> {
+    build_release("mirror-userspace", "podmirror")
+}
+
+/// Builds a binary of a package and returns its path.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_release(package: &str, binary: &str) -> Result<PathBuf> {
     let output = command("cargo")
-        .args(["build", "--release", "--package", "mirror-userspace"])
-        .args(["--bin", "podmirror", "--quiet"])
+        .args(["build", "--release", "--package", package])
+        .args(["--bin", binary, "--quiet"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace())
         .stderr(Stdio::inherit())
         .output()
         .context("running cargo")?;
     if !output.status.success() {
-        bail!("podmirror does not compile");
+        bail!("{binary} does not compile");
     }
     let lines = output.stdout.split(|byte| *byte == b'\n');
     lines

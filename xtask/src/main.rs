@@ -7,6 +7,7 @@ mod demo;
 mod e2e;
 mod ebpf;
 mod fuzz;
+mod guard;
 mod image;
 mod setup;
 mod step;
@@ -37,6 +38,8 @@ enum Task {
     /// Play the mirroring tutorial on a real cluster (`cargo xtask e2e --help`).
     #[command(disable_help_flag = true)]
     E2e(e2e::Arguments),
+    /// Count what the pipeline takes for a request, as `test` does.
+    Guard(guard::Options),
     /// As `test`, with every step's output as it comes.
     Ci,
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Image(options) => image::run(&options),
         Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Guard(options) => guard::guard(&options),
         Task::Ci => checks::run(&checks::Options::ci()),
     };
     match done {

@@ -38,7 +38,7 @@ pub(super) fn send(
 ) -> Result<Seen> {
     match traffic.pace {
         Pace::Fixed(rate) => at_rate(traffic, rate, target, from, duration),
-        Pace::Closed { depth } => closed_loop(traffic, depth, target, from, duration),
+        Pace::Closed => closed_loop(traffic, target, from, duration),
     }
 }
 
@@ -56,6 +56,7 @@ fn at_rate(
         duration,
         connections: traffic.connections,
         reuse: traffic.reuse,
+        depth: traffic.depth,
     };
     let outcome = load.run(from, |_| ())?;
     let latency = outcome.latencies.quantiles(SHARES);
@@ -69,14 +70,13 @@ fn at_rate(
 
 fn closed_loop(
     traffic: &Traffic,
-    depth: u32,
     target: SocketAddr,
     from: &Namespace,
     duration: Duration,
 ) -> Result<Seen> {
     let folder = Scratch::create("wrk")?;
     let script = folder.path().join("load.lua");
-    fs::write(&script, lua(traffic, depth))?;
+    fs::write(&script, lua(traffic))?;
     let output = from.output(
         Command::new("sh")
             .arg("-c")
@@ -110,7 +110,7 @@ fn wrk(program: &Path) -> String {
 }
 
 /// wrk's own report is for people; this adds a line for us.
-fn lua(traffic: &Traffic, depth: u32) -> String {
+fn lua(traffic: &Traffic) -> String {
     let body = match traffic.body {
         0 => String::new(),
         bytes => format!("wrk.body = string.rep('x', {bytes})\n"),
@@ -119,6 +119,7 @@ fn lua(traffic: &Traffic, depth: u32) -> String {
         Reuse::KeepAlive => "",
         Reuse::Never => "wrk.headers['Connection'] = 'close'\n",
     };
+    let depth = traffic.depth;
     let pipelined = if depth > 1 {
         format!(
             "init = function(args)\n  local all = {{}}\n  \

@@ -8,10 +8,7 @@ pub(super) enum Pace {
     /// So many a second, whatever becomes of them (our own generator).
     Fixed(f64),
     /// The next when the last is answered, so many at once on each connection (wrk).
-    Closed {
-        /// Requests that a connection has on the way; above 1 it is pipelining.
-        depth: u32,
-    },
+    Closed,
 }
 
 /// One kind of traffic.
@@ -21,7 +18,11 @@ pub(super) struct Traffic {
     /// Bytes of the body; 0 is a GET.
     pub(super) body: usize,
     pub(super) pace: Pace,
+    /// Requests that a connection has on the way; above 1 it is pipelining.
+    pub(super) depth: u32,
     pub(super) connections: usize,
+    /// More connections that are open all the while and say nothing.
+    pub(super) idle: usize,
     pub(super) reuse: Reuse,
     /// Whether every sample rate is measured with it, or 100 % only.
     pub(super) sampled: Sampled,
@@ -49,6 +50,10 @@ pub(super) enum Quick {
     Left,
 }
 
+/// The same load without and with idle connections: what these cost is the difference.
+pub(super) const FEW: &str = "busy-32";
+pub(super) const MANY: &str = "busy-32-of-10000";
+
 const KIB: usize = 1 << 10;
 
 /// From the cheapest to the most expensive, by kind.
@@ -57,13 +62,15 @@ pub(super) fn table() -> Vec<Traffic> {
         name,
         body: 0,
         pace,
+        depth: 1,
         connections,
+        idle: 0,
         reuse: Reuse::KeepAlive,
         sampled: Sampled::Whole,
         quick: Quick::Left,
     };
     let fixed = Pace::Fixed;
-    let closed = Pace::Closed { depth: 1 };
+    let closed = Pace::Closed;
     let post = |name, body, pace, connections| Traffic {
         body,
         ..get(name, pace, connections)
@@ -87,7 +94,19 @@ pub(super) fn table() -> Vec<Traffic> {
             ..get("get-closed-1000", closed, 1_000)
         },
         get("get-closed-10000", closed, 10_000),
-        get("get-pipelined", Pace::Closed { depth: 16 }, 32),
+        Traffic {
+            depth: 16,
+            ..get("get-pipelined", closed, 32)
+        },
+        Traffic {
+            depth: 16,
+            ..get("pipelined-8000", fixed(8_000.0), 32)
+        },
+        get(FEW, fixed(2_000.0), 32),
+        Traffic {
+            idle: 10_000 - 32,
+            ..get(MANY, fixed(2_000.0), 32)
+        },
         Traffic {
             reuse: Reuse::Never,
             ..get("new-connection-500", fixed(500.0), 16)
@@ -141,14 +160,24 @@ impl Traffic {
         };
         let pace = match self.pace {
             Pace::Fixed(rate) => format!("{rate} a second"),
-            Pace::Closed { depth: 1 } => "closed loop".to_owned(),
-            Pace::Closed { depth } => format!("closed loop, {depth} pipelined"),
+            Pace::Closed => "closed loop".to_owned(),
+        };
+        let pipelined = match self.depth {
+            1 => String::new(),
+            depth => format!(", {depth} pipelined"),
+        };
+        let idle = match self.idle {
+            0 => String::new(),
+            count => format!(" beside {count} that are idle"),
         };
         let connections = match (self.connections, self.reuse) {
             (1, Reuse::KeepAlive) => "1 connection".to_owned(),
             (count, Reuse::KeepAlive) => format!("{count} connections"),
             (count, Reuse::Never) => format!("a new connection each, {count} at once"),
         };
-        format!("{}{body}, {pace}, {connections}", self.method())
+        format!(
+            "{}{body}, {pace}{pipelined}, {connections}{idle}",
+            self.method()
+        )
     }
 }

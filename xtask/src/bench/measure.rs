@@ -11,15 +11,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use xtask::{
     lab::Ledger,
-    load::{Load, Reuse},
+    load::{IdleConnections, Load, Reuse},
 };
 
 use super::{
     drive::{self, Seen},
     ground::Ground,
-    kernel,
+    idle, kernel,
     loads::Traffic,
-    procfs,
+    overload, procfs,
     results::{Books, Named, Results, Row, Run, Used},
     schedule::{Planned, Schedule},
     subjects::{Running, Subject},
@@ -44,10 +44,18 @@ impl Bench {
         }
         bar.set_message("kernel");
         let kernel = kernel::measure(&self.ground)?;
+        bar.set_message("an idle mirror");
+        let idle = schedule.idle.map(|time| idle::measure(&self.ground, time));
+        bar.set_message("overload");
+        let overload = schedule
+            .overload
+            .map(|time| overload::measure(&self.ground, time));
         bar.finish_and_clear();
         Ok(Results {
             rows,
             kernel,
+            idle: idle.transpose()?,
+            overload: overload.transpose()?,
             elapsed: start.elapsed(),
         })
     }
@@ -104,6 +112,7 @@ impl Bench {
     fn run(&self, load: &Traffic, to: SocketAddr, running: Option<&Running>) -> Result<Run> {
         let ground = &self.ground;
         warm_up(ground, load, to)?;
+        let _idle = IdleConnections::open(&ground.lab.client, to, &load.request(), load.idle)?;
         let at_v2 = ground.settled_v2()?;
         let at_v1 = ground.v1.count(&ground.lab)?;
         let v1 = ground.v1.worker()?;

@@ -8,10 +8,12 @@
 mod bpf;
 mod drive;
 mod ground;
+mod idle;
 mod kernel;
 mod loads;
 mod machine;
 mod measure;
+mod overload;
 mod procfs;
 mod report;
 mod results;

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{drive::Seen, kernel::KernelCost, loads::Traffic};
+use super::{
+    drive::Seen, idle::IdleMirror, kernel::KernelCost, loads::Traffic, overload::Overload,
+};
 
 /// One run of a load.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +70,8 @@ pub(super) struct Spread {
 pub(super) struct Results {
     pub(super) rows: Vec<Row>,
     pub(super) kernel: Vec<KernelCost>,
+    pub(super) idle: Option<IdleMirror>,
+    pub(super) overload: Option<Overload>,
     pub(super) elapsed: Duration,
 }
 

@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf, fuzz, image,
+    ebpf, fuzz, guard, image,
     step::{command, workspace},
 };
 pub(crate) use runner::Outcome;
@@ -106,6 +106,7 @@ fn all(runner: &mut Runner) -> Result<()> {
         Ok(Outcome::passed("a static binary, and an archive"))
     })?;
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
+    runner.step("instructions", guard::check)?;
     runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(
         "rustdoc",

@@ -48,6 +48,11 @@ impl Outcome {
             note: why.into(),
         }
     }
+
+    /// What there is to say of it.
+    pub(crate) fn note(&self) -> &str {
+        &self.note
+    }
 }
 
 pub(super) struct Runner {

@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nginx", "nginx-light"),
     ("runc", "runc"),
     ("tcpdump", "tcpdump"),
+    ("valgrind", "valgrind"),
     ("wrk", "wrk"),
 ];
 

@@ -1,4 +1,5 @@
-//! One connection of the load: at most one request at a time, never blocking after the connect.
+//! One connection of the load: one request at a time, or one batch of them; never blocking after the
+//! connect.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -22,6 +23,8 @@ pub(super) struct Connection {
 struct InFlight {
     due: Instant,
     written: usize,
+    /// Replies that are to come.
+    replies: u32,
 }
 
 /// What an event on the socket meant.
@@ -64,8 +67,19 @@ impl Connection {
         self.request = None;
     }
 
-    pub(super) fn start(&mut self, due: Instant, request: &[u8], epoll: &Epoll) -> io::Result<()> {
-        self.request = Some(InFlight { due, written: 0 });
+    /// Sends `request`, which so many `replies` answer.
+    pub(super) fn start(
+        &mut self,
+        due: Instant,
+        request: &[u8],
+        replies: u32,
+        epoll: &Epoll,
+    ) -> io::Result<()> {
+        self.request = Some(InFlight {
+            due,
+            written: 0,
+            replies,
+        });
         self.write(request)?;
         if !self.all_written(request) {
             self.listen(epoll, EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT)?;
@@ -101,9 +115,31 @@ impl Connection {
         };
         match stream.read(&mut buffer) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => Ok(self.reply.take(buffer.get(..count).unwrap_or_default())),
+            Ok(count) => Ok(self.take(buffer.get(..count).unwrap_or_default())),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(State::Incomplete),
             Err(error) => Err(error),
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> State {
+        loop {
+            let (state, rest) = self.reply.take(bytes);
+            let left = self
+                .request
+                .as_mut()
+                .map(|in_flight| &mut in_flight.replies);
+            match (state, left) {
+                (State::Complete, Some(left)) if *left > 1 => {
+                    *left -= 1;
+                    if rest.is_empty() {
+                        return State::Incomplete;
+                    }
+                    bytes = rest;
+                }
+                // Bytes that nobody asked for.
+                (State::Complete, _) if !rest.is_empty() => return State::Unreadable,
+                (state, _) => return state,
+            }
         }
     }
 

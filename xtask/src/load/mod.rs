@@ -10,6 +10,7 @@
 //! that takes is part of the latency of the request that it is made for, and of those due meanwhile.
 
 mod connection;
+mod idle;
 mod latencies;
 mod reply;
 
@@ -27,6 +28,7 @@ use nix::sys::{
 };
 
 use connection::{Connection, Progress};
+pub use idle::IdleConnections;
 pub use latencies::Latencies;
 
 use crate::lab::Namespace;
@@ -53,6 +55,9 @@ pub struct Load {
     pub connections: usize,
     /// How connections are used.
     pub reuse: Reuse,
+    /// Requests that become due together and go out in one piece on one connection, at least 1
+    /// (default 1; above it is pipelining). The latency of each counts until the last is answered.
+    pub depth: u32,
 }
 
 /// Whether a connection carries more than one request.
@@ -93,6 +98,7 @@ impl Load {
             duration,
             connections: 16,
             reuse: Reuse::KeepAlive,
+            depth: 1,
         }
     }
 
@@ -107,26 +113,33 @@ impl Load {
         namespace.run(|| Generator::new(self)?.run(on_answer))?
     }
 
-    /// How many requests become due in all.
+    /// How many requests become due in all, a multiple of the depth.
     pub fn total(&self) -> u64 {
+        self.batches() * u64::from(self.depth)
+    }
+
+    fn batches(&self) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a positive count far below 2^53"
         )]
-        let total = (self.rate * self.duration.as_secs_f64()).round() as u64;
+        let total =
+            (self.rate * self.duration.as_secs_f64() / f64::from(self.depth)).round() as u64;
         total
     }
 }
 
 struct Generator<'a> {
     load: &'a Load,
+    /// As many requests as go out at once.
+    batch: Vec<u8>,
     epoll: Epoll,
     timer: TimerFd,
     connections: Vec<Connection>,
     idle: VecDeque<usize>,
     start: Instant,
-    /// The next request to be given to a connection.
+    /// The next batch to be given to a connection.
     next: u64,
     outcome: Outcome,
 }
@@ -135,6 +148,7 @@ impl<'a> Generator<'a> {
     fn new(load: &'a Load) -> Result<Self> {
         ensure!(load.rate > 0.0, "a rate above 0 is needed");
         ensure!(load.connections > 0, "at least one connection is needed");
+        ensure!(load.depth > 0, "at least one request at once is needed");
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
         epoll.add(timer.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
@@ -152,6 +166,7 @@ impl<'a> Generator<'a> {
         }
         Ok(Self {
             load,
+            batch: load.request.repeat(usize::try_from(load.depth)?),
             epoll,
             timer,
             idle: (0..connections.len()).collect(),
@@ -163,7 +178,7 @@ impl<'a> Generator<'a> {
     }
 
     fn run(mut self, mut on_answer: impl FnMut(u64)) -> Result<Outcome> {
-        let total = self.load.total();
+        let total = self.load.batches();
         self.start = Instant::now();
         let last_due = self.start + self.load.duration;
         let mut told = self.start;
@@ -190,16 +205,16 @@ impl<'a> Generator<'a> {
                 self.handle(event.data());
             }
         }
-        self.outcome.due = total;
-        self.outcome.unanswered = total - self.outcome.answered - self.outcome.failed;
+        self.outcome.due = self.load.total();
+        self.outcome.unanswered = self.outcome.due - self.outcome.answered - self.outcome.failed;
         self.outcome.elapsed = self.start.elapsed();
         on_answer(self.outcome.answered);
         Ok(self.outcome)
     }
 
-    fn due(&self, request: u64) -> Instant {
+    fn due(&self, batch: u64) -> Instant {
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
-        let offset = request as f64 / self.load.rate;
+        let offset = batch as f64 * f64::from(self.load.depth) / self.load.rate;
         self.start + Duration::from_secs_f64(offset)
     }
 
@@ -214,10 +229,12 @@ impl<'a> Generator<'a> {
             if let Some(connection) = self.connections.get_mut(number) {
                 let started = connection
                     .open(self.load.target, &self.epoll)
-                    .and_then(|()| connection.start(due, &self.load.request, &self.epoll));
+                    .and_then(|()| {
+                        connection.start(due, &self.batch, self.load.depth, &self.epoll)
+                    });
                 if started.is_err() {
                     connection.close();
-                    self.outcome.failed += 1;
+                    self.outcome.failed += u64::from(self.load.depth);
                     self.idle.push_back(number);
                 }
             }
@@ -248,11 +265,13 @@ impl<'a> Generator<'a> {
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
-        match connection.handle_ready(&self.load.request, &self.epoll) {
+        match connection.handle_ready(&self.batch, &self.epoll) {
             Progress::Waiting => {}
             Progress::Answered { due } => {
-                self.outcome.answered += 1;
-                self.outcome.latencies.record(due.elapsed());
+                self.outcome.answered += u64::from(self.load.depth);
+                for _ in 0..self.load.depth {
+                    self.outcome.latencies.record(due.elapsed());
+                }
                 if self.load.reuse == Reuse::Never {
                     connection.close();
                 }
@@ -260,7 +279,7 @@ impl<'a> Generator<'a> {
             }
             Progress::Broken => {
                 connection.close();
-                self.outcome.failed += 1;
+                self.outcome.failed += u64::from(self.load.depth);
                 self.idle.push_back(index);
             }
             Progress::ClosedIdle => connection.close(),

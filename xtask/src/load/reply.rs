@@ -30,33 +30,37 @@ pub(super) enum State {
 }
 
 impl ReplyReader {
-    /// Takes the next bytes of the one reply that is awaited.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> State {
-        match self {
-            Self::Body(left) => *left = left.saturating_sub(bytes.len() as u64),
-            Self::Head(head) => {
-                head.extend_from_slice(bytes);
-                let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") else {
-                    return if head.len() > LONGEST_HEAD {
-                        State::Unreadable
-                    } else {
-                        State::Incomplete
-                    };
+    /// Takes the next bytes, up to the end of the reply that is awaited; returns those after it.
+    pub(super) fn take<'b>(&mut self, bytes: &'b [u8]) -> (State, &'b [u8]) {
+        let mut rest = bytes;
+        if let Self::Head(head) = self {
+            head.extend_from_slice(bytes);
+            let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") else {
+                let state = if head.len() > LONGEST_HEAD {
+                    State::Unreadable
+                } else {
+                    State::Incomplete
                 };
-                let Some(length) = head.get(..end).and_then(content_length) else {
-                    return State::Unreadable;
-                };
-                let arrived = (head.len() - end - 4) as u64;
-                *self = Self::Body(length.saturating_sub(arrived));
-            }
+                return (state, &[]);
+            };
+            let Some(length) = head.get(..end).and_then(content_length) else {
+                return (State::Unreadable, &[]);
+            };
+            let behind = head.len() - end - 4;
+            rest = bytes.get(bytes.len() - behind..).unwrap_or_default();
+            *self = Self::Body(length);
         }
-        match self {
-            Self::Body(0) => {
-                *self = Self::default();
-                State::Complete
-            }
-            _ => State::Incomplete,
+        let Self::Body(left) = self else {
+            return (State::Incomplete, &[]);
+        };
+        let taken = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
+        *left -= taken as u64;
+        let rest = rest.get(taken..).unwrap_or_default();
+        if *left > 0 {
+            return (State::Incomplete, rest);
         }
+        *self = Self::default();
+        (State::Complete, rest)
     }
 }
 
@@ -76,14 +80,18 @@ mod tests {
         let reply = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 3\r\n\r\nabc";
         for cut in 1..reply.len() {
             let mut reader = ReplyReader::default();
-            assert_eq!(reader.take(&reply[..cut]), State::Incomplete, "{cut}");
-            assert_eq!(reader.take(&reply[cut..]), State::Complete, "{cut}");
+            let (state, rest) = reader.take(&reply[..cut]);
+            assert_eq!((state, rest), (State::Incomplete, &b""[..]), "{cut}");
+            let next = [&reply[cut..], b"HTTP"].concat();
+            let (state, rest) = reader.take(&next);
+            assert_eq!((state, rest), (State::Complete, &b"HTTP"[..]), "{cut}");
         }
     }
 
     #[test]
     fn a_reply_without_a_length_is_refused() {
         let mut reader = ReplyReader::default();
-        assert_eq!(reader.take(b"HTTP/1.1 200 OK\r\n\r\n"), State::Unreadable);
+        let (state, _) = reader.take(b"HTTP/1.1 200 OK\r\n\r\n");
+        assert_eq!(state, State::Unreadable);
     }
 }

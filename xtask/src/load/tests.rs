@@ -75,3 +75,26 @@ fn connections_that_the_server_closes_are_made_anew() {
     assert!(outcome.answered > 0);
     assert_eq!(server.requests().len() as u64, outcome.answered);
 }
+
+#[test]
+fn requests_go_out_in_batches() {
+    let (lab, server, address) = lab_with(Behaviour::Answer);
+    let load = Load {
+        depth: 8,
+        connections: 2,
+        ..Load::get(address, 400.0, Duration::from_millis(200))
+    };
+    let outcome = load.run(&lab.client, |_| ()).unwrap();
+    assert_eq!((outcome.due, outcome.answered), (80, 80));
+    assert_eq!(outcome.latencies.len(), 80);
+    assert_eq!((server.requests().len(), server.connections()), (80, 2));
+}
+
+#[test]
+fn idle_connections_stay_open() {
+    let (lab, server, address) = lab_with(Behaviour::Answer);
+    let request = Load::get(address, 1.0, Duration::ZERO).request;
+    let idle = IdleConnections::open(&lab.client, address, &request, 50).unwrap();
+    assert_eq!((server.requests().len(), server.connections()), (50, 50));
+    drop(idle);
+}

@@ -25,6 +25,15 @@ pub(super) fn render(machine: &Machine, schedule: &Schedule, results: &Results) 
         "seconds_a_run": schedule.seconds,
         "elapsed_seconds": results.elapsed.as_secs_f64(),
         "kernel": kernel,
+        "idle_mirror": results.idle.map(|idle| json!({
+            "seconds": idle.duration.as_secs_f64(), "cpu_us": micros(idle.cpu),
+        })),
+        "overload": results.overload.map(|overload| json!({
+            "v1_a_second": overload.throughput,
+            "v1_a_second_sampling_0": overload.unsampled,
+            "share_lost": overload.lost,
+            "recovery_seconds": overload.recovery.as_secs_f64(),
+        })),
         "results": results.rows.iter().map(row).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")

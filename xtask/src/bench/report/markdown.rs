@@ -1,5 +1,7 @@
 //! `bench.md`.
 
+mod alone;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::super::{
@@ -11,9 +13,7 @@ use super::super::{
 /// What is not measured by any run.
 const NOT_MEASURED: &str = "\
 - Real networks: all is on one machine, over veth, where client, v1, v2 and mirror share the cores.
-- 10 000 connections that are mostly idle, memory for each connection, and what an idle mirror uses.
-- Overload beyond the closed loop, and how fast a mirror recovers from it.
-- Pipelining at a fixed rate; replies larger than a few bytes; TLS to v2.
+- Overload beyond the closed loop of one wrk; replies larger than a few bytes; TLS to v2.
 - Lag and losses of other mirrors than podmirror: only what arrived at v2 is known of them.
 ";
 
@@ -71,6 +71,7 @@ pub(super) fn render(
         }
     }
     kernel(&mut text, results);
+    text += &alone::render(results);
     if !plots.is_empty() {
         text += "\n## Plots\n\n";
         for plot in plots {

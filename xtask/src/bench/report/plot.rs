@@ -1,38 +1,45 @@
 //! Plots of what a mirrored request costs, as SVG.
 
+mod axis;
+
 use std::fmt::Write as _;
 
 use super::super::{
     loads::Pace,
     results::{Results, Row, float},
 };
+use axis::{Axis, Scale};
 
 /// Where a row stands on the horizontal axis; `None` when it is not of this plot.
 type Position = fn(&Row) -> Option<f64>;
 
-/// File name, title, horizontal axis, and who stands where on it.
-const PLOTS: [(&str, &str, &str, Position); 4] = [
+/// File name, title, vertical scale, horizontal axis, and who stands where on it.
+const PLOTS: [(&str, &str, Scale, &str, Position); 4] = [
     (
         "rate.svg",
         "CPU for a mirrored GET, by rate",
+        Scale::Linear,
         "requests a second",
         by_rate,
     ),
     (
         "connections.svg",
         "CPU for a mirrored GET, closed loop, by connections",
+        Scale::Linear,
         "connections",
         by_connections,
     ),
     (
         "body.svg",
         "CPU for a mirrored request at a fixed rate, by body",
+        Scale::Decades,
         "KiB",
         by_body,
     ),
     (
         "sample.svg",
         "podmirror's CPU a second at 2 000 GETs, by sample rate",
+        Scale::Linear,
         "percent of connections",
         by_sample,
     ),
@@ -52,10 +59,10 @@ type Line = (String, Vec<(f64, f64)>);
 pub(super) fn files(results: &Results) -> Vec<(String, String)> {
     PLOTS
         .into_iter()
-        .filter_map(|(name, title, axis, position)| {
+        .filter_map(|(name, title, scale, axis, position)| {
             let lines = lines(&results.rows, position);
             let longest = lines.iter().map(|(_, points)| points.len()).max()?;
-            (longest > 1).then(|| (name.to_owned(), svg(title, axis, &lines)))
+            (longest > 1).then(|| (name.to_owned(), svg(title, scale, axis, &lines)))
         })
         .collect()
 }
@@ -130,33 +137,30 @@ fn lines(rows: &[Row], position: Position) -> Vec<Line> {
     lines
 }
 
-/// The horizontal axis has a logarithm's spacing (of 1 + x: a GET has no body), as loads grow by
-/// factors; the vertical one begins at 0, so that heights compare.
-fn svg(title: &str, axis: &str, lines: &[Line]) -> String {
+/// The horizontal axis is one of factors, as loads grow by them.
+fn svg(title: &str, scale: Scale, axis: &str, lines: &[Line]) -> String {
     let points = || lines.iter().flat_map(|(_, points)| points);
-    let right = points()
-        .map(|(x, _)| x.ln_1p())
-        .fold(0.0, f64::max)
-        .max(1e-9);
-    let top = points().map(|(_, y)| *y).fold(0.0, f64::max).max(1e-9) * 1.1;
+    let across = Axis::over(Scale::Factors, points().map(|(x, _)| *x));
+    let up = Axis::over(scale, points().map(|(_, y)| *y));
     let at = |x: f64, y: f64| {
-        let x = MARGIN + x.ln_1p() / right * (WIDTH - 3.0 * MARGIN);
-        (x, HEIGHT - MARGIN - y / top * (HEIGHT - 2.0 * MARGIN))
+        let x = MARGIN + across.at(x) * (WIDTH - 3.0 * MARGIN);
+        (x, HEIGHT - MARGIN - up.at(y) * (HEIGHT - 2.0 * MARGIN))
     };
     let mut body = String::new();
     let mut ticks: Vec<f64> = points().map(|(x, _)| *x).collect();
     ticks.sort_by(f64::total_cmp);
     ticks.dedup();
     for tick in ticks {
-        let (x, y) = at(tick, 0.0);
-        put(&mut body, x, y + 18.0, "middle", &format!("{tick}"));
+        let (x, _) = at(tick, 0.0);
+        let y = HEIGHT - MARGIN + 18.0;
+        put(&mut body, x, y, "middle", &format!("{tick}"));
     }
-    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-        let value = share * top;
-        let (x, y) = at(0.0, value);
-        put(&mut body, x - 6.0, y + 4.0, "end", &format!("{value:.1}"));
+    for tick in up.ticks() {
+        let (_, y) = at(0.0, tick);
+        let value = format!("{tick:.1}");
+        put(&mut body, MARGIN - 6.0, y + 4.0, "end", &value);
         let to = WIDTH - 2.0 * MARGIN;
-        body += &format!("<path d=\"M{x:.1} {y:.1}H{to:.1}\" stroke=\"#ddd\"/>\n");
+        body += &format!("<path d=\"M{MARGIN:.1} {y:.1}H{to:.1}\" stroke=\"#ddd\"/>\n");
     }
     for (index, ((name, points), colour)) in lines.iter().zip(COLOURS.iter().cycle()).enumerate() {
         let mut path = String::new();

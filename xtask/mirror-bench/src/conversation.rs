@@ -1,0 +1,184 @@
+//! What clients say to v1, as the kernel half would have recorded it.
+
+use std::net::SocketAddr;
+
+use mirror_common::record::flag;
+use podmirror::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+
+/// Connections that take turns, request by request.
+const CONNECTIONS: u16 = 8;
+
+/// The most bytes of one record.
+const RECORD: usize = 64 << 10;
+
+/// Between two records, in nanoseconds.
+const STEP: u64 = 10_000;
+
+/// Segments of some connections, each from its SYN to its FIN.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// What it is for, in one word.
+    pub name: &'static str,
+    /// How many requests it holds.
+    pub requests: u64,
+    /// How many payload bytes.
+    pub bytes: u64,
+    records: Vec<Record>,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    flow: FlowId,
+    seq: SeqNum,
+    flags: u8,
+    starts_segment: bool,
+    payload: Vec<u8>,
+}
+
+/// One end that speaks.
+struct Client {
+    flow: FlowId,
+    next: SeqNum,
+}
+
+impl Conversation {
+    /// Small GETs, as a browser sends them: what most services serve.
+    #[must_use]
+    pub fn get() -> Self {
+        Self::new("get", 250, &request("GET", 0))
+    }
+
+    /// POSTs of 2 KiB: head and body in one record.
+    #[must_use]
+    pub fn post() -> Self {
+        Self::new("post", 50, &request("POST", 2 << 10))
+    }
+
+    /// POSTs of 256 KiB, in records of 64 KiB, as segmentation offload makes them.
+    #[must_use]
+    pub fn upload() -> Self {
+        Self::new("upload", 5, &request("POST", 256 << 10))
+    }
+
+    /// All three.
+    #[must_use]
+    pub fn all() -> [Self; 3] {
+        [Self::get(), Self::post(), Self::upload()]
+    }
+
+    /// Its segments, in the order of their capture.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        (1_u64..)
+            .zip(&self.records)
+            .map(|(number, record)| record.segment(Time::from_nanos(number * STEP)))
+    }
+
+    fn new(name: &'static str, rounds: u64, request: &[u8]) -> Self {
+        let mut conversation = Self {
+            name,
+            requests: rounds * u64::from(CONNECTIONS),
+            bytes: rounds * u64::from(CONNECTIONS) * request.len() as u64,
+            records: Vec::new(),
+        };
+        let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
+        for client in &mut clients {
+            conversation.records.push(client.say(flag::SYN, &[]));
+        }
+        for _ in 0..rounds {
+            for client in &mut clients {
+                let records = request.chunks(RECORD);
+                let records = records.map(|bytes| client.say(flag::ACK, bytes));
+                conversation.records.extend(records);
+            }
+        }
+        for client in &mut clients {
+            conversation
+                .records
+                .push(client.say(flag::FIN | flag::ACK, &[]));
+        }
+        conversation
+    }
+}
+
+impl Record {
+    fn segment(&self, at: Time) -> Segment<'_> {
+        let flags = TcpFlags(self.flags);
+        Segment {
+            at,
+            flow: self.flow,
+            seq: self.seq,
+            ack: flags.ack().then_some(SeqNum(1)),
+            flags,
+            urgent: None,
+            starts_segment: self.starts_segment,
+            payload: &self.payload,
+            // At most 64 KiB.
+            wire_len: u32::try_from(self.payload.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl Client {
+    fn new(number: u16) -> Self {
+        let endpoint =
+            |host: u8, port: u16| Endpoint::from(SocketAddr::from(([10, 0, 0, host], port)));
+        Self {
+            flow: FlowId {
+                client: endpoint(1, 40_000 + number),
+                server: endpoint(2, 80),
+                attachment: 0,
+            },
+            next: SeqNum(u32::from(number) << 28),
+        }
+    }
+
+    fn say(&mut self, flags: u8, bytes: &[u8]) -> Record {
+        let record = Record {
+            flow: self.flow,
+            seq: self.next,
+            flags,
+            starts_segment: true,
+            payload: bytes.to_vec(),
+        };
+        let taken = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.next = self.next + taken + u32::from(TcpFlags(flags).syn());
+        record
+    }
+}
+
+/// A request with the field lines of a common client.
+fn request(method: &str, body: usize) -> Vec<u8> {
+    let mut head = format!(
+        "{method} /api/v1/items/4711?page=2&sort=name HTTP/1.1\r\n\
+         Host: shop.example.org\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+         Accept-Language: en-GB,en;q=0.5\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\
+         Cookie: session=0123456789abcdef0123456789abcdef\r\n\
+         Connection: keep-alive\r\n"
+    );
+    if body > 0 {
+        head += &format!("Content-Type: application/octet-stream\r\nContent-Length: {body}\r\n");
+    }
+    let mut bytes = (head + "\r\n").into_bytes();
+    bytes.resize(bytes.len() + body, b'x');
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_holds_what_it_says() {
+        for conversation in Conversation::all() {
+            let lengths = conversation.segments().map(|segment| segment.payload.len());
+            assert_eq!(lengths.sum::<usize>() as u64, conversation.bytes);
+            let heads = conversation.segments().filter(|segment| {
+                segment.payload.starts_with(b"GET ") || segment.payload.starts_with(b"POST ")
+            });
+            assert_eq!(heads.count() as u64, conversation.requests);
+        }
+    }
+}

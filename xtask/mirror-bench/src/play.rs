@@ -1,0 +1,70 @@
+//! Plays a conversation to a pipeline, as a shard would.
+
+use podmirror::{
+    pipeline::{Limits, Output, Pipeline},
+    policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
+};
+
+use crate::Conversation;
+
+/// What came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Played {
+    /// Copies.
+    pub copies: u64,
+    /// Their bytes: the client's, and the line that marks a copy.
+    pub bytes: u64,
+}
+
+/// A pipeline with the defaults and one target.
+///
+/// # Errors
+///
+/// Never, as long as the defaults do not contradict each other.
+pub fn pipeline() -> Result<Pipeline, PolicyError> {
+    let policy = Policy::new(PolicyConfig {
+        targets: vec![TargetPolicy::default()],
+        ..PolicyConfig::default()
+    })?;
+    Ok(Pipeline::new(Limits::default(), policy))
+}
+
+/// Hands in every segment and lets go of what comes out, as if it were sent at once.
+pub fn play(conversation: &Conversation, pipeline: &mut Pipeline) -> Played {
+    let mut played = Played::default();
+    for segment in conversation.segments() {
+        pipeline.handle_segment(segment.at, &segment);
+        while let Some(output) = pipeline.poll_output() {
+            if let Output::Copy(copy) = output {
+                played.copies += 1;
+                played.bytes += copy
+                    .pieces
+                    .iter()
+                    .map(|piece| piece.len() as u64)
+                    .sum::<u64>();
+            }
+        }
+    }
+    played
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guard over a pipeline that drops what it is given would be a cheap one.
+    #[test]
+    fn every_request_comes_out_whole() {
+        const MARK: u64 = "x-mirrored-by: podmirror\r\n".len() as u64;
+        for conversation in Conversation::all() {
+            let mut pipeline = pipeline().unwrap();
+            let played = play(&conversation, &mut pipeline);
+            let expected = Played {
+                copies: conversation.requests,
+                bytes: conversation.bytes + conversation.requests * MARK,
+            };
+            assert_eq!(played, expected, "{}", conversation.name);
+            assert_eq!(pipeline.connections(), 0);
+        }
+    }
+}

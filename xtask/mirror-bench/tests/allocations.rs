@@ -1,0 +1,30 @@
+//! How often the pipeline asks the allocator for memory, for each request.
+//!
+//! Counted, not timed, so it is the same on every machine. The counts include what the tables grow
+//! by, which all requests of a conversation share.
+
+#![cfg(test)]
+
+use allocation_counter::measure;
+use mirror_bench::{Conversation, pipeline, play};
+
+/// Allocations for each request, at most. Lower them when a change needs fewer.
+const MOST: [(&str, f64); 3] = [("get", 4.01), ("post", 7.05), ("upload", 16.5)];
+
+#[test]
+fn no_request_takes_more_allocations_than_it_did() {
+    let mut more = Vec::new();
+    for (conversation, (name, most)) in Conversation::all().iter().zip(MOST) {
+        assert_eq!(conversation.name, name);
+        let mut pipeline = pipeline().unwrap();
+        let counted = measure(|| {
+            play(conversation, &mut pipeline);
+        });
+        let each = counted.count_total as f64 / conversation.requests as f64;
+        println!("{name}: {each:.3} allocations a request");
+        if each > most {
+            more.push(format!("{name}: {each:.3} where {most} were enough"));
+        }
+    }
+    assert!(more.is_empty(), "allocations a request: {more:?}");
+}

@@ -1,0 +1,66 @@
+//! What is measured apart from the table of loads and subjects, or follows from two of its loads.
+
+use super::super::super::{
+    loads::{FEW, MANY},
+    results::{Results, Row, float},
+};
+
+pub(super) fn render(results: &Results) -> String {
+    connections(results) + &idle(results) + &overload(results)
+}
+
+/// The difference between the two loads, for each who has both.
+fn connections(results: &Results) -> String {
+    let lines = results.rows.iter().filter_map(|many| {
+        let name = &many.subject.as_ref()?.name;
+        let few = results.rows.iter().find(|row| {
+            let subject = row.subject.as_ref();
+            row.load.name == FEW && subject.is_some_and(|subject| subject.name == *name)
+        })?;
+        let (bytes, ratio) = (many.load.name == MANY)
+            .then(|| each(few, many))
+            .flatten()?;
+        Some(format!(
+            "- {name}: {bytes:.0} bytes a connection, {ratio:.2} of the CPU a request\n"
+        ))
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## Idle connections\n\n{MANY} beside {FEW}: the difference in peak RSS for each idle \
+         connection, and the ratio of CPU.\n\n{lines}"
+    )
+}
+
+/// Bytes for each idle connection, and the ratio of CPU for a request.
+fn each(few: &Row, many: &Row) -> Option<(f64, f64)> {
+    let bytes = float(many.peak_rss()?) - float(few.peak_rss()?);
+    let ratio = many.cpu_each()?.median / few.cpu_each()?.median;
+    Some((bytes / float(many.load.idle as u64), ratio))
+}
+
+fn idle(results: &Results) -> String {
+    results.idle.map_or_else(String::new, |idle| {
+        format!(
+            "\n## An idle mirror\n\nAttached for {:.0} s without traffic: {:.3} % of a core.\n",
+            idle.duration.as_secs_f64(),
+            idle.percent_of_a_core()
+        )
+    })
+}
+
+fn overload(results: &Results) -> String {
+    results.overload.map_or_else(String::new, |overload| {
+        format!(
+            "\n## Overload\n\nThe closed loop of 32 connections, then 500 requests a second. v1 \
+             had {:.0} a second, {:.2} of what it has with sampling 0; {:.4} of them never reached \
+             v2. After the load fell it took {:.2} s until no more was missing or late.\n",
+            overload.throughput,
+            overload.throughput / overload.unsampled,
+            overload.lost,
+            overload.recovery.as_secs_f64()
+        )
+    })
+}
