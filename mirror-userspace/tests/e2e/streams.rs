@@ -70,7 +70,7 @@ fn a_streamed_request_that_breaks_reaches_v2_as_aborted() {
     client.write(&post("/broken", 5 << 20)[..3 << 20]).unwrap();
     // Only after v2 has a part of it is there something to break.
     let deadline = std::time::Instant::now() + PATIENCE;
-    while scene.v2.connections() == 0 && std::time::Instant::now() < deadline {
+    while scene.v2.begun() == 0 && std::time::Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }
     client.reset().unwrap();

@@ -136,6 +136,11 @@ impl RecordingServer {
         self.shared.lock().record.aborted()
     }
 
+    /// How many requests have begun to arrive, complete or not.
+    pub fn begun(&self) -> usize {
+        self.shared.lock().record.begun()
+    }
+
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.lock().record.connections()

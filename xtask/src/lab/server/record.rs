@@ -113,6 +113,10 @@ impl Record {
         self.complete
     }
 
+    pub(super) fn begun(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.connections
     }
