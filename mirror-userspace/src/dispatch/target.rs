@@ -1,6 +1,6 @@
 //! One target: what waits for it, what is open to it, and its books.
 //!
-//! A copy is admitted or dropped at once, waits for its turn in the [`Queue`], and is given to a
+//! A copy is admitted or dropped at once, waits for its turn in the [`Queue`](super::order::Queue), and is given to a
 //! connection by [`pump`](Target::pump). From then on it counts as sent, and the task of that
 //! connection reports how it ended. No borrow of the state is held while foreign code runs.
 
