@@ -1,4 +1,4 @@
-//! The binaries that the tasks run: always those of this tree, built for release.
+//! The binaries that the tasks run: always those of this tree, optimised.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -13,17 +13,17 @@ use crate::step::{command, workspace};
 ///
 /// When it does not compile: the compiler's words are on stderr by then.
 pub(crate) fn build() -> Result<PathBuf> {
-    build_release("mirror-userspace", "podmirror")
+    build_with("release", "mirror-userspace", "podmirror")
 }
 
-/// Builds a binary of a package and returns its path.
+/// Builds a binary of a package with this profile of `Cargo.toml`, and returns its path.
 ///
 /// # Errors
 ///
 /// As [`build`].
-pub(crate) fn build_release(package: &str, binary: &str) -> Result<PathBuf> {
+pub(crate) fn build_with(profile: &str, package: &str, binary: &str) -> Result<PathBuf> {
     let output = command("cargo")
-        .args(["build", "--release", "--package", package])
+        .args(["build", "--profile", profile, "--package", package])
         .args(["--bin", binary, "--quiet"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace())
