@@ -18,9 +18,6 @@ use crate::{
     toolchain::tools,
 };
 
-/// Executions of each target in a short run: some seconds each.
-const SHORT: u64 = 5_000;
-
 /// What can be chosen.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
@@ -29,14 +26,6 @@ pub(crate) struct Options {
     minutes: u64,
     /// Only this target
     target: Option<String>,
-}
-
-/// How long a target runs.
-#[derive(Clone, Copy)]
-enum Length {
-    Minutes(u64),
-    /// Executions, always the same ones.
-    Runs(u64),
 }
 
 /// Runs the targets one after the other, and says of each how often it was executed.
@@ -63,46 +52,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     write_seeds()?;
     for target in chosen {
-        let report = fuzz(&cargo_fuzz, &target, Length::Minutes(options.minutes))?;
+        let report = fuzz(&cargo_fuzz, &target, options.minutes)?;
         println!("{target:<16} {report}");
     }
     Ok(())
 }
 
-/// The same executions of every target each time. Without nightly Rust: the seeds and mutations of
-/// them, which any toolchain can run.
+/// The seeds of every target and mutations of them, the same ones each time: any toolchain can run
+/// them, and they are built in a minute, where libFuzzer's build takes five.
 pub(crate) fn short_run() -> Result<Outcome> {
-    if !has_nightly() {
-        step::run(
-            "running the seeds of the fuzz targets",
-            &mut cargo(&["test", "--quiet"]),
-        )?;
-        return Ok(Outcome::passed("seeds only: no nightly toolchain"));
-    }
-    let cargo_fuzz = cargo_fuzz()?;
-    let targets = targets()?;
-    write_seeds()?;
-    for target in &targets {
-        fuzz(&cargo_fuzz, target, Length::Runs(SHORT))?;
-    }
-    Ok(Outcome::passed(format!(
-        "{} targets, {SHORT} executions each",
-        targets.len()
-    )))
+    step::run(
+        "running the seeds of the fuzz targets, and mutations of them",
+        &mut cargo(&["test", "--quiet"]),
+    )?;
+    Ok(Outcome::passed(
+        "seeds and mutations; `cargo xtask fuzz` searches for more",
+    ))
 }
 
 /// Runs one target to its end; returns how many executions that were.
-fn fuzz(cargo_fuzz: &[OsString], target: &str, length: Length) -> Result<String> {
-    let (limit, fixed) = match length {
-        Length::Minutes(minutes) => (format!("-max_total_time={}", minutes * 60), None),
-        Length::Runs(runs) => (format!("-runs={runs}"), Some("-seed=1")),
-    };
+fn fuzz(cargo_fuzz: &[OsString], target: &str, minutes: u64) -> Result<String> {
+    let limit = format!("-max_total_time={}", minutes * 60);
     let mut fuzz = command("rustup");
     fuzz.args(["run", "nightly"])
         .args(cargo_fuzz)
         .args(["fuzz", "run", "--sanitizer", "none", target])
         .args(["--", &limit, "-print_final_stats=1", "-timeout=10"])
-        .args(fixed)
         .current_dir(workspace())
         .stdin(Stdio::null());
     let done = fuzz.output().context("cannot start rustup")?;
