@@ -53,16 +53,26 @@ enum Step {
 }
 
 impl Depth {
+    /// After a look in vain: whether it looks again without asking to be woken.
+    const fn lingers(&mut self) -> bool {
+        match self {
+            Self::Awake(looks) if *looks < LINGER => {
+                *looks += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// After a look in vain.
     fn step(&mut self) -> Step {
+        if self.lingers() {
+            return Step::Pause;
+        }
         match *self {
-            Self::Awake(LINGER..) => {
+            Self::Awake(_) => {
                 *self = Self::Dozing;
                 Step::RaiseFlag
-            }
-            Self::Awake(looks) => {
-                *self = Self::Awake(looks + 1);
-                Step::Pause
             }
             Self::Dozing => {
                 *self = Self::Asleep;
@@ -109,13 +119,7 @@ impl Sleeper {
     /// How long the whole thread may sleep before another look; `None` if it is time to
     /// [`wait`](Self::wait).
     pub(super) fn nap(&mut self) -> Option<Duration> {
-        match &mut self.depth {
-            Depth::Awake(looks) if *looks < LINGER => {
-                *looks += 1;
-                Some(NAP)
-            }
-            _ => None,
-        }
+        self.depth.lingers().then_some(NAP)
     }
 
     /// Waits until it is worth another look at the ring. Can be cancelled at any time.
