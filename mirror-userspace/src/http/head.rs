@@ -2,21 +2,23 @@
 
 use std::mem::MaybeUninit;
 
+use arrayvec::ArrayVec;
+
 use super::{
     Field, Head, Lost, Span, Version,
     framing::{self, After},
     limits::MAX_FIELDS,
 };
 
+/// Where the field lines of a head are listed: on the stack, as far as there are any.
+pub(super) type Fields = ArrayVec<Field, MAX_FIELDS>;
+
 /// Parses a head that [`Scan`](super::scan::Scan) found the end of. `fields` is where its field
 /// lines are listed.
 ///
 /// Malformed: what RFC 9112 sections 3 and 5 do not allow, httparse being the judge of it, and
 /// more than one Host. Ambiguous: see [`framing::decide`].
-pub(super) fn parse<'a>(
-    raw: &'a [u8],
-    fields: &'a mut [Field; MAX_FIELDS],
-) -> Result<(Head<'a>, After), Lost> {
+pub(super) fn parse<'a>(raw: &'a [u8], fields: &'a mut Fields) -> Result<(Head<'a>, After), Lost> {
     #[cfg(test)]
     super::tests::work::done(raw.len());
     let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -81,13 +83,21 @@ fn is_target(method: &str, target: &[u8]) -> bool {
 fn list<'a>(
     raw: &[u8],
     headers: &[httparse::Header<'_>],
-    fields: &'a mut [Field; MAX_FIELDS],
+    fields: &'a mut Fields,
 ) -> Option<&'a [Field]> {
-    let listed = fields.get_mut(..headers.len())?;
-    let mut line_end = u32::try_from(raw.len()).ok()?.checked_sub(2)?;
-    for (field, header) in listed.iter_mut().zip(headers).rev() {
+    let mut names = headers
+        .iter()
+        .map(|header| span(raw, header.name.as_bytes()))
+        .skip(1);
+    let end = u32::try_from(raw.len()).ok()?.checked_sub(2)?;
+    fields.clear();
+    for header in headers {
         let name = span(raw, header.name.as_bytes())?;
-        *field = Field {
+        let line_end = match names.next() {
+            Some(next) => next?.start,
+            None => end,
+        };
+        let field = Field {
             name,
             value: span(raw, header.value)?,
             line: Span {
@@ -95,9 +105,9 @@ fn list<'a>(
                 end: line_end,
             },
         };
-        line_end = name.start;
+        fields.try_push(field).ok()?;
     }
-    Some(listed)
+    Some(fields)
 }
 
 /// Where a part of `raw` stands in it.
@@ -137,7 +147,7 @@ mod tests {
     }
 
     fn refused(raw: &str) -> Lost {
-        parse(raw.as_bytes(), &mut [Field::default(); MAX_FIELDS]).unwrap_err()
+        parse(raw.as_bytes(), &mut Fields::new()).unwrap_err()
     }
 
     #[test]
@@ -145,13 +155,13 @@ mod tests {
         let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two words \t\r\n\
             Content-Length: 7\r\n\xc3: \r\n\r\n";
         assert_eq!(
-            parse(raw, &mut [Field::default(); MAX_FIELDS]).unwrap_err(),
+            parse(raw, &mut Fields::new()).unwrap_err(),
             Lost::Malformed,
             "a name is a token"
         );
         let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two \xff words \t\r\n\
             Content-Length: 7\r\n\r\n";
-        let mut fields = [Field::default(); MAX_FIELDS];
+        let mut fields = Fields::new();
         let (head, after) = parse(raw, &mut fields).unwrap();
         assert_eq!(after, After::Request);
         assert_eq!(head.method(), b"POST");
@@ -177,7 +187,7 @@ mod tests {
     #[test]
     fn the_lines_themselves_cover_the_head() {
         let raw = b"GET / HTTP/1.0\r\na: 1\r\nb:2\r\n\r\n";
-        let mut fields = [Field::default(); MAX_FIELDS];
+        let mut fields = Fields::new();
         let (head, _) = parse(raw, &mut fields).unwrap();
         let lines: Vec<u8> = head
             .fields

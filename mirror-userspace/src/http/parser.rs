@@ -1,11 +1,10 @@
 //! The state machine of one connection: which kind of bytes comes next.
 
 use super::{
-    Field, Framing, HttpEvent, Limits, Lost, Protocol,
+    Framing, HttpEvent, Limits, Lost, Protocol,
     chunked::{Chunked, Fed},
     framing::After,
-    head,
-    limits::MAX_FIELDS,
+    head::{self, Fields},
     reader::{Raw, Read, Reader, Standing},
     resync::Resync,
     scan::Blank,
@@ -214,7 +213,7 @@ impl Parser {
     }
 
     fn on_head(&mut self, raw: &Raw<'_>, standing: Standing, emit: &mut impl FnMut(HttpEvent<'_>)) {
-        let mut fields = [Field::default(); MAX_FIELDS];
+        let mut fields = Fields::new();
         let (head, after) = match head::parse(raw.bytes(), &mut fields) {
             Ok(parsed) => parsed,
             Err(why) => return self.refuse(why, standing, emit),

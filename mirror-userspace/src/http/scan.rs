@@ -109,8 +109,19 @@ impl Scan {
         super::tests::work::done(window.len());
         let mut at = 0;
         while let Some(byte) = window.get(at) {
+            if self.place == Place::Target {
+                let rest = window.get(at..).unwrap_or_default();
+                at += rest.iter().take_while(|byte| is_of_target(**byte)).count();
+                match window.get(at) {
+                    None => break,
+                    Some(b' ') => self.place = Place::Version(0),
+                    Some(_) => return Scanned::Refused(Lost::Malformed),
+                }
+                at += 1;
+                continue;
+            }
             if self.place == Place::Line {
-                // The one place with many bytes in it: do not look at each of them.
+                // Most bytes are here: do not look at each of them.
                 let rest = window.get(at..).unwrap_or_default();
                 at += match memchr2(b'\r', b'\n', rest) {
                     None => rest.len(),
@@ -143,9 +154,7 @@ impl Scan {
         Ok(match (self.place, byte) {
             (Place::MethodStart | Place::Method, _) if is_tchar(byte) => Place::Method,
             (Place::Method, b' ') => Place::TargetStart,
-            // RFC 9112 section 3.2: no white space, no control; RFC 3986: nothing beyond ASCII.
-            (Place::TargetStart | Place::Target, b'!'..=b'~') => Place::Target,
-            (Place::Target, b' ') => Place::Version(0),
+            (Place::TargetStart, _) if is_of_target(byte) => Place::Target,
             (Place::Version(matched), _) => match VERSION.get(usize::from(matched)) {
                 Some(expected) if byte == *expected => Place::Version(matched + 1),
                 None if matches!(byte, b'0' | b'1') => Place::RequestLineCr,
@@ -164,4 +173,9 @@ impl Scan {
             _ => return Err(Lost::Malformed),
         })
     }
+}
+
+/// RFC 9112 section 3.2: no white space, no control; RFC 3986: nothing beyond ASCII.
+const fn is_of_target(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~')
 }
