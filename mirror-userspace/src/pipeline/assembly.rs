@@ -6,7 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     ConnectionId, CopyId, DropReason, MirrorCopy, NoRoom, Observer, Output, PipelineCounters,
-    RequestInfo, Rest, TargetId, body::Body, connection::Place, counters::Drops, manner::Manner,
+    RequestInfo, Rest, TargetId, blocks::Blocks, body::Body, connection::Place, counters::Drops,
+    manner::Manner,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -27,6 +28,9 @@ const COPY_OVERHEAD: usize = size_of::<Held>() + PLACE_COST + 2 * BYTES_OVERHEAD
 
 /// What a chunk costs beyond its bytes.
 const CHUNK_OVERHEAD: usize = PLACE_COST + BYTES_OVERHEAD;
+
+/// The part of the memory limit that blocks may take while nobody uses them: 4 MiB of 128.
+const FREE_BLOCKS: usize = 32;
 
 /// Places for outputs that are kept while there are none. What a burst took beyond them is freed:
 /// the memory that paid for it goes with the outputs.
@@ -63,6 +67,7 @@ pub(super) struct Assembly {
     /// What unfinished heads and bodies may take.
     pub(super) unfinished: Budget,
     budget: Budget,
+    blocks: Blocks,
     pub(super) counters: PipelineCounters,
     outputs: VecDeque<Output>,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -91,6 +96,7 @@ impl Assembly {
             policy,
             http_limits,
             unfinished: budget.share(budget.limit() / 8 * 3),
+            blocks: Blocks::new(budget.limit() / FREE_BLOCKS),
             budget,
             outputs: VecDeque::new(),
             observer: None,
@@ -188,7 +194,7 @@ impl Assembly {
                 if held.body.len() + bytes.len() > self.max_body {
                     self.stream(place, request);
                     self.pass_on(request, bytes);
-                } else if !held.body.push(bytes, &mut held.reserved) {
+                } else if !held.body.push(bytes, &mut held.reserved, &self.blocks) {
                     self.drop_held(held, DropReason::OverBudget);
                     *request = Request::Settled;
                 }
@@ -258,7 +264,7 @@ impl Assembly {
             mut reserved,
         } = held;
         reserved.leave_share();
-        let (body, size) = (body.into_pieces(), reserved.bytes());
+        let (body, size) = (body.into_pieces(&self.blocks), reserved.bytes());
         let mut first = Some(reserved);
         for (target, head) in heads {
             // Each copy holds the body on its own account: it is freed with the last of them.
@@ -276,24 +282,23 @@ impl Assembly {
         let Request::Streamed(copies) = request else {
             return;
         };
+        let memory = Blocks::memory_for(bytes.len()) + CHUNK_OVERHEAD;
         let mut chunk = None;
-        copies.retain(
-            |&copy| match self.budget.reserve(bytes.len() + CHUNK_OVERHEAD) {
-                Some(reserved) => {
-                    let chunk = chunk.get_or_insert_with(|| Bytes::copy_from_slice(bytes));
-                    self.outputs.push_back(Output::Chunk {
-                        copy,
-                        bytes: chunk.clone(),
-                        reserved,
-                    });
-                    true
-                }
-                None => {
-                    self.outputs.push_back(Output::Abort { copy });
-                    false
-                }
-            },
-        );
+        copies.retain(|&copy| match self.budget.reserve(memory) {
+            Some(reserved) => {
+                let chunk = chunk.get_or_insert_with(|| self.blocks.copy(bytes));
+                self.outputs.push_back(Output::Chunk {
+                    copy,
+                    bytes: chunk.clone(),
+                    reserved,
+                });
+                true
+            }
+            None => {
+                self.outputs.push_back(Output::Abort { copy });
+                false
+            }
+        });
         if copies.is_empty() {
             *request = Request::Settled;
         }

@@ -1,24 +1,25 @@
 //! A body while it is being collected: few pieces, each written once.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::blocks::{BLOCK, Blocks};
 use crate::budget::Reserved;
 
-/// From this size on, in bytes, received bytes become a piece of their own: copied exactly once.
-/// Smaller ones are gathered, so that a body sent byte by byte does not become a million pieces.
+/// From this size on, in bytes, received bytes become a piece of their own. Smaller ones are
+/// gathered, so that a body sent byte by byte does not become a million pieces.
 const OWN_PIECE: usize = 4096;
 
-/// The largest buffer that small pieces are gathered in, in bytes.
+/// The largest buffer but a block that small pieces are gathered in, in bytes.
 const LARGEST_GATHER: usize = 16 * 1024;
 
 /// What a piece costs beyond its bytes: its handle and the allocator's header.
 const PIECE_OVERHEAD: usize = 64;
 
-/// Collected bytes. All of its memory is reserved by whoever owns it.
+/// Collected bytes, each copied once. All of its memory is reserved by whoever owns it.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pieces: Vec<Bytes>,
-    gather: BytesMut,
+    gather: Vec<u8>,
     len: usize,
 }
 
@@ -31,35 +32,55 @@ impl Body {
     /// Appends `bytes`, their memory taken into `reserved`. `false`, with nothing changed, if the
     /// budget has no room.
     #[must_use]
-    pub(super) fn push(&mut self, bytes: &[u8], reserved: &mut Reserved) -> bool {
-        let room = self.gather.capacity() - self.gather.len();
-        if bytes.len() > room {
-            let capacity = if bytes.len() >= OWN_PIECE {
-                bytes.len()
-            } else {
-                // Doubling bounds the number of pieces; starting exact keeps small bodies small.
-                self.len.clamp(bytes.len(), LARGEST_GATHER)
-            };
-            if !reserved.grow(capacity + PIECE_OVERHEAD) {
-                return false;
-            }
-            self.seal();
-            self.gather = BytesMut::with_capacity(capacity);
+    pub(super) fn push(&mut self, bytes: &[u8], reserved: &mut Reserved, blocks: &Blocks) -> bool {
+        let beyond = bytes.len().saturating_sub(self.room());
+        let size = self.next_buffer(beyond);
+        if beyond > 0 && !reserved.grow(beyond.div_ceil(size) * (size + PIECE_OVERHEAD)) {
+            return false;
         }
-        self.gather.extend_from_slice(bytes);
         self.len += bytes.len();
-        true
+        let mut rest = bytes;
+        loop {
+            let (fits, more) = rest.split_at_checked(self.room()).unwrap_or((rest, &[]));
+            self.gather.extend_from_slice(fits);
+            if more.is_empty() {
+                return true;
+            }
+            self.seal(blocks);
+            self.gather = match size {
+                BLOCK => blocks.take(),
+                _ => Vec::with_capacity(size),
+            };
+            rest = more;
+        }
     }
 
     /// All pieces, in order.
-    pub(super) fn into_pieces(mut self) -> Vec<Bytes> {
-        self.seal();
+    pub(super) fn into_pieces(mut self, blocks: &Blocks) -> Vec<Bytes> {
+        self.seal(blocks);
         self.pieces
     }
 
-    fn seal(&mut self) {
+    fn room(&self) -> usize {
+        self.gather.capacity() - self.gather.len()
+    }
+
+    /// The size of the next buffer if so many bytes have to go there.
+    fn next_buffer(&self, bytes: usize) -> usize {
+        if bytes.max(self.len) > BLOCK / 2 {
+            BLOCK
+        } else if bytes >= OWN_PIECE {
+            bytes
+        } else {
+            // Doubling bounds the number of pieces; starting exact keeps small bodies small.
+            self.len.clamp(bytes, LARGEST_GATHER)
+        }
+    }
+
+    fn seal(&mut self, blocks: &Blocks) {
         if !self.gather.is_empty() {
-            self.pieces.push(std::mem::take(&mut self.gather).freeze());
+            let full = std::mem::take(&mut self.gather);
+            self.pieces.push(blocks.freeze(full));
         }
     }
 }
@@ -72,14 +93,15 @@ mod tests {
     fn collect(pieces: impl Iterator<Item = usize>) -> (Vec<u8>, Vec<Bytes>, usize) {
         let budget = Budget::new(usize::MAX);
         let mut reserved = budget.empty();
+        let blocks = Blocks::new(4 * BLOCK);
         let (mut body, mut sent) = (Body::default(), Vec::new());
         for (byte, len) in (0..=u8::MAX).cycle().zip(pieces) {
             let bytes = vec![byte; len];
-            assert!(body.push(&bytes, &mut reserved));
+            assert!(body.push(&bytes, &mut reserved, &blocks));
             sent.extend(bytes);
         }
         assert_eq!(body.len(), sent.len());
-        (sent, body.into_pieces(), reserved.bytes())
+        (sent, body.into_pieces(&blocks), reserved.bytes())
     }
 
     #[test]
@@ -90,6 +112,8 @@ mod tests {
             vec![],
             vec![100_000],
             vec![1448; 50],
+            vec![1448; 200],
+            vec![70_000, 3, 65_536, 65_536, 5000],
         ] {
             let (sent, pieces, _) = collect(sizes.into_iter());
             assert_eq!(pieces.concat(), sent);
@@ -101,31 +125,36 @@ mod tests {
         let (sent, pieces, reserved) = collect(std::iter::repeat_n(1, 100_000));
         assert!(pieces.len() < 32, "{} pieces", pieces.len());
         assert!(
-            reserved < sent.len() * 5 / 4,
+            reserved < sent.len() * 3 / 2,
             "{reserved} bytes reserved for {}",
             sent.len()
         );
     }
 
     #[test]
-    fn a_large_segment_is_one_exact_piece() {
-        let (_, pieces, reserved) = collect([65_536, 65_536].into_iter());
-        assert_eq!(
-            pieces.iter().map(Bytes::len).collect::<Vec<_>>(),
-            [65_536, 65_536]
-        );
-        assert_eq!(reserved, 2 * (65_536 + PIECE_OVERHEAD));
+    fn large_segments_fill_blocks() {
+        let (_, pieces, reserved) = collect([65_483, 106, 65_483, 40_000].into_iter());
+        let lens: Vec<_> = pieces.iter().map(Bytes::len).collect();
+        assert_eq!(lens, [BLOCK, BLOCK, 40_000]);
+        assert_eq!(reserved, 3 * (BLOCK + PIECE_OVERHEAD));
+    }
+
+    #[test]
+    fn what_is_larger_than_a_block_takes_several() {
+        let (_, pieces, reserved) = collect(std::iter::once(3 * BLOCK + 1));
+        assert_eq!(pieces.len(), 4);
+        assert_eq!(reserved, 4 * (BLOCK + PIECE_OVERHEAD));
     }
 
     #[test]
     fn a_refusal_changes_nothing() {
-        let budget = Budget::new(5000);
+        let (budget, blocks) = (Budget::new(5000), Blocks::new(0));
         let mut reserved = budget.empty();
         let mut body = Body::default();
-        assert!(body.push(b"abc", &mut reserved));
+        assert!(body.push(b"abc", &mut reserved, &blocks));
         let before = reserved.bytes();
-        assert!(!body.push(&[0; 8000], &mut reserved));
+        assert!(!body.push(&[0; 8000], &mut reserved, &blocks));
         assert_eq!((body.len(), reserved.bytes()), (3, before));
-        assert_eq!(body.into_pieces(), [Bytes::from_static(b"abc")]);
+        assert_eq!(body.into_pieces(&blocks), [Bytes::from_static(b"abc")]);
     }
 }

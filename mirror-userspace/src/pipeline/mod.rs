@@ -11,6 +11,7 @@
 //! is dropped whole and counted.
 
 mod assembly;
+mod blocks;
 mod body;
 mod connection;
 mod counters;
