@@ -52,5 +52,5 @@ pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use counters::{KernelCounters, RingCounters};
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;
-pub use reader::RingReader;
+pub use reader::{Batch, RingReader};
 pub use running::Capture;

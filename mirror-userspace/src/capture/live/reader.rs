@@ -7,6 +7,24 @@ use std::time::Duration;
 use super::{counters::RingCounters, parse::read_record, ring::Ring, sleep::Sleeper};
 use crate::segment::Segment;
 
+/// What is read at once: the record that reaches one of these is the last.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Records.
+    pub records: usize,
+    /// Bytes of records, headers included.
+    pub bytes: usize,
+}
+
+impl Batch {
+    /// Takes off a record; whether it was the last.
+    pub(super) fn ends_with(&mut self, record: &[u8]) -> bool {
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(record.len());
+        self.records == 0 || self.bytes == 0
+    }
+}
+
 /// Reads the segments of one shard: [`drain`](Self::drain), then [`wait`](Self::wait), and so on.
 ///
 /// It can be sent to the thread that is to use it; `wait` needs that thread's tokio runtime, with
@@ -31,14 +49,14 @@ impl RingReader {
         }
     }
 
-    /// Hands up to `budget` records to `handle`, in the order in which the kernel wrote them, and
-    /// returns how many there were. Less than `budget` means that the ring is empty now.
+    /// Hands a batch of records to `handle`, in the order in which the kernel wrote them, and returns
+    /// how many there were. None means that the ring is empty now.
     ///
     /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
     /// or when this returns (perf).
-    pub fn drain(&mut self, budget: usize, mut handle: impl FnMut(Segment<'_>)) -> usize {
+    pub fn drain(&mut self, batch: Batch, mut handle: impl FnMut(Segment<'_>)) -> usize {
         let counters = &mut self.counters;
-        let read = self.ring.read(budget, |bytes| {
+        let read = self.ring.read(batch, |bytes| {
             counters.records += 1;
             match read_record(bytes) {
                 Some(record) => {

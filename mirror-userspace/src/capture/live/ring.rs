@@ -18,7 +18,7 @@ use aya::{
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use mirror_common::record::{SIZE_CLASSES, SegmentHeader};
 
-use super::wakeups::Flags;
+use super::{reader::Batch, wakeups::Flags};
 
 /// The largest record, with room for its neighbour to be read meanwhile.
 const SMALLEST: usize = 2 * (SIZE_CLASSES[3] + size_of::<SegmentHeader>()).next_power_of_two();
@@ -41,38 +41,33 @@ pub(super) enum Ring {
 }
 
 impl Ring {
-    /// Hands up to `budget` records to `handle`, and says how many they were.
-    pub(super) fn read(&mut self, budget: usize, mut handle: impl FnMut(&[u8])) -> usize {
+    /// Hands a batch of records to `handle`, and says how many they were.
+    pub(super) fn read(&mut self, mut batch: Batch, mut handle: impl FnMut(&[u8])) -> usize {
+        let mut read = 0;
+        let mut take = |record: &[u8]| {
+            handle(record);
+            read += 1;
+            batch.ends_with(record)
+        };
         match self {
-            Self::Bpf(ring) => {
-                for read in 0..budget {
-                    let Some(record) = ring.next() else {
-                        return read;
-                    };
-                    handle(&record);
-                }
-                budget
-            }
+            Self::Bpf(ring) => while ring.next().is_some_and(|record| !take(&record)) {},
             Self::Perf {
                 buffers,
                 first,
                 joined,
             } => {
-                let mut left = budget;
                 let cpus = buffers.len();
-                for turn in 0..cpus {
-                    let cpu = (*first + turn) % cpus;
-                    if let Some(buffer) = buffers.get_mut(cpu) {
-                        left = read_cpu(buffer, left, joined, &mut handle);
-                    }
-                    if left == 0 {
+                for cpu in (0..cpus).map(|turn| (*first + turn) % cpus) {
+                    if let Some(buffer) = buffers.get_mut(cpu)
+                        && read_cpu(buffer, joined, &mut take)
+                    {
                         *first = cpu + 1;
                         break;
                     }
                 }
-                budget - left
             }
         }
+        read
     }
 
     /// The bytes that the rings have, which were asked to have `bytes`.
@@ -95,38 +90,33 @@ impl Ring {
     }
 }
 
-/// Reads one CPU's buffer, and says how much of the budget is left.
+/// Reads one CPU's buffer until `take` says that a record was the last; whether it did.
 ///
 /// What the kernel says of lost records is skipped: the program has counted each as `ring_full`.
 fn read_cpu(
     buffer: &mut PerfEventArrayBuffer<MapData>,
-    budget: usize,
     joined: &mut Vec<u8>,
-    handle: &mut impl FnMut(&[u8]),
-) -> usize {
-    if budget == 0 {
-        return 0;
-    }
-    let read = buffer.try_fold(budget, |left, event| {
+    take: &mut impl FnMut(&[u8]) -> bool,
+) -> bool {
+    let read = buffer.try_fold((), |(), event| {
         let PerfEvent::Sample { head, tail } = event else {
-            return ControlFlow::Continue(left);
+            return ControlFlow::Continue(());
         };
-        if tail.is_empty() {
-            handle(head);
+        let last = if tail.is_empty() {
+            take(head)
         } else {
             joined.clear();
             joined.extend_from_slice(head);
             joined.extend_from_slice(tail);
-            handle(joined);
-        }
-        match left - 1 {
-            0 => ControlFlow::Break(0),
-            left => ControlFlow::Continue(left),
+            take(joined)
+        };
+        if last {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     });
-    match read {
-        ControlFlow::Break(left) | ControlFlow::Continue(left) => left,
-    }
+    read.is_break()
 }
 
 /// Makes a BPF ring of `bytes` or more: what programs are given, and what is read.
