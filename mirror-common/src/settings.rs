@@ -26,8 +26,12 @@ pub struct Settings {
     pub shards: u32,
     /// Whether frames start with an Ethernet header (1) or with the IP header (0).
     pub ethernet: u32,
+    /// The attachment's number, which its records carry: it tells pods apart.
+    pub attachment: u32,
     /// Whether to log rare events through aya-log (1) or stay silent (0).
     pub log: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// What the kernel's sampling decision is taken on.

@@ -1,7 +1,6 @@
 //! What the daemon tells the program, and what the program counts.
 
 use aya_ebpf::{
-    Global,
     btf_maps::{Array, PerCpuArray},
     macros::btf_map,
 };
@@ -17,10 +16,6 @@ pub static SETTINGS: Array<Settings, 1> = Array::new();
 /// One array of counters a CPU: one lookup a frame, then plain increments.
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
-
-/// The attachment's number, which the loader sets before it loads: it tells pods apart.
-#[unsafe(no_mangle)]
-pub static ATTACHMENT: Global<u32> = Global::new(0);
 
 /// The counters of the CPU that the program runs on.
 pub struct CpuCounters(&'static mut Counters);

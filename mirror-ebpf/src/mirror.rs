@@ -11,7 +11,7 @@ use mirror_common::{
 };
 
 use crate::{
-    maps::{ATTACHMENT, CpuCounters, SETTINGS},
+    maps::{CpuCounters, SETTINGS},
     skb::{Linear, Paged},
 };
 
@@ -94,7 +94,8 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
         return;
     }
     let shard = shard(settings, &segment, &addresses);
-    match ring.capture(ctx, &segment, header(&segment, &addresses), shard) {
+    let header = header(settings, &segment, &addresses);
+    match ring.capture(ctx, &segment, header, shard) {
         Capture::Whole => {
             counters.count(Counter::Copied);
         }
@@ -169,7 +170,7 @@ fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u3
 
 /// The header of a segment's first record.
 #[inline(always)]
-fn header(segment: &TcpSegment, addresses: &Addresses) -> SegmentHeader {
+fn header(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> SegmentHeader {
     SegmentHeader {
         // SAFETY: the helper reads a clock.
         timestamp: unsafe { bpf_ktime_get_ns() },
@@ -182,7 +183,7 @@ fn header(segment: &TcpSegment, addresses: &Addresses) -> SegmentHeader {
         segment_len: segment.payload_len as u32,
         offset: 0,
         captured: 0,
-        attachment: ATTACHMENT.load(),
+        attachment: settings.attachment,
         urgent: segment.urgent,
         flags: segment.flags,
         reserved: 0,

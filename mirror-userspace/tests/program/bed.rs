@@ -102,10 +102,7 @@ impl Bed {
             "the kernel program's tests load it, which needs root: run them as root"
         );
         let object = object(kind).unwrap_or_else(|missing| panic!("{missing}"));
-        let mut ebpf = EbpfLoader::new()
-            .override_global("ATTACHMENT", &ATTACHMENT, true)
-            .load(object)
-            .unwrap();
+        let mut ebpf = EbpfLoader::new().load(object).unwrap();
         program(&mut ebpf).load().unwrap();
         let rings = match kind {
             RingKind::Bpf => bpf_rings(&mut ebpf, shards, bytes),
@@ -121,6 +118,7 @@ impl Bed {
             settings.ports[3] = PORT;
             settings.shards = shards;
             settings.ethernet = 1;
+            settings.attachment = ATTACHMENT;
         });
         bed
     }

@@ -49,9 +49,9 @@ impl Attached {
         place: Place,
     ) -> Result<Self> {
         let interface = place.netns.run(|| Interface::find(&place.interface))?;
-        let settings = place.settings(config, interface.link_layer()?, rings.shards()?)?;
+        let settings = place.settings(config, interface.link_layer()?, rings.shards()?, id)?;
 
-        let mut ebpf = rings.load(config, id)?;
+        let mut ebpf = rings.load()?;
         let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;
         settings_map.set(0, as_bytes(settings), 0)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;

@@ -92,6 +92,7 @@ impl Place {
         config: &LiveConfig,
         link: LinkLayer,
         shards: u32,
+        attachment: AttachmentId,
     ) -> Result<Settings> {
         let mut ports = [0; MAX_PORTS];
         ensure!(
@@ -108,7 +109,9 @@ impl Place {
             sample_key: config.sample_key as u32,
             shards,
             ethernet: u32::from(link == LinkLayer::Ethernet),
+            attachment: attachment.0,
             log: u32::from(config.log_kernel),
+            reserved: 0,
         })
     }
 }

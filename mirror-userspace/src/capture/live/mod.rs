@@ -34,6 +34,7 @@ mod config;
 mod counters;
 mod interface;
 mod kernel_log;
+mod loader;
 mod netns;
 pub mod object;
 mod parse;

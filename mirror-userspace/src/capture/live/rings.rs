@@ -2,27 +2,26 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf,
     maps::{ArrayOfMaps, MapData},
 };
 use mirror_common::settings::MAX_SHARDS;
 
 use super::{
     config::{AttachmentId, LiveConfig},
-    object::{RingKind, object},
+    loader::Loader,
+    object::RingKind,
     reader::RingReader,
     ring,
     sleep::Sleeper,
     wakeups::Wakeups,
 };
 
-/// The smallest ring there is, in bytes: a page.
-const SMALLEST_RING: u32 = 4096;
-
 /// What a program must be given to feed the rings.
 pub(super) enum Rings {
     /// BPF rings, by shard, that any number of programs write to.
     Bpf {
+        loader: Loader,
         rings: Vec<MapData>,
         wakeups: Wakeups,
     },
@@ -37,7 +36,7 @@ impl Rings {
         match config.ring {
             RingKind::Bpf => open_bpf(config),
             RingKind::Perf => {
-                let mut ebpf = load(config, AttachmentId::FIRST)?;
+                let mut ebpf = Loader::new(config)?.load()?;
                 let ring = ring::open_perf(&mut ebpf, config.ring_bytes)?;
                 let sleeper = Sleeper::new(ring.files()?, None);
                 let bytes = ring.size(config.ring_bytes);
@@ -56,10 +55,10 @@ impl Rings {
     }
 
     /// The object of a new attachment, its maps made and its rings in their places.
-    pub(super) fn load(&mut self, config: &LiveConfig, id: AttachmentId) -> Result<Ebpf> {
+    pub(super) fn load(&mut self) -> Result<Ebpf> {
         match self {
-            Self::Bpf { rings, .. } => {
-                let mut ebpf = load(config, id)?;
+            Self::Bpf { loader, rings, .. } => {
+                let mut ebpf = loader.load()?;
                 let map = ebpf.map_mut("RINGS").context("the program has no rings")?;
                 let mut places: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(map)?;
                 for (shard, ring) in (0..).zip(rings.iter()) {
@@ -99,6 +98,8 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         "{} shards asked for, and 1 to {MAX_SHARDS} can be had",
         config.shards
     );
+    // Before the rings, which are the most memory that there is: not both at once.
+    let loader = Loader::new(config)?;
     let wakeups = Wakeups::default();
     let mut rings = Vec::new();
     let mut readers = Vec::new();
@@ -109,20 +110,10 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         let bytes = ring.size(config.ring_bytes);
         readers.push(RingReader::new(ring, sleeper, bytes));
     }
-    Ok((Rings::Bpf { rings, wakeups }, readers))
-}
-
-fn load(config: &LiveConfig, id: AttachmentId) -> Result<Ebpf> {
-    let mut loader = EbpfLoader::new();
-    loader.override_global("ATTACHMENT", &id.0, true);
-    // The program reads no structures of the kernel, so nothing is to be relocated by its types. (A new
-    // loader has read them all the same: some 15 MiB for a moment.)
-    loader.btf(None);
-    if !config.log_kernel {
-        // Nothing will be written to it, and each program has its own of 128 KiB.
-        loader.map_max_entries("AYA_LOGS", SMALLEST_RING);
-    }
-    loader
-        .load(object(config.ring)?)
-        .context("loading the kernel program's maps")
+    let rings = Rings::Bpf {
+        loader,
+        rings,
+        wakeups,
+    };
+    Ok((rings, readers))
 }
