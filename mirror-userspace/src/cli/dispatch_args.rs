@@ -10,7 +10,7 @@ use super::{
     value::{duration, size},
 };
 use crate::{
-    dispatch::{DispatchConfig, Order, tls},
+    dispatch::{CongestionControl, DispatchConfig, Order, tls},
     target::{Scheme, TargetSpec},
 };
 
@@ -42,6 +42,11 @@ pub struct DispatchArgs {
     /// How much of a streamed body may wait for a slow target before its copy is broken off
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub stream_window: usize,
+
+    /// TCP congestion control towards targets, by the kernel's name for it, or `system` for what the
+    /// node has [default: cubic, or the node's where that is not allowed]
+    #[arg(long, value_name = "NAME")]
+    pub congestion_control: Option<String>,
 
     /// How long connecting may take
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
@@ -121,7 +126,8 @@ impl DispatchArgs {
     /// What each of `shards` shards is told: its share of what is limited for a target.
     ///
     /// # Errors
-    /// A [`UsageError`] if a target is https and there is nobody to trust.
+    /// A [`UsageError`] if a target is https and there is nobody to trust, or if the kernel does not
+    /// let us have the congestion control.
     pub fn for_shard(&self, shards: usize) -> anyhow::Result<DispatchConfig> {
         let shards = shards.max(1);
         let https = self
@@ -147,6 +153,7 @@ impl DispatchArgs {
             queue: self.queue.div_ceil(shards),
             max_rps: self.max_rps.map(|rps| rps / shards as f64),
             stream_window: self.stream_window,
+            congestion_control: self.congestion_control()?,
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,
             idle_timeout: self.target_idle_timeout,
@@ -155,5 +162,21 @@ impl DispatchArgs {
             tls,
             ..DispatchConfig::default()
         })
+    }
+
+    fn congestion_control(&self) -> Result<CongestionControl, UsageError> {
+        let chosen = match self.congestion_control.as_deref() {
+            None => return Ok(CongestionControl::default()),
+            Some("system") => CongestionControl::System,
+            Some(name) => CongestionControl::Named(name.to_owned()),
+        };
+        chosen.check().map_err(|error| {
+            UsageError(format!(
+                "--congestion-control: {error}; accepted: system, or what \
+                 /proc/sys/net/ipv4/tcp_available_congestion_control lists (without CAP_NET_ADMIN \
+                 tcp_allowed_congestion_control)"
+            ))
+        })?;
+        Ok(chosen)
     }
 }

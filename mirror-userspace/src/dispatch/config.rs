@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
-use super::breaker;
+use super::{CongestionControl, breaker};
 
 /// How copies of one client connection relate at a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct DispatchConfig {
     /// Bytes of one streamed copy that wait to be written, at most; above it the copy is given up.
     /// Default: 16 MiB.
     pub stream_window: usize,
+    /// Default: CUBIC, where the kernel allows it.
+    pub congestion_control: CongestionControl,
     /// How long a connection, with its TLS handshake, may take. Default: 1 s.
     pub connect_timeout: Duration,
     /// How long a target may take to read anything of a copy, and then how long the whole reply may
@@ -71,6 +73,7 @@ impl Default for DispatchConfig {
             queue: 10_000,
             max_rps: None,
             stream_window: 16 << 20,
+            congestion_control: CongestionControl::default(),
             connect_timeout: Duration::from_secs(1),
             reply_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),

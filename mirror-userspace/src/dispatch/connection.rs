@@ -17,7 +17,7 @@ use nix::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
@@ -72,7 +72,17 @@ async fn connect(target: &Target, seat: &Seat) -> Result<Wire, Failure> {
 }
 
 async fn open(target: &Target, socket: SocketAddr) -> io::Result<Wire> {
-    let stream = TcpStream::connect(socket).await?;
+    let unconnected = match socket {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Err(error) = target.shared.config.congestion_control.apply(&unconnected) {
+        log::debug!(
+            "{}: the system's congestion control: {error}",
+            target.destination
+        );
+    }
+    let stream = unconnected.connect(socket).await?;
     stream.set_nodelay(true)?;
     Ok(match &target.tls {
         None => Wire::Plain(stream),

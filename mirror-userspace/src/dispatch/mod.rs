@@ -27,6 +27,7 @@ use tokio_rustls::TlsConnector;
 
 pub use self::{
     config::{DispatchConfig, Order},
+    congestion::CongestionControl,
     counters::{Answered, Dropped, Failed, TargetCounters},
     histogram::Histogram,
     resolve::{Resolve, Resolving, SystemResolver},
@@ -45,6 +46,7 @@ use crate::{
 mod addresses;
 pub mod breaker;
 mod config;
+mod congestion;
 mod connection;
 mod counters;
 mod exchange;
