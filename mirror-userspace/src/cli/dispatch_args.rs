@@ -180,3 +180,38 @@ impl DispatchArgs {
         Ok(chosen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Command {
+        #[command(flatten)]
+        dispatch: DispatchArgs,
+    }
+
+    fn congestion_control(args: &[&str]) -> anyhow::Result<CongestionControl> {
+        let command = Command::try_parse_from(["podmirror"].iter().chain(args))?;
+        Ok(command.dispatch.for_shard(1)?.congestion_control)
+    }
+
+    #[test]
+    fn congestion_control_is_what_the_kernel_allows() {
+        let named = |name: &str| CongestionControl::Named(name.to_owned());
+        assert_eq!(congestion_control(&[]).unwrap(), named("cubic"));
+        let reno = congestion_control(&["--congestion-control", "reno"]);
+        assert_eq!(reno.unwrap(), named("reno"));
+        let system = congestion_control(&["--congestion-control", "system"]);
+        assert_eq!(system.unwrap(), CongestionControl::System);
+        let unknown = congestion_control(&["--congestion-control", "swift"]).unwrap_err();
+        assert!(unknown.is::<UsageError>(), "{unknown:#}");
+        assert!(
+            unknown
+                .to_string()
+                .contains("tcp_available_congestion_control")
+        );
+    }
+}

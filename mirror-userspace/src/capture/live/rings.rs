@@ -21,7 +21,7 @@ use super::{
 pub(super) enum Rings {
     /// BPF rings, by shard, that any number of programs write to.
     Bpf {
-        loader: Loader,
+        loader: Box<Loader>,
         rings: Vec<MapData>,
         wakeups: Wakeups,
     },
@@ -99,7 +99,7 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         config.shards
     );
     // Before the rings, which are the most memory that there is: not both at once.
-    let loader = Loader::new(config)?;
+    let loader = Box::new(Loader::new(config)?);
     let wakeups = Wakeups::default();
     let mut rings = Vec::new();
     let mut readers = Vec::new();
