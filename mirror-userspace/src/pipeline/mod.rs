@@ -42,6 +42,7 @@ pub struct Limits {
     /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth
     /// of it goes to connections, a quarter to data behind holes, and three eighths to unfinished
     /// heads and bodies: the rest is left for requests that are whole, whatever clients do.
+    /// Besides, up to 1/32 of it are blocks that large bodies had and the next ones get.
     pub memory: usize,
     /// Connections and holes.
     pub flow: flow::Limits,

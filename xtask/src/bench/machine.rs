@@ -9,14 +9,29 @@ use crate::step::{command, output, workspace};
 /// Lines for the head of the report: what, and its value.
 pub(super) struct Machine {
     pub(super) facts: Vec<(&'static str, String)>,
-    /// Processes that wanted to run before the bench began, the mean of a minute.
-    pub(super) load: f64,
+    pub(super) load: LoadAverage,
+}
+
+/// How many processes wanted to run, the means of 1, 5 and 15 minutes.
+#[derive(Clone, Debug)]
+pub(super) struct LoadAverage(String);
+
+impl LoadAverage {
+    /// As it is now: to be read before the bench builds anything.
+    pub(super) fn now() -> Self {
+        Self(first_words(&read("/proc/loadavg"), 3))
+    }
+
+    /// That of the last minute.
+    pub(super) fn of_a_minute(&self) -> f64 {
+        let first = self.0.split(' ').next();
+        first.and_then(|load| load.parse().ok()).unwrap_or_default()
+    }
 }
 
 impl Machine {
-    /// Looks now: the load of the machine is that before the bench.
-    pub(super) fn look(podmirror: &Path) -> Self {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    /// Looks at it; `load` is that before the bench.
+    pub(super) fn look(podmirror: &Path, load: LoadAverage) -> Self {
         let line = |text: &str, start: &str| {
             let found = text.lines().find(|line| line.starts_with(start));
             let value = found.and_then(|line| line.split_once(':'));
@@ -26,18 +41,12 @@ impl Machine {
         };
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let cpu = line(&read("/proc/cpuinfo"), "model name");
-        let first_words = |text: String, count| {
-            let words = text.split_whitespace().take(count);
-            words.collect::<Vec<_>>().join(" ")
-        };
         let git = output(
             command("git")
                 .args(["describe", "--always", "--dirty"])
                 .current_dir(workspace()),
         );
-        let load = first_words(read("/proc/loadavg"), 1);
         Self {
-            load: load.parse().unwrap_or_default(),
             facts: vec![
                 ("CPU", format!("{cores} x {cpu}")),
                 ("Memory", line(&read("/proc/meminfo"), "MemTotal")),
@@ -45,10 +54,7 @@ impl Machine {
                     "Kernel",
                     read("/proc/sys/kernel/osrelease").trim().to_owned(),
                 ),
-                (
-                    "Load average before (1, 5, 15 minutes)",
-                    first_words(read("/proc/loadavg"), 3),
-                ),
+                ("Load average before (1, 5, 15 minutes)", load.0.clone()),
                 (
                     "podmirror",
                     format!(
@@ -58,9 +64,9 @@ impl Machine {
                     ),
                 ),
                 ("nginx", said("nginx", "-v")),
-                ("HAProxy", first_words(said("haproxy", "-v"), 3)),
+                ("HAProxy", first_words(&said("haproxy", "-v"), 3)),
                 ("tcpdump", said("tcpdump", "--version")),
-                ("wrk", first_words(said("wrk", "-v"), 3)),
+                ("wrk", first_words(&said("wrk", "-v"), 3)),
                 (
                     "Command",
                     std::env::args()
@@ -68,8 +74,18 @@ impl Machine {
                         .fold("cargo xtask".to_owned(), |line, word| line + " " + &word),
                 ),
             ],
+            load,
         }
     }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn first_words(text: &str, count: usize) -> String {
+    let words: Vec<_> = text.split_whitespace().take(count).collect();
+    words.join(" ")
 }
 
 /// The first line that a program says, wherever it says it.

@@ -27,7 +27,7 @@ use clap::Args;
 use xtask::lab;
 
 use ground::Ground;
-use machine::Machine;
+use machine::{LoadAverage, Machine};
 use measure::Bench;
 use schedule::Schedule;
 use subjects::Peer;
@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn bench(options: &Options) -> Result<()> {
+    let load = LoadAverage::now();
     let podmirror = match &options.podmirror {
         Some(path) => std::path::absolute(path)?,
         None => {
@@ -94,7 +95,7 @@ fn bench(options: &Options) -> Result<()> {
         }
     };
     let schedule = Schedule::new(options);
-    let machine = Machine::look(&podmirror);
+    let machine = Machine::look(&podmirror, load);
     let bench = Bench {
         ground: Ground::lay(podmirror)?,
         duration: Duration::from_secs(schedule.seconds),

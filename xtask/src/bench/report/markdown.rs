@@ -54,7 +54,7 @@ pub(super) fn render(
         &mut text,
         &format!("- {rounds} rounds, {seconds} s a run; {minutes:.1} minutes in all\n"),
     );
-    if machine.load > BUSY {
+    if machine.load.of_a_minute() > BUSY {
         text += "**Others were busy on this machine: quote none of these figures.**\n\n";
     }
     text += READING;
