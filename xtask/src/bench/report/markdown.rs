@@ -214,7 +214,7 @@ fn nothing() -> String {
 }
 
 /// With as many digits as mean something.
-fn amount(value: f64) -> String {
+pub(super) fn amount(value: f64) -> String {
     if value >= 100.0 {
         format!("{value:.0}")
     } else {

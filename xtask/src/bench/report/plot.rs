@@ -4,9 +4,12 @@ mod axis;
 
 use std::fmt::Write as _;
 
-use super::super::{
-    loads::Pace,
-    results::{Results, Row, float},
+use super::{
+    super::{
+        loads::Pace,
+        results::{Results, Row, float},
+    },
+    markdown,
 };
 use axis::{Axis, Scale};
 
@@ -157,7 +160,7 @@ fn svg(title: &str, scale: Scale, axis: &str, lines: &[Line]) -> String {
     }
     for tick in up.ticks() {
         let (_, y) = at(0.0, tick);
-        let value = format!("{tick:.1}");
+        let value = markdown::amount(tick);
         put(&mut body, MARGIN - 6.0, y + 4.0, "end", &value);
         let to = WIDTH - 2.0 * MARGIN;
         body += &format!("<path d=\"M{MARGIN:.1} {y:.1}H{to:.1}\" stroke=\"#ddd\"/>\n");
