@@ -64,7 +64,7 @@ pub(super) async fn watch(
             () = &mut end => break,
             () = &mut enough => break,
             () = daemon.broken() => bail!("a shard panicked (its message is above): detached"),
-            _ = signals.ask.recv() => eprintln!("{}", daemon.ledger().await?),
+            _ = signals.ask.recv() => eprintln!("{}", daemon.ledger().await?.while_running()),
             _ = every.tick() => log::info!("{}", daemon.ledger().await?.summary()),
             question = questions.next() => question.answer(&mut OnlyMirror(&mut daemon)).await,
         }

@@ -61,6 +61,8 @@ fn a_count_that_is_off_anywhere_shows() {
         let ledger = Ledger::new(&counted, &names);
         assert!(!ledger.balanced, "number {number}: {ledger}");
         assert!(ledger.to_string().ends_with("NOT BALANCED\n"));
+        let running = ledger.while_running().to_string();
+        assert!(running.contains("\nnot balanced: segments were under way"));
     }
 }
 

@@ -29,6 +29,39 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table(f)?;
+        f.write_str(if self.balanced {
+            "balanced\n"
+        } else {
+            "NOT BALANCED\n"
+        })
+    }
+}
+
+/// See [`Ledger::while_running`].
+struct WhileRunning<'a>(&'a Ledger);
+
+impl fmt::Display for WhileRunning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ledger) = self;
+        ledger.table(f)?;
+        f.write_str(if ledger.balanced {
+            "balanced\n"
+        } else {
+            "not balanced: segments were under way while it was counted\n"
+        })
+    }
+}
+
+impl Ledger {
+    /// The table of a mirror that goes on. Counters are read one after the other, so that what is
+    /// under way meanwhile keeps it from balancing: no fault, unlike at the end.
+    #[must_use]
+    pub fn while_running(&self) -> impl fmt::Display + '_ {
+        WhileRunning(self)
+    }
+
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             segments,
             requests,
@@ -36,7 +69,7 @@ impl fmt::Display for Ledger {
             connections,
             bytes_lost,
             targets,
-            balanced,
+            balanced: _,
         } = self;
         head(f, "segments seen", segments.seen)?;
         row(f, "other port", segments.other_port)?;
@@ -74,15 +107,7 @@ impl fmt::Display for Ledger {
             quantiles(f, "mirror lag", target.lag_us)?;
             quantiles(f, "reply latency", target.latency_us)?;
         }
-        writeln!(
-            f,
-            "{}",
-            if *balanced {
-                "balanced"
-            } else {
-                "NOT BALANCED"
-            }
-        )
+        Ok(())
     }
 }
 

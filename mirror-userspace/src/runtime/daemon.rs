@@ -188,7 +188,8 @@ impl Daemon {
         Ok(total)
     }
 
-    /// The books as they stand. Segments under way make it balance only at a quiet moment.
+    /// The books as they stand. Segments under way make them balance only at a quiet moment:
+    /// [`while_running`](Ledger::while_running) says so.
     ///
     /// # Errors
     /// Those of [`counted`](Self::counted).

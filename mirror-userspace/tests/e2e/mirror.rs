@@ -43,7 +43,7 @@ impl Mirror {
         self.0.wait_for(text).unwrap()
     }
 
-    /// Has it print its ledger now.
+    /// Has it print its ledger now, which balances unless segments are under way.
     pub(crate) fn ask(&self) -> String {
         self.signal(Signal::SIGUSR1);
         self.wait_for("balanced");

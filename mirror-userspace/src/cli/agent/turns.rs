@@ -34,7 +34,9 @@ pub(super) async fn take(
             _ = signals.terminate.recv() => break,
             () = &mut end => break,
             _ = signals.ask.recv() => {
-                show(agent.ledgers().await?);
+                for (rule, ledger) in agent.ledgers().await? {
+                    eprint!("{rule}\n{}", ledger.while_running());
+                }
                 continue;
             }
             _ = every.tick() => {
@@ -61,17 +63,13 @@ pub(super) async fn take(
             Err(error) => outcome = outcome.and(Err(error.context(rule.rule))),
         }
     }
-    show(ledgers.clone());
+    for (rule, ledger) in &ledgers {
+        eprint!("{rule}\n{ledger}");
+    }
     if let Some(path) = &report.ledger_json {
         write(path, ledgers)?;
     }
     outcome
-}
-
-fn show(ledgers: Vec<(String, Ledger)>) {
-    for (rule, ledger) in ledgers {
-        eprint!("{rule}\n{ledger}");
-    }
 }
 
 /// `{"rules": {"flags": {…}}}`, each as `run` writes its only one.
