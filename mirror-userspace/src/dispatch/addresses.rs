@@ -17,8 +17,8 @@ use std::{
 use super::{
     Clock,
     breaker::{Breaker, Limits, Tripped},
-    pool::Seat,
     random::Random,
+    seat::Seat,
 };
 use crate::segment::Time;
 
@@ -28,8 +28,9 @@ pub(super) struct Address {
     pub(super) socket: SocketAddr,
     /// The target does not stand for it any more: its connections are not used again.
     pub(super) gone: Cell<bool>,
-    /// Copies under way, each on a connection of its own.
+    /// Copies under way.
     pub(super) busy: Cell<usize>,
+    connections: Cell<usize>,
     /// Connections that are free, the last used one last.
     pub(super) idle: RefCell<Vec<Rc<Seat>>>,
     breaker: RefCell<Breaker>,
@@ -41,14 +42,26 @@ impl Address {
             socket,
             gone: Cell::default(),
             busy: Cell::default(),
+            connections: Cell::default(),
             idle: RefCell::default(),
             breaker: RefCell::new(Breaker::new(avoid)),
         })
     }
 
     /// How many connections there are to it.
-    pub(super) fn connections(&self) -> usize {
-        self.busy.get() + self.idle.borrow().len()
+    pub(super) const fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    /// There is a connection to it, or will be.
+    pub(super) fn open(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    /// One of them is no more.
+    pub(super) fn close(&self) {
+        self.connections
+            .set(self.connections.get().saturating_sub(1));
     }
 
     /// A copy goes there: the probe, if it is time for one.

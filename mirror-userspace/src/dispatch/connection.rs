@@ -26,7 +26,7 @@ use super::{
     exchange::Exchange,
     job::Job,
     outcome::{Failure, Outcome},
-    pool::{Seat, Stop},
+    seat::{Seat, Stop},
     target::{Next, Target},
 };
 use crate::segment::Time;

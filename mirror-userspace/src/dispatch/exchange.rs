@@ -17,8 +17,8 @@ use super::{
     job::{Job, Source},
     meter::Stopwatch,
     outcome::{After, Answer, Failure, Outcome},
-    pool::Seat,
     reply::{Limits, Reply, ReplyReader, Step},
+    seat::Seat,
     target::Target,
 };
 use crate::segment::Time;

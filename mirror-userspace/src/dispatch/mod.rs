@@ -60,6 +60,7 @@ mod random;
 mod rate;
 pub mod reply;
 mod resolve;
+mod seat;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{counters::TargetCounters, job::Broken, pool::Stop};
+use super::{counters::TargetCounters, job::Broken, seat::Stop};
 
 /// How a copy that was given to a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

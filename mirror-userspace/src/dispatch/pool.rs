@@ -4,96 +4,16 @@
 //! that are not needed are closed by their idle time-out. An address that leaves is drained: its
 //! free connections are closed at once, the others after the copy that they are sending.
 
-use std::{
-    cell::{Cell, RefCell},
-    net::SocketAddr,
-    rc::Rc,
-    task::{Context, Waker},
-};
+use std::{net::SocketAddr, rc::Rc};
 
 use super::{
     Clock,
     addresses::{Address, Addresses},
     breaker::{Limits, Tripped},
-    job::Job,
     outcome::Outcome,
+    seat::{Seat, Stop},
 };
 use crate::segment::Time;
-
-/// Why a connection has to stop what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Its time is up.
-    Timeout,
-    /// The mirror stops.
-    Shutdown,
-}
-
-/// What a target knows of one of its connections, from target --copies and orders--> to its task.
-#[derive(Debug)]
-pub(super) struct Seat {
-    address: RefCell<Rc<Address>>,
-    job: RefCell<Option<Job>>,
-    stop: Cell<Option<Stop>>,
-    /// When it is to be stopped.
-    due: Cell<Option<Time>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Seat {
-    pub(super) fn address(&self) -> Rc<Address> {
-        Rc::clone(&self.address.borrow())
-    }
-
-    /// Stops it unless told otherwise before `due`.
-    pub(super) fn set_due(&self, due: Option<Time>) {
-        self.due.set(due);
-    }
-
-    pub(super) const fn due(&self) -> Option<Time> {
-        self.due.get()
-    }
-
-    /// Hands it a copy to send.
-    pub(super) fn give(&self, job: Job) {
-        self.set_due(None);
-        *self.job.borrow_mut() = Some(job);
-        self.wake();
-    }
-
-    /// The copy that it was handed.
-    pub(super) fn take_job(&self) -> Option<Job> {
-        self.job.take()
-    }
-
-    /// Whether it was handed a copy.
-    pub(super) fn has_job(&self) -> bool {
-        self.job.borrow().is_some()
-    }
-
-    fn stop(&self, why: Stop) {
-        self.stop.set(Some(why));
-        self.wake();
-    }
-
-    /// Whether it has to stop; its task is woken by that and by a copy.
-    pub(super) fn poll_stop(&self, cx: &Context<'_>) -> Option<Stop> {
-        let mut waker = self.waker.borrow_mut();
-        if !waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *waker = Some(cx.waker().clone());
-        }
-        self.stop.get()
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-    }
-}
 
 /// Who is to send the next copy.
 #[derive(Debug)]
@@ -158,7 +78,7 @@ impl Pool {
             None if below_limit => (self.open(address), Pick::Open),
             None => return Pick::Busy,
         };
-        seat.address().begin(clock);
+        seat.begin_copy(clock);
         pick(seat)
     }
 
@@ -177,13 +97,7 @@ impl Pool {
     }
 
     fn open(&mut self, address: Rc<Address>) -> Rc<Seat> {
-        let seat = Rc::new(Seat {
-            address: RefCell::new(address),
-            job: RefCell::default(),
-            stop: Cell::default(),
-            due: Cell::default(),
-            waker: RefCell::default(),
-        });
+        let seat = Rc::new(Seat::new(address));
         self.seats.push(Rc::clone(&seat));
         seat
     }
@@ -195,10 +109,8 @@ impl Pool {
         if Rc::ptr_eq(&next, &refused) {
             return None;
         }
-        refused.end();
-        next.busy.set(next.busy.get() + 1);
         let socket = next.socket;
-        *seat.address.borrow_mut() = next;
+        seat.move_to(next);
         Some(socket)
     }
 
@@ -242,23 +154,22 @@ impl Pool {
     /// The connection is free until it is picked, at the latest until `due`.
     pub(super) fn rest(seat: &Rc<Seat>, due: Time) {
         seat.set_due(Some(due));
-        let address = seat.address();
-        address.end();
-        address.idle.borrow_mut().push(Rc::clone(seat));
+        seat.address().idle.borrow_mut().push(Rc::clone(seat));
     }
 
     /// The connection is closed.
     pub(super) fn remove(&mut self, seat: &Rc<Seat>) {
         self.seats.retain(|other| !Rc::ptr_eq(other, seat));
-        if !leave_idle(seat) {
-            seat.address().end();
-        }
+        let address = seat.address();
+        let mut idle = address.idle.borrow_mut();
+        idle.retain(|other| !Rc::ptr_eq(other, seat));
+        address.close();
     }
 
     /// Stops the connections whose time is up.
     pub(super) fn stop_due(&self, now: Time) {
         for seat in &self.seats {
-            if seat.due.get().is_some_and(|due| due <= now) {
+            if seat.due().is_some_and(|due| due <= now) {
                 seat.set_due(None);
                 seat.stop(Stop::Timeout);
             }
@@ -271,12 +182,4 @@ impl Pool {
             seat.stop(Stop::Shutdown);
         }
     }
-}
-
-/// Takes the seat out of the free ones; whether it was one.
-fn leave_idle(seat: &Rc<Seat>) -> bool {
-    let address = seat.address();
-    let mut idle = address.idle.borrow_mut();
-    let place = idle.iter().position(|other| Rc::ptr_eq(other, seat));
-    place.map(|place| idle.remove(place)).is_some()
 }

@@ -1,8 +1,9 @@
 //! One target: what waits for it, what is open to it, and its books.
 //!
-//! A copy is admitted or dropped at once, waits for its turn in the [`Queue`](super::order::Queue), and is given to a
-//! connection by [`pump`](Target::pump). From then on it counts as sent, and the task of that
-//! connection reports how it ended. No borrow of the state is held while foreign code runs.
+//! A copy is admitted or dropped at once, waits for its turn in the
+//! [`Queue`](super::order::Queue), and is given to a connection by [`pump`](Target::pump). From then
+//! on it counts as sent, and the task of that connection reports how it ended. No borrow of the
+//! state is held while foreign code runs.
 
 mod state;
 
@@ -22,8 +23,9 @@ use super::{
     job::{Broken, Job, Source, Stage, Stream, Unwritten},
     meter::Meter,
     outcome::{Failure, Outcome, Verdict},
-    pool::{Pick, Pool, Seat},
+    pool::{Pick, Pool},
     resolve::Resolve,
+    seat::Seat,
 };
 use crate::{
     budget::Reserved,
@@ -202,14 +204,18 @@ impl Target {
         };
         state.end(job, outcome, verdict, now);
         if closes || seat.address().gone.get() || state.mode == Mode::Stopped {
+            seat.end_copy();
             return Next::Close;
         }
+        let crowded = state.pool.is_crowded(seat);
+        seat.end_copy();
         let next = state.queue.pop();
         let idle_until = now + self.shared.config.idle_timeout;
         match next {
             None => Pool::rest(seat, idle_until),
-            Some(job) if !state.pool.is_crowded(seat) => {
+            Some(job) if !crowded => {
                 state.begin(&job);
+                seat.begin_copy(self.shared.clock);
                 return Next::Send(job);
             }
             Some(job) => {
@@ -228,6 +234,7 @@ impl Target {
     /// A connection was closed before the copy that it was given was begun.
     pub(super) fn give_back(&self, seat: &Seat, job: Job) {
         let mut state = self.state.borrow_mut();
+        seat.end_copy();
         seat.address().handle_no_verdict(self.now());
         if state.mode == Mode::Stopped || matches!(job.source(), Source::Broken(_)) {
             let failure = match job.source() {

@@ -1,0 +1,122 @@
+//! What a target knows of one of its connections.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::{Context, Waker},
+};
+
+use super::{Clock, addresses::Address, job::Job};
+use crate::segment::Time;
+
+/// Why a connection has to stop what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its time is up.
+    Timeout,
+    /// The mirror stops.
+    Shutdown,
+}
+
+/// What a target knows of one of its connections, from target --copies and orders--> to its task.
+#[derive(Debug)]
+pub(super) struct Seat {
+    address: RefCell<Rc<Address>>,
+    job: RefCell<Option<Job>>,
+    /// Copies that it was given and that are not over.
+    load: Cell<usize>,
+    stop: Cell<Option<Stop>>,
+    /// When it is to be stopped.
+    due: Cell<Option<Time>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Seat {
+    pub(super) fn new(address: Rc<Address>) -> Self {
+        address.open();
+        Self {
+            address: RefCell::new(address),
+            job: RefCell::default(),
+            load: Cell::default(),
+            stop: Cell::default(),
+            due: Cell::default(),
+            waker: RefCell::default(),
+        }
+    }
+
+    pub(super) fn address(&self) -> Rc<Address> {
+        Rc::clone(&self.address.borrow())
+    }
+
+    /// From now on it, with all it has to do, is at another address.
+    pub(super) fn move_to(&self, next: Rc<Address>) {
+        let before = self.address.replace(Rc::clone(&next));
+        before
+            .busy
+            .set(before.busy.get().saturating_sub(self.load.get()));
+        before.close();
+        next.busy.set(next.busy.get() + self.load.get());
+        next.open();
+    }
+
+    /// A copy is to be sent on it.
+    pub(super) fn begin_copy(&self, clock: Clock) {
+        self.load.set(self.load.get() + 1);
+        self.address().begin(clock);
+    }
+
+    /// One of them is over.
+    pub(super) fn end_copy(&self) {
+        self.load.set(self.load.get().saturating_sub(1));
+        self.address().end();
+    }
+
+    /// Stops it unless told otherwise before `due`.
+    pub(super) fn set_due(&self, due: Option<Time>) {
+        self.due.set(due);
+    }
+
+    pub(super) const fn due(&self) -> Option<Time> {
+        self.due.get()
+    }
+
+    /// Hands it a copy to send.
+    pub(super) fn give(&self, job: Job) {
+        self.set_due(None);
+        *self.job.borrow_mut() = Some(job);
+        self.wake();
+    }
+
+    /// The copy that it was handed.
+    pub(super) fn take_job(&self) -> Option<Job> {
+        self.job.take()
+    }
+
+    /// Whether it was handed a copy.
+    pub(super) fn has_job(&self) -> bool {
+        self.job.borrow().is_some()
+    }
+
+    pub(super) fn stop(&self, why: Stop) {
+        self.stop.set(Some(why));
+        self.wake();
+    }
+
+    /// Whether it has to stop; its task is woken by that and by a copy.
+    pub(super) fn poll_stop(&self, cx: &Context<'_>) -> Option<Stop> {
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        self.stop.get()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
