@@ -2,13 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell, RefMut},
-    collections::VecDeque,
-    io::IoSlice,
     rc::Rc,
     task::Waker,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
+
+use super::outgoing::Outgoing;
 
 use crate::{
     budget::Reserved,
@@ -155,77 +155,6 @@ impl Drop for Job {
     }
 }
 
-/// Bytes to write, each with its share of the memory budget until it is written.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pieces: VecDeque<Bytes>,
-    /// For the pieces that the copy came with.
-    reserved: Reserved,
-    /// For the pieces that came later, one each: they are the last of `pieces`.
-    later: VecDeque<Reserved>,
-    bytes: usize,
-}
-
-impl Outgoing {
-    fn new(pieces: Vec<Bytes>, reserved: Reserved) -> Self {
-        let bytes = pieces.iter().map(Bytes::len).sum();
-        let mut outgoing = Self {
-            pieces: VecDeque::from(pieces),
-            reserved,
-            later: VecDeque::new(),
-            bytes,
-        };
-        outgoing.advance(0);
-        outgoing
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    fn push(&mut self, bytes: Bytes, reserved: Reserved) {
-        if !bytes.is_empty() {
-            self.bytes += bytes.len();
-            self.pieces.push_back(bytes);
-            self.later.push_back(reserved);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.pieces = VecDeque::new();
-        self.later = VecDeque::new();
-        self.reserved.release();
-        self.bytes = 0;
-    }
-
-    /// Puts the first pieces into `slices`; how many.
-    pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        slices
-            .iter_mut()
-            .zip(&self.pieces)
-            .map(|(slice, piece)| *slice = IoSlice::new(piece))
-            .count()
-    }
-
-    /// The first `written` bytes were written.
-    pub(super) fn advance(&mut self, mut written: usize) {
-        self.bytes = self.bytes.saturating_sub(written);
-        while let Some(first) = self.pieces.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                return;
-            }
-            written -= first.len();
-            self.pieces.pop_front();
-            if self.later.len() > self.pieces.len() {
-                self.later.pop_front();
-            } else if self.later.len() == self.pieces.len() {
-                self.reserved.release();
-            }
-        }
-    }
-}
-
 /// The body of a streamed copy, from dispatcher --bytes--> to the connection that sends it.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -277,7 +206,7 @@ impl Stream {
 
     /// Bytes that wait to be written.
     pub(super) fn waiting(&self) -> usize {
-        self.inner.borrow().outgoing.bytes
+        self.inner.borrow().outgoing.bytes()
     }
 
     /// More to write.
@@ -325,45 +254,5 @@ impl Stream {
 
     fn outgoing(&self) -> RefMut<'_, Outgoing> {
         RefMut::map(self.inner.borrow_mut(), |inner| &mut inner.outgoing)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::budget::Budget;
-
-    fn lens(outgoing: &Outgoing) -> Vec<usize> {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let filled = outgoing.fill(&mut slices);
-        slices[..filled].iter().map(|slice| slice.len()).collect()
-    }
-
-    #[test]
-    fn shares_of_the_budget_return_with_the_bytes() {
-        let budget = Budget::new(100);
-        let pieces = ["", "abc", "", "de"].map(Bytes::from).to_vec();
-        let mut outgoing = Outgoing::new(pieces, budget.reserve(50).unwrap());
-        outgoing.push(Bytes::from_static(b"fgh"), budget.reserve(10).unwrap());
-        outgoing.push(Bytes::new(), budget.reserve(40).unwrap());
-        outgoing.push(Bytes::from_static(b"i"), budget.reserve(20).unwrap());
-        assert_eq!((budget.used(), outgoing.bytes), (80, 9));
-        outgoing.advance(4);
-        assert_eq!((budget.used(), lens(&outgoing)), (80, vec![1, 3, 1]));
-        outgoing.advance(1);
-        assert_eq!((budget.used(), lens(&outgoing)), (30, vec![3, 1]));
-        outgoing.advance(3);
-        assert_eq!((budget.used(), lens(&outgoing)), (20, vec![1]));
-        outgoing.advance(1);
-        assert_eq!((budget.used(), outgoing.bytes), (0, 0));
-        assert!(outgoing.is_empty());
-    }
-
-    #[test]
-    fn nothing_to_write_is_empty_at_once() {
-        let budget = Budget::new(100);
-        let outgoing = Outgoing::new(vec![Bytes::new()], budget.reserve(5).unwrap());
-        assert!(outgoing.is_empty());
-        assert_eq!(budget.used(), 0);
     }
 }

@@ -55,6 +55,7 @@ mod job;
 mod meter;
 mod order;
 mod outcome;
+mod outgoing;
 mod pool;
 mod random;
 mod rate;
