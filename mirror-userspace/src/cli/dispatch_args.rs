@@ -31,6 +31,11 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 
+    /// Copies on one connection that wait for their replies, at most; above 1 those that are ready
+    /// together are written together, and a slow reply holds up those behind it
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub pipeline: NonZeroUsize,
+
     /// Copies that wait for a connection to a target, at most; more are dropped
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub queue: usize,
@@ -150,6 +155,7 @@ impl DispatchArgs {
         Ok(DispatchConfig {
             order: self.order.into(),
             connections: self.target_connections.get().div_ceil(shards),
+            pipeline: self.pipeline.get(),
             queue: self.queue.div_ceil(shards),
             max_rps: self.max_rps.map(|rps| rps / shards as f64),
             stream_window: self.stream_window,

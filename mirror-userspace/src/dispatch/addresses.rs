@@ -33,6 +33,8 @@ pub(super) struct Address {
     connections: Cell<usize>,
     /// Connections that are free, the last used one last.
     pub(super) idle: RefCell<Vec<Rc<Seat>>>,
+    /// The connection that was given a copy last, if copies may be pipelined.
+    pub(super) gathering: RefCell<Option<Rc<Seat>>>,
     breaker: RefCell<Breaker>,
 }
 
@@ -44,6 +46,7 @@ impl Address {
             busy: Cell::default(),
             connections: Cell::default(),
             idle: RefCell::default(),
+            gathering: RefCell::default(),
             breaker: RefCell::new(Breaker::new(avoid)),
         })
     }
@@ -83,7 +86,8 @@ impl Address {
         self.breaker.borrow_mut().handle_no_verdict(now);
     }
 
-    fn is_healthy(&self) -> bool {
+    /// Whether it works, as far as is known.
+    pub(super) fn is_healthy(&self) -> bool {
         self.breaker.borrow().is_closed()
     }
 }

@@ -23,6 +23,9 @@ pub struct DispatchConfig {
     pub order: Order,
     /// Open connections, at most. Default: 64.
     pub connections: usize,
+    /// Copies on one connection that are not answered yet, at most: with more than 1, small ones are
+    /// written behind each other before the first reply (RFC 9112 section 9.3.2). Default: 1.
+    pub pipeline: usize,
     /// Copies that wait for a connection or for their turn, at most; the newest is dropped above
     /// it. Their bytes are bounded by the shard's budget. Default: 10 000.
     pub queue: usize,
@@ -70,6 +73,7 @@ impl Default for DispatchConfig {
         Self {
             order: Order::Connection,
             connections: 64,
+            pipeline: 1,
             queue: 10_000,
             max_rps: None,
             stream_window: 16 << 20,

@@ -23,24 +23,25 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    exchange::Exchange,
-    job::Job,
+    exchange::{Exchange, Left},
     outcome::{Failure, Outcome},
     seat::{Seat, Stop},
-    target::{Next, Target},
+    target::Target,
 };
 use crate::segment::Time;
 
 /// Addresses that are tried for one connection, at most.
 const ATTEMPTS: usize = 3;
 
-/// Opens the connection of `seat`, sends `job` on it, and goes on until it is closed.
-pub(super) async fn run(target: Rc<Target>, seat: Rc<Seat>, job: Job) {
+/// Opens the connection of `seat`, sends what it is given, and goes on until it is closed.
+pub(super) async fn run(target: Rc<Target>, seat: Rc<Seat>) {
     match connect(&target, &seat).await {
-        Ok(Wire::Plain(stream)) => serve(&target, &seat, stream, job).await,
-        Ok(Wire::Tls(stream)) => serve(&target, &seat, *stream, job).await,
+        Ok(Wire::Plain(stream)) => serve(&target, &seat, stream).await,
+        Ok(Wire::Tls(stream)) => serve(&target, &seat, *stream).await,
         Err(failure) => {
-            target.finish(&seat, job, &Outcome::Failed(failure), target.now());
+            while let Some(job) = seat.take_job() {
+                target.finish(&seat, job, &Outcome::Failed(failure), target.now());
+            }
         }
     }
     target.handle_closed(&seat);
@@ -119,20 +120,14 @@ impl Transport for TlsStream<TcpStream> {
     }
 }
 
-async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, mut stream: S, mut job: Job) {
-    let mut began = target.now();
-    loop {
-        let mut exchange = Exchange::new(target, seat, &mut stream, &mut job, began);
-        let (outcome, ended) = poll_fn(|cx| exchange.poll(cx)).await;
-        drop(exchange);
-        (job, began) = match target.finish(seat, job, &outcome, ended) {
-            Next::Send(job) => (job, ended),
-            Next::Close => return,
-            Next::Rest => match rest(target, seat, &mut stream, ended).await {
-                Some(next) => next,
-                None => return,
-            },
-        };
+async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, stream: S) {
+    let mut exchange = Exchange::new(target, seat, stream);
+    exchange.begin(target.now());
+    while let Left::Idle(since) = poll_fn(|cx| exchange.poll(cx)).await {
+        match rest(target, seat, &mut exchange.stream, since).await {
+            Some(now) => exchange.begin(now),
+            None => return,
+        }
     }
 }
 
@@ -140,14 +135,14 @@ async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, mut stream: S
 /// yet that it was closed. Shorter ones are not worth the system call.
 const LONG_REST: Duration = Duration::from_millis(100);
 
-/// Waits for the next copy; `None` if the connection is of no use any more. Targets close idle
+/// Waits for the next copy, until when; `None` if the connection is of no use any more. Targets close idle
 /// connections when they like, and a copy sent then would be lost: so it keeps reading.
 async fn rest<S: Transport>(
     target: &Target,
     seat: &Seat,
     stream: &mut S,
     since: Time,
-) -> Option<(Job, Time)> {
+) -> Option<Time> {
     let usable = poll_fn(|cx| {
         if seat.poll_stop(cx).is_some() {
             return Poll::Ready(false);
@@ -164,12 +159,11 @@ async fn rest<S: Transport>(
         Poll::Pending
     })
     .await;
-    let job = seat.take_job()?;
     let now = target.now();
     if usable && (now.since(since) < LONG_REST || !is_stale(stream.socket())) {
-        return Some((job, now));
+        return Some(now);
     }
-    target.give_back(seat, job);
+    target.give_back_given(seat);
     None
 }
 

@@ -93,7 +93,8 @@ counters! {
         connect,
         /// The target did not read, or did not finish its reply, in time.
         timeout,
-        /// The target closed the connection before the end of its reply.
+        /// The connection was closed before the end of its reply: by the target, or, of pipelined
+        /// copies, by the mirror behind a reply that is too long.
         reset,
         /// What came is no HTTP/1 reply, or its head exceeds the limit.
         bad_reply,
@@ -131,6 +132,10 @@ pub struct TargetCounters {
     pub avoided: u64,
     /// Answered, but with a body so long that the connection was closed on it.
     pub replies_cut: u64,
+    /// Copies written on a connection before the reply to the one before them.
+    pub pipelined: u64,
+    /// Copies that a target closed on before it took them, and that were sent once more.
+    pub sent_again: u64,
     /// From the capture of a copy's last byte (of its first, if streamed) to its first byte written.
     pub lag: Histogram,
     /// From a copy's first byte written to the end of its reply. Under light load only some are
@@ -178,6 +183,8 @@ impl AddAssign<&Self> for TargetCounters {
         self.breaker_opened += other.breaker_opened;
         self.avoided += other.avoided;
         self.replies_cut += other.replies_cut;
+        self.pipelined += other.pipelined;
+        self.sent_again += other.sent_again;
         self.lag += &other.lag;
         self.latency += &other.latency;
         self.unmeasured += other.unmeasured;

@@ -1,12 +1,24 @@
-//! One copy written and its reply read, on one connection.
+//! Copies written and their replies read, on one connection.
 //!
-//! Both go on at the same time, since a target may answer before it has the whole body. The copy
-//! is written straight from the pieces that it came in; the reply is read into the shard's scratch
-//! and forgotten. A small request on a connection in use costs one write and one read.
+//! Both go on at the same time, since a target may answer before it has the whole body. Copies are
+//! written straight from the pieces that they came in, as many in one system call as there are; the
+//! replies are read into the shard's scratch and forgotten. A small request on a connection in use
+//! costs one write and one read; several that follow each other on it share them.
+//!
+//! ```text
+//! seat --given--> [ turn, turn, turn ] --bytes--> target
+//!                    ^ front                         |
+//!                    +-------------replies-----------+
+//! ```
+//!
+//! Replies come in the order of the requests (RFC 9112 section 9.3.2), so that only the front's
+//! is being read, and only the front can be late.
 
 use std::{
+    collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -14,219 +26,345 @@ use tokio::io::ReadBuf;
 
 use super::{
     connection::Transport,
-    job::{Job, Source},
-    meter::Stopwatch,
+    job::Source,
     outcome::{After, Answer, Failure, Outcome},
-    reply::{Limits, Reply, ReplyReader, Step},
+    reply::{Limits, Step},
     seat::Seat,
-    target::Target,
+    target::{Next, Target},
+    turn::{Turn, Writing},
 };
 use crate::segment::Time;
 
 /// Pieces that one system call writes, at most.
 const PIECES: usize = 16;
 
-/// One copy being sent.
+/// The copies on one connection.
 pub(super) struct Exchange<'a, S> {
-    target: &'a Target,
-    seat: &'a Seat,
-    stream: &'a mut S,
-    job: &'a mut Job,
-    writing: Writing,
-    reader: ReplyReader,
-    /// A reply that was complete before the copy was written.
-    early: Option<Reply>,
-    /// Since the first byte was written.
-    stopwatch: Option<Stopwatch<'a>>,
+    target: &'a Rc<Target>,
+    seat: &'a Rc<Seat>,
+    pub(super) stream: S,
+    /// In the order of the requests; the reply of the front is next.
+    turns: VecDeque<Turn<'a>>,
+    /// So many of them are handed over.
+    written: usize,
+    /// The target does not read any more.
+    given_up: bool,
     /// The clock as it was read in this poll.
     now: Option<Time>,
 }
 
+/// How a connection is left when there is nothing more to do on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writing {
-    /// There is more to write, now or later.
-    Bytes,
-    /// All is handed over, TLS may still hold some of it.
-    Flush,
-    Done,
-    /// The target does not read any more; it may still have answered.
-    GivenUp,
+pub(super) enum Left {
+    /// It waits for copies, since then.
+    Idle(Time),
+    /// It is of no use any more.
+    Closed,
 }
 
 impl<'a, S: Transport> Exchange<'a, S> {
-    pub(super) fn new(
-        target: &'a Target,
-        seat: &'a Seat,
-        stream: &'a mut S,
-        job: &'a mut Job,
-        now: Time,
-    ) -> Self {
-        let config = &target.shared.config;
-        let limits = Limits {
-            head: config.reply_head,
-            body: config.reply_body,
-        };
-        seat.set_due(Some(now + config.reply_timeout));
-        let reader = ReplyReader::new(job.expect, limits);
+    pub(super) const fn new(target: &'a Rc<Target>, seat: &'a Rc<Seat>, stream: S) -> Self {
         Self {
             target,
             seat,
             stream,
-            job,
-            writing: Writing::Bytes,
-            reader,
-            early: None,
-            stopwatch: None,
-            now: Some(now),
+            turns: VecDeque::new(),
+            written: 0,
+            given_up: false,
+            now: None,
         }
     }
 
-    /// How it ended, and when.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Outcome, Time)> {
-        let outcome = ready!(self.poll_outcome(cx));
-        let now = self.now();
-        let outcome = match outcome {
-            Ok((status, connection)) => Outcome::Answered(Answer {
-                status,
-                latency: self.stopwatch.take().and_then(|watch| watch.stop(now)),
-                connection,
-            }),
-            Err(failure) => Outcome::Failed(failure),
-        };
-        Poll::Ready((outcome, now))
+    /// Begins with what the seat was given.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.now = Some(now);
     }
 
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u16, After), Failure>> {
-        let stop = self.seat.poll_stop(cx).map(Failure::from);
-        let failure = stop.or_else(|| self.write(cx).err());
-        // Once it is answered, what becomes of the rest of the copy is between v1 and its client.
-        match (failure, self.early) {
-            (Some(_), Some(early)) => return Poll::Ready(Ok((early.status, After::Spent))),
-            (Some(failure), None) => return Poll::Ready(Err(failure)),
-            (None, Some(early)) if self.writing == Writing::Done => {
-                return Poll::Ready(Ok((early.status, After::Reusable)));
+    /// Goes on until all copies that the seat was given are over.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Left> {
+        loop {
+            self.take_given();
+            let early = self.turns.front().and_then(|front| front.early);
+            let stop = self.seat.poll_stop(cx).map(Failure::from);
+            let failure = stop.or_else(|| self.write(cx).err());
+            let writing = self.turns.front().map(|front| front.writing);
+            // Once it is answered, what becomes of the rest of the copy is between v1 and its
+            // client.
+            let result = match (failure, early, writing) {
+                (Some(_), Some(early), _) | (None, Some(early), Some(Writing::GivenUp)) => {
+                    Ok((early.status, After::Spent))
+                }
+                (Some(failure), None, _) => Err(failure),
+                (None, Some(early), Some(Writing::Done)) => Ok((early.status, After::Reusable)),
+                (None, ..) => {
+                    // What follows happens later than what was written.
+                    self.now = None;
+                    match ready!(self.poll_replies(cx)) {
+                        Some(left) => return Poll::Ready(left),
+                        None => continue,
+                    }
+                }
+            };
+            if let Some(left) = self.conclude(result) {
+                return Poll::Ready(left);
             }
-            (None, Some(early)) if self.writing == Writing::GivenUp => {
-                return Poll::Ready(Ok((early.status, After::Spent)));
-            }
-            (None, _) => {}
         }
-        // What follows happens later than what was written.
-        self.now = None;
-        self.poll_reply(cx)
+    }
+
+    fn take_given(&mut self) {
+        while let Some(mut job) = self.seat.take_job() {
+            if self.turns.is_empty() {
+                self.allow_time();
+            } else {
+                job.keep();
+            }
+            let config = &self.target.shared.config;
+            let limits = Limits {
+                head: config.reply_head,
+                body: config.reply_body,
+            };
+            self.turns.push_back(Turn::new(job, limits));
+        }
     }
 
     /// Writes what there is, until the target or the source makes it wait.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        while self.writing == Writing::Bytes {
-            match self.job.source() {
+        while !self.given_up && self.written < self.turns.len() {
+            let Some(turn) = self.turns.get_mut(self.written) else {
+                break;
+            };
+            match turn.job.source() {
                 Source::Bytes => match self.poll_write(cx) {
-                    Poll::Ready(Ok(written)) if written > 0 => self.handle_written(),
-                    Poll::Ready(_) => self.end_writing(Writing::GivenUp),
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => self.handle_written(bytes),
+                    Poll::Ready(_) => self.give_up(),
                     Poll::Pending => {
                         // The source may break off while the target does not read.
-                        self.job.wake_on_more(cx.waker());
+                        self.wake_on_more(cx);
                         if self.seat.due().is_none() {
                             self.allow_time();
                         }
-                        return Ok(());
+                        break;
                     }
                 },
                 Source::Later => {
                     // The source may take its time; the target has nothing to be late with.
                     self.seat.set_due(None);
-                    self.job.wake_on_more(cx.waker());
-                    if let Poll::Ready(Err(_)) = Pin::new(&mut *self.stream).poll_flush(cx) {
-                        self.end_writing(Writing::GivenUp);
+                    self.wake_on_more(cx);
+                    if let Poll::Ready(Err(_)) = Pin::new(&mut self.stream).poll_flush(cx) {
+                        self.give_up();
                     }
                     return Ok(());
                 }
-                Source::End => self.writing = Writing::Flush,
+                Source::End => {
+                    turn.writing = Writing::Flush;
+                    self.written += 1;
+                }
                 Source::Broken(why) => return Err(why.into()),
             }
         }
-        if self.writing == Writing::Flush {
-            match Pin::new(&mut *self.stream).poll_flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.end_writing(Writing::Done);
-                    self.allow_time();
-                }
-                Poll::Ready(Err(_)) => self.end_writing(Writing::GivenUp),
-                Poll::Pending => {}
-            }
-        }
+        self.flush(cx);
         Ok(())
     }
 
-    fn end_writing(&mut self, how: Writing) {
-        self.writing = how;
-        self.job.set_written();
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        let unflushed = |turn: &Turn<'_>| turn.writing == Writing::Flush;
+        if !self.turns.iter().any(unflushed) {
+            return;
+        }
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                if self.turns.front().is_some_and(unflushed) {
+                    self.allow_time();
+                }
+                for turn in self.turns.iter_mut().filter(|turn| unflushed(turn)) {
+                    turn.end_writing(Writing::Done);
+                }
+            }
+            Poll::Ready(Err(_)) => self.give_up(),
+            Poll::Pending => {}
+        }
     }
 
+    /// The target reads nothing any more.
+    fn give_up(&mut self) {
+        self.given_up = true;
+        for turn in &mut self.turns {
+            if turn.writing != Writing::Done {
+                turn.end_writing(Writing::GivenUp);
+            }
+        }
+    }
+
+    fn wake_on_more(&self, cx: &Context<'_>) {
+        if let Some(turn) = self.turns.get(self.written) {
+            turn.job.wake_on_more(cx.waker());
+        }
+    }
+
+    /// Writes what is there, from the first copy that is not handed over on.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut *self.stream);
-        self.job.write_with(|outgoing| {
+        let Self {
+            turns,
+            stream,
+            written,
+            ..
+        } = self;
+        let mut to_write = turns.iter().skip(*written);
+        let Some(first) = to_write.next() else {
+            return Poll::Ready(Ok(0));
+        };
+        first.job.with_outgoing(|outgoing| {
             let mut slices = [IoSlice::new(&[]); PIECES];
-            let filled = outgoing.fill(&mut slices);
-            let written = ready!(match slices.get(..filled).unwrap_or_default() {
+            let mut filled = outgoing.fill(&mut slices);
+            for outgoing in to_write.map_while(|turn| turn.job.whole()) {
+                match slices.get_mut(filled..) {
+                    None | Some([]) => break,
+                    Some(rest) => filled += outgoing.fill(rest),
+                }
+            }
+            let stream = Pin::new(stream);
+            match slices.get(..filled).unwrap_or_default() {
                 [single] => stream.poll_write(cx, single),
                 several => stream.poll_write_vectored(cx, several),
-            })?;
-            outgoing.advance(written);
-            Poll::Ready(Ok(written))
+            }
         })
     }
 
-    fn handle_written(&mut self) {
+    fn handle_written(&mut self, bytes: usize) {
         let now = self.now();
-        if self.stopwatch.is_none() {
-            self.stopwatch = Some(self.target.shared.meter.start(now));
-            self.target.handle_begun(now.since(self.job.at));
+        if self.written == 0 {
+            self.allow_time();
         }
-        self.allow_time();
+        let mut left = bytes;
+        for (place, turn) in self.turns.iter_mut().enumerate().skip(self.written) {
+            if left == 0 {
+                break;
+            }
+            if !turn.is_begun() {
+                turn.stopwatch = Some(self.target.shared.meter.start(now));
+                self.target.handle_begun(&mut turn.job, place > 0, now);
+            }
+            left = turn.job.advance(left);
+        }
     }
 
-    /// Reads until the reply ends or the target makes it wait.
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u16, After), Failure>> {
+    /// Reads until a reply ends or the target makes it wait.
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Option<Left>> {
+        let target = self.target;
         loop {
-            let mut scratch = self.target.shared.scratch.borrow_mut();
+            let mut scratch = target.shared.scratch.borrow_mut();
             let mut buffer = ReadBuf::new(&mut scratch);
-            let bytes = match ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) => buffer.filled(),
-                // A TLS peer that closes without saying so: the same as without TLS.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => &[],
-                Err(_) if self.early.is_none() => return Poll::Ready(Err(Failure::Reset)),
-                Err(_) => &[],
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            let Some(front) = self.turns.front() else {
+                return Poll::Ready(Some(Left::Closed));
             };
-            if let Some(early) = self.early {
+            let bytes = match (read, front.early) {
+                (Ok(()), None) => buffer.filled(),
+                // A TLS peer that closes without saying so: the same as without TLS.
+                (Err(error), None) if error.kind() == io::ErrorKind::UnexpectedEof => &[],
+                (Err(_), None) => return Poll::Ready(self.conclude(Err(Failure::Reset))),
                 // Closed, or more than was asked for.
-                return Poll::Ready(Ok((early.status, After::Spent)));
-            }
+                (_, Some(early)) => {
+                    return Poll::Ready(self.conclude(Ok((early.status, After::Spent))));
+                }
+            };
             if bytes.is_empty() {
-                return Poll::Ready(match self.reader.handle_close() {
+                let result = match front.reader.handle_close() {
                     Some(reply) => Ok((reply.status, After::Spent)),
                     None => Err(Failure::Reset),
-                });
+                };
+                return Poll::Ready(self.conclude(result));
             }
-            match self.reader.handle_data(bytes) {
-                Ok(Step::More) => {}
-                Ok(Step::Complete(reply, used)) => {
-                    if !reply.reusable || used < bytes.len() {
-                        return Poll::Ready(Ok((reply.status, After::Spent)));
-                    }
-                    match self.writing {
-                        Writing::Done => return Poll::Ready(Ok((reply.status, After::Reusable))),
-                        Writing::GivenUp => return Poll::Ready(Ok((reply.status, After::Spent))),
-                        // The framing of the connection wants the rest of the copy.
-                        Writing::Bytes | Writing::Flush => self.early = Some(reply),
-                    }
-                }
-                Ok(Step::Cut(reply)) => return Poll::Ready(Ok((reply.status, After::Cut))),
-                Err(_) => return Poll::Ready(Err(Failure::BadReply)),
+            if let Some(progress) = self.handle_data(bytes) {
+                return Poll::Ready(progress);
             }
         }
     }
 
+    /// Takes what was read; `None` if no reply has ended with it, else what is left to do.
+    fn handle_data(&mut self, mut bytes: &[u8]) -> Option<Option<Left>> {
+        loop {
+            let next_is_begun = self.turns.get(1).is_some_and(Turn::is_begun);
+            let front = self.turns.front_mut()?;
+            let result = match front.reader.handle_data(bytes) {
+                Ok(Step::More) => return None,
+                Ok(Step::Complete(reply, used)) => {
+                    bytes = bytes.get(used..).unwrap_or_default();
+                    let after = if !reply.reusable || (!bytes.is_empty() && !next_is_begun) {
+                        After::Spent
+                    } else {
+                        match front.writing {
+                            Writing::GivenUp => After::Spent,
+                            Writing::Done => After::Reusable,
+                            // TLS holds some of it, and of the next.
+                            Writing::Flush if next_is_begun => After::Reusable,
+                            // The framing of the connection wants the rest of the copy.
+                            Writing::Bytes | Writing::Flush => {
+                                front.early = Some(reply);
+                                return Some(None);
+                            }
+                        }
+                    };
+                    Ok((reply.status, after))
+                }
+                Ok(Step::Cut(reply)) => Ok((reply.status, After::Cut)),
+                Err(_) => Err(Failure::BadReply),
+            };
+            let left = self.conclude(result);
+            if left.is_some() || bytes.is_empty() {
+                return Some(left);
+            }
+        }
+    }
+
+    /// The front is over; how the connection is left, unless it goes on.
+    fn conclude(&mut self, result: Result<(u16, After), Failure>) -> Option<Left> {
+        let now = self.now();
+        let mut turn = self.turns.pop_front()?;
+        self.written = self.written.saturating_sub(1);
+        let outcome = match result {
+            Ok((status, connection)) => Outcome::Answered(Answer {
+                status,
+                latency: turn.stopwatch.take().and_then(|watch| watch.stop(now)),
+                connection,
+            }),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        match self.target.finish(self.seat, turn.job, &outcome, now) {
+            Next::More => {
+                if let Some(front) = self.turns.front_mut() {
+                    front.job.forget();
+                    self.allow_time();
+                }
+                None
+            }
+            Next::Rest => Some(Left::Idle(now)),
+            Next::Close => {
+                self.abandon(&outcome, now);
+                Some(Left::Closed)
+            }
+        }
+    }
+
+    /// The connection ended with this: what becomes of the copies behind it. A target that says
+    /// that it closes takes no more requests on the connection (RFC 9112 section 9.6), so that
+    /// they may be sent once more elsewhere. Otherwise nobody knows of those it has seen.
+    fn abandon(&mut self, outcome: &Outcome, now: Time) {
+        let (says_so, failure) = match outcome {
+            Outcome::Answered(answer) => (answer.connection == After::Spent, Failure::Reset),
+            Outcome::Failed(failure) => (false, *failure),
+        };
+        self.target.give_back_given(self.seat);
+        while let Some(turn) = self.turns.pop_back() {
+            if says_so || !turn.is_begun() {
+                self.target.give_back(self.seat, turn.job);
+            } else {
+                self.target.forsake(self.seat, turn.job, failure, now);
+            }
+        }
+    }
+
+    /// The target has this long from now on.
     fn allow_time(&mut self) {
         let due = self.now() + self.target.shared.config.reply_timeout;
         self.seat.set_due(Some(due));

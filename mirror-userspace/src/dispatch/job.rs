@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub(super) expect: Expect,
     pub(super) persistence: Persistence,
     body: Body,
+    /// Whether a byte of it was ever written.
+    begun: bool,
     /// Until the last byte is written.
     unwritten: Option<Ticket>,
 }
@@ -99,6 +101,7 @@ impl Job {
             expect: copy.expect,
             persistence: copy.persistence,
             body,
+            begun: false,
             unwritten: Some(unwritten.ticket()),
         };
         (job, stream)
@@ -118,12 +121,69 @@ impl Job {
         }
     }
 
-    /// Lets `write` take from what there is to write.
-    pub(super) fn write_with<R>(&mut self, write: impl FnOnce(&mut Outgoing) -> R) -> R {
-        match &mut self.body {
-            Body::Whole(outgoing) => write(outgoing),
-            Body::Streamed(stream) => write(&mut stream.outgoing()),
+    /// Lets `look` see what there is to write.
+    pub(super) fn with_outgoing<R>(&self, look: impl FnOnce(&Outgoing) -> R) -> R {
+        match &self.body {
+            Body::Whole(outgoing) => look(outgoing),
+            Body::Streamed(stream) => look(&stream.outgoing()),
         }
+    }
+
+    /// What there is to write, if nothing will be added to it.
+    pub(super) const fn whole(&self) -> Option<&Outgoing> {
+        match &self.body {
+            Body::Whole(outgoing) => Some(outgoing),
+            Body::Streamed(_) => None,
+        }
+    }
+
+    /// Of `written` bytes the first ones were of this copy; returns how many were not.
+    pub(super) fn advance(&mut self, written: usize) -> usize {
+        match &mut self.body {
+            Body::Whole(outgoing) => outgoing.advance(written),
+            Body::Streamed(stream) => stream.outgoing().advance(written),
+        }
+    }
+
+    /// Whether its connection is for it alone: copies behind it would wait for its source, or be
+    /// lost with the connection.
+    pub(super) const fn is_exclusive(&self) -> bool {
+        let streamed = matches!(self.body, Body::Streamed(_));
+        let ends = matches!(self.persistence, Persistence::Closes);
+        streamed || ends || matches!(self.expect, Expect::Tunnel)
+    }
+
+    /// It is sent behind another one: what is written of it is kept, as long as it may have to be
+    /// sent again.
+    pub(super) fn keep(&mut self) {
+        if let Body::Whole(outgoing) = &mut self.body {
+            outgoing.keep();
+        }
+    }
+
+    /// It is not to be sent again.
+    pub(super) fn forget(&mut self) {
+        if let Body::Whole(outgoing) = &mut self.body {
+            outgoing.forget();
+        }
+    }
+
+    /// It is to be sent anew, from its first byte on.
+    pub(super) fn rewind(&mut self, unwritten: &Unwritten) {
+        if let Body::Whole(outgoing) = &mut self.body {
+            outgoing.rewind();
+        }
+        self.unwritten.get_or_insert_with(|| unwritten.ticket());
+    }
+
+    /// Whether a byte of it was ever written.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Its first byte is written; whether for the first time.
+    pub(super) const fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.begun, true)
     }
 
     /// Whether it was dropped, and counted so, while it waited.

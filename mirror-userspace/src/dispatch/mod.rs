@@ -66,6 +66,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod turn;
 mod vacancy;
 
 /// A clock, the one that [`MirrorCopy::at`](crate::pipeline::MirrorCopy::at) was read from.

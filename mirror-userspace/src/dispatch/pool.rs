@@ -1,7 +1,9 @@
 //! The connections of one target: who is open, who is free, and who sends the next copy.
 //!
 //! At the address that is chosen for a copy it goes on the connection that was used last; those
-//! that are not needed are closed by their idle time-out. An address that leaves is drained: its
+//! that are not needed are closed by their idle time-out. Where copies may be pipelined, it goes
+//! with those that a connection is about to write, and a connection that has an answer takes as
+//! many of those that wait as it may. An address that leaves is drained: its
 //! free connections are closed at once, the others after the copy that they are sending.
 
 use std::{net::SocketAddr, rc::Rc};
@@ -10,6 +12,7 @@ use super::{
     Clock,
     addresses::{Address, Addresses},
     breaker::{Limits, Tripped},
+    job::Job,
     outcome::Outcome,
     seat::{Seat, Stop},
 };
@@ -18,8 +21,8 @@ use crate::segment::Time;
 /// Who is to send the next copy.
 #[derive(Debug)]
 pub(super) enum Pick {
-    /// A connection that is free.
-    Idle(Rc<Seat>),
+    /// A connection that is open.
+    Ready(Rc<Seat>),
     /// One that must be opened first.
     Open(Rc<Seat>),
     /// Nobody: all connections are busy.
@@ -32,15 +35,18 @@ pub(super) enum Pick {
 #[derive(Debug)]
 pub(super) struct Pool {
     limit: usize,
+    pipeline: usize,
     addresses: Addresses,
     seats: Vec<Rc<Seat>>,
 }
 
 impl Pool {
-    /// With `limit` connections at most; addresses that fail are avoided as `avoid` says.
-    pub(super) const fn new(limit: usize, avoid: Limits, seed: u64) -> Self {
+    /// With `limit` connections at most, each with up to `pipeline` copies at once; addresses that
+    /// fail are avoided as `avoid` says.
+    pub(super) const fn new(limit: usize, pipeline: usize, avoid: Limits, seed: u64) -> Self {
         Self {
             limit,
+            pipeline,
             addresses: Addresses::new(avoid, seed),
             seats: Vec::new(),
         }
@@ -63,23 +69,47 @@ impl Pool {
         }
     }
 
-    /// Who sends the next copy; it counts as busy from now on.
-    pub(super) fn pick(&mut self, clock: Clock) -> Pick {
+    /// Who sends `job`, which counts as under way from now on.
+    pub(super) fn pick(&mut self, job: &Job, clock: Clock) -> Pick {
         let Some(address) = self.addresses.choose(clock) else {
             return Pick::NoAddress;
         };
         let below_limit = self.seats.len() < self.limit;
-        let mut idle = address.idle.borrow_mut().pop();
-        if idle.is_none() && !below_limit {
-            idle = self.free_elsewhere(&address);
+        let mut ready = self.gathering(&address, job);
+        if ready.is_none() {
+            ready = address.idle.borrow_mut().pop();
         }
-        let (seat, pick): (_, fn(_) -> _) = match idle {
-            Some(seat) => (seat, Pick::Idle),
-            None if below_limit => (self.open(address), Pick::Open),
-            None => return Pick::Busy,
+        if ready.is_none() && !below_limit {
+            ready = self.free_elsewhere(&address);
+        }
+        let Some(seat) = ready else {
+            if !below_limit {
+                return Pick::Busy;
+            }
+            let seat = self.open(address);
+            seat.begin_copy(clock);
+            return Pick::Open(seat);
         };
         seat.begin_copy(clock);
-        pick(seat)
+        if self.pipeline > 1 {
+            seat.address().gathering.replace(Some(Rc::clone(&seat)));
+        }
+        Pick::Ready(seat)
+    }
+
+    /// A connection that was free, and has not begun to write what it was given: `job` may go with
+    /// that in one system call.
+    fn gathering(&self, address: &Address, job: &Job) -> Option<Rc<Seat>> {
+        let gathering = address.gathering.borrow();
+        let takes = |seat: &&Rc<Seat>| {
+            seat.has_job() && address.is_healthy() && seat.has_room_for(job, self.pipeline)
+        };
+        gathering.as_ref().filter(takes).map(Rc::clone)
+    }
+
+    /// Whether the connection, on which a copy has just ended, may take `job` as well.
+    pub(super) fn has_room(&self, seat: &Seat, job: &Job) -> bool {
+        seat.has_room_for(job, self.pipeline)
     }
 
     /// At the limit: better a connection to another address than to wait for one to `wanted`. If
@@ -163,6 +193,7 @@ impl Pool {
         let address = seat.address();
         let mut idle = address.idle.borrow_mut();
         idle.retain(|other| !Rc::ptr_eq(other, seat));
+        address.gathering.take();
         address.close();
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     rc::Rc,
     task::{Context, Waker},
 };
@@ -22,9 +23,14 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) struct Seat {
     address: RefCell<Rc<Address>>,
-    job: RefCell<Option<Job>>,
+    /// Copies that its task has not taken yet.
+    given: RefCell<VecDeque<Job>>,
     /// Copies that it was given and that are not over.
     load: Cell<usize>,
+    /// One of them does not go with others.
+    exclusive: Cell<bool>,
+    /// Copies that were answered.
+    answered: Cell<usize>,
     stop: Cell<Option<Stop>>,
     /// When it is to be stopped.
     due: Cell<Option<Time>>,
@@ -36,8 +42,10 @@ impl Seat {
         address.open();
         Self {
             address: RefCell::new(address),
-            job: RefCell::default(),
+            given: RefCell::default(),
             load: Cell::default(),
+            exclusive: Cell::default(),
+            answered: Cell::default(),
             stop: Cell::default(),
             due: Cell::default(),
             waker: RefCell::default(),
@@ -68,7 +76,31 @@ impl Seat {
     /// One of them is over.
     pub(super) fn end_copy(&self) {
         self.load.set(self.load.get().saturating_sub(1));
+        if self.load.get() == 0 {
+            self.exclusive.set(false);
+        }
         self.address().end();
+    }
+
+    /// One of them was answered, and the connection can carry others.
+    pub(super) fn handle_answer(&self) {
+        self.answered.set(self.answered.get().saturating_add(1));
+    }
+
+    /// Whether nothing is to be sent or answered.
+    pub(super) const fn is_free(&self) -> bool {
+        self.load.get() == 0
+    }
+
+    /// Whether `job` may go with what it has to do, if `limit` copies may. A connection gets one
+    /// more at once than it has answered: were each closed after its first reply, all the others
+    /// would be sent in vain.
+    pub(super) fn has_room_for(&self, job: &Job, limit: usize) -> bool {
+        if self.is_free() {
+            return true;
+        }
+        let room = limit.min(self.answered.get().saturating_add(1));
+        self.load.get() < room && !self.exclusive.get() && !job.is_exclusive()
     }
 
     /// Stops it unless told otherwise before `due`.
@@ -82,19 +114,24 @@ impl Seat {
 
     /// Hands it a copy to send.
     pub(super) fn give(&self, job: Job) {
-        self.set_due(None);
-        *self.job.borrow_mut() = Some(job);
+        self.exclusive.set(job.is_exclusive());
+        self.given.borrow_mut().push_back(job);
         self.wake();
     }
 
-    /// The copy that it was handed.
+    /// The next copy that it was handed.
     pub(super) fn take_job(&self) -> Option<Job> {
-        self.job.take()
+        self.given.borrow_mut().pop_front()
+    }
+
+    /// The last copy that it was handed.
+    pub(super) fn take_last_job(&self) -> Option<Job> {
+        self.given.borrow_mut().pop_back()
     }
 
     /// Whether it was handed a copy.
     pub(super) fn has_job(&self) -> bool {
-        self.job.borrow().is_some()
+        !self.given.borrow().is_empty()
     }
 
     pub(super) fn stop(&self, why: Stop) {

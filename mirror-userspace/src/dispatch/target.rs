@@ -5,9 +5,10 @@
 //! on it counts as sent, and the task of that connection reports how it ended. No borrow of the
 //! state is held while foreign code runs.
 
+mod addressing;
 mod state;
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use bytes::Bytes;
 use rustls::pki_types::ServerName;
@@ -31,7 +32,7 @@ use crate::{
     budget::Reserved,
     pipeline::{MirrorCopy, Persistence},
     segment::Time,
-    target::{Destination, TargetUrl},
+    target::Destination,
 };
 use state::{Origin, State};
 
@@ -67,8 +68,8 @@ enum Mode {
 
 /// What a connection does after a copy.
 pub(super) enum Next {
-    /// Sends this one.
-    Send(Job),
+    /// Goes on with what it has or was given.
+    More,
     /// Waits for one.
     Rest,
     /// Closes.
@@ -165,14 +166,16 @@ impl Target {
     /// Gives what may be sent to who can send it.
     fn pump(self: &Rc<Self>, state: &mut State) {
         while let Some(job) = state.queue.pop() {
-            match state.pool.pick(self.shared.clock) {
-                Pick::Idle(seat) => {
+            match state.pool.pick(&job, self.shared.clock) {
+                Pick::Ready(seat) => {
                     state.begin(&job);
+                    seat.set_due(None);
                     seat.give(job);
                 }
                 Pick::Open(seat) => {
                     state.begin(&job);
-                    spawn_local(connection::run(Rc::clone(self), seat, job));
+                    seat.give(job);
+                    spawn_local(connection::run(Rc::clone(self), seat));
                 }
                 Pick::Busy => return state.queue.push_front(job),
                 Pick::NoAddress => {
@@ -203,36 +206,58 @@ impl Target {
             verdict => verdict,
         };
         state.end(job, outcome, verdict, now);
-        if closes || seat.address().gone.get() || state.mode == Mode::Stopped {
+        if closes || state.mode == Mode::Stopped {
             seat.end_copy();
             return Next::Close;
         }
+        seat.handle_answer();
+        if seat.address().gone.get() {
+            seat.end_copy();
+            return if seat.is_free() {
+                Next::Close
+            } else {
+                Next::More
+            };
+        }
+        self.follow_up(state, seat, now)
+    }
+
+    /// A copy on `seat` was answered: what it does next.
+    fn follow_up(self: &Rc<Self>, state: &mut State, seat: &Rc<Seat>, now: Time) -> Next {
         let crowded = state.pool.is_crowded(seat);
         seat.end_copy();
-        let next = state.queue.pop();
-        let idle_until = now + self.shared.config.idle_timeout;
-        match next {
-            None => Pool::rest(seat, idle_until),
-            Some(job) if !crowded => {
-                state.begin(&job);
-                seat.begin_copy(self.shared.clock);
-                return Next::Send(job);
-            }
-            Some(job) => {
+        while !crowded && let Some(job) = state.queue.pop() {
+            if !state.pool.has_room(seat, &job) {
                 state.queue.push_front(job);
-                if state.pool.is_exhausted() {
-                    // The connection that takes its place goes to where there are fewer.
-                    return Next::Close;
-                }
-                Pool::rest(seat, idle_until);
-                self.pump(state);
+                break;
             }
+            state.begin(&job);
+            seat.begin_copy(self.shared.clock);
+            seat.give(job);
         }
+        if !seat.is_free() {
+            return Next::More;
+        }
+        let waits = state.queue.len() > 0;
+        if crowded && waits && state.pool.is_exhausted() {
+            // The connection that takes its place goes to where there are fewer.
+            return Next::Close;
+        }
+        Pool::rest(seat, now + self.shared.config.idle_timeout);
+        self.pump(state);
         Next::Rest
     }
 
-    /// A connection was closed before the copy that it was given was begun.
-    pub(super) fn give_back(&self, seat: &Seat, job: Job) {
+    /// A connection ended before it looked at what it was given last.
+    pub(super) fn give_back_given(&self, seat: &Seat) {
+        while let Some(job) = seat.take_last_job() {
+            self.give_back(seat, job);
+        }
+    }
+
+    /// A connection ended before it sent this copy, or before the target took it: it is sent on
+    /// another one.
+    pub(super) fn give_back(&self, seat: &Seat, mut job: Job) {
         let mut state = self.state.borrow_mut();
         seat.end_copy();
         seat.address().handle_no_verdict(self.now());
@@ -244,11 +269,25 @@ impl Target {
             let outcome = Outcome::Failed(failure);
             return state.end(job, &outcome, Verdict::Unknown, self.now());
         }
+        state.counters.sent_again += u64::from(job.is_begun());
         job.set_stage(Stage::Waiting);
+        job.rewind(&self.shared.unwritten);
         state.counters.sent -= 1;
         state.counters.in_flight -= 1;
         state.counters.queued += 1;
         state.queue.push_front(job);
+    }
+
+    /// A connection ended, with a failure of the copy before this one, after the target may have
+    /// taken it: that says nothing new of the target.
+    pub(super) fn forsake(&self, seat: &Seat, job: Job, failure: Failure, now: Time) {
+        let mut state = self.state.borrow_mut();
+        seat.end_copy();
+        let failure = match state.mode {
+            Mode::Stopped => Failure::Shutdown,
+            Mode::Open | Mode::Draining => failure,
+        };
+        state.end(job, &Outcome::Failed(failure), Verdict::Unknown, now);
     }
 
     /// A connection is open.
@@ -256,9 +295,13 @@ impl Target {
         self.state.borrow_mut().counters.opened += 1;
     }
 
-    /// The first byte of a copy was written, this long after its capture.
-    pub(super) fn handle_begun(&self, lag: Duration) {
-        self.state.borrow_mut().counters.lag.record(lag);
+    /// The first byte of a copy was written, and whether before the reply to another one.
+    pub(super) fn handle_begun(&self, job: &mut Job, pipelined: bool, now: Time) {
+        let counters = &mut self.state.borrow_mut().counters;
+        counters.pipelined += u64::from(pipelined);
+        if job.begin() {
+            counters.lag.record(now.since(job.at));
+        }
     }
 
     /// An address refused; another one to try.
@@ -301,62 +344,5 @@ impl Target {
         state.mode = Mode::Stopped;
         state.drop_waiting(|dropped| &mut dropped.shutdown);
         state.pool.stop_all();
-    }
-
-    /// These are the addresses, from now on.
-    pub(super) fn set_addresses(self: &Rc<Self>, sockets: &[SocketAddr]) {
-        let mut state = self.state.borrow_mut();
-        let state = &mut *state;
-        let Origin::Told(vacancy) = &mut state.origin else {
-            return log::error!("{}: told addresses, but has its own", self.destination);
-        };
-        if sockets.is_empty() {
-            vacancy.begin(self.now());
-        } else {
-            vacancy.end();
-        }
-        state.pool.set_addresses(sockets);
-        self.pump(state);
-    }
-
-    /// There is nowhere to send, or nowhere that is up to date.
-    fn find_addresses(self: &Rc<Self>, state: &mut State) {
-        let now = self.now();
-        let names = match &mut state.origin {
-            Origin::Written => return,
-            Origin::Told(vacancy) => return vacancy.begin(now),
-            Origin::Name(names) => names,
-        };
-        let Destination::Url(TargetUrl { host, port, .. }) = &self.destination else {
-            return;
-        };
-        if !names.begin(now, now + self.shared.config.resolve_every) {
-            return;
-        }
-        let resolving = self.shared.resolver.resolve(&host.to_string(), *port);
-        let target = Rc::clone(self);
-        spawn_local(async move {
-            let found = resolving.await;
-            target.handle_resolved(&found.unwrap_or_default());
-        });
-    }
-
-    fn handle_resolved(self: &Rc<Self>, found: &[SocketAddr]) {
-        let mut state = self.state.borrow_mut();
-        let state = &mut *state;
-        if let Origin::Name(names) = &mut state.origin {
-            names.end();
-        }
-        if !found.is_empty() {
-            state.pool.set_addresses(found);
-        } else if !state.pool.has_address() {
-            // Without an address the copy whose turn it is cannot be sent.
-            if let Some(job) = state.queue.pop() {
-                state.begin(&job);
-                let outcome = Outcome::Failed(Failure::Connect);
-                state.end(job, &outcome, Verdict::Fails, self.now());
-            }
-        }
-        self.pump(state);
     }
 }

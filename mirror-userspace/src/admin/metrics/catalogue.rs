@@ -88,6 +88,14 @@ pub(super) const REPLIES_CUT: Family = counter(
     "podmirror_replies_cut_total",
     "Replies too long to read to their end: answered, but the connection was closed on them.",
 );
+pub(super) const PIPELINED: Family = counter(
+    "podmirror_copies_pipelined_total",
+    "Copies written on a connection before the reply to the one before them.",
+);
+pub(super) const SENT_AGAIN: Family = counter(
+    "podmirror_copies_sent_again_total",
+    "Pipelined copies that the target closed on before it took them, and that were sent once more.",
+);
 pub(super) const LAG: Family = histogram(
     "podmirror_mirror_lag_seconds",
     "From the kernel's sight of a request's last byte (of a streamed one's first) to the first byte written to the target.",

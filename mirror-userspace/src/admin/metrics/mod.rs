@@ -198,6 +198,8 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
     page.add(all::TARGET_CONNECTIONS_OPENED, labels, counters.opened);
     page.add(all::BREAKER_OPENED, labels, counters.breaker_opened);
     page.add(all::REPLIES_CUT, labels, counters.replies_cut);
+    page.add(all::PIPELINED, labels, counters.pipelined);
+    page.add(all::SENT_AGAIN, labels, counters.sent_again);
     page.add_histogram(all::LAG, labels, &counters.lag);
     page.add_histogram(all::LATENCY, labels, &counters.latency);
 }

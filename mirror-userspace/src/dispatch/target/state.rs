@@ -41,7 +41,8 @@ pub(super) enum Origin {
 impl State {
     pub(super) fn new(shared: &Shared, destination: &Destination) -> Self {
         let config = &shared.config;
-        let mut pool = Pool::new(config.connections.max(1), config.avoid, shared.seed);
+        let connections = config.connections.max(1);
+        let mut pool = Pool::new(connections, config.pipeline, config.avoid, shared.seed);
         let origin = match destination.url().map(|url| (&url.host, url.port)) {
             None => Origin::Told(Vacancy::default()),
             Some((TargetHost::Name(_), _)) => Origin::Name(Names::default()),

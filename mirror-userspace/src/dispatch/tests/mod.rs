@@ -7,6 +7,7 @@ mod https;
 mod limits;
 mod names;
 mod order;
+mod pipelining;
 mod readiness;
 mod replies;
 mod server;

@@ -63,6 +63,8 @@ impl Server {
             spawn_local(async move {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
+                    // Else pipelined replies wait for acknowledgements.
+                    stream.set_nodelay(true).unwrap();
                     seen.connections.set(seen.connections.get() + 1);
                     let serving = spawn_local(serve(Peer::new(stream, Rc::clone(&seen))));
                     tasks.borrow_mut().push(serving);
@@ -99,7 +101,7 @@ impl Drop for Server {
 /// The server's side of one connection.
 pub(super) struct Peer<S> {
     pub(super) stream: S,
-    seen: Rc<Seen>,
+    pub(super) seen: Rc<Seen>,
     read: Vec<u8>,
 }
 
