@@ -1,11 +1,16 @@
 //! Which copy of a target is next.
 //!
 //! With [`Order::Connection`] each client connection that has work is a lane: one copy of it is
-//! ready or being sent, the others wait behind it. A lane without work does not exist.
+//! ready or being sent, the others wait behind it. A lane without work does not exist. Where copies
+//! may be pipelined, those behind may follow on the connection to the target that the ones before
+//! are on: there they keep their order.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 
-use super::{config::Order, job::Job};
+use super::{config::Order, job::Job, seat::Seat};
 use crate::pipeline::ConnectionId;
 
 /// The copies that wait for one target.
@@ -14,9 +19,28 @@ pub(super) struct Queue {
     order: Order,
     /// May be sent now, first come first served.
     ready: VecDeque<Job>,
-    /// Wait for the copy before them on the same client connection.
-    lanes: HashMap<ConnectionId, VecDeque<Job>, foldhash::fast::RandomState>,
+    lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
+}
+
+/// The copies of one client connection.
+#[derive(Debug, Default)]
+struct Lane {
+    /// So many are being sent, on `seat`; if that is none, one is ready.
+    ahead: usize,
+    seat: Option<Rc<Seat>>,
+    /// Wait for those ahead.
+    behind: VecDeque<Job>,
+}
+
+impl Lane {
+    const fn of_one() -> Self {
+        Self {
+            ahead: 1,
+            seat: None,
+            behind: VecDeque::new(),
+        }
+    }
 }
 
 impl Queue {
@@ -38,18 +62,27 @@ impl Queue {
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
         if self.order == Order::Connection {
-            if let Some(behind) = self.lanes.get_mut(&job.connection) {
-                behind.push_back(job);
+            if let Some(lane) = self.lanes.get_mut(&job.connection) {
+                lane.behind.push_back(job);
                 return;
             }
-            self.lanes.insert(job.connection, VecDeque::new());
+            self.lanes.insert(job.connection, Lane::of_one());
         }
         self.ready.push_back(job);
     }
 
-    /// Puts back a copy that was taken and not sent after all.
+    /// Puts back a copy that was taken and not sent after all; of several of a client connection
+    /// the last one first.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
+        if let Some(lane) = self.lanes.get_mut(&job.connection) {
+            if lane.ahead > 1 {
+                lane.ahead -= 1;
+                lane.behind.push_front(job);
+                return;
+            }
+            lane.seat = None;
+        }
         self.ready.push_front(job);
     }
 
@@ -65,12 +98,59 @@ impl Queue {
         }
     }
 
-    /// The copy of this client connection that was taken is over: the one behind it is ready.
+    /// A copy of this client connection is being sent on `seat`.
+    pub(super) fn handle_given(&mut self, connection: ConnectionId, seat: &Rc<Seat>) {
+        if let Some(lane) = self.lanes.get_mut(&connection) {
+            lane.seat = Some(Rc::clone(seat));
+        }
+    }
+
+    /// Where a new copy of this client connection may follow those ahead of it, with none between.
+    pub(super) fn seat_to_follow(&self, connection: ConnectionId) -> Option<&Rc<Seat>> {
+        let lane = self.lanes.get(&connection)?;
+        lane.seat.as_ref().filter(|_| lane.behind.is_empty())
+    }
+
+    /// It does follow them.
+    pub(super) fn follow(&mut self, connection: ConnectionId) {
+        if let Some(lane) = self.lanes.get_mut(&connection) {
+            lane.ahead += 1;
+        }
+    }
+
+    /// The copy that waits behind those being sent of this client connection, to follow them, if
+    /// it `fits`.
+    pub(super) fn pop_behind(
+        &mut self,
+        connection: ConnectionId,
+        fits: impl Fn(&Job) -> bool,
+    ) -> Option<Job> {
+        let lane = self.lanes.get_mut(&connection)?;
+        lane.seat.as_ref()?;
+        loop {
+            let job = lane
+                .behind
+                .pop_front_if(|job| job.is_dropped() || fits(job))?;
+            self.len -= 1;
+            if !job.is_dropped() {
+                lane.ahead += 1;
+                return Some(job);
+            }
+        }
+    }
+
+    /// A copy of this client connection that was taken is over: without another one ahead, the one
+    /// behind it is ready.
     pub(super) fn release(&mut self, connection: ConnectionId) {
-        let Some(behind) = self.lanes.get_mut(&connection) else {
+        let Some(lane) = self.lanes.get_mut(&connection) else {
             return;
         };
-        match behind.pop_front() {
+        if lane.ahead > 1 {
+            lane.ahead -= 1;
+            return;
+        }
+        lane.seat = None;
+        match lane.behind.pop_front() {
             Some(next) => self.ready.push_back(next),
             None => drop(self.lanes.remove(&connection)),
         }
@@ -79,8 +159,8 @@ impl Queue {
     /// Takes out everything that waits.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         let mut drained = Vec::with_capacity(self.len);
-        for behind in self.lanes.values_mut() {
-            drained.extend(behind.drain(..));
+        for lane in self.lanes.values_mut() {
+            drained.extend(lane.behind.drain(..));
         }
         for job in self.ready.drain(..) {
             self.lanes.remove(&job.connection);

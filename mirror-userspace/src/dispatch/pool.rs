@@ -101,10 +101,14 @@ impl Pool {
     /// that in one system call.
     fn gathering(&self, address: &Address, job: &Job) -> Option<Rc<Seat>> {
         let gathering = address.gathering.borrow();
-        let takes = |seat: &&Rc<Seat>| {
-            seat.has_job() && address.is_healthy() && seat.has_room_for(job, self.pipeline)
-        };
-        gathering.as_ref().filter(takes).map(Rc::clone)
+        let gathers = |seat: &&Rc<Seat>| seat.has_job() && self.takes(seat, job);
+        gathering.as_ref().filter(gathers).map(Rc::clone)
+    }
+
+    /// Whether the connection, on which copies are under way, may take `job` as well.
+    pub(super) fn takes(&self, seat: &Seat, job: &Job) -> bool {
+        let address = seat.address();
+        address.is_healthy() && !address.gone.get() && self.has_room(seat, job)
     }
 
     /// Whether the connection, on which a copy has just ended, may take `job` as well.

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     budget::Reserved,
-    pipeline::{MirrorCopy, Persistence},
+    pipeline::{ConnectionId, MirrorCopy, Persistence},
     segment::Time,
     target::Destination,
 };
@@ -127,8 +127,18 @@ impl Target {
         }
         let (job, stream) = Job::new(copy, &self.shared.unwritten);
         state.counters.queued += 1;
-        state.queue.push(job);
-        self.pump(state);
+        let ahead = state.queue.seat_to_follow(job.connection).map(Rc::clone);
+        match ahead.filter(|seat| state.pool.takes(seat, &job)) {
+            Some(seat) => {
+                state.queue.follow(job.connection);
+                seat.begin_copy(self.shared.clock);
+                Self::give(state, &seat, job);
+            }
+            None => {
+                state.queue.push(job);
+                self.pump(state);
+            }
+        }
         stream
     }
 
@@ -168,13 +178,11 @@ impl Target {
         while let Some(job) = state.queue.pop() {
             match state.pool.pick(&job, self.shared.clock) {
                 Pick::Ready(seat) => {
-                    state.begin(&job);
                     seat.set_due(None);
-                    seat.give(job);
+                    Self::give(state, &seat, job);
                 }
                 Pick::Open(seat) => {
-                    state.begin(&job);
-                    seat.give(job);
+                    Self::give(state, &seat, job);
                     spawn_local(connection::run(Rc::clone(self), seat));
                 }
                 Pick::Busy => return state.queue.push_front(job),
@@ -184,6 +192,13 @@ impl Target {
                 }
             }
         }
+    }
+
+    /// Hands a copy to a connection: it counts as sent.
+    fn give(state: &mut State, seat: &Rc<Seat>, job: Job) {
+        state.begin(&job);
+        state.queue.handle_given(job.connection, seat);
+        seat.give(job);
     }
 
     /// A copy ended; what its connection does next.
@@ -205,6 +220,7 @@ impl Target {
             Verdict::Fails if state.pool.is_expendable(seat) => Verdict::Unknown,
             verdict => verdict,
         };
+        let connection = job.connection;
         state.end(job, outcome, verdict, now);
         if closes || state.mode == Mode::Stopped {
             seat.end_copy();
@@ -219,21 +235,22 @@ impl Target {
                 Next::More
             };
         }
-        self.follow_up(state, seat, now)
+        self.follow_up(state, seat, connection, now)
     }
 
-    /// A copy on `seat` was answered: what it does next.
-    fn follow_up(self: &Rc<Self>, state: &mut State, seat: &Rc<Seat>, now: Time) -> Next {
+    /// A copy on `seat`, of this client connection, was answered: what it does next.
+    fn follow_up(
+        self: &Rc<Self>,
+        state: &mut State,
+        seat: &Rc<Seat>,
+        connection: ConnectionId,
+        now: Time,
+    ) -> Next {
         let crowded = state.pool.is_crowded(seat);
         seat.end_copy();
-        while !crowded && let Some(job) = state.queue.pop() {
-            if !state.pool.has_room(seat, &job) {
-                state.queue.push_front(job);
-                break;
-            }
-            state.begin(&job);
+        while !crowded && let Some(job) = state.next_for(seat, connection) {
             seat.begin_copy(self.shared.clock);
-            seat.give(job);
+            Self::give(state, seat, job);
         }
         if !seat.is_free() {
             return Next::More;

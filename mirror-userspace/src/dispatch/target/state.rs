@@ -12,8 +12,10 @@ use crate::{
         pool::Pool,
         rate::RateLimit,
         resolve::Names,
+        seat::Seat,
         vacancy::Vacancy,
     },
+    pipeline::ConnectionId,
     segment::Time,
     target::{Destination, TargetHost},
 };
@@ -110,6 +112,20 @@ impl State {
         let waiting = self.queue.drain().len() as u64;
         self.counters.queued -= waiting;
         *counter(&mut self.counters.dropped) += waiting;
+    }
+
+    /// The next copy that `seat` may take, after one of this client connection.
+    pub(super) fn next_for(&mut self, seat: &Seat, connection: ConnectionId) -> Option<Job> {
+        let Self { queue, pool, .. } = self;
+        let has_room = |job: &Job| pool.has_room(seat, job);
+        let job = queue
+            .pop_behind(connection, has_room)
+            .or_else(|| queue.pop())?;
+        if has_room(&job) {
+            return Some(job);
+        }
+        queue.push_front(job);
+        None
     }
 
     /// A copy is given to a connection.

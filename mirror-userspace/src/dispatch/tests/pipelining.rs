@@ -347,6 +347,87 @@ fn one_client_connection_keeps_its_order() {
     });
 }
 
+/// The next copy of a client connection need not wait for the reply to the one before.
+#[test]
+fn copies_of_one_client_connection_follow_each_other() {
+    run(async {
+        // With less than four at once it would never answer.
+        let server = Server::start(|mut peer| async move {
+            for _ in 0..3 {
+                answer_together(&mut peer, 1).await.unwrap();
+            }
+            while answer_together(&mut peer, 4).await.is_some() {}
+        })
+        .await;
+        let mut config = pipelining(4);
+        config.connections = 2;
+        let mut rig = Rig::new(config, server.address);
+        prove(&mut rig, 3).await;
+        (0..2).for_each(|number| rig.send(7, &numbered(number)));
+        rig.until(|_| server.seen.open.get() == 2).await;
+        // These come while the first two are under way.
+        (2..12).for_each(|number| rig.send(7, &numbered(number)));
+        let counters = rig.settle().await;
+        assert_eq!((counters.answered.success, counters.opened), (15, 1));
+        let want: Vec<_> = (0..12).map(numbered).collect();
+        assert_eq!(server.seen.texts()[3..], want);
+    });
+}
+
+/// However often and wherever the target closes, each copy arrives once and in its order.
+#[test]
+fn order_survives_a_target_that_closes_now_and_then() {
+    run(async {
+        let replies = Rc::new(Cell::new(0_u64));
+        let counted = Rc::clone(&replies);
+        let server = Server::start(move |mut peer| {
+            let replies = Rc::clone(&counted);
+            async move {
+                while peer.request().await.is_some() {
+                    let count = replies.get() + 1;
+                    replies.set(count);
+                    if count * count % 7 == 4 {
+                        peer.reply(
+                            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+                        )
+                        .await;
+                        break;
+                    }
+                    peer.reply(OK).await;
+                }
+                // A close with something unread would be a reset, and lose replies.
+                while peer.more().await.is_some() {}
+            }
+        })
+        .await;
+        let mut config = pipelining(5);
+        config.connections = 3;
+        let mut rig = Rig::new(config, server.address);
+        for number in 0..40 {
+            for connection in 0..6 {
+                let text = format!("GET /{connection}/{number} HTTP/1.1\r\n\r\n");
+                rig.send(connection, &text);
+            }
+            if number % 8 == 0 {
+                sleep(Duration::from_millis(2)).await;
+            }
+        }
+        let counters = rig.settle().await;
+        assert_eq!(counters.answered.success, 240, "{counters:?}");
+        assert!(
+            counters.sent_again > 0 && counters.pipelined > 0,
+            "{counters:?}"
+        );
+        let texts = server.seen.texts();
+        for connection in 0..6 {
+            let of_it = format!("GET /{connection}/");
+            let got = texts.iter().filter(|text| text.starts_with(&of_it));
+            let want = (0..40).map(|number| format!("{of_it}{number} HTTP/1.1\r\n\r\n"));
+            assert!(got.eq(&want.collect::<Vec<_>>()));
+        }
+    });
+}
+
 #[test]
 fn bodies_larger_than_the_socket_arrive_whole() {
     run(async {
