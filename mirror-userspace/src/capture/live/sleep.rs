@@ -4,7 +4,7 @@
 //! a segment does, and waking up costs the reader as much again. A reader with work at hand asks
 //! for no wakeups: it naps, [`NAP`] at a time, and looks again. Only when it found nothing [`LINGER`]
 //! times more does it raise its flag in `SLEEPING` of every program ([`wakeups`](super::wakeups)), on
-//! which they wake it with the next record. So a reader wakes at most 300 times a second under
+//! which they wake it with the next record. So a reader wakes at most 340 times a second under
 //! traffic and five times without, and a record waits two milliseconds for it on average, four at most.
 //!
 //! A program reads the flag before it commits a record, so a record that was under way when the
@@ -22,7 +22,7 @@ use super::wakeups::Wakeups;
 
 /// Between two looks at a ring that has, or may soon have, records, when there is nothing else to
 /// be seen to.
-const NAP: Duration = Duration::from_micros(3_500);
+const NAP: Duration = Duration::from_millis(3);
 /// The same, for a reader whose thread has more to do than to look.
 const GLANCE: Duration = Duration::from_millis(1);
 /// How often it looks again in vain before it goes to sleep.
