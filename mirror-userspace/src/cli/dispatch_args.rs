@@ -199,6 +199,19 @@ mod tests {
         dispatch: DispatchArgs,
     }
 
+    #[test]
+    fn what_is_for_the_target_is_shared_and_what_is_for_a_connection_is_not() {
+        let flags = "--target-connections 9 --queue 9 --pipeline 9";
+        let args = ["podmirror"].into_iter().chain(flags.split(' '));
+        let command = Command::try_parse_from(args).unwrap();
+        let config = command.dispatch.for_shard(2).unwrap();
+        assert_eq!(
+            (config.connections, config.queue, config.pipeline),
+            (5, 5, 9)
+        );
+        assert!(Command::try_parse_from(["podmirror", "--pipeline", "0"]).is_err());
+    }
+
     fn congestion_control(args: &[&str]) -> anyhow::Result<CongestionControl> {
         let command = Command::try_parse_from(["podmirror"].iter().chain(args))?;
         Ok(command.dispatch.for_shard(1)?.congestion_control)

@@ -14,10 +14,16 @@ use crate::{
 };
 
 fn nginx(lab: &Lab, host: Host) -> Nginx {
+    nginx_with(lab, host, "")
+}
+
+/// One with more lines in its `server` block.
+fn nginx_with(lab: &Lab, host: Host, extra: &str) -> Nginx {
     let config = NginxConfig {
         listen: vec![host.address(Family::V4, 80)],
         access_log: true,
         reply: format!("hello from {}\n", host.name()),
+        extra: extra.to_owned(),
         ..NginxConfig::default()
     };
     Nginx::start(lab.namespace(host), &config).unwrap()
@@ -41,19 +47,18 @@ fn log(server: &Nginx, count: usize) -> Vec<String> {
     }
 }
 
-#[test]
-fn every_request_of_a_closed_loop_of_wrk_arrives() {
-    let lab = Lab::new().unwrap();
-    let (v1, v2) = (nginx(&lab, Host::V1), nginx(&lab, Host::V2));
+/// Has wrk talk to v1 as fast as it can; all of it arrives at v2, and is answered.
+fn a_closed_loop_arrives(lab: &Lab, v2: &Nginx, flags: &[&str]) {
+    let v1 = nginx(lab, Host::V1);
     // Room for all of it: an unoptimised build may fall behind, and is to lose nothing.
     let room = ["--queue", "1000000", "--max-memory", "2G"];
-    let mirror = Mirror::start(&lab, &target(Family::V4), &room);
+    let mirror = Mirror::start(lab, &target(Family::V4), &[&room[..], flags].concat());
     let mut wrk = Command::new(packages::require("wrk").unwrap());
     wrk.args(["-t1", "-c8", "-d2s", "http://10.77.0.10/closed-loop"]);
     let output = lab.client.output(&mut wrk).unwrap();
     assert!(output.status.success(), "{output:?}");
     let served = log(&v1, 1).len();
-    let copies = log(&v2, served).len();
+    let copies = log(v2, served).len();
     let ledger = mirror.stop();
     assert!(served > 1_000, "{served}");
     // wrk walks away from its last requests: v1 may log some of them or not.
@@ -62,6 +67,21 @@ fn every_request_of_a_closed_loop_of_wrk_arrives() {
         "{copies} of {served}: {ledger:?}"
     );
     ledger.assert_all_answered(copies);
+}
+
+#[test]
+fn every_request_of_a_closed_loop_of_wrk_arrives() {
+    let lab = Lab::new().unwrap();
+    let v2 = nginx(&lab, Host::V2);
+    a_closed_loop_arrives(&lab, &v2, &[]);
+}
+
+/// nginx closes each connection after so many requests, whatever was sent behind the last.
+#[test]
+fn pipelined_copies_outlive_the_connections_that_nginx_closes() {
+    let lab = Lab::new().unwrap();
+    let v2 = nginx_with(&lab, Host::V2, "keepalive_requests 50;");
+    a_closed_loop_arrives(&lab, &v2, &["--pipeline", "16"]);
 }
 
 #[test]

@@ -94,6 +94,9 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
         (Sampled::Whole, _) => &[100],
     };
     let mut subjects: Vec<_> = rates.iter().copied().map(Subject::Podmirror).collect();
+    if !options.quick && load.body < LARGE {
+        subjects.push(Subject::Pipelining);
+    }
     if !options.quick || load.quick == Quick::All {
         subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);
         let peers = options.peer.iter().cloned();
@@ -102,6 +105,9 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
     subjects.retain(|subject| copes(subject, load));
     subjects
 }
+
+/// Bytes of a body from which on nothing is gained by sending another request behind it.
+const LARGE: usize = 64 << 10;
 
 /// With a new connection for each request a proxy in the path, at both of its sides, runs out of
 /// ports within seconds at full speed: there it is not the mirror that would be measured.

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
 pub(super) enum Subject {
     /// podmirror at a sample rate, in percent of connections.
     Podmirror(u8),
+    /// podmirror at 100 %, with copies pipelined.
+    Pipelining,
     /// nginx's `mirror`, in the path.
     NginxMirror,
     /// HAProxy in the path, without a mirror: what a hop costs.
@@ -45,6 +47,9 @@ pub(super) enum Running {
         _folder: Option<Scratch>,
     },
 }
+
+/// What [`Subject::Pipelining`] is told besides.
+const PIPELINE: [&str; 2] = ["--pipeline", "64"];
 
 /// How long a capturing peer may take to begin: none says when it has.
 const TO_BEGIN: Duration = Duration::from_secs(2);
@@ -81,6 +86,7 @@ impl Subject {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Podmirror(percent) => format!("podmirror {percent} %"),
+            Self::Pipelining => "podmirror, pipelining".to_owned(),
             Self::NginxMirror => "nginx mirror".to_owned(),
             Self::Haproxy => "HAProxy, no mirror".to_owned(),
             Self::Tcpdump => "tcpdump, no mirror".to_owned(),
@@ -108,6 +114,7 @@ impl Subject {
             Self::Podmirror(percent) => format!(
                 "podmirror run --interface eth0 --netns <v1> --port 80 --target http://<v2> --sample-rate {percent}%"
             ),
+            Self::Pipelining => format!("the same at 100 %, with {}", PIPELINE.join(" ")),
             Self::NginxMirror => "nginx, one worker: mirror and proxy_pass, keep-alive to both; \
                                   CPU includes serving as a proxy"
                 .to_owned(),
@@ -127,11 +134,8 @@ impl Subject {
 
     fn run(&self, ground: &Ground) -> Result<Running> {
         match self {
-            Self::Podmirror(percent) => {
-                let arguments = podmirror_arguments(ground, *percent);
-                let mirror = Mirror::start(&ground.lab.node, &ground.podmirror, arguments)?;
-                Ok(Running::Podmirror(Box::new(mirror)))
-            }
+            Self::Podmirror(percent) => podmirror(ground, *percent, &[]),
+            Self::Pipelining => podmirror(ground, 100, &PIPELINE),
             Self::NginxMirror => nginx_mirror(ground).map(Running::Nginx),
             Self::Haproxy => haproxy(ground),
             Self::Tcpdump => tcpdump(ground),
@@ -162,15 +166,16 @@ impl Running {
     }
 }
 
-fn podmirror_arguments(ground: &Ground, percent: u8) -> Vec<String> {
+fn podmirror(ground: &Ground, percent: u8, flags: &[&str]) -> Result<Running> {
     let target = format!("http://{}", ground.v2.address());
     let (port, rate) = (PORT.to_string(), format!("{percent}%"));
     let netns = ground.lab.v1.name();
-    ["--interface", "eth0", "--netns", netns, "--port", &port]
-        .into_iter()
-        .chain(["--target", &target, "--sample-rate", &rate])
-        .map(str::to_owned)
-        .collect()
+    let at = ["--interface", "eth0", "--netns", netns, "--port", &port];
+    let to = ["--target", &target, "--sample-rate", &rate];
+    let arguments = [&at[..], &to, flags].concat();
+    let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+    let mirror = Mirror::start(&ground.lab.node, &ground.podmirror, arguments)?;
+    Ok(Running::Podmirror(Box::new(mirror)))
 }
 
 fn nginx_mirror(ground: &Ground) -> Result<Nginx> {
