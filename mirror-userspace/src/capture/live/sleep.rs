@@ -5,7 +5,7 @@
 //! for no wakeups: it naps, [`NAP`] at a time, and looks again. Only when it found nothing [`LINGER`]
 //! times more does it raise its flag in `SLEEPING` of every program ([`wakeups`](super::wakeups)), on
 //! which they wake it with the next record. So a reader wakes at most 340 times a second under
-//! traffic and five times without, and a record waits two milliseconds for it on average, four at most.
+//! traffic and five times without, and a record waits 1.5 milliseconds for it on average, four at most.
 //!
 //! A program reads the flag before it commits a record, so a record that was under way when the
 //! flag went up comes without a wakeup. That is why the reader looks once more after raising the
