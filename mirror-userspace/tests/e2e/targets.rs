@@ -1,6 +1,6 @@
 //! A v2 that is dead, slow or mad costs counters, and v1 nothing.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use xtask::lab::{Behaviour, Family, Host, RecordingServer};
 
@@ -186,4 +186,23 @@ fn two_targets_get_a_copy_each() {
             .all(|copy| copy.head.windows(13).any(|part| part == b"Host: v3.test"))
     );
     scene.mirror.stop().assert_all_answered(20);
+}
+
+/// As the kernel says it of the sockets that are open.
+#[test]
+fn connections_to_v2_have_the_congestion_control_that_was_chosen() {
+    for (flags, name) in [
+        (&[][..], "cubic"),
+        (&["--congestion-control", "reno"], "reno"),
+    ] {
+        let scene = Scene::new(flags);
+        assert_eq!(scene.request("GET", &get("/")), 200);
+        scene.v2.wait_for(1, PATIENCE);
+        let mut ss = Command::new("ss");
+        ss.args(["--tcp", "--info", "--no-header", "dst", "10.77.0.20"]);
+        let output = scene.lab.node.output(&mut ss).unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(name), "{name}: {text}");
+        scene.mirror.stop();
+    }
 }
