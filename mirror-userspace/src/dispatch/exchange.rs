@@ -49,6 +49,8 @@ pub(super) struct Exchange<'a, S> {
     written: usize,
     /// The target does not read any more.
     given_up: bool,
+    /// The target said that it takes no more requests.
+    closes: bool,
     /// The clock as it was read in this poll.
     now: Option<Time>,
 }
@@ -71,6 +73,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             turns: VecDeque::new(),
             written: 0,
             given_up: false,
+            closes: false,
             now: None,
         }
     }
@@ -290,6 +293,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                 Ok(Step::More) => return None,
                 Ok(Step::Complete(reply, used)) => {
                     bytes = bytes.get(used..).unwrap_or_default();
+                    self.closes = reply.closes;
                     let after = if !reply.reusable || (!bytes.is_empty() && !next_is_begun) {
                         After::Spent
                     } else {
@@ -346,17 +350,17 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// The connection ended with this: what becomes of the copies behind it. A target that says
-    /// that it closes takes no more requests on the connection (RFC 9112 section 9.6), so that
-    /// they may be sent once more elsewhere. Otherwise nobody knows of those it has seen.
+    /// The connection ended with this: what becomes of the copies behind it. Those that the target
+    /// has not seen, or said that it does not take, may be sent once more; of the others nobody
+    /// knows.
     fn abandon(&mut self, outcome: &Outcome, now: Time) {
-        let (says_so, failure) = match outcome {
-            Outcome::Answered(answer) => (answer.connection == After::Spent, Failure::Reset),
-            Outcome::Failed(failure) => (false, *failure),
+        let failure = match outcome {
+            Outcome::Answered(_) => Failure::Reset,
+            Outcome::Failed(failure) => *failure,
         };
         self.target.give_back_given(self.seat);
         while let Some(turn) = self.turns.pop_back() {
-            if says_so || !turn.is_begun() {
+            if self.closes || !turn.is_begun() {
                 self.target.give_back(self.seat, turn.job);
             } else {
                 self.target.forsake(self.seat, turn.job, failure, now);

@@ -32,6 +32,9 @@ pub struct Reply {
     pub status: u16,
     /// Whether the connection may carry another request.
     pub reusable: bool,
+    /// Whether it says that the target closes the connection, and so takes no more requests on it
+    /// (RFC 9112 section 9.6).
+    pub closes: bool,
 }
 
 /// How far a reply has come.

@@ -37,16 +37,8 @@ pub(super) fn parse(bytes: &[u8], expect: Expect) -> Result<Option<(Parsed, usiz
     if (100..200).contains(&status) && status != 101 {
         return Ok(Some((Parsed::Interim, used)));
     }
-    let (framing, persistent) = judge(
-        status,
-        response.version == Some(1),
-        response.headers,
-        expect,
-    )?;
-    let reply = Reply {
-        status,
-        reusable: persistent && framing != Framing::UntilClose,
-    };
+    let http11 = response.version == Some(1);
+    let (reply, framing) = judge(status, http11, response.headers, expect)?;
     Ok(Some((Parsed::Final(reply, framing), used)))
 }
 
@@ -56,7 +48,7 @@ fn judge(
     http11: bool,
     fields: &[Header<'_>],
     expect: Expect,
-) -> Result<(Framing, bool), BadReply> {
+) -> Result<(Reply, Framing), BadReply> {
     let mut close = false;
     let mut keep_alive = false;
     let mut length = None;
@@ -80,27 +72,34 @@ fn judge(
         }
     }
     let persistent = !close && (http11 || keep_alive);
+    let reply = |reusable| Reply {
+        status,
+        reusable,
+        closes: close,
+    };
     // An upgrade or a CONNECT leaves HTTP with its reply, whatever it says.
     if expect == Expect::Tunnel || status == 101 {
-        return Ok((Framing::Length(0), false));
+        return Ok((reply(false), Framing::Length(0)));
     }
     // Rule 1.
     if expect == Expect::NoBody || matches!(status, 204 | 304) {
-        return Ok((Framing::Length(0), persistent));
+        return Ok((reply(persistent), Framing::Length(0)));
     }
     if let Some(coding) = last_coding {
         // Rules 3 and 4. Where a length or HTTP/1.0 casts doubt, the connection is not used again.
         return Ok(if coding.eq_ignore_ascii_case(b"chunked") {
             let doubted = length.is_some() || !http11;
-            (Framing::Chunked(Chunked::default()), persistent && !doubted)
+            let framing = Framing::Chunked(Chunked::default());
+            (reply(persistent && !doubted), framing)
         } else {
-            (Framing::UntilClose, false)
+            (reply(false), Framing::UntilClose)
         });
     }
     // Rules 6 and 8.
-    Ok(length.map_or((Framing::UntilClose, false), |length| {
-        (Framing::Length(length), persistent)
-    }))
+    Ok(match length {
+        Some(length) => (reply(persistent), Framing::Length(length)),
+        None => (reply(false), Framing::UntilClose),
+    })
 }
 
 /// The members of a comma-separated list, without the space around them (RFC 9110 section 5.6.1).

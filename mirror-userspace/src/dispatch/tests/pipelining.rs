@@ -1,5 +1,7 @@
 //! Several copies on one connection before the first reply.
 
+mod closing;
+
 use tokio::net::TcpStream;
 
 use super::{
@@ -141,91 +143,6 @@ fn replies_are_told_apart_however_they_are_cut() {
             );
         }
         assert_eq!(rig.counters().opened, 1);
-    });
-}
-
-/// What was sent behind a reply that closes is not seen to by the target.
-#[test]
-fn copies_behind_a_reply_that_closes_are_sent_again() {
-    run(async {
-        let server = Server::start(|mut peer| async move {
-            for _ in 0..9 {
-                let request = peer.request().await.unwrap();
-                peer.reply(OK).await;
-                if request.starts_with(b"GET /7 ") {
-                    break;
-                }
-            }
-            if peer.request().await.is_some() {
-                peer.reply("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                    .await;
-            }
-        })
-        .await;
-        let mut rig = Rig::new(pipelining(6), server.address);
-        prove(&mut rig, 5).await;
-        for connection in 0..30 {
-            rig.send(connection, &numbered(connection));
-        }
-        let counters = rig.settle().await;
-        assert_eq!(counters.answered.success, 35, "{counters:?}");
-        assert!(counters.opened > 2);
-        assert_eq!(counters.lag.count(), 35, "each once");
-        assert!(counters.sent_again > 0);
-        let texts = server.seen.texts();
-        let want: Vec<_> = (0..30).map(numbered).collect();
-        assert_eq!(texts[5..], want, "in their order, and nothing twice");
-    });
-}
-
-#[test]
-fn a_target_that_closes_always_gets_nothing_in_vain() {
-    run(async {
-        let in_vain = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&in_vain);
-        let server = Server::start(move |mut peer| {
-            let in_vain = Rc::clone(&counted);
-            async move {
-                peer.request().await.unwrap();
-                peer.reply("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                    .await;
-                while peer.more().await.is_some() {}
-                in_vain.set(in_vain.get() + peer.unfinished().len());
-            }
-        })
-        .await;
-        let mut rig = Rig::new(pipelining(8), server.address);
-        for connection in 0..20 {
-            rig.send(connection, &numbered(connection));
-        }
-        let counters = rig.settle().await;
-        assert_eq!((counters.answered.success, counters.opened), (20, 20));
-        assert_eq!(in_vain.get(), 0);
-    });
-}
-
-#[test]
-fn what_a_target_may_have_taken_is_not_sent_again() {
-    run(async {
-        // It reads four and breaks off after the second.
-        let server = Server::start(|mut peer| async move {
-            for _ in 0..3 {
-                answer_together(&mut peer, 1).await.unwrap();
-            }
-            for _ in 0..4 {
-                peer.request().await.unwrap();
-            }
-            peer.write(&OK.repeat(2)).await;
-        })
-        .await;
-        let mut rig = Rig::new(pipelining(4), server.address);
-        prove(&mut rig, 3).await;
-        for connection in 0..4 {
-            rig.send(connection, &numbered(connection));
-        }
-        let counters = rig.settle().await;
-        assert_eq!((counters.answered.success, counters.failed.reset), (5, 2));
-        assert_eq!(server.seen.requests.borrow().len(), 7, "nothing twice");
     });
 }
 
@@ -371,60 +288,6 @@ fn copies_of_one_client_connection_follow_each_other() {
         assert_eq!((counters.answered.success, counters.opened), (15, 1));
         let want: Vec<_> = (0..12).map(numbered).collect();
         assert_eq!(server.seen.texts()[3..], want);
-    });
-}
-
-/// However often and wherever the target closes, each copy arrives once and in its order.
-#[test]
-fn order_survives_a_target_that_closes_now_and_then() {
-    run(async {
-        let replies = Rc::new(Cell::new(0_u64));
-        let counted = Rc::clone(&replies);
-        let server = Server::start(move |mut peer| {
-            let replies = Rc::clone(&counted);
-            async move {
-                while peer.request().await.is_some() {
-                    let count = replies.get() + 1;
-                    replies.set(count);
-                    if count * count % 7 == 4 {
-                        peer.reply(
-                            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-                        )
-                        .await;
-                        break;
-                    }
-                    peer.reply(OK).await;
-                }
-                // A close with something unread would be a reset, and lose replies.
-                while peer.more().await.is_some() {}
-            }
-        })
-        .await;
-        let mut config = pipelining(5);
-        config.connections = 3;
-        let mut rig = Rig::new(config, server.address);
-        for number in 0..40 {
-            for connection in 0..6 {
-                let text = format!("GET /{connection}/{number} HTTP/1.1\r\n\r\n");
-                rig.send(connection, &text);
-            }
-            if number % 8 == 0 {
-                sleep(Duration::from_millis(2)).await;
-            }
-        }
-        let counters = rig.settle().await;
-        assert_eq!(counters.answered.success, 240, "{counters:?}");
-        assert!(
-            counters.sent_again > 0 && counters.pipelined > 0,
-            "{counters:?}"
-        );
-        let texts = server.seen.texts();
-        for connection in 0..6 {
-            let of_it = format!("GET /{connection}/");
-            let got = texts.iter().filter(|text| text.starts_with(&of_it));
-            let want = (0..40).map(|number| format!("{of_it}{number} HTTP/1.1\r\n\r\n"));
-            assert!(got.eq(&want.collect::<Vec<_>>()));
-        }
     });
 }
 
