@@ -135,8 +135,9 @@ async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, stream: S) {
 /// yet that it was closed. Shorter ones are not worth the system call.
 const LONG_REST: Duration = Duration::from_millis(100);
 
-/// Waits for the next copy, until when; `None` if the connection is of no use any more. Targets close idle
-/// connections when they like, and a copy sent then would be lost: so it keeps reading.
+/// Waits for the next copy, and says when it came; `None` if the connection is of no use any more.
+/// Targets close idle connections when they like, and a copy sent then would be lost: so it keeps
+/// reading.
 async fn rest<S: Transport>(
     target: &Target,
     seat: &Seat,
