@@ -72,6 +72,27 @@ impl Lab {
         )
     }
 
+    /// How many packets were dropped by [`Lab::lose`] so far; those of a rule that has ended are
+    /// not among them.
+    ///
+    /// # Errors
+    ///
+    /// When `nft` is missing.
+    pub fn lost(&self) -> Result<u64> {
+        let mut lost = 0;
+        for namespace in [&self.node, &self.v1] {
+            let mut command = Command::new(packages::require("nft")?);
+            let listed = namespace.output(command.args(["list", "ruleset"]))?;
+            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+            // A rule reads "… counter packets 3 bytes 180 drop".
+            for counter in listed.split("counter packets ").skip(1) {
+                let count = counter.split_whitespace().next().unwrap_or_default();
+                lost += count.parse::<u64>().context("a counter of nft")?;
+            }
+        }
+        Ok(lost)
+    }
+
     /// Ends all loss.
     ///
     /// # Errors
