@@ -29,27 +29,7 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table(f)?;
-        f.write_str(if self.balanced {
-            "balanced\n"
-        } else {
-            "NOT BALANCED\n"
-        })
-    }
-}
-
-/// See [`Ledger::while_running`].
-struct WhileRunning<'a>(&'a Ledger);
-
-impl fmt::Display for WhileRunning<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(ledger) = self;
-        ledger.table(f)?;
-        f.write_str(if ledger.balanced {
-            "balanced\n"
-        } else {
-            "not balanced: segments were under way while it was counted\n"
-        })
+        self.print(f, "NOT BALANCED")
     }
 }
 
@@ -58,7 +38,19 @@ impl Ledger {
     /// under way meanwhile keeps it from balancing: no fault, unlike at the end.
     #[must_use]
     pub fn while_running(&self) -> impl fmt::Display + '_ {
-        WhileRunning(self)
+        let unbalanced = "not balanced: segments were under way while it was counted";
+        fmt::from_fn(move |f| self.print(f, unbalanced))
+    }
+
+    /// The table, and whether it balances, in the words of `unbalanced` if it does not.
+    fn print(&self, f: &mut fmt::Formatter<'_>, unbalanced: &str) -> fmt::Result {
+        self.table(f)?;
+        let verdict = if self.balanced {
+            "balanced"
+        } else {
+            unbalanced
+        };
+        writeln!(f, "{verdict}")
     }
 
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
