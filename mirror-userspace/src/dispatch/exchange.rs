@@ -17,6 +17,7 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    ops::ControlFlow,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -278,19 +279,22 @@ impl<'a, S: Transport> Exchange<'a, S> {
                 };
                 return Poll::Ready(self.conclude(result));
             }
-            if let Some(progress) = self.handle_data(bytes) {
-                return Poll::Ready(progress);
+            if let ControlFlow::Break(left) = self.handle_data(bytes) {
+                return Poll::Ready(left);
             }
         }
     }
 
-    /// Takes what was read; `None` if no reply has ended with it, else what is left to do.
-    fn handle_data(&mut self, mut bytes: &[u8]) -> Option<Option<Left>> {
+    /// Takes what was read. Breaks off once replies have ended with it, with how the connection is
+    /// left, unless it goes on.
+    fn handle_data(&mut self, mut bytes: &[u8]) -> ControlFlow<Option<Left>> {
         loop {
             let next_is_begun = self.turns.get(1).is_some_and(Turn::is_begun);
-            let front = self.turns.front_mut()?;
+            let Some(front) = self.turns.front_mut() else {
+                return ControlFlow::Continue(());
+            };
             let result = match front.reader.handle_data(bytes) {
-                Ok(Step::More) => return None,
+                Ok(Step::More) => return ControlFlow::Continue(()),
                 Ok(Step::Complete(reply, used)) => {
                     bytes = bytes.get(used..).unwrap_or_default();
                     self.closes = reply.closes;
@@ -305,7 +309,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                             // The framing of the connection wants the rest of the copy.
                             Writing::Bytes | Writing::Flush => {
                                 front.early = Some(reply);
-                                return Some(None);
+                                return ControlFlow::Break(None);
                             }
                         }
                     };
@@ -316,7 +320,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             };
             let left = self.conclude(result);
             if left.is_some() || bytes.is_empty() {
-                return Some(left);
+                return ControlFlow::Break(left);
             }
         }
     }

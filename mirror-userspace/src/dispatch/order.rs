@@ -24,7 +24,7 @@ pub(super) struct Queue {
 }
 
 /// The copies of one client connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     /// So many are being sent, on `seat`; if that is none, one is ready.
     ahead: usize,

@@ -3,8 +3,8 @@
 //! At the address that is chosen for a copy it goes on the connection that was used last; those
 //! that are not needed are closed by their idle time-out. Where copies may be pipelined, it goes
 //! with those that a connection is about to write, and a connection that has an answer takes as
-//! many of those that wait as it may. An address that leaves is drained: its
-//! free connections are closed at once, the others after the copy that they are sending.
+//! many of those that wait as it may. An address that leaves is drained: its free connections are
+//! closed at once, the others after the copies that they are sending.
 
 use std::{net::SocketAddr, rc::Rc};
 

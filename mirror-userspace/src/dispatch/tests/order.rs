@@ -1,9 +1,25 @@
-use super::{server::Server, *};
+use super::{
+    server::{Seen, Server},
+    *,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-fn numbered(connection: u64, number: u64) -> String {
+pub(super) fn numbered(connection: u64, number: u64) -> String {
     format!("GET /{connection}/{number} HTTP/1.1\r\n\r\n")
+}
+
+/// Of each of so many connections so many requests arrived, each once and in their order.
+pub(super) fn assert_in_order(seen: &Seen, connections: u64, numbers: u64) {
+    let texts = seen.texts();
+    for connection in 0..connections {
+        let of_it = format!("GET /{connection}/");
+        let got = texts.iter().filter(|text| text.starts_with(&of_it));
+        let want: Vec<_> = (0..numbers)
+            .map(|number| numbered(connection, number))
+            .collect();
+        assert!(got.eq(&want));
+    }
 }
 
 /// A server whose replies come late and at odd times: requests overlap if they can.
@@ -34,16 +50,7 @@ fn requests_of_one_connection_stay_in_order_and_others_overlap() {
         }
         let counters = rig.settle().await;
         assert_eq!(counters.answered.success, 72);
-        let texts = server.seen.texts();
-        for connection in 0..8 {
-            let of_it = format!("GET /{connection}/");
-            let got: Vec<_> = texts
-                .iter()
-                .filter(|text| text.starts_with(&of_it))
-                .collect();
-            let want: Vec<_> = (0..9).map(|number| numbered(connection, number)).collect();
-            assert!(got.into_iter().eq(&want));
-        }
+        assert_in_order(&server.seen, 8, 9);
         assert_eq!((server.seen.most_open.get(), counters.opened), (4, 4));
     });
 }

@@ -5,6 +5,7 @@ mod closing;
 use tokio::net::TcpStream;
 
 use super::{
+    order::{self, assert_in_order},
     server::{Peer, Server},
     *,
 };
@@ -42,17 +43,21 @@ async fn answer_together(peer: &mut Peer<TcpStream>, count: usize) -> Option<()>
     peer.write(&OK.repeat(count)).await.then_some(())
 }
 
+/// A server that answers three requests one by one; then, with less than four at once, never.
+async fn answering_in_fours() -> Server {
+    Server::start(|mut peer| async move {
+        for _ in 0..3 {
+            answer_together(&mut peer, 1).await.unwrap();
+        }
+        while answer_together(&mut peer, 4).await.is_some() {}
+    })
+    .await
+}
+
 #[test]
 fn copies_that_are_ready_together_go_together() {
     run(async {
-        // With less than four at once it would never answer.
-        let server = Server::start(|mut peer| async move {
-            for _ in 0..3 {
-                answer_together(&mut peer, 1).await.unwrap();
-            }
-            while answer_together(&mut peer, 4).await.is_some() {}
-        })
-        .await;
+        let server = answering_in_fours().await;
         let mut rig = Rig::new(pipelining(4), server.address);
         prove(&mut rig, 3).await;
         for connection in 0..8 {
@@ -246,21 +251,12 @@ fn one_client_connection_keeps_its_order() {
         let mut rig = Rig::new(config, server.address);
         for number in 0..20 {
             for connection in 0..10 {
-                rig.send(
-                    connection,
-                    &format!("GET /{connection}/{number} HTTP/1.1\r\n\r\n"),
-                );
+                rig.send(connection, &order::numbered(connection, number));
             }
         }
         let counters = rig.settle().await;
         assert_eq!(counters.answered.success, 200);
-        let texts = server.seen.texts();
-        for connection in 0..10 {
-            let of_it = format!("GET /{connection}/");
-            let got = texts.iter().filter(|text| text.starts_with(&of_it));
-            let want = (0..20).map(|number| format!("{of_it}{number} HTTP/1.1\r\n\r\n"));
-            assert!(got.eq(&want.collect::<Vec<_>>()));
-        }
+        assert_in_order(&server.seen, 10, 20);
     });
 }
 
@@ -268,14 +264,7 @@ fn one_client_connection_keeps_its_order() {
 #[test]
 fn copies_of_one_client_connection_follow_each_other() {
     run(async {
-        // With less than four at once it would never answer.
-        let server = Server::start(|mut peer| async move {
-            for _ in 0..3 {
-                answer_together(&mut peer, 1).await.unwrap();
-            }
-            while answer_together(&mut peer, 4).await.is_some() {}
-        })
-        .await;
+        let server = answering_in_fours().await;
         let mut config = pipelining(4);
         config.connections = 2;
         let mut rig = Rig::new(config, server.address);

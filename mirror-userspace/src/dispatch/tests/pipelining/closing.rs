@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use super::*;
 
+const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 /// What was sent behind a reply that closes is not seen to by the target.
 #[test]
 fn copies_behind_a_reply_that_closes_are_sent_again() {
@@ -17,8 +19,7 @@ fn copies_behind_a_reply_that_closes_are_sent_again() {
                 }
             }
             if peer.request().await.is_some() {
-                peer.reply("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                    .await;
+                peer.reply(LAST).await;
             }
         })
         .await;
@@ -47,8 +48,7 @@ fn a_target_that_closes_always_gets_nothing_in_vain() {
             let in_vain = Rc::clone(&counted);
             async move {
                 peer.request().await.unwrap();
-                peer.reply("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                    .await;
+                peer.reply(LAST).await;
                 while peer.more().await.is_some() {}
                 in_vain.set(in_vain.get() + peer.unfinished().len());
             }
@@ -129,10 +129,7 @@ fn order_survives_a_target_that_closes_now_and_then() {
                     let count = replies.get() + 1;
                     replies.set(count);
                     if count * count % 7 == 4 {
-                        peer.reply(
-                            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-                        )
-                        .await;
+                        peer.reply(LAST).await;
                         break;
                     }
                     peer.reply(OK).await;
@@ -147,8 +144,7 @@ fn order_survives_a_target_that_closes_now_and_then() {
         let mut rig = Rig::new(config, server.address);
         for number in 0..40 {
             for connection in 0..6 {
-                let text = format!("GET /{connection}/{number} HTTP/1.1\r\n\r\n");
-                rig.send(connection, &text);
+                rig.send(connection, &order::numbered(connection, number));
             }
             if number % 8 == 0 {
                 sleep(Duration::from_millis(2)).await;
@@ -160,12 +156,6 @@ fn order_survives_a_target_that_closes_now_and_then() {
             counters.sent_again > 0 && counters.pipelined > 0,
             "{counters:?}"
         );
-        let texts = server.seen.texts();
-        for connection in 0..6 {
-            let of_it = format!("GET /{connection}/");
-            let got = texts.iter().filter(|text| text.starts_with(&of_it));
-            let want = (0..40).map(|number| format!("{of_it}{number} HTTP/1.1\r\n\r\n"));
-            assert!(got.eq(&want.collect::<Vec<_>>()));
-        }
+        assert_in_order(&server.seen, 6, 40);
     });
 }
