@@ -17,11 +17,11 @@ pub struct CaptureArgs {
     pub ring: Option<RingArg>,
 
     /// Size of each shard's ring, rounded up to a power of two
-    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub ring_size: usize,
 
     /// Threads that read, reassemble and re-send; each has its own ring and connections
-    /// [default: one for each core, at most 4]
+    /// [default: one for two cores, at most 4]
     #[arg(long, value_name = "N")]
     pub shards: Option<NonZeroUsize>,
 
@@ -70,17 +70,32 @@ impl CaptureArgs {
     }
 
     fn shard_count(&self) -> Result<u32, UsageError> {
-        let cores = || {
-            thread::available_parallelism()
-                .map_or(1, NonZeroUsize::get)
-                .min(4)
+        let few = || {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            default_shards(cores)
         };
-        let count = self.shards.map_or_else(cores, NonZeroUsize::get);
+        let count = self.shards.map_or_else(few, NonZeroUsize::get);
         match u32::try_from(count) {
             Ok(shards) if count <= MAX_SHARDS => Ok(shards),
             _ => Err(UsageError(format!(
                 "--shards {count}: accepted: 1 to {MAX_SHARDS}"
             ))),
         }
+    }
+}
+
+/// Half of the cores at most: v1 has the others, and one shard that is awake costs less than two.
+fn default_shards(cores: usize) -> usize {
+    (cores / 2).clamp(1, 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_leave_half_of_the_cores() {
+        let shards = [1, 2, 3, 4, 8, 64].map(default_shards);
+        assert_eq!(shards, [1, 1, 1, 2, 4, 4]);
     }
 }

@@ -19,11 +19,17 @@ impl Mirror {
     /// Starts it on v1's own interface, and waits until it captures.
     ///
     /// Its ring has room for everything that a test sends, however little CPU time the mirror
-    /// gets: these tests are about being right, the benchmark is about keeping up.
+    /// gets: these tests are about being right, the benchmark is about keeping up. There are two
+    /// shards, whatever the machine has, unless the flags say otherwise.
     pub(crate) fn start(lab: &Lab, target: &str, flags: &[&str]) -> Self {
         let at = ["--interface", "eth0", "--netns", lab.v1.name()];
         let to = ["--ring-size", "128M", "--port", "80", "--target", target];
-        Self::start_with(&lab.node, &[&at[..], &to, flags].concat())
+        let shards: &[&str] = if flags.contains(&"--shards") {
+            &[]
+        } else {
+            &["--shards", "2"]
+        };
+        Self::start_with(&lab.node, &[&at[..], &to, shards, flags].concat())
     }
 
     /// Starts it with exactly these flags behind `run`.

@@ -38,8 +38,8 @@ pub struct LiveConfig {
 impl LiveConfig {
     /// Where filters are noted unless told otherwise.
     pub const NOTES: &str = "/run/podmirror";
-    /// Bytes of ring unless told otherwise: 8 MiB, 60 ms of a saturated 1 Gbit/s.
-    pub const RING_BYTES: usize = 8 * 1024 * 1024;
+    /// Bytes of ring unless told otherwise: 16 MiB, 130 ms of a saturated 1 Gbit/s.
+    pub const RING_BYTES: usize = 16 * 1024 * 1024;
 }
 
 impl Default for LiveConfig {
