@@ -47,15 +47,16 @@ impl Bench {
         bar.set_message("an idle mirror");
         let idle = schedule.idle.map(|time| idle::measure(&self.ground, time));
         bar.set_message("overload");
-        let overload = schedule
-            .overload
-            .map(|time| overload::measure(&self.ground, time));
+        let overload = schedule.overload.map(|time| {
+            let rounds = (0..schedule.rounds).map(|_| overload::measure(&self.ground, time));
+            rounds.collect()
+        });
         bar.finish_and_clear();
         Ok(Results {
             rows,
             kernel,
             idle: idle.transpose()?,
-            overload: overload.transpose()?,
+            overload: overload.transpose()?.unwrap_or_default(),
             elapsed: start.elapsed(),
         })
     }

@@ -1,9 +1,9 @@
 //! More than the machine can mirror, and what happens when it ends.
 //!
-//! The closed loop runs at full speed, then the load falls to a rate that is easy. What v1 has got
-//! and v2 has not (yet) is counted by both every 50 ms: it grows with what is lost and shrinks as the
-//! mirror catches up, and once the mirror has recovered it stays what it is. No figure of the mirror's
-//! own is needed.
+//! Clients that pipeline ask as fast as they can, which v1 and its client bear better than those who
+//! answer to both of them; then the load falls to a rate that is easy. What v1 has got and v2 has not
+//! (yet) is counted by both every 50 ms: it grows with what is lost and shrinks as the mirror catches
+//! up, and once the mirror has recovered it stays what it is. No figure of the mirror's own is needed.
 
 use std::{
     thread,
@@ -15,20 +15,20 @@ use xtask::load::Load;
 
 use super::{drive, ground::Ground, loads, results::float, subjects::Subject};
 
-/// What came of it.
+/// What came of one round.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overload {
-    /// v1's requests a second in the closed loop, mirrored.
+    /// v1's requests a second under the load, mirrored.
     pub(super) throughput: f64,
     /// The same with sampling 0.
     pub(super) unsampled: f64,
-    /// Requests that never reached v2, over those of v1, in the closed loop.
+    /// Requests that never reached v2, over those of v1, under the load.
     pub(super) lost: f64,
     /// From when the load fell until no more were missing than in the end.
     pub(super) recovery: Duration,
 }
 
-const LOAD: &str = "get-closed-32";
+pub(super) const LOAD: &str = "get-pipelined";
 
 /// After the fall, a second.
 const EASY: f64 = 500.0;

@@ -71,7 +71,8 @@ pub(super) struct Results {
     pub(super) rows: Vec<Row>,
     pub(super) kernel: Vec<KernelCost>,
     pub(super) idle: Option<IdleMirror>,
-    pub(super) overload: Option<Overload>,
+    /// A round each.
+    pub(super) overload: Vec<Overload>,
     pub(super) elapsed: Duration,
 }
 

@@ -94,8 +94,11 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
         (Sampled::Whole, _) => &[100],
     };
     let mut subjects: Vec<_> = rates.iter().copied().map(Subject::Podmirror).collect();
-    if !options.quick && load.body < LARGE {
-        subjects.push(Subject::Pipelining);
+    if !options.quick {
+        subjects.push(match load.body {
+            ..LARGE => Subject::Pipelining,
+            LARGE.. => Subject::LargeBodies,
+        });
     }
     if !options.quick || load.quick == Quick::All {
         subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);

@@ -27,6 +27,8 @@ pub(super) enum Subject {
     Podmirror(u8),
     /// podmirror at 100 %, with copies pipelined.
     Pipelining,
+    /// podmirror at 100 %, with threads and rings for large bodies.
+    LargeBodies,
     /// nginx's `mirror`, in the path.
     NginxMirror,
     /// HAProxy in the path, without a mirror: what a hop costs.
@@ -50,6 +52,9 @@ pub(super) enum Running {
 
 /// What [`Subject::Pipelining`] is told besides.
 const PIPELINE: [&str; 2] = ["--pipeline", "64"];
+
+/// What [`Subject::LargeBodies`] is told besides: as many shards as there are cores here.
+const FOR_LARGE_BODIES: [&str; 4] = ["--shards", "2", "--ring-size", "32M"];
 
 /// How long a capturing peer may take to begin: none says when it has.
 const TO_BEGIN: Duration = Duration::from_secs(2);
@@ -87,6 +92,7 @@ impl Subject {
         match self {
             Self::Podmirror(percent) => format!("podmirror {percent} %"),
             Self::Pipelining => "podmirror, pipelining".to_owned(),
+            Self::LargeBodies => "podmirror, for large bodies".to_owned(),
             Self::NginxMirror => "nginx mirror".to_owned(),
             Self::Haproxy => "HAProxy, no mirror".to_owned(),
             Self::Tcpdump => "tcpdump, no mirror".to_owned(),
@@ -115,6 +121,9 @@ impl Subject {
                 "podmirror run --interface eth0 --netns <v1> --port 80 --target http://<v2> --sample-rate {percent}%"
             ),
             Self::Pipelining => format!("the same at 100 %, with {}", PIPELINE.join(" ")),
+            Self::LargeBodies => {
+                format!("the same at 100 %, with {}", FOR_LARGE_BODIES.join(" "))
+            }
             Self::NginxMirror => "nginx, one worker: mirror and proxy_pass, keep-alive to both; \
                                   CPU includes serving as a proxy"
                 .to_owned(),
@@ -136,6 +145,7 @@ impl Subject {
         match self {
             Self::Podmirror(percent) => podmirror(ground, *percent, &[]),
             Self::Pipelining => podmirror(ground, 100, &PIPELINE),
+            Self::LargeBodies => podmirror(ground, 100, &FOR_LARGE_BODIES),
             Self::NginxMirror => nginx_mirror(ground).map(Running::Nginx),
             Self::Haproxy => haproxy(ground),
             Self::Tcpdump => tcpdump(ground),

@@ -28,12 +28,12 @@ pub(super) fn render(machine: &Machine, schedule: &Schedule, results: &Results) 
         "idle_mirror": results.idle.map(|idle| json!({
             "seconds": idle.duration.as_secs_f64(), "cpu_us": micros(idle.cpu),
         })),
-        "overload": results.overload.map(|overload| json!({
+        "overload": results.overload.iter().map(|overload| json!({
             "v1_a_second": overload.throughput,
             "v1_a_second_sampling_0": overload.unsampled,
             "share_lost": overload.lost,
             "recovery_seconds": overload.recovery.as_secs_f64(),
-        })),
+        })).collect::<Vec<_>>(),
         "results": results.rows.iter().map(row).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")

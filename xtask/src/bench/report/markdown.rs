@@ -13,7 +13,7 @@ use super::super::{
 /// What is not measured by any run.
 const NOT_MEASURED: &str = "\
 - Real networks: all is on one machine, over veth, where client, v1, v2 and mirror share the cores.
-- Overload beyond the closed loop of one wrk; replies larger than a few bytes; TLS to v2.
+- Replies larger than a few bytes; TLS to v2.
 - Lag and losses of other mirrors than podmirror: only what arrived at v2 is known of them.
 ";
 

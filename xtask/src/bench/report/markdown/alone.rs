@@ -1,8 +1,12 @@
 //! What is measured apart from the table of loads and subjects, or follows from two of its loads.
 
-use super::super::super::{
-    loads::{FEW, MANY},
-    results::{Results, Row, float},
+use super::{
+    super::super::{
+        loads::{FEW, MANY},
+        overload::{self, Overload},
+        results::{Results, Row, Spread, float},
+    },
+    cell,
 };
 
 pub(super) fn render(results: &Results) -> String {
@@ -52,15 +56,20 @@ fn idle(results: &Results) -> String {
 }
 
 fn overload(results: &Results) -> String {
-    results.overload.map_or_else(String::new, |overload| {
-        format!(
-            "\n## Overload\n\nThe closed loop of 32 connections, then 500 requests a second. v1 \
-             had {:.0} a second, {:.2} of what it has with sampling 0; {:.4} of them never reached \
-             v2. After the load fell it took {:.2} s until no more was missing or late.\n",
-            overload.throughput,
-            overload.throughput / overload.unsampled,
-            overload.lost,
-            overload.recovery.as_secs_f64()
-        )
-    })
+    if results.overload.is_empty() {
+        return String::new();
+    }
+    let figure = |of: fn(&Overload) -> f64| {
+        let rounds = results.overload.iter().map(of);
+        cell(Spread::of(rounds.collect()), |value| format!("{value:.2}"))
+    };
+    let kept = figure(|round| round.throughput / round.unsampled);
+    let lost = figure(|round| round.lost);
+    let recovery = figure(|round| round.recovery.as_secs_f64());
+    format!(
+        "\n## Overload\n\n{} at full speed, then 500 requests a second. v1 kept {kept} of what it \
+         has with sampling 0, and {lost} of its requests never reached v2. After the load fell it \
+         took {recovery} s until no more was missing or late.\n",
+        overload::LOAD
+    )
 }
