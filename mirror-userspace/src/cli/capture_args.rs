@@ -84,7 +84,7 @@ impl CaptureArgs {
     }
 }
 
-/// Half of the cores at most: v1 has the others, and one shard that is awake costs less than two.
+/// One for two cores: v1 has the others, and one shard that is awake costs less than two.
 fn default_shards(cores: usize) -> usize {
     (cores / 2).clamp(1, 4)
 }

@@ -1,9 +1,10 @@
 //! More than the machine can mirror, and what happens when it ends.
 //!
-//! Clients that pipeline ask as fast as they can, which v1 and its client bear better than those who
-//! answer to both of them; then the load falls to a rate that is easy. What v1 has got and v2 has not
-//! (yet) is counted by both every 50 ms: it grows with what is lost and shrinks as the mirror catches
-//! up, and once the mirror has recovered it stays what it is. No figure of the mirror's own is needed.
+//! Clients that pipeline ask as fast as they can: a request then costs them and v1 so little that
+//! mirror and v2, on the same cores, can't follow. Then the load falls to a rate that is easy. What v1
+//! has got and v2 has not (yet) is counted by both every 50 ms: it grows with what is lost and shrinks
+//! as the mirror catches up, and once the mirror has recovered it stays what it is. No figure of the
+//! mirror's own is needed.
 
 use std::{
     thread,
@@ -28,6 +29,7 @@ pub(super) struct Overload {
     pub(super) recovery: Duration,
 }
 
+/// The load's name.
 pub(super) const LOAD: &str = "get-pipelined";
 
 /// After the fall, a second.
