@@ -19,7 +19,9 @@ fn pod(name: &str, version: &str) -> Value {
 
 fn ask(api: &FakeApi, target: &str) -> BufReader<TcpStream> {
     let mut connection = TcpStream::connect(api.address()).unwrap();
-    write!(connection, "GET {target} HTTP/1.1\r\nhost: api\r\n\r\n").unwrap();
+    // At once: a server that closes unasked breaks the pipe for what is written after the first.
+    let request = format!("GET {target} HTTP/1.1\r\nhost: api\r\n\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
     BufReader::new(connection)
 }
 
