@@ -69,7 +69,8 @@ impl Lab {
                      }}
                  }}"
             ),
-        )
+        )?;
+        Ok(())
     }
 
     /// How many packets were dropped by [`Lab::lose`] so far; those of a rule that has ended are
@@ -77,15 +78,15 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// When `nft` is missing.
+    /// When `nft` is missing, or refuses to tell.
     pub fn lost(&self) -> Result<u64> {
         let mut lost = 0;
         for namespace in [&self.node, &self.v1] {
-            let mut command = Command::new(packages::require("nft")?);
-            let listed = namespace.output(command.args(["list", "ruleset"]))?;
-            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
             // A rule reads "… counter packets 3 bytes 180 drop".
-            for counter in listed.split("counter packets ").skip(1) {
+            for counter in nft(namespace, "list ruleset")?
+                .split("counter packets ")
+                .skip(1)
+            {
                 let count = counter.split_whitespace().next().unwrap_or_default();
                 lost += count.parse::<u64>().context("a counter of nft")?;
             }
@@ -99,8 +100,10 @@ impl Lab {
     ///
     /// When `nft` is missing.
     pub fn lose_nothing(&self) -> Result<()> {
-        nft(&self.node, "flush ruleset")?;
-        nft(&self.v1, "flush ruleset")
+        for namespace in [&self.node, &self.v1] {
+            nft(namespace, "flush ruleset")?;
+        }
+        Ok(())
     }
 
     /// Turns segmentation offload on or off at every end of every link.
@@ -175,12 +178,14 @@ pub enum Cable {
     Pulled,
 }
 
-fn nft(namespace: &Namespace, rules: &str) -> Result<()> {
+/// What `nft` prints.
+fn nft(namespace: &Namespace, rules: &str) -> Result<String> {
     let nft = packages::require("nft")?;
     let mut command = Command::new(nft);
     command
         .args(["-f", "-"])
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = namespace.run(|| command.spawn())?.context("running nft")?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -191,5 +196,5 @@ fn nft(namespace: &Namespace, rules: &str) -> Result<()> {
         let why = String::from_utf8_lossy(&output.stderr);
         bail!("nft refused: {}\nin:\n{rules}", why.trim());
     }
-    Ok(())
+    String::from_utf8(output.stdout).context("what nft printed")
 }
