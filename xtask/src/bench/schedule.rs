@@ -7,7 +7,7 @@ use xtask::load::Reuse;
 use super::{
     Options,
     loads::{self, Pace, Quick, Sampled, Traffic},
-    subjects::Subject,
+    subjects::{LARGE_BODIES, PIPELINING, Subject},
 };
 
 /// All that is going to be measured.
@@ -95,10 +95,10 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
     };
     let mut subjects: Vec<_> = rates.iter().copied().map(Subject::Podmirror).collect();
     if !options.quick {
-        subjects.push(match load.body {
-            ..LARGE => Subject::Pipelining,
-            LARGE.. => Subject::LargeBodies,
-        });
+        subjects.push(Subject::Tuned(match load.body {
+            ..LARGE => &PIPELINING,
+            LARGE.. => &LARGE_BODIES,
+        }));
     }
     if !options.quick || load.quick == Quick::All {
         subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);

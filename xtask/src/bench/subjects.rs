@@ -25,10 +25,8 @@ pub(crate) struct Peer {
 pub(super) enum Subject {
     /// podmirror at a sample rate, in percent of connections.
     Podmirror(u8),
-    /// podmirror at 100 %, with copies pipelined.
-    Pipelining,
-    /// podmirror at 100 %, with threads and rings for large bodies.
-    LargeBodies,
+    /// podmirror at 100 %, with flags for a kind of load.
+    Tuned(&'static Tuning),
     /// nginx's `mirror`, in the path.
     NginxMirror,
     /// HAProxy in the path, without a mirror: what a hop costs.
@@ -50,11 +48,24 @@ pub(super) enum Running {
     },
 }
 
-/// What [`Subject::Pipelining`] is told besides.
-const PIPELINE: [&str; 2] = ["--pipeline", "64"];
+/// Flags of podmirror that suit a kind of load.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tuning {
+    name: &'static str,
+    flags: &'static [&'static str],
+}
 
-/// What [`Subject::LargeBodies`] is told besides: as many shards as there are cores here.
-const FOR_LARGE_BODIES: [&str; 4] = ["--shards", "2", "--ring-size", "32M"];
+/// For many small requests.
+pub(super) static PIPELINING: Tuning = Tuning {
+    name: "podmirror, pipelining",
+    flags: &["--pipeline", "64"],
+};
+
+/// As many shards as there are cores here.
+pub(super) static LARGE_BODIES: Tuning = Tuning {
+    name: "podmirror, for large bodies",
+    flags: &["--shards", "2", "--ring-size", "32M"],
+};
 
 /// How long a capturing peer may take to begin: none says when it has.
 const TO_BEGIN: Duration = Duration::from_secs(2);
@@ -91,8 +102,7 @@ impl Subject {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Podmirror(percent) => format!("podmirror {percent} %"),
-            Self::Pipelining => "podmirror, pipelining".to_owned(),
-            Self::LargeBodies => "podmirror, for large bodies".to_owned(),
+            Self::Tuned(tuning) => tuning.name.to_owned(),
             Self::NginxMirror => "nginx mirror".to_owned(),
             Self::Haproxy => "HAProxy, no mirror".to_owned(),
             Self::Tcpdump => "tcpdump, no mirror".to_owned(),
@@ -120,10 +130,7 @@ impl Subject {
             Self::Podmirror(percent) => format!(
                 "podmirror run --interface eth0 --netns <v1> --port 80 --target http://<v2> --sample-rate {percent}%"
             ),
-            Self::Pipelining => format!("the same at 100 %, with {}", PIPELINE.join(" ")),
-            Self::LargeBodies => {
-                format!("the same at 100 %, with {}", FOR_LARGE_BODIES.join(" "))
-            }
+            Self::Tuned(tuning) => format!("the same at 100 %, with {}", tuning.flags.join(" ")),
             Self::NginxMirror => "nginx, one worker: mirror and proxy_pass, keep-alive to both; \
                                   CPU includes serving as a proxy"
                 .to_owned(),
@@ -144,8 +151,7 @@ impl Subject {
     fn run(&self, ground: &Ground) -> Result<Running> {
         match self {
             Self::Podmirror(percent) => podmirror(ground, *percent, &[]),
-            Self::Pipelining => podmirror(ground, 100, &PIPELINE),
-            Self::LargeBodies => podmirror(ground, 100, &FOR_LARGE_BODIES),
+            Self::Tuned(tuning) => podmirror(ground, 100, tuning.flags),
             Self::NginxMirror => nginx_mirror(ground).map(Running::Nginx),
             Self::Haproxy => haproxy(ground),
             Self::Tcpdump => tcpdump(ground),
