@@ -7,6 +7,7 @@ pub mod cli;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;
 pub mod config;
+pub mod counters;
 pub mod dispatch;
 pub mod flow;
 pub mod http;

@@ -14,7 +14,7 @@ use std::{
 /// From the vocabulary up to the command line. A module imports from lines above its own only;
 /// modules of one line do not know each other, except for those of the first.
 const LAYERS: &[&[&str]] = &[
-    &["segment", "budget"],
+    &["segment", "budget", "counters"],
     &["flow", "http"],
     &["policy"],
     &["target"],
@@ -29,7 +29,8 @@ const LAYERS: &[&[&str]] = &[
 
 /// The modules that do no I/O and ask no clock.
 const CORE: &[&str] = &[
-    "segment", "budget", "flow", "http", "policy", "target", "plan", "pipeline", "config", "ledger",
+    "segment", "budget", "counters", "flow", "http", "policy", "target", "plan", "pipeline",
+    "config", "ledger",
 ];
 
 /// What the core must not name.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::dispatch::Histogram;
+use crate::counters::Histogram;
 
 /// A metric: what all samples of one name share.
 #[derive(Clone, Copy, Debug)]

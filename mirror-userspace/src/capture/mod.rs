@@ -7,6 +7,6 @@ pub mod file;
 pub mod live;
 
 pub use live::{
-    AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, KernelCounters, LiveConfig,
-    Method, Netns, OpenNetns, Place, RingCounters, RingKind, RingReader, check, object,
+    AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, LiveConfig, Method, Netns,
+    OpenNetns, Place, RingKind, RingReader, check, object,
 };

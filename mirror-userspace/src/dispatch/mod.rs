@@ -28,8 +28,6 @@ use tokio_rustls::TlsConnector;
 pub use self::{
     config::{DispatchConfig, Order},
     congestion::CongestionControl,
-    counters::{Answered, Dropped, Failed, TargetCounters},
-    histogram::Histogram,
     resolve::{Resolve, Resolving, SystemResolver},
 };
 use self::{
@@ -38,6 +36,7 @@ use self::{
     target::{Shared, Target},
 };
 use crate::{
+    counters::TargetCounters,
     pipeline::{CopyId, Output},
     segment::Time,
     target::{Destination, Scheme, TargetHost, TargetUrl},
@@ -48,9 +47,7 @@ pub mod breaker;
 mod config;
 mod congestion;
 mod connection;
-mod counters;
 mod exchange;
-mod histogram;
 mod job;
 mod meter;
 mod order;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{counters::TargetCounters, job::Broken, seat::Stop};
+use super::{job::Broken, seat::Stop};
+use crate::counters::TargetCounters;
 
 /// How a copy that was given to a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

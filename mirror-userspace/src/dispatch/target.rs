@@ -20,7 +20,6 @@ use super::{
     breaker::Tripped,
     config::DispatchConfig,
     connection,
-    counters::TargetCounters,
     job::{Broken, Job, Source, Stage, Stream, Unwritten},
     meter::Meter,
     outcome::{Failure, Outcome, Verdict},
@@ -28,6 +27,7 @@ use super::{
     resolve::Resolve,
     seat::Seat,
 };
+use crate::counters::TargetCounters;
 use crate::{
     budget::Reserved,
     pipeline::{ConnectionId, MirrorCopy, Persistence},

@@ -6,8 +6,7 @@ use mirror_common::packet::Unparsable;
 
 use super::{Connections, Ledger, Named, Quantiles, Replies, Requests, Segments, Target};
 use crate::{
-    capture::{KernelCounters, RingCounters},
-    dispatch::{Histogram, TargetCounters},
+    counters::{Histogram, KernelCounters, RingCounters, TargetCounters},
     flow::FlowCounters,
     pipeline::{ConnectionCounters, Drops, PipelineCounters, TargetCopies},
 };

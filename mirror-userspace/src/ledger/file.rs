@@ -1,7 +1,7 @@
 //! The segments of a capture file: counted by its reader, where live ones are by the kernel.
 
 use super::{Ledger, Named, Segments};
-use crate::capture::file::FileCounters;
+use crate::counters::FileCounters;
 
 impl Ledger {
     /// The same books with the segments of a file, of which so many were `read` by the pipeline.

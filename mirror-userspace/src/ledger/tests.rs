@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    dispatch::TargetCounters,
+    counters::TargetCounters,
     pipeline::{DropReason, PipelineCounters},
 };
 

@@ -13,7 +13,8 @@ use super::{
     shard::{Ended, Shard, ShardConfig},
 };
 use crate::{
-    capture::{AttachmentId, Capture, KernelCounters, LiveConfig, Place},
+    capture::{AttachmentId, Capture, LiveConfig, Place},
+    counters::KernelCounters,
     dispatch::DispatchConfig,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,

@@ -4,9 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
 use podmirror::{
-    capture::{
-        AttachmentId, Batch, Capture, Hook, KernelCounters, LiveConfig, Netns, Place, RingReader,
-    },
+    capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader},
+    counters::KernelCounters,
     segment::{FlowId, SeqNum},
 };
 

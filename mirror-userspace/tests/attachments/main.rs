@@ -18,7 +18,8 @@ use std::{
 
 use pod::{Pod, get};
 use podmirror::{
-    capture::{AttachmentId, KernelCounters, LiveConfig},
+    capture::{AttachmentId, LiveConfig},
+    counters::KernelCounters,
     dispatch::DispatchConfig,
     ledger::Ledger,
     pipeline::Limits,

@@ -16,8 +16,7 @@ use super::{
     text::{Family, Labels, Page},
 };
 use crate::{
-    capture::RingCounters,
-    dispatch::TargetCounters,
+    counters::{RingCounters, TargetCounters},
     ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
 };
 

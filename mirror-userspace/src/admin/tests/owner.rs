@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{
     admin::{Mirror, Mirrors, Questions, Refused, SampleRate, Snapshot},
-    dispatch::TargetCounters,
+    counters::TargetCounters,
     ledger::{Counted, Names},
     pipeline::PipelineCounters,
     policy::Rate,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::owner::mirror;
 use crate::{
     admin::{Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition},
-    dispatch::TargetCounters,
+    counters::TargetCounters,
 };
 
 fn pod(rule: &str, name: &str, state: PodState) -> Pod {

@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-use crate::segment::Time;
+use crate::{counters::FragmentCounters, segment::Time};
 
 use super::fragment::{Fragment, Key, TCP};
 
@@ -24,28 +24,6 @@ pub(super) struct Fragments {
     /// The last datagram that became complete.
     whole: Vec<u8>,
     counters: FragmentCounters,
-}
-
-/// How fragments ended. Every fragment is in exactly one counter
-/// ([`datagrams`](Self::datagrams) counts no fragments).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FragmentCounters {
-    /// Whole datagrams made.
-    pub datagrams: u64,
-    /// Fragments put together into whole datagrams.
-    pub joined: u64,
-    /// Fragments that repeated bytes already there.
-    pub duplicates: u64,
-    /// Fragments of datagrams with contradicting fragments: overlaps, or two ends.
-    pub overlapping: u64,
-    /// Fragments that contradict themselves, or that a snap length cut.
-    pub refused: u64,
-    /// Fragments whose datagram did not become complete in 30 s, or before the capture ended.
-    pub timed_out: u64,
-    /// Fragments that wait for others: none at the end of the capture.
-    pub waiting: u64,
-    /// Fragments given up because too many datagrams were waiting.
-    pub evicted: u64,
 }
 
 /// One datagram's fragments.

@@ -11,7 +11,6 @@
 //! not, both directions do, each as a flow of its own whose client is the sender: requests only make
 //! sense in one of them.
 
-mod counters;
 mod format;
 mod found;
 mod fragment;
@@ -34,11 +33,9 @@ use std::{
 
 use mirror_common::packet::{self, Unparsable, Walk};
 
-use crate::segment::Segment;
+use crate::{counters::FileCounters, segment::Segment};
 
-pub use counters::FileCounters;
 pub use format::Ending;
-pub use fragments::FragmentCounters;
 pub use link::LinkType;
 pub use streams::StreamNumber;
 pub use writer::{CaptureWriter, Headers};
@@ -196,6 +193,15 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
+    /// Counts a packet of a link type that is not read, with one warning for each type.
+    fn count_unread_link(&mut self, link: LinkType) {
+        let count = self.counters.unread_links.entry(link.0).or_default();
+        if *count == 0 {
+            log::warn!("link type {link} is not read: its packets are left out");
+        }
+        *count += 1;
+    }
+
     /// Looks for a segment in a packet; what else it may be is counted.
     fn find(&mut self, packet: &Packet) -> Option<Found> {
         let frame = self.window.bytes().get(packet.bytes.clone())?;
@@ -206,7 +212,7 @@ impl<R: Read> CaptureFile<R> {
                 return None;
             }
             Carried::UnknownLink => {
-                self.counters.count_unread_link(packet.link);
+                self.count_unread_link(packet.link);
                 return None;
             }
         };

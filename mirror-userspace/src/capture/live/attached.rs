@@ -13,12 +13,12 @@ use mirror_common::{counter::Counters, settings::Settings};
 use super::{
     attach::Attachment,
     config::{AttachmentId, LiveConfig, Place},
-    counters::KernelCounters,
     interface::Interface,
     kernel_log::KernelLog,
     object::RingKind,
     rings::Rings,
 };
+use crate::counters::KernelCounters;
 
 /// How often a program is loaded while signals come in between.
 const LOAD_ATTEMPTS: usize = 5;

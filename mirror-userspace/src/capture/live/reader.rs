@@ -4,7 +4,8 @@ use mirror_common::record::SegmentHeader;
 
 use std::time::Duration;
 
-use super::{counters::RingCounters, parse::read_record, ring::Ring, sleep::Sleeper};
+use super::{parse::read_record, ring::Ring, sleep::Sleeper};
+use crate::counters::RingCounters;
 use crate::segment::Segment;
 
 /// What is read at once: the record that reaches one of these is the last.

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     attached::Attached,
     config::{AttachmentId, LiveConfig, Place},
-    counters::KernelCounters,
     object::RingKind,
     privilege::{Capabilities, Capability, raise_memory_lock},
     reader::RingReader,
     rings::Rings,
 };
+use crate::counters::KernelCounters;
 
 /// The rings and all that feeds them. Dropping it detaches everywhere.
 ///

@@ -9,7 +9,7 @@ use crate::{
     admin::{self, SampleRate},
     capture::{AttachmentId, Place},
     cluster::{event::Search, pod::PodUid},
-    dispatch::TargetCounters,
+    counters::TargetCounters,
     ledger::{Counted, Ledger, Names},
     plan::Rule,
     policy::{Policy, PolicyConfig, Rate},

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use super::{Job, Mode, Outcome, Shared, Stage, Verdict};
 use crate::{
+    counters::{Dropped, TargetCounters},
     dispatch::{
         breaker::{Breaker, Tripped},
         config::DispatchConfig,
-        counters::{Dropped, TargetCounters},
         order::Queue,
         pool::Pool,
         rate::RateLimit,

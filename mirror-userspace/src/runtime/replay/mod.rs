@@ -24,7 +24,8 @@ pub use reader::Position;
 
 use super::{clock, names};
 use crate::{
-    capture::file::{FileCounters, OpenError},
+    capture::file::OpenError,
+    counters::FileCounters,
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     ledger::{Counted, Ledger, Names},
     pipeline::{Limits, Output, Pipeline},

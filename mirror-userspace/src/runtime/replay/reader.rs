@@ -15,7 +15,8 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    capture::file::{CaptureFile, Captured, FileCounters, OpenError, StreamNumber},
+    capture::file::{CaptureFile, Captured, OpenError, StreamNumber},
+    counters::FileCounters,
     replay::Playback,
     segment::{Segment, Time},
 };

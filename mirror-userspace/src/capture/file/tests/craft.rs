@@ -6,7 +6,10 @@ use mirror_common::record::flag;
 
 use super::super::headers::{Headers, Piece, rebuild};
 use super::super::*;
-use crate::segment::{FlowId, SeqNum, TcpFlags, Time};
+use crate::{
+    counters::FragmentCounters,
+    segment::{FlowId, SeqNum, TcpFlags, Time},
+};
 
 /// A segment from 10.0.0.1:4242 to 10.0.0.2:80.
 pub(super) fn segment(seq: u32, payload: &[u8]) -> Segment<'_> {

@@ -74,7 +74,7 @@ counters! {
 
 impl Answered {
     /// Counts a reply of this status.
-    pub(super) const fn count(&mut self, status: u16) {
+    pub const fn count(&mut self, status: u16) {
         let class = match status / 100 {
             1 => &mut self.informational,
             2 => &mut self.success,
@@ -147,7 +147,7 @@ pub struct TargetCounters {
 
 impl TargetCounters {
     /// A reply came, after this time, if that is known.
-    pub(super) fn count_latency(&mut self, latency: Option<Duration>) {
+    pub fn count_latency(&mut self, latency: Option<Duration>) {
         match latency {
             None => self.unmeasured += 1,
             Some(latency) => {

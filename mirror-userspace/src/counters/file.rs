@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::{FragmentCounters, LinkType};
-
 /// The packets of a capture file, by what became of them.
 ///
 /// At the end of the file, `packets` and the whole datagrams that fragments made are together the
@@ -25,8 +23,8 @@ pub struct FileCounters {
     pub not_tcp: u64,
     /// Packets with headers that contradict themselves or were cut by the snap length.
     pub unparsable: u64,
-    /// Packets of link types that are not read, by type.
-    pub unread_links: BTreeMap<LinkType, u64>,
+    /// Packets of link types that are not read, by the type's number in the tcpdump.org registry.
+    pub unread_links: BTreeMap<u16, u64>,
     /// IP fragments.
     pub fragments: FragmentCounters,
     /// pcapng blocks that contradict themselves; not among `packets`.
@@ -35,13 +33,24 @@ pub struct FileCounters {
     pub oversized_packets: u64,
 }
 
-impl FileCounters {
-    /// Counts a packet of a link type that is not read, with one warning for each type.
-    pub(super) fn count_unread_link(&mut self, link: LinkType) {
-        let count = self.unread_links.entry(link).or_default();
-        if *count == 0 {
-            log::warn!("link type {link} is not read: its packets are left out");
-        }
-        *count += 1;
-    }
+/// How fragments ended. Every fragment is in exactly one counter
+/// ([`datagrams`](Self::datagrams) counts no fragments).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FragmentCounters {
+    /// Whole datagrams made.
+    pub datagrams: u64,
+    /// Fragments put together into whole datagrams.
+    pub joined: u64,
+    /// Fragments that repeated bytes already there.
+    pub duplicates: u64,
+    /// Fragments of datagrams with contradicting fragments: overlaps, or two ends.
+    pub overlapping: u64,
+    /// Fragments that contradict themselves, or that a snap length cut.
+    pub refused: u64,
+    /// Fragments whose datagram did not become complete in 30 s, or before the capture ended.
+    pub timed_out: u64,
+    /// Fragments that wait for others: none at the end of the capture.
+    pub waiting: u64,
+    /// Fragments given up because too many datagrams were waiting.
+    pub evicted: u64,
 }

@@ -86,7 +86,7 @@ impl AddAssign for KernelCounters {
     }
 }
 
-/// What one [`RingReader`](super::RingReader) took out of its ring.
+/// What one reader took out of its ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingCounters {
     /// Segments read whole: over all readers, at a quiet moment, the kernel's

@@ -1,0 +1,12 @@
+//! What the edges count: the kernel and its rings, capture files, and the targets. Plain numbers that add
+//! up; whoever does the I/O fills them in, and the [`ledger`](crate::ledger) puts them in its books.
+
+mod file;
+mod histogram;
+mod kernel;
+mod target;
+
+pub use file::{FileCounters, FragmentCounters};
+pub use histogram::Histogram;
+pub use kernel::{KernelCounters, RingCounters};
+pub use target::{Answered, Dropped, Failed, TargetCounters};
