@@ -5,11 +5,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use podmirror::{
-    budget::Budget,
-    flow::{FlowTable, Limits, StreamEvent},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
-};
+use mirror_core::{budget::Budget, stream::{FlowTable, Limits, StreamEvent}, segment::{FlowId, Segment, SeqNum, TcpFlags, Time}};
+
 
 use crate::input::Input;
 

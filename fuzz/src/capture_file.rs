@@ -1,10 +1,8 @@
 //! Capture files: read to the end, each packet in one counter, and what was read written and read
 //! again.
 
-use podmirror::{
-    capture::file::{CaptureFile, CaptureWriter, Headers},
-    segment::{FlowId, SeqNum, TcpFlags, Time},
-};
+use podmirror::capture::file::{CaptureFile, CaptureWriter, Headers};
+use mirror_core::segment::{FlowId, SeqNum, TcpFlags, Time};
 
 /// A segment as owned data. Two of them compare as their headers and bytes do.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub fn run(data: &[u8]) {
     };
     let kept: Vec<Owned> = segments.into_iter().filter(fits).collect();
     for owned in &kept {
-        let written = writer.write(&podmirror::segment::Segment {
+        let written = writer.write(&mirror_core::segment::Segment {
             at: owned.at,
             flow: owned.flow,
             seq: owned.seq,

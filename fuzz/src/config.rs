@@ -2,12 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use podmirror::{
-    config::{self, MAX_RULES},
-    plan::Source,
-    policy::{Policy, Rate},
-    target::Destination,
-};
+use podmirror::{config::{self, MAX_RULES}, plan::Source};
+use mirror_core::{policy::{Policy, Rate}, destination::Destination};
 
 /// `data` is a file's text, where it is UTF-8.
 pub fn run(data: &[u8]) {

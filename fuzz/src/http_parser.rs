@@ -1,9 +1,7 @@
 //! A stream to requests: the same however it is cut, and as a strict parser reads it.
 
-use podmirror::{
-    budget::Budget,
-    http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked},
-};
+use mirror_core::{budget::Budget, http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked}};
+
 
 use crate::second_parser::{self, Extent, Message, Refusal};
 

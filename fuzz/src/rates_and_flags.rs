@@ -2,13 +2,8 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use podmirror::{
-    policy::{
-        BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern,
-        PathRewrite, Rate, SampleBy, SetField,
-    },
-    target::{LabelSelector, TargetSpec},
-};
+use mirror_core::{policy::{BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern, PathRewrite, Rate, SampleBy, SetField}, destination::{LabelSelector, TargetSpec}};
+
 
 /// `data` is the text, where it is UTF-8.
 pub fn run(data: &[u8]) {

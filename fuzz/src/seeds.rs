@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use podmirror::{
-    capture::file::{CaptureWriter, Headers},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
-};
+use podmirror::capture::file::{CaptureWriter, Headers};
+use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use crate::pipeline::PHRASES;
 

@@ -1,8 +1,8 @@
 //! What is mirrored from where to where: the one form that flags and documents are read into.
 
-use crate::{
+use mirror_core::{
+    destination::{LabelSelector, Labels, ServiceRef, TargetSpec},
     policy::PolicyConfig,
-    target::{LabelSelector, Labels, ServiceRef, TargetSpec},
 };
 
 /// One rule: the requests of these pods go to these targets.

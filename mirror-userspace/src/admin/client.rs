@@ -7,9 +7,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
+use mirror_core::policy::Rate;
 use tokio::{net::TcpStream, time};
-
-use crate::policy::Rate;
 
 /// How long all of it may take: longer than the server gives itself for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,13 +2,13 @@
 
 use std::{fmt, future};
 
+use mirror_core::policy::Rate;
 use tokio::{
     select,
     sync::{mpsc, oneshot},
 };
 
 use super::{SampleRate, Snapshot};
-use crate::policy::Rate;
 
 /// How many questions may wait. Each belongs to a connection, which are bounded as well; but a
 /// client that is gone leaves its question behind.

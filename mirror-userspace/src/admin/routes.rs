@@ -18,6 +18,7 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
 };
+use mirror_core::policy::Rate;
 use tokio::time;
 
 use super::{
@@ -28,7 +29,6 @@ use super::{
     server::TuneFrom,
     snapshot::SampleRate,
 };
-use crate::policy::Rate;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];

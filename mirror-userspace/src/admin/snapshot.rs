@@ -1,10 +1,11 @@
 //! What `/metrics` shows, as its owner sees it at one moment.
 
-use crate::{
+use mirror_core::{
     ledger::{Counted, Names},
     policy::Rate,
-    runtime::Daemon,
 };
+
+use crate::runtime::Daemon;
 
 /// Everything that `/metrics` shows.
 #[derive(Clone, Debug, Default)]

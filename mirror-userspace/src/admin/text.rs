@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::counters::Histogram;
+use mirror_core::counters::Histogram;
 
 /// A metric: what all samples of one name share.
 #[derive(Clone, Copy, Debug)]

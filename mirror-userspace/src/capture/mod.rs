@@ -1,7 +1,7 @@
 //! The edge in: where segments come from.
 //!
 //! [`live`] has the kernel copy them off an interface, [`mod@file`] reads them from captures that
-//! somebody made. Both give the same [`Segment`](crate::segment::Segment)s.
+//! somebody made. Both give the same [`Segment`](mirror_core::segment::Segment)s.
 
 pub mod file;
 pub mod live;

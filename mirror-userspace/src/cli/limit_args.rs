@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use mirror_core::{http, pipeline::Limits, stream};
 
 use super::value::{duration, size};
-use crate::{flow, http, pipeline::Limits, replay};
+use crate::replay;
 
 /// How much is kept, and for how long.
 #[derive(Args, Clone, Debug)]
@@ -45,7 +46,7 @@ impl LimitArgs {
     /// The share of one of `shards` shards.
     #[must_use]
     pub fn for_shard(&self, shards: usize) -> Limits {
-        self.shared(shards, flow::Limits::default().gap_wait)
+        self.shared(shards, stream::Limits::default().gap_wait)
     }
 
     /// The limits for a capture file.
@@ -58,7 +59,7 @@ impl LimitArgs {
         let shards = shards.max(1);
         Limits {
             memory: self.max_memory / shards,
-            flow: flow::Limits {
+            flow: stream::Limits {
                 connections: self.max_connections.div_ceil(shards),
                 queued_bytes: self.gap_bytes,
                 gap_wait: self.gap_wait.unwrap_or(gap_wait),

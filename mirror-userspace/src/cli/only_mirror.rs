@@ -1,8 +1,9 @@
 //! The one mirror of `podmirror run`, for the admin server.
 
+use mirror_core::policy::Rate;
+
 use crate::{
     admin::{Mirror, Mirrors, Refused, SampleRate, Snapshot},
-    policy::Rate,
     runtime::Daemon,
 };
 

@@ -1,12 +1,12 @@
 //! The flags that say which requests are mirrored and what is changed in them.
 
 use clap::Args;
-
-use super::select_args::SelectArgs;
-use crate::policy::{
+use mirror_core::policy::{
     ForwardedFor, Host, HostRewrite, HostSuffix, MutableField, PathRewrite, PolicyConfig,
     RewriteConfig, SetField,
 };
+
+use super::select_args::SelectArgs;
 
 const REWRITES: &str = "Rewrites (of the copy only; v1 sees nothing of them)";
 

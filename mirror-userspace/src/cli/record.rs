@@ -9,6 +9,10 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use mirror_core::{
+    ledger::Ledger,
+    policy::{Policy, PolicyConfig, TargetPolicy},
+};
 use tokio::time;
 
 use super::{
@@ -25,8 +29,6 @@ use super::{
 use crate::{
     admin::Questions,
     dispatch::DispatchConfig,
-    ledger::Ledger,
-    policy::{Policy, PolicyConfig, TargetPolicy},
     record::{Files, RecordTo, Recording, Rotation},
     runtime::{Daemon, DaemonConfig, clock},
 };

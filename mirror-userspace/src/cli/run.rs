@@ -3,6 +3,10 @@
 use std::{future, process::ExitCode};
 
 use clap::Args;
+use mirror_core::{
+    destination::TargetSpec,
+    policy::{Policy, PolicyConfig},
+};
 
 use super::{
     UsageError,
@@ -15,11 +19,7 @@ use super::{
     report_args::ReportArgs,
     watch::{self, Signals, watch},
 };
-use crate::{
-    policy::{Policy, PolicyConfig},
-    runtime::{Daemon, DaemonConfig},
-    target::TargetSpec,
-};
+use crate::runtime::{Daemon, DaemonConfig};
 
 /// Mirror the requests that arrive at an interface
 ///

@@ -1,8 +1,7 @@
 //! The flags that say which requests are mirrored, or recorded.
 
 use clap::Args;
-
-use crate::policy::{
+use mirror_core::policy::{
     FieldPattern, FilterConfig, Handling, Method, PathPattern, PolicyConfig, Rate, SampleBy,
 };
 

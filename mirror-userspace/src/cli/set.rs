@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use mirror_core::policy::Rate;
 
 use super::watch;
-use crate::{admin::client, policy::Rate};
+use crate::admin::client;
 
 /// Tune a running podmirror
 ///

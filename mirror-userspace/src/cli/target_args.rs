@@ -1,9 +1,9 @@
 //! The flags that say where copies go.
 
 use clap::Args;
+use mirror_core::destination::TargetSpec;
 
 use super::UsageError;
-use crate::target::TargetSpec;
 
 /// Where copies go, in the order in which targets are numbered.
 #[derive(Args, Clone, Debug)]

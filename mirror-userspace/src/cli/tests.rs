@@ -1,11 +1,11 @@
 use bytes::BytesMut;
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use mirror_core::{
+    policy::{Policy, PolicyConfig, TargetPolicy},
+    testing::{flow_of, with_head},
+};
 
 use super::*;
-use crate::policy::{
-    Policy, PolicyConfig, TargetPolicy,
-    test_head::{flow_of, with_head},
-};
 
 /// A command with these flags.
 ///

@@ -3,6 +3,7 @@
 use std::{io, path::Path, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
+use mirror_core::ledger::Ledger;
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -10,7 +11,7 @@ use tokio::{
 };
 
 use super::{ReportArgs, only_mirror::OnlyMirror};
-use crate::{admin::Questions, ledger::Ledger, runtime::Daemon};
+use crate::{admin::Questions, runtime::Daemon};
 
 /// What `--report-every` is when it is not given: not in this process's life.
 pub(super) const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);

@@ -12,6 +12,7 @@ use std::{collections::VecDeque, future, time::Duration};
 use anyhow::{Result, bail};
 use kube::Client;
 use log::{error, info, warn};
+use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -28,9 +29,7 @@ use super::{
 use crate::{
     admin::{Question, Questions},
     config::Document,
-    ledger::Ledger,
     plan::{Rule, Scope},
-    policy::PolicyConfig,
 };
 use documents::Documents;
 

@@ -11,8 +11,9 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use mirror_core::destination::{LabelSelector, Labels};
+
 use super::service::{ServicePort, ServiceView};
-use crate::target::{LabelSelector, Labels};
 
 /// A slice of a service's endpoints, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

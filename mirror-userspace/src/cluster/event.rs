@@ -2,11 +2,13 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use mirror_core::destination::ServiceRef;
+
 use super::{
     pod::{PodUid, PodView, Sandbox},
     service::ServiceView,
 };
-use crate::{plan::Source, target::ServiceRef};
+use crate::plan::Source;
 
 /// A rule that runs. A rule that is started again has a new number, so that what is late for the
 /// old one can't be taken for the new one's.

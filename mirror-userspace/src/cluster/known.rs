@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use mirror_core::destination::{Destination, ServiceRef};
 use serde_json::Value;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     service::ServiceView,
     watch::{Change, Changed, Needs, Slot, Update},
 };
-use crate::target::{Destination, ServiceRef};
 
 /// Objects by key; `None` until they are listed.
 type Held<T> = Option<BTreeMap<String, T>>;

@@ -12,13 +12,13 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use mirror_core::destination::ServiceRef;
 
 use super::{
     endpoints::{BackendPod, SliceEndpoint, SlicePort, SliceView},
     pod::{Phase, PodUid, PodView},
     service::{ServicePort, ServiceView, TargetPort},
 };
-use crate::target::ServiceRef;
 
 /// The label that names the service of an endpoint slice.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";

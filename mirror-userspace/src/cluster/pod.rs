@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use crate::target::Labels;
+use mirror_core::destination::Labels;
 
 /// The `metadata.uid` of a pod. Names are used again, UIDs are not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

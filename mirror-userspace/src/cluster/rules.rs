@@ -81,12 +81,13 @@ fn is_same(one: &Rule, other: &Rule) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        plan::{Scope, Source},
+    use mirror_core::{
+        destination::LabelSelector,
         policy::{FilterConfig, PolicyConfig},
-        target::LabelSelector,
     };
+
+    use super::*;
+    use crate::plan::{Scope, Source};
 
     fn rule(name: &str, path: &str) -> Rule {
         Rule {

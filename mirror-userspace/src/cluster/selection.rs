@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 
 use mirror_common::settings::MAX_PORTS;
+use mirror_core::destination::{Labels, ServiceRef};
 
 use super::{
     pod::PodView,
     service::{ServicePort, ServiceView, TargetPort},
 };
-use crate::{
-    plan::{Scope, Source},
-    target::{Labels, ServiceRef},
-};
+use crate::plan::{Scope, Source};
 
 /// The services that rules name: `None` is one that the API does not have.
 pub(super) type Services = HashMap<ServiceRef, Option<ServiceView>>;

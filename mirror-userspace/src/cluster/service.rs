@@ -1,6 +1,6 @@
 //! Services as the agent sees them: which pods stand behind them, and at which ports.
 
-use crate::target::{Labels, ServiceRef};
+use mirror_core::destination::{Labels, ServiceRef};
 
 /// A service, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

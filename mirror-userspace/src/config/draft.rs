@@ -12,15 +12,16 @@
 
 use std::sync::Arc;
 
-use super::{error::BadField, node::Node};
-use crate::{
-    plan::{Rule, Source},
+use mirror_core::{
+    destination::{Destination, Labels, ServiceRef, TargetSpec},
     policy::{
         FilterConfig, FullRegex, HostPattern, PolicyConfig, RequestMatch, RouteStep, RouteTable,
         Verdict,
     },
-    target::{Destination, Labels, ServiceRef, TargetSpec},
 };
+
+use super::{error::BadField, node::Node};
+use crate::plan::{Rule, Source};
 
 /// The most matches in a document.
 const MAX_MATCHES: usize = 1_000;

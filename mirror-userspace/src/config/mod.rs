@@ -27,13 +27,12 @@ mod words;
 
 use std::collections::BTreeSet;
 
+use mirror_core::policy::{FilterConfig, PolicyConfig};
+
 pub use error::ConfigError;
 pub use text::{Document, MAX_TEXT, parse};
 
-use crate::{
-    plan::Rule,
-    policy::{FilterConfig, PolicyConfig},
-};
+use crate::plan::Rule;
 use node::Remarks;
 use object::{Identity, Kind, Object, identify};
 

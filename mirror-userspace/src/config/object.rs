@@ -1,5 +1,6 @@
 //! Which object a document is: its kind, by API group and version, and its name.
 
+use mirror_core::destination::is_object_name;
 use serde_json::Value;
 
 use super::{
@@ -7,7 +8,6 @@ use super::{
     node::{Node, Remarks},
     text::Document,
 };
-use crate::target::is_object_name;
 
 const ISTIO: &str = "networking.istio.io";
 pub(super) const GATEWAY: &str = "gateway.networking.k8s.io";

@@ -2,13 +2,13 @@
 //!
 //! Absent means all, in Istio, Envoy and Gateway API alike; explicit 0 means nothing.
 
+use mirror_core::policy::Rate;
 use serde_json::Value;
 
 use super::{
     error::BadField,
     node::{Fields, Node},
 };
-use crate::policy::Rate;
 
 /// A number of per cent, taken by its decimal form.
 pub(super) fn percent(node: &Node<'_>) -> Result<Rate, BadField> {

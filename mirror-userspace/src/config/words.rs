@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::{Ignored, Plan};
-use crate::{
-    plan::{Rule, Scope, Source},
+use mirror_core::{
+    destination::{Destination, LabelSelector, Labels, ServiceRef, TargetSpec},
     policy::{RouteStep, RouteTable, Verdict},
-    target::{Destination, LabelSelector, Labels, ServiceRef, TargetSpec},
 };
+
+use super::{Ignored, Plan};
+use crate::plan::{Rule, Scope, Source};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

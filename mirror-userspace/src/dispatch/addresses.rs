@@ -14,13 +14,14 @@ use std::{
     rc::Rc,
 };
 
+use mirror_core::segment::Time;
+
 use super::{
     Clock,
     breaker::{Breaker, Limits, Tripped},
     random::Random,
     seat::Seat,
 };
-use crate::segment::Time;
 
 /// One of the addresses that a target stands for.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]

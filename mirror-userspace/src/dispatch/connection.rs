@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use mirror_core::segment::Time;
 use nix::{
     errno::Errno,
     sys::socket::{MsgFlags, recv},
@@ -28,7 +29,6 @@ use super::{
     seat::{Seat, Stop},
     target::Target,
 };
-use crate::segment::Time;
 
 /// Addresses that are tried for one connection, at most.
 const ATTEMPTS: usize = 3;

@@ -23,6 +23,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use mirror_core::segment::Time;
 use tokio::io::ReadBuf;
 
 use super::{
@@ -34,7 +35,6 @@ use super::{
     target::{Next, Target},
     turn::{Turn, Writing},
 };
-use crate::segment::Time;
 
 /// Pieces that one system call writes, at most.
 const PIECES: usize = 16;

@@ -7,14 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-
-use super::outgoing::Outgoing;
-
-use crate::{
+use mirror_core::{
     budget::Reserved,
     pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest},
     segment::Time,
 };
+
+use super::outgoing::Outgoing;
 
 /// A copy that waits or is being sent.
 #[derive(Debug)]

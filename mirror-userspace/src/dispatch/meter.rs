@@ -8,7 +8,7 @@
 
 use std::{cell::Cell, time::Duration};
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 /// Between two copies that are watched.
 const EVERY: Duration = Duration::from_millis(40);

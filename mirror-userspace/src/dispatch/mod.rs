@@ -18,6 +18,12 @@
 use std::{collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 
 use anyhow::{Context, Result};
+use mirror_core::{
+    counters::TargetCounters,
+    destination::{Destination, Scheme, TargetHost, TargetUrl},
+    pipeline::{CopyId, Output},
+    segment::Time,
+};
 use rustls::pki_types::ServerName;
 use tokio::{
     task::yield_now,
@@ -34,12 +40,6 @@ use self::{
     job::{Broken, Stream, Unwritten},
     meter::Meter,
     target::{Shared, Target},
-};
-use crate::{
-    counters::TargetCounters,
-    pipeline::{CopyId, Output},
-    segment::Time,
-    target::{Destination, Scheme, TargetHost, TargetUrl},
 };
 
 mod addresses;
@@ -66,7 +66,7 @@ pub mod tls;
 mod turn;
 mod vacancy;
 
-/// A clock, the one that [`MirrorCopy::at`](crate::pipeline::MirrorCopy::at) was read from.
+/// A clock, the one that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
 pub type Clock = fn() -> Time;
 
 /// Bytes read at once.
@@ -81,7 +81,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher to `targets`, in the order that [`TargetId`](crate::pipeline::TargetId)
+    /// A dispatcher to `targets`, in the order that [`TargetId`](mirror_core::pipeline::TargetId)
     /// counts. Nothing is connected or resolved before the first copy.
     ///
     /// # Errors

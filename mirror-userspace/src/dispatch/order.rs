@@ -10,8 +10,9 @@ use std::{
     rc::Rc,
 };
 
+use mirror_core::pipeline::ConnectionId;
+
 use super::{config::Order, job::Job, seat::Seat};
-use crate::pipeline::ConnectionId;
 
 /// The copies that wait for one target.
 #[derive(Debug)]
@@ -176,13 +177,14 @@ impl Queue {
 mod tests {
     use std::rc::Rc;
 
-    use super::*;
-    use crate::{
+    use mirror_core::{
         budget::Budget,
-        dispatch::job::{Stream, Unwritten},
         pipeline::{CopyId, Expect, MirrorCopy, Persistence, Rest, TargetId},
         segment::Time,
     };
+
+    use super::*;
+    use crate::dispatch::job::{Stream, Unwritten};
 
     /// A copy that is known again by its time.
     fn job(connection: u64, number: u64) -> (Job, Rc<Stream>) {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use mirror_core::counters::TargetCounters;
+
 use super::{job::Broken, seat::Stop};
-use crate::counters::TargetCounters;
 
 /// How a copy that was given to a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
-
-use crate::budget::Reserved;
+use mirror_core::budget::Reserved;
 
 /// Bytes to write, each with its share of the memory budget until it is written.
 #[derive(Debug)]
@@ -142,7 +141,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Budget;
+    use mirror_core::budget::Budget;
 
     fn lens(outgoing: &Outgoing) -> Vec<usize> {
         let mut slices = [IoSlice::new(&[]); 8];

@@ -8,6 +8,8 @@
 
 use std::{net::SocketAddr, rc::Rc};
 
+use mirror_core::segment::Time;
+
 use super::{
     Clock,
     addresses::{Address, Addresses},
@@ -16,7 +18,6 @@ use super::{
     outcome::Outcome,
     seat::{Seat, Stop},
 };
-use crate::segment::Time;
 
 /// Who is to send the next copy.
 #[derive(Debug)]

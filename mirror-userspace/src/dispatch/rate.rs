@@ -1,6 +1,6 @@
 //! The most copies a second that a target gets: a token bucket.
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 /// A limit on copies a second. It lets through a tenth of a second's worth at once.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ mod head;
 #[cfg(test)]
 mod tests;
 
+use mirror_core::pipeline::Expect;
+
 use chunked::Chunked;
 use head::{Parsed, parse};
-
-use crate::pipeline::Expect;
 
 /// How much of a reply is read.
 #[derive(Clone, Copy, Debug)]

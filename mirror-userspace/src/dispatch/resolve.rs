@@ -2,9 +2,8 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
+use mirror_core::segment::Time;
 use tokio::{net::lookup_host, time::timeout};
-
-use crate::segment::Time;
 
 /// Where addresses come from.
 pub trait Resolve {

@@ -7,8 +7,9 @@ use std::{
     task::{Context, Waker},
 };
 
+use mirror_core::segment::Time;
+
 use super::{Clock, addresses::Address, job::Job};
-use crate::segment::Time;
 
 /// Why a connection has to stop what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,13 @@ mod state;
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use bytes::Bytes;
+use mirror_core::counters::TargetCounters;
+use mirror_core::{
+    budget::Reserved,
+    destination::Destination,
+    pipeline::{ConnectionId, MirrorCopy, Persistence},
+    segment::Time,
+};
 use rustls::pki_types::ServerName;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
@@ -26,13 +33,6 @@ use super::{
     pool::{Pick, Pool},
     resolve::Resolve,
     seat::Seat,
-};
-use crate::counters::TargetCounters;
-use crate::{
-    budget::Reserved,
-    pipeline::{ConnectionId, MirrorCopy, Persistence},
-    segment::Time,
-    target::Destination,
 };
 use state::{Origin, State};
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 /// Since when there is nowhere to send.
 #[derive(Debug, Default)]

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use crate::policy::MutableField;
+use mirror_core::policy::MutableField;
 
 pub use files::{Files, Rotation};
 pub use recorder::Recorder;

@@ -7,16 +7,16 @@ use std::{
 
 use bytes::BytesMut;
 use mirror_common::record::flag;
-
-use super::{
-    RecordTo,
-    recording::{FileNumber, Recording, Refused},
-};
-use crate::{
+use mirror_core::{
     http::Head,
     pipeline::{ConnectionId, NoRoom, Observer, RequestInfo},
     policy::redact,
     segment::{Segment, SeqNum, TcpFlags, Time},
+};
+
+use super::{
+    RecordTo,
+    recording::{FileNumber, Recording, Refused},
 };
 
 /// The largest segment that is written: what fits in an IP packet.

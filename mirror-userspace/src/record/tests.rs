@@ -6,14 +6,16 @@ use std::{
 };
 
 use mirror_common::record::flag;
+use mirror_core::{
+    pipeline::{Limits, Pipeline},
+    policy::{Policy, PolicyConfig, TargetPolicy},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+};
 
 use super::*;
 use crate::{
     capture::file::{CaptureFile, Ending},
-    pipeline::{Limits, Pipeline},
-    policy::{Policy, PolicyConfig, TargetPolicy},
     replay::{self, Playback, Printer, RequestLine},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 const EPOCH: Duration = Duration::from_secs(1_795_327_200);

@@ -1,14 +1,13 @@
 //! One request, as `podmirror replay --print` prints it.
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use crate::{
+use mirror_core::{
     budget::Reserved,
     http::{Framing, Head, Version, chunked},
     policy::authority,
     segment::{FlowId, Time},
 };
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::rfc3339::Rfc3339;
 

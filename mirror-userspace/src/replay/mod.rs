@@ -15,7 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::flow;
+use mirror_core::stream;
 
 pub use line::RequestLine;
 pub use playback::Playback;
@@ -24,9 +24,9 @@ pub use printer::Printer;
 /// How a capture is reassembled: as patiently as the server itself waited for what was missing.
 /// In a live mirror a hole delays everything behind it; in a file nothing waits.
 #[must_use]
-pub fn patience() -> flow::Limits {
-    let limits = flow::Limits::default();
-    flow::Limits {
+pub fn patience() -> stream::Limits {
+    let limits = stream::Limits::default();
+    stream::Limits {
         gap_wait: limits.idle.max(Duration::from_secs(120)),
         ..limits
     }

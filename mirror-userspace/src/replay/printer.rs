@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::line::{RequestLine, Unfinished};
-use crate::{
+use mirror_core::{
     budget::Budget,
     http::Head,
     pipeline::{ConnectionId, NoRoom, Observer, RequestInfo},
 };
+
+use super::line::{RequestLine, Unfinished};
 
 /// Gives a line for each complete request to `print`, in the order in which they complete.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 /// Prints a time that counts from the Unix epoch, with microseconds, or with nanoseconds where the
 /// capture has them.

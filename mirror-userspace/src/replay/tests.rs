@@ -1,14 +1,14 @@
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use mirror_common::record::flag;
-
-use super::*;
-use crate::{
-    capture::file::StreamNumber,
+use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, TargetPolicy},
     segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
+
+use super::*;
+use crate::capture::file::StreamNumber;
 
 /// 2026-11-22T06:00:00Z
 const START: u64 = 1_795_327_200_000_000_000;

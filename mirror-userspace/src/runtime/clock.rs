@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mirror_core::segment::Time;
 use nix::time::{ClockId, clock_gettime};
-
-use crate::segment::Time;
 
 /// What makes a time of [`now`]'s clock one since the Unix epoch. Steps of the system's clock later
 /// on are not seen.

@@ -6,6 +6,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use mirror_core::{
+    counters::KernelCounters,
+    destination::TargetSpec,
+    ledger::{Counted, Ledger, Names},
+    pipeline::Limits,
+    policy::{Policy, Rate},
+};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
@@ -14,13 +21,8 @@ use super::{
 };
 use crate::{
     capture::{AttachmentId, Capture, LiveConfig, Place},
-    counters::KernelCounters,
     dispatch::DispatchConfig,
-    ledger::{Counted, Ledger, Names},
-    pipeline::Limits,
-    policy::{Policy, Rate},
     record::RecordTo,
-    target::TargetSpec,
 };
 
 /// Everything that a running mirror is built from.

@@ -1,6 +1,6 @@
 //! What the ledger calls targets.
 
-use crate::target::TargetSpec;
+use mirror_core::destination::TargetSpec;
 
 /// The destination of each target. Two may share one (with different hosts, say): a number tells them apart.
 #[must_use]

@@ -4,6 +4,13 @@
 use std::{net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
+use mirror_core::{
+    destination::Destination,
+    ledger::Counted,
+    pipeline::{Limits, Pipeline},
+    policy::{Policy, Rate},
+    segment::Time,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::LocalSet,
@@ -14,12 +21,7 @@ use super::clock;
 use crate::{
     capture::{AttachmentId, Batch, RingReader},
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
-    ledger::Counted,
-    pipeline::{Limits, Pipeline},
-    policy::{Policy, Rate},
     record::{RecordTo, Recorder},
-    segment::Time,
-    target::Destination,
 };
 
 /// What is taken from the ring before connections to the target get their turn. Large enough to pay

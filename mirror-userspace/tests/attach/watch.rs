@@ -3,10 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use podmirror::{
-    capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader},
+use mirror_core::{
     counters::KernelCounters,
     segment::{FlowId, SeqNum},
+};
+use podmirror::capture::{
+    AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader,
 };
 
 use crate::lab::PORT;

@@ -16,14 +16,16 @@ use std::{
     time::Duration,
 };
 
-use pod::{Pod, get};
-use podmirror::{
-    capture::{AttachmentId, LiveConfig},
+use mirror_core::{
     counters::KernelCounters,
-    dispatch::DispatchConfig,
     ledger::Ledger,
     pipeline::Limits,
     policy::{Policy, PolicyConfig, Rate, TargetPolicy},
+};
+use pod::{Pod, get};
+use podmirror::{
+    capture::{AttachmentId, LiveConfig},
+    dispatch::DispatchConfig,
     runtime::{Daemon, DaemonConfig},
 };
 use target::Target;

@@ -1,6 +1,6 @@
 //! Random conversations, cut, repeated, reordered, overlapping, interleaved: all come back exactly.
 
-use podmirror::{
+use mirror_core::{
     pipeline::{ConnectionId, Limits},
     segment::SeqNum,
 };

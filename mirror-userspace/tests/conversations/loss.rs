@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podmirror::{
+use mirror_core::{
     pipeline::{ConnectionId, Limits},
     segment::SeqNum,
 };

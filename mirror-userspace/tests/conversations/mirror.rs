@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use mirror_common::record::flag;
-use podmirror::{
+use mirror_core::{
     pipeline::{ConnectionId, CopyId, Limits, Output, Pipeline, Rest},
     policy::{Policy, PolicyConfig, TargetPolicy},
     segment::{FlowId, Segment, SeqNum, TcpFlags, Time},

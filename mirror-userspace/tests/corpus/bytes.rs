@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use podmirror::{
+use mirror_core::{
     budget::Budget,
-    capture::file::CaptureFile,
-    flow::{FlowTable, Limits, StreamEvent},
+    stream::{FlowTable, Limits, StreamEvent},
 };
+use podmirror::capture::file::CaptureFile;
 use sha2::{Digest, Sha256};
 
 use super::{

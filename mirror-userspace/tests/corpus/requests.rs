@@ -2,10 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use podmirror::{
-    capture::file::CaptureFile,
+use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{FilterConfig, Policy, PolicyConfig, TargetPolicy},
+};
+use podmirror::{
+    capture::file::CaptureFile,
     replay::{self, Playback, Printer, RequestLine},
 };
 

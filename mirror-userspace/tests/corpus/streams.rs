@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use podmirror::{
-    capture::file::{CaptureFile, Captured},
-    segment::FlowId,
-};
+use mirror_core::segment::FlowId;
+use podmirror::capture::file::{CaptureFile, Captured};
 
 use super::oracle::{Corpus, Entry};
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use mirror_common::record::flag;
-use podmirror::{
+use mirror_core::{
     pipeline::{ConnectionId, Limits, MirrorCopy, Output, Pipeline, PipelineCounters},
     policy::{Policy, PolicyConfig, TargetPolicy},
     segment::{FlowId, Segment, SeqNum, TcpFlags, Time},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mirror_common::record::flag;
-use podmirror::pipeline::Limits;
+use mirror_core::pipeline::Limits;
 
 use crate::attack::{Attack, Client, Targets};
 

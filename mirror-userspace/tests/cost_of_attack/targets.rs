@@ -1,6 +1,6 @@
 //! Targets that do not read: everything that is for them waits, within the budget.
 
-use podmirror::pipeline::Limits;
+use mirror_core::pipeline::Limits;
 
 use crate::attack::{Attack, Client, Targets};
 

@@ -1,6 +1,6 @@
 //! Feeds a parser and writes down what it says.
 
-use podmirror::{
+use mirror_core::{
     budget::Budget,
     http::{Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version},
 };

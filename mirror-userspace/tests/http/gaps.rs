@@ -1,6 +1,6 @@
 //! Bytes that are missing, and connections picked up in the middle.
 
-use podmirror::http::{Input, Lost, Protocol};
+use mirror_core::http::{Input, Lost, Protocol};
 
 use crate::feed::{Connection, lost, protocols, short};
 

@@ -1,6 +1,6 @@
 //! Streams that are nearly right, cut anywhere: what is said must not depend on the cuts.
 
-use podmirror::http::Protocol;
+use mirror_core::http::Protocol;
 
 use crate::feed::{Connection, Said, complete, lost, protocols, text};
 

@@ -1,6 +1,6 @@
 //! Well-formed requests of every kind, alone and one behind the other.
 
-use podmirror::http::{Framing, Input, Lost, Protocol, Version};
+use mirror_core::http::{Framing, Input, Lost, Protocol, Version};
 
 use crate::feed::{Connection, Said, complete, every_way, lost, protocols, short};
 
@@ -72,8 +72,8 @@ fn pipelined_requests_come_out_one_by_one() {
 fn a_request_in_one_piece_is_borrowed() {
     let stream = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab".to_vec();
     let within = |part: &[u8]| stream.as_ptr_range().contains(&part.as_ptr());
-    let mut parser = podmirror::http::Parser::default();
-    let budget = podmirror::budget::Budget::new(0);
+    let mut parser = mirror_core::http::Parser::default();
+    let budget = mirror_core::budget::Budget::new(0);
     let mut events = 0;
     let input = Input {
         bytes: &stream,
@@ -83,8 +83,8 @@ fn a_request_in_one_piece_is_borrowed() {
     parser.handle_data(input, &Default::default(), &budget, &mut |event| {
         events += 1;
         match event {
-            podmirror::http::HttpEvent::Head(head) => assert!(within(head.raw)),
-            podmirror::http::HttpEvent::Body(body) => assert!(within(body)),
+            mirror_core::http::HttpEvent::Head(head) => assert!(within(head.raw)),
+            mirror_core::http::HttpEvent::Body(body) => assert!(within(body)),
             _ => {}
         }
     });

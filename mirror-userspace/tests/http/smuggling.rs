@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podmirror::http::{Lost, Protocol};
+use mirror_core::http::{Lost, Protocol};
 
 use crate::feed::{every_way, lost, protocols, short};
 

@@ -1,6 +1,6 @@
 //! Streams that are no HTTP/1, and heads that break its grammar.
 
-use podmirror::http::{Lost, Protocol};
+use mirror_core::http::{Lost, Protocol};
 
 use crate::feed::{complete, every_way, lost, protocols, text};
 

@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use data_encoding::BASE64;
-use podmirror::http::{Framing, Lost, Protocol, Version, chunked};
+use mirror_core::http::{Framing, Lost, Protocol, Version, chunked};
 use serde_json::Value;
 
 use crate::feed::{Request, Said, complete, every_way, lost, protocols, text};

@@ -6,10 +6,10 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mirror_bench::{Conversation, pipeline, play};
 use mirror_common::packet::{Link, walk};
-use podmirror::{
+use mirror_core::{
     budget::Budget,
-    flow::{FlowTable, Limits, StreamEvent},
     http::{self, Input, Parser},
+    stream::{FlowTable, Limits, StreamEvent},
 };
 
 /// Runs `work` on every conversation.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use mirror_common::record::flag;
-use podmirror::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 /// Connections that take turns, request by request.
 const CONNECTIONS: u16 = 8;

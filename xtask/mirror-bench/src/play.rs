@@ -1,6 +1,6 @@
 //! Plays a conversation to a pipeline, as a shard would.
 
-use podmirror::{
+use mirror_core::{
     pipeline::{Limits, Output, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
 };

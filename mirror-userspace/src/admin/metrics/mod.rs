@@ -8,16 +8,17 @@ mod catalogue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mirror_core::{
+    counters::{RingCounters, TargetCounters},
+    ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
+};
+
 use catalogue as all;
 
 use super::{
     limits,
     snapshot::{Mirror, Pod, PodState, Snapshot, Watch},
     text::{Family, Labels, Page},
-};
-use crate::{
-    counters::{RingCounters, TargetCounters},
-    ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
 };
 
 /// The snapshot in Prometheus text format 0.0.4.

@@ -1,18 +1,18 @@
 //! The ledger's JSON and the page of metrics are two views of the same books: every bucket of one
 //! is in the other, with the same count. A bucket without a metric fails here.
 
-use serde_json::Value;
-
-use super::owner::mirror;
-use crate::{
-    admin::{
-        Mirror, Snapshot, render,
-        tests::exposition::{self, Page},
-    },
+use mirror_core::{
     counters::{KernelCounters, RingCounters, TargetCounters},
     http::Lost,
     ledger::Ledger,
     pipeline::{DropReason, PipelineCounters},
+};
+use serde_json::Value;
+
+use super::owner::mirror;
+use crate::admin::{
+    Mirror, Snapshot, render,
+    tests::exposition::{self, Page},
 };
 
 const RULE: &str = "flags";

@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{
-    admin::{Mirror, Mirrors, Questions, Refused, SampleRate, Snapshot},
+use mirror_core::{
     counters::TargetCounters,
     ledger::{Counted, Names},
     pipeline::PipelineCounters,
     policy::Rate,
 };
+
+use crate::admin::{Mirror, Mirrors, Questions, Refused, SampleRate, Snapshot};
 
 /// Two rules with a target each.
 #[derive(Clone, Debug)]

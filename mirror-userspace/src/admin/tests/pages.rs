@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use mirror_core::counters::TargetCounters;
+
 use super::owner::mirror;
-use crate::{
-    admin::{Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition},
-    counters::TargetCounters,
-};
+use crate::admin::{Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition};
 
 fn pod(rule: &str, name: &str, state: PodState) -> Pod {
     Pod {

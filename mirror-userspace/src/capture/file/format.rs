@@ -6,7 +6,7 @@ use std::{
     ops::Range,
 };
 
-use crate::segment::Time;
+use mirror_core::segment::Time;
 
 use super::{legacy::Legacy, link::LinkType, pcapng::PcapNg, window::Window};
 

@@ -6,8 +6,7 @@
 use std::ops::Range;
 
 use mirror_common::packet::{LoadBytes, TcpSegment};
-
-use crate::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use super::{Captured, StreamNumber};
 

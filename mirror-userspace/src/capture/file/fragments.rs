@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-use crate::{counters::FragmentCounters, segment::Time};
+use mirror_core::{counters::FragmentCounters, segment::Time};
 
 use super::fragment::{Fragment, Key, TCP};
 

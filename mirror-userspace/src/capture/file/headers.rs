@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use mirror_common::record::flag;
-
-use crate::segment::Segment;
+use mirror_core::segment::Segment;
 
 use super::LinkType;
 

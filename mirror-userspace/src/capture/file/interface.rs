@@ -1,8 +1,7 @@
 //! A pcapng interface: its link type, its snap length, its clock.
 
+use mirror_core::segment::Time;
 use pcap_parser::{InterfaceDescriptionBlock, OptionCode, PcapNGOption};
-
-use crate::segment::Time;
 
 use super::link::LinkType;
 

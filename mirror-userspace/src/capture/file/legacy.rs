@@ -5,11 +5,10 @@
 
 use std::io::{self, Read};
 
+use mirror_core::segment::Time;
 use pcap_parser::{
     PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
 };
-
-use crate::segment::Time;
 
 use super::{
     format::{Ending, MAX_BLOCK, Packet, Step},

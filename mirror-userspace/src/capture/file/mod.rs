@@ -32,8 +32,7 @@ use std::{
 };
 
 use mirror_common::packet::{self, Unparsable, Walk};
-
-use crate::{counters::FileCounters, segment::Segment};
+use mirror_core::{counters::FileCounters, segment::Segment};
 
 pub use format::Ending;
 pub use link::LinkType;

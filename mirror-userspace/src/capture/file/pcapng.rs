@@ -7,9 +7,8 @@
 
 use std::io::{self, Read};
 
+use mirror_core::segment::Time;
 use pcap_parser::{Block, parse_block_be, parse_block_le};
-
-use crate::segment::Time;
 
 use super::{
     format::{Ending, MAX_BLOCK, Packet, Skipped, Step},

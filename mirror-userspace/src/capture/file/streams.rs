@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use crate::segment::{Endpoint, FlowId, Segment, SeqNum};
+use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum};
 
 /// Connections in a generation.
 const GENERATION: usize = 65_536;
@@ -139,7 +139,7 @@ mod tests {
     use mirror_common::record::flag;
 
     use super::*;
-    use crate::segment::{TcpFlags, Time};
+    use mirror_core::segment::{TcpFlags, Time};
 
     fn segment(from: u16, to: u16, flags: u8, seq: u32, ack: u32) -> Segment<'static> {
         let flags = TcpFlags(flags);

@@ -11,8 +11,7 @@
 use std::io::{self, Write};
 
 use mirror_common::record::MAX_SEGMENT;
-
-use crate::segment::Segment;
+use mirror_core::segment::Segment;
 
 use super::headers::{self, MAX_PAYLOAD, Piece};
 

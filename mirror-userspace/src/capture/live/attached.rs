@@ -9,6 +9,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier},
 };
 use mirror_common::{counter::Counters, settings::Settings};
+use mirror_core::counters::KernelCounters;
 
 use super::{
     attach::Attachment,
@@ -18,7 +19,6 @@ use super::{
     object::RingKind,
     rings::Rings,
 };
-use crate::counters::KernelCounters;
 
 /// How often a program is loaded while signals come in between.
 const LOAD_ATTEMPTS: usize = 5;

@@ -152,7 +152,7 @@ impl fmt::Display for InterfaceId {
     }
 }
 
-/// An attachment of a capture, and its number in [`FlowId::attachment`](crate::segment::FlowId).
+/// An attachment of a capture, and its number in [`FlowId::attachment`](mirror_core::segment::FlowId).
 /// A number is given out once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttachmentId(pub u32);

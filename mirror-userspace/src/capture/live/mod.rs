@@ -20,7 +20,7 @@
 //! | [`object`] | the kernel programs embedded in this build |
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
-//! | [`parse`] | a record's bytes to a [`Segment`](crate::segment::Segment) |
+//! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
 //! | [`counters`] | what either side counted |
 //! | [`check`] | what this machine can do |
 //! | [`privilege`] | capabilities and limits |

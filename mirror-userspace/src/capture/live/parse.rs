@@ -4,9 +4,8 @@
 //! than it carries is counted and dropped, never believed.
 
 use mirror_common::record::{MAX_SEGMENT, SegmentHeader, flag};
+use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 use zerocopy::FromBytes as _;
-
-use crate::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 /// A record, read.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! One shard's end of the rings.
 
 use mirror_common::record::SegmentHeader;
+use mirror_core::counters::RingCounters;
+use mirror_core::segment::Segment;
 
 use std::time::Duration;
 
 use super::{parse::read_record, ring::Ring, sleep::Sleeper};
-use crate::counters::RingCounters;
-use crate::segment::Segment;
 
 /// What is read at once: the record that reaches one of these is the last.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
+use mirror_core::counters::KernelCounters;
 
 use super::{
     attached::Attached,
@@ -12,7 +13,6 @@ use super::{
     reader::RingReader,
     rings::Rings,
 };
-use crate::counters::KernelCounters;
 
 /// The rings and all that feeds them. Dropping it detaches everywhere.
 ///

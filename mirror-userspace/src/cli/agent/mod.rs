@@ -5,6 +5,10 @@ mod turns;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
+use mirror_core::{
+    destination::LabelSelector,
+    policy::{Policy, PolicyConfig},
+};
 
 use super::{
     UsageError,
@@ -24,8 +28,6 @@ use crate::{
     cluster::{Agent, AgentConfig, AttachAt, MirrorConfig, Node, connect},
     config,
     plan::{Rule, Scope, Source},
-    policy::{Policy, PolicyConfig},
-    target::LabelSelector,
 };
 
 /// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, path::Path, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
+use mirror_core::ledger::Ledger;
 use tokio::time;
 
 use super::super::{
     ReportArgs,
     watch::{NEVER, Signals},
 };
-use crate::{cluster::Agent, ledger::Ledger};
+use crate::cluster::Agent;
 
 /// The ledgers of rules, by name.
 type Ledgers = BTreeMap<String, Ledger>;

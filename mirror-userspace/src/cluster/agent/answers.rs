@@ -1,9 +1,10 @@
 //! What the agent tells the admin server.
 
+use mirror_core::policy::Rate;
+
 use crate::{
     admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot},
     cluster::reducer::{AttachState, PodStatus},
-    policy::Rate,
 };
 
 use super::Agent;

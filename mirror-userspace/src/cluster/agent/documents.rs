@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use log::{error, warn};
+use mirror_core::policy::PolicyConfig;
 use serde_json::Value;
 
 use crate::{
     config::{self, Document},
     plan::Rule,
-    policy::PolicyConfig,
 };
 
 /// The documents of files, and what people were told of all documents.

@@ -1,7 +1,9 @@
 //! Services, slices and pods, and the addresses that follow.
 
+use mirror_core::destination::ServiceRef;
+
 use super::*;
-use crate::{cluster::service::TargetPort, target::ServiceRef};
+use crate::cluster::service::TargetPort;
 
 fn service(ports: &[(&str, u16)]) -> ServiceView {
     ServiceView {

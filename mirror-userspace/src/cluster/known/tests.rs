@@ -1,5 +1,6 @@
 //! What the watches say, and what the agent is told.
 
+use mirror_core::destination::{LabelSelector, Labels};
 use serde_json::json;
 
 use super::*;
@@ -9,7 +10,6 @@ use crate::{
         service::{ServicePort, TargetPort},
     },
     plan::Source,
-    target::{LabelSelector, Labels},
 };
 
 fn web() -> ServiceRef {

@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
+use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, policy::Rate};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
@@ -25,11 +26,7 @@ use crate::{
     admin::{self, SampleRate},
     capture::{LiveConfig, Place},
     dispatch::DispatchConfig,
-    ledger::Ledger,
-    pipeline::Limits,
     plan::Rule,
-    policy::Rate,
-    target::Destination,
 };
 use one::Mirror;
 

@@ -3,18 +3,20 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::Result;
+use mirror_core::{
+    counters::TargetCounters,
+    destination::Destination,
+    ledger::{Counted, Ledger, Names},
+    policy::{Policy, PolicyConfig, Rate},
+};
 
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
 use crate::{
     admin::{self, SampleRate},
     capture::{AttachmentId, Place},
     cluster::{event::Search, pod::PodUid},
-    counters::TargetCounters,
-    ledger::{Counted, Ledger, Names},
     plan::Rule,
-    policy::{Policy, PolicyConfig, Rate},
     runtime::{Daemon, DaemonConfig, target_names},
-    target::Destination,
 };
 
 /// A rule's mirror, whose daemon runs once a pod was attached.

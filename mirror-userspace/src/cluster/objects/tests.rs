@@ -1,10 +1,10 @@
 //! Objects as the API sends them, and what is kept of them.
 
+use mirror_core::destination::Labels;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::target::Labels;
 
 fn read<K: DeserializeOwned>(object: Value) -> K {
     serde_json::from_value(object).unwrap()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mirror_core::destination::ServiceRef;
+
 use crate::{
     cluster::{
         event::{RuleId, Search},
@@ -10,7 +12,6 @@ use crate::{
         service::ServiceView,
     },
     plan::Source,
-    target::ServiceRef,
 };
 
 /// The ports that each rule wants to mirror of one pod.

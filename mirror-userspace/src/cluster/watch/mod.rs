@@ -25,6 +25,7 @@ use std::{
 
 use kube::Client;
 use log::error;
+use mirror_core::destination::Destination;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
@@ -38,7 +39,7 @@ pub(super) use report::{Change, Changed};
 pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus};
 
 use super::{endpoints::Endpoints, event::Event, known::Known};
-use crate::{admin, target::Destination};
+use crate::admin;
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};

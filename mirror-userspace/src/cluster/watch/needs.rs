@@ -9,10 +9,11 @@ use std::{
     fmt,
 };
 
+use mirror_core::destination::{Destination, LabelSelector, Labels, ServiceRef};
+
 use crate::{
     cluster::{document::DocumentKind, objects::SERVICE_NAME},
     plan::{Rule, Scope, Source},
-    target::{Destination, LabelSelector, Labels, ServiceRef},
 };
 
 /// Beyond this many services of a namespace their endpoints are not asked for by name, as the

@@ -1,14 +1,13 @@
 //! `BackendRef`: the service that requests or copies go to.
 
+use mirror_core::destination::{Labels, ServiceRef, is_object_name};
+
 use super::Grants;
-use crate::{
-    config::{
-        draft::Backend,
-        error::BadField,
-        node::{Fields, Node},
-        object::Object,
-    },
-    target::{Labels, ServiceRef, is_object_name},
+use crate::config::{
+    draft::Backend,
+    error::BadField,
+    node::{Fields, Node},
+    object::Object,
 };
 
 /// Takes what names a backend; `None`, and reported, if it is none that may be used.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    config::{
-        error::BadField,
-        node::{Node, Remarks},
-        object::{GATEWAY, Object},
-    },
-    target::ServiceRef,
+use mirror_core::destination::ServiceRef;
+
+use crate::config::{
+    error::BadField,
+    node::{Node, Remarks},
+    object::{GATEWAY, Object},
 };
 
 /// What all grants together allow.

@@ -2,13 +2,12 @@
 
 use std::cmp::Reverse;
 
-use crate::{
-    config::{
-        draft::Draft,
-        error::BadField,
-        node::{Fields, Node},
-    },
-    policy::{Case, Condition, Expectation, Part, RequestMatch, TextMatch},
+use mirror_core::policy::{Case, Condition, Expectation, Part, RequestMatch, TextMatch};
+
+use crate::config::{
+    draft::Draft,
+    error::BadField,
+    node::{Fields, Node},
 };
 
 /// What decides between matches that hold for the same request, the lowest first. The specification

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use mirror_core::{
+    destination::{Destination, TargetSpec},
+    policy::{Rate, RequestMatch},
+};
+
 use super::{
     Grants, backend,
     request_match::{self, Rank},
 };
-use crate::{
-    config::{
-        draft::{Candidate, Draft, Mirror, Route},
-        error::BadField,
-        node::{Fields, Node, Remarks},
-        object::{Kind, Object},
-        share,
-    },
-    policy::{Rate, RequestMatch},
-    target::{Destination, TargetSpec},
+use crate::config::{
+    draft::{Candidate, Draft, Mirror, Route},
+    error::BadField,
+    node::{Fields, Node, Remarks},
+    object::{Kind, Object},
+    share,
 };
 
 const NOT_IN_THE_PATH: &str = "podmirror does not stand in the path of requests";

@@ -1,13 +1,12 @@
 //! `Destination`: a host, a subset of it, and a port.
 
+use mirror_core::destination::{Destination, TargetUrl};
+
 use super::{
     Subsets,
     host::{Named, resolve},
 };
-use crate::{
-    config::{draft::Backend, error::BadField, node::Node},
-    target::{Destination, TargetUrl},
-};
+use crate::config::{draft::Backend, error::BadField, node::Node};
 
 /// Where requests or copies go.
 #[derive(Debug)]

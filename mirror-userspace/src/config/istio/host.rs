@@ -1,9 +1,8 @@
 //! What a host in an Istio document names.
 
-use crate::{
-    config::{error::BadField, node::Node},
-    target::{ServiceRef, TargetUrl, is_object_name},
-};
+use mirror_core::destination::{ServiceRef, TargetUrl, is_object_name};
+
+use crate::config::{error::BadField, node::Node};
 
 /// A host, resolved as Istio does.
 #[derive(Clone, Debug, PartialEq, Eq)]

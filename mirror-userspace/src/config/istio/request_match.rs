@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use mirror_core::policy::{Case, Condition, Expectation, Part, RequestMatch, TextMatch};
+
 use super::string_match;
-use crate::{
-    config::{
-        draft::{Candidate, Certainty, Draft},
-        error::BadField,
-        node::{Fields, Node},
-    },
-    policy::{Case, Condition, Expectation, Part, RequestMatch, TextMatch},
+use crate::config::{
+    draft::{Candidate, Certainty, Draft},
+    error::BadField,
+    node::{Fields, Node},
 };
 
 const UNSEEN: &str =

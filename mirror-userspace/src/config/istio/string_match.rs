@@ -1,9 +1,8 @@
 //! `StringMatch`: exact, prefix or regex.
 
-use crate::{
-    config::{draft::Draft, error::BadField, node::Node},
-    policy::{Case, TextMatch},
-};
+use mirror_core::policy::{Case, TextMatch};
+
+use crate::config::{draft::Draft, error::BadField, node::Node};
 
 /// Reads a match. An empty one asks for presence, and so does the regex `*`, which is none.
 pub(super) fn read(

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use mirror_core::destination::{Labels, ServiceRef};
+
 use super::host::{Named, resolve};
-use crate::{
-    config::{
-        error::BadField,
-        node::{Node, Remarks},
-        object::Object,
-    },
-    target::{Labels, ServiceRef},
+use crate::config::{
+    error::BadField,
+    node::{Node, Remarks},
+    object::Object,
 };
 
 /// Where Istio keeps what holds for the whole mesh, unless it is told otherwise.

@@ -1,21 +1,19 @@
 //! `VirtualService`: its HTTP routes, in order.
 
+use mirror_core::{destination::TargetSpec, policy::Rate};
+
 use super::{
     Subsets,
     destination::{self, Place},
     host::{Named, resolve},
     request_match,
 };
-use crate::{
-    config::{
-        draft::{Backend, Candidate, Draft, Mirror, Route},
-        error::BadField,
-        node::{Fields, Node, Remarks},
-        object::Object,
-        share,
-    },
-    policy::Rate,
-    target::TargetSpec,
+use crate::config::{
+    draft::{Backend, Candidate, Draft, Mirror, Route},
+    error::BadField,
+    node::{Fields, Node, Remarks},
+    object::Object,
+    share,
 };
 
 /// Requests from within the mesh, as `gateways` names them.

@@ -3,13 +3,11 @@ mod gateway;
 mod istio;
 mod istio_matches;
 
+use mirror_core::{policy::Policy, testing::with_head};
 use serde_json::Value;
 
 use super::*;
-use crate::{
-    plan::Source,
-    policy::{Policy, test_head::with_head},
-};
+use crate::plan::Source;
 
 /// Reads one file's text.
 fn plan(text: &str) -> Plan {

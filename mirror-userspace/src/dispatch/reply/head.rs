@@ -4,9 +4,9 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Response, Status};
 use memchr::memchr_iter;
+use mirror_core::pipeline::Expect;
 
 use super::{BadReply, Chunked, Framing, Reply};
-use crate::pipeline::Expect;
 
 /// Field lines of a head, at most.
 const FIELDS: usize = 128;

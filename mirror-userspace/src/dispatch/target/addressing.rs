@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, rc::Rc};
 
+use mirror_core::destination::{Destination, TargetUrl};
 use tokio::task::spawn_local;
 
 use super::{
     Failure, Outcome, Target, Verdict,
     state::{Origin, State},
 };
-use crate::target::{Destination, TargetUrl};
 
 impl Target {
     /// These are the addresses, from now on.

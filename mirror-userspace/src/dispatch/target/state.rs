@@ -2,22 +2,23 @@
 
 use std::net::SocketAddr;
 
-use super::{Job, Mode, Outcome, Shared, Stage, Verdict};
-use crate::{
+use mirror_core::{
     counters::{Dropped, TargetCounters},
-    dispatch::{
-        breaker::{Breaker, Tripped},
-        config::DispatchConfig,
-        order::Queue,
-        pool::Pool,
-        rate::RateLimit,
-        resolve::Names,
-        seat::Seat,
-        vacancy::Vacancy,
-    },
+    destination::{Destination, TargetHost},
     pipeline::ConnectionId,
     segment::Time,
-    target::{Destination, TargetHost},
+};
+
+use super::{Job, Mode, Outcome, Shared, Stage, Verdict};
+use crate::dispatch::{
+    breaker::{Breaker, Tripped},
+    config::DispatchConfig,
+    order::Queue,
+    pool::Pool,
+    rate::RateLimit,
+    resolve::Names,
+    seat::Seat,
+    vacancy::Vacancy,
 };
 
 pub(super) struct State {

@@ -16,6 +16,10 @@ mod streams;
 use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
+use mirror_core::{
+    budget::Budget,
+    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest, TargetId},
+};
 use tokio::{
     runtime,
     task::LocalSet,
@@ -23,10 +27,6 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    budget::Budget,
-    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest, TargetId},
-};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 

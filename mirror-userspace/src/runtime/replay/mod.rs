@@ -14,6 +14,13 @@ mod reader;
 
 use std::{io, path::PathBuf, rc::Rc, time::Duration};
 
+use mirror_core::{
+    counters::FileCounters,
+    destination::TargetSpec,
+    ledger::{Counted, Ledger, Names},
+    pipeline::{Limits, Output, Pipeline},
+    policy::{Policy, PolicyConfig, TargetPolicy},
+};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -25,13 +32,8 @@ pub use reader::Position;
 use super::{clock, names};
 use crate::{
     capture::file::OpenError,
-    counters::FileCounters,
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
-    ledger::{Counted, Ledger, Names},
-    pipeline::{Limits, Output, Pipeline},
-    policy::{Policy, PolicyConfig, TargetPolicy},
     replay::{Playback, Printer, RequestLine},
-    target::TargetSpec,
 };
 use pace::Pace;
 use reader::{Read, Taken};

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use mirror_core::segment::Time;
 use tokio::time::Instant;
-
-use crate::segment::Time;
 
 /// Steps back up to this are disorder in the file; after longer ones its clock goes on from there.
 const DISORDER: Duration = Duration::from_secs(1);

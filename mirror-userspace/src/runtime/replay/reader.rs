@@ -12,13 +12,15 @@ use std::{
 };
 
 use anyhow::Context as _;
+use mirror_core::{
+    counters::FileCounters,
+    segment::{Segment, Time},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     capture::file::{CaptureFile, Captured, OpenError, StreamNumber},
-    counters::FileCounters,
     replay::Playback,
-    segment::{Segment, Time},
 };
 
 /// How many segments the reader may be ahead: 16 MiB of the largest IP packets.

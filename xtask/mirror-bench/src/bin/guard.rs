@@ -4,7 +4,7 @@
 use std::{env, process::ExitCode};
 
 use mirror_bench::{Conversation, Played, pipeline, play};
-use podmirror::pipeline::Pipeline;
+use mirror_core::pipeline::Pipeline;
 
 /// callgrind's switch: it counts from its entry to its return. `cargo xtask guard` knows its name.
 #[inline(never)]

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use mirror_common::record::flag;
-
-use super::super::headers::{Headers, Piece, rebuild};
-use super::super::*;
-use crate::{
+use mirror_core::{
     counters::FragmentCounters,
     segment::{FlowId, SeqNum, TcpFlags, Time},
 };
+
+use super::super::headers::{Headers, Piece, rebuild};
+use super::super::*;
 
 /// A segment from 10.0.0.1:4242 to 10.0.0.2:80.
 pub(super) fn segment(seq: u32, payload: &[u8]) -> Segment<'_> {

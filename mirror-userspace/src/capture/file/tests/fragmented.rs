@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use mirror_core::counters::FragmentCounters;
+
 use super::super::*;
 use super::craft::*;
-use crate::counters::FragmentCounters;
 
 const PAYLOAD: &[u8] =
     b"POST /fragmented HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhello";

@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use mirror_common::record::flag;
+use mirror_core::segment::TcpFlags;
 
 use super::super::*;
 use super::craft::*;
-use crate::segment::TcpFlags;
 
 fn write(headers: Headers, segments: &[Segment<'_>], closing: &[&str]) -> Vec<u8> {
     let mut writer = CaptureWriter::new(Vec::new(), headers, &["podmirror record"]).unwrap();

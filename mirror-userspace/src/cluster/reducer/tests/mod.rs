@@ -7,6 +7,8 @@ mod sandboxes;
 
 use std::{net::IpAddr, time::Duration};
 
+use mirror_core::destination::{LabelSelector, Labels, ServiceRef};
+
 use super::{AttachState, State};
 use crate::{
     cluster::{
@@ -14,7 +16,6 @@ use crate::{
         ServiceView, TargetPort,
     },
     plan::{Scope, Source},
-    target::{LabelSelector, Labels, ServiceRef},
 };
 
 const FLAGS: RuleId = RuleId(1);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mirror_core::destination::Labels;
 use serde_json::json;
 
 use super::server::{bookmark, pod, said, watching};
@@ -11,7 +12,6 @@ use crate::{
         watch::{Needs, Update},
     },
     plan::{Scope, Source},
-    target::Labels,
 };
 
 pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -152,7 +152,7 @@ async fn watches_come_and_go_with_the_rules_and_others_are_left_alone() {
 async fn a_service_that_is_mirrored_is_watched_by_name() {
     let (mut watches, mut server) = watching(Needs {
         sources: vec![Source::Service {
-            service: crate::target::ServiceRef {
+            service: mirror_core::destination::ServiceRef {
                 namespace: "default".into(),
                 name: "web".into(),
             },

@@ -1,0 +1,134 @@
+//! One connection's way through http: what the flow table keeps for each of its entries.
+
+use super::{
+    ConnectionId, RequestInfo,
+    assembly::{Assembly, Request},
+};
+use crate::{
+    http::{HttpEvent, Input, Lost, Parser, Protocol},
+    segment::{FlowId, Time},
+    stream::{Close, StreamEvent},
+};
+
+/// The state of one connection between two segments.
+#[derive(Default)]
+pub(super) struct Connection {
+    parser: Parser,
+    place: Place,
+    request: Request,
+}
+
+/// Who a request belongs to: what policy and ordering want to know of its connection.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) id: ConnectionId,
+    /// `None` only before the first event.
+    pub(super) flow: Option<FlowId>,
+    /// Requests begun on this connection.
+    pub(super) ordinal: u32,
+    /// When the first byte of the request at hand, or of the next one, was captured.
+    pub(super) begun: Time,
+    /// When the bytes at hand were captured.
+    pub(super) at: Time,
+    /// What the connection was counted as.
+    pub(super) protocol: Option<Protocol>,
+}
+
+impl Place {
+    /// What observers are told.
+    pub(super) fn info(&self) -> Option<RequestInfo> {
+        Some(RequestInfo {
+            connection: self.id,
+            flow: self.flow?,
+            begun: self.begun,
+            at: self.at,
+        })
+    }
+}
+
+impl Connection {
+    pub(super) fn handle_event(&mut self, event: StreamEvent<'_>, assembly: &mut Assembly) {
+        let Self {
+            parser,
+            place,
+            request,
+        } = self;
+        match event {
+            StreamEvent::Opened { flow, from_start } => {
+                *place = Place {
+                    id: assembly.next_connection(),
+                    flow: Some(flow),
+                    ..Place::default()
+                };
+                assembly.counters.connections.opened(from_start);
+                parser.handle_open(from_start);
+            }
+            StreamEvent::Data(data) => {
+                place.at = data.at;
+                if parser.is_between_requests() {
+                    place.begun = data.at;
+                }
+                let input = Input {
+                    bytes: data.bytes,
+                    starts_segment: data.starts_segment,
+                    ack: data.ack.map(|ack| ack.0),
+                };
+                let (limits, budget) = (assembly.http_limits, assembly.unfinished.clone());
+                parser.handle_data(input, &limits, &budget, &mut |event| {
+                    on_http(place, request, event, assembly);
+                });
+            }
+            StreamEvent::Gap { len } => {
+                parser.handle_gap(len, &mut |event| on_http(place, request, event, assembly));
+            }
+            StreamEvent::Closed(close) => {
+                parser.handle_close(lost_by(close), &mut |event| {
+                    on_http(place, request, event, assembly)
+                });
+                assembly.close(place);
+            }
+        }
+    }
+}
+
+fn on_http(
+    place: &mut Place,
+    request: &mut Request,
+    event: HttpEvent<'_>,
+    assembly: &mut Assembly,
+) {
+    match event {
+        HttpEvent::Protocol(protocol) => {
+            assembly
+                .counters
+                .connections
+                .became(place.protocol.replace(protocol), protocol);
+        }
+        HttpEvent::Head(head) => {
+            place.ordinal = place.ordinal.saturating_add(1);
+            assembly.begin(place, request, &head);
+        }
+        HttpEvent::Body(bytes) => assembly.extend(place, request, bytes),
+        HttpEvent::End => {
+            assembly.finish(place, request);
+            // What follows in the same bytes is the next request.
+            place.begun = place.at;
+        }
+        HttpEvent::Lost(reason) => {
+            assembly.lose(place, request, reason);
+            place.begun = place.at;
+        }
+    }
+}
+
+/// What an unfinished request is lost by when its connection ends.
+const fn lost_by(close: Close) -> Lost {
+    match close {
+        Close::Reset => Lost::Reset,
+        Close::Fin | Close::Reused => Lost::Truncated,
+        Close::Idle => Lost::Idle,
+        Close::Evicted => Lost::Evicted,
+        Close::Detached => Lost::Detached,
+        Close::Shutdown => Lost::Shutdown,
+    }
+}

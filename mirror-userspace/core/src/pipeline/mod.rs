@@ -1,0 +1,175 @@
+//! flow, http and policy behind `handle_*` and `poll_*`: segments in, copies of requests out.
+//!
+//! ```text
+//! handle_segment ─► flow ─► http ─► policy ─► Assembly ─► poll_output
+//!                   bytes   heads,  filter,   whole body, copies, or the
+//!                   in order bodies sample    or streamed chunks of a streamed one
+//! ```
+//!
+//! The pipeline does no I/O and reads no clock, so live capture, capture files, tests, fuzzers and
+//! benchmarks drive the very same code. It never waits: what cannot be kept within the [`Budget`]
+//! is dropped whole and counted.
+
+mod assembly;
+mod blocks;
+mod body;
+mod connection;
+mod counters;
+mod manner;
+mod observer;
+mod output;
+#[cfg(test)]
+mod tests;
+
+pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
+pub use observer::{NoRoom, Observer, RequestInfo};
+pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, Rest, TargetId};
+
+use assembly::{Assembly, Sending};
+use connection::Connection;
+
+use crate::{
+    budget::Budget,
+    http,
+    policy::Policy,
+    segment::{Segment, Time},
+    stream::{self, FlowTable},
+};
+
+/// The limits of one pipeline. With several shards each has its own pipeline and its own share.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth
+    /// of it goes to connections, a quarter to data behind holes, and three eighths to unfinished
+    /// heads and bodies: the rest is left for requests that are whole, whatever clients do.
+    /// Besides, up to 1/32 of it are blocks that large bodies had and the next ones get.
+    pub memory: usize,
+    /// Connections and holes.
+    pub flow: stream::Limits,
+    /// Heads, chunk lines and trailers.
+    pub http: http::Limits,
+    /// The largest body, in bytes, that is held until it is complete (default 1 MiB); a larger one
+    /// is streamed to the target while it arrives.
+    pub max_body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            flow: stream::Limits::default(),
+            http: http::Limits::default(),
+            max_body: 1 << 20,
+        }
+    }
+}
+
+/// The core of one shard.
+pub struct Pipeline {
+    table: FlowTable<Connection>,
+    assembly: Assembly,
+    budget: Budget,
+}
+
+impl Pipeline {
+    /// A pipeline that decides by `policy` within `limits`.
+    #[must_use]
+    pub fn new(limits: Limits, policy: Policy) -> Self {
+        let budget = Budget::new(limits.memory);
+        Self {
+            table: FlowTable::new(limits.flow, budget.clone()),
+            assembly: Assembly::new(policy, limits.http, limits.max_body, budget.clone()),
+            budget,
+        }
+    }
+
+    /// A pipeline that sends nothing and keeps no bodies: requests that `policy` gives to its
+    /// first target count as observed, and are shown to whoever [observes](Self::observe).
+    #[must_use]
+    pub fn observing(limits: Limits, policy: Policy) -> Self {
+        let mut pipeline = Self::new(limits, policy);
+        pipeline.assembly.sending = Sending::Never;
+        pipeline
+    }
+
+    /// Lets `observer` see every request that is mirrored, as it arrives.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.assembly.observer = Some(observer);
+    }
+
+    /// Takes the next captured segment. `now` may step back, as it does in capture files: time
+    /// then goes on from there.
+    pub fn handle_segment(&mut self, now: Time, segment: &Segment<'_>) {
+        let assembly = &mut self.assembly;
+        self.table
+            .handle_segment(now, segment, |connection, event| {
+                connection.handle_event(event, assembly);
+            });
+    }
+
+    /// Does what is due: gaps given up, idle connections closed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let assembly = &mut self.assembly;
+        self.table.handle_timeout(now, |connection, event| {
+            connection.handle_event(event, assembly);
+        });
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) next has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.table.poll_timeout()
+    }
+
+    /// Ends the connections that were seen at this attachment, as [`shutdown`](Self::shutdown) ends
+    /// all.
+    pub fn end_attachment(&mut self, now: Time, attachment: u32) {
+        let assembly = &mut self.assembly;
+        self.table
+            .end_attachment(now, attachment, |connection, event| {
+                connection.handle_event(event, assembly);
+            });
+    }
+
+    /// Ends every connection: what stands behind a hole is still used, what is incomplete is lost.
+    pub fn shutdown(&mut self) {
+        let assembly = &mut self.assembly;
+        self.table.shutdown(|connection, event| {
+            connection.handle_event(event, assembly);
+        });
+    }
+
+    /// The next thing to send. Call until `None` after each `handle_*`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.assembly.next_output()
+    }
+
+    /// The policy, to change a rate at run time.
+    pub fn policy_mut(&mut self) -> &mut Policy {
+        &mut self.assembly.policy
+    }
+
+    /// What reassembly counted.
+    #[must_use]
+    pub fn flow_counters(&self) -> &stream::FlowCounters {
+        &self.table.counters
+    }
+
+    /// What became of connections and requests.
+    #[must_use]
+    pub fn counters(&self) -> &PipelineCounters {
+        &self.assembly.counters
+    }
+
+    /// Connections that are tracked now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The memory that is held for later.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}

@@ -1,0 +1,221 @@
+//! Which requests a target gets, and what it is shown of them.
+//!
+//! A request passes three questions: does a rule keep it from being mirrored at all
+//! ([`Policy::filter`]), is it in a target's sample ([`Policy::samples`]), and what does its head
+//! look like for that target ([`Policy::write_head`]). The answers depend on the configuration and
+//! on the request alone: no clock, no randomness, no state.
+//!
+//! Values are checked where they are read ([`FromStr`](std::str::FromStr) on each type), so a
+//! [`PolicyConfig`] cannot hold a rate of 120 % or a rewrite that changes framing.
+
+mod bad_value;
+mod field;
+mod field_rules;
+mod filter;
+mod host;
+mod path_rewrite;
+mod pattern;
+mod rate;
+mod redact;
+mod request_target;
+mod rewrite;
+mod route;
+mod sample;
+mod splice;
+
+use bytes::BytesMut;
+use mirror_common::{sample::ALWAYS, settings::SampleKey};
+
+pub use bad_value::BadValue;
+pub use field::{FieldName, MIRROR_NAME, MIRRORED_BY, MutableField, SetField};
+pub use field_rules::PolicyError;
+pub use filter::{FilterConfig, Handling, Method};
+pub use host::{Host, HostRewrite, HostSuffix};
+pub use path_rewrite::PathRewrite;
+pub use pattern::{FieldPattern, PathPattern, Pattern};
+pub use rate::Rate;
+pub use redact::redact;
+pub use request_target::authority;
+pub use rewrite::{ForwardedFor, RewriteConfig};
+pub use route::{
+    Case, Condition, Expectation, FullRegex, HostPattern, Part, RequestMatch, RouteStep,
+    RouteTable, TextMatch, Verdict,
+};
+pub use sample::{SampleBy, SampleHash};
+
+use crate::{
+    http::Head,
+    segment::{Endpoint, FlowId},
+};
+use filter::Filter;
+use rewrite::Rewriter;
+
+/// A port that can be connected to: 1 to 65535, digits only.
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// What to mirror, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyConfig {
+    /// The rate of targets without one of their own (default 100 %).
+    pub sample_rate: Rate,
+    /// What is sampled (default: connections).
+    pub sample_by: SampleBy,
+    /// What is not mirrored at all.
+    pub filter: FilterConfig,
+    /// What is changed on the way.
+    pub rewrite: RewriteConfig,
+    /// The targets, in the order in which they are numbered.
+    pub targets: Vec<TargetPolicy>,
+}
+
+/// What is particular to one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetPolicy {
+    /// Its own rate.
+    pub rate: Option<Rate>,
+    /// Its own `Host`, before [`RewriteConfig::host`].
+    pub host: Option<Host>,
+}
+
+/// A rule of the filter, by its place in [`Policy::rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleId(pub usize);
+
+/// What the kernel is to copy so that every target's sample is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelSampling {
+    /// What it decides on.
+    pub key: SampleKey,
+    /// Below which hash it copies.
+    pub threshold: u64,
+}
+
+/// The compiled policy. A clone shares nothing that is written to, so each shard has its own.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    sample_rate: Rate,
+    sample_by: SampleBy,
+    filter: Filter,
+    rewriter: Rewriter,
+    targets: Vec<TargetPolicy>,
+}
+
+impl Policy {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// If two rewrites contradict each other.
+    pub fn new(config: PolicyConfig) -> Result<Self, PolicyError> {
+        Ok(Self {
+            sample_rate: config.sample_rate,
+            sample_by: config.sample_by,
+            filter: Filter::new(config.filter),
+            rewriter: Rewriter::new(config.rewrite)?,
+            targets: config.targets,
+        })
+    }
+
+    /// The names of the rules for the ledger, by [`RuleId`]; no two are the same.
+    #[must_use]
+    pub fn rules(&self) -> &[String] {
+        self.filter.names()
+    }
+
+    /// The common rate for people: `25 % of connections`.
+    #[must_use]
+    pub fn share(&self) -> String {
+        format!("{} of {}", self.sample_rate, self.sample_by.unit())
+    }
+
+    /// How many targets there are.
+    #[must_use]
+    pub const fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The rule that keeps this request from every target, if one does.
+    #[must_use]
+    pub fn filter(&self, head: &Head<'_>) -> Option<RuleId> {
+        self.filter.refuses(head)
+    }
+
+    /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets.
+    #[must_use]
+    pub fn sample_hash(&self, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
+        self.sample_by.hash(flow, ordinal, head)
+    }
+
+    /// Whether this target's sample holds the key. A target that does not exist has none.
+    #[must_use]
+    pub fn samples(&self, target: usize, hash: SampleHash) -> bool {
+        hash.is_below(self.rate(target).threshold())
+    }
+
+    /// The rate that applies to a target.
+    #[must_use]
+    pub fn rate(&self, target: usize) -> Rate {
+        self.targets
+            .get(target)
+            .map_or(Rate::ZERO, |own| own.rate.unwrap_or(self.sample_rate))
+    }
+
+    /// Changes the rate of all targets, also of those with one of their own, from the next request
+    /// on: 0 stops the mirror, whatever it was made of.
+    pub fn set_sample_rate(&mut self, rate: Rate) {
+        self.sample_rate = rate;
+        for target in &mut self.targets {
+            target.rate = None;
+        }
+    }
+
+    /// The rate of targets without one of their own.
+    #[must_use]
+    pub const fn sample_rate(&self) -> Rate {
+        self.sample_rate
+    }
+
+    /// Gives a target a rate of its own, or takes it away, from the next request on.
+    pub fn set_target_rate(&mut self, target: usize, rate: Option<Rate>) {
+        if let Some(target) = self.targets.get_mut(target) {
+            target.rate = rate;
+        }
+    }
+
+    /// What the kernel is to copy at the current rates. Nothing, if every rate is 0.
+    #[must_use]
+    pub fn kernel_sampling(&self) -> KernelSampling {
+        let highest = (0..self.targets.len())
+            .map(|target| self.rate(target).threshold())
+            .max()
+            .unwrap_or(0);
+        match self.sample_by.kernel_key() {
+            Some(key) => KernelSampling {
+                key,
+                threshold: highest,
+            },
+            None => KernelSampling {
+                key: SampleKey::Connection,
+                threshold: if highest == 0 { 0 } else { ALWAYS },
+            },
+        }
+    }
+
+    /// Appends the head that this target is to receive: the client's bytes with the configured
+    /// changes and one line `x-mirrored-by: podmirror` after the other field lines.
+    pub fn write_head(
+        &self,
+        target: usize,
+        head: &Head<'_>,
+        client: &Endpoint,
+        out: &mut BytesMut,
+    ) {
+        let own = self.targets.get(target).and_then(|own| own.host.as_ref());
+        self.rewriter.write(head, own, client, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Heads without their secrets, for recordings.
+
+use bytes::BytesMut;
+
+use super::{field::MutableField, field_rules::REDACTED, splice::Splice};
+use crate::http::Head;
+
+/// Appends the head to `out` with the values of these fields replaced, and nothing else changed.
+///
+/// It reaches the field lines only: not the trailers of a chunked body, nor the query.
+pub fn redact(head: &Head<'_>, fields: &[MutableField], out: &mut BytesMut) {
+    out.reserve(head.raw.len() + fields.len() * REDACTED.len());
+    let mut splice = Splice::new(head, out);
+    for field in head.fields {
+        let name = head.bytes(field.name);
+        if fields.iter().any(|redacted| redacted.name().matches(name)) {
+            splice.set_value(field, &[REDACTED]);
+        }
+    }
+    splice.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::with_head;
+
+    #[test]
+    fn only_the_named_values_are_gone() {
+        let raw =
+            b"GET /?k=1 HTTP/1.1\r\ncookie:  a=b\r\nX:1\r\nCOOKIE:\r\nAuthorization: B x\r\n\r\n";
+        let fields = ["Cookie", "authorization"].map(|name| name.parse().unwrap());
+        let mut out = BytesMut::new();
+        with_head(raw, |head| redact(head, &fields, &mut out));
+        let expected = "GET /?k=1 HTTP/1.1\r\ncookie: redacted\r\nX:1\r\nCOOKIE: redacted\r\n\
+                        Authorization: redacted\r\n\r\n";
+        assert_eq!(out, expected.as_bytes());
+
+        out.clear();
+        with_head(raw, |head| redact(head, &[], &mut out));
+        assert_eq!(out, &raw[..]);
+    }
+}

@@ -1,0 +1,175 @@
+//! How connections begin and end.
+
+use std::hash::BuildHasher;
+
+use super::{Connection, FlowTable};
+use crate::{
+    segment::{Segment, SeqNum, Time},
+    stream::{
+        Close, StreamEvent,
+        assembler::{Assembler, Context, Progress},
+        chain::Links,
+        slab::Key,
+        work,
+    },
+};
+
+/// How a connection comes into view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With its SYN.
+    Syn,
+    /// In the middle, with this sequence number as the first.
+    Middle(SeqNum),
+}
+
+impl<T> FlowTable<T> {
+    /// Whether a SYN is the one that the connection began with, sent again or captured late: the
+    /// stream starts right behind it.
+    pub(super) fn is_its_syn(&self, key: Key, syn: &Segment<'_>) -> bool {
+        let connection = self.connections.get(key);
+        connection.is_some_and(|known| known.assembler.start() == syn.payload_seq())
+    }
+
+    /// Whether, and how, a segment of an unknown connection opens one. What has no payload and is
+    /// no SYN tells of a connection that is ending, or idle: not worth a place in the table.
+    pub(super) fn start_of_unknown(&mut self, now: Time, segment: &Segment<'_>) -> Option<Start> {
+        let departed = self.departed.recall(&segment.flow, now);
+        let start = match departed {
+            _ if segment.flags.rst() => None,
+            None if segment.flags.syn() => Some(Start::Syn),
+            Some(departed) if segment.flags.syn() => {
+                (departed.start != segment.payload_seq()).then_some(Start::Syn)
+            }
+            _ if segment.wire_len == 0 => None,
+            None => Some(Start::Middle(segment.seq)),
+            Some(departed) if departed.why == Close::Fin => None,
+            // Evicted, or reset by an RST that the server may not have believed: what is new on it
+            // is picked up, what is old is not delivered twice.
+            Some(departed) => {
+                let is_new = departed.next.precedes(segment.seq + segment.wire_len);
+                let all_new = !segment.seq.precedes(departed.next);
+                let first = if all_new { segment.seq } else { departed.next };
+                is_new.then_some(Start::Middle(first))
+            }
+        };
+        if start.is_none() {
+            match departed {
+                Some(_) => self.counters.late_segments += 1,
+                None => self.counters.unknown_segments += 1,
+            }
+        }
+        start
+    }
+
+    /// Closes a connection. Holes are given up, but for a reset: then neither the server nor
+    /// anybody else will get what stands behind them.
+    pub(super) fn close(
+        &mut self,
+        now: Time,
+        key: Key,
+        why: Close,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        let Some(mut connection) = self.detach(key) else {
+            return;
+        };
+        let assembler = &mut connection.assembler;
+        let mut context = Context {
+            now,
+            limits: &self.limits,
+            room: &self.room,
+            counters: &mut self.counters,
+        };
+        if why == Close::Reset {
+            assembler.discard(&mut context.counters.lost);
+        }
+        let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
+        let why = match assembler.give_up_all(why, &mut context, &mut emit) {
+            Progress::Finished => Close::Fin,
+            Progress::Open | Progress::Implausible => why,
+        };
+        self.counters.closed.count(why);
+        if matches!(why, Close::Fin | Close::Reset | Close::Evicted) {
+            let ends = (assembler.start(), assembler.next());
+            self.departed.remember(connection.flow, ends, why, now);
+        }
+        deliver(&mut connection.state, StreamEvent::Closed(why));
+    }
+
+    /// Makes room by closing the connection that is least worth keeping.
+    fn evict(&mut self, now: Time, deliver: &mut impl FnMut(&mut T, StreamEvent<'_>)) -> bool {
+        work::step();
+        let Some((key, _)) = self.first_embryonic().or_else(|| self.first_active()) else {
+            return false;
+        };
+        self.close(now, key, Close::Evicted, deliver);
+        true
+    }
+
+    /// Takes a connection out of everything that knows it.
+    fn detach(&mut self, key: Key) -> Option<Connection<T>> {
+        let connection = self.connections.get(key)?;
+        let hash = self.hasher.hash_one(connection.flow);
+        let embryonic = connection.embryonic;
+        let waits = connection.assembler.waiting_since();
+        self.chain_of(embryonic, |chain, connections| {
+            chain.remove(connections, key)
+        });
+        self.wait_anew(key, waits, None);
+        if let Ok(entry) = self.index.find_entry(hash, |known| *known == key) {
+            entry.remove();
+        }
+        self.connections.remove(key)
+    }
+}
+
+impl<T: Default> FlowTable<T> {
+    /// Opens a connection, evicting others if there is no room.
+    pub(super) fn open(
+        &mut self,
+        now: Time,
+        hash: u64,
+        segment: &Segment<'_>,
+        start: Start,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) -> Option<Key> {
+        let flow = segment.flow;
+        self.departed.forget(&flow);
+        while self.connections.len() >= self.limits.connections.max(1)
+            || !self.connections.make_room()
+        {
+            if !self.evict(now, deliver) {
+                self.counters.refused_segments += 1;
+                return None;
+            }
+        }
+        let (first, from_start) = match start {
+            Start::Syn => (segment.payload_seq(), true),
+            Start::Middle(first) => (first, false),
+        };
+        let mut state = T::default();
+        deliver(&mut state, StreamEvent::Opened { flow, from_start });
+        let key = self.connections.insert(Connection {
+            flow,
+            embryonic: from_start,
+            assembler: Assembler::new(first),
+            last_active: now,
+            by_activity: Links::default(),
+            by_wait: Links::default(),
+            state,
+        })?;
+        self.chain_of(from_start, |chain, connections| {
+            chain.push(connections, key)
+        });
+        let (hasher, connections) = (&self.hasher, &self.connections);
+        self.index.insert_unique(hash, key, |key| {
+            connections
+                .get(*key)
+                .map_or(0, |known| hasher.hash_one(known.flow))
+        });
+        self.counters.opened += 1;
+        self.counters.midstream += u64::from(!from_start);
+        Some(key)
+    }
+}

@@ -1,0 +1,79 @@
+//! The chains and the index: who is next, who has moved.
+
+use super::{ByActivity, Connection, FlowTable};
+use crate::{
+    segment::{FlowId, Time},
+    stream::{
+        chain::Chain,
+        slab::{Key, Slab},
+    },
+};
+
+impl<T> FlowTable<T> {
+    pub(super) fn find(&self, hash: u64, flow: &FlowId) -> Option<Key> {
+        let is_it = |key: &Key| {
+            self.connections
+                .get(*key)
+                .is_some_and(|known| known.flow == *flow)
+        };
+        self.index.find(hash, is_it).copied()
+    }
+
+    pub(super) fn wait_anew(&mut self, key: Key, waited: Option<Time>, waits: Option<Time>) {
+        if waited.is_some() {
+            self.waiting.remove(&mut self.connections, key);
+        }
+        if waits.is_some() {
+            self.waiting.push(&mut self.connections, key);
+        }
+    }
+
+    pub(super) fn note_activity(&mut self, now: Time, key: Key, grown_up: bool) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.last_active = now;
+        let was_embryonic = connection.embryonic;
+        connection.embryonic &= !grown_up;
+        let is_embryonic = connection.embryonic;
+        self.chain_of(was_embryonic, |chain, connections| {
+            chain.remove(connections, key)
+        });
+        self.chain_of(is_embryonic, |chain, connections| {
+            chain.push(connections, key)
+        });
+    }
+
+    pub(super) fn chain_of(
+        &mut self,
+        embryonic: bool,
+        apply: impl FnOnce(&mut Chain<ByActivity>, &mut Slab<Connection<T>>),
+    ) {
+        let chain = if embryonic {
+            &mut self.embryonic
+        } else {
+            &mut self.active
+        };
+        apply(chain, &mut self.connections);
+    }
+
+    pub(super) fn first_waiting(&self) -> Option<(Key, Time)> {
+        let key = self.waiting.first()?;
+        Some((key, self.connections.get(key)?.assembler.waiting_since()?))
+    }
+
+    pub(super) fn first_embryonic(&self) -> Option<(Key, Time)> {
+        let key = self.embryonic.first()?;
+        Some((key, self.connections.get(key)?.last_active))
+    }
+
+    pub(super) fn first_active(&self) -> Option<(Key, Time)> {
+        let key = self.active.first()?;
+        Some((key, self.connections.get(key)?.last_active))
+    }
+
+    pub(super) fn first_due(&self, now: Time) -> Option<Key> {
+        let (key, since) = self.first_waiting()?;
+        (now.since(since) >= self.limits.gap_wait).then_some(key)
+    }
+}

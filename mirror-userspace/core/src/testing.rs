@@ -1,0 +1,97 @@
+//! Heads for the tests of this crate and of those above it, taken apart by httparse alone.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "only tests are built with it"
+)]
+
+use std::net::SocketAddr;
+
+use crate::{
+    http::{Field, Framing, Head, Span, Version},
+    segment::{Endpoint, FlowId},
+};
+
+/// Calls `test` with the head that `raw` is.
+pub fn with_head<T>(raw: &[u8], test: impl FnOnce(&Head<'_>) -> T) -> T {
+    let span = |part: &[u8]| {
+        let start = part.as_ptr() as usize - raw.as_ptr() as usize;
+        Span {
+            start: u32::try_from(start).unwrap(),
+            end: u32::try_from(start + part.len()).unwrap(),
+        }
+    };
+    let mut headers = [httparse::EMPTY_HEADER; 100];
+    let mut request = httparse::Request::new(&mut headers);
+    let parsed = request.parse(raw).unwrap();
+    assert_eq!(
+        parsed,
+        httparse::Status::Complete(raw.len()),
+        "one head, nothing after it"
+    );
+
+    let mut fields = Vec::new();
+    for header in request.headers.iter() {
+        let name = span(header.name.as_bytes());
+        let rest = &raw[name.start as usize..];
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        fields.push(Field {
+            name,
+            // httparse gives an empty value no place.
+            value: if header.value.is_empty() {
+                Span::default()
+            } else {
+                span(header.value)
+            },
+            line: span(&rest[..end]),
+        });
+    }
+    let upgrade = request.method == Some("CONNECT")
+        || fields
+            .iter()
+            .any(|field| raw[field.name.range()].eq_ignore_ascii_case(b"upgrade"));
+    test(&Head {
+        raw,
+        method: span(request.method.unwrap().as_bytes()),
+        target: span(request.path.unwrap().as_bytes()),
+        version: if request.version == Some(0) {
+            Version::Http10
+        } else {
+            Version::Http11
+        },
+        fields: &fields,
+        framing: Framing::None,
+        upgrade,
+        persistent: true,
+    })
+}
+
+/// The connection of this client to a server at 10.0.0.2:80.
+pub fn flow_of(client: &str) -> FlowId {
+    FlowId {
+        client: client.parse::<SocketAddr>().unwrap().into(),
+        server: Endpoint::from(SocketAddr::from(([10, 0, 0, 2], 80))),
+        attachment: 0,
+    }
+}
+
+/// A small generator of reproducible choices (SplitMix64).
+pub struct Choices(pub u64);
+
+impl Choices {
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
+    }
+
+    /// One of these.
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
