@@ -5,8 +5,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use mirror_core::{budget::Budget, stream::{FlowTable, Limits, StreamEvent}, segment::{FlowId, Segment, SeqNum, TcpFlags, Time}};
-
+use mirror_core::{
+    budget::Budget,
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    stream::{FlowTable, Limits, StreamEvent},
+};
 
 use crate::input::Input;
 

@@ -1,7 +1,7 @@
 //! Capture files: read to the end, each packet in one counter, and what was read written and read
 //! again.
 
-use podmirror::capture::file::{CaptureFile, CaptureWriter, Headers};
+use mirror_capture::file::{CaptureFile, CaptureWriter, Headers};
 use mirror_core::segment::{FlowId, SeqNum, TcpFlags, Time};
 
 /// A segment as owned data. Two of them compare as their headers and bytes do.

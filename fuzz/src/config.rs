@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use podmirror::{config::{self, MAX_RULES}, plan::Source};
-use mirror_core::{policy::{Policy, Rate}, destination::Destination};
+use mirror_core::{
+    destination::Destination,
+    policy::{Policy, Rate},
+};
+use podmirror::{
+    config::{self, MAX_RULES},
+    plan::Source,
+};
 
 /// `data` is a file's text, where it is UTF-8.
 pub fn run(data: &[u8]) {

@@ -1,7 +1,9 @@
 //! A stream to requests: the same however it is cut, and as a strict parser reads it.
 
-use mirror_core::{budget::Budget, http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked}};
-
+use mirror_core::{
+    budget::Budget,
+    http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked},
+};
 
 use crate::second_parser::{self, Extent, Message, Refusal};
 

@@ -7,8 +7,12 @@ use std::{
     time::Duration,
 };
 
-use mirror_core::{http, pipeline::{CopyId, Limits, Output, Pipeline, Rest}, policy::{Policy, PolicyConfig, Rate, SampleBy, TargetPolicy}, segment::{FlowId, Segment, SeqNum, TcpFlags, Time}};
-
+use mirror_core::{
+    http,
+    pipeline::{CopyId, Limits, Output, Pipeline, Rest},
+    policy::{Policy, PolicyConfig, Rate, SampleBy, TargetPolicy},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+};
 
 use crate::input::Input;
 

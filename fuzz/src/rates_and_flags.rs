@@ -2,8 +2,13 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use mirror_core::{policy::{BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern, PathRewrite, Rate, SampleBy, SetField}, destination::{LabelSelector, TargetSpec}};
-
+use mirror_core::{
+    destination::{LabelSelector, TargetSpec},
+    policy::{
+        BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern,
+        PathRewrite, Rate, SampleBy, SetField,
+    },
+};
 
 /// `data` is the text, where it is UTF-8.
 pub fn run(data: &[u8]) {

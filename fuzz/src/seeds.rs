@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use podmirror::capture::file::{CaptureWriter, Headers};
+use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use crate::pipeline::PHRASES;

@@ -1,7 +1,6 @@
 //! podmirror: copies the live HTTP requests of a running service to another one.
 
 pub mod admin;
-pub mod capture;
 pub mod cli;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;

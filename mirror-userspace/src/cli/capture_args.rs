@@ -3,10 +3,10 @@
 use std::{num::NonZeroUsize, thread};
 
 use clap::{Args, ValueEnum};
+use mirror_capture::{LiveConfig, RingKind};
 use mirror_common::settings::MAX_SHARDS;
 
 use super::{UsageError, value::size};
-use crate::capture::{LiveConfig, RingKind};
 
 /// How segments reach the daemon.
 #[derive(Args, Clone, Debug)]

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-
-use crate::capture::{
+use mirror_capture::{
     Netns,
     check::{Verdict, check},
 };

@@ -1,10 +1,10 @@
 //! The flags that say where requests arrive.
 
 use clap::{Args, ValueEnum};
+use mirror_capture::{Hook, Netns, OpenNetns, Place};
 use mirror_common::settings::MAX_PORTS;
 
 use super::UsageError;
-use crate::capture::{Hook, Netns, OpenNetns, Place};
 
 /// Where requests arrive.
 #[derive(Args, Clone, Debug)]

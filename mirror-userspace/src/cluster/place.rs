@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use mirror_capture::{Hook, Netns, OpenNetns, Place};
 
 use super::pod::{NetnsId, Sandbox};
-use crate::capture::{Hook, Netns, OpenNetns, Place};
 
 /// At which end of a pod's network its requests are copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

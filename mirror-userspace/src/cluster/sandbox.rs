@@ -16,11 +16,12 @@ use std::{
     path::Path,
 };
 
+use mirror_capture::Netns;
+
 use super::{
     event::{Event, Search},
     pod::{NetnsId, PodUid, Sandbox},
 };
-use crate::capture::Netns;
 
 /// How much of `/proc/PID/cgroup` is read: a line for each of about twelve hierarchies.
 const MOST_BYTES: u64 = 64 * 1024;

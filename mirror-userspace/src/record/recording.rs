@@ -6,10 +6,10 @@
 
 use std::{fmt, io};
 
+use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_core::segment::{Segment, Time};
 
 use super::files::{Files, Output};
-use crate::capture::file::{CaptureWriter, Headers};
 
 /// The number of a file, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

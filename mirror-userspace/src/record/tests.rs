@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use mirror_capture::file::{CaptureFile, Ending};
 use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
@@ -13,10 +14,7 @@ use mirror_core::{
 };
 
 use super::*;
-use crate::{
-    capture::file::{CaptureFile, Ending},
-    replay::{self, Playback, Printer, RequestLine},
-};
+use crate::replay::{self, Playback, Printer, RequestLine};
 
 const EPOCH: Duration = Duration::from_secs(1_795_327_200);
 

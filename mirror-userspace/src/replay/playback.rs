@@ -4,12 +4,11 @@
 //! them gets an attachment of its own, and a 4-tuple that is used again is simply another flow.
 //! The clock is the file's; where it steps back, reassembly goes on from there.
 
+use mirror_capture::file::StreamNumber;
 use mirror_core::{
     pipeline::Pipeline,
     segment::{FlowId, Segment},
 };
-
-use crate::capture::file::StreamNumber;
 
 /// A pipeline that is driven by a capture file.
 pub struct Playback {

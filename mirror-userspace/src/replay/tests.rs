@@ -1,5 +1,6 @@
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
+use mirror_capture::file::StreamNumber;
 use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
@@ -8,7 +9,6 @@ use mirror_core::{
 };
 
 use super::*;
-use crate::capture::file::StreamNumber;
 
 /// 2026-11-22T06:00:00Z
 const START: u64 = 1_795_327_200_000_000_000;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use mirror_capture::{AttachmentId, Capture, LiveConfig, Place};
 use mirror_core::{
     counters::KernelCounters,
     destination::TargetSpec,
@@ -19,11 +20,7 @@ use super::{
     names,
     shard::{Ended, Shard, ShardConfig},
 };
-use crate::{
-    capture::{AttachmentId, Capture, LiveConfig, Place},
-    dispatch::DispatchConfig,
-    record::RecordTo,
-};
+use crate::{dispatch::DispatchConfig, record::RecordTo};
 
 /// Everything that a running mirror is built from.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
+use mirror_capture::{AttachmentId, Batch, RingReader};
 use mirror_core::{
     destination::Destination,
     ledger::Counted,
@@ -19,7 +20,6 @@ use tokio::{
 
 use super::clock;
 use crate::{
-    capture::{AttachmentId, Batch, RingReader},
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     record::{RecordTo, Recorder},
 };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use podmirror::capture::{LiveConfig, Method};
+use mirror_capture::{LiveConfig, Method};
 
 use crate::{
     V4,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use podmirror::capture::Netns;
+use mirror_capture::Netns;
 
 /// The port that the server listens on.
 pub(crate) const PORT: u16 = 8080;

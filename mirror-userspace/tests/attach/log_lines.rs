@@ -7,7 +7,7 @@ use std::{
 };
 
 use log::{LevelFilter, Log, Metadata, Record};
-use podmirror::capture::LiveConfig;
+use mirror_capture::LiveConfig;
 
 use crate::{V4, lab::Lab, payload, watch::Setup};
 

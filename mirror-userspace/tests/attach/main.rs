@@ -12,8 +12,9 @@ mod watch;
 
 use std::net::IpAddr;
 
+use mirror_capture::{Hook, LiveConfig, RingKind};
+
 use lab::{Lab, PORT};
-use podmirror::capture::{Hook, LiveConfig, RingKind};
 use watch::{Setup, Watch};
 
 const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 2));

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use podmirror::capture::{
+use mirror_capture::{
     Capture, LiveConfig, Netns, Place, RingKind,
     check::{Verdict, check},
 };

@@ -3,12 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
+use mirror_capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader};
 use mirror_core::{
     counters::KernelCounters,
     segment::{FlowId, SeqNum},
-};
-use podmirror::capture::{
-    AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader,
 };
 
 use crate::lab::PORT;

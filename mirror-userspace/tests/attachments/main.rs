@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use mirror_capture::{AttachmentId, LiveConfig};
 use mirror_core::{
     counters::KernelCounters,
     ledger::Ledger,
@@ -24,7 +25,6 @@ use mirror_core::{
 };
 use pod::{Pod, get};
 use podmirror::{
-    capture::{AttachmentId, LiveConfig},
     dispatch::DispatchConfig,
     runtime::{Daemon, DaemonConfig},
 };

@@ -11,10 +11,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use mirror_capture::{Netns, Place};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
 };
-use podmirror::capture::{Netns, Place};
 use std::os::fd::AsRawFd as _;
 use xtask::lab::Namespace;
 

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use mirror_capture::file::CaptureFile;
 use mirror_core::{
     budget::Budget,
     stream::{FlowTable, Limits, StreamEvent},
 };
-use podmirror::capture::file::CaptureFile;
 use sha2::{Digest, Sha256};
 
 use super::{

@@ -2,14 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
+use mirror_capture::file::CaptureFile;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{FilterConfig, Policy, PolicyConfig, TargetPolicy},
 };
-use podmirror::{
-    capture::file::CaptureFile,
-    replay::{self, Playback, Printer, RequestLine},
-};
+use podmirror::replay::{self, Playback, Printer, RequestLine};
 
 use super::{
     deviations::{self, Deviation},

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mirror_capture::file::{CaptureFile, Captured};
 use mirror_core::segment::FlowId;
-use podmirror::capture::file::{CaptureFile, Captured};
 
 use super::oracle::{Corpus, Entry};
 

@@ -9,6 +9,7 @@ use aya::{
     programs::{SchedClassifier, TestRun, TestRunOptions},
     util::online_cpus,
 };
+use mirror_capture::object::{RingKind, object};
 use mirror_common::{
     counter::{COUNTERS, Counter, Counters, unparsable},
     packet::Unparsable,
@@ -16,7 +17,6 @@ use mirror_common::{
     sample,
     settings::Settings,
 };
-use podmirror::capture::object::{RingKind, object};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::frame::Frame;

@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
+use mirror_capture::object::RingKind;
 use mirror_common::{counter::Counter::Copied, sample::shard_hash};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use podmirror::capture::object::RingKind;
 
 use crate::{
     bed::{ATTACHMENT, BOTH, Bed},

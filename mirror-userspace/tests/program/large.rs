@@ -9,12 +9,12 @@ use std::{
 };
 
 use aya::programs::TcAttachType;
+use mirror_capture::object::RingKind;
 use mirror_common::{
     counter::Counter::{Copied, NoPayload, OtherPort, RingFull, Seen},
     record::{MAX_SEGMENT, SIZE_CLASSES, flag::SYN},
 };
 use nix::sched::{CloneFlags, unshare};
-use podmirror::capture::object::RingKind;
 
 use crate::bed::{BOTH, Bed, Done, PORT, program};
 

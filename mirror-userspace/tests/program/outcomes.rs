@@ -4,6 +4,7 @@ use aya::{
     maps::{MapData, RingBuf},
     util::nr_cpus,
 };
+use mirror_capture::object::RingKind;
 use mirror_common::{
     counter::Counter::{self, Copied, NoPayload, NotTcp, OtherPort, RingFull, SampledOut},
     packet::Unparsable::{self, Fragment, Malformed, TooManyHeaders, Truncated},
@@ -11,7 +12,6 @@ use mirror_common::{
     sample::{ALWAYS, client_hash, connection_hash},
     settings::{SampleKey, Settings},
 };
-use podmirror::capture::object::RingKind;
 
 use crate::{
     bed::{BOTH, Bed},

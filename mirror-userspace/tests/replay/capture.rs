@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_common::record::flag;
 use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
-use podmirror::capture::file::{CaptureWriter, Headers};
 
 /// 2026-11-22T06:00:00Z
 const START: u64 = 1_795_327_200_000_000_000;

@@ -5,6 +5,7 @@ mod turns;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
+use mirror_capture::Netns;
 use mirror_core::{
     destination::LabelSelector,
     policy::{Policy, PolicyConfig},
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     admin::Listen,
-    capture::Netns,
     cluster::{Agent, AgentConfig, AttachAt, MirrorConfig, Node, connect},
     config,
     plan::{Rule, Scope, Source},

@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
+use mirror_capture::{LiveConfig, Place};
 use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, policy::Rate};
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     admin::{self, SampleRate},
-    capture::{LiveConfig, Place},
     dispatch::DispatchConfig,
     plan::Rule,
 };

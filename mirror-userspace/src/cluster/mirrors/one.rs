@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::Result;
+use mirror_capture::{AttachmentId, Place};
 use mirror_core::{
     counters::TargetCounters,
     destination::Destination,
@@ -13,7 +14,6 @@ use mirror_core::{
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
 use crate::{
     admin::{self, SampleRate},
-    capture::{AttachmentId, Place},
     cluster::{event::Search, pod::PodUid},
     plan::Rule,
     runtime::{Daemon, DaemonConfig, target_names},

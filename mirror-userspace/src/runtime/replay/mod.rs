@@ -14,6 +14,7 @@ mod reader;
 
 use std::{io, path::PathBuf, rc::Rc, time::Duration};
 
+use mirror_capture::file::OpenError;
 use mirror_core::{
     counters::FileCounters,
     destination::TargetSpec,
@@ -31,7 +32,6 @@ pub use reader::Position;
 
 use super::{clock, names};
 use crate::{
-    capture::file::OpenError,
     dispatch::{DispatchConfig, Dispatcher, SystemResolver},
     replay::{Playback, Printer, RequestLine},
 };

@@ -12,16 +12,14 @@ use std::{
 };
 
 use anyhow::Context as _;
+use mirror_capture::file::{CaptureFile, Captured, OpenError, StreamNumber};
 use mirror_core::{
     counters::FileCounters,
     segment::{Segment, Time},
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    capture::file::{CaptureFile, Captured, OpenError, StreamNumber},
-    replay::Playback,
-};
+use crate::replay::Playback;
 
 /// How many segments the reader may be ahead: 16 MiB of the largest IP packets.
 const AHEAD: usize = 256;

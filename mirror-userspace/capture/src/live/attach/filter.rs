@@ -15,7 +15,7 @@ use aya::programs::{
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Hook, os_error};
-use crate::capture::live::{
+use crate::live::{
     interface::Interface,
     rtnetlink::{attributes, dump, request, text},
 };

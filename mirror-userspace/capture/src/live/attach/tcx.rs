@@ -12,7 +12,7 @@ use aya::programs::{
 };
 
 use super::{Hook, os_error};
-use crate::capture::live::interface::Interface;
+use crate::live::interface::Interface;
 
 /// A link at the head of a hook.
 #[derive(Debug)]

@@ -97,7 +97,7 @@ impl RingReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Capture;
+    use crate::Capture;
 
     const fn can_be_sent<T: Send>() {}
 

@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let objects = match env::var_os("CARGO_TARGET_DIR") {
         Some(target) => PathBuf::from(target),
-        None => PathBuf::from("../target"),
+        None => PathBuf::from("../../target"),
     }
     .join("bpf");
     // Watching needs something to watch: a missing path would rebuild the library every time.
