@@ -1,7 +1,7 @@
 //! A target's bytes to a reply: the same however they are cut, in bounded memory, always to an end.
 
 use mirror_core::pipeline::Expect;
-use podmirror::dispatch::reply::{Limits, Reply, ReplyReader, Step};
+use mirror_dispatch::reply::{Limits, Reply, ReplyReader, Step};
 
 use crate::{
     input::Input,

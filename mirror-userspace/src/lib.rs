@@ -5,7 +5,6 @@ pub mod cli;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;
 pub mod config;
-pub mod dispatch;
 pub mod plan;
 pub mod record;
 pub mod replay;

@@ -4,13 +4,13 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mirror_core::destination::{Scheme, TargetSpec};
+use mirror_dispatch::{CongestionControl, DispatchConfig, Order, tls};
 
 use super::{
     UsageError,
     target_args::TargetArgs,
     value::{duration, size},
 };
-use crate::dispatch::{CongestionControl, DispatchConfig, Order, tls};
 
 /// Where copies go, and how hard they are tried.
 #[derive(Args, Clone, Debug)]

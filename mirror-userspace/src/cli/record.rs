@@ -13,6 +13,7 @@ use mirror_core::{
     ledger::Ledger,
     policy::{Policy, PolicyConfig, TargetPolicy},
 };
+use mirror_dispatch::DispatchConfig;
 use tokio::time;
 
 use super::{
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::{
     admin::Questions,
-    dispatch::DispatchConfig,
     record::{Files, RecordTo, Recording, Rotation},
     runtime::{Daemon, DaemonConfig, clock},
 };

@@ -14,13 +14,14 @@ use mirror_core::{
     pipeline::Limits,
     policy::{Policy, Rate},
 };
+use mirror_dispatch::DispatchConfig;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     names,
     shard::{Ended, Shard, ShardConfig},
 };
-use crate::{dispatch::DispatchConfig, record::RecordTo};
+use crate::record::RecordTo;
 
 /// Everything that a running mirror is built from.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use mirror_core::{
     policy::{Policy, Rate},
     segment::Time,
 };
+use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
 use tokio::{
     sync::{mpsc, oneshot},
     task::LocalSet,
@@ -19,10 +20,7 @@ use tokio::{
 };
 
 use super::clock;
-use crate::{
-    dispatch::{DispatchConfig, Dispatcher, SystemResolver},
-    record::{RecordTo, Recorder},
-};
+use crate::record::{RecordTo, Recorder};
 
 /// What is taken from the ring before connections to the target get their turn. Large enough to pay
 /// for the turn, small enough that a reply waits well under a millisecond, and that a body is still

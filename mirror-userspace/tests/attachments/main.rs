@@ -23,11 +23,9 @@ use mirror_core::{
     pipeline::Limits,
     policy::{Policy, PolicyConfig, Rate, TargetPolicy},
 };
+use mirror_dispatch::DispatchConfig;
 use pod::{Pod, get};
-use podmirror::{
-    dispatch::DispatchConfig,
-    runtime::{Daemon, DaemonConfig},
-};
+use podmirror::runtime::{Daemon, DaemonConfig};
 use target::Target;
 
 /// How long anything may take before a test gives up on it.

@@ -16,6 +16,7 @@ use futures::future::select_all;
 use log::{info, warn};
 use mirror_capture::{LiveConfig, Place};
 use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, policy::Rate};
+use mirror_dispatch::DispatchConfig;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
@@ -25,7 +26,6 @@ use super::{
 };
 use crate::{
     admin::{self, SampleRate},
-    dispatch::DispatchConfig,
     plan::Rule,
 };
 use one::Mirror;

@@ -22,6 +22,7 @@ use mirror_core::{
     pipeline::{Limits, Output, Pipeline},
     policy::{Policy, PolicyConfig, TargetPolicy},
 };
+use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -31,10 +32,7 @@ pub use pace::Speed;
 pub use reader::Position;
 
 use super::{clock, names};
-use crate::{
-    dispatch::{DispatchConfig, Dispatcher, SystemResolver},
-    replay::{Playback, Printer, RequestLine},
-};
+use crate::replay::{Playback, Printer, RequestLine};
 use pace::Pace;
 use reader::{Read, Taken};
 

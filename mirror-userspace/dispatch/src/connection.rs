@@ -27,8 +27,8 @@ use super::{
     exchange::{Exchange, Left},
     outcome::{Failure, Outcome},
     seat::{Seat, Stop},
-    target::Target,
 };
+use crate::upstream::Target;
 
 /// Addresses that are tried for one connection, at most.
 const ATTEMPTS: usize = 3;

@@ -10,7 +10,7 @@ use mirror_core::{
 };
 
 use super::{Job, Mode, Outcome, Shared, Stage, Verdict};
-use crate::dispatch::{
+use crate::{
     breaker::{Breaker, Tripped},
     config::DispatchConfig,
     order::Queue,

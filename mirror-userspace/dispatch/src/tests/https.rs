@@ -13,7 +13,7 @@ use super::{
     server::{Peer, Seen, Server},
     *,
 };
-use crate::dispatch::tls::Trust;
+use crate::tls::Trust;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -32,9 +32,9 @@ use super::{
     outcome::{After, Answer, Failure, Outcome},
     reply::{Limits, Step},
     seat::Seat,
-    target::{Next, Target},
     turn::{Turn, Writing},
 };
+use crate::upstream::{Next, Target};
 
 /// Pieces that one system call writes, at most.
 const PIECES: usize = 16;

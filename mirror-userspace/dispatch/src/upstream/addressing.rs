@@ -12,7 +12,7 @@ use super::{
 
 impl Target {
     /// These are the addresses, from now on.
-    pub(in crate::dispatch) fn set_addresses(self: &Rc<Self>, sockets: &[SocketAddr]) {
+    pub(crate) fn set_addresses(self: &Rc<Self>, sockets: &[SocketAddr]) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let Origin::Told(vacancy) = &mut state.origin else {

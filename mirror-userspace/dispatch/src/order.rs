@@ -184,7 +184,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::dispatch::job::{Stream, Unwritten};
+    use crate::job::{Stream, Unwritten};
 
     /// A copy that is known again by its time.
     fn job(connection: u64, number: u64) -> (Job, Rc<Stream>) {

@@ -39,7 +39,7 @@ pub use self::{
 use self::{
     job::{Broken, Stream, Unwritten},
     meter::Meter,
-    target::{Shared, Target},
+    upstream::{Shared, Target},
 };
 
 mod addresses;
@@ -59,11 +59,11 @@ mod rate;
 pub mod reply;
 mod resolve;
 mod seat;
-mod target;
 #[cfg(test)]
 mod tests;
 pub mod tls;
 mod turn;
+mod upstream;
 mod vacancy;
 
 /// A clock, the one that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
