@@ -6,7 +6,7 @@ use mirror_core::{
     destination::Destination,
     policy::{Policy, Rate},
 };
-use podmirror::{
+use mirror_kubernetes::{
     config::{self, MAX_RULES},
     plan::Source,
 };

@@ -21,7 +21,7 @@ pub struct Snapshot {
 /// One rule's mirror.
 #[derive(Clone, Debug)]
 pub struct Mirror {
-    /// The rule's name ([`Rule::name`](crate::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
+    /// The rule's name ([`Rule::name`](mirror_kubernetes::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
     pub rule: String,
     /// What each target gets a sample of now, in the order of `names.targets`.
     pub rates: Vec<Rate>,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use clap::Args;
+use mirror_kubernetes::config::{self, Document, MAX_TEXT};
 
 use super::UsageError;
-use crate::config::{self, Document, MAX_TEXT};
 
 /// The most files that are read of one folder.
 const MAX_FILES: usize = 1_000;

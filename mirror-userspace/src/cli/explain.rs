@@ -6,9 +6,9 @@ use std::{
 };
 
 use clap::Args;
+use mirror_kubernetes::config;
 
 use super::{UsageError, documents::DocumentArgs};
-use crate::config;
 
 /// Say what documents would mirror where, and what of them is not acted on
 ///

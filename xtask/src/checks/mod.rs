@@ -67,6 +67,7 @@ const UNIT_TESTED: &[&str] = &[
     "mirror-core",
     "mirror-capture",
     "mirror-dispatch",
+    "mirror-kubernetes",
     "mirror-userspace",
 ];
 

@@ -10,6 +10,11 @@ use mirror_core::{
     destination::LabelSelector,
     policy::{Policy, PolicyConfig},
 };
+use mirror_kubernetes::{
+    cluster::{AttachAt, Node, connect},
+    config,
+    plan::{Rule, Scope, Source},
+};
 
 use super::{
     UsageError,
@@ -25,9 +30,7 @@ use super::{
 };
 use crate::{
     admin::Listen,
-    cluster::{Agent, AgentConfig, AttachAt, MirrorConfig, Node, connect},
-    config,
-    plan::{Rule, Scope, Source},
+    agent::{Agent, AgentConfig, MirrorConfig},
 };
 
 /// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, pin::pin, time::Duration};
 
+use crate::agent::Agent;
 use anyhow::{Context as _, bail};
 use mirror_core::ledger::Ledger;
 use tokio::time;
@@ -10,7 +11,6 @@ use super::super::{
     ReportArgs,
     watch::{NEVER, Signals},
 };
-use crate::cluster::Agent;
 
 /// The ledgers of rules, by name.
 type Ledgers = BTreeMap<String, Ledger>;

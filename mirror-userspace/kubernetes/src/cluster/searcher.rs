@@ -15,7 +15,7 @@ use super::{
 
 /// What is to be searched, and when.
 #[derive(Debug)]
-pub(super) struct Searcher {
+pub struct Searcher {
     proc: PathBuf,
     waiting: HashMap<PodUid, (Instant, Sought)>,
     walk: Option<Walk>,
@@ -30,7 +30,7 @@ struct Walk {
 
 impl Searcher {
     /// Searches by the processes that `proc` shows.
-    pub(super) fn new(proc: PathBuf) -> Self {
+    pub fn new(proc: PathBuf) -> Self {
         Self {
             proc,
             waiting: HashMap::new(),
@@ -39,13 +39,13 @@ impl Searcher {
     }
 
     /// Searches this after a while. A search for the same pod that is still waiting is forgotten.
-    pub(super) fn ask(&mut self, sought: Sought, after: Duration) {
+    pub fn ask(&mut self, sought: Sought, after: Duration) {
         let due = Instant::now() + after;
         self.waiting.insert(sought.pod.clone(), (due, sought));
     }
 
     /// The next answers. Nothing is lost if this is dropped before it is done.
-    pub(super) async fn next(&mut self) -> Vec<Event> {
+    pub async fn next(&mut self) -> Vec<Event> {
         loop {
             if let Some(walk) = &mut self.walk {
                 let answers = (&mut walk.answers).await;

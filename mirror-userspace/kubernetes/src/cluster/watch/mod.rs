@@ -36,10 +36,9 @@ use tokio::{
 pub use needs::Needs;
 pub(super) use needs::Slot;
 pub(super) use report::{Change, Changed};
-pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus};
+pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus, WatchedKind};
 
 use super::{endpoints::Endpoints, event::Event, known::Known};
-use crate::admin;
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
@@ -191,20 +190,20 @@ impl Watches {
         &self.counts
     }
 
-    /// The watches by kind of objects, as metrics show them: one is healthy if none of its kind fails.
+    /// The watches by kind of objects: one is healthy if none of its kind fails.
     #[must_use]
-    pub fn for_metrics(&self) -> Vec<admin::Watch> {
+    pub fn by_kind(&self) -> Vec<WatchedKind> {
         let mut kinds = BTreeMap::new();
         for status in self.status() {
             let fails = matches!(status.state, WatchState::Failing(_));
             *kinds.entry(status.resource).or_insert(true) &= !fails;
         }
-        let watch = |(kind, healthy): (&'static str, bool)| admin::Watch {
-            kind: kind.to_owned(),
+        let watched = |(kind, healthy)| WatchedKind {
+            kind,
             healthy,
-            errors: self.counts.get(kind).map_or(0, |counts| counts.failures),
+            failures: self.counts.get(kind).map_or(0, |counts| counts.failures),
         };
-        kinds.into_iter().map(watch).collect()
+        kinds.into_iter().map(watched).collect()
     }
 
     /// Whether all that is needed has been listed. A watch that fails after that doesn't matter: it

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::event::RuleId;
-use crate::plan::Rule;
+use mirror_kubernetes::{cluster::RuleId, plan::Rule};
 
 /// The rules that run, by name.
 #[derive(Debug, Default)]
@@ -86,8 +85,9 @@ mod tests {
         policy::{FilterConfig, PolicyConfig},
     };
 
+    use mirror_kubernetes::plan::{Scope, Source};
+
     use super::*;
-    use crate::plan::{Scope, Source};
 
     fn rule(name: &str, path: &str) -> Rule {
         Rule {

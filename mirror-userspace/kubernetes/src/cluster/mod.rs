@@ -10,36 +10,35 @@
 //! decided in one place without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and all
 //! that can happen to a pod is a unit test of it.
 
-mod agent;
 mod client;
 mod document;
 mod endpoints;
 mod event;
 mod known;
-mod mirrors;
 mod objects;
 mod place;
 mod pod;
 mod reducer;
-mod rules;
 mod sandbox;
 mod searcher;
 mod selection;
 mod service;
 mod watch;
 
-pub use agent::{Agent, AgentConfig, Work};
 pub use client::connect;
 pub use document::DocumentKind;
 pub use endpoints::{
     BackendPod, Endpoints, PodNames, Problem, SliceEndpoint, SlicePort, SliceView, Subset,
 };
 pub use event::{Action, Event, RuleId, Search};
-pub use mirrors::{Ended, MirrorConfig};
+pub use kube::Client;
 pub use place::{AttachAt, Node};
 pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
 pub use reducer::{AttachState, PodStatus, State, Waiting};
+pub use sandbox::Sought;
+pub use searcher::Searcher;
 pub use service::{ServicePort, ServiceView, TargetPort};
 pub use watch::{
-    Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, Watches,
+    Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, WatchedKind,
+    Watches,
 };

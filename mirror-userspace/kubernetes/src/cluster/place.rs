@@ -37,7 +37,7 @@ impl Node {
     ///
     /// # Errors
     /// The sandbox is not there any more, or the interface is not.
-    pub(super) fn place(&self, sandbox: &Sandbox, ports: Vec<u16>) -> Result<Place> {
+    pub fn place(&self, sandbox: &Sandbox, ports: Vec<u16>) -> Result<Place> {
         let netns = self.netns(sandbox)?;
         let (netns, interface, hook) = match self.attach {
             AttachAt::Pod => (netns, sandbox.interface.as_str().into(), Hook::Ingress),

@@ -10,12 +10,14 @@ use mirror_core::{
     ledger::{Counted, Ledger, Names},
     policy::{Policy, PolicyConfig, Rate},
 };
+use mirror_kubernetes::{
+    cluster::{PodUid, Search},
+    plan::Rule,
+};
 
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
 use crate::{
     admin::{self, SampleRate},
-    cluster::{event::Search, pod::PodUid},
-    plan::Rule,
     runtime::{Daemon, DaemonConfig, target_names},
 };
 

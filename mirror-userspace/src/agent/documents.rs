@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use log::{error, warn};
 use mirror_core::policy::PolicyConfig;
-use serde_json::Value;
-
-use crate::{
+use mirror_kubernetes::{
     config::{self, Document},
     plan::Rule,
 };
+use serde_json::Value;
 
 /// The documents of files, and what people were told of all documents.
 #[derive(Debug)]

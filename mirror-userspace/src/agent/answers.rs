@@ -1,11 +1,9 @@
 //! What the agent tells the admin server.
 
 use mirror_core::policy::Rate;
+use mirror_kubernetes::cluster::{AttachState, PodStatus, WatchedKind};
 
-use crate::{
-    admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot},
-    cluster::reducer::{AttachState, PodStatus},
-};
+use crate::admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot, Watch};
 
 use super::Agent;
 
@@ -20,7 +18,7 @@ impl Mirrors for Agent {
         Ok(Snapshot {
             mirrors: self.mirrors.snapshot().await?,
             pods: self.pods(),
-            watches: self.watches.for_metrics(),
+            watches: self.watches.by_kind().into_iter().map(watch).collect(),
         })
     }
 
@@ -53,5 +51,13 @@ impl Agent {
             })
         };
         self.state.status().filter_map(shown).collect()
+    }
+}
+
+fn watch(watched: WatchedKind) -> Watch {
+    Watch {
+        kind: watched.kind.to_owned(),
+        healthy: watched.healthy,
+        errors: watched.failures,
     }
 }

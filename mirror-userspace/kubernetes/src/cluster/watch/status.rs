@@ -33,6 +33,17 @@ pub struct WatchCounts {
     pub failures: u64,
 }
 
+/// How the watches of one kind of objects are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedKind {
+    /// The kind, such as `pods`.
+    pub kind: &'static str,
+    /// Whether none of them fails.
+    pub healthy: bool,
+    /// [`WatchCounts::failures`] of all of them.
+    pub failures: u64,
+}
+
 impl WatchStatus {
     pub(super) fn new(slot: &Slot) -> Self {
         Self {

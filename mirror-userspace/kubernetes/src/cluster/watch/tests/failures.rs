@@ -136,8 +136,8 @@ async fn a_right_that_is_missing_is_told_and_nothing_is_forgotten() {
     let _watched = again.watched();
     quiet(&mut watches, Duration::from_secs(60)).await;
     assert_eq!(failing(&watches), None);
-    let metrics = watches.for_metrics();
-    assert_eq!((metrics[0].healthy, metrics[0].errors), (true, 1));
+    let metrics = watches.by_kind();
+    assert_eq!((metrics[0].healthy, metrics[0].failures), (true, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,12 +34,15 @@ const MOST_NAMESPACES: usize = 16;
 
 /// A pod whose namespace is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sought {
-    pub(super) pod: PodUid,
-    pub(super) search: Search,
+pub struct Sought {
+    /// Whose it is.
+    pub pod: PodUid,
+    /// The search that asks: it comes back with the answer.
+    pub search: Search,
     /// What follows `pod` in the names of its cgroups.
-    pub(super) cgroup: String,
-    pub(super) ips: Vec<IpAddr>,
+    pub cgroup: String,
+    /// The pod's addresses: the namespace that holds one of them is the pod's.
+    pub ips: Vec<IpAddr>,
 }
 
 /// Searches them all in one walk of `proc`, and answers for each.

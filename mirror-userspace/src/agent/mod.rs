@@ -6,32 +6,28 @@
 
 mod answers;
 mod documents;
+mod mirrors;
+mod rules;
 
 use std::{collections::VecDeque, future, time::Duration};
 
 use anyhow::{Result, bail};
-use kube::Client;
 use log::{error, info, warn};
 use mirror_core::{ledger::Ledger, policy::PolicyConfig};
-use serde_json::Value;
-use tokio::time::{Interval, MissedTickBehavior, interval};
-
-use super::{
-    event::{Action, Event},
-    mirrors::{Ended, MirrorConfig, Mirrors, News, ToAttach},
-    place::Node,
-    reducer::State,
-    rules::{RuleChange, Rules},
-    sandbox::Sought,
-    searcher::Searcher,
-    watch::{Needs, Update, Watches},
-};
-use crate::{
-    admin::{Question, Questions},
+use mirror_kubernetes::{
+    cluster::{Action, Client, Event, Needs, Node, Searcher, Sought, State, Update, Watches},
     config::Document,
     plan::{Rule, Scope},
 };
+use serde_json::Value;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::admin::{Question, Questions};
+pub use mirrors::{Ended, MirrorConfig};
+
 use documents::Documents;
+use mirrors::{Mirrors, News, ToAttach};
+use rules::{RuleChange, Rules};
 
 /// How often it is looked whether the interfaces that are attached to still exist: a system call each.
 const CHECK_EVERY: Duration = Duration::from_secs(1);

@@ -17,17 +17,11 @@ use log::{info, warn};
 use mirror_capture::{LiveConfig, Place};
 use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, policy::Rate};
 use mirror_dispatch::DispatchConfig;
+use mirror_kubernetes::cluster::{Event, Node, PodUid, RuleId, Sandbox, Search};
+use mirror_kubernetes::plan::Rule;
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::{
-    event::{Event, RuleId, Search},
-    place::Node,
-    pod::{PodUid, Sandbox},
-};
-use crate::{
-    admin::{self, SampleRate},
-    plan::Rule,
-};
+use crate::admin::{self, SampleRate};
 use one::Mirror;
 
 /// What the daemons of all rules have in common.
