@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use lab::{Scratch, packages};
 use serde_json::{Value, json};
-use xtask::lab::{Scratch, packages};
 
 use crate::{
     binary,

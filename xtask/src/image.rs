@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use xtask::oci::Image;
+use lab::oci::Image;
 
 use crate::{
     ebpf,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use xtask::lab::packages;
+use lab::packages;
 
 use crate::{
     step::{command, run, while_spinning},

@@ -1,6 +1,6 @@
 //! An API that forgets, breaks off, refuses, or is not there: what is mirrored goes on.
 
-use xtask::lab::Health;
+use lab::Health;
 
 use crate::node::{Agent, Node, Web};
 

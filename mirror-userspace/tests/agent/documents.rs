@@ -64,7 +64,7 @@ fn web_service(node: &Node) -> (Web, Web) {
     );
     let endpoints = [&v1, &v2].map(|web| {
         json!({
-            "addresses": [web.pod.ip(xtask::lab::Family::V4).to_string()],
+            "addresses": [web.pod.ip(lab::Family::V4).to_string()],
             "conditions": {"ready": true},
             "targetRef": {"kind": "Pod", "name": web.pod.name(), "uid": web.pod.uid()},
         })

@@ -2,11 +2,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use serde_json::{Value, json};
-use xtask::lab::{
+use lab::{
     Behaviour, Ended, FakeApi, Family, Host, Lab, Mirror, Pod, RawClient, RecordedRequest,
     RecordingServer, Scratch,
 };
+use serde_json::{Value, json};
 
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 
 use std::{fs, process::Command, thread, time::Duration};
 
+use lab::Family;
 use serde_json::json;
-use xtask::lab::Family;
 
 use crate::node::{NODE, Node, PATIENCE, PODS, V1, get};
 
@@ -205,7 +205,7 @@ fn behind_a_sidecar_the_loopback_interface_is_listened_to() {
     agent.wait_until_attached("web", 1);
     node.request(&web, "/from/outside");
     let inside = ([127, 0, 0, 1], 80).into();
-    let mut sidecar = xtask::lab::RawClient::connect(web.pod.namespace(), inside).unwrap();
+    let mut sidecar = lab::RawClient::connect(web.pod.namespace(), inside).unwrap();
     get(&mut sidecar, "/from/the/sidecar");
     node.assert_mirrored(&agent, &["/from/the/sidecar"]);
     agent.stop(1);

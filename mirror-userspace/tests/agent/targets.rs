@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use lab::{Behaviour, Family, Host, RecordingServer};
 use serde_json::{Value, json};
-use xtask::lab::{Behaviour, Family, Host, RecordingServer};
 
 use crate::node::{NODE, Node, PATIENCE, PODS, assert_same};
 

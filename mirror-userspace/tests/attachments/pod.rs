@@ -11,12 +11,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use lab::Namespace;
 use mirror_capture::{Netns, Place};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
 };
 use std::os::fd::AsRawFd as _;
-use xtask::lab::Namespace;
 
 /// Where every pod's service listens.
 const SERVICE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xtask::lab::{Family, Host, Lab, Nginx, NginxConfig, Scratch, packages};
+use lab::{Family, Host, Lab, Nginx, NginxConfig, Scratch, packages};
 
 use crate::{
     mirror::Mirror,

@@ -2,8 +2,8 @@
 
 use std::{process::Command, time::Duration};
 
+use lab::{Family, Lab};
 use nix::sys::signal::Signal;
-use xtask::lab::{Family, Lab};
 
 use crate::{
     mirror::{Mirror, podmirror},
@@ -149,7 +149,7 @@ fn a_slow_drain_is_bounded() {
     let scene = Scene::new(&["--drain", "500ms"]);
     scene
         .v2
-        .set_behaviour(xtask::lab::Behaviour::Delay(Duration::from_secs(60)));
+        .set_behaviour(lab::Behaviour::Delay(Duration::from_secs(60)));
     assert_eq!(scene.request("GET", &get("/")), 200);
     scene
         .v2

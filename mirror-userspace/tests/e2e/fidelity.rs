@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use xtask::lab::{Behaviour, Family};
+use lab::{Behaviour, Family};
 
 use crate::{
     scene::Scene,

@@ -1,6 +1,6 @@
 //! Hooks and rings: every way to capture gives the same requests.
 
-use xtask::lab::{Family, Lab};
+use lab::{Family, Lab};
 
 use crate::{
     mirror::Mirror,
@@ -73,10 +73,8 @@ fn egress_of_the_hosts_end() {
 fn other_ports_are_left_alone() {
     let scene = Scene::new(&[]);
     let other = std::net::SocketAddr::new(scene.v1.address().ip(), 8080);
-    let _other =
-        xtask::lab::RecordingServer::start(&scene.lab.v1, other, xtask::lab::Behaviour::Answer)
-            .unwrap();
-    let mut client = xtask::lab::RawClient::connect(&scene.lab.client, other).unwrap();
+    let _other = lab::RecordingServer::start(&scene.lab.v1, other, lab::Behaviour::Answer).unwrap();
+    let mut client = lab::RawClient::connect(&scene.lab.client, other).unwrap();
     client.write(&get("/not-mirrored")).unwrap();
     client.read_reply("GET").unwrap();
     assert_eq!(scene.request("GET", &get("/mirrored")), 200);

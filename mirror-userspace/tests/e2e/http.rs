@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xtask::lab::Behaviour;
+use lab::Behaviour;
 
 use crate::{
     scene::Scene,

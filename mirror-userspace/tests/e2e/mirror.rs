@@ -2,8 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use lab::{Ended, Lab, Namespace};
 use nix::sys::signal::Signal;
-use xtask::lab::{self, Ended, Lab, Namespace};
 
 /// A running `podmirror run`.
 pub(crate) struct Mirror(lab::Mirror);

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use xtask::lab::{Family, Lab, Loss, LossAt, Offload};
+use lab::{Family, Lab, Loss, LossAt, Offload};
 
 use crate::{scene::Scene, traffic::post};
 

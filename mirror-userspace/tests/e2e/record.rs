@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
+use lab::{Family, Host, Lab, RawClient, RecordedRequest, RecordingServer, Scratch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use xtask::lab::{Family, Host, Lab, RawClient, RecordedRequest, RecordingServer, Scratch};
 
 use crate::{
     mirror::{Mirror, podmirror},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use xtask::lab::{Behaviour, Family, Host, Lab, RawClient, RecordedRequest, RecordingServer};
+use lab::{Behaviour, Family, Host, Lab, RawClient, RecordedRequest, RecordingServer};
 
 use crate::mirror::{Ledger, Mirror};
 

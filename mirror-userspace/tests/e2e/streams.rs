@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xtask::lab::{Family, Lab, RawClient};
+use lab::{Family, Lab, RawClient};
 
 use crate::{
     mirror::Mirror,

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use xtask::lab::{Behaviour, Family, Host, RecordingServer};
+use lab::{Behaviour, Family, Host, RecordingServer};
 
 use crate::{
     scene::{PATIENCE, Scene},
@@ -171,7 +171,7 @@ fn error_statuses_are_answers() {
 
 #[test]
 fn two_targets_get_a_copy_each() {
-    let lab = xtask::lab::Lab::new().unwrap();
+    let lab = lab::Lab::new().unwrap();
     let second = Host::V2.address(Family::V4, 81);
     let v3 = RecordingServer::start(&lab.v2, second, Behaviour::Answer).unwrap();
     let target = format!("http://{second},host=v3.test");

@@ -15,10 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use xtask::{
-    lab::{Namespace, Process, Scratch, packages},
-    oci::Image,
-};
+use lab::{Namespace, Process, Scratch, oci::Image, packages};
 
 use crate::{
     cgroups,

@@ -3,11 +3,12 @@
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
-use xtask::{
-    lab::{Namespace, Scratch, packages},
+use lab::{
+    Namespace, Scratch,
     load::{Load, Reuse},
+    packages,
 };
+use serde_json::Value;
 
 use super::{
     loads::{Pace, Traffic},

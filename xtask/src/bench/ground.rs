@@ -3,7 +3,7 @@
 use std::{cell::Cell, net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use xtask::lab::{Family, Host, Lab, Nginx, NginxConfig, RawClient};
+use lab::{Family, Host, Lab, Nginx, NginxConfig, RawClient};
 
 /// The port that is mirrored.
 pub(super) const PORT: u16 = 80;

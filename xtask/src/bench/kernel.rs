@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use xtask::lab::{Family, Host};
+use lab::{Family, Host};
 
 use super::{
     bpf::{RunTime, RunTimeCounting},

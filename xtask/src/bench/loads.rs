@@ -1,6 +1,6 @@
 //! The loads, as a table.
 
-use xtask::load::Reuse;
+use lab::load::Reuse;
 
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]

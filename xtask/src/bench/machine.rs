@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use xtask::lab::packages;
+use lab::packages;
 
 use crate::step::{command, output, workspace};
 

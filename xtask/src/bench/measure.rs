@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
-use xtask::{
-    lab::Ledger,
+use lab::{
+    Ledger,
     load::{IdleConnections, Load, Reuse},
 };
+use serde_json::Value;
 
 use super::{
     drive::{self, Seen},

@@ -24,7 +24,6 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use xtask::lab;
 
 use ground::Ground;
 use machine::{LoadAverage, Machine};

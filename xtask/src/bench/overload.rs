@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use xtask::load::Load;
+use lab::load::Load;
 
 use super::{drive, ground::Ground, loads, results::float, subjects::Subject};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xtask::load::Reuse;
+use lab::load::Reuse;
 
 use super::{
     Options,

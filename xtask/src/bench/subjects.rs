@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use xtask::lab::{Ledger, Mirror, Nginx, NginxConfig, Process, Scratch, packages};
+use lab::{Ledger, Mirror, Nginx, NginxConfig, Process, Scratch, packages};
 
 use super::ground::{Ground, PORT};
 

@@ -5,8 +5,8 @@ use std::{sync::mpsc, thread, time::Duration};
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{screen::Screen, stage::Stage};
-use xtask::{
-    lab::{Ledger, RawClient},
+use lab::{
+    Ledger, RawClient,
     load::{Load, Outcome, Reuse},
 };
 

@@ -13,7 +13,6 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use xtask::lab;
 
 use acts::Act;
 use screen::Screen;

@@ -10,10 +10,7 @@ use super::{
     acts::{Copies, Scene},
     stage::Stage,
 };
-use xtask::{
-    lab::{Ended, Mirror},
-    load::Outcome,
-};
+use lab::{Ended, Mirror, load::Outcome};
 
 pub(super) struct Screen;
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use xtask::lab::{AccessLogEntry, Family, Host, Lab, Mirror, Nginx, NginxConfig};
+use lab::{AccessLogEntry, Family, Host, Lab, Mirror, Nginx, NginxConfig};
 
 const PORT: u16 = 80;
 

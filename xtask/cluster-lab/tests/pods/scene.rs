@@ -12,8 +12,8 @@ use cluster_lab::{
     manifests::{kustomize, of_kind},
 };
 use k8s_openapi::api::core::v1::Pod;
+use lab::{FakeApi, RawClient, Reply};
 use serde_json::{Value, json};
-use xtask::lab::{FakeApi, RawClient, Reply};
 
 use crate::{front::Front, image};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lab::{Body, Family, Host, Lab, RawClient};
+use crate::{Body, Family, Host, Lab, RawClient};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -285,7 +285,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::lab::Lab;
+    use crate::Lab;
 
     fn stand_in(folder: &Scratch, script: &str) -> std::path::PathBuf {
         let path = folder.path().join("podmirror");

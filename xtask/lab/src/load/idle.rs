@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::reply::{ReplyReader, State};
-use crate::lab::Namespace;
+use crate::Namespace;
 
 /// They are reset when this value is dropped: closed, their ports would be taken for a minute.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::{
 use flate2::read::GzDecoder;
 
 use super::*;
-use crate::lab::Scratch;
+use crate::Scratch;
 
 fn image() -> Image<'static> {
     Image {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lab::{Behaviour, Family, Host, Lab, RecordingServer};
+use crate::{Behaviour, Family, Host, Lab, RecordingServer};
 
 fn lab_with(behaviour: Behaviour) -> (Lab, RecordingServer, SocketAddr) {
     let lab = Lab::new().unwrap();

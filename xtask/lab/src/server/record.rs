@@ -1,6 +1,6 @@
 //! What a server got, in the order in which it came.
 
-use crate::lab::wire::{Body, first_line};
+use crate::wire::{Body, first_line};
 
 /// One request as it stood on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]

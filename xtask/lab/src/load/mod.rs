@@ -31,7 +31,7 @@ use connection::{Connection, Progress};
 pub use idle::IdleConnections;
 pub use latencies::Latencies;
 
-use crate::lab::Namespace;
+use crate::Namespace;
 
 /// How long after the last request is due its reply may still come.
 const DRAIN: Duration = Duration::from_secs(5);

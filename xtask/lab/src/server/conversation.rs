@@ -9,7 +9,7 @@ use std::{
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 use super::{Behaviour, RecordedRequest, Shared};
-use crate::lab::wire::{Framing, Meter, field, first_line, read_body, read_head};
+use crate::wire::{Framing, Meter, field, first_line, read_body, read_head};
 
 /// The stream's read side, at the pace that the behaviour asks for.
 struct Paced<'a> {
