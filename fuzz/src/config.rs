@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mirror_core::{
-    destination::Destination,
-    policy::{Policy, Rate},
-};
+use mirror_core::{destination::Destination, policy::Policy, value::Rate};
 use mirror_kubernetes::{
     config::{self, MAX_RULES},
     plan::Source,

@@ -10,8 +10,9 @@ use std::{
 use mirror_core::{
     http,
     pipeline::{CopyId, Limits, Output, Pipeline, Rest},
-    policy::{Policy, PolicyConfig, Rate, SampleBy, TargetPolicy},
+    policy::{Policy, PolicyConfig, SampleBy, TargetPolicy},
     segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    value::Rate,
 };
 
 use crate::input::Input;

@@ -5,9 +5,10 @@ use std::{fmt::Display, str::FromStr};
 use mirror_core::{
     destination::{LabelSelector, TargetSpec},
     policy::{
-        BadValue, FieldName, FieldPattern, Host, HostSuffix, Method, MutableField, PathPattern,
-        PathRewrite, Rate, SampleBy, SetField,
+        FieldName, FieldPattern, HostSuffix, Method, MutableField, PathPattern, PathRewrite,
+        SampleBy, SetField,
     },
+    value::{BadValue, Host, Rate},
 };
 
 /// `data` is the text, where it is UTF-8.

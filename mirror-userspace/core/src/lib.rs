@@ -20,3 +20,4 @@ pub mod segment;
 pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod value;

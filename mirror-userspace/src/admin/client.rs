@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 use tokio::{net::TcpStream, time};
 
 /// How long all of it may take: longer than the server gives itself for an answer.

@@ -2,7 +2,7 @@
 
 use std::{fmt, future};
 
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 use tokio::{
     select,
     sync::{mpsc, oneshot},

@@ -18,7 +18,7 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
 };
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 use tokio::time;
 
 use super::{

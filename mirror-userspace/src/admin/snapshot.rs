@@ -2,7 +2,7 @@
 
 use mirror_core::{
     ledger::{Counted, Names},
-    policy::Rate,
+    value::Rate,
 };
 
 use crate::runtime::Daemon;

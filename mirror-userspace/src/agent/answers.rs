@@ -1,6 +1,6 @@
 //! What the agent tells the admin server.
 
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 use mirror_kubernetes::cluster::{AttachState, PodStatus, WatchedKind};
 
 use crate::admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot, Watch};

@@ -1,6 +1,6 @@
 //! The one mirror of `podmirror run`, for the admin server.
 
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 
 use crate::{
     admin::{Mirror, Mirrors, Refused, SampleRate, Snapshot},

@@ -1,9 +1,12 @@
 //! The flags that say which requests are mirrored and what is changed in them.
 
 use clap::Args;
-use mirror_core::policy::{
-    ForwardedFor, Host, HostRewrite, HostSuffix, MutableField, PathRewrite, PolicyConfig,
-    RewriteConfig, SetField,
+use mirror_core::{
+    policy::{
+        ForwardedFor, HostRewrite, HostSuffix, MutableField, PathRewrite, PolicyConfig,
+        RewriteConfig, SetField,
+    },
+    value::Host,
 };
 
 use super::select_args::SelectArgs;

@@ -1,8 +1,9 @@
 //! The flags that say which requests are mirrored, or recorded.
 
 use clap::Args;
-use mirror_core::policy::{
-    FieldPattern, FilterConfig, Handling, Method, PathPattern, PolicyConfig, Rate, SampleBy,
+use mirror_core::{
+    policy::{FieldPattern, FilterConfig, Handling, Method, PathPattern, PolicyConfig, SampleBy},
+    value::Rate,
 };
 
 const SAMPLING: &str = "Sampling";

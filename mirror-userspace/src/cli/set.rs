@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 
 use super::watch;
 use crate::admin::client;

@@ -12,7 +12,8 @@ use mirror_core::{
     destination::TargetSpec,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
-    policy::{Policy, Rate},
+    policy::Policy,
+    value::Rate,
 };
 use mirror_dispatch::DispatchConfig;
 use tokio::{sync::mpsc, task::spawn_blocking};

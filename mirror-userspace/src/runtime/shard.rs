@@ -9,8 +9,9 @@ use mirror_core::{
     destination::Destination,
     ledger::Counted,
     pipeline::{Limits, Pipeline},
-    policy::{Policy, Rate},
+    policy::Policy,
     segment::Time,
+    value::Rate,
 };
 use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
 use tokio::{

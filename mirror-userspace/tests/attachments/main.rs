@@ -21,7 +21,8 @@ use mirror_core::{
     counters::KernelCounters,
     ledger::Ledger,
     pipeline::Limits,
-    policy::{Policy, PolicyConfig, Rate, TargetPolicy},
+    policy::{Policy, PolicyConfig, TargetPolicy},
+    value::Rate,
 };
 use mirror_dispatch::DispatchConfig;
 use pod::{Pod, get};

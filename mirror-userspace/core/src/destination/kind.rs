@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::{
     ACCEPTED, Condition, LabelSelector, Labels, TargetUrl, kubernetes_name::is_object_name,
 };
-use crate::policy::{BadValue, parse_port};
+use crate::value::{BadValue, parse_port};
 
 /// Where copies go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

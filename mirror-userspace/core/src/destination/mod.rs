@@ -15,7 +15,10 @@ pub use kubernetes_name::is_object_name;
 pub use labels::{Condition, LabelSelector, Labels, Requirement};
 pub use url::{Scheme, TargetHost, TargetUrl};
 
-use crate::policy::{BadValue, Host, Rate, TargetPolicy};
+use crate::{
+    policy::TargetPolicy,
+    value::{BadValue, Host, Rate},
+};
 
 const ACCEPTED: &str = "http://HOST[:PORT] or https://HOST[:PORT], an IPv6 address in brackets, \
                         service/NAMESPACE/NAME:PORT or pods/NAMESPACE/SELECTOR:PORT, \

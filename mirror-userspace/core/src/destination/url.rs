@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::ACCEPTED;
-use crate::policy::{BadValue, parse_port};
+use crate::value::{BadValue, parse_port};
 
 /// The URL of a target: a scheme and where to connect to. The path of a copy is its request's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use super::BadValue;
 use crate::http::grammar::is_tchar;
+use crate::value::BadValue;
 
 /// Fields that say where a message ends or belong to one connection only (RFC 9112 sections 6
 /// and 9, RFC 9110 section 7.6.1): touching one would change what the target reads.

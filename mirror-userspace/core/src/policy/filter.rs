@@ -8,13 +8,14 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    BadValue, RuleId,
+    RuleId,
     field::{MIRROR_NAME, MIRRORED_BY, is_token},
     pattern::{FieldPattern, PathPattern},
     request_target::TargetParts,
     route::RouteTable,
 };
 use crate::http::Head;
+use crate::value::BadValue;
 
 /// The rules, as configured. The default mirrors everything but probes, upgrades and loops.
 #[derive(Clone, Debug, Default)]

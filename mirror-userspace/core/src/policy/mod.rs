@@ -8,14 +8,12 @@
 //! Values are checked where they are read ([`FromStr`](std::str::FromStr) on each type), so a
 //! [`PolicyConfig`] cannot hold a rate of 120 % or a rewrite that changes framing.
 
-mod bad_value;
 mod field;
 mod field_rules;
 mod filter;
 mod host;
 mod path_rewrite;
 mod pattern;
-mod rate;
 mod redact;
 mod request_target;
 mod rewrite;
@@ -26,14 +24,12 @@ mod splice;
 use bytes::BytesMut;
 use mirror_common::{sample::ALWAYS, settings::SampleKey};
 
-pub use bad_value::BadValue;
 pub use field::{FieldName, MIRROR_NAME, MIRRORED_BY, MutableField, SetField};
 pub use field_rules::PolicyError;
 pub use filter::{FilterConfig, Handling, Method};
-pub use host::{Host, HostRewrite, HostSuffix};
+pub use host::{HostRewrite, HostSuffix};
 pub use path_rewrite::PathRewrite;
 pub use pattern::{FieldPattern, PathPattern, Pattern};
-pub use rate::Rate;
 pub use redact::redact;
 pub use request_target::authority;
 pub use rewrite::{ForwardedFor, RewriteConfig};
@@ -46,15 +42,10 @@ pub use sample::{SampleBy, SampleHash};
 use crate::{
     http::Head,
     segment::{Endpoint, FlowId},
+    value::{Host, Rate},
 };
 use filter::Filter;
 use rewrite::Rewriter;
-
-/// A port that can be connected to: 1 to 65535, digits only.
-pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
-}
 
 /// What to mirror, as configured.
 #[derive(Clone, Debug, Default)]

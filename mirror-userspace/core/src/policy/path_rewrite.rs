@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use regex::bytes::{Captures, Regex};
 
-use super::{BadValue, pattern::compile_regex};
+use super::pattern::compile_regex;
+use crate::value::BadValue;
 
 const ACCEPTED: &str = "/FROM=/TO (the start of the path) or ~REGEX=TO ($1, ${name} and $$ in TO)";
 

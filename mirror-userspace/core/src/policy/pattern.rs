@@ -9,7 +9,8 @@ use std::{fmt, str::FromStr};
 use globset::GlobBuilder;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{BadValue, field::FieldName};
+use super::field::FieldName;
+use crate::value::BadValue;
 
 const ACCEPTED: &str = "a glob (* any bytes, / included; ? one byte; [a-z]; {a,b}; \\ quotes) \
                         or ~REGEX (Rust regex syntax, unanchored)";

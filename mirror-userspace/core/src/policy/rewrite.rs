@@ -11,11 +11,12 @@ use bytes::BytesMut;
 use super::{
     field::{MIRROR_NAME, MIRRORED_BY, MutableField, SetField},
     field_rules::{Action, FORWARDED_FOR, FieldRule, PolicyError, REDACTED, field_rules},
-    host::{Host, HostChange, HostRewrite},
+    host::{HostChange, HostRewrite},
     path_rewrite::PathRewrite,
     request_target::TargetParts,
     splice::Splice,
 };
+use crate::value::Host;
 use crate::{http::Head, segment::Endpoint};
 
 /// The longest line of ours that names the client: its name, an IPv6 address, a CRLF.

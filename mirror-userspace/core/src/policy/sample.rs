@@ -12,7 +12,8 @@ use mirror_common::{
     settings::SampleKey,
 };
 
-use super::{BadValue, field::FieldName};
+use super::field::FieldName;
+use crate::value::BadValue;
 use crate::{http::Head, segment::FlowId};
 
 /// The seeds of the decisions that only userspace takes: "requests" and "headers!" in ASCII.

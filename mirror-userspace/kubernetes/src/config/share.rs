@@ -2,7 +2,7 @@
 //!
 //! Absent means all, in Istio, Envoy and Gateway API alike; explicit 0 means nothing.
 
-use mirror_core::policy::Rate;
+use mirror_core::value::Rate;
 use serde_json::Value;
 
 use super::{

@@ -9,7 +9,7 @@ use mirror_core::{
     counters::TargetCounters,
     ledger::{Counted, Names},
     pipeline::PipelineCounters,
-    policy::Rate,
+    value::Rate,
 };
 
 use crate::admin::{Mirror, Mirrors, Questions, Refused, SampleRate, Snapshot};

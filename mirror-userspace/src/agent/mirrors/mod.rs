@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
 use mirror_capture::{LiveConfig, Place};
-use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, policy::Rate};
+use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, value::Rate};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::cluster::{Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::Rule;

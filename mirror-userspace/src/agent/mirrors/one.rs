@@ -8,7 +8,8 @@ use mirror_core::{
     counters::TargetCounters,
     destination::Destination,
     ledger::{Counted, Ledger, Names},
-    policy::{Policy, PolicyConfig, Rate},
+    policy::{Policy, PolicyConfig},
+    value::Rate,
 };
 use mirror_kubernetes::{
     cluster::{PodUid, Search},

@@ -15,7 +15,7 @@ use std::{fmt, str::FromStr};
 use super::{Condition, LabelSelector, Requirement};
 use crate::{
     destination::kubernetes_name::{is_label_key, is_label_value},
-    policy::BadValue,
+    value::BadValue,
 };
 
 const ACCEPTED: &str = "KEY=VALUE, KEY!=VALUE, KEY in (VALUE,…), KEY notin (VALUE,…), KEY, !KEY, \

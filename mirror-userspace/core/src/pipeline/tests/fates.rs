@@ -1,7 +1,10 @@
 //! What policy decides, as the counters have it.
 
 use super::*;
-use crate::policy::{FilterConfig, Rate, SampleBy};
+use crate::{
+    policy::{FilterConfig, SampleBy},
+    value::Rate,
+};
 
 #[test]
 fn filtered_requests_are_counted_by_rule_and_their_bodies_let_go() {

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::*;
-use crate::{http::Head, policy::Rate};
+use crate::{http::Head, value::Rate};
 
 /// Writes down what it sees: `head body… end` for each request.
 #[derive(Clone)]

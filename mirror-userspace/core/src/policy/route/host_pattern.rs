@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::policy::{BadValue, host::host_end};
+use crate::value::{BadValue, host_end};
 
 /// A host name, or `*.` and a domain, which stands for all names below it; ASCII case and the port
 /// do not count.

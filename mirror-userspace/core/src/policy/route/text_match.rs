@@ -4,7 +4,7 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::policy::BadValue;
+use crate::value::BadValue;
 
 /// Bound of a compiled regular expression, and of its cache in each thread. Documents come from
 /// many hands, so each expression gets much less than one that is given as a flag.

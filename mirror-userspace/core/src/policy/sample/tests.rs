@@ -1,8 +1,8 @@
 use mirror_common::sample::ALWAYS;
 
 use super::*;
-use crate::policy::Rate;
 use crate::testing::{flow_of, with_head};
+use crate::value::Rate;
 
 fn hash(by: &SampleBy, client: &str, ordinal: u32, fields: &str) -> SampleHash {
     let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\n{fields}\r\n");

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mirror_core::{
     destination::{Destination, TargetSpec},
-    policy::{Rate, RequestMatch},
+    policy::RequestMatch,
+    value::Rate,
 };
 
 use super::{

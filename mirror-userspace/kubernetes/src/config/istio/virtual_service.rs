@@ -1,6 +1,6 @@
 //! `VirtualService`: its HTTP routes, in order.
 
-use mirror_core::{destination::TargetSpec, policy::Rate};
+use mirror_core::{destination::TargetSpec, value::Rate};
 
 use super::{
     Subsets,

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 
 use mirror_common::sample::ALWAYS;
 
-use super::BadValue;
+use crate::value::BadValue;
 
 /// Steps in one per cent.
 const PERCENT: u64 = 100_000_000;
