@@ -7,7 +7,7 @@
 //!
 //! It takes bytes and a time and returns values, so capture files, fuzzers, tests and benchmarks drive the
 //! very code that runs live. Who captures, sends or serves depends on this crate, never the other way
-//! round; `mirror-userspace/tests/layering.rs` reads the manifests and holds it.
+//! round; `mirror-userspace/tests/layering/` reads the manifests and holds it.
 
 pub mod budget;
 pub mod counters;
