@@ -31,8 +31,6 @@ const RESET_REACH: u64 = 32 << 20;
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Assembler {
-    /// The sequence number of its first byte.
-    start: SeqNum,
     /// Where the next byte to deliver stands.
     next: Position,
     /// Where the last announced urgent byte stands, while that lies ahead.
@@ -65,16 +63,10 @@ impl Assembler {
     /// A stream whose first byte has this sequence number.
     pub(super) fn new(first: SeqNum) -> Self {
         Self {
-            start: first,
             next: Position::of_first(first),
             urgent: None,
             queue: None,
         }
-    }
-
-    /// The sequence number of the first byte.
-    pub(super) const fn start(&self) -> SeqNum {
-        self.start
     }
 
     /// The sequence number of the next byte to deliver.

@@ -10,7 +10,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::Close;
+use super::{Close, beginning::Beginning};
 use crate::{
     budget::{Budget, Reserved},
     segment::{FlowId, SeqNum, Time},
@@ -23,13 +23,13 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 const MOST: usize = 8192;
 /// What one costs, in a ring and a hash map that double when they are full; the map once more when
 /// half of its places are used up by removed entries.
-const COST: usize = 320;
+const COST: usize = 352;
 
 /// Where a stream ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Departed {
-    /// The sequence number of its first byte.
-    pub(super) start: SeqNum,
+    /// How it had come into view.
+    pub(super) beginning: Beginning,
     /// The sequence number after its last.
     pub(super) next: SeqNum,
     /// How it ended.
@@ -59,7 +59,7 @@ impl Memory {
     pub(super) fn remember(
         &mut self,
         flow: FlowId,
-        (start, next): (SeqNum, SeqNum),
+        (beginning, next): (Beginning, SeqNum),
         why: Close,
         at: Time,
     ) {
@@ -79,7 +79,7 @@ impl Memory {
             return;
         }
         let departed = Departed {
-            start,
+            beginning,
             next,
             why,
             at,
@@ -130,7 +130,8 @@ mod tests {
 
     fn remember(memory: &mut Memory, port: u16, seconds: u64) {
         let at = Time::default() + Duration::from_secs(seconds);
-        memory.remember(flow(port), (SeqNum(1), SeqNum(2)), Close::Fin, at);
+        let beginning = Beginning { seq: SeqNum(1), at };
+        memory.remember(flow(port), (beginning, SeqNum(2)), Close::Fin, at);
     }
 
     #[test]

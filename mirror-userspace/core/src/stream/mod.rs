@@ -12,6 +12,7 @@
 //! | `assembler` | what does v1's kernel deliver for this segment |
 //! | `queue` | which bytes win behind a hole, and how many may wait |
 //! | `piece` | where does a segment stand in the stream |
+//! | `beginning` | does a SYN begin another connection, or was it read late |
 //! | `departed` | is this an old segment of a connection that has ended |
 //! | `slab`, `chain`, `clock` | small state, ordered waits, time that only goes forward |
 //!
@@ -27,6 +28,7 @@
 //!   client that writes byte by byte, and whoever looks for the start of a request will skip it.
 
 mod assembler;
+mod beginning;
 mod chain;
 mod clock;
 mod counters;

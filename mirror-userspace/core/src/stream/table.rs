@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use super::{
     Close, FlowCounters, Limits, StreamEvent,
     assembler::{Assembler, Context, Progress},
+    beginning::Beginning,
     chain::{Chain, Linked, Links},
     clock::Clock,
     counters::Missing,
@@ -68,6 +69,7 @@ pub struct FlowTable<T> {
 struct Connection<T> {
     flow: FlowId,
     embryonic: bool,
+    beginning: Beginning,
     assembler: Assembler,
     last_active: Time,
     by_activity: Links,

@@ -1,6 +1,7 @@
 //! What the tests share: scripts of segments, and a log of what was delivered.
 
 mod attacks;
+mod late;
 mod linux;
 mod model;
 mod rules;

@@ -8,6 +8,7 @@ use crate::{
     stream::{
         Close, StreamEvent,
         assembler::{Assembler, Context, Progress},
+        beginning::Beginning,
         chain::Links,
         slab::Key,
         work,
@@ -24,11 +25,10 @@ pub(super) enum Start {
 }
 
 impl<T> FlowTable<T> {
-    /// Whether a SYN is the one that the connection began with, sent again or captured late: the
-    /// stream starts right behind it.
+    /// Whether a SYN is the one that the connection began with, sent again or read late.
     pub(super) fn is_its_syn(&self, key: Key, syn: &Segment<'_>) -> bool {
         let connection = self.connections.get(key);
-        connection.is_some_and(|known| known.assembler.start() == syn.payload_seq())
+        connection.is_some_and(|known| known.beginning.is_of(syn))
     }
 
     /// Whether, and how, a segment of an unknown connection opens one. What has no payload and is
@@ -39,7 +39,7 @@ impl<T> FlowTable<T> {
             _ if segment.flags.rst() => None,
             None if segment.flags.syn() => Some(Start::Syn),
             Some(departed) if segment.flags.syn() => {
-                (departed.start != segment.payload_seq()).then_some(Start::Syn)
+                (!departed.beginning.is_of(segment)).then_some(Start::Syn)
             }
             _ if segment.wire_len == 0 => None,
             None => Some(Start::Middle(segment.seq)),
@@ -91,7 +91,7 @@ impl<T> FlowTable<T> {
         };
         self.counters.closed.count(why);
         if matches!(why, Close::Fin | Close::Reset | Close::Evicted) {
-            let ends = (assembler.start(), assembler.next());
+            let ends = (connection.beginning, assembler.next());
             self.departed.remember(connection.flow, ends, why, now);
         }
         deliver(&mut connection.state, StreamEvent::Closed(why));
@@ -153,6 +153,10 @@ impl<T: Default> FlowTable<T> {
         let key = self.connections.insert(Connection {
             flow,
             embryonic: from_start,
+            beginning: Beginning {
+                seq: first,
+                at: segment.at,
+            },
             assembler: Assembler::new(first),
             last_active: now,
             by_activity: Links::default(),

@@ -6,9 +6,13 @@ use std::collections::HashMap;
 use super::*;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -17,7 +21,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
@@ -26,7 +30,7 @@ impl Random {
     }
 
     /// Often close to a wrap.
-    fn first(&mut self) -> SeqNum {
+    pub(super) fn first(&mut self) -> SeqNum {
         let random = SeqNum(u32::try_from(self.next() >> 32).unwrap());
         if self.one_in(2) {
             SeqNum(0) - (random.0 % 300)
