@@ -40,6 +40,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long it sleeps when nothing can time out: the ring wakes it, and commands do.
 const NOTHING_DUE: Duration = Duration::from_secs(1);
 
+/// Between two looks for what the reader withholds, when it is to be read to the end.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
 /// What every shard is built from.
 #[derive(Clone)]
 pub(super) struct ShardConfig {
@@ -251,7 +254,7 @@ async fn serve(
 
 /// One batch of segments through the pipeline. Says how many records were read.
 fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) -> usize {
-    reader.drain(BATCH, |segment| {
+    reader.drain(clock::now(), BATCH, |segment| {
         pipeline.handle_segment(segment.at, &segment);
         hand_over(pipeline, dispatcher);
     })
@@ -266,6 +269,7 @@ async fn read_what_is_there(
     let mut left = reader.capacity();
     while left > 0 {
         match turn(reader, pipeline, dispatcher) {
+            0 if reader.withholds() => time::sleep(A_MOMENT).await,
             0 => return,
             read => left = left.saturating_sub(read),
         }

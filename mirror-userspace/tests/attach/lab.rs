@@ -75,6 +75,16 @@ impl Lab {
     /// Sends `bytes` over a new connection, waits until the server has taken them all, and returns
     /// the client's port.
     pub(crate) fn send(&self, server: IpAddr, bytes: &[u8]) -> u16 {
+        self.send_step_by_step(server, bytes, || {})
+    }
+
+    /// The same, in a few writes; `before` is called before each step, the connecting included.
+    pub(crate) fn send_step_by_step(
+        &self,
+        server: IpAddr,
+        bytes: &[u8],
+        mut before: impl FnMut(),
+    ) -> u16 {
         let address = SocketAddr::new(server, PORT);
         let listener = within(&self.server, || listen(address));
         let taker = thread::spawn(move || {
@@ -83,9 +93,14 @@ impl Lab {
             connection.read_to_end(&mut taken).unwrap();
             taken
         });
+        before();
         let mut client = within(&self.client, || TcpStream::connect(address).unwrap());
         let port = client.local_addr().unwrap().port();
-        client.write_all(bytes).unwrap();
+        for part in bytes.chunks(bytes.len().div_ceil(3)) {
+            before();
+            client.write_all(part).unwrap();
+        }
+        before();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(taker.join().unwrap(), bytes, "the service is not to notice");
         port

@@ -7,6 +7,7 @@
 mod beside;
 mod lab;
 mod log_lines;
+mod order;
 mod refuse;
 mod watch;
 

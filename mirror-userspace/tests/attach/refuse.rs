@@ -10,10 +10,7 @@ use mirror_capture::{
     check::{Verdict, check},
 };
 
-use crate::{
-    lab::Lab,
-    watch::{Setup, Watch},
-};
+use crate::{lab::Lab, watch::Setup};
 
 fn refused(setup: &Setup) -> String {
     match setup.start() {
@@ -80,25 +77,6 @@ fn too_many_ports_or_shards_are_refused() {
         refused(&shards),
         "65 shards asked for, and 1 to 64 can be had"
     );
-}
-
-#[test]
-fn the_perf_ring_serves_one_attachment() {
-    let Some(lab) = Lab::new() else { return };
-    let setup = Setup {
-        live: LiveConfig {
-            ring: RingKind::Perf,
-            ..LiveConfig::default()
-        },
-        ..Setup::new(&lab.server)
-    };
-    let mut watch = Watch::start(&setup);
-    let second = watch.capture.attach(setup.place().unwrap());
-    assert_eq!(
-        second.unwrap_err().to_string(),
-        "the perf ring serves one attachment, and has had it: use --ring bpf"
-    );
-    assert!(watch.capture.is_alive(watch.id));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use anyhow::Result;
 use mirror_capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader};
 use mirror_core::{
     counters::KernelCounters,
-    segment::{FlowId, SeqNum},
+    segment::{FlowId, SeqNum, Time},
 };
+use podmirror::runtime::clock;
 
 use crate::lab::PORT;
 
@@ -55,6 +56,7 @@ impl Setup {
             id,
             readers,
             streams: HashMap::new(),
+            arrivals: Vec::new(),
         })
     }
 }
@@ -66,9 +68,11 @@ pub(crate) struct Watch {
     pub(crate) id: AttachmentId,
     pub(crate) readers: Vec<RingReader>,
     streams: HashMap<FlowId, Stream>,
+    /// All segments, as they came: where their payload begins, and when they were captured.
+    arrivals: Vec<(FlowId, SeqNum, Time)>,
 }
 
-/// What came of one client, in any order: CPUs have perf rings of their own.
+/// What came of one client, in any order: it may have sent something again.
 #[derive(Default)]
 struct Stream {
     /// Where the bytes after the SYN begin.
@@ -110,7 +114,9 @@ impl Watch {
 
     fn drain(&mut self) {
         for (shard, reader) in self.readers.iter_mut().enumerate() {
-            while reader.drain(FEW, |segment| {
+            while reader.drain(clock::now(), FEW, |segment| {
+                let arrival = (segment.flow, segment.payload_seq(), segment.at);
+                self.arrivals.push(arrival);
                 let stream = self.streams.entry(segment.flow).or_default();
                 if segment.flags.syn() {
                     stream.start = Some(segment.payload_seq());
@@ -152,6 +158,19 @@ impl Watch {
             whole.extend_from_slice(bytes.get(known..).unwrap_or_default());
         }
         Some(whole)
+    }
+
+    /// The segments from this client port, as they came.
+    pub(crate) fn arrivals(&self, port: u16) -> Vec<(SeqNum, Time)> {
+        let own = self.arrivals.iter();
+        own.filter(|(flow, ..)| flow.client.port == port)
+            .map(|(_, seq, at)| (*seq, *at))
+            .collect()
+    }
+
+    /// When all segments were captured, as they came.
+    pub(crate) fn times(&self) -> impl Iterator<Item = Time> {
+        self.arrivals.iter().map(|(_, _, at)| *at)
     }
 
     /// The flows seen.

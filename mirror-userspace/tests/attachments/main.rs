@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use mirror_capture::{AttachmentId, LiveConfig};
+use mirror_capture::{AttachmentId, LiveConfig, RingKind};
 use mirror_core::{
     counters::KernelCounters,
     ledger::Ledger,
@@ -38,8 +38,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// returns what its books say.
 ///
 /// `None`, said loudly, if this is not root.
-fn with_daemon(test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
-    let config = |target: &Target| config(&format!("http://{}", target.address()));
+fn with_daemon(ring: RingKind, test: impl AsyncFnOnce(&mut Daemon, &Target)) -> Option<Ledger> {
+    let config = |target: &Target| config(ring, &format!("http://{}", target.address()));
     with_config(config, test)
 }
 
@@ -66,14 +66,15 @@ fn with_config(
     })
 }
 
-/// Two shards that send all to one target.
-fn config(target: &str) -> DaemonConfig {
+/// Two shards, or the one that the perf ring has, that send all to one target.
+fn config(ring: RingKind, target: &str) -> DaemonConfig {
     let policy = PolicyConfig {
         targets: vec![TargetPolicy::default()],
         ..PolicyConfig::default()
     };
     DaemonConfig {
         capture: LiveConfig {
+            ring,
             shards: 2,
             ..LiveConfig::default()
         },
@@ -105,9 +106,30 @@ fn until(is_so: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn the_same_connection_in_two_namespaces_does_not_mix() {
-    with_daemon(async |daemon, target| {
+/// Each of these with either kind of ring.
+macro_rules! with_both_rings {
+    ($($test:ident,)*) => {
+        mod bpf_ring {
+            $(#[test] fn $test() { super::$test(super::RingKind::Bpf) })*
+        }
+        mod perf_ring {
+            $(#[test] fn $test() { super::$test(super::RingKind::Perf) })*
+        }
+    };
+}
+
+with_both_rings! {
+    the_same_connection_in_two_namespaces_does_not_mix,
+    detaching_one_leaves_the_other_and_keeps_its_counters,
+    a_namespace_that_is_deleted_is_not_alive,
+    the_rate_changes_everywhere_and_comes_back,
+    a_mirror_that_sleeps_wakes_for_a_later_attachment,
+    copies_for_a_service_go_where_its_endpoints_are,
+    coming_and_going_under_traffic_keeps_the_books,
+}
+
+fn the_same_connection_in_two_namespaces_does_not_mix(ring: RingKind) {
+    with_daemon(ring, async |daemon, target| {
         let pods = [Pod::new(), Pod::new()];
         for pod in &pods {
             daemon.attach(pod.place()).await.unwrap();
@@ -127,10 +149,9 @@ fn the_same_connection_in_two_namespaces_does_not_mix() {
     });
 }
 
-#[test]
-fn detaching_one_leaves_the_other_and_keeps_its_counters() {
+fn detaching_one_leaves_the_other_and_keeps_its_counters(ring: RingKind) {
     let mut before = KernelCounters::default();
-    let ledger = with_daemon(async |daemon, target| {
+    let ledger = with_daemon(ring, async |daemon, target| {
         let (leaving, staying) = (Pod::new(), Pod::new());
         let left = daemon.attach(leaving.place()).await.unwrap();
         let stays = daemon.attach(staying.place()).await.unwrap();
@@ -175,9 +196,8 @@ fn detaching_one_leaves_the_other_and_keeps_its_counters() {
     }
 }
 
-#[test]
-fn a_namespace_that_is_deleted_is_not_alive() {
-    with_daemon(async |daemon, target| {
+fn a_namespace_that_is_deleted_is_not_alive(ring: RingKind) {
+    with_daemon(ring, async |daemon, target| {
         let (deleted, other) = (Pod::new(), Pod::new());
         let id = daemon.attach(deleted.place()).await.unwrap();
         let others = daemon.attach(other.place()).await.unwrap();
@@ -193,9 +213,8 @@ fn a_namespace_that_is_deleted_is_not_alive() {
     });
 }
 
-#[test]
-fn the_rate_changes_everywhere_and_comes_back() {
-    with_daemon(async |daemon, target| {
+fn the_rate_changes_everywhere_and_comes_back(ring: RingKind) {
+    with_daemon(ring, async |daemon, target| {
         let (first, second) = (Pod::new(), Pod::new());
         let early = daemon.attach(first.place()).await.unwrap();
         first.request(40_000, "/on");
@@ -221,9 +240,8 @@ fn the_rate_changes_everywhere_and_comes_back() {
     });
 }
 
-#[test]
-fn a_mirror_that_sleeps_wakes_for_a_later_attachment() {
-    with_daemon(async |daemon, target| {
+fn a_mirror_that_sleeps_wakes_for_a_later_attachment(ring: RingKind) {
+    with_daemon(ring, async |daemon, target| {
         // By now its readers sleep as deep as they do.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let pods: Vec<Pod> = (0..3).map(|_| Pod::new()).collect();
@@ -239,9 +257,8 @@ fn a_mirror_that_sleeps_wakes_for_a_later_attachment() {
     });
 }
 
-#[test]
-fn copies_for_a_service_go_where_its_endpoints_are() {
-    let service = |_: &Target| config("service/default/web-v2:80");
+fn copies_for_a_service_go_where_its_endpoints_are(ring: RingKind) {
+    let service = |_: &Target| config(ring, "service/default/web-v2:80");
     let ledger = with_config(service, async |daemon, target| {
         let pod = Pod::new();
         daemon.attach(pod.place()).await.unwrap();
@@ -258,11 +275,10 @@ fn copies_for_a_service_go_where_its_endpoints_are() {
     }
 }
 
-#[test]
-fn coming_and_going_under_traffic_keeps_the_books() {
+fn coming_and_going_under_traffic_keeps_the_books(ring: RingKind) {
     const TURNS: usize = 8;
     let mut steady = 0;
-    let ledger = with_daemon(async |daemon, target| {
+    let ledger = with_daemon(ring, async |daemon, target| {
         let stays = Arc::new(Pod::new());
         let comes_and_goes = Arc::new(Pod::new());
         daemon.attach(stays.place()).await.unwrap();

@@ -11,9 +11,10 @@ use aya::{
 
 use super::{
     interface::Interface,
+    locked_memory,
     netns::{Netns, OpenNetns},
     object::{RingKind, object},
-    privilege::{Capabilities, Capability, maps_are_locked_memory, memory_lock},
+    privilege::{Capabilities, Capability},
 };
 
 /// The oldest kernel that the perf object runs on.
@@ -179,15 +180,15 @@ fn ring(capabilities: Capabilities) -> Finding {
 
 fn memory() -> Finding {
     let name = "memory lock";
-    if !maps_are_locked_memory() {
+    if !locked_memory::maps_count() {
         return Finding::good(name, "maps do not count against it (Linux 5.11 and later)");
     }
-    match memory_lock() {
-        Some(nix::sys::resource::RLIM_INFINITY) => Finding::good(name, "unlimited"),
-        limit => Finding::bad(
+    match locked_memory::limit() {
+        None => Finding::good(name, "unlimited"),
+        Some(limit) => Finding::bad(
             name,
             Verdict::Lesser,
-            limit.map_or("unknown".to_owned(), |bytes| format!("{bytes} bytes")),
+            format!("{limit} bytes"),
             "podmirror raises it itself if it has CAP_SYS_RESOURCE; else `ulimit -l unlimited`",
         ),
     }

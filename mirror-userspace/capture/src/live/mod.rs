@@ -19,11 +19,12 @@
 //! | [`attach`] | the hook: tcx link or filter, beside other programs |
 //! | [`object`] | the kernel programs embedded in this build |
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
+//! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
 //! | [`counters`] | what either side counted |
 //! | [`check`] | what this machine can do |
-//! | [`privilege`] | capabilities and limits |
+//! | [`privilege`], [`locked_memory`] | capabilities, and what may be locked |
 //! | [`kernel_log`] | the program's own log lines |
 
 mod address;
@@ -34,9 +35,12 @@ mod config;
 mod interface;
 mod kernel_log;
 mod loader;
+mod locked_memory;
+mod merge;
 mod netns;
 pub mod object;
 mod parse;
+mod perf;
 mod privilege;
 mod reader;
 mod ring;

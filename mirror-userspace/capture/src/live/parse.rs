@@ -34,6 +34,12 @@ pub(super) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
     })
 }
 
+/// When the record was captured, as far as it says so.
+pub(super) fn captured_at(bytes: &[u8]) -> Option<Time> {
+    let (header, _) = SegmentHeader::read_from_prefix(bytes).ok()?;
+    Some(Time::from_nanos(header.timestamp))
+}
+
 fn segment<'a>(header: &SegmentHeader, payload: &'a [u8], ends_segment: bool) -> Segment<'a> {
     let starts_segment = header.offset == 0;
     let mut flags = header.flags;

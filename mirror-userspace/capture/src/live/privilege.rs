@@ -1,9 +1,6 @@
-//! What this process may do: capabilities, and how much memory it may lock.
+//! What this process may do.
 
 use std::fs;
-
-use aya::util::KernelVersion;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// A Linux capability (`capabilities(7)`) that some part of podmirror needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,29 +71,6 @@ impl Capabilities {
         let missing = wanted.iter().filter(|&&capability| !self.allow(capability));
         missing.map(|capability| capability.name()).collect()
     }
-}
-
-/// Whether maps count against `RLIMIT_MEMLOCK`: before Linux 5.11 (since then, against the memory
-/// control group).
-pub(super) fn maps_are_locked_memory() -> bool {
-    KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 11, 0))
-}
-
-/// Takes the limit off locked memory where maps count against it. A refusal is left to the map
-/// that then can't be made.
-pub(super) fn raise_memory_lock() {
-    if maps_are_locked_memory()
-        && let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
-    {
-        log::warn!("RLIMIT_MEMLOCK could not be raised: {errno}");
-    }
-}
-
-/// The limit on locked memory, in bytes.
-pub(super) fn memory_lock() -> Option<u64> {
-    getrlimit(Resource::RLIMIT_MEMLOCK)
-        .ok()
-        .map(|(soft, _)| soft)
 }
 
 #[cfg(test)]

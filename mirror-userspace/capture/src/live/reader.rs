@@ -2,7 +2,7 @@
 
 use mirror_common::record::SegmentHeader;
 use mirror_core::counters::RingCounters;
-use mirror_core::segment::Segment;
+use mirror_core::segment::{Segment, Time};
 
 use std::time::Duration;
 
@@ -40,24 +40,28 @@ pub struct RingReader {
 }
 
 impl RingReader {
-    /// `bytes` are what the ring, or the rings of all CPUs, can hold.
-    pub(super) fn new(ring: Ring, sleeper: Sleeper, bytes: usize) -> Self {
+    pub(super) fn new(ring: Ring, sleeper: Sleeper) -> Self {
         Self {
+            capacity: ring.capacity() / size_of::<SegmentHeader>(),
             ring,
             sleeper,
-            capacity: bytes / size_of::<SegmentHeader>(),
             counters: RingCounters::default(),
         }
     }
 
     /// Hands a batch of records to `handle`, in the order in which the kernel wrote them, and returns
-    /// how many there were. None means that the ring is empty now.
+    /// how many there were. None means that nothing more is due at `now`: the ring is empty, or
+    /// the reader [withholds](Self::withholds) what may have to wait for something earlier.
+    ///
+    /// `now` is read from `CLOCK_MONOTONIC`, before this. The perf ring's CPUs have rings of their own,
+    /// and what one of them wrote waits for the others: no longer than 2 ms after it was
+    /// captured, and in at most 4 MiB (or 48 KiB a CPU, with more than 256 of them).
     ///
     /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
-    /// or when this returns (perf).
-    pub fn drain(&mut self, batch: Batch, mut handle: impl FnMut(Segment<'_>)) -> usize {
+    /// or when it was copied out of it (perf).
+    pub fn drain(&mut self, now: Time, batch: Batch, mut handle: impl FnMut(Segment<'_>)) -> usize {
         let counters = &mut self.counters;
-        let read = self.ring.read(batch, |bytes| {
+        let read = self.ring.read(now, batch, |bytes| {
             counters.records += 1;
             match read_record(bytes) {
                 Some(record) => {
@@ -68,10 +72,17 @@ impl RingReader {
                 None => counters.malformed += 1,
             }
         });
-        if read > 0 {
+        if read > 0 || self.ring.withholds() {
             self.sleeper.stay_awake();
         }
         read
+    }
+
+    /// Whether records were read that may have to wait for something earlier. They are due in a few
+    /// milliseconds, even if nothing more comes.
+    #[must_use]
+    pub fn withholds(&self) -> bool {
+        self.ring.withholds()
     }
 
     /// More records than the rings hold: after so many, all that were in them have been read.

@@ -1,6 +1,6 @@
 //! The rings of a capture: made once, fed by the programs of all its attachments.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, MapData},
@@ -11,8 +11,9 @@ use super::{
     config::{AttachmentId, LiveConfig},
     loader::Loader,
     object::RingKind,
+    perf::{Events, Joined, PerfBuffers},
     reader::RingReader,
-    ring,
+    ring::{self, Ring},
     sleep::Sleeper,
     wakeups::Wakeups,
 };
@@ -25,9 +26,12 @@ pub(super) enum Rings {
         rings: Vec<MapData>,
         wakeups: Wakeups,
     },
-    /// Perf rings are opened into the map of the one program that writes to them; `None` once an
-    /// attachment has it.
-    Perf(Option<Box<Ebpf>>),
+    /// Perf rings, by CPU, that any number of programs write to.
+    Perf {
+        loader: Box<Loader>,
+        events: Events,
+        programs: Vec<(AttachmentId, Joined)>,
+    },
 }
 
 impl Rings {
@@ -35,14 +39,7 @@ impl Rings {
     pub(super) fn open(config: &LiveConfig) -> Result<(Self, Vec<RingReader>)> {
         match config.ring {
             RingKind::Bpf => open_bpf(config),
-            RingKind::Perf => {
-                let mut ebpf = Loader::new(config)?.load()?;
-                let ring = ring::open_perf(&mut ebpf, config.ring_bytes)?;
-                let sleeper = Sleeper::new(ring.files()?, None);
-                let bytes = ring.size(config.ring_bytes);
-                let reader = RingReader::new(ring, sleeper, bytes);
-                Ok((Self::Perf(Some(Box::new(ebpf))), vec![reader]))
-            }
+            RingKind::Perf => open_perf(config),
         }
     }
 
@@ -50,7 +47,7 @@ impl Rings {
     pub(super) fn shards(&self) -> Result<u32> {
         match self {
             Self::Bpf { rings, .. } => Ok(u32::try_from(rings.len())?),
-            Self::Perf(_) => Ok(1),
+            Self::Perf { .. } => Ok(1),
         }
     }
 
@@ -66,28 +63,30 @@ impl Rings {
                 }
                 Ok(ebpf)
             }
-            Self::Perf(ebpf) => match ebpf.take() {
-                Some(ebpf) => Ok(*ebpf),
-                None => {
-                    bail!("the perf ring serves one attachment, and has had it: use --ring bpf")
-                }
-            },
+            Self::Perf { loader, .. } => loader.load(),
         }
     }
 
-    /// Has the program wake readers that sleep. To be called before it sees a segment.
-    pub(super) fn join(&self, id: AttachmentId, ebpf: &mut Ebpf) -> Result<()> {
+    /// Has the program wake readers that sleep, or gives it its rings if those are by CPU. To be
+    /// called before it sees a segment.
+    pub(super) fn join(&mut self, id: AttachmentId, ebpf: &mut Ebpf) -> Result<()> {
         match self {
             Self::Bpf { wakeups, .. } => wakeups.join(id, ring::sleeping(ebpf)?),
             // The kernel wakes whoever watches a perf ring.
-            Self::Perf(_) => Ok(()),
+            Self::Perf {
+                events, programs, ..
+            } => {
+                programs.push((id, events.join(ebpf)?));
+                Ok(())
+            }
         }
     }
 
     /// The program writes no more.
-    pub(super) fn leave(&self, id: AttachmentId) {
-        if let Self::Bpf { wakeups, .. } = self {
-            wakeups.leave(id);
+    pub(super) fn leave(&mut self, id: AttachmentId) {
+        match self {
+            Self::Bpf { wakeups, .. } => wakeups.leave(id),
+            Self::Perf { programs, .. } => programs.retain(|(other, _)| *other != id),
         }
     }
 }
@@ -107,13 +106,26 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         let (map, ring) = ring::create_bpf(config.ring_bytes)?;
         let sleeper = Sleeper::new(ring.files()?, Some((wakeups.clone(), shard)));
         rings.push(map);
-        let bytes = ring.size(config.ring_bytes);
-        readers.push(RingReader::new(ring, sleeper, bytes));
+        readers.push(RingReader::new(ring, sleeper));
     }
     let rings = Rings::Bpf {
         loader,
         rings,
         wakeups,
+    };
+    Ok((rings, readers))
+}
+
+fn open_perf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
+    let loader = Box::new(Loader::new(config)?);
+    let (buffers, events) = PerfBuffers::open(config.ring_bytes)?;
+    let ring = Ring::Perf(buffers);
+    let sleeper = Sleeper::new(ring.files()?, None);
+    let readers = vec![RingReader::new(ring, sleeper)];
+    let rings = Rings::Perf {
+        loader,
+        events,
+        programs: Vec::new(),
     };
     Ok((rings, readers))
 }

@@ -8,8 +8,9 @@ use mirror_core::counters::KernelCounters;
 use super::{
     attached::Attached,
     config::{AttachmentId, LiveConfig, Place},
+    locked_memory,
     object::RingKind,
-    privilege::{Capabilities, Capability, raise_memory_lock},
+    privilege::{Capabilities, Capability},
     reader::RingReader,
     rings::Rings,
 };
@@ -35,7 +36,7 @@ impl Capture {
     /// If a capability is missing, or the kernel refuses a ring.
     pub fn open(config: LiveConfig) -> Result<(Self, Vec<RingReader>)> {
         demand_capabilities(config.ring)?;
-        raise_memory_lock();
+        locked_memory::raise(config.ring);
         let (rings, readers) = Rings::open(&config)?;
         let capture = Self {
             config,
@@ -52,7 +53,7 @@ impl Capture {
     /// # Errors
     ///
     /// If the interface is missing (the message names those that exist), its namespace can't be
-    /// entered, the kernel refuses the program, or the perf ring has had its one attachment.
+    /// entered, or the kernel refuses the program.
     pub fn attach(&mut self, place: Place) -> Result<AttachmentId> {
         let id = self.next;
         let attached = Attached::new(&mut self.rings, &self.config, id, place)?;

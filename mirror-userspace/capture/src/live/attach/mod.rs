@@ -227,7 +227,7 @@ fn delete_abandoned(notes: &Path, spot: Spot) {
 }
 
 /// The system's error number behind one of aya's errors, which wrap it in several ways.
-fn os_error(error: &(dyn Error + 'static)) -> Option<i32> {
+pub(super) fn os_error(error: &(dyn Error + 'static)) -> Option<i32> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
