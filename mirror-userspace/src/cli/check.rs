@@ -5,27 +5,46 @@ use std::process::ExitCode;
 use clap::Args;
 use mirror_capture::{
     Netns,
-    check::{Verdict, check},
+    check::{Question, Verdict, check},
 };
+
+use super::{CaptureArgs, HookArg};
 
 /// Say what this machine can do, and what is missing
 ///
-/// Looks at the kernel, its features, our capabilities and the interface, and changes nothing. One
-/// line each; exit code 1 if something is missing without which podmirror can't capture here.
+/// Looks at the kernel, our capabilities and the interface, loads the kernel program for either ring,
+/// makes the rings that `run` would make with the same flags, and attaches to a dummy device in a network
+/// namespace of its own; all of it is gone afterwards. One line each; exit code 1 if `run` would fail.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
-    /// Interface that is to be mirrored
+    /// Interface that is to be mirrored; it is looked at only
     #[arg(long, value_name = "IF")]
     interface: Option<String>,
 
     /// Network namespace of the interface: a name in /run/netns, a path, or a process ID
     #[arg(long, value_name = "NAME|PATH|PID", requires = "interface")]
     netns: Option<Netns>,
+
+    /// The hook: ingress of the pod's own interface, or egress of its peer on the host
+    #[arg(long, value_name = "HOOK", default_value = "ingress")]
+    attach: HookArg,
+
+    /// Print all that the verifier says when it refuses a program: a megabyte, maybe
+    #[arg(long)]
+    pub(super) verbose: bool,
+
+    #[command(flatten)]
+    capture: CaptureArgs,
 }
 
 impl CheckArgs {
-    pub(super) fn run(&self) -> ExitCode {
-        let findings = check(self.interface.as_deref(), self.netns.as_ref());
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let findings = check(&Question {
+            live: self.capture.config()?,
+            hook: self.attach.into(),
+            interface: self.interface,
+            netns: self.netns,
+        });
         for finding in &findings {
             let mark = match finding.verdict {
                 Verdict::Good => "ok",
@@ -36,13 +55,11 @@ impl CheckArgs {
             let remedy = remedy.map_or(String::new(), |remedy| format!(": {remedy}"));
             println!("{mark:<8} {:<26} {}{remedy}", finding.name, finding.detail);
         }
-        if findings
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Missing)
-        {
-            ExitCode::FAILURE
+        let is_missing = |verdict| verdict == Verdict::Missing;
+        if findings.iter().any(|finding| is_missing(finding.verdict)) {
+            Ok(ExitCode::FAILURE)
         } else {
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -73,20 +73,30 @@ enum Command {
     Explain(ExplainArgs),
 }
 
+impl Command {
+    /// What is logged unless RUST_LOG says otherwise.
+    const fn log_filter(&self) -> &'static str {
+        match self {
+            Self::Check(check) if check.verbose => "info,podmirror=debug",
+            _ => "info",
+        }
+    }
+}
+
 impl Cli {
     /// Does what was asked for.
     ///
     /// # Errors
     /// A [`UsageError`], or whatever went wrong.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        log_to_stderr();
+        log_to_stderr(self.command.log_filter());
         match self.command {
             Command::Run(run) => run.run(),
             #[cfg(feature = "kubernetes")]
             Command::Agent(agent) => agent.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
-            Command::Check(check) => Ok(check.run()),
+            Command::Check(check) => check.run(),
             Command::Set(set) => set.run(),
             Command::Explain(explain) => explain.run(),
         }
@@ -118,9 +128,10 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
-/// Logs from `info` on, or as RUST_LOG says; in colour on a terminal, unless NO_COLOR forbids it.
-fn log_to_stderr() {
-    let environment = env_logger::Env::default().default_filter_or("info");
+/// Logs what `filter` lets through, or as RUST_LOG says; in colour on a terminal, unless NO_COLOR
+/// forbids it.
+fn log_to_stderr(filter: &str) {
+    let environment = env_logger::Env::default().default_filter_or(filter);
     let mut builder = env_logger::Builder::from_env(environment);
     builder.format_target(false);
     if !std::io::stderr().is_terminal() {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The ids of the tcx programs at the server's ingress, in the order in which they run.
-fn tcx_programs(lab: &Lab) -> Vec<u32> {
+pub(crate) fn tcx_programs(lab: &Lab) -> Vec<u32> {
     within(&lab.server, || {
         let (_, programs) = SchedClassifier::query_tcx("eth0", TcAttachType::Ingress).unwrap();
         programs.iter().map(|program| program.id()).collect()

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod beside;
+mod checked;
 mod lab;
 mod log_lines;
 mod order;

@@ -7,7 +7,7 @@ use std::{
 
 use mirror_capture::{
     Capture, LiveConfig, Netns, Place, RingKind,
-    check::{Verdict, check},
+    check::{Question, Verdict, check},
 };
 
 use crate::{lab::Lab, watch::Setup};
@@ -82,8 +82,12 @@ fn too_many_ports_or_shards_are_refused() {
 #[test]
 fn everything_is_found_where_it_is() {
     let Some(lab) = Lab::new() else { return };
-    let netns = Netns::Named(lab.server.clone());
-    for finding in check(Some("eth0"), Some(&netns)) {
+    let question = Question {
+        interface: Some("eth0".to_owned()),
+        netns: Some(Netns::Named(lab.server.clone())),
+        ..Question::default()
+    };
+    for finding in check(&question) {
         assert_ne!(finding.verdict, Verdict::Missing, "{finding:?}");
     }
 }
@@ -135,7 +139,10 @@ fn refusals_of_nobody(netns: &str) {
     let process = Netns::Process(1).open().unwrap_err().to_string();
     assert!(process.ends_with("CAP_SYS_PTRACE is needed"), "{process}");
 
-    let findings = check(Some("lo"), None);
+    let findings = check(&Question {
+        interface: Some("lo".to_owned()),
+        ..Question::default()
+    });
     let verdict = |name| {
         findings
             .iter()

@@ -16,7 +16,9 @@ use super::{
     config::{AttachmentId, LiveConfig, Place},
     interface::Interface,
     kernel_log::KernelLog,
+    loader::Loader,
     object::RingKind,
+    refusal,
     rings::Rings,
 };
 
@@ -135,11 +137,7 @@ fn attach(
     place: Place,
     interface: &Interface,
 ) -> Result<Attachment> {
-    let program: &mut SchedClassifier = ebpf
-        .program_mut("mirror")
-        .context("the object has no program `mirror`")?
-        .try_into()?;
-    load(program).context("loading the kernel program")?;
+    let program = load_program(ebpf)?;
     Attachment::new(
         place.netns,
         interface,
@@ -150,9 +148,27 @@ fn attach(
     )
 }
 
+/// Has the kernel verify the program that feeds this kind of ring, and lets go of it.
+pub(super) fn try_program(ring: RingKind) -> Result<()> {
+    let config = LiveConfig {
+        ring,
+        ..LiveConfig::default()
+    };
+    load_program(&mut Loader::new(&config)?.load()?).map(drop)
+}
+
+fn load_program(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut("mirror")
+        .context("the object has no program `mirror`")?
+        .try_into()?;
+    load(program)?;
+    Ok(program)
+}
+
 /// Loads the program. The verifier gives up with `EAGAIN` when a signal comes, in the middle of work
 /// of its tenth of a second, so it is asked again (as libbpf does).
-fn load(program: &mut SchedClassifier) -> Result<(), ProgramError> {
+fn load(program: &mut SchedClassifier) -> Result<()> {
     for _ in 1..LOAD_ATTEMPTS {
         match program.load() {
             Err(ProgramError::LoadError { io_error, .. })
@@ -160,8 +176,8 @@ fn load(program: &mut SchedClassifier) -> Result<(), ProgramError> {
             {
                 log::debug!("a signal came while the kernel program was verified: again");
             }
-            loaded => return loaded,
+            loaded => return loaded.map_err(refusal::explain),
         }
     }
-    program.load()
+    program.load().map_err(refusal::explain)
 }

@@ -8,12 +8,15 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::{
     config::InterfaceId,
     netns::one_of,
-    rtnetlink::{attributes, dump, text},
+    rtnetlink::{attribute, attributes, create, dump, text},
 };
 
+const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 
 /// What a frame begins with at the TC hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,20 @@ impl Interface {
                 one_of(all.into_iter().map(|interface| interface.name).collect())
             ),
         }
+    }
+
+    /// Makes a device of this name in the calling thread's network namespace that drops whatever is
+    /// sent to it.
+    ///
+    /// # Errors
+    ///
+    /// If the name is taken, this process has no `CAP_NET_ADMIN` there, or the kernel no such devices
+    /// (`CONFIG_DUMMY`).
+    pub(super) fn add_dummy(name: &str) -> io::Result<()> {
+        let name = attribute(IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat())?;
+        let kind = attribute(IFLA_INFO_KIND, b"dummy\0")?;
+        let info = attribute(IFLA_LINKINFO, &kind)?;
+        create(RTM_NEWLINK, &LinkMessage::default(), &[name, info].concat())
     }
 
     /// What its frames begin with.

@@ -1,9 +1,9 @@
 //! Loads the kernel half, once for each attachment.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use aya::{Ebpf, EbpfLoader};
 
-use super::{config::LiveConfig, object::object};
+use super::{config::LiveConfig, locked_memory, object::object};
 
 /// The smallest ring there is, in bytes: a page.
 const SMALLEST_RING: u32 = 4096;
@@ -30,8 +30,9 @@ impl Loader {
 
     /// One more program, its maps made.
     pub(super) fn load(&mut self) -> Result<Ebpf> {
-        self.loader
-            .load(self.object)
-            .context("loading the kernel program's maps")
+        self.loader.load(self.object).map_err(|error| {
+            let error = anyhow::Error::new(error).context("making the kernel program's maps");
+            locked_memory::explain(error)
+        })
     }
 }

@@ -34,14 +34,22 @@ pub(super) fn limit() -> Option<u64> {
     (soft != RLIM_INFINITY).then_some(soft)
 }
 
-/// What to do about a map or program that the kernel refused with this error, if that is for its
+/// What to do about a map or program that the kernel refused with this error, if it did so for its
 /// limit on locked memory.
 pub(super) fn map_remedy(error: &(dyn Error + 'static)) -> Option<String> {
     let limit = limit().filter(|_| maps_count() && is_refusal(error))?;
     Some(format!(
-        "of locked memory, {limit} bytes are allowed (RLIMIT_MEMLOCK), and maps count before Linux 5.11: \
-         grant CAP_SYS_RESOURCE, or run with `ulimit -l unlimited`"
+        "of locked memory, {limit} bytes are allowed (RLIMIT_MEMLOCK), and maps count before Linux \
+         5.11: grant CAP_SYS_RESOURCE, or run with `ulimit -l unlimited`"
     ))
+}
+
+/// An error about a map, with what to do about it.
+pub(super) fn explain(error: anyhow::Error) -> anyhow::Error {
+    match map_remedy(error.as_ref()) {
+        Some(remedy) => error.context(remedy),
+        None => error,
+    }
 }
 
 /// What to do about perf buffers of so many bytes that the kernel refused to lock.

@@ -23,7 +23,8 @@
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
 //! | [`counters`] | what either side counted |
-//! | [`check`] | what this machine can do |
+//! | [`check`] | what this machine can do: facts, and `run` tried out |
+//! | [`refusal`] | what the verifier said, for people |
 //! | [`privilege`], [`locked_memory`] | capabilities, and what may be locked |
 //! | [`kernel_log`] | the program's own log lines |
 
@@ -43,6 +44,7 @@ mod parse;
 mod perf;
 mod privilege;
 mod reader;
+mod refusal;
 mod ring;
 mod rings;
 mod rtnetlink;

@@ -19,11 +19,11 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{
     errno::Errno,
-    sched::{CloneFlags, setns},
+    sched::{CloneFlags, setns, unshare},
 };
 
 /// Where `ip netns` and container runtimes (CRI: `/var/run/netns`) keep named namespaces.
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
 
 /// A network namespace, as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +148,26 @@ impl OpenNetns {
             file: None,
             inode,
             name: "of podmirror".to_owned(),
+        })
+    }
+
+    /// A new namespace with nothing in it but a loopback interface, which goes with the result.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses one: it wants `CAP_SYS_ADMIN`.
+    pub(super) fn new() -> Result<Self> {
+        let made = thread::Builder::new().name("netns".to_owned()).spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            File::open("/proc/thread-self/ns/net")
+        })?;
+        let file = made
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+        Ok(Self {
+            inode: file.metadata()?.ino(),
+            name: "made by podmirror".to_owned(),
+            file: Some(file),
         })
     }
 

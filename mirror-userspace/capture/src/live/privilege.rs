@@ -8,10 +8,14 @@ use std::fs;
 pub(super) enum Capability {
     /// Attaching to an interface, and loading network programs.
     NetAdmin = 12,
+    /// Locking more memory than the limit allows, and more perf buffers than a user may have.
+    IpcLock = 14,
     /// Seeing the namespaces of other users' processes.
     SysPtrace = 19,
     /// Entering a namespace; and all that `Bpf` and `Perfmon` allow, as before Linux 5.8.
     SysAdmin = 21,
+    /// Raising limits.
+    SysResource = 24,
     /// Pointer arithmetic in programs, and opening perf buffers (Linux 5.8).
     Perfmon = 38,
     /// Loading programs and making maps (Linux 5.8).
@@ -19,7 +23,7 @@ pub(super) enum Capability {
 }
 
 impl Capability {
-    /// All that matter here.
+    /// Those that capturing needs. The others only lift limits, which may be high enough.
     pub(super) const ALL: [Self; 5] = [
         Self::Bpf,
         Self::Perfmon,
@@ -32,6 +36,8 @@ impl Capability {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::IpcLock => "CAP_IPC_LOCK",
+            Self::SysResource => "CAP_SYS_RESOURCE",
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",

@@ -88,12 +88,8 @@ pub(super) fn create_bpf(bytes: usize) -> Result<(MapData, Ring)> {
     let size = u32::try_from(bytes)?;
     let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size, 0);
     let data = MapData::create(params, "podmirror_ring", None).map_err(|error| {
-        let remedy = locked_memory::map_remedy(&error);
         let error = anyhow::Error::new(error).context(format!("creating a ring of {size} bytes"));
-        match remedy {
-            Some(remedy) => error.context(remedy),
-            None => error,
-        }
+        locked_memory::explain(error)
     })?;
     let same = MapData::from_fd(data.fd().as_fd().try_clone_to_owned()?)?;
     let ring = RingBuf::try_from(Map::RingBuf(data))?;

@@ -22,6 +22,8 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
 /// Flag bits above an attribute's type: nested, network byte order.
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
@@ -37,7 +39,7 @@ struct Header {
 }
 
 /// `struct nlattr`.
-#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct AttributeHeader {
     len: u16,
@@ -46,7 +48,7 @@ struct AttributeHeader {
 
 /// Asks for all objects of a kind and hands each answer's body to `each`.
 pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let socket = ask(kind, NLM_F_DUMP, body)?;
+    let socket = ask(kind, NLM_F_DUMP, body.as_bytes())?;
     read_replies(&socket, |reply, body| match reply {
         NLMSG_DONE => Some(outcome(body)),
         NLMSG_ERROR => Some(outcome(body)),
@@ -59,7 +61,18 @@ pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> 
 
 /// Asks for a change and waits until it is done.
 pub(super) fn request(kind: u16, body: &impl Body) -> io::Result<()> {
-    let socket = ask(kind, NLM_F_ACK, body)?;
+    acknowledged(kind, NLM_F_ACK, body.as_bytes())
+}
+
+/// Asks for an object that does not exist yet, and waits until it does. The attributes are
+/// [written](attribute) one after the other.
+pub(super) fn create(kind: u16, body: &impl Body, attributes: &[u8]) -> io::Result<()> {
+    let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    acknowledged(kind, flags, &[body.as_bytes(), attributes].concat())
+}
+
+fn acknowledged(kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+    let socket = ask(kind, flags, body)?;
     read_replies(&socket, |reply, body| {
         (reply == NLMSG_ERROR).then(|| outcome(body))
     })
@@ -69,14 +82,14 @@ pub(super) fn request(kind: u16, body: &impl Body) -> io::Result<()> {
 pub(super) trait Body: IntoBytes + Immutable {}
 impl<T: IntoBytes + Immutable> Body for T {}
 
-fn ask(kind: u16, flags: u16, body: &impl Body) -> io::Result<OwnedFd> {
+fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<OwnedFd> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkRoute,
     )?;
-    let len = size_of::<Header>() + body.as_bytes().len();
+    let len = size_of::<Header>() + body.len();
     let header = Header {
         len: u32::try_from(len).map_err(io::Error::other)?,
         kind,
@@ -84,7 +97,7 @@ fn ask(kind: u16, flags: u16, body: &impl Body) -> io::Result<OwnedFd> {
         sequence: 1,
         port: 0,
     };
-    let message = [header.as_bytes(), body.as_bytes()].concat();
+    let message = [header.as_bytes(), body].concat();
     send(socket.as_raw_fd(), &message, MsgFlags::empty())?;
     Ok(socket)
 }
@@ -121,6 +134,18 @@ fn outcome(body: &[u8]) -> io::Result<()> {
     }
 }
 
+/// An attribute, padded to where the next may begin.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> io::Result<Vec<u8>> {
+    let len = size_of::<AttributeHeader>() + value.len();
+    let header = AttributeHeader {
+        len: u16::try_from(len).map_err(io::Error::other)?,
+        kind,
+    };
+    let mut bytes = [header.as_bytes(), value].concat();
+    bytes.resize(len.next_multiple_of(4), 0);
+    Ok(bytes)
+}
+
 /// The attributes that a message or a nested attribute consists of; ends at the first broken one.
 pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
@@ -153,6 +178,21 @@ mod tests {
         let walked: Vec<_> = attributes(&bytes).collect();
         assert_eq!(walked, [(3, &[7][..]), (2, &[1, 2, 3, 4][..])]);
         assert_eq!(attributes(&[0; 64]).count(), 0, "a length of 0 is broken");
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let inner = attribute(1, b"dummy\0").unwrap();
+        let bytes = [
+            attribute(3, b"eth0\0").unwrap(),
+            attribute(18, &inner).unwrap(),
+        ]
+        .concat();
+        let walked: Vec<_> = attributes(&bytes).collect();
+        assert_eq!(walked, [(3, &b"eth0\0"[..]), (18, &inner)]);
+        let nested: Vec<_> = attributes(walked[1].1).collect();
+        assert_eq!(nested, [(1, &b"dummy\0"[..])]);
+        assert!(attribute(1, &[0; 70_000]).is_err());
     }
 
     #[test]

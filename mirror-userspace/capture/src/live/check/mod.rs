@@ -1,6 +1,11 @@
 //! What this machine can do, and what it lacks: the facts behind `podmirror check`.
+//!
+//! Facts can mislead: a kernel has back-ports, a verifier its own mind, a container less than its
+//! host. So what decides is [`trial`]: `run` tried out.
 
-use std::{fs, path::Path};
+mod trial;
+
+use std::path::Path;
 
 use aya::{
     maps::MapType,
@@ -10,11 +15,14 @@ use aya::{
 };
 
 use super::{
+    attach::Hook,
+    config::LiveConfig,
     interface::Interface,
     locked_memory,
     netns::{Netns, OpenNetns},
-    object::{RingKind, object},
+    object::RingKind,
     privilege::{Capabilities, Capability},
+    refusal::kernel_release,
 };
 
 /// The oldest kernel that the perf object runs on.
@@ -69,21 +77,40 @@ impl Finding {
     }
 }
 
-/// Looks at all that capturing needs, and at the interface if one is named. Changes nothing.
+/// What is to be captured, if it can be.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// How.
+    pub live: LiveConfig,
+    /// At which hook.
+    pub hook: Hook,
+    /// The interface, which is looked at only.
+    pub interface: Option<String>,
+    /// Where that is; `None` for our own network namespace.
+    pub netns: Option<Netns>,
+}
+
+/// Looks at all that capturing needs, and tries it: the programs of both kinds of ring, the rings
+/// that `question` asks for, and an attachment elsewhere. Leaves nothing behind, but the kernel may have
+/// loaded its modules for dummy devices and filters.
+///
+/// If none of it is [`Missing`](Verdict::Missing), `run` will do.
 #[must_use]
-pub fn check(interface: Option<&str>, netns: Option<&Netns>) -> Vec<Finding> {
+pub fn check(question: &Question) -> Vec<Finding> {
     let capabilities = Capabilities::effective();
+    let ring = question.live.ring;
     let mut findings = vec![kernel(), btf()];
-    findings.extend(Capability::ALL.map(|needed| capability(capabilities, needed)));
-    findings.extend([tcx(capabilities), ring(capabilities), memory()]);
-    findings.extend([RingKind::Bpf, RingKind::Perf].map(program));
-    findings.extend(interface.map(|name| find(name, netns)));
+    findings.extend(Capability::ALL.map(|needed| capability(capabilities, needed, ring)));
+    findings.extend([tcx(capabilities), bpf_ring(capabilities)]);
+    findings.push(memory(capabilities, ring));
+    findings.extend(trial::try_out(question));
+    let interface = question.interface.as_deref();
+    findings.extend(interface.map(|name| find(name, question.netns.as_ref())));
     findings
 }
 
 fn kernel() -> Finding {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim();
+    let release = kernel_release();
     match KernelVersion::current() {
         Ok(version) if version < OLDEST => Finding::bad(
             "kernel",
@@ -109,7 +136,7 @@ fn btf() -> Finding {
     }
 }
 
-fn capability(have: Capabilities, needed: Capability) -> Finding {
+fn capability(have: Capabilities, needed: Capability, ring: RingKind) -> Finding {
     let name = needed.name();
     if have.allow(needed) {
         return Finding::good(name, "effective");
@@ -117,7 +144,11 @@ fn capability(have: Capabilities, needed: Capability) -> Finding {
     let (verdict, purpose) = match needed {
         Capability::Bpf => (Verdict::Missing, "to load the program"),
         Capability::NetAdmin => (Verdict::Missing, "to attach it to an interface"),
+        Capability::Perfmon if ring == RingKind::Perf => {
+            (Verdict::Missing, "to open the perf buffers")
+        }
         Capability::Perfmon => (Verdict::Lesser, "for --ring perf"),
+        Capability::IpcLock | Capability::SysResource => (Verdict::Lesser, "to lift limits"),
         Capability::SysAdmin => (Verdict::Lesser, "for --netns: to enter another namespace"),
         Capability::SysPtrace => (Verdict::Lesser, "for --netns PID of another user's process"),
     };
@@ -156,7 +187,7 @@ fn without_tcx(detail: String) -> Finding {
     )
 }
 
-fn ring(capabilities: Capabilities) -> Finding {
+fn bpf_ring(capabilities: Capabilities) -> Finding {
     let name = "BPF ring buffer";
     if !capabilities.allow(Capability::Bpf) {
         return Finding::bad(
@@ -178,30 +209,32 @@ fn ring(capabilities: Capabilities) -> Finding {
     }
 }
 
-fn memory() -> Finding {
+/// The limit alone: whether it is enough shows when the rings are made.
+fn memory(capabilities: Capabilities, ring: RingKind) -> Finding {
     let name = "memory lock";
-    if !locked_memory::maps_count() {
-        return Finding::good(name, "maps do not count against it (Linux 5.11 and later)");
+    if !locked_memory::maps_count() && ring == RingKind::Bpf {
+        return Finding::good(
+            name,
+            "BPF rings do not count against it (Linux 5.11 and later)",
+        );
     }
+    let lifted = |capability| capabilities.allow(capability);
     match locked_memory::limit() {
         None => Finding::good(name, "unlimited"),
+        Some(limit) if lifted(Capability::SysResource) => Finding::good(
+            name,
+            format!("{limit} bytes, which podmirror raises (CAP_SYS_RESOURCE)"),
+        ),
+        Some(limit) if ring == RingKind::Perf && lifted(Capability::IpcLock) => Finding::good(
+            name,
+            format!("{limit} bytes, which do not bind perf buffers (CAP_IPC_LOCK)"),
+        ),
         Some(limit) => Finding::bad(
             name,
             Verdict::Lesser,
             format!("{limit} bytes"),
-            "podmirror raises it itself if it has CAP_SYS_RESOURCE; else `ulimit -l unlimited`",
+            "may be too little for the rings; CAP_SYS_RESOURCE raises it, so does `ulimit -l unlimited`",
         ),
-    }
-}
-
-fn program(ring: RingKind) -> Finding {
-    let name = match ring {
-        RingKind::Bpf => "kernel program, BPF ring",
-        RingKind::Perf => "kernel program, perf ring",
-    };
-    match object(ring) {
-        Ok(object) => Finding::good(name, format!("embedded, {} bytes", object.len())),
-        Err(error) => Finding::bad(name, Verdict::Missing, "not embedded", error.to_string()),
     }
 }
 
@@ -235,7 +268,11 @@ mod tests {
 
     #[test]
     fn every_finding_but_a_good_one_has_a_remedy() {
-        for finding in check(Some("lo"), None) {
+        let question = Question {
+            interface: Some("lo".to_owned()),
+            ..Question::default()
+        };
+        for finding in check(&question) {
             assert_eq!(
                 finding.verdict == Verdict::Good,
                 finding.remedy.is_none(),
@@ -246,14 +283,9 @@ mod tests {
 
     #[test]
     fn the_interface_is_looked_at_only_if_named() {
-        let names = |interface| -> Vec<_> {
-            check(interface, None)
-                .iter()
-                .map(|finding| finding.name)
-                .collect()
-        };
-        assert!(!names(None).contains(&"interface"));
-        let missing = check(Some("no-such-if"), None).pop().unwrap();
+        let findings = check(&Question::default());
+        assert!(findings.iter().all(|finding| finding.name != "interface"));
+        let missing = find("no-such-if", None);
         assert_eq!(
             (missing.name, missing.verdict),
             ("interface", Verdict::Missing)
