@@ -1,6 +1,6 @@
 //! Flags for how segments are captured.
 
-use std::{num::NonZeroUsize, thread};
+use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use clap::{Args, ValueEnum};
 use mirror_capture::{LiveConfig, RingKind};
@@ -24,6 +24,11 @@ pub struct CaptureArgs {
     /// [default: one for two cores, at most 4]
     #[arg(long, value_name = "N")]
     pub shards: Option<NonZeroUsize>,
+
+    /// Where filters are noted, so that the next start deletes what a killed one left; used before
+    /// Linux 6.6 only, and to outlive a container
+    #[arg(long, value_name = "DIR", default_value = LiveConfig::NOTES, env = "PODMIRROR_NOTES")]
+    pub notes: PathBuf,
 
     /// Log rare events of the kernel program
     #[arg(long)]
@@ -65,6 +70,7 @@ impl CaptureArgs {
             ring_bytes: self.ring_size,
             shards,
             log_kernel: self.log_kernel,
+            notes: self.notes.clone(),
             ..LiveConfig::default()
         })
     }

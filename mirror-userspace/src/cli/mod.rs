@@ -77,7 +77,7 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise.
     const fn log_filter(&self) -> &'static str {
         match self {
-            Self::Check(check) if check.verbose => "info,podmirror=debug",
+            Self::Check(check) if check.verbose => "info,mirror_capture=debug",
             _ => "info",
         }
     }

@@ -207,6 +207,39 @@ fn the_overlay_without_privileges_has_five_capabilities_and_nothing_else() {
     );
 }
 
+/// Notes of what is attached are to outlive the container, wherever they are written by default.
+#[test]
+fn the_notes_of_what_is_attached_are_the_nodes() {
+    let overlays = ["base", "overlays/least-privilege", "overlays/all"].map(kustomize);
+    let charts = [&[][..], &["privileged=false"]].map(|values| Ok(chart(values)));
+    for objects in overlays.into_iter().chain(charts) {
+        let set: DaemonSet = decode(of_kind(&objects.unwrap(), "DaemonSet").unwrap()).unwrap();
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        let volumes = pod.volumes.unwrap();
+        let notes = volumes
+            .iter()
+            .find(|volume| volume.name == "notes")
+            .unwrap();
+        let host = notes.host_path.as_ref().unwrap();
+        assert_eq!(
+            (host.path.as_str(), host.type_.as_deref()),
+            ("/run/podmirror", Some("DirectoryOrCreate"))
+        );
+        let agent = &pod.containers[0];
+        let mounts = agent.volume_mounts.as_ref().unwrap();
+        let mount = mounts.iter().find(|mount| mount.name == "notes").unwrap();
+        assert_eq!(
+            (mount.mount_path.as_str(), mount.read_only),
+            ("/run/podmirror", None)
+        );
+        let args = agent.args.as_ref().unwrap();
+        assert!(
+            !args.iter().any(|arg| arg.starts_with("--notes")),
+            "{args:?}"
+        );
+    }
+}
+
 /// The image's version is that of the workspace, wherever it stands.
 #[test]
 fn the_version_is_one() {

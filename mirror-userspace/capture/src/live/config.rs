@@ -17,8 +17,11 @@ use super::{
 pub struct LiveConfig {
     /// How to come to a hook.
     pub method: Method,
-    /// Where filters are noted, if any are needed.
+    /// Where filters are noted, if any are needed: a folder of our own that outlives us.
     pub notes: PathBuf,
+    /// A `/proc` that shows the processes of all pods: by them a namespace is found in which a killed
+    /// process left a filter.
+    pub proc: PathBuf,
     /// How much is sampled, 0 to [`ALWAYS`](mirror_common::sample::ALWAYS).
     pub threshold: u64,
     /// What the sampling decision is taken on.
@@ -48,6 +51,7 @@ impl Default for LiveConfig {
         Self {
             method: Method::Auto,
             notes: Self::NOTES.into(),
+            proc: "/proc".into(),
             threshold: mirror_common::sample::ALWAYS,
             sample_key: SampleKey::Connection,
             ring: RingKind::Bpf,

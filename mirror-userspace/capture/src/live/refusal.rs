@@ -35,7 +35,7 @@ impl fmt::Display for Refusal {
         }
         write!(
             f,
-            "; the last that its verifier said (all of it with RUST_LOG=podmirror=debug):"
+            "; the last that its verifier said (all of it with RUST_LOG=debug):"
         )?;
         log.lines().try_for_each(|line| write!(f, "\n    {line}"))
     }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use mirror_core::counters::KernelCounters;
 
 use super::{
+    attach::abandoned::delete_everywhere,
     attached::Attached,
     config::{AttachmentId, LiveConfig, Place},
     locked_memory,
@@ -29,6 +30,12 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// Deletes the filters that killed processes left, as their [notes](LiveConfig::notes) say;
+    /// failures are logged. [`open`](Self::open) does it, too.
+    pub fn delete_abandoned(config: &LiveConfig) {
+        delete_everywhere(&config.notes, &config.proc);
+    }
+
     /// Makes the rings, and a reader for each shard. Nothing is attached yet.
     ///
     /// # Errors
@@ -36,6 +43,7 @@ impl Capture {
     /// If a capability is missing, or the kernel refuses a ring.
     pub fn open(config: LiveConfig) -> Result<(Self, Vec<RingReader>)> {
         demand_capabilities(config.ring)?;
+        Self::delete_abandoned(&config);
         locked_memory::raise(config.ring);
         let (rings, readers) = Rings::open(&config)?;
         let capture = Self {

@@ -5,7 +5,7 @@ mod turns;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
-use mirror_capture::Netns;
+use mirror_capture::{Capture, LiveConfig, Netns};
 use mirror_core::{
     destination::LabelSelector,
     policy::{Policy, PolicyConfig},
@@ -155,6 +155,8 @@ impl AgentArgs {
         // What is wrong with a file is said at once; the agent itself leaves out what is wrong.
         config::read(&documents).map_err(|error| UsageError(error.to_string()))?;
         let mirror = self.mirror_config()?;
+        // Whatever was mirrored by an agent that was killed: maybe nothing of it is to be any more.
+        Capture::delete_abandoned(&mirror.capture);
         let signals = Signals::listen()?;
         let client = connect(self.cluster.kubeconfig.as_deref()).await?;
         let everywhere = AdminAddress::On(Listen::All(ADMIN_PORT));
@@ -205,7 +207,10 @@ impl AgentArgs {
     }
 
     fn mirror_config(&self) -> anyhow::Result<MirrorConfig> {
-        let capture = self.capture.config()?;
+        let capture = LiveConfig {
+            proc: self.cluster.proc.clone(),
+            ..self.capture.config()?
+        };
         let shards = capture.shards as usize;
         Ok(MirrorConfig {
             capture,

@@ -25,6 +25,7 @@ const RTM_GETTFILTER: u16 = 46;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 const TCA_BPF_NAME: u16 = 7;
+const TCA_BPF_TAG: u16 = 10;
 const TCA_BPF_ID: u16 = 11;
 /// `ETH_P_ALL`: filters for every protocol.
 const ALL_PROTOCOLS: u16 = 3;
@@ -73,8 +74,10 @@ pub(super) struct Filter {
     pub(super) handle: u32,
     /// What its owner called it.
     pub(super) name: String,
-    /// The program's id, which the kernel never gives out twice.
+    /// The program's id, which the kernel does not give out twice before it has given out all.
     pub(super) program_id: u32,
+    /// The program's tag: a hash of its instructions.
+    pub(super) program_tag: u64,
 }
 
 /// The BPF filters at a hook; none if the interface is gone.
@@ -104,6 +107,7 @@ fn read_filter(reply: &[u8]) -> Option<Filter> {
         handle: message.handle,
         name: find(options, TCA_BPF_NAME).map(text).unwrap_or_default(),
         program_id: u32::read_from_bytes(find(options, TCA_BPF_ID)?).ok()?,
+        program_tag: u64::from_be_bytes(find(options, TCA_BPF_TAG)?.try_into().ok()?),
     })
 }
 
@@ -139,6 +143,7 @@ pub(super) fn attach(
         handle: 0,
         name: info.name_as_str().unwrap_or_default().to_owned(),
         program_id: info.id(),
+        program_tag: info.tag(),
     };
     for priority in PRIORITIES {
         let free = (1..=HANDLES)

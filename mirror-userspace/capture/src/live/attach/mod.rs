@@ -4,13 +4,16 @@
 //! Where the kernel has tcx (Linux 6.6), the attachment is a link at the head of the hook. It
 //! belongs to a file descriptor, so that it goes with the process, even after `kill -9`.
 //! Elsewhere it is a `cls_bpf` filter ([`filter`]), which stays until it is deleted; a note of it
-//! ([`record`]) lets the next start delete what a killed process left.
+//! ([`record`]) lets the next start delete what a killed process left ([`abandoned`]).
 //!
-//! Known gap: without tcx, a filter whose note is lost (another file system, a reboot of the
-//! container but not of the node) stays. It costs a parse a frame and copies into a ring that
-//! nobody reads; `tc filter show dev IF ingress` lists it, with a handle `0x706d....`.
+//! Known gaps, without tcx: a filter whose note is lost (in a container whose `/run/podmirror` is not
+//! the node's) stays; and so does, until it is attached to again, one in a namespace that neither a process nor a
+//! name under `/run/netns` leads to. It costs a parse a frame and copies into a ring that nobody
+//! reads; `tc filter show dev IF ingress` lists it, with a handle `0x706d....`.
 
+pub(super) mod abandoned;
 mod filter;
+mod folder;
 mod record;
 mod tcx;
 
@@ -21,7 +24,7 @@ use aya::programs::SchedClassifier;
 
 use super::{interface::Interface, netns::OpenNetns};
 use filter::Filter;
-use record::{Record, Spot};
+use record::{Noted, Record, Spot};
 use tcx::TcxLink;
 
 /// Which frames of an interface are looked at.
@@ -91,7 +94,7 @@ impl Attachment {
             hook,
         };
         let attach = || {
-            delete_abandoned(notes, spot);
+            abandoned::delete_at(notes, spot);
             if method == Method::Auto
                 && let Some(link) = TcxLink::attach(interface, hook, program)?
             {
@@ -188,17 +191,15 @@ fn attach_filter(
     program: &mut SchedClassifier,
 ) -> Result<(Filter, Option<Record>)> {
     let mut record = None;
-    let attached = filter::attach(interface, spot.hook, program, |filter| match Record::write(
-        notes,
-        spot,
-        &interface.name,
-        filter,
-    ) {
-        Ok(written) => record = Some(written),
-        Err(error) => log::warn!(
-            "no note of our filter in {}: {error}; if podmirror is killed, the filter stays",
-            notes.display()
-        ),
+    let attached = filter::attach(interface, spot.hook, program, |filter| {
+        let filter = filter.clone();
+        match Record::write(notes, &interface.name, &Noted { spot, filter }) {
+            Ok(written) => record = Some(written),
+            Err(error) => log::warn!(
+                "no note of our filter in {}: {error}; if podmirror is killed, the filter stays",
+                notes.display()
+            ),
+        }
     });
     match attached {
         Ok(filter) => Ok((filter, record)),
@@ -207,21 +208,6 @@ fn attach_filter(
                 record.remove()?;
             }
             Err(error)
-        }
-    }
-}
-
-/// Deletes the filters that killed processes left at this spot. What fails here is logged: it
-/// must not keep a new attachment from working.
-fn delete_abandoned(notes: &Path, spot: Spot) {
-    for (record, filter) in Record::abandoned(notes, spot) {
-        let deleted = filter.map_or(Ok(false), |filter| {
-            filter::delete(spot.interface, spot.hook, &filter)
-        });
-        match deleted.and_then(|deleted| record.remove().map(|()| deleted)) {
-            Ok(true) => log::info!("deleted the filter that a killed podmirror left"),
-            Ok(false) => {}
-            Err(error) => log::warn!("a filter of a killed podmirror may be left: {error}"),
         }
     }
 }

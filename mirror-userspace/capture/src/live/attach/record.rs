@@ -1,22 +1,32 @@
 //! A note of each filter that we attach, in a file that outlives us.
 //!
-//! A filter stays when its process is killed. The next start must find it and know it as ours, and
+//! A filter stays when its process is killed. A later start must find it and know it as ours, and
 //! as nobody's: the living owner of a note holds a lock (`flock(2)`) on it, which the kernel
-//! releases with the process, in whichever PID namespace that was.
+//! releases with the process, in whichever PID namespace that was. What a note tells of is known by
+//! its program's number and tag beside its place, so that nothing else is ever taken for it.
 
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
+    time::{Duration, SystemTime},
 };
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use super::{Hook, filter::Filter};
+use super::{
+    Hook,
+    filter::Filter,
+    folder::{Folder, contents},
+};
 
-/// A hook of an interface, as files are named for it.
-#[derive(Clone, Copy, Debug)]
+/// How long a note is kept whose namespace can't be found: it may be one that has no process for a
+/// moment.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A hook of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
     /// The network namespace's inode.
     pub(super) netns: u64,
@@ -26,26 +36,34 @@ pub(super) struct Spot {
     pub(super) hook: Hook,
 }
 
-impl Spot {
-    fn prefix(self) -> String {
-        format!("{}-{}-{}-", self.netns, self.interface, self.hook)
-    }
+/// A filter, and where it was attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    pub(super) spot: Spot,
+    pub(super) filter: Filter,
 }
 
+/// What the file says, for people as well.
 #[derive(Serialize, Deserialize)]
 struct Note {
+    boot: String,
+    netns: u64,
     interface: String,
+    interface_number: u32,
+    egress: bool,
     priority: u16,
     handle: u32,
     program: String,
     program_id: u32,
+    program_tag: u64,
 }
 
 /// A note under our lock.
 #[derive(Debug)]
 pub(super) struct Record {
-    path: PathBuf,
-    _lock: Flock<File>,
+    folder: Folder,
+    name: String,
+    lock: Flock<File>,
 }
 
 impl Record {
@@ -53,62 +71,109 @@ impl Record {
     ///
     /// The file gets its name only once it is locked and complete, so that nobody can take it
     /// for one whose owner has died.
-    pub(super) fn write(
-        directory: &Path,
-        spot: Spot,
-        interface: &str,
-        filter: &Filter,
-    ) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
-        let path = directory.join(format!("{}{}.json", spot.prefix(), filter.program_id));
-        let unfinished = path.with_extension("new");
-        let mut file = lock(File::create(&unfinished)?)?;
+    pub(super) fn write(directory: &Path, interface: &str, noted: &Noted) -> io::Result<Self> {
+        let folder = Folder::create(directory)?;
+        let Noted { spot, filter } = noted;
         let note = Note {
+            boot: boot(),
+            netns: spot.netns,
             interface: interface.to_owned(),
+            interface_number: spot.interface,
+            egress: spot.hook == Hook::Egress,
             priority: filter.priority,
             handle: filter.handle,
             program: filter.name.clone(),
             program_id: filter.program_id,
+            program_tag: filter.program_tag,
         };
-        serde_json::to_writer(&*file, &note)?;
-        file.write_all(b"\n")?;
-        fs::rename(&unfinished, &path)?;
-        Ok(Self { path, _lock: file })
+        let name = format!("{}.json", filter.program_id);
+        let unfinished = format!("{}.new", filter.program_id);
+        let mut lock = lock(folder.make(&unfinished)?)?;
+        serde_json::to_writer(&*lock, &note)?;
+        lock.write_all(b"\n")?;
+        folder.rename(&unfinished, &name)?;
+        Ok(Self { folder, name, lock })
     }
 
-    /// The notes of this spot whose owners are gone, and the filters they tell of. A note that
-    /// can't be read tells of none.
-    pub(super) fn abandoned(directory: &Path, spot: Spot) -> Vec<(Self, Option<Filter>)> {
-        let prefix = spot.prefix();
-        fs::read_dir(directory)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-            .filter_map(|entry| {
-                let path = entry.path();
-                let file = lock(File::open(&path).ok()?).ok()?;
-                let filter = serde_json::from_reader(&*file)
-                    .ok()
-                    .map(|note: Note| Filter {
-                        priority: note.priority,
-                        handle: note.handle,
-                        name: note.program,
-                        program_id: note.program_id,
-                    });
-                Some((Self { path, _lock: file }, filter))
-            })
-            .collect()
+    /// The notes whose owners are gone, and the filters that they tell of. A note that can't be read,
+    /// or is of an earlier boot, tells of none; none are there if the folder is not, or not ours.
+    pub(super) fn abandoned(directory: &Path) -> Vec<(Self, Option<Noted>)> {
+        let listed = Folder::open(directory).and_then(|folder| Ok((folder.names()?, folder)));
+        let (names, folder) = match listed {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                log::warn!("no notes of earlier filters can be read: {error}");
+                return Vec::new();
+            }
+        };
+        let boot = boot();
+        let mut found = Vec::new();
+        for name in names {
+            let is_note = name.ends_with(".json");
+            if !is_note && !name.ends_with(".new") {
+                continue;
+            }
+            let Ok(file) = folder.read(&name).and_then(lock) else {
+                continue;
+            };
+            let Ok(folder) = folder.share() else { break };
+            let text = contents(&file).unwrap_or_default();
+            let record = Self {
+                folder,
+                name,
+                lock: file,
+            };
+            // A note is nameless until it is locked; but its owner may be about to do that.
+            if is_note || record.is_old() {
+                let note = serde_json::from_slice(&text).ok();
+                let noted = note.filter(|note: &Note| is_note && note.boot == boot);
+                found.push((record, noted.map(Noted::from)));
+            }
+        }
+        found
+    }
+
+    /// Whether it was written so long ago that it is of no more use.
+    pub(super) fn is_old(&self) -> bool {
+        let written = self.lock.metadata().and_then(|file| file.modified());
+        let age = written.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        age.is_ok_and(|age| age > KEPT)
     }
 
     /// Forgets the filter.
     pub(super) fn remove(self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            // Somebody tidied up.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
+        self.folder.remove(&self.name)
+    }
+}
+
+impl From<Note> for Noted {
+    fn from(note: Note) -> Self {
+        Self {
+            spot: Spot {
+                netns: note.netns,
+                interface: note.interface_number,
+                hook: if note.egress {
+                    Hook::Egress
+                } else {
+                    Hook::Ingress
+                },
+            },
+            filter: Filter {
+                priority: note.priority,
+                handle: note.handle,
+                name: note.program,
+                program_id: note.program_id,
+                program_tag: note.program_tag,
+            },
         }
     }
+}
+
+/// Tells this boot from others, in which numbers of programs and namespaces begin anew.
+fn boot() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    boot.trim().to_owned()
 }
 
 fn lock(file: File) -> io::Result<Flock<File>> {
@@ -119,18 +184,20 @@ fn lock(file: File) -> io::Result<Flock<File>> {
 mod tests {
     use super::*;
 
-    const SPOT: Spot = Spot {
-        netns: 4_026_531_840,
-        interface: 7,
-        hook: Hook::Ingress,
-    };
-
-    fn filter() -> Filter {
-        Filter {
-            priority: 1,
-            handle: 0x706d_0001,
-            name: "mirror".to_owned(),
-            program_id: 99,
+    fn noted() -> Noted {
+        Noted {
+            spot: Spot {
+                netns: 4_026_531_840,
+                interface: 7,
+                hook: Hook::Egress,
+            },
+            filter: Filter {
+                priority: 1,
+                handle: 0x706d_0001,
+                name: "mirror".to_owned(),
+                program_id: 99,
+                program_tag: u64::MAX - 1,
+            },
         }
     }
 
@@ -138,30 +205,44 @@ mod tests {
     fn only_the_notes_of_the_dead_are_abandoned() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let record = Record::write(path, SPOT, "eth0", &filter()).unwrap();
-        assert!(Record::abandoned(path, SPOT).is_empty(), "its owner lives");
+        let record = Record::write(path, "eth0", &noted()).unwrap();
+        assert!(Record::abandoned(path).is_empty(), "its owner lives");
 
         drop(record);
-        let elsewhere = Spot {
-            interface: 70,
-            ..SPOT
-        };
-        assert!(Record::abandoned(path, elsewhere).is_empty());
-        let mut found = Record::abandoned(path, SPOT);
+        let mut found = Record::abandoned(path);
         assert_eq!(found.len(), 1);
         let (record, abandoned) = found.remove(0);
-        assert_eq!(abandoned, Some(filter()));
+        assert_eq!(abandoned, Some(noted()));
+        assert!(Record::abandoned(path).is_empty(), "now it is ours");
 
         record.remove().unwrap();
-        assert!(Record::abandoned(path, SPOT).is_empty());
+        assert!(Record::abandoned(path).is_empty());
     }
 
     #[test]
-    fn a_broken_note_names_no_filter() {
+    fn a_broken_note_and_one_of_another_boot_name_no_filter() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join(format!("{}1.json", SPOT.prefix()));
-        fs::write(file, b"{\"priority\":").unwrap();
-        let found = Record::abandoned(directory.path(), SPOT);
+        let path = directory.path();
+        fs::write(path.join("1.json"), b"{\"priority\":").unwrap();
+        drop(Record::write(path, "eth0", &noted()).unwrap());
+        let note = fs::read_to_string(path.join("99.json")).unwrap();
+        let other = note.replace(&boot(), "another-boot");
+        assert_ne!(note, other);
+        fs::write(path.join("99.json"), other).unwrap();
+        let found = Record::abandoned(path);
+        assert!(matches!(found.as_slice(), [(_, None), (_, None)]));
+    }
+
+    #[test]
+    fn an_unfinished_note_is_left_to_whoever_writes_it_unless_it_is_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("7.new");
+        fs::write(&path, b"{").unwrap();
+        fs::write(directory.path().join("README"), b"somebody's").unwrap();
+        assert!(Record::abandoned(directory.path()).is_empty());
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - KEPT * 2).unwrap();
+        let found = Record::abandoned(directory.path());
         assert!(matches!(found.as_slice(), [(_, None)]));
     }
 }
