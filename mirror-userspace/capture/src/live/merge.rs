@@ -23,6 +23,9 @@ const ROOM: usize = 4 * 1024 * 1024;
 /// The same for one CPU, at most and at least. The record that reaches it is the last.
 const LANE: (usize, usize) = (256 * 1024, 16 * 1024);
 
+/// The largest record: the program puts it together in a per-CPU map's value.
+const LARGEST_RECORD: usize = 32 * 1024;
+
 /// Records that are read and not yet due, in a lane for each CPU.
 #[derive(Debug)]
 pub(super) struct Merge {
@@ -59,9 +62,9 @@ impl Merge {
         }
     }
 
-    /// Bytes of records that it holds at most, if none is larger than `largest`.
-    pub(super) fn capacity(&self, largest: usize) -> usize {
-        self.lanes.len() * (self.room + largest)
+    /// Bytes that it takes at most; nothing before the first record.
+    pub(super) fn capacity(&self) -> usize {
+        self.lanes.len() * (self.room + LARGEST_RECORD)
     }
 
     /// Whether any record is held.
@@ -85,6 +88,7 @@ impl Merge {
         };
         if lane.held.is_empty() {
             lane.bytes.clear();
+            lane.bytes.reserve_exact(self.room + LARGEST_RECORD);
         }
         let start = lane.bytes.len();
         lane.bytes.extend_from_slice(head);

@@ -21,8 +21,6 @@ use super::{locked_memory, merge::Merge, reader::Batch, ring};
 use mirror_core::segment::Time;
 
 const PAGE: usize = 4096;
-/// The largest record: the program puts it together in a per-CPU map's value.
-const LARGEST_RECORD: usize = 32 * 1024;
 
 /// A CPU's buffer.
 type Buffer = PerfEventArrayBuffer<MapData>;
@@ -71,7 +69,7 @@ impl PerfBuffers {
 
     /// Bytes of records that may be there to be read.
     pub(super) fn capacity(&self) -> usize {
-        self.bytes + self.merge.capacity(LARGEST_RECORD)
+        self.bytes + self.merge.capacity()
     }
 
     /// Hands those of a batch of records to `take` that are due, and says how many they were.

@@ -55,7 +55,7 @@ impl RingReader {
     ///
     /// `now` is read from `CLOCK_MONOTONIC`, before this. The perf ring's CPUs have rings of their own,
     /// and what one of them wrote waits for the others: no longer than 2 ms after it was
-    /// captured, and in at most 4 MiB (or 48 KiB a CPU, with more than 256 of them).
+    /// captured, and in at most 4 MiB (with more than 256 CPUs, 16 KiB each) and 32 KiB a CPU.
     ///
     /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
     /// or when it was copied out of it (perf).

@@ -111,9 +111,12 @@ fn a_lane_says_when_it_is_full() {
             records += 1;
         }
         let held = records * bytes.len();
-        assert!(held * cpus <= merge.capacity(bytes.len()));
-        assert!(merge.capacity(0) <= ROOM.max(cpus * LANE.1));
-        assert!(held >= LANE.1.min(merge.room));
+        assert!(held >= LANE.1 && held < merge.room + bytes.len());
+        let largest = vec![0; LARGEST_RECORD];
+        merge.put(0, micros(0), (&largest[bytes.len()..], b""));
+        assert!(merge.lanes[0].bytes.capacity() * cpus <= merge.capacity());
+        let rest = merge.capacity() - cpus * LARGEST_RECORD;
+        assert!(rest <= ROOM.max(cpus * LANE.1));
     }
 }
 
