@@ -103,7 +103,8 @@ impl Record {
             Ok(listed) => listed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             Err(error) => {
-                log::warn!("no notes of earlier filters can be read: {error}");
+                // Where notes are needed, it is said when ours can't be written.
+                log::debug!("no notes of earlier filters can be read: {error}");
                 return Vec::new();
             }
         };
