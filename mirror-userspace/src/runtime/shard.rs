@@ -56,7 +56,7 @@ pub(super) struct ShardConfig {
 /// daemon --what to do--> shard
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
-    SampleRate(Rate),
+    SampleRate(Rate, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
     Addresses(usize, Arc<[SocketAddr]>),
     /// It is detached: once what it left in the ring is read, its connections end.
@@ -121,9 +121,13 @@ impl Shard {
         report.await.ok()
     }
 
-    /// Has it decide at this rate from now on. A shard that is gone decides nothing.
+    /// Has it decide at this rate; returns once it does. A shard that is gone decides nothing.
     pub(super) async fn set_sample_rate(&self, rate: Rate) {
-        let _gone = self.control.send(Control::SampleRate(rate)).await;
+        let (done, set) = oneshot::channel();
+        let command = Control::SampleRate(rate, done);
+        if self.control.send(command).await.is_ok() {
+            let _gone = set.await;
+        }
     }
 
     /// Has it send a target's copies to these addresses from now on. A shard that is gone sends none.
@@ -230,7 +234,11 @@ async fn serve(
             Some(Control::Snapshot(reply)) => {
                 drop(reply.send(report(&reader, &pipeline, &dispatcher)))
             }
-            Some(Control::SampleRate(rate)) => pipeline.policy_mut().set_sample_rate(rate),
+            Some(Control::SampleRate(rate, done)) => {
+                pipeline.policy_mut().set_sample_rate(rate);
+                // A daemon that is gone need not be told.
+                let _gone = done.send(());
+            }
             Some(Control::Addresses(target, addresses)) => {
                 dispatcher.set_addresses(target, &addresses);
             }
