@@ -6,6 +6,7 @@
 mod kind;
 mod kubernetes_name;
 mod labels;
+mod origin;
 mod url;
 
 use std::{fmt, str::FromStr};
@@ -13,6 +14,7 @@ use std::{fmt, str::FromStr};
 pub use kind::{Destination, ServiceRef};
 pub use kubernetes_name::is_object_name;
 pub use labels::{Condition, LabelSelector, Labels, Requirement};
+pub use origin::Origin;
 pub use url::{Scheme, TargetHost, TargetUrl};
 
 use crate::{
@@ -33,6 +35,8 @@ pub struct TargetSpec {
     pub sample: Option<Rate>,
     /// Its own `Host`, before the common rewrite.
     pub host: Option<Host>,
+    /// Who named it. Default: [`Origin::Operator`].
+    pub origin: Origin,
 }
 
 impl From<Destination> for TargetSpec {
@@ -42,6 +46,7 @@ impl From<Destination> for TargetSpec {
             destination,
             sample: None,
             host: None,
+            origin: Origin::Operator,
         }
     }
 }
@@ -91,7 +96,7 @@ fn split_options(text: &str) -> (&str, Option<&str>) {
 }
 
 impl fmt::Display for TargetSpec {
-    /// It reads back as the same target, unless its host has a comma.
+    /// It reads back as the same target, of the operator, unless its host has a comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.destination.fmt(f)?;
         if let Some(rate) = &self.sample {
