@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
-use super::{CongestionControl, breaker};
+use super::{CongestionControl, Guard, breaker};
 
 /// How copies of one client connection relate at a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub struct DispatchConfig {
     /// When a failing address is avoided while the target has others, and for how long. Default: at
     /// once, 1 s at first, 30 s at most.
     pub avoid: breaker::Limits,
+    /// Which addresses the targets of documents may not have. Default: those that are special, and
+    /// none of our own, which somebody must say how to read.
+    pub guard: Guard,
     /// What the choice between addresses is drawn from. Default: another one for each dispatcher.
     pub seed: Option<u64>,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
@@ -92,6 +95,7 @@ impl Default for DispatchConfig {
                 first_wait: Duration::from_secs(1),
                 longest_wait: Duration::from_secs(30),
             },
+            guard: Guard::default(),
             seed: None,
             tls: None,
         }

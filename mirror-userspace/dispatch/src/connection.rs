@@ -54,22 +54,42 @@ enum Wire {
 
 async fn connect(target: &Target, seat: &Seat) -> Result<Wire, Failure> {
     let mut socket = seat.address().socket;
+    let mut failure = Failure::TargetRefused;
     for _ in 0..ATTEMPTS {
-        let attempt = timeout(target.shared.config.connect_timeout, open(target, socket));
-        match unless_stopped(seat, attempt).await? {
-            Ok(Ok(wire)) => {
+        let tried = try_at(target, seat, socket).await?;
+        match tried {
+            Ok(wire) => {
                 target.handle_connected();
                 return Ok(wire);
             }
-            Ok(Err(error)) => log::debug!("{}: {socket}: {error}", target.destination),
-            Err(_) => log::debug!("{}: {socket}: no connection in time", target.destination),
+            // One that could have been connected to says more of the target.
+            Err(Failure::TargetRefused) => {}
+            Err(other) => failure = other,
         }
-        match target.handle_refused(seat) {
+        match target.handle_refused(seat, failure) {
             Some(other) => socket = other,
             None => break,
         }
     }
-    Err(Failure::Connect)
+    Err(failure)
+}
+
+/// One attempt, if the address may be connected to at all.
+async fn try_at(
+    target: &Target,
+    seat: &Seat,
+    socket: SocketAddr,
+) -> Result<Result<Wire, Failure>, Stop> {
+    if !target.admits(socket) {
+        return Ok(Err(Failure::TargetRefused));
+    }
+    let attempt = timeout(target.shared.config.connect_timeout, open(target, socket));
+    match unless_stopped(seat, attempt).await? {
+        Ok(Ok(wire)) => return Ok(Ok(wire)),
+        Ok(Err(error)) => log::debug!("{}: {socket}: {error}", target.destination),
+        Err(_) => log::debug!("{}: {socket}: no connection in time", target.destination),
+    }
+    Ok(Err(Failure::Connect))
 }
 
 async fn open(target: &Target, socket: SocketAddr) -> io::Result<Wire> {

@@ -20,7 +20,7 @@ use std::{collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 use anyhow::{Context, Result};
 use mirror_core::{
     counters::TargetCounters,
-    destination::{Destination, Scheme, TargetHost, TargetUrl},
+    destination::{Scheme, TargetHost, TargetSpec, TargetUrl},
     pipeline::{CopyId, Output},
     segment::Time,
 };
@@ -34,6 +34,7 @@ use tokio_rustls::TlsConnector;
 pub use self::{
     config::{DispatchConfig, Order},
     congestion::CongestionControl,
+    guard::{Guard, Network, OwnAddresses},
     resolve::{Resolve, Resolving, SystemResolver},
 };
 use self::{
@@ -48,6 +49,7 @@ mod config;
 mod congestion;
 mod connection;
 mod exchange;
+mod guard;
 mod job;
 mod meter;
 mod order;
@@ -82,14 +84,15 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher to `targets`, in the order that [`TargetId`](mirror_core::pipeline::TargetId)
-    /// counts. Nothing is connected or resolved before the first copy.
+    /// counts; of each, its destination and origin matter here. Nothing is connected or resolved before
+    /// the first copy.
     ///
     /// # Errors
     ///
     /// If a target is https and `config.tls` is missing, or its host cannot be in a certificate.
     pub fn new(
         config: DispatchConfig,
-        targets: impl IntoIterator<Item = Destination>,
+        targets: impl IntoIterator<Item = TargetSpec>,
         clock: Clock,
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
@@ -104,12 +107,12 @@ impl Dispatcher {
         });
         let targets = targets
             .into_iter()
-            .map(|destination| {
-                let tls = match destination.url() {
+            .map(|target| {
+                let tls = match target.destination.url() {
                     Some(url) if url.scheme == Scheme::Https => Some(tls_to(&shared.config, url)?),
                     _ => None,
                 };
-                Ok(Target::new(Rc::clone(&shared), destination, tls))
+                Ok(Target::new(Rc::clone(&shared), target, tls))
             })
             .collect::<Result<_>>()?;
         Ok(Self {

@@ -37,6 +37,7 @@ pub(super) enum After {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     Connect,
+    TargetRefused,
     Timeout,
     Reset,
     BadReply,
@@ -66,6 +67,8 @@ impl Failure {
     const fn verdict(self) -> Verdict {
         match self {
             Self::Connect | Self::Timeout | Self::Reset | Self::BadReply => Verdict::Fails,
+            // Nothing was asked of it, and every copy is to be counted as refused.
+            Self::TargetRefused => Verdict::Unknown,
             Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
         }
     }
@@ -114,6 +117,7 @@ impl Outcome {
                 let failed = &mut counters.failed;
                 *match failure {
                     Failure::Connect => &mut failed.connect,
+                    Failure::TargetRefused => &mut failed.target_refused,
                     Failure::Timeout => &mut failed.timeout,
                     Failure::Reset => &mut failed.reset,
                     Failure::BadReply => &mut failed.bad_reply,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use mirror_core::counters::TargetCounters;
 use mirror_core::{
     budget::Reserved,
-    destination::Destination,
+    destination::{self, Destination, TargetSpec},
     pipeline::{ConnectionId, MirrorCopy, Persistence},
     segment::Time,
 };
@@ -52,6 +52,7 @@ pub(super) struct Shared {
 pub(super) struct Target {
     pub(super) shared: Rc<Shared>,
     pub(super) destination: Destination,
+    origin: destination::Origin,
     /// For https: how to begin, and whose certificate to ask for.
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     state: RefCell<State>,
@@ -79,13 +80,19 @@ pub(super) enum Next {
 impl Target {
     pub(super) fn new(
         shared: Rc<Shared>,
-        destination: Destination,
+        spec: TargetSpec,
         tls: Option<(TlsConnector, ServerName<'static>)>,
     ) -> Rc<Self> {
+        let TargetSpec {
+            destination,
+            origin,
+            ..
+        } = spec;
         let state = RefCell::new(State::new(&shared, &destination));
         Rc::new(Self {
             shared,
             destination,
+            origin,
             tls,
             state,
         })
@@ -321,11 +328,26 @@ impl Target {
         }
     }
 
-    /// An address refused; another one to try.
-    pub(super) fn handle_refused(&self, seat: &Seat) -> Option<SocketAddr> {
+    /// Whether `socket` may be connected to; what may not is named in the log.
+    pub(super) fn admits(&self, socket: SocketAddr) -> bool {
+        let (guard, now) = (&self.shared.config.guard, self.now());
+        match guard.refusal(self.origin, socket.ip(), now) {
+            None => true,
+            Some(why) => {
+                guard.tell(&self.destination, socket.ip(), why, now);
+                false
+            }
+        }
+    }
+
+    /// There is no connection to an address; another one to try. If that says that the address is
+    /// out of date, the name is resolved again soon.
+    pub(super) fn handle_refused(&self, seat: &Seat, failure: Failure) -> Option<SocketAddr> {
         let mut state = self.state.borrow_mut();
         let now = self.now();
-        if let Origin::Name(names) = &mut state.origin {
+        if let Origin::Name(names) = &mut state.origin
+            && failure == Failure::Connect
+        {
             names.hasten(now);
         }
         let tripped = state.pool.handle_refused(seat, now);

@@ -73,11 +73,7 @@ impl Daemon {
         let shard = ShardConfig {
             limits: config.limits,
             policy: config.policy,
-            targets: config
-                .targets
-                .into_iter()
-                .map(|target| target.destination)
-                .collect(),
+            targets: config.targets,
             dispatch: config.dispatch,
             record: config.record,
         };

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 use anyhow::Context as _;
 use mirror_capture::{AttachmentId, Batch, RingReader};
 use mirror_core::{
-    destination::Destination,
+    destination::TargetSpec,
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::Policy,
@@ -48,7 +48,7 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
     pub(super) policy: Policy,
-    pub(super) targets: Vec<Destination>,
+    pub(super) targets: Vec<TargetSpec>,
     pub(super) dispatch: DispatchConfig,
     pub(super) record: Option<RecordTo>,
 }

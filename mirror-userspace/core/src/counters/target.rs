@@ -91,6 +91,9 @@ counters! {
     Failed {
         /// No connection: refused, timed out, not resolved, or TLS did not trust.
         connect,
+        /// No connection: a document named the target, and its address is one that documents may not
+        /// have (loopback, link-local, the node's own, …).
+        target_refused,
         /// The target did not read, or did not finish its reply, in time.
         timeout,
         /// The connection was closed before the end of its reply: by the target, or, of pipelined

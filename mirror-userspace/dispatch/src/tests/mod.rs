@@ -2,6 +2,7 @@
 //! time-out happens when a test says so. Each test ends with balanced books and an empty budget.
 
 mod endpoints;
+mod guarded;
 mod hostile;
 mod https;
 mod limits;
@@ -62,7 +63,7 @@ struct Rig {
     given: u64,
 }
 
-fn http(address: SocketAddr) -> Destination {
+fn http(address: SocketAddr) -> TargetSpec {
     format!("http://{address}").parse().unwrap()
 }
 
@@ -71,7 +72,7 @@ impl Rig {
         Self::with(config, http(address), Rc::new(SystemResolver))
     }
 
-    fn with(config: DispatchConfig, target: Destination, resolver: Rc<dyn Resolve>) -> Self {
+    fn with(config: DispatchConfig, target: TargetSpec, resolver: Rc<dyn Resolve>) -> Self {
         Self {
             dispatcher: Dispatcher::new(config, vec![target], now, resolver).unwrap(),
             budget: Budget::new(64 << 20),

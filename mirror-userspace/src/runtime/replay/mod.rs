@@ -129,10 +129,7 @@ impl Replay {
         let patience = config.dispatch.connect_timeout + 2 * config.dispatch.reply_timeout;
         let dispatcher = Dispatcher::new(
             config.dispatch,
-            config
-                .targets
-                .iter()
-                .map(|target| target.destination.clone()),
+            config.targets.iter().cloned(),
             clock::now,
             Rc::new(SystemResolver),
         )?;
