@@ -7,6 +7,7 @@
 mod answers;
 mod documents;
 mod mirrors;
+mod own;
 mod rules;
 
 use std::{collections::VecDeque, future, time::Duration};
@@ -24,6 +25,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::admin::{Question, Questions};
 pub use mirrors::{Ended, MirrorConfig};
+pub use own::NodeAddresses;
 
 use documents::Documents;
 use mirrors::{Mirrors, News, ToAttach};

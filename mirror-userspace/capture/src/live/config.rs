@@ -7,7 +7,7 @@ use mirror_common::settings::{MAX_PORTS, SampleKey, Settings};
 
 use super::{
     attach::{Hook, Method},
-    interface::LinkLayer,
+    interface::{LinkLayer, shown},
     netns::OpenNetns,
     object::RingKind,
 };
@@ -150,7 +150,7 @@ impl From<u32> for InterfaceId {
 impl fmt::Display for InterfaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Name(name) => write!(f, "`{}`", shown(name)),
             Self::Index(index) => write!(f, "number {index}"),
         }
     }

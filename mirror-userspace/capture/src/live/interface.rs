@@ -17,6 +17,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_LINK_NETNSID: u16 = 37;
 
 /// What a frame begins with at the TC hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub(super) struct Interface {
     pub(super) index: u32,
     /// The number of what it is a part or the other end of, in a namespace that may be another one.
     pub(super) link: Option<u32>,
+    /// Which namespace that is, by the number that ours has for it; `None` if it is in ours.
+    pub(super) link_netns: Option<i32>,
     /// Its `ARPHRD_*` number.
     hardware: u16,
 }
@@ -81,10 +84,12 @@ impl Interface {
             let value = |wanted| attributes(rest).find(|&(kind, _)| kind == wanted);
             if let Some((_, name)) = value(IFLA_IFNAME) {
                 let end = value(IFLA_LINK).and_then(|(_, end)| u32::read_from_bytes(end).ok());
+                let netns = value(IFLA_LINK_NETNSID);
                 interfaces.push(Self {
                     name: text(name),
                     index: link.index,
                     link: end,
+                    link_netns: netns.and_then(|(_, id)| i32::read_from_bytes(id).ok()),
                     hardware: link.hardware,
                 });
             }
@@ -107,7 +112,7 @@ impl Interface {
             Some(interface) => Ok(interface.clone()),
             None => bail!(
                 "no interface {id} here; there is {}",
-                one_of(all.into_iter().map(|interface| interface.name).collect())
+                one_of(all.iter().map(|interface| shown(&interface.name)).collect())
             ),
         }
     }
@@ -135,10 +140,17 @@ impl Interface {
         LinkLayer::of_hardware(self.hardware).with_context(|| {
             format!(
                 "interface `{}` has link type {} (ARPHRD), neither Ethernet nor IP",
-                self.name, self.hardware
+                shown(&self.name),
+                self.hardware
             )
         })
     }
+}
+
+/// A name as it may stand in a line of the log. Whoever is root in a namespace chooses the names in it,
+/// and the kernel refuses `/`, `:` and space in them, but neither quotes nor control characters.
+pub(super) fn shown(name: &str) -> String {
+    name.escape_debug().to_string()
 }
 
 #[cfg(test)]
@@ -165,6 +177,14 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn names_are_shown_without_what_ends_or_colours_a_line() {
+        assert_eq!(shown("eth0"), "eth0");
+        assert_eq!(shown("a\nb\u{1b}[1m`\""), r#"a\nb\u{1b}[1m`\""#);
+        let id = InterfaceId::from("a\nb").to_string();
+        assert_eq!(id, r"`a\nb`");
     }
 
     #[test]

@@ -177,6 +177,14 @@ impl OpenNetns {
         self.inode
     }
 
+    /// The namespace as a file that the kernel can be asked about.
+    pub(super) fn file(&self) -> io::Result<File> {
+        match &self.file {
+            Some(file) => file.try_clone(),
+            None => File::open("/proc/self/ns/net"),
+        }
+    }
+
     /// Runs `visit` inside the namespace and returns what it returned.
     ///
     /// # Errors

@@ -59,6 +59,20 @@ pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> 
     })
 }
 
+/// Asks for one thing: the body of its answer.
+pub(super) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
+    let socket = ask(kind, 0, body)?;
+    let mut answer = Vec::new();
+    read_replies(&socket, |reply, body| {
+        if reply == NLMSG_ERROR {
+            return Some(outcome(body));
+        }
+        answer = body.to_vec();
+        Some(Ok(()))
+    })?;
+    Ok(answer)
+}
+
 /// Asks for a change and waits until it is done.
 pub(super) fn request(kind: u16, body: &impl Body) -> io::Result<()> {
     acknowledged(kind, NLM_F_ACK, body.as_bytes())

@@ -34,11 +34,7 @@ pub(crate) enum Refusal {
 
 /// Why a target of a document may not have this address, if it may not. An IPv6 address that stands
 /// for an IPv4 one is judged as both.
-pub(crate) fn refusal(
-    address: IpAddr,
-    own: &[IpAddr],
-    denied: &[Network],
-) -> Option<Refusal> {
+pub(crate) fn refusal(address: IpAddr, own: &[IpAddr], denied: &[Network]) -> Option<Refusal> {
     let listed = |address: IpAddr| {
         if own.contains(&address) {
             return Some(Refusal::Own);

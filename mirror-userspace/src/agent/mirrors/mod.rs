@@ -114,7 +114,9 @@ impl Mirrors {
             Ok(()) => {
                 let ports: Vec<_> = to.ports.iter().map(u16::to_string).collect();
                 let (ToAttach { name, sandbox, .. }, ports) = (&to, ports.join(", "));
-                let (interface, rule) = (&sandbox.interface, mirror.name());
+                // Whoever is root in the pod has chosen it.
+                let interface = sandbox.interface.escape_debug();
+                let rule = mirror.name();
                 info!("{name}: attached to {interface}, port {ports}, for {rule}");
                 Event::Attached(id, to.pod, to.search)
             }

@@ -1,5 +1,6 @@
 //! `podmirror agent`: mirror the pods of a node, as the cluster's API tells of them.
 
+mod guard_args;
 mod turns;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -10,6 +11,7 @@ use mirror_core::{
     destination::LabelSelector,
     policy::{Policy, PolicyConfig},
 };
+use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{AttachAt, Node, connect},
     config,
@@ -32,6 +34,7 @@ use crate::{
     admin::Listen,
     agent::{Agent, AgentConfig, MirrorConfig},
 };
+use guard_args::GuardArgs;
 
 /// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.
 const ADMIN_PORT: u16 = 9090;
@@ -63,6 +66,8 @@ pub struct AgentArgs {
     policy: PolicyArgs,
     #[command(flatten)]
     dispatch: DispatchArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -215,7 +220,10 @@ impl AgentArgs {
         Ok(MirrorConfig {
             capture,
             limits: self.limits.for_shard(shards),
-            dispatch: self.dispatch.for_shard(shards)?,
+            dispatch: DispatchConfig {
+                guard: self.guard.guard(self.cluster.node()),
+                ..self.dispatch.for_shard(shards)?
+            },
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mirror_core::{
-    destination::{Destination, TargetSpec},
+    destination::{Destination, Origin, TargetSpec},
     policy::RequestMatch,
     value::Rate,
 };
@@ -204,6 +204,7 @@ impl<'a> Reader<'a, '_> {
         Ok(backend.map(|backend| Mirror {
             target: TargetSpec {
                 sample: share,
+                origin: Origin::Document,
                 ..Destination::from(backend).into()
             },
             only,

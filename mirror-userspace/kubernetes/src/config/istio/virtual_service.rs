@@ -1,6 +1,9 @@
 //! `VirtualService`: its HTTP routes, in order.
 
-use mirror_core::{destination::TargetSpec, value::Rate};
+use mirror_core::{
+    destination::{Origin, TargetSpec},
+    value::Rate,
+};
 
 use super::{
     Subsets,
@@ -232,6 +235,7 @@ impl<'a> Reader<'a, '_> {
         Ok(place.into_destination().map(|destination| Mirror {
             target: TargetSpec {
                 sample: share,
+                origin: Origin::Document,
                 ..destination.into()
             },
             only: None,
