@@ -1,6 +1,10 @@
 //! The other end of the admin server: what `podmirror set` says to a running podmirror.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -8,7 +12,13 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use mirror_core::value::Rate;
-use tokio::{net::TcpStream, time};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time,
+};
+
+use super::token::{TOKEN, TokenFile};
 
 /// How long all of it may take: longer than the server gives itself for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,13 +26,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer may be: a line for each rule.
 const ANSWER_BYTES: usize = 1 << 20;
 
-/// Sets the rate of one rule, or of all, in the podmirror whose admin server is at `address`
-/// (`HOST:PORT`). Returns what `GET /sample-rate` does.
+/// Where a podmirror is tuned.
+#[derive(Clone, Debug)]
+pub enum Server {
+    /// At its unix socket.
+    Socket(PathBuf),
+    /// At `HOST:PORT`, with the token in this file.
+    Network(String, PathBuf),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "--admin-socket {}", path.display()),
+            Self::Network(address, _) => write!(f, "--admin-address {address}"),
+        }
+    }
+}
+
+/// Sets the rate of one rule, or of all, in the podmirror that listens there. Returns what
+/// `GET /sample-rate` does.
 ///
 /// # Errors
 /// The server can't be reached, takes longer than ten seconds, or refuses: then with its reason.
 pub async fn set_sample_rate(
-    address: &str,
+    server: &Server,
     rule: Option<&str>,
     rate: Rate,
 ) -> anyhow::Result<String> {
@@ -30,22 +58,36 @@ pub async fn set_sample_rate(
         None => rate.to_string(),
         Some(rule) => format!("{rate}\t{rule}"),
     };
-    time::timeout(PATIENCE, put(address, "/sample-rate", line))
+    time::timeout(PATIENCE, put(server, "/sample-rate", line))
         .await
         .with_context(|| format!("no answer in {} s", PATIENCE.as_secs()))
         .and_then(|answer| answer)
-        .with_context(|| format!("--admin-address {address}"))
+        .with_context(|| server.to_string())
 }
 
-async fn put(address: &str, path: &str, body: String) -> anyhow::Result<String> {
-    let stream = TcpStream::connect(address).await?;
+async fn put(server: &Server, path: &str, body: String) -> anyhow::Result<String> {
+    let request = Request::builder().method(Method::PUT).uri(path);
+    let body = Full::new(Bytes::from(body));
+    match server {
+        Server::Socket(socket) => {
+            let request = request.header(HOST, "podmirror").body(body)?;
+            let stream = UnixStream::connect(socket).await;
+            exchange(stream.context("is a podmirror running here?")?, request).await
+        }
+        Server::Network(address, token) => {
+            let token = TokenFile::open(Path::new(token))?.read()?;
+            let request = request.header(HOST, address).header(TOKEN, token);
+            exchange(TcpStream::connect(address).await?, request.body(body)?).await
+        }
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<String> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(Method::PUT)
-        .uri(path)
-        .header(HOST, address)
-        .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let answer = Limited::new(response.into_body(), ANSWER_BYTES)

@@ -17,12 +17,14 @@
 //! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
 //! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
 //!
-//! The process is privileged, and anyone in the pod network may be able to connect. Nothing here
-//! chooses targets, pods or interfaces: the most that a caller can do is to change the rate, and
-//! that only over loopback unless [`TuneFrom::Anywhere`] says otherwise. Connections, heads, bodies
-//! and times are bounded (`limits.rs`).
+//! The process is privileged, and anyone in the pod network may be able to connect; whoever has copies
+//! sent to us has us connect to ourselves. Nothing here chooses targets, pods or interfaces: the most
+//! that a caller can do is to change the rate, and that only by the unix socket, which our own user
+//! alone may open, or with the token. What bears the mark of a copy is refused whatever it asks.
+//! Connections, heads, bodies and times are bounded (`limits.rs`).
 
 pub mod client;
+mod door;
 mod health;
 mod limits;
 mod listen;
@@ -31,12 +33,15 @@ mod question;
 mod routes;
 mod server;
 mod snapshot;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 
 pub use listen::Listen;
 pub use metrics::render;
 pub use question::{Mirrors, Question, Questions, Refused};
-pub use server::{Admin, AdminConfig, TuneFrom};
+pub use server::{Admin, AdminConfig};
 pub use snapshot::{Mirror, Pod, PodState, SampleRate, Snapshot, Watch};
+pub use socket::SOCKET;

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,20 +15,23 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
+    header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN},
 };
-use mirror_core::value::Rate;
+use mirror_core::{policy::MIRRORED_BY, value::Rate};
 use tokio::time;
 
 use super::{
+    door::Client,
     health::Health,
     limits::{BODY_BYTES, Limits},
     metrics,
     question::{Ask, Asker, NoAnswer, Refused},
-    server::TuneFrom,
     snapshot::SampleRate,
+    token::TokenFile,
 };
 
+/// <https://www.w3.org/TR/fetch-metadata/>
+const FETCH_SITE: &str = "sec-fetch-site";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
 const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
@@ -38,7 +40,7 @@ const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
 #[derive(Debug)]
 pub(super) struct Routes {
     asker: Asker,
-    tuning: TuneFrom,
+    token: Option<TokenFile>,
     limits: Limits,
     health: Mutex<Health>,
     metrics: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
@@ -50,10 +52,10 @@ pub(super) struct Routes {
 type Failure = (StatusCode, String);
 
 impl Routes {
-    pub(super) fn new(asker: Asker, tuning: TuneFrom, limits: Limits) -> Self {
+    pub(super) fn new(asker: Asker, token: Option<TokenFile>, limits: Limits) -> Self {
         Self {
             asker,
-            tuning,
+            token,
             limits,
             health: Mutex::default(),
             metrics: tokio::sync::Mutex::default(),
@@ -72,12 +74,17 @@ impl Routes {
         self.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Answers a request from this address (an IPv4 one not as IPv6).
+    /// Answers a request.
     pub(super) async fn answer(
         &self,
-        peer: IpAddr,
+        client: Client,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        // Whoever names us as a target speaks with our own voice.
+        if request.headers().contains_key(MIRRORED_BY) {
+            let why = "a copy of somebody's request is nobody's wish";
+            return Ok(plain(StatusCode::FORBIDDEN, why.into()));
+        }
         let allowed: &[Method] = match request.uri().path() {
             "/healthz" | "/readyz" | "/metrics" => &READ_ONLY,
             "/sample-rate" => &RATES,
@@ -90,7 +97,7 @@ impl Routes {
             ("/healthz", _) => self.healthz(),
             ("/readyz", _) => self.readyz().await,
             ("/metrics", _) => return Ok(self.metrics().await),
-            (_, &Method::PUT) => self.put_rate(peer, request).await,
+            (_, &Method::PUT) => self.put_rate(client, request).await,
             _ => self.rates().await,
         };
         Ok(match answer {
@@ -161,19 +168,33 @@ impl Routes {
         Ok(text)
     }
 
-    async fn put_rate(&self, peer: IpAddr, request: Request<Incoming>) -> Result<String, Failure> {
-        if self.tuning == TuneFrom::Loopback && !is_loopback(peer) {
-            return Err((
-                StatusCode::FORBIDDEN,
-                "only over loopback (kubectl exec or port-forward), unless podmirror was \
-                 started with --admin-allow-remote-tuning"
-                    .into(),
-            ));
+    /// Whether who sent these fields by this way may change anything.
+    fn may_tune(&self, client: Client, fields: &HeaderMap) -> Result<(), Failure> {
+        let forbidden = |why: &str| Err((StatusCode::FORBIDDEN, why.to_owned()));
+        // Browsers send them with every PUT: a page must not tune what its reader can reach.
+        if fields.contains_key(ORIGIN) || fields.contains_key(FETCH_SITE) {
+            return forbidden("not for browsers");
         }
-        // Browsers send it with every PUT: a page must not tune what its reader can reach.
-        if request.headers().contains_key(ORIGIN) {
-            return Err((StatusCode::FORBIDDEN, "not for browsers".into()));
+        match (client, &self.token) {
+            (Client::Socket, _) => Ok(()),
+            (Client::Network(_), Some(token)) if token.is_borne_by(fields) => Ok(()),
+            (Client::Network(_), Some(_)) => forbidden(
+                "only with the token of --admin-token-file, or by the unix socket: `podmirror set` \
+                 where podmirror runs (kubectl exec)",
+            ),
+            (Client::Network(_), None) => forbidden(
+                "only by the unix socket: `podmirror set` where podmirror runs (kubectl exec); or \
+                 start podmirror with --admin-token-file",
+            ),
         }
+    }
+
+    async fn put_rate(
+        &self,
+        client: Client,
+        request: Request<Incoming>,
+    ) -> Result<String, Failure> {
+        self.may_tune(client, request.headers())?;
         let too_long = || {
             (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -205,7 +226,7 @@ impl Routes {
         match set.await? {
             Ok(()) => {
                 let whose = whose.as_deref().unwrap_or("all rules");
-                log::info!("sample rate set to {rate} for {whose} by {peer}");
+                log::info!("sample rate set to {rate} for {whose} by {client}");
                 self.rates().await
             }
             Err(Refused::UnknownRule) => Err((StatusCode::NOT_FOUND, "no such rule".into())),
@@ -238,11 +259,6 @@ fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
     };
     let rate = rate.parse::<Rate>().map_err(|error| error.to_string())?;
     Ok((rate, rule))
-}
-
-/// See [`TuneFrom::Loopback`].
-fn is_loopback(peer: IpAddr) -> bool {
-    peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
 }
 
 const fn unavailable(why: String) -> Failure {

@@ -1,49 +1,51 @@
 //! The listener: accepts within limits, one request a connection, an end for each.
 
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::UnixListener,
     task::{AbortHandle, JoinHandle, JoinSet},
     time,
 };
 
 use super::{
+    door::{Client, Door},
     limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits},
     listen::Listen,
     question::{self, Questions},
     routes::Routes,
+    socket::{self, SocketFile},
+    token::TokenFile,
 };
 
 /// Where the server listens, and whom it obeys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct AdminConfig {
-    /// Its address.
-    pub listen: Listen,
-    /// Who may change the sample rate.
-    pub tuning: TuneFrom,
-}
-
-/// Who may change the sample rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TuneFrom {
-    /// Clients at 127.0.0.1 and ::1, which are those in the same pod: `kubectl exec` and
-    /// `kubectl port-forward`, whose users the API server has authorised. Not all of 127.0.0.0/8: a
-    /// mesh's sidecar passes remote clients on from 127.0.0.6.
-    #[default]
-    Loopback,
-    /// Everyone who can connect.
-    Anywhere,
+    /// The address at which everyone may look. Default: none.
+    pub listen: Option<Listen>,
+    /// The file with the token of those who may tune at the address, 16 bytes to 4 KiB. It is read
+    /// again each time that one is presented. Default: nobody may.
+    pub token: Option<PathBuf>,
 }
 
 /// A listening server. Dropped, it stops, and so do its connections.
 #[derive(Debug)]
 pub struct Admin {
-    address: SocketAddr,
-    task: JoinHandle<()>,
+    routes: Arc<Routes>,
+    limits: Limits,
+    address: Option<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+    sockets: Vec<SocketFile>,
 }
 
 impl Admin {
@@ -52,7 +54,7 @@ impl Admin {
     /// Until someone takes its questions, `/readyz` says 503.
     ///
     /// # Errors
-    /// The address can't be listened at.
+    /// It can't listen, or there is no token where one should be.
     pub async fn start(config: AdminConfig) -> anyhow::Result<(Self, Questions)> {
         Self::within(Limits::default(), config).await
     }
@@ -61,36 +63,65 @@ impl Admin {
         limits: Limits,
         config: AdminConfig,
     ) -> anyhow::Result<(Self, Questions)> {
-        let listen = config.listen;
-        let listener = listen
-            .listen()
-            .await
-            .with_context(|| format!("--admin-address {listen}"))?;
-        let address = listener.local_addr()?;
+        let token = config.token.as_deref().map(TokenFile::open).transpose()?;
         let (asker, questions) = question::channel();
-        let routes = Arc::new(Routes::new(asker, config.tuning, limits));
-        let task = tokio::spawn(accept(listener, routes, limits));
-        Ok((Self { address, task }, questions))
+        let mut admin = Self {
+            routes: Arc::new(Routes::new(asker, token, limits)),
+            limits,
+            address: None,
+            tasks: Vec::new(),
+            sockets: Vec::new(),
+        };
+        if let Some(listen) = config.listen {
+            let listener = listen
+                .listen()
+                .await
+                .with_context(|| format!("--admin-address {listen}"))?;
+            admin.address = Some(listener.local_addr()?);
+            admin.serve(listener);
+        }
+        Ok((admin, questions))
     }
 
-    /// Where it listens.
+    /// Listens at a unix socket as well, where our own user and root may look and tune. It is made
+    /// with mode 0600, in a folder that is ours alone (made, with mode 0700, if there is none), and
+    /// replaces one of ours that nobody listens at.
+    ///
+    /// # Errors
+    /// There is something else at `path`, or a podmirror that listens; or others may write to the folder.
+    pub fn open_socket(&mut self, path: &Path) -> anyhow::Result<()> {
+        let (listener, file) = socket::listen_at(path)
+            .with_context(|| format!("--admin-socket {}", path.display()))?;
+        self.sockets.push(file);
+        self.serve(UnixListener::from_std(listener)?);
+        Ok(())
+    }
+
+    /// Each way in has connections of its own: nobody from the network keeps out who has the socket.
+    fn serve(&mut self, door: impl Door) {
+        let accepting = accept(door, Arc::clone(&self.routes), self.limits);
+        self.tasks.push(tokio::spawn(accepting));
+    }
+
+    /// Where it listens in the network.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    pub const fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.sockets.clear();
     }
 }
 
-async fn accept(listener: TcpListener, routes: Arc<Routes>, limits: Limits) {
+async fn accept(door: impl Door, routes: Arc<Routes>, limits: Limits) {
     let mut connections = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (stream, client) = match door.accept().await {
             Ok(accepted) => accepted,
             // The client's own doing, accept(2): the next one may be fine.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
@@ -110,7 +141,7 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>, limits: Limits) {
         }
         let routes = Arc::clone(&routes);
         oldest_first.push_back(connections.spawn(async move {
-            let served = serve(stream, peer, &routes);
+            let served = serve(stream, client, &routes);
             if time::timeout(limits.connection_time, served).await.is_err() {
                 routes.count_timed_out();
             }
@@ -118,10 +149,10 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>, limits: Limits) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, routes: &Arc<Routes>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, client: Client, routes: &Arc<Routes>) {
     let service = service_fn(|request| {
         let routes = Arc::clone(routes);
-        async move { routes.answer(peer.ip().to_canonical(), request).await }
+        async move { routes.answer(client, request).await }
     });
     let served = http1::Builder::new()
         // The caller bounds the time for all of it.
@@ -133,6 +164,6 @@ async fn serve(stream: TcpStream, peer: SocketAddr, routes: &Arc<Routes>) {
         .await;
     if let Err(error) = served {
         // Theirs, not ours: they sent no request, or left before its answer.
-        log::debug!("admin client {peer}: {error}");
+        log::debug!("admin client {client}: {error}");
     }
 }

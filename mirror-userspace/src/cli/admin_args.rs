@@ -1,10 +1,10 @@
 //! The flags of the admin server.
 
-use std::str::FromStr;
+use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
 use clap::Args;
 
-use crate::admin::{Admin, AdminConfig, Listen, Questions, TuneFrom};
+use crate::admin::{Admin, AdminConfig, Listen, Questions, SOCKET};
 
 /// Probes, metrics and tuning over HTTP.
 #[derive(Args, Clone, Debug)]
@@ -15,10 +15,15 @@ pub struct AdminArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_address: Option<AdminAddress>,
 
-    /// Let everyone who can connect change the sample rate; else it takes a client at 127.0.0.1 or
-    /// ::1, as `podmirror set`, kubectl exec and kubectl port-forward are
-    #[arg(long)]
-    pub admin_allow_remote_tuning: bool,
+    /// Serve the same at this unix socket, where the sample rate can be changed as well, by our own
+    /// user and root; or off [default of agent: /run/podmirror/admin.sock]
+    #[arg(long, value_name = "PATH")]
+    pub admin_socket: Option<AdminSocket>,
+
+    /// Let those change the sample rate at --admin-address who bear the token in this file (at least
+    /// 16 bytes), as `Authorization: Bearer TOKEN` or `x-podmirror-token: TOKEN`
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
 }
 
 /// See [`Listen`].
@@ -28,6 +33,15 @@ pub enum AdminAddress {
     Off,
     /// There.
     On(Listen),
+}
+
+/// See [`AdminConfig::socket`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminSocket {
+    /// None.
+    Off,
+    /// There.
+    At(PathBuf),
 }
 
 impl FromStr for AdminAddress {
@@ -44,22 +58,64 @@ impl FromStr for AdminAddress {
     }
 }
 
+impl FromStr for AdminSocket {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "off" => Self::Off,
+            path => Self::At(path.into()),
+        })
+    }
+}
+
 impl AdminArgs {
-    /// Starts the server, if there is to be one; `default` stands in for a flag that is not given.
+    /// Starts the server where a flag says so.
     ///
     /// # Errors
-    /// The address can't be listened at.
-    pub async fn start(&self, default: AdminAddress) -> anyhow::Result<(Option<Admin>, Questions)> {
-        let AdminAddress::On(listen) = self.admin_address.unwrap_or(default) else {
+    /// It can't listen there, or the file has no token.
+    pub async fn start(&self) -> anyhow::Result<(Option<Admin>, Questions)> {
+        let listen = match self.admin_address {
+            None | Some(AdminAddress::Off) => None,
+            Some(AdminAddress::On(listen)) => Some(listen),
+        };
+        let socket = match &self.admin_socket {
+            None | Some(AdminSocket::Off) => None,
+            Some(AdminSocket::At(path)) => Some(path),
+        };
+        if listen.is_none() && socket.is_none() {
             return Ok((None, Questions::none()));
+        }
+        let config = AdminConfig {
+            listen,
+            token: self.admin_token_file.clone(),
         };
-        let tuning = if self.admin_allow_remote_tuning {
-            TuneFrom::Anywhere
-        } else {
-            TuneFrom::Loopback
-        };
-        let (admin, questions) = Admin::start(AdminConfig { listen, tuning }).await?;
-        log::info!("admin server at http://{}", admin.address());
+        let (mut admin, questions) = Admin::start(config).await?;
+        if let Some(path) = socket {
+            admin.open_socket(path)?;
+            log::info!("admin socket at {}", path.display());
+        }
+        if let Some(address) = admin.address() {
+            log::info!("admin server at http://{address}");
+        }
         Ok((Some(admin), questions))
+    }
+
+    /// Starts the server of an agent: where no flag says otherwise at `listen`, and at [`SOCKET`].
+    /// Without the latter it can't be tuned, which is no reason not to mirror.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start), for what a flag says.
+    pub async fn start_agent(&self, listen: Listen) -> anyhow::Result<(Option<Admin>, Questions)> {
+        let mut args = self.clone();
+        args.admin_address.get_or_insert(AdminAddress::On(listen));
+        let (mut admin, questions) = args.start().await?;
+        if let (Some(admin), None) = (&mut admin, &self.admin_socket) {
+            match admin.open_socket(SOCKET.as_ref()) {
+                Ok(()) => log::info!("admin socket at {SOCKET}"),
+                Err(error) => log::warn!("{error:#}: `podmirror set` can't tune this agent"),
+            }
+        }
+        Ok((admin, questions))
     }
 }

@@ -31,7 +31,7 @@ use std::{fmt, io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-pub use admin_args::{AdminAddress, AdminArgs};
+pub use admin_args::{AdminAddress, AdminArgs, AdminSocket};
 #[cfg(feature = "kubernetes")]
 pub use agent::AgentArgs;
 pub use capture_args::CaptureArgs;

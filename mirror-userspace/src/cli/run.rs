@@ -10,7 +10,7 @@ use mirror_core::{
 
 use super::{
     UsageError,
-    admin_args::{AdminAddress, AdminArgs},
+    admin_args::AdminArgs,
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
@@ -56,7 +56,7 @@ impl RunArgs {
         let (config, banner) = self.configure()?;
         let place = place.place()?;
         let signals = Signals::listen()?;
-        let (_serving, questions) = admin.start(AdminAddress::Off).await?;
+        let (_serving, questions) = admin.start().await?;
         let mut daemon = Daemon::start(config).await?;
         daemon.attach(place).await?;
         eprintln!("{banner}");

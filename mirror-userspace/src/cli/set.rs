@@ -1,29 +1,33 @@
 //! `podmirror set`: tune a running podmirror.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use mirror_core::value::Rate;
 
-use super::watch;
-use crate::admin::client;
+use super::{UsageError, watch};
+use crate::admin::{SOCKET, client};
 
 /// Tune a running podmirror
 ///
-/// Talks to its admin server (`--admin-address` of `run` and `agent`), and prints what is set then.
+/// Talks to its admin server (`--admin-socket` of `run` and `agent`), and prints what is set then.
 #[derive(Args, Clone, Debug)]
 pub struct SetArgs {
     #[command(subcommand)]
     what: What,
 
-    /// The admin server
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:9090"
-    )]
-    admin_address: String,
+    /// The unix socket of the admin server, which its own user and root may use
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    admin_socket: PathBuf,
+
+    /// The address of the admin server instead, such as the end of a kubectl port-forward; takes
+    /// --admin-token-file
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    admin_address: Option<String>,
+
+    /// The file with the token that the admin server was given by the flag of the same name
+    #[arg(long, global = true, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -42,9 +46,22 @@ enum What {
 
 impl SetArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let server = self.server()?;
         let What::SampleRate { rate, rule } = self.what;
-        let set = client::set_sample_rate(&self.admin_address, rule.as_deref(), rate);
+        let set = client::set_sample_rate(&server, rule.as_deref(), rate);
         print!("{}", watch::runtime()?.block_on(set)?);
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn server(&self) -> Result<client::Server, UsageError> {
+        let refuse = |problem: &str| Err(UsageError(problem.to_owned()));
+        match (self.admin_address.clone(), self.admin_token_file.clone()) {
+            (None, None) => Ok(client::Server::Socket(self.admin_socket.clone())),
+            (Some(address), Some(token)) => Ok(client::Server::Network(address, token)),
+            (Some(_), None) => refuse(
+                "--admin-address takes --admin-token-file: over the network nobody tunes without a token",
+            ),
+            (None, Some(_)) => refuse("--admin-token-file goes with --admin-address"),
+        }
     }
 }

@@ -26,16 +26,15 @@ async fn the_silent_and_the_slow_are_cut_off() {
         connection_time: Duration::from_millis(100),
         ..patient()
     };
-    let admin = answered(limits, TuneFrom::Loopback, Owner::new()).await;
+    let admin = answered(limits, Owner::new()).await;
     let at = admin.address();
     let mut silent = TcpStream::connect(at).await.unwrap();
     let mut half = TcpStream::connect(at).await.unwrap();
     half.write_all(b"GET /healthz HT").await.unwrap();
     let mut bodiless = TcpStream::connect(at).await.unwrap();
-    bodiless
-        .write_all(b"PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n5")
-        .await
-        .unwrap();
+    let mut short = put("50%");
+    short.truncate(short.len() - 2);
+    bodiless.write_all(&short).await.unwrap();
     let mut dribbling = TcpStream::connect(at).await.unwrap();
     // A byte now and then does not extend its time.
     while dribbling.write_all(b"G").await.is_ok() {
@@ -57,7 +56,7 @@ async fn who_does_not_read_the_answer_is_cut_off() {
     // More than the sockets' buffers take.
     let long = "x".repeat(200 << 10);
     owner.mirrors = vec![owner::mirror(&long, "http://v2")];
-    let admin = answered(limits, TuneFrom::Loopback, owner).await;
+    let admin = answered(limits, owner).await;
     let at = admin.address();
     let mut deaf = TcpStream::connect(at).await.unwrap();
     deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -75,7 +74,7 @@ async fn whoever_holds_all_connections_keeps_nobody_out() {
         connections: 8,
         ..patient()
     };
-    let admin = answered(limits, TuneFrom::Loopback, Owner::new()).await;
+    let admin = answered(limits, Owner::new()).await;
     let at = admin.address();
     let mut held = Vec::new();
     for round in 0..50 {
@@ -97,7 +96,7 @@ async fn whoever_holds_all_connections_keeps_nobody_out() {
 
 #[tokio::test]
 async fn heads_and_bodies_have_an_end() {
-    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let admin = answered(patient(), Owner::new()).await;
     let at = admin.address();
     let long_field = format!(
         "GET /healthz HTTP/1.1\r\nA: {}\r\n\r\n",
@@ -106,16 +105,20 @@ async fn heads_and_bodies_have_an_end() {
     let many_fields = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(65));
     let long_target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20));
     let endless_chunk = format!(
-        "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n{}",
+        "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+         x-podmirror-token: {SECRET}\r\n\r\n100000\r\n{}",
         "5".repeat(1 << 20)
     );
-    let promised = "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n";
+    let promised = format!(
+        "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\
+         x-podmirror-token: {SECRET}\r\n\r\n"
+    );
     for (request, statuses) in [
         (long_field.as_str(), &[431][..]),
         (&many_fields, &[431]),
         (&long_target, &[414, 431]),
         (&endless_chunk, &[413]),
-        (promised, &[413]),
+        (&promised, &[413]),
     ] {
         let what = &request[..30];
         match exchange(at, request.as_bytes()).await {
@@ -129,10 +132,13 @@ async fn heads_and_bodies_have_an_end() {
 
 #[tokio::test]
 async fn what_is_no_http_does_no_harm() {
-    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let admin = answered(patient(), Owner::new()).await;
     let at = admin.address();
-    let both = "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\
-                Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n0\r\n\r\n";
+    let both = format!(
+        "PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\
+         Transfer-Encoding: chunked\r\nx-podmirror-token: {SECRET}\r\n\r\n\
+         1\r\n0\r\n0\r\n\r\n"
+    );
     for garbage in [
         &b"\0\0\0\0\r\n\r\n"[..],
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -162,7 +168,7 @@ async fn what_is_no_http_does_no_harm() {
 
 #[tokio::test]
 async fn who_leaves_early_leaves_nothing() {
-    let admin = answered(patient(), TuneFrom::Loopback, Owner::new()).await;
+    let admin = answered(patient(), Owner::new()).await;
     let at = admin.address();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(at).await.unwrap();

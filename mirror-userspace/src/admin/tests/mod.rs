@@ -6,30 +6,57 @@ mod hostile;
 mod owner;
 mod pages;
 mod paths;
+mod socket;
 mod tuning;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fs, io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use owner::Owner;
+use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
 };
 
-use super::{Admin, AdminConfig, Listen, Questions, TuneFrom, limits::Limits};
+use super::{Admin, AdminConfig, Listen, Questions, limits::Limits};
+
+/// What those bear who tune over the network.
+const SECRET: &str = "correct horse battery staple";
+
+/// A server on loopback that knows the token.
+struct Server {
+    admin: Admin,
+    folder: TempDir,
+}
+
+impl Server {
+    fn address(&self) -> SocketAddr {
+        self.admin.address().unwrap()
+    }
+
+    fn token_file(&self) -> PathBuf {
+        self.folder.path().join("token")
+    }
+}
 
 /// A server within these limits, and who would answer for it.
-async fn server(limits: Limits, tuning: TuneFrom) -> (Admin, Questions) {
-    let listen = Listen::At("127.0.0.1:0".parse().unwrap());
-    let config = AdminConfig { listen, tuning };
-    Admin::within(limits, config).await.unwrap()
+async fn server(limits: Limits) -> (Server, Questions) {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, format!("{SECRET}\n")).unwrap();
+    let config = AdminConfig {
+        listen: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
+        token: Some(token),
+    };
+    let (admin, questions) = Admin::within(limits, config).await.unwrap();
+    (Server { admin, folder }, questions)
 }
 
 /// A server whose questions are answered.
-async fn answered(limits: Limits, tuning: TuneFrom, owner: Owner) -> Admin {
-    let (admin, questions) = server(limits, tuning).await;
+async fn answered(limits: Limits, owner: Owner) -> Server {
+    let (server, questions) = server(limits).await;
     tokio::spawn(owner.run(questions));
-    admin
+    server
 }
 
 /// Limits that no test waits for.
@@ -51,18 +78,18 @@ struct Reply {
     body: String,
 }
 
-/// Sends these bytes from this address, and reads to the end.
-async fn exchange_from(source: &str, to: SocketAddr, bytes: &[u8]) -> io::Result<Reply> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::new(source.parse().unwrap(), 0))?;
-    let mut stream = socket.connect(to).await?;
+/// Sends these bytes, and reads to the end.
+async fn exchange(to: SocketAddr, bytes: &[u8]) -> io::Result<Reply> {
+    exchange_on(TcpStream::connect(to).await?, bytes).await
+}
+
+async fn exchange_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    bytes: &[u8],
+) -> io::Result<Reply> {
     // A server that has enough answers before it has all.
     let _refused = stream.write_all(bytes).await;
     read_reply(&mut stream).await
-}
-
-async fn exchange(to: SocketAddr, bytes: &[u8]) -> io::Result<Reply> {
-    exchange_from("127.0.0.1", to, bytes).await
 }
 
 /// One request without a body.
@@ -75,13 +102,19 @@ async fn get(to: SocketAddr, path: &str) -> Reply {
     ask(to, "GET", path).await
 }
 
-/// A PUT of this body.
+/// A PUT of this body with the token.
 fn put(body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("PUT /sample-rate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}").into()
+    put_with(&format!("Authorization: Bearer {SECRET}\r\n"), body)
 }
 
-async fn read_reply(stream: &mut TcpStream) -> io::Result<Reply> {
+/// A PUT of this body with these field lines.
+fn put_with(lines: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("PUT /sample-rate HTTP/1.1\r\nHost: a\r\n{lines}Content-Length: {length}\r\n\r\n{body}")
+        .into()
+}
+
+async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Reply> {
     let mut bytes = Vec::new();
     // A reset behind an answer does not take it back.
     let ended = stream.read_to_end(&mut bytes).await;

@@ -20,7 +20,7 @@ use mirror_kubernetes::{
 
 use super::{
     UsageError,
-    admin_args::{AdminAddress, AdminArgs},
+    admin_args::AdminArgs,
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
     documents::DocumentArgs,
@@ -164,8 +164,8 @@ impl AgentArgs {
         Capture::delete_abandoned(&mirror.capture);
         let signals = Signals::listen()?;
         let client = connect(self.cluster.kubeconfig.as_deref()).await?;
-        let everywhere = AdminAddress::On(Listen::All(ADMIN_PORT));
-        let (_serving, questions) = self.admin.start(everywhere).await?;
+        let everywhere = Listen::All(ADMIN_PORT);
+        let (_serving, questions) = self.admin.start_agent(everywhere).await?;
         let node_name = self.cluster.node_name.clone();
         let config = AgentConfig {
             client,
