@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::sample::Secret;
+
 /// The most ports that one program looks for.
 pub const MAX_PORTS: usize = 16;
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub log: u32,
     /// Zero.
     pub reserved: u32,
+    /// What the sampling hash starts from.
+    pub secret: Secret,
 }
 
 /// What the kernel's sampling decision is taken on.

@@ -141,9 +141,10 @@ fn is_mirrored(settings: &Settings, port: u16) -> bool {
 #[inline(always)]
 fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> bool {
     let hash = if settings.sample_key == SampleKey::ClientAddress as u32 {
-        client_hash(&addresses.source())
+        client_hash(settings.secret, &addresses.source())
     } else {
         connection_hash(
+            settings.secret,
             &addresses.source(),
             &addresses.destination(),
             segment.source_port,

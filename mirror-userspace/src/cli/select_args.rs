@@ -1,10 +1,14 @@
 //! The flags that say which requests are mirrored, or recorded.
 
+use std::{fs::File, io::Read as _};
+
 use clap::Args;
+use mirror_common::sample::Secret;
 use mirror_core::{
     policy::{FieldPattern, FilterConfig, Handling, Method, PathPattern, PolicyConfig, SampleBy},
     value::Rate,
 };
+use sha2::{Digest as _, Sha256};
 
 const SAMPLING: &str = "Sampling";
 const FILTERS: &str = "Filters (deny wins; of each kind of --allow one must match)";
@@ -36,6 +40,11 @@ pub struct SelectArgs {
         help_heading = SAMPLING
     )]
     pub sample_by: SampleBy,
+
+    /// Draws the choice from the bytes of this file, 16 to 4096, so that no client can choose to be always
+    /// or never in; nodes with the same file choose alike [default: anyone can work it out].
+    #[arg(long, value_name = "FILE", value_parser = secret_of, help_heading = SAMPLING)]
+    pub sample_key_file: Option<Secret>,
 
     /// Mirrors only requests with these methods, such as GET,HEAD (case counts).
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
@@ -80,6 +89,28 @@ pub struct SelectArgs {
     pub mirror_upgrades: bool,
 }
 
+/// Bytes of a key, at least: fewer can be guessed.
+const SHORTEST_KEY: usize = 16;
+
+/// Bytes of a key, at most.
+const LONGEST_KEY: u64 = 4 << 10;
+
+/// The secret that is drawn from the bytes of a file.
+fn secret_of(path: &str) -> Result<Secret, String> {
+    let mut key = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_KEY + 1).read_to_end(&mut key))
+        .map_err(|error| error.to_string())?;
+    if key.len() < SHORTEST_KEY || key.len() as u64 > LONGEST_KEY {
+        return Err(format!(
+            "accepted: a file of {SHORTEST_KEY} to {LONGEST_KEY} bytes"
+        ));
+    }
+    let digest: [u8; 32] = Sha256::digest(&key).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    Ok(Secret::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])))
+}
+
 impl From<SelectArgs> for PolicyConfig {
     /// The policy without rewrites, and without its targets.
     fn from(args: SelectArgs) -> Self {
@@ -93,6 +124,7 @@ impl From<SelectArgs> for PolicyConfig {
         Self {
             sample_rate: args.sample_rate,
             sample_by: args.sample_by,
+            sample_secret: args.sample_key_file.unwrap_or_default(),
             filter: FilterConfig {
                 route: None,
                 allow_methods: args.allow_method,
@@ -107,5 +139,36 @@ impl From<SelectArgs> for PolicyConfig {
             },
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_bytes_of_a_file_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = |bytes: &[u8]| {
+            let file = folder.path().join("key");
+            std::fs::write(&file, bytes).unwrap();
+            secret_of(file.to_str().unwrap())
+        };
+        let one = secret(&[7; 16]).unwrap();
+        assert_eq!(secret(&[7; 16]).unwrap(), one, "every node draws the same");
+        assert_ne!(one, Secret::NONE);
+        assert_ne!(secret(&[7; 17]).unwrap(), one);
+        assert_eq!(format!("{one:?}"), "…");
+        assert!(secret(&[7; 4096]).is_ok());
+        for bad in [&[7; 15][..], &[7; 4097], b""] {
+            let error = secret(bad).unwrap_err();
+            assert!(error.contains("16 to 4096 bytes"), "{error}");
+        }
+        let missing = folder.path().join("missing");
+        assert!(
+            secret_of(missing.to_str().unwrap())
+                .unwrap_err()
+                .contains("No such file")
+        );
     }
 }

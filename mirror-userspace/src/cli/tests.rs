@@ -39,9 +39,10 @@ fn policy(args: &[&str]) -> Policy {
 }
 
 /// Every flag with a value that is accepted.
-const FLAGS: [(&str, Option<&str>); 18] = [
+const FLAGS: [(&str, Option<&str>); 19] = [
     ("--sample-rate", Some("0.5%")),
     ("--sample-by", Some("header:X-Id")),
+    ("--sample-key-file", Some("/proc/version")),
     ("--allow-method", Some("GET,HEAD")),
     ("--deny-method", Some("TRACE")),
     ("--allow-path", Some("/api/*")),

@@ -1,6 +1,11 @@
 //! A daemon, watched: signals, reports, its end, and the ledger it leaves.
 
-use std::{io, path::Path, pin::pin, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    pin::pin,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use mirror_core::ledger::Ledger;
@@ -11,7 +16,7 @@ use tokio::{
 };
 
 use super::{ReportArgs, only_mirror::OnlyMirror};
-use crate::{admin::Questions, runtime::Daemon};
+use crate::{admin::Questions, record::create_private, runtime::Daemon};
 
 /// What `--report-every` is when it is not given: not in this process's life.
 pub(super) const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
@@ -81,13 +86,19 @@ pub(super) async fn watch(
     Ok(ledger)
 }
 
+/// Writes a ledger where only we may read it: it names hosts and rules.
+pub(super) fn write_json(path: &Path, text: &str) -> anyhow::Result<()> {
+    create_private(path)
+        .and_then(|mut file| writeln!(file, "{text}"))
+        .with_context(|| format!("--ledger-json {}", path.display()))
+}
+
 /// Prints the ledger, and writes it where asked.
 pub(super) fn finish(ledger: &Ledger, json: Option<&Path>) -> anyhow::Result<()> {
     eprint!("{ledger}");
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(ledger)?;
-        std::fs::write(path, text + "\n")
-            .with_context(|| format!("--ledger-json {}", path.display()))?;
+        write_json(path, &text)?;
     }
     Ok(())
 }

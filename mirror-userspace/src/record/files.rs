@@ -1,12 +1,12 @@
 //! Which files a recording is in, and when the next one begins.
 
 use std::{
-    fs::OpenOptions,
     io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use super::create_private;
 
 /// Where output goes.
 pub(super) type Output = Box<dyn Write + Send>;
@@ -58,18 +58,12 @@ impl Files {
         self.path.with_file_name(name)
     }
 
-    /// Creates the file with this number, or empties it. Only its owner may read it: requests carry
-    /// secrets.
+    /// Creates the file with this number anew. Only its owner may read it: requests carry secrets.
     pub(super) fn create(&self, number: u32) -> io::Result<Output> {
         if self.is_stdout() {
             return Ok(Box::new(BufWriter::new(io::stdout())));
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(self.path_of(number))?;
+        let file = create_private(&self.path_of(number))?;
         Ok(Box::new(BufWriter::with_capacity(64 << 10, file)))
     }
 }

@@ -14,6 +14,7 @@
 //! ```
 
 mod files;
+mod private;
 mod recorder;
 mod recording;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::{
 use mirror_core::policy::MutableField;
 
 pub use files::{Files, Rotation};
+pub use private::create_private;
 pub use recorder::Recorder;
 pub use recording::Recording;
 

@@ -67,6 +67,7 @@ impl Daemon {
         let (capture, readers) = Capture::open(LiveConfig {
             threshold: sampling.threshold,
             sample_key: sampling.key,
+            sample_secret: sampling.secret,
             ..config.capture
         })?;
         let policy = config.policy.clone();

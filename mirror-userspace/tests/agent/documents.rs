@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use crate::node::{NODE, Node, PODS, V1, Web, assert_same};
 
-const SERVICES: &str = "/api/v1/services";
-const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
-const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
-const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
+pub(crate) const SERVICES: &str = "/api/v1/services";
+pub(crate) const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
+pub(crate) const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
+pub(crate) const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
 
-const V2: &[(&str, &str)] = &[("app", "web"), ("version", "v2")];
+pub(crate) const V2: &[(&str, &str)] = &[("app", "web"), ("version", "v2")];
 
 /// What mirrors in a mesh: all of v1's requests to v2.
-fn virtual_service(percent: u32) -> Value {
+pub(crate) fn virtual_service(percent: u32) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -30,7 +30,7 @@ fn virtual_service(percent: u32) -> Value {
     })
 }
 
-fn destination_rule() -> Value {
+pub(crate) fn destination_rule() -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
@@ -46,7 +46,7 @@ fn destination_rule() -> Value {
 }
 
 /// The service that both versions stand behind, v1 and v2, and both of them in the API.
-fn web_service(node: &Node) -> (Web, Web) {
+pub(crate) fn web_service(node: &Node) -> (Web, Web) {
     let (v1, v2) = (node.web("v1", 30), node.web("v2", 31));
     node.api.apply(PODS, v1.pod.object(NODE, V1));
     node.api.apply(PODS, v2.pod.object(NODE, V2));

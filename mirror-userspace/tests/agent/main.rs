@@ -9,6 +9,7 @@
 
 mod api;
 mod documents;
+mod doors;
 mod node;
 mod pods;
 mod targets;

@@ -1,6 +1,10 @@
 //! A node of a cluster: an API server, an agent, v1's pods, and v2.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lab::{
     Behaviour, Ended, FakeApi, Family, Host, Lab, Mirror, Pod, RawClient, RecordedRequest,
@@ -61,6 +65,7 @@ impl Node {
         fs::write(&kubeconfig, self.api.kubeconfig()).unwrap();
         let kubeconfig = kubeconfig.to_str().unwrap();
         let host = self.lab.node.name();
+        let socket = self.socket();
         let needed = [
             "agent",
             "--kubeconfig",
@@ -71,10 +76,17 @@ impl Node {
             host,
             "--admin-address",
             "127.0.0.1:9090",
+            "--admin-socket",
+            socket.to_str().unwrap(),
         ];
         let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
         let all = [&needed[..], flags].concat();
         Agent(Mirror::start_command(&self.lab.node, binary, &all, "mirroring ").unwrap())
+    }
+
+    /// Where the agent is tuned.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.scratch.path().join("admin.sock")
     }
 
     /// A pod that serves, not yet known to the API.

@@ -20,12 +20,19 @@ fn the_rate_is_set_while_it_runs_and_shown() {
         let output = node
             .lab
             .node
-            .output(podmirror.args(["set", "sample-rate", rate]))
+            .output(
+                podmirror
+                    .args(["set", "sample-rate", rate, "--admin-socket"])
+                    .arg(node.socket()),
+            )
             .unwrap();
         assert!(output.status.success(), "{output:?}");
     };
     set("0%");
     assert!(node.admin("GET", "/sample-rate", "").1.starts_with("0 %"));
+    let (status, why) = node.admin("PUT", "/sample-rate", "100%");
+    assert_eq!(status, 403, "over the network one only looks");
+    assert!(why.contains("podmirror set"), "{why}");
     node.request(&web, "/none");
     set("100%");
     node.request(&web, "/again");

@@ -1,9 +1,12 @@
 //! The admin server of `podmirror run`: probes, metrics and tuning of a mirror that works.
 
 use std::{
+    fs,
     io::{self, Write as _},
     net::TcpStream,
 };
+
+use tempfile::TempDir;
 
 use crate::{
     mirror::podmirror,
@@ -13,8 +16,21 @@ use crate::{
 
 const ADDRESS: &str = "127.0.0.1:9090";
 
-fn scene() -> Scene {
-    Scene::new(&["--admin-address", ADDRESS])
+/// A mirror with an admin server, and where its socket is.
+fn scene() -> (Scene, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = socket(&folder);
+    let flags = ["--admin-address", ADDRESS, "--admin-socket", &socket];
+    (Scene::new(&flags), folder)
+}
+
+fn socket(folder: &TempDir) -> String {
+    folder
+        .path()
+        .join("admin.sock")
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// A reply's status and body, asked for from inside the node.
@@ -50,8 +66,9 @@ fn metric(scene: &Scene, name: &str, label: &str) -> u64 {
 }
 
 /// `podmirror set sample-rate`; what it prints, and its exit code.
-fn set(scene: &Scene, arguments: &[&str]) -> (String, i32) {
+fn set(scene: &Scene, folder: &TempDir, arguments: &[&str]) -> (String, i32) {
     let mut command = podmirror(["set", "sample-rate"]);
+    command.args(["--admin-socket", &socket(folder)]);
     let output = scene.lab.node.output(command.args(arguments)).unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
@@ -62,14 +79,17 @@ fn set(scene: &Scene, arguments: &[&str]) -> (String, i32) {
 
 #[test]
 fn it_is_tuned_while_it_runs() {
-    let scene = scene();
+    let (scene, folder) = scene();
     assert_eq!(body(&scene, "/healthz"), "ok\n");
     assert_eq!(body(&scene, "/readyz"), "ready\n");
     assert_eq!(scene.request("GET", &get("/before")), 200);
     scene.v2.wait_for(1, PATIENCE);
 
     let url = "http://10.77.0.20";
-    assert_eq!(set(&scene, &["0"]), (format!("0 %\tflags\t{url}\n"), 0));
+    assert_eq!(
+        set(&scene, &folder, &["0"]),
+        (format!("0 %\tflags\t{url}\n"), 0)
+    );
     for n in 0..5 {
         assert_eq!(scene.request("GET", &get(&format!("/unseen/{n}"))), 200);
     }
@@ -80,7 +100,7 @@ fn it_is_tuned_while_it_runs() {
         1
     );
 
-    assert_eq!(set(&scene, &["100%", "--rule", "flags"]).1, 0);
+    assert_eq!(set(&scene, &folder, &["100%", "--rule", "flags"]).1, 0);
     assert_eq!(
         body(&scene, "/sample-rate"),
         format!("100 %\tflags\t{url}\n")
@@ -108,17 +128,22 @@ fn it_is_tuned_while_it_runs() {
 
 #[test]
 fn what_cannot_be_set_is_said_in_one_line() {
-    let scene = scene();
+    let (scene, folder) = scene();
     for (arguments, code, words) in [
         (&["101"][..], 2, "above 100 %"),
         (&["50%", "--rule", "web"], 1, "404 Not Found: no such rule"),
         (
             &["50%", "--admin-address", "127.0.0.1:9"],
+            2,
+            "takes --admin-token-file",
+        ),
+        (
+            &["50%", "--admin-socket", "/no/such.sock"],
             1,
-            "--admin-address 127.0.0.1:9",
+            "--admin-socket /no/such.sock: is a podmirror running here?",
         ),
     ] {
-        let (text, exit) = set(&scene, arguments);
+        let (text, exit) = set(&scene, &folder, arguments);
         assert_eq!(exit, code, "{arguments:?}: {text}");
         assert!(text.contains(words), "{arguments:?}: {text}");
     }
@@ -145,11 +170,26 @@ fn what_cannot_be_set_is_said_in_one_line() {
 
 #[test]
 fn without_its_interface_it_is_not_ready() {
-    let scene = scene();
+    let (scene, _folder) = scene();
     assert_eq!(body(&scene, "/readyz"), "ready\n");
     scene.lab.v1.ip("link delete eth0").unwrap();
     while look(&scene, "/readyz").0 == 200 {}
     let gone = "the interface is gone\n";
     assert_eq!(look(&scene, "/readyz"), (503, gone.into()));
     assert_eq!(body(&scene, "/healthz"), "ok\n");
+}
+
+#[test]
+fn over_the_network_the_token_tunes() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "correct horse battery staple\n").unwrap();
+    let token = token.to_str().unwrap();
+    let flags = ["--admin-address", ADDRESS, "--admin-token-file", token];
+    let scene = Scene::new(&flags);
+    let mut command = podmirror(["set", "sample-rate", "25%"]);
+    let output = scene.lab.node.output(command.args(flags)).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(body(&scene, "/sample-rate").starts_with("25 %\t"));
+    scene.mirror.stop();
 }

@@ -9,7 +9,7 @@ use mirror_common::{
     counter::Counter::{self, Copied, NoPayload, NotTcp, OtherPort, RingFull, SampledOut},
     packet::Unparsable::{self, Fragment, Malformed, TooManyHeaders, Truncated},
     record::flag::{ACK, FIN, RST, SYN},
-    sample::{ALWAYS, client_hash, connection_hash},
+    sample::{ALWAYS, Secret, client_hash, connection_hash},
     settings::{SampleKey, Settings},
 };
 
@@ -133,13 +133,18 @@ fn the_kill_switch_copies_nothing() {
 fn the_program_samples_as_the_library_does() {
     let mapped = |d| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, d];
     let mut bed = Bed::new(RingKind::Bpf);
-    for (key, hash) in [
-        (
-            SampleKey::Connection,
-            connection_hash(&mapped(1), &mapped(2), 40_000, 8080),
-        ),
-        (SampleKey::ClientAddress, client_hash(&mapped(1))),
-    ] {
+    let secrets = [Secret::NONE, Secret::new(1), Secret::new(u64::MAX)];
+    for (key, secret, hash) in secrets.into_iter().flat_map(|secret| {
+        let connection = connection_hash(secret, &mapped(1), &mapped(2), 40_000, 8080);
+        [
+            (SampleKey::Connection, secret, connection),
+            (
+                SampleKey::ClientAddress,
+                secret,
+                client_hash(secret, &mapped(1)),
+            ),
+        ]
+    }) {
         for (threshold, outcome) in [
             (u64::from(hash), SampledOut),
             (u64::from(hash) + 1, Copied),
@@ -147,12 +152,13 @@ fn the_program_samples_as_the_library_does() {
         ] {
             bed.set(|settings| {
                 settings.sample_key = key as u32;
+                settings.secret = secret;
                 settings.threshold = threshold;
             });
             assert_eq!(
                 bed.run(&Frame::default()).count(outcome),
                 1,
-                "{key:?} {threshold}"
+                "{key:?} {secret:?} {threshold}"
             );
         }
     }

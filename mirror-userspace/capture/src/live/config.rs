@@ -3,7 +3,10 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Result, ensure};
-use mirror_common::settings::{MAX_PORTS, SampleKey, Settings};
+use mirror_common::{
+    sample::Secret,
+    settings::{MAX_PORTS, SampleKey, Settings},
+};
 
 use super::{
     attach::{Hook, Method},
@@ -26,6 +29,8 @@ pub struct LiveConfig {
     pub threshold: u64,
     /// What the sampling decision is taken on.
     pub sample_key: SampleKey,
+    /// What its hash starts from.
+    pub sample_secret: Secret,
     /// The kind of ring.
     pub ring: RingKind,
     /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
@@ -54,6 +59,7 @@ impl Default for LiveConfig {
             proc: "/proc".into(),
             threshold: mirror_common::sample::ALWAYS,
             sample_key: SampleKey::Connection,
+            sample_secret: Secret::NONE,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
             shards: 1,
@@ -116,6 +122,7 @@ impl Place {
             attachment: attachment.0,
             log: u32::from(config.log_kernel),
             reserved: 0,
+            secret: config.sample_secret,
         })
     }
 }

@@ -22,7 +22,10 @@ mod sample;
 mod splice;
 
 use bytes::BytesMut;
-use mirror_common::{sample::ALWAYS, settings::SampleKey};
+use mirror_common::{
+    sample::{ALWAYS, Secret},
+    settings::SampleKey,
+};
 
 pub use field::{FieldName, MIRROR_NAME, MIRRORED_BY, MutableField, SetField};
 pub use field_rules::PolicyError;
@@ -54,6 +57,8 @@ pub struct PolicyConfig {
     pub sample_rate: Rate,
     /// What is sampled (default: connections).
     pub sample_by: SampleBy,
+    /// What the choice starts from (default: none, so everyone can work it out).
+    pub sample_secret: Secret,
     /// What is not mirrored at all.
     pub filter: FilterConfig,
     /// What is changed on the way.
@@ -82,6 +87,8 @@ pub struct KernelSampling {
     pub key: SampleKey,
     /// Below which hash it copies.
     pub threshold: u64,
+    /// What its hash starts from.
+    pub secret: Secret,
 }
 
 /// The compiled policy. A clone shares nothing that is written to, so each shard has its own.
@@ -89,6 +96,7 @@ pub struct KernelSampling {
 pub struct Policy {
     sample_rate: Rate,
     sample_by: SampleBy,
+    sample_secret: Secret,
     filter: Filter,
     rewriter: Rewriter,
     targets: Vec<TargetPolicy>,
@@ -103,6 +111,7 @@ impl Policy {
         Ok(Self {
             sample_rate: config.sample_rate,
             sample_by: config.sample_by,
+            sample_secret: config.sample_secret,
             filter: Filter::new(config.filter),
             rewriter: Rewriter::new(config.rewrite)?,
             targets: config.targets,
@@ -136,7 +145,7 @@ impl Policy {
     /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets.
     #[must_use]
     pub fn sample_hash(&self, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
-        self.sample_by.hash(flow, ordinal, head)
+        self.sample_by.hash(self.sample_secret, flow, ordinal, head)
     }
 
     /// Whether this target's sample holds the key. A target that does not exist has none.
@@ -182,15 +191,15 @@ impl Policy {
             .map(|target| self.rate(target).threshold())
             .max()
             .unwrap_or(0);
-        match self.sample_by.kernel_key() {
-            Some(key) => KernelSampling {
-                key,
-                threshold: highest,
-            },
-            None => KernelSampling {
-                key: SampleKey::Connection,
-                threshold: if highest == 0 { 0 } else { ALWAYS },
-            },
+        let (key, threshold) = match self.sample_by.kernel_key() {
+            Some(key) => (key, highest),
+            None if highest == 0 => (SampleKey::Connection, 0),
+            None => (SampleKey::Connection, ALWAYS),
+        };
+        KernelSampling {
+            key,
+            threshold,
+            secret: self.sample_secret,
         }
     }
 

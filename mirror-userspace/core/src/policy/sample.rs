@@ -8,7 +8,7 @@
 use std::{fmt, str::FromStr};
 
 use mirror_common::{
-    sample::{Mix, client_hash, connection_hash, is_sampled},
+    sample::{Mix, Secret, client_hash, connection_hash, is_sampled},
     settings::SampleKey,
 };
 
@@ -49,21 +49,26 @@ impl SampleBy {
 
     /// The hash of the key that this request has: the `ordinal`-th one seen on its connection.
     #[must_use]
-    pub fn hash(&self, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
+    pub fn hash(&self, secret: Secret, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
         let FlowId { client, server, .. } = flow;
         SampleHash(match self {
             Self::Connection => {
-                connection_hash(&client.address, &server.address, client.port, server.port)
+                let (from, to) = (&client.address, &server.address);
+                connection_hash(secret, from, to, client.port, server.port)
             }
-            Self::ClientIp => client_hash(&client.address),
+            Self::ClientIp => client_hash(secret, &client.address),
             Self::Request => high_half(
-                Mix::new(REQUEST_SEED)
+                secret
+                    .mix(REQUEST_SEED)
                     .address(&client.address)
                     .address(&server.address)
                     .word((u64::from(client.port) << 16) | u64::from(server.port))
                     .word(u64::from(ordinal)),
             ),
-            Self::Header(name) => field_hash(head.values(name.as_str()).next().unwrap_or_default()),
+            Self::Header(name) => {
+                let value = head.values(name.as_str()).next().unwrap_or_default();
+                field_hash(secret, value)
+            }
         })
     }
 
@@ -92,8 +97,8 @@ impl SampleHash {
 }
 
 /// Hashes bytes as words; the length keeps a short last word apart from one padded by the sender.
-fn field_hash(value: &[u8]) -> u32 {
-    let start = Mix::new(FIELD_SEED).word(value.len() as u64);
+fn field_hash(secret: Secret, value: &[u8]) -> u32 {
+    let start = secret.mix(FIELD_SEED).word(value.len() as u64);
     high_half(value.chunks(8).fold(start, |hash, chunk| {
         let mut word = [0; 8];
         for (to, from) in word.iter_mut().zip(chunk) {

@@ -20,7 +20,11 @@ fn policy(by: &str, rates: &[Option<&str>]) -> Policy {
 #[test]
 fn the_kernel_copies_what_the_most_greedy_target_wants() {
     let sampling = |by, rates: &[_]| policy(by, rates).kernel_sampling();
-    let expect = |key, threshold| KernelSampling { key, threshold };
+    let expect = |key, threshold| KernelSampling {
+        key,
+        threshold,
+        secret: Secret::NONE,
+    };
     let quarter = ALWAYS / 4;
     assert_eq!(
         sampling("connection", &[None]),

@@ -10,13 +10,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Read as _},
     net::IpAddr,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use mirror_capture::Netns;
+use nix::libc::O_NOFOLLOW;
 
 use super::{
     event::{Event, Search},
@@ -97,7 +99,12 @@ fn processes_of(
 
 fn read_bounded(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    // In a /proc it is a file; a link there leads out of it.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(path)?;
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -242,6 +249,61 @@ mod tests {
         assert_eq!(why, "no network namespace of its processes has its address");
         let why = not_found("other", "127.0.0.1");
         assert!(why.starts_with("no process of it is in /"), "{why}");
+    }
+
+    /// Names below its own cgroup are a container's to choose, but for `/` and newline.
+    #[test]
+    fn no_name_of_a_cgroup_leads_anywhere_or_breaks_a_line() {
+        for (name, found) in [
+            ("pod../../../../etc", &[][..]),
+            ("pod..", &[]),
+            ("pod%2e%2e", &[]),
+            ("pod\u{1b}[2Jx", &[]),
+            ("poda\"b", &["a"]),
+            ("poda'; rm", &["a"]),
+            ("pod\u{202e}x", &[]),
+        ] {
+            assert_eq!(names(&format!("0::/{name}")), found, "{name}");
+        }
+        let every: String = (0..=0x2ff_u32).filter_map(char::from_u32).collect();
+        let safe = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        for name in every
+            .chars()
+            .flat_map(|c| names(&format!("0::/poda{c}b/pod{c}")))
+        {
+            assert!(name.chars().all(safe), "{name:?}");
+        }
+    }
+
+    /// A UID from the API is compared with what is found, and is never a part of a path.
+    #[test]
+    fn a_uid_that_is_a_path_finds_nothing_and_is_not_shown() {
+        let cgroup = format!("0::/kubepods/pod{UID}/x\n");
+        let proc = proc_with(&[(8, &cgroup)]);
+        std::os::unix::fs::symlink(proc.path().join("8/cgroup"), proc.path().join("link")).unwrap();
+        for uid in ["../8", "8/cgroup", "a\nb", "..", "/", "\u{1b}[1m", ""] {
+            let sought = vec![sought(uid, "127.0.0.1")];
+            let Event::NotFound(_, _, why) = only(search(proc.path(), sought)) else {
+                panic!("{uid:?} was found");
+            };
+            assert!(
+                why.starts_with("no process of it is in /"),
+                "{uid:?}: {why}"
+            );
+            assert!(!why.contains(char::is_control), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_processs_cgroups_is_not_followed() {
+        let cgroup = format!("0::/kubepods/pod{UID}/x\n");
+        let proc = proc_with(&[(8, &cgroup)]);
+        let file = proc.path().join("8/cgroup");
+        let elsewhere = proc.path().join("elsewhere");
+        fs::rename(&file, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        let answer = only(search(proc.path(), vec![sought(UID, "127.0.0.1")]));
+        assert!(matches!(answer, Event::NotFound(..)), "{answer:?}");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, path::Path, pin::pin, time::Duration};
 
 use crate::agent::Agent;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use mirror_core::ledger::Ledger;
 use tokio::time;
 
 use super::super::{
     ReportArgs,
-    watch::{NEVER, Signals},
+    watch::{NEVER, Signals, write_json},
 };
 
 /// The ledgers of rules, by name.
@@ -77,5 +77,5 @@ pub(super) async fn take(
 fn write(path: &Path, ledgers: Vec<(String, Ledger)>) -> anyhow::Result<()> {
     let rules: Ledgers = ledgers.into_iter().collect();
     let text = serde_json::to_string_pretty(&BTreeMap::from([("rules", rules)]))?;
-    std::fs::write(path, text + "\n").with_context(|| format!("--ledger-json {}", path.display()))
+    write_json(path, &text)
 }

@@ -22,7 +22,10 @@ use std::{error::Error, fmt, io, path::Path};
 use anyhow::{Context as _, Result};
 use aya::programs::SchedClassifier;
 
-use super::{interface::Interface, netns::OpenNetns};
+use super::{
+    interface::{Interface, shown},
+    netns::OpenNetns,
+};
 use filter::Filter;
 use record::{Noted, Record, Spot};
 use tcx::TcxLink;
@@ -105,7 +108,7 @@ impl Attachment {
         };
         let attached = netns
             .run(attach)
-            .with_context(|| format!("attaching to {hook} of `{}`", interface.name))?;
+            .with_context(|| format!("attaching to {hook} of `{}`", shown(&interface.name)))?;
         Ok(Self(Some(match attached {
             Attached::Tcx(link) => Link::Tcx(link),
             Attached::Filter(filter, record) => Link::Filter(NotedFilter {

@@ -12,7 +12,7 @@ use aya::programs::{
 };
 
 use super::{Hook, os_error};
-use crate::live::interface::Interface;
+use crate::live::interface::{Interface, shown};
 
 /// A link at the head of a hook.
 #[derive(Debug)]
@@ -43,7 +43,10 @@ impl TcxLink {
         let link = program.take_link(id)?;
         let status = status_of(&link);
         if status.is_none() {
-            log::warn!("it will not be noticed when `{}` goes away", interface.name);
+            log::warn!(
+                "it will not be noticed when `{}` goes away",
+                shown(&interface.name)
+            );
         }
         Ok(Some(Self { link, status }))
     }

@@ -1,4 +1,4 @@
-use mirror_common::sample::ALWAYS;
+use mirror_common::sample::{ALWAYS, Secret};
 
 use super::*;
 use crate::testing::{flow_of, with_head};
@@ -7,7 +7,7 @@ use crate::value::Rate;
 fn hash(by: &SampleBy, client: &str, ordinal: u32, fields: &str) -> SampleHash {
     let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\n{fields}\r\n");
     with_head(raw.as_bytes(), |head| {
-        by.hash(&flow_of(client), ordinal, head)
+        by.hash(Secret::NONE, &flow_of(client), ordinal, head)
     })
 }
 
@@ -72,6 +72,7 @@ fn the_kernel_decides_alike() {
     assert_eq!(
         hash(&SampleBy::Connection, "10.1.2.3:4242", 7, "X: 1\r\n"),
         SampleHash(connection_hash(
+            Secret::NONE,
             &client.address,
             &server.address,
             client.port,
@@ -80,7 +81,7 @@ fn the_kernel_decides_alike() {
     );
     assert_eq!(
         hash(&SampleBy::ClientIp, "10.1.2.3:999", 7, ""),
-        SampleHash(client_hash(&client.address))
+        SampleHash(client_hash(Secret::NONE, &client.address))
     );
 }
 
@@ -122,5 +123,33 @@ fn kinds_read_back_as_they_are_written() {
         "client",
     ] {
         assert!(bad.parse::<SampleBy>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_secret_chooses_others_of_every_kind_and_the_same_everywhere() {
+    let threshold = ALWAYS / 4;
+    let hash_with = |by: &SampleBy, bits, i: u32| {
+        let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\nX-Id: user-{i}\r\n\r\n");
+        let client = format!("10.1.{}.{}:4242", (i >> 8) & 255, i & 255);
+        with_head(raw.as_bytes(), |head| {
+            by.hash(Secret::new(bits), &flow_of(&client), i, head)
+        })
+    };
+    for by in all_kinds() {
+        let both = (0..4_000)
+            .filter(|&i| hash_with(&by, 0, i).is_below(threshold))
+            .collect::<Vec<_>>();
+        let kept = both
+            .iter()
+            .filter(|&&i| hash_with(&by, 0x5ec2_e7aa_0123_4567, i).is_below(threshold))
+            .count();
+        let expected = both.len() / 4;
+        assert!(
+            kept.abs_diff(expected) < expected / 2,
+            "{by}: {kept} of {}",
+            both.len()
+        );
+        assert_eq!(hash_with(&by, 7, 3), hash_with(&by, 7, 3));
     }
 }
