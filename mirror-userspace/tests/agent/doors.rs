@@ -129,6 +129,13 @@ fn a_denied_network_is_for_documents_only() {
 /// numbers of another pod's.
 #[test]
 fn forged_interface_numbers_do_not_attach_to_another_pod() {
+    for known_on_the_host in [false, true] {
+        forged_numbers(known_on_the_host);
+    }
+}
+
+/// A namespace is known on the host by a number of its own, once an interface leads there.
+fn forged_numbers(known_on_the_host: bool) {
     let node = Node::new();
     let victim = node.web("victim", 31);
     let index = |namespace: &Namespace, name: &str| {
@@ -147,6 +154,10 @@ fn forged_interface_numbers_do_not_attach_to_another_pod() {
     forged
         .ip("address add 10.77.0.30/24 dev eth0\nlink set eth0 up")
         .unwrap();
+    if known_on_the_host {
+        let set = format!("netns set {} auto", forged.name());
+        node.lab.node.ip(&set).unwrap();
+    }
     let mut sleep = Command::new("sleep");
     // Older than the pod's own, so that it is looked at first.
     let stranger = forged.spawn(sleep.arg("86400")).unwrap();

@@ -6,6 +6,7 @@ use cluster_lab::manifests::{self, decode, helm, kustomize, name, of_kind, valid
 use k8s_openapi::api::{
     apps::v1::DaemonSet,
     core::v1::{Namespace, ServiceAccount},
+    networking::v1::NetworkPolicy,
     rbac::v1::{ClusterRole, ClusterRoleBinding},
     scheduling::v1::PriorityClass,
 };
@@ -44,6 +45,7 @@ fn decode_any(object: &Value) -> anyhow::Result<()> {
         Some("ClusterRoleBinding") => decode::<ClusterRoleBinding>(object).map(drop),
         Some("PriorityClass") => decode::<PriorityClass>(object).map(drop),
         Some("DaemonSet") => decode::<DaemonSet>(object).map(drop),
+        Some("NetworkPolicy") => decode::<NetworkPolicy>(object).map(drop),
         Some("PodMonitor") => Ok(()),
         _ => anyhow::bail!("a kind that nobody expects"),
     }
@@ -238,6 +240,42 @@ fn the_notes_of_what_is_attached_are_the_nodes() {
             "{args:?}"
         );
     }
+}
+
+/// A policy guards the pods that its selector names, in a network of their own.
+#[test]
+fn the_admin_port_is_for_the_scrapers_namespace() {
+    let other = "networkPolicy.scraperNamespace=prometheus";
+    for (objects, scraper) in [
+        (kustomize("base").unwrap(), "monitoring"),
+        (kustomize("overlays/all").unwrap(), "monitoring"),
+        (chart(&[other]), "prometheus"),
+    ] {
+        let policy: NetworkPolicy = decode(of_kind(&objects, "NetworkPolicy").unwrap()).unwrap();
+        let set: DaemonSet = decode(of_kind(&objects, "DaemonSet").unwrap()).unwrap();
+        assert_eq!(policy.metadata.namespace, set.metadata.namespace);
+        let policy = policy.spec.unwrap();
+        assert_eq!(policy.policy_types.unwrap(), ["Ingress"]);
+        let template = set.spec.unwrap().template;
+        let labels = template.metadata.unwrap().labels.unwrap();
+        let selector = policy.pod_selector.unwrap().match_labels.unwrap();
+        assert!(!selector.is_empty());
+        for label in selector {
+            assert_eq!(labels.get(&label.0), Some(&label.1));
+        }
+        let pod = template.spec.unwrap();
+        assert_eq!(pod.host_network, None, "no policy would hold");
+        let ports = pod.containers[0].ports.clone().unwrap();
+        assert_eq!(ports[0].name.as_deref(), Some("admin"));
+        let rules = serde_json::to_value(policy.ingress.unwrap()).unwrap();
+        let from = json!({"namespaceSelector": {
+            "matchLabels": {"kubernetes.io/metadata.name": scraper},
+        }});
+        let to = json!({"port": "admin", "protocol": "TCP"});
+        assert_eq!(rules, json!([{"from": [from], "ports": [to]}]));
+    }
+    let without = chart(&["networkPolicy.enabled=false"]);
+    assert!(of_kind(&without, "NetworkPolicy").is_err());
 }
 
 /// The image's version is that of the workspace, wherever it stands.

@@ -100,16 +100,20 @@ impl Cluster {
         text.with_context(|| format!("the log of {pod}"))
     }
 
-    /// A PUT to the admin port of an agent, through the API server.
+    /// A PUT to the admin port of an agent, through the API server, which keeps `Authorization` for
+    /// itself.
     pub(super) async fn put(
         &self,
         namespace: &str,
         pod: &str,
         path: &str,
+        token: &str,
         body: &str,
     ) -> Result<()> {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:admin/proxy/{path}");
-        let request = Request::put(path).body(body.as_bytes().to_vec())?;
+        let request = Request::put(path)
+            .header("x-podmirror-token", token)
+            .body(body.as_bytes().to_vec())?;
         self.client.request_text(request).await?;
         Ok(())
     }

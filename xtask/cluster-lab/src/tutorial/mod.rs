@@ -107,6 +107,8 @@ async fn acts(
         cluster.wait_for_deployment(name, &deployment).await?;
         tell(good(format!("{version} runs")));
     }
+    let token = objects::token()?;
+    cluster.create(&objects::secret(name, &token)).await?;
     for object in objects::agent(name, options)? {
         cluster.create(&object).await?;
     }
@@ -114,17 +116,23 @@ async fn acts(
     let nodes = cluster.wait_for_daemon_set(name, "podmirror").await?;
     tell(good(format!("the agent is ready on {nodes} nodes")));
     for rate in RATES {
-        tell(act(cluster, name, options, rate).await?);
+        tell(act(cluster, name, &token, options, rate).await?);
     }
     Ok(())
 }
 
 /// The client's requests at one rate.
-async fn act(cluster: &Cluster, name: &str, options: &Options, rate: u32) -> Result<Verdict> {
+async fn act(
+    cluster: &Cluster,
+    name: &str,
+    token: &str,
+    options: &Options,
+    rate: u32,
+) -> Result<Verdict> {
     let agents = cluster.pods(name, objects::AGENT_LABEL).await?;
     for agent in &agents {
         cluster
-            .put(name, agent, "sample-rate", &format!("{rate}%"))
+            .put(name, agent, "sample-rate", token, &format!("{rate}%"))
             .await
             .with_context(|| format!("setting the rate of {agent}"))?;
     }

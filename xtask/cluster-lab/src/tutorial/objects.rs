@@ -1,5 +1,7 @@
 //! What the tutorial creates.
 
+use std::{fs::File, io::Read as _};
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -8,6 +10,29 @@ use crate::manifests::kustomize;
 
 /// What tells the agent's pods from others.
 pub(super) const AGENT_LABEL: &str = "app.kubernetes.io/name=podmirror";
+
+/// The Secret of who tunes the agent.
+const TOKEN: &str = "podmirror-admin";
+
+/// Where the agent finds it.
+const TOKEN_FOLDER: &str = "/etc/podmirror-admin";
+
+/// A token that nobody else knows.
+pub(super) fn token() -> Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
+}
+
+/// The Secret with it.
+pub(super) fn secret(namespace: &str, token: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": TOKEN, "namespace": namespace},
+        "stringData": {"token": token},
+    })
+}
 
 pub(super) fn web_label(version: &str) -> String {
     format!("version={version}")
@@ -98,7 +123,13 @@ pub(super) fn client(namespace: &str, rate: u32, options: &Options) -> Value {
 /// nobody's.
 pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
     let mut objects = kustomize(&options.overlay)?;
-    objects.retain(|object| object.pointer("/kind") != Some(&"Namespace".into()));
+    // The namespace is there, and the API server's proxy comes from anywhere.
+    let left_out = ["Namespace", "NetworkPolicy"].map(Value::from);
+    objects.retain(|object| {
+        !object
+            .pointer("/kind")
+            .is_some_and(|kind| left_out.contains(kind))
+    });
     for object in &mut objects {
         let own = if object.pointer("/metadata/namespace").is_some() {
             "/metadata/namespace"
@@ -113,7 +144,15 @@ pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
             }
             Some("DaemonSet") => {
                 *at(object, "/spec/template/spec/priorityClassName")? = namespace.into();
+                add(
+                    at(object, "/spec/template/spec/volumes")?,
+                    json!({"name": TOKEN, "secret": {"secretName": TOKEN}}),
+                )?;
                 let agent = at(object, "/spec/template/spec/containers/0")?;
+                add(
+                    at(agent, "/volumeMounts")?,
+                    json!({"name": TOKEN, "mountPath": TOKEN_FOLDER, "readOnly": true}),
+                )?;
                 *at(agent, "/image")? = options.image.as_str().into();
                 *at(agent, "/args")? = arguments(namespace);
             }
@@ -121,6 +160,11 @@ pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
         }
     }
     Ok(objects)
+}
+
+fn add(list: &mut Value, item: Value) -> Result<()> {
+    list.as_array_mut().context("no list")?.push(item);
+    Ok(())
 }
 
 fn at<'a>(object: &'a mut Value, path: &str) -> Result<&'a mut Value> {
@@ -139,8 +183,8 @@ fn arguments(namespace: &str) -> Value {
         // The kubelet's probes are not requests of the client.
         "--allow-path=/rate-*/*",
         "--admin-address=:9090",
-        // The API server's proxy, through which it is told its rate, is not on the agent's loopback.
-        "--admin-allow-remote-tuning",
+        // It is told its rate through the API server's proxy.
+        format!("--admin-token-file={TOKEN_FOLDER}/token"),
         "--proc=/host/proc",
     ])
 }

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
-    core::v1::{Namespace, Pod, Service, ServiceAccount},
+    core::v1::{Namespace, Pod, Secret, Service, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding},
     scheduling::v1::PriorityClass,
 };
@@ -46,6 +46,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     logs: BTreeMap<String, String>,
     percent: usize,
+    /// What the request that is being answered bears.
+    token: Option<String>,
 }
 
 /// What an endpoint answers.
@@ -63,6 +65,7 @@ impl FakeCluster {
             objects: BTreeMap::new(),
             logs: BTreeMap::new(),
             percent: 100,
+            token: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -78,6 +81,8 @@ impl FakeCluster {
                 let body = body.collect().await.unwrap().to_bytes();
                 let target = head.uri.path_and_query().unwrap().to_string();
                 let mut state = state.lock().unwrap();
+                let token = head.headers.get("x-podmirror-token");
+                state.token = token.map(|token| token.to_str().unwrap().to_owned());
                 let answer = state.answer(head.method.as_str(), &target, &body);
                 Ok::<_, Infallible>(response(answer.unwrap()))
             }
@@ -104,6 +109,11 @@ impl State {
             "POST" => self.create(path, serde_json::from_slice(body)?),
             "DELETE" => Ok(self.delete(path)),
             "PUT" if path.ends_with(":admin/proxy/sample-rate") => {
+                let secrets = self.objects.values().filter(|one| one["kind"] == "Secret");
+                let mut tokens = secrets.map(|secret| secret["stringData"]["token"].as_str());
+                if !tokens.any(|token| token == self.token.as_deref()) {
+                    return Ok(Answer::Status(403));
+                }
                 if self.fault != Fault::RateStays {
                     let rate = std::str::from_utf8(body)?.strip_suffix('%');
                     self.percent = rate.context("no percentage")?.parse()?;
@@ -125,6 +135,7 @@ impl State {
             "PriorityClass" => drop(decode::<PriorityClass>(&object)?),
             "Deployment" => drop(decode::<Deployment>(&object)?),
             "DaemonSet" => drop(decode::<DaemonSet>(&object)?),
+            "Secret" => drop(decode::<Secret>(&object)?),
             "Service" => drop(decode::<Service>(&object)?),
             "Pod" => {
                 decode::<Pod>(&object)?;
