@@ -68,7 +68,9 @@ fn metric(scene: &Scene, name: &str, label: &str) -> u64 {
 /// `podmirror set sample-rate`; what it prints, and its exit code.
 fn set(scene: &Scene, folder: &TempDir, arguments: &[&str]) -> (String, i32) {
     let mut command = podmirror(["set", "sample-rate"]);
-    command.args(["--admin-socket", &socket(folder)]);
+    if !arguments.contains(&"--admin-socket") {
+        command.args(["--admin-socket", &socket(folder)]);
+    }
     let output = scene.lab.node.output(command.args(arguments)).unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
