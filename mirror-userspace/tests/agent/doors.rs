@@ -1,9 +1,9 @@
 //! What a tenant may write, or be root for in his pod, and gets nothing by.
 
+use lab::{Behaviour, Family, Namespace, RawClient, RecordingServer};
 use nix::net::if_::if_nametoindex;
 use serde_json::json;
 use std::{os::unix::fs::MetadataExt as _, process::Command};
-use xtask::lab::{Behaviour, Family, Namespace, RawClient, RecordingServer};
 
 use crate::{
     documents::{
