@@ -18,6 +18,29 @@ pub fn opaque(mut value: usize) -> usize {
     value
 }
 
+/// `len`, which is 1 to `MOST`, in a register that the verifier of every kernel knows to be that.
+/// `MOST` is a power of two.
+///
+/// Helpers take no length of 0, and before Linux 6.8 a comparison with 0 teaches the verifier
+/// nothing. Before 5.16 it forgets the bounds of what is spilled, too, so the bounds are made
+/// where they are used: one less is masked, and one more is 64 bits wide, so that it cannot be 0.
+#[inline(always)]
+pub fn length<const MOST: usize>(mut len: usize) -> usize {
+    const { assert!(MOST.is_power_of_two()) };
+    // SAFETY: arithmetic on one register. Not `pure`, so that it stays where it stands.
+    unsafe {
+        asm!(
+            "{0} += -1",
+            "{0} &= {1}",
+            "{0} += 1",
+            inout(reg) len,
+            const MOST - 1,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    len
+}
+
 macro_rules! read {
     ($(#[$doc:meta])* $name:ident, $bytes:literal, $instruction:literal) => {
         $(#[$doc])*

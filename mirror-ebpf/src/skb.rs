@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
 use mirror_common::packet::LoadBytes;
 
-use crate::asm::{opaque, read1, read2, read4, read8};
+use crate::asm::{length, opaque, read1, read2, read4, read8};
 
 /// How far into the linear part headers are read directly, in bytes. It bounds the offsets for
 /// the verifier; longer chains of headers take the other way.
@@ -86,7 +86,7 @@ impl LoadBytes for Paged<'_> {
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
         // SAFETY: the destination is `N` bytes long.
-        if !unsafe { copy(self.0, offset, bytes.as_mut_ptr().cast(), N) } {
+        if !unsafe { copy_exactly(self.0, offset, bytes.as_mut_ptr().cast(), N) } {
             return None;
         }
         // SAFETY: the helper has written all of it.
@@ -100,13 +100,31 @@ impl LoadBytes for Paged<'_> {
     }
 }
 
-/// Copies `len` bytes at `offset` to `to`; false if the socket buffer does not have them.
+/// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the socket buffer does not have
+/// them. `MOST` is a power of two.
+///
+/// # Safety
+///
+/// `to` must be valid for writes of `MOST` bytes.
+#[inline(always)]
+pub unsafe fn copy<const MOST: usize>(
+    ctx: &TcContext,
+    offset: usize,
+    to: *mut u8,
+    len: usize,
+) -> bool {
+    let len = length::<MOST>(len);
+    // SAFETY: the caller promises room for `MOST` bytes; the helper checks the source.
+    unsafe { copy_exactly(ctx, offset, to, len) }
+}
+
+/// Copies `len` bytes at `offset` to `to`, where the verifier knows `len` and that it is not 0.
 ///
 /// # Safety
 ///
 /// `to` must be valid for writes of `len` bytes.
 #[inline(always)]
-pub unsafe fn copy(ctx: &TcContext, offset: usize, to: *mut u8, len: usize) -> bool {
+pub unsafe fn copy_exactly(ctx: &TcContext, offset: usize, to: *mut u8, len: usize) -> bool {
     // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
     unsafe { bpf_skb_load_bytes(ctx.as_ptr(), offset as u32, to.cast(), len as u32) == 0 }
 }

@@ -19,15 +19,14 @@ use mirror_common::{
     record::{MAX_SEGMENT, SegmentHeader},
 };
 use mirror_ebpf::{
-    asm::opaque,
+    asm::length,
     mirror::{Capture, Ring, mirror_frame},
     skb,
 };
 
-/// A per-CPU map's value has at most 32 KiB (`PCPU_MIN_UNIT_SIZE`), and a perf sample 64 KiB.
-const SCRATCH: usize = 32 * 1024;
-/// The most payload bytes of one record.
-const PIECE: usize = SCRATCH - size_of::<SegmentHeader>();
+/// The most payload bytes of one record: the largest power of two that a record has room for. A
+/// per-CPU map's value has at most 32 KiB (`PCPU_MIN_UNIT_SIZE`), and a perf sample 64 KiB.
+const PIECE: usize = 16 * 1024;
 
 /// A record while it is put together.
 #[repr(C)]
@@ -65,35 +64,50 @@ impl Ring for Events {
         let Some(record) = RECORDS.get_ptr_mut(0) else {
             return Capture::RingFull;
         };
-        let mut left = segment.payload_len;
         let mut from = segment.payload_offset;
-        for _ in 0..MAX_SEGMENT.div_ceil(PIECE) {
-            // The verifier wants the length bounded on the register that the helpers get.
-            let len = opaque(left.min(PIECE));
-            if len > PIECE {
-                return Capture::Truncated;
+        let mut left = segment.payload_len;
+        // Pieces of one size first: a length that changes in a loop is followed turn by turn, and
+        // the verifier has an end (a million instructions).
+        for _ in 0..MAX_SEGMENT / PIECE {
+            if left <= PIECE {
+                break;
             }
-            header.captured = len as u32;
+            header.captured = PIECE as u32;
             // SAFETY: the map returned this CPU's record, which no one else touches before the
-            // program ends; its payload has room for `len` bytes.
+            // program ends; its payload has room for a piece.
             let copied = unsafe {
                 (&raw mut (*record).header).write(header);
-                len == 0 || skb::copy(ctx, from, (&raw mut (*record).payload).cast(), len)
+                skb::copy_exactly(ctx, from, (&raw mut (*record).payload).cast(), PIECE)
             };
             if !copied {
                 return Capture::Truncated;
             }
-            if !output(ctx, record, size_of::<SegmentHeader>() + len) {
+            if !output(ctx, record, size_of::<Record>()) {
                 return Capture::RingFull;
             }
-            header.offset += len as u32;
-            from += len;
-            left -= len;
-            if left == 0 {
-                break;
-            }
+            header.offset += PIECE as u32;
+            from += PIECE;
+            left -= PIECE;
         }
-        Capture::Whole
+        header.captured = left as u32;
+        // SAFETY: as above.
+        unsafe { (&raw mut (*record).header).write(header) };
+        if left == 0 {
+            return if output(ctx, record, size_of::<SegmentHeader>()) {
+                Capture::Whole
+            } else {
+                Capture::RingFull
+            };
+        }
+        // SAFETY: as above.
+        if !unsafe { skb::copy::<PIECE>(ctx, from, (&raw mut (*record).payload).cast(), left) } {
+            return Capture::Truncated;
+        }
+        if output(ctx, record, size_of::<SegmentHeader>() + length::<PIECE>(left)) {
+            Capture::Whole
+        } else {
+            Capture::RingFull
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use mirror_common::{
     settings::MAX_SHARDS,
 };
 use mirror_ebpf::{
-    asm::opaque,
     mirror::{Capture, Notice, Ring, mirror_frame},
     skb,
 };
@@ -139,25 +138,19 @@ impl Record<'_> {
         self.header.offset += len as u32;
     }
 
-    /// Puts `len` bytes into the ring, in a record of this size class.
+    /// Puts `len` bytes, at most `CLASS`, into the ring, in a record of this size class.
     #[inline(always)]
     fn write<const CLASS: usize>(&mut self, len: usize) -> Capture {
         let Some(mut bytes) = self.ring.reserve_bytes(HEADER + CLASS, 0) else {
             return Capture::RingFull;
         };
-        // The verifier wants the length bounded on the register that the helper gets; without
-        // the barrier the compiler would reuse an earlier comparison, of another register.
-        let len = opaque(len);
-        if len > CLASS {
-            bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
-            return Capture::Truncated;
-        }
         self.header.captured = len as u32;
         let record = bytes.as_mut_ptr();
         // SAFETY: the reservation is longer than a header and, as all of the ring's, aligned to 8.
         unsafe { record.cast::<SegmentHeader>().write(self.header) };
-        // SAFETY: the reservation has `CLASS` bytes behind the header, and `len` is not more.
-        if len != 0 && !unsafe { skb::copy(self.ctx, self.from, record.add(HEADER), len) } {
+        // SAFETY: the reservation has `CLASS` bytes behind the header.
+        if len != 0 && !unsafe { skb::copy::<CLASS>(self.ctx, self.from, record.add(HEADER), len) }
+        {
             bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
             return Capture::Truncated;
         }
