@@ -34,6 +34,9 @@ impl Linear {
 impl LoadBytes for Linear {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        // Before Linux 5.16 the verifier forgets the bounds of what is spilled: the register that
+        // is compared has to be the one that is added.
+        let offset = opaque(offset);
         if offset > LINEAR_HEADERS - N {
             return None;
         }
