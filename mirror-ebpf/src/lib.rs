@@ -9,7 +9,7 @@
 //! | [`mirror`] | one frame: parse, port, sample, copy, count |
 //!
 //! Two objects are built from it, which differ in the ring only: `bin/ring.rs` (BPF ring buffers,
-//! Linux 5.8 and later) and `bin/perf.rs` (perf event array, Linux 5.3 and later).
+//! Linux 5.10 and later) and `bin/perf.rs` (perf event array, Linux 5.4 and later).
 
 #![no_std]
 #![feature(asm_experimental_arch)]

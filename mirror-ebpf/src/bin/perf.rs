@@ -1,5 +1,5 @@
-//! The object for kernels without BPF ring buffers (Linux 5.3 to 5.7): the perf ring buffer of the
-//! CPU. It copies twice, since the kernel lets no one reserve room in that ring.
+//! The object for kernels without BPF ring buffers of any size (Linux 5.4 to 5.9): the perf ring
+//! buffer of the CPU. It copies twice, since the kernel lets no one reserve room in that ring.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! The object for kernels with BPF ring buffers (Linux 5.8 and later): one ring a shard.
+//! The object for kernels with BPF ring buffers (Linux 5.10 and later): one ring a shard.
 
 #![no_std]
 #![no_main]

@@ -12,7 +12,7 @@ use super::{UsageError, value::size};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct CaptureArgs {
-    /// The ring: BPF ring buffer (Linux 5.8), or perf event array; the first if the kernel has it
+    /// The ring: BPF ring buffer (Linux 5.10), or perf event array (5.4); the first if the kernel has it
     #[arg(long, value_name = "RING")]
     pub ring: Option<RingArg>,
 

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// The oldest kernel that the perf object runs on.
-const OLDEST: KernelVersion = KernelVersion::new(5, 3, 0);
+const OLDEST: KernelVersion = KernelVersion::new(5, 4, 0);
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn kernel() -> Finding {
             "kernel",
             Verdict::Missing,
             format!("Linux {release}"),
-            "Linux 5.3 or later is needed, 5.8 for the BPF ring, 6.6 for tcx",
+            "Linux 5.4 or later is needed, 5.10 for the BPF ring, 6.6 for tcx",
         ),
         _ => Finding::good("kernel", format!("Linux {release}")),
     }
@@ -203,7 +203,7 @@ fn bpf_ring(capabilities: Capabilities) -> Finding {
             name,
             Verdict::Lesser,
             "not supported",
-            "use --ring perf; Linux 5.8 has BPF ring buffers",
+            "use --ring perf; Linux 5.10 has BPF ring buffers of any size",
         ),
         Err(error) => Finding::bad(name, Verdict::Lesser, error.to_string(), "use --ring perf"),
     }
