@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use aya::programs::TcAttachType;
+use aya::{
+    programs::{TcAttachType, tc},
+    util::KernelVersion,
+};
 use mirror_capture::object::RingKind;
 use mirror_common::{
     counter::Counter::{Copied, NoPayload, OtherPort, RingFull, Seen},
@@ -23,13 +26,17 @@ const LARGEST: usize = SIZE_CLASSES[3];
 /// Writes `data` over a loopback of this thread's own, on whose `hook` the program sits.
 fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: Vec<u8>) -> Done {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    for arguments in ["link set lo gso_max_size 524280", "link set lo up"] {
+    let sizes = "link set lo gso_max_size 524280";
+    let big = has_big_tcp().then_some(sizes);
+    for arguments in big.into_iter().chain(["link set lo up"]) {
         let ip = Command::new("ip")
             .args(arguments.split(' '))
             .status()
             .unwrap();
         assert!(ip.success(), "ip {arguments}");
     }
+    // Where there is no tcx, a filter needs it.
+    tc::qdisc_add_clsact("lo").unwrap();
     let link = program(&mut bed.ebpf).attach("lo", hook).unwrap();
     let before = bed.counters();
     let listener = TcpListener::bind((address, PORT)).unwrap();
@@ -44,6 +51,11 @@ fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: Vec<u8>) -> 
     drop(server);
     program(&mut bed.ebpf).detach(link).unwrap();
     bed.done_since(&before)
+}
+
+/// Whether one socket buffer may hold more than 64 KiB over IPv6 (Linux 5.19).
+fn has_big_tcp() -> bool {
+    KernelVersion::current().unwrap() >= KernelVersion::new(5, 19, 0)
 }
 
 /// Bytes that repeat only after 16 MiB.
@@ -114,8 +126,8 @@ fn large_segments_are_copied_whole() {
                 done.count(Copied)
             );
             assert!(largest > 16_384, "{what}: {largest}");
-            if address == "::1" {
-                // BIG TCP (Linux 5.19): several records for one socket buffer.
+            if address == "::1" && has_big_tcp() {
+                // BIG TCP: several records for one socket buffer.
                 assert!(
                     largest > LARGEST && largest <= MAX_SEGMENT,
                     "{what}: {largest}"
