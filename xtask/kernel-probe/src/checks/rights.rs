@@ -1,0 +1,57 @@
+//! With the five capabilities only, and little memory that may be locked: podmirror works, or says
+//! what it lacks.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use lab::Family;
+
+use crate::{
+    report::{Check, Outcome},
+    scene::{Hook, Scene, balanced},
+};
+
+/// What a deployment grants.
+const CAPABILITIES: &str = "--bounding-set=-all,+bpf,+perfmon,+net_admin,+sys_admin,+sys_ptrace";
+
+/// Limits on locked memory that containers have: containerd's old one, and systemd's.
+const LIMITS: [(&str, u64); 2] = [("64 KiB", 64 << 10), ("8 MiB", 8 << 20)];
+
+pub(super) fn all() -> Vec<Check> {
+    let mut checks = Vec::new();
+    for ring in ["bpf", "perf"] {
+        for (name, limit) in LIMITS {
+            let name = format!("five capabilities, {name}, {ring}");
+            checks.push(Check::new(name, move |_| limited(ring, limit)));
+        }
+    }
+    checks
+}
+
+fn limited(ring: &'static str, limit: u64) -> Result<Outcome> {
+    let scene = Scene::new(Family::V4)?;
+    let limit = format!("--memlock={limit}:{limit}");
+    let before = [
+        limit.as_str(),
+        "setpriv",
+        CAPABILITIES,
+        crate::scene::PODMIRROR,
+    ];
+    let prlimit = Path::new("/usr/bin/prlimit");
+    match scene.mirror_by(prlimit, &before, Hook::Ingress, &["--ring", ring]) {
+        Ok(mirror) => {
+            let sent = scene.converse(&[1_448])?;
+            balanced(&mirror.stop()?)?;
+            Ok(Outcome::Passed(format!("{sent} requests")))
+        }
+        Err(error) => {
+            let said = format!("{error:#}");
+            let names_it = ["MEMLOCK", "may lock", "locked memory"];
+            ensure!(
+                names_it.iter().any(|word| said.contains(word)),
+                "it fails and does not say that memory may not be locked:\n{said}"
+            );
+            Ok(Outcome::Passed("refused: memory lock".to_owned()))
+        }
+    }
+}
