@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = target_dir().join("image");
     fs::create_dir_all(&folder)?;
     // Beside the archive: what deploy/Dockerfile copies.
-    let copy = folder.join("podmirror");
+    let copy = binary_of_image();
     fs::copy(&binary, &copy).with_context(|| copy.display().to_string())?;
     let to = options.output.clone();
     let to = to.unwrap_or_else(|| folder.join("podmirror.tar"));
@@ -83,6 +83,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("load it:     docker load --input FILE, kind load image-archive FILE,");
     println!("             or ctr --namespace k8s.io image import FILE");
     Ok(())
+}
+
+/// Where the binary stands that is in the image.
+pub(crate) fn binary_of_image() -> PathBuf {
+    target_dir().join("image").join("podmirror")
 }
 
 /// Builds the static binary.

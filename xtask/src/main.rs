@@ -9,6 +9,7 @@ mod ebpf;
 mod fuzz;
 mod guard;
 mod image;
+mod kernels;
 mod setup;
 mod step;
 mod toolchain;
@@ -35,6 +36,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Build podmirror as one static file, and a container image of it.
     Image(image::Options),
+    /// Try podmirror on the kernels that nodes run, each in a virtual machine.
+    Kernels(kernels::Options),
     /// Play the mirroring tutorial on a real cluster (`cargo xtask e2e --help`).
     #[command(disable_help_flag = true)]
     E2e(e2e::Arguments),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Test(options) => checks::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Image(options) => image::run(&options),
+        Task::Kernels(options) => kernels::run(&options),
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Guard(options) => guard::guard(&options),
         Task::Ci => checks::run(&checks::Options::ci()),

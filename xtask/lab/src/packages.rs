@@ -24,10 +24,12 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("runc", "runc"),
     ("tcpdump", "tcpdump"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
+    ("xz", "xz-utils"),
 ];
 
 /// Finds a program, installing its package first if need be.

@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf, fuzz, guard, image,
+    ebpf, fuzz, guard, image, kernels,
     step::{command, workspace},
 };
 pub(crate) use runner::Outcome;
@@ -116,6 +116,7 @@ fn all(runner: &mut Runner) -> Result<()> {
         Ok(Outcome::passed("a static binary, and an archive"))
     })?;
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
+    runner.step("kernels", kernels::step)?;
     runner.step("instructions", guard::check)?;
     runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(

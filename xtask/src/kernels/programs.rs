@@ -1,0 +1,149 @@
+//! What runs in the machines: podmirror, two of its integration tests and the probe, each linked
+//! statically.
+//!
+//! Only the last step of the build is told to link statically, so that what `cargo test` has built
+//! is used: another `RUSTFLAGS` would build every dependency again.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::{initramfs::Initramfs, modules::modules, packages::Archive};
+use crate::{
+    ebpf, image,
+    step::{command, while_spinning, workspace},
+};
+
+/// Where a program stands in the machine, and what cargo calls it.
+const PROGRAMS: [(&str, &str, [&str; 2]); 4] = [
+    ("init", "kernel-probe", ["--bin", "kernel-probe"]),
+    ("podmirror", "mirror-userspace", ["--bin", "podmirror"]),
+    ("tests/program", "mirror-userspace", ["--test", "program"]),
+    ("tests/attach", "mirror-userspace", ["--test", "attach"]),
+];
+
+/// What a machine needs of the distribution: `ip` and `tc`; `ethtool`; `setpriv` and `prlimit`; `wg`.
+const TOOLS: [&str; 4] = ["iproute2", "ethtool", "util-linux", "wireguard-tools"];
+
+/// All that is the same for every kernel.
+pub(super) struct Programs {
+    built: Vec<(&'static str, PathBuf)>,
+    tools: PathBuf,
+}
+
+impl Programs {
+    /// Builds ours, and fetches the others.
+    ///
+    /// # Errors
+    ///
+    /// When something does not compile, or can't be fetched.
+    pub(super) fn build(archive: &Archive) -> Result<Self> {
+        ebpf::build()?;
+        Self::gather(archive, Vec::new())
+    }
+
+    /// As [`build`](Self::build) for the quick checks, with the podmirror of `cargo xtask image`,
+    /// which has just built it.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when there is no image.
+    pub(super) fn with_image(archive: &Archive) -> Result<Self> {
+        let podmirror = image::binary_of_image();
+        ensure!(
+            podmirror.is_file(),
+            "no {}: run `cargo xtask image` first",
+            podmirror.display()
+        );
+        Self::gather(archive, vec![("podmirror", podmirror)])
+    }
+
+    /// All programs; those that are `there` are not built, and if any is, no tests are.
+    fn gather(archive: &Archive, there: Vec<(&'static str, PathBuf)>) -> Result<Self> {
+        let quick = !there.is_empty();
+        let mut built = there;
+        for (name, package, which) in PROGRAMS {
+            let is_there = built.iter().any(|(known, _)| *known == name);
+            if is_there || (quick && name.starts_with("tests/")) {
+                continue;
+            }
+            let what = format!("building {}, static", which.join(" "));
+            let path = while_spinning(&what, || build_static(package, which))?;
+            built.push((name, path));
+        }
+        Ok(Self {
+            built,
+            tools: archive.unpack_programs(&TOOLS)?,
+        })
+    }
+
+    /// Writes a machine's root for the unpacked kernel package.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be read or written.
+    pub(super) fn pack(&self, kernel: &Path, to: &Path) -> Result<()> {
+        let mut root = Initramfs::create(to)?;
+        for folder in [
+            "usr",
+            "usr/bin",
+            "usr/sbin",
+            "usr/lib",
+            "usr/lib64",
+            "modules",
+            "tests",
+            "etc",
+        ] {
+            root.folder(folder)?;
+        }
+        // As a merged system has them; a package may bring a folder of the same name.
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            let theirs = self.tools.join(name);
+            if theirs.is_dir() {
+                root.folder(name)?;
+                root.tree(&theirs, &format!("{name}/"))?;
+            } else {
+                root.link(name, &format!("usr/{name}"))?;
+            }
+        }
+        root.tree(&self.tools.join("usr"), "usr/")?;
+        for (name, path) in &self.built {
+            root.program(name, path)?;
+        }
+        for (number, module) in modules(kernel)?.into_iter().enumerate() {
+            let name = format!("modules/{number:02}-{}.ko", module.name);
+            root.file(&name, 0o644, &module.object)?;
+        }
+        root.finish()
+    }
+}
+
+fn build_static(package: &str, which: [&str; 2]) -> Result<PathBuf> {
+    let output = command("cargo")
+        .args(["rustc", "--quiet", "--package", package])
+        .args(which)
+        .args(["--message-format", "json-render-diagnostics"])
+        .args([
+            "--",
+            "-C",
+            "target-feature=+crt-static",
+            "-C",
+            "strip=symbols",
+        ])
+        .current_dir(workspace())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("running cargo")?;
+    ensure!(output.status.success(), "{package} does not compile");
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|message| Some(message.get("executable")?.as_str()?.into()))
+        .next_back()
+        .context("cargo named no program")
+}
