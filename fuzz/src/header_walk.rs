@@ -1,6 +1,6 @@
 //! The walk that the kernel program does, over any packet and any cut of it.
 
-use mirror_common::packet::{Link, LoadBytes, Walk, walk};
+use mirror_common::packet::{Link, LoadBytes, Tunnels, Walk, walk, walk_inside};
 
 /// A packet of which only the first bytes are there, as a snap length leaves it.
 struct Snapped<'a> {
@@ -34,6 +34,18 @@ pub fn run(data: &[u8]) {
         assert!(segment.addresses(packet).is_some());
     }
 
+    let inside = walk_inside(packet, link, Tunnels::default());
+    check(inside.found, packet.len());
+    if let Walk::Tcp(segment) = inside.found {
+        assert!(segment.addresses(packet).is_some());
+    }
+    // What is in no tunnel is what it would be without looking for one.
+    if inside.tunnels == 0
+        && let Walk::Tcp(segment) = inside.found
+    {
+        assert_eq!(Walk::Tcp(segment), whole);
+    }
+
     let kept = packet.len().saturating_sub(usize::from(choice >> 1));
     let snapped = Snapped {
         bytes: &packet[..kept],
@@ -44,6 +56,11 @@ pub fn run(data: &[u8]) {
     // Less of the packet can only make the walk fail, never find something else.
     if let Walk::Tcp(segment) = cut {
         assert_eq!(Walk::Tcp(segment), whole);
+    }
+    let cut = walk_inside(&snapped, link, Tunnels::default());
+    check(cut.found, packet.len());
+    if let Walk::Tcp(_) = cut.found {
+        assert_eq!(cut, inside);
     }
 }
 

@@ -54,7 +54,26 @@ fn packets() -> Vec<Vec<u8>> {
         [&[1][..], &ip6(&[6, 0, 1, 4, 0, 0, 0, 0], 0)].concat(),
         [&[1][..], &ip6(&[6, 0, 0, 1, 0, 0, 0, 9], 44)].concat(),
         [&[21][..], &ip4].concat(),
+        tagged(&[], [8, 0], &in_vxlan(&tagged(&[], [8, 0], &ip4)[1..])),
+        tagged(&[], [8, 0], &in_gre(&ip4)),
     ]
+}
+
+/// An IPv4 packet that carries this frame in VXLAN.
+fn in_vxlan(frame: &[u8]) -> Vec<u8> {
+    let header = [0x9c, 0x40, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 7, 0];
+    in_ip4(17, &[&header, frame].concat())
+}
+
+/// An IPv4 packet that carries this one in GRE.
+fn in_gre(packet: &[u8]) -> Vec<u8> {
+    in_ip4(47, &[&[0, 0, 8, 0], packet].concat())
+}
+
+fn in_ip4(protocol: u8, carried: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(20 + carried.len()).unwrap_or(u8::MAX);
+    let header = [0x45, 0, 0, len, 0, 0, 0x40, 0, 64, protocol, 0, 0];
+    [&header[..], &[192, 168, 0, 1, 192, 168, 0, 2], carried].concat()
 }
 
 /// Ports 4000 to 80, ACK and PSH.

@@ -2,7 +2,8 @@
 
 use super::{Carried, LoadBytes, Stop, TcpSegment, Unparsable, header};
 
-const TCP: u8 = 6;
+/// The protocol number of TCP.
+pub(super) const TCP: u8 = 6;
 
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
@@ -80,9 +81,26 @@ impl TcpSegment {
     }
 }
 
-/// The TCP bytes of the IPv4 packet at `start`.
+/// What the IP packet at `start` carries, if that is of a protocol that is wanted.
 #[inline(always)]
-pub(super) fn v4<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carried, Stop> {
+pub(super) fn carried<P: LoadBytes + ?Sized>(
+    packet: &P,
+    network: Network,
+    start: usize,
+    wanted: impl Fn(u8) -> bool,
+) -> Result<(u8, Carried), Stop> {
+    match network {
+        Network::V4 => v4(packet, start, wanted),
+        Network::V6 => v6(packet, start, wanted),
+    }
+}
+
+#[inline(always)]
+fn v4<P: LoadBytes + ?Sized>(
+    packet: &P,
+    start: usize,
+    wanted: impl Fn(u8) -> bool,
+) -> Result<(u8, Carried), Stop> {
     let [
         version_ihl,
         _,
@@ -98,7 +116,7 @@ pub(super) fn v4<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carr
     if version_ihl >> 4 != 4 {
         return Err(Stop::Unparsable(Unparsable::Malformed));
     }
-    if protocol != TCP {
+    if !wanted(protocol) {
         return Err(Stop::NotTcp);
     }
     if u16::from_be_bytes([fragment0, fragment1]) & IPV4_FRAGMENT != 0 {
@@ -109,46 +127,52 @@ pub(super) fn v4<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carr
         return Err(Stop::Unparsable(Unparsable::Malformed));
     }
     let len = usize::from(u16::from_be_bytes([len0, len1]));
-    Ok(Carried {
+    let carried = Carried {
         network: Network::V4,
         network_offset: start,
         start: start + header_len,
         end: end(packet, start, len)?,
-    })
+    };
+    Ok((protocol, carried))
 }
 
-/// The TCP bytes of the IPv6 packet at `start`.
 #[inline(always)]
-pub(super) fn v6<P: LoadBytes + ?Sized>(packet: &P, start: usize) -> Result<Carried, Stop> {
+fn v6<P: LoadBytes + ?Sized>(
+    packet: &P,
+    start: usize,
+    wanted: impl Fn(u8) -> bool,
+) -> Result<(u8, Carried), Stop> {
     let [version, _, _, _, len @ .., next, _] = header::<8, _>(packet, start)?;
     if version >> 4 != 6 {
         return Err(Stop::Unparsable(Unparsable::Malformed));
     }
-    let tcp = if next == TCP {
-        start + IPV6_HEADER
+    let (protocol, upper) = if wanted(next) {
+        (next, start + IPV6_HEADER)
     } else {
-        extensions(packet, start + IPV6_HEADER, next)?
+        extensions(packet, start + IPV6_HEADER, next, wanted)?
     };
     // The payload length counts from behind the fixed header.
     let len = match usize::from(u16::from_be_bytes(len)) {
         0 => 0,
         len => IPV6_HEADER + len,
     };
-    Ok(Carried {
+    let carried = Carried {
         network: Network::V6,
         network_offset: start,
-        start: tcp,
+        start: upper,
         end: end(packet, start, len)?,
-    })
+    };
+    Ok((protocol, carried))
 }
 
-/// Where the TCP header begins behind the extension headers at `offset`.
+/// The wanted protocol behind the extension headers at `offset`, and where its header begins.
 #[inline(always)]
 fn extensions<P: LoadBytes + ?Sized>(
     packet: &P,
     mut offset: usize,
     mut next: u8,
-) -> Result<usize, Stop> {
+    wanted: impl Fn(u8) -> bool,
+) -> Result<(u8, usize), Stop> {
     let mut fragment = false;
     for _ in 0..MAX_EXTENSIONS {
         let [following, len, fragment_bits @ ..] = match next {
@@ -170,14 +194,15 @@ fn extensions<P: LoadBytes + ?Sized>(
         if fragment {
             // Of a later fragment, what follows is the middle of something.
             return Err(match next {
-                TCP | HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | AUTHENTICATION => {
+                HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | AUTHENTICATION => {
                     Stop::Unparsable(Unparsable::Fragment)
                 }
+                _ if wanted(next) => Stop::Unparsable(Unparsable::Fragment),
                 _ => Stop::NotTcp,
             });
         }
-        if next == TCP {
-            return Ok(offset);
+        if wanted(next) {
+            return Ok((next, offset));
         }
     }
     Err(Stop::Unparsable(Unparsable::TooManyHeaders))

@@ -20,15 +20,19 @@ pub(super) fn network<P: LoadBytes + ?Sized>(
     link: Link,
 ) -> Result<(Network, usize), Stop> {
     match link {
-        Link::Ethernet => ethernet(packet),
+        Link::Ethernet => ethernet(packet, 0),
         Link::Ip => bare(packet),
     }
 }
 
+/// The network protocol in the Ethernet frame at `start`, and the offset of its header.
 #[inline(always)]
-fn ethernet<P: LoadBytes + ?Sized>(packet: &P) -> Result<(Network, usize), Stop> {
-    let mut ethertype = u16::from_be_bytes(header(packet, ETHERTYPE_OFFSET)?);
-    let mut start = ETHERNET_HEADER;
+pub(super) fn ethernet<P: LoadBytes + ?Sized>(
+    packet: &P,
+    mut start: usize,
+) -> Result<(Network, usize), Stop> {
+    let mut ethertype = u16::from_be_bytes(header(packet, start + ETHERTYPE_OFFSET)?);
+    start += ETHERNET_HEADER;
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype != VLAN && ethertype != PROVIDER_VLAN {
             break;

@@ -8,12 +8,17 @@
 //! ends as [`Walk::Unparsable`], with its reason. A payload range never leaves the packet.
 //! Addresses are read in a second step ([`TcpSegment::addresses`]): most segments that an interface
 //! carries are told apart by their port and need no more.
+//!
+//! [`walk`] takes a packet as it stands, as a pod receives it. [`walk_inside`] takes tunnels off
+//! first, for ports that receive copies of other machines' traffic.
 
 mod ip;
 mod link;
 mod tcp;
+mod tunnel;
 
 pub use ip::{Addresses, Network};
+pub use tunnel::{Inside, MAX_TUNNELS, Tunnels, walk_inside};
 
 /// A packet whose bytes can be read at an offset, as far as it goes.
 pub trait LoadBytes {
@@ -112,11 +117,11 @@ enum Stop {
     Unparsable(Unparsable),
 }
 
-/// The bytes of a TCP segment within the packet.
+/// The bytes that an IP packet carries: a TCP segment's, or a tunnel's.
 struct Carried {
     network: Network,
     network_offset: usize,
-    /// Where the TCP header begins.
+    /// Where its header begins.
     start: usize,
     /// Where the IP packet ends.
     end: usize,
@@ -126,15 +131,32 @@ struct Carried {
 #[must_use]
 #[inline(always)]
 pub fn walk<P: LoadBytes + ?Sized>(packet: &P, link: Link) -> Walk {
-    let carried = match link::network(packet, link) {
-        Ok((Network::V4, start)) => ip::v4(packet, start),
-        Ok((Network::V6, start)) => ip::v6(packet, start),
+    let found = match link::network(packet, link) {
+        Ok((network, start)) => segment(packet, network, start),
         Err(stop) => Err(stop),
     };
-    match carried.and_then(|carried| tcp::segment(packet, &carried)) {
-        Ok(segment) => Walk::Tcp(segment),
-        Err(Stop::NotTcp) => Walk::NotTcp,
-        Err(Stop::Unparsable(reason)) => Walk::Unparsable(reason),
+    found.into()
+}
+
+/// The segment in the IP packet at `start`.
+#[inline(always)]
+fn segment<P: LoadBytes + ?Sized>(
+    packet: &P,
+    network: Network,
+    start: usize,
+) -> Result<TcpSegment, Stop> {
+    let (_, carried) = ip::carried(packet, network, start, |protocol| protocol == ip::TCP)?;
+    tcp::segment(packet, &carried)
+}
+
+impl From<Result<TcpSegment, Stop>> for Walk {
+    #[inline(always)]
+    fn from(found: Result<TcpSegment, Stop>) -> Self {
+        match found {
+            Ok(segment) => Self::Tcp(segment),
+            Err(Stop::NotTcp) => Self::NotTcp,
+            Err(Stop::Unparsable(reason)) => Self::Unparsable(reason),
+        }
     }
 }
 

@@ -6,5 +6,7 @@ mod found;
 mod frame;
 #[cfg(test)]
 mod hostile;
+mod inside;
 #[cfg(test)]
 mod refused;
+mod tunnel;
