@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::sample::Secret;
+use crate::{packet::Tunnels, sample::Secret};
 
 /// The most ports that one program looks for.
 pub const MAX_PORTS: usize = 16;
@@ -46,4 +46,57 @@ pub enum SampleKey {
     Connection = 0,
     /// The source address: whole clients are in or out.
     ClientAddress = 1,
+}
+
+/// What the program for ports that receive copies is told besides [`Settings`].
+///
+/// Zeroed settings end what comes in GRE or IP in IP and frames for other stations than 0.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct TapSettings {
+    /// Zero, which the kernel's verifier does not know: see
+    /// [`LoadBytes::forget`](crate::packet::LoadBytes::forget).
+    pub zero: u32,
+    /// The tunnels that are taken off.
+    pub tunnels: Tunnels,
+    /// The port's own Ethernet address.
+    pub own: [u8; 6],
+    /// Whether copies go on to the kernel's network stack (1) or end at the port (0).
+    pub pass: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+impl TapSettings {
+    /// Whether a frame with this Ethernet destination is for another station, and so a copy: to one
+    /// station, and not to this port. Broadcasts and multicasts may be for this port as well.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_for_another(&self, destination: [u8; 6]) -> bool {
+        let [first, b, c, d, e, f] = destination;
+        let number = u64::from_ne_bytes([first, b, c, d, e, f, 0, 0]);
+        let [g, h, i, j, k, l] = self.own;
+        let own = u64::from_ne_bytes([g, h, i, j, k, l, 0, 0]);
+        first & 1 == 0 && number != own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_station_that_is_not_this_port_is_another() {
+        let tap = TapSettings {
+            own: [2, 0, 0, 0, 0, 9],
+            ..TapSettings::default()
+        };
+        assert!(tap.is_for_another([2, 0, 0, 0, 0, 8]));
+        assert!(tap.is_for_another([4, 0, 0, 0, 0, 9]));
+        assert!(!tap.is_for_another(tap.own));
+        assert!(!tap.is_for_another([0xff; 6]), "broadcast");
+        assert!(!tap.is_for_another([0x33, 0x33, 0, 0, 0, 1]), "multicast");
+    }
 }

@@ -1,15 +1,19 @@
-//! podmirror's kernel half: a TC program that looks at each frame of an interface and copies the
-//! sampled TCP payloads into a ring. It never writes to a packet and never decides on one.
+//! podmirror's kernel half: a program that looks at each frame of an interface and copies the sampled
+//! TCP payloads into a ring. It never writes to a packet. At a pod, as a TC program, it never decides
+//! on one, either; at a port that receives copies, as an XDP program, it ends them there.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`skb`] | reads headers and payload of a socket buffer |
+//! | [`xdp`] | the same of a frame that is none yet, with tunnels taken off |
 //! | [`asm`] | keeps the compiler from outsmarting the verifier |
 //! | [`maps`] | settings in, counters out |
 //! | [`mirror`] | one frame: parse, port, sample, copy, count |
+//! | [`rings`] | a segment's records in BPF ring buffers |
 //!
-//! Two objects are built from it, which differ in the ring only: `bin/ring.rs` (BPF ring buffers,
-//! Linux 5.10 and later) and `bin/perf.rs` (perf event array, Linux 5.4 and later).
+//! Three objects are built from it: `bin/ring.rs` (BPF ring buffers, Linux 5.10 and later) and
+//! `bin/perf.rs` (perf event array, Linux 5.4 and later), which differ in the ring only, and
+//! `bin/xdp.rs` (XDP, BPF ring buffers, Linux 5.18 and later).
 
 #![no_std]
 #![feature(asm_experimental_arch)]
@@ -17,7 +21,9 @@
 pub mod asm;
 pub mod maps;
 pub mod mirror;
+pub mod rings;
 pub mod skb;
+pub mod xdp;
 
 /// Nothing here panics; the linker drops this if it is right.
 #[cfg(target_arch = "bpf")]

@@ -12,8 +12,56 @@ use mirror_common::{
 
 use crate::{
     maps::{CpuCounters, SETTINGS},
-    skb::{Linear, Paged},
+    skb::{self, Linear, Paged},
 };
+
+/// A frame at a hook, of which the headers can be followed and the payload copied.
+pub trait Frame {
+    /// Follows its headers.
+    fn walk(&self, settings: &Settings) -> Walk;
+
+    /// The addresses of the segment that was found in it.
+    fn addresses(&self, segment: &TcpSegment) -> Option<Addresses>;
+
+    /// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the frame does not have them.
+    /// `MOST` is a power of two.
+    ///
+    /// # Safety
+    ///
+    /// `to` must be valid for writes of `MOST` bytes.
+    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool;
+}
+
+impl Frame for TcContext {
+    /// Headers almost always lie in the linear part; if they end before it does, they are read again
+    /// by helper.
+    #[inline(always)]
+    fn walk(&self, settings: &Settings) -> Walk {
+        let link = if settings.ethernet == 0 {
+            Link::Ip
+        } else {
+            Link::Ethernet
+        };
+        match walk(&Linear::new(self), link) {
+            Walk::Unparsable(Unparsable::Truncated) => walk(&Paged(self), link),
+            found => found,
+        }
+    }
+
+    #[inline(always)]
+    fn addresses(&self, segment: &TcpSegment) -> Option<Addresses> {
+        match segment.addresses(&Linear::new(self)) {
+            None => segment.addresses(&Paged(self)),
+            found => found,
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise is the same.
+        unsafe { skb::copy::<MOST>(self, offset, to, len) }
+    }
+}
 
 /// How copying a segment ended.
 pub enum Capture {
@@ -34,11 +82,11 @@ pub enum Notice {
 }
 
 /// Where segments are copied to.
-pub trait Ring {
+pub trait Ring<F> {
     /// Copies the payload, `header` before each record of it.
     fn capture(
         &self,
-        ctx: &TcContext,
+        frame: &F,
         segment: &TcpSegment,
         header: SegmentHeader,
         shard: u32,
@@ -46,19 +94,19 @@ pub trait Ring {
 
     /// Logs a notice. Silent where the log itself needs a ring that the kernel lacks.
     #[inline(always)]
-    fn notice(&self, _ctx: &TcContext, _notice: Notice) {}
+    fn notice(&self, _frame: &F, _notice: Notice) {}
 }
 
-/// Looks at one frame. The caller returns `TC_ACT_UNSPEC` whatever happens here.
+/// Looks at one frame. What is returned to the kernel does not depend on what happens here.
 #[inline(always)]
-pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
+pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
     let Some(mut counters) = CpuCounters::current() else {
         return;
     };
     let Some(settings) = SETTINGS.get(0) else {
         return;
     };
-    let segment = match parse(ctx, settings) {
+    let segment = match frame.walk(settings) {
         Walk::Tcp(segment) => segment,
         Walk::NotTcp => {
             counters.count(Counter::NotTcp);
@@ -67,7 +115,7 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
         Walk::Unparsable(reason) => {
             counters.count(Counter::Seen);
             if counters.count_at(unparsable(reason)) && settings.log != 0 {
-                ring.notice(ctx, Notice::Unparsable(reason));
+                ring.notice(frame, Notice::Unparsable(reason));
             }
             return;
         }
@@ -85,7 +133,7 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
         counters.count(Counter::SampledOut);
         return;
     }
-    let Some(addresses) = addresses(ctx, &segment) else {
+    let Some(addresses) = frame.addresses(&segment) else {
         counters.count_at(unparsable(Unparsable::Truncated));
         return;
     };
@@ -95,41 +143,18 @@ pub fn mirror_frame(ctx: &TcContext, ring: &impl Ring) {
     }
     let shard = shard(settings, &segment, &addresses);
     let header = header(settings, &segment, &addresses);
-    match ring.capture(ctx, &segment, header, shard) {
+    match ring.capture(frame, &segment, header, shard) {
         Capture::Whole => {
             counters.count(Counter::Copied);
         }
         Capture::RingFull => {
             if counters.count(Counter::RingFull) && settings.log != 0 {
-                ring.notice(ctx, Notice::RingFull);
+                ring.notice(frame, Notice::RingFull);
             }
         }
         Capture::Truncated => {
             counters.count_at(unparsable(Unparsable::Truncated));
         }
-    }
-}
-
-/// Headers almost always lie in the linear part; if they end before it does, they are read again
-/// by helper.
-#[inline(always)]
-fn parse(ctx: &TcContext, settings: &Settings) -> Walk {
-    let link = if settings.ethernet == 0 {
-        Link::Ip
-    } else {
-        Link::Ethernet
-    };
-    match walk(&Linear::new(ctx), link) {
-        Walk::Unparsable(Unparsable::Truncated) => walk(&Paged(ctx), link),
-        found => found,
-    }
-}
-
-#[inline(always)]
-fn addresses(ctx: &TcContext, segment: &TcpSegment) -> Option<Addresses> {
-    match segment.addresses(&Linear::new(ctx)) {
-        None => segment.addresses(&Paged(ctx)),
-        found => found,
     }
 }
 

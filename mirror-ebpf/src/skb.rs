@@ -23,10 +23,16 @@ impl Linear {
     /// The linear part of this socket buffer.
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Self {
+        Self::between(ctx.data(), ctx.data_end(), ctx.len() as usize)
+    }
+
+    /// The bytes from `data` to `end`, as the kernel gave them, of a packet of `total` bytes.
+    #[inline(always)]
+    pub(crate) fn between(data: usize, end: usize, total: usize) -> Self {
         Self {
-            data: opaque(ctx.data()),
-            end: opaque(ctx.data_end()),
-            total: ctx.len() as usize,
+            data: opaque(data),
+            end: opaque(end),
+            total,
         }
     }
 }
@@ -82,7 +88,7 @@ pub struct Paged<'a>(pub &'a TcContext);
 
 /// Bytes on the stack that can be taken up as words.
 #[repr(C, align(8))]
-struct Aligned<const N: usize>([u8; N]);
+pub(crate) struct Aligned<const N: usize>(pub(crate) [u8; N]);
 
 impl LoadBytes for Paged<'_> {
     #[inline(always)]

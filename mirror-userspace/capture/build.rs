@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     .join("bpf");
     // Watching needs something to watch: a missing path would rebuild the library every time.
     fs::create_dir_all(&objects)?;
-    for object in ["ring.o", "perf.o"] {
+    for object in ["ring.o", "perf.o", "xdp.o"] {
         let bytes = fs::read(objects.join(object)).unwrap_or_default();
         fs::write(out.join(object), bytes)?;
     }

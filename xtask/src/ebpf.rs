@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: the kernel half, to `<target dir>/bpf/{ring,perf}.o`, where
+//! `cargo xtask build-ebpf`: the kernel half, to `<target dir>/bpf/{ring,perf,xdp}.o`, where
 //! podmirror's build script takes it from.
 
 use std::{env, ffi::OsString, fs, path::Path};
@@ -11,8 +11,8 @@ use crate::{
     toolchain::TARGET,
 };
 
-/// The objects, one for each kind of ring.
-const OBJECTS: [&str; 2] = ["ring", "perf"];
+/// The objects: one for each kind of ring, and the one for ports that receive copies.
+const OBJECTS: [&str; 3] = ["ring", "perf", "xdp"];
 
 /// Builds the objects, and installs the tools for it that are missing.
 ///

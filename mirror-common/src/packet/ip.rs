@@ -186,6 +186,7 @@ fn extensions<P: LoadBytes + ?Sized>(
             FRAGMENT => 8,
             _ => (usize::from(len) + 1) * 8,
         };
+        offset = packet.forget(offset);
         // A fragment header with neither offset nor more to come is a whole packet (RFC 6946).
         if next == FRAGMENT && u16::from_be_bytes(fragment_bits) & IPV6_FRAGMENT != 0 {
             fragment = true;

@@ -28,6 +28,14 @@ pub trait LoadBytes {
     /// The packet's length in bytes, paged data included. For a capture cut at a snap length, its
     /// length on the wire: the walk needs the headers only.
     fn total_len(&self) -> usize;
+
+    /// `value`, of which a verifier that follows the walk forgets what it knows: the ways that led to
+    /// it are one from here on, and not to be followed further each on its own. Costs nothing where
+    /// there is no verifier, or few ways.
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        value
+    }
 }
 
 impl LoadBytes for [u8] {

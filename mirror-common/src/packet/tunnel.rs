@@ -108,15 +108,25 @@ fn follow<P: LoadBytes + ?Sized>(
     for _ in 0..MAX_TUNNELS {
         let part = Part { packet, end };
         let (protocol, carried) = ip::carried(&part, network, start, is_followed)?;
+        let carried = Carried {
+            start: packet.forget(carried.start),
+            end: packet.forget(carried.end),
+            ..carried
+        };
         if protocol == ip::TCP {
             return tcp::segment(&part, &carried);
         }
-        let inner = enter(&part, protocol, &carried, ports)?;
+        let (begins, inner) = enter(&part, protocol, &carried, ports)?;
         *tunnels += 1;
         end = carried.end;
-        (network, start) = match inner {
-            (Begins::Ethernet, start) => link::ethernet(&Part { packet, end }, start)?,
-            (Begins::Ip(network), start) => (network, start),
+        start = packet.forget(inner);
+        network = match begins {
+            Begins::Ip(network) => network,
+            Begins::Ethernet => {
+                let (network, inner) = link::ethernet(&Part { packet, end }, start)?;
+                start = packet.forget(inner);
+                network
+            }
         };
     }
     segment(&Part { packet, end }, network, start)
@@ -144,6 +154,11 @@ impl<P: LoadBytes + ?Sized> LoadBytes for Part<'_, P> {
     #[inline(always)]
     fn total_len(&self) -> usize {
         self.end
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        self.packet.forget(value)
     }
 }
 

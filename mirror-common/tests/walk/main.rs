@@ -6,7 +6,9 @@ mod found;
 mod frame;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod inside;
 #[cfg(test)]
 mod refused;
+#[cfg(test)]
 mod tunnel;

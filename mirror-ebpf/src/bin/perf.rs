@@ -52,7 +52,7 @@ fn mirror(ctx: TcContext) -> i32 {
 
 struct Events;
 
-impl Ring for Events {
+impl Ring<TcContext> for Events {
     #[inline(always)]
     fn capture(
         &self,

@@ -6,17 +6,18 @@ use aya::{
         Array, ArrayOfMaps, Map, MapData, PerCpuArray, PerfEventArray, RingBuf,
         perf::{PerfEvent, PerfEventArrayBuffer},
     },
-    programs::{SchedClassifier, TestRun, TestRunOptions},
+    programs::{SchedClassifier, TestRun, TestRunOptions, Xdp},
     util::online_cpus,
 };
-use mirror_capture::object::{RingKind, object};
+use mirror_capture::object::{RingKind, object, tap_object};
 use mirror_common::{
     counter::{COUNTERS, Counter, Counters, unparsable},
     packet::Unparsable,
     record::SegmentHeader,
     sample,
-    settings::Settings,
+    settings::{Settings, TapSettings},
 };
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::frame::Frame;
@@ -108,6 +109,22 @@ impl Bed {
             RingKind::Bpf => bpf_rings(&mut ebpf, shards, bytes),
             RingKind::Perf => perf_rings(&mut ebpf, bytes),
         };
+        Self::set_up(ebpf, rings, shards)
+    }
+
+    /// The program for ports that receive copies, with a ring of `bytes`; it copies all of port
+    /// [`PORT`] and takes the usual tunnels off.
+    pub(crate) fn tap(bytes: u32) -> Self {
+        let object = tap_object().unwrap_or_else(|missing| panic!("{missing}"));
+        let mut ebpf = EbpfLoader::new().load(object).unwrap();
+        tap_program(&mut ebpf).load().unwrap();
+        let rings = bpf_rings(&mut ebpf, 1, bytes);
+        let mut bed = Self::set_up(ebpf, rings, 1);
+        bed.set_tap(TapSettings::default());
+        bed
+    }
+
+    fn set_up(ebpf: Ebpf, rings: Rings, shards: u32) -> Self {
         let mut bed = Self {
             ebpf,
             settings: Settings::default(),
@@ -129,6 +146,30 @@ impl Bed {
         let mut map: Array<_, [u8; SETTINGS]> =
             self.ebpf.map_mut("SETTINGS").unwrap().try_into().unwrap();
         map.set(0, bytes, 0).unwrap();
+    }
+
+    pub(crate) fn set_tap(&mut self, tap: TapSettings) {
+        const TAP: usize = size_of::<TapSettings>();
+        let bytes: [u8; TAP] = tap.as_bytes().try_into().unwrap();
+        let mut map: Array<_, [u8; TAP]> = self.ebpf.map_mut("TAP").unwrap().try_into().unwrap();
+        map.set(0, bytes, 0).unwrap();
+    }
+
+    /// Runs the program for ports that receive copies on a frame: its verdict, and what it did. It
+    /// must leave the frame as it is.
+    #[track_caller]
+    pub(crate) fn run_tap(&mut self, frame: &[u8]) -> (u32, Done) {
+        let before = self.counters();
+        let mut after = vec![0; frame.len()];
+        let result = tap_program(&mut self.ebpf)
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut after),
+                ..TestRunOptions::default()
+            })
+            .unwrap();
+        assert!(after == frame, "the packet is read, never written");
+        (result.return_value, self.done_since(&before))
     }
 
     /// Runs the program on a frame `times` times. It must leave the frame as it is, and the
@@ -235,6 +276,10 @@ fn record(bytes: &[u8], shard: usize) -> Record {
 }
 
 pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
+    ebpf.program_mut("mirror").unwrap().try_into().unwrap()
+}
+
+pub(crate) fn tap_program(ebpf: &mut Ebpf) -> &mut Xdp {
     ebpf.program_mut("mirror").unwrap().try_into().unwrap()
 }
 

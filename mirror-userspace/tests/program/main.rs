@@ -16,3 +16,8 @@ mod frame;
 mod large;
 #[cfg(test)]
 mod outcomes;
+#[cfg(test)]
+mod taps;
+#[cfg(test)]
+#[path = "../../../mirror-common/tests/walk/tunnel.rs"]
+mod tunnel;

@@ -45,15 +45,18 @@ impl fmt::Display for RingKind {
 
 /// This build has no kernel half in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingObject(RingKind);
+pub struct MissingObject {
+    /// What asks for it.
+    flag: &'static str,
+}
 
 impl fmt::Display for MissingObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "this build of podmirror has no kernel program for --ring {}: \
+            "this build of podmirror has no kernel program for {}: \
              run cargo xtask build-ebpf, then build again",
-            self.0
+            self.flag
         )
     }
 }
@@ -66,12 +69,33 @@ impl Error for MissingObject {}
 ///
 /// [`MissingObject`] if `cargo xtask build-ebpf` had not run before this crate was built.
 pub fn object(ring: RingKind) -> Result<&'static [u8], MissingObject> {
-    let object: &[u8] = match ring {
-        RingKind::Bpf => include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ring.o")),
-        RingKind::Perf => include_bytes_aligned!(concat!(env!("OUT_DIR"), "/perf.o")),
-    };
+    match ring {
+        RingKind::Bpf => embedded(
+            include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ring.o")),
+            "--ring bpf",
+        ),
+        RingKind::Perf => embedded(
+            include_bytes_aligned!(concat!(env!("OUT_DIR"), "/perf.o")),
+            "--ring perf",
+        ),
+    }
+}
+
+/// The ELF object of the program for ports that receive copies, which feeds BPF ring buffers.
+///
+/// # Errors
+///
+/// As [`object`].
+pub fn tap_object() -> Result<&'static [u8], MissingObject> {
+    embedded(
+        include_bytes_aligned!(concat!(env!("OUT_DIR"), "/xdp.o")),
+        "--attach xdp",
+    )
+}
+
+fn embedded(object: &'static [u8], flag: &'static str) -> Result<&'static [u8], MissingObject> {
     if object.is_empty() {
-        return Err(MissingObject(ring));
+        return Err(MissingObject { flag });
     }
     Ok(object)
 }

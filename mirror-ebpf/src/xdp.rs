@@ -1,0 +1,163 @@
+//! A frame before it is a socket buffer: headers by direct packet access in its first buffer, and by
+//! helper beyond; payload by helper, in one copy, from however many buffers it has (Linux 5.18).
+
+use core::{cell::Cell, mem::MaybeUninit};
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    programs::XdpContext,
+};
+use mirror_common::{
+    packet::{Addresses, Inside, Link, LoadBytes, TcpSegment, Unparsable, Walk, walk_inside},
+    settings::{Settings, TapSettings},
+};
+
+use crate::{
+    asm::length,
+    mirror::Frame,
+    skb::{Aligned, Linear},
+};
+
+/// A frame at a port that receives copies. It begins with an Ethernet header.
+pub struct TapFrame<'a> {
+    ctx: &'a XdpContext,
+    tap: &'a TapSettings,
+    /// Of all buffers, in bytes.
+    total: usize,
+    in_tunnel: Cell<bool>,
+}
+
+impl<'a> TapFrame<'a> {
+    /// The frame that the program is run for.
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext, tap: &'a TapSettings) -> Self {
+        Self {
+            ctx,
+            tap,
+            // SAFETY: the context is the one that the kernel gave.
+            total: unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize,
+            in_tunnel: Cell::new(false),
+        }
+    }
+
+    /// Whether it is a copy, in which nobody here is interested: it came in a tunnel that the
+    /// [walk](Frame::walk) has taken off, or is for another station.
+    #[inline(always)]
+    pub fn is_copy(&self) -> bool {
+        self.in_tunnel.get()
+            || self
+                .linear()
+                .load(0)
+                .is_some_and(|destination| self.tap.is_for_another(destination))
+    }
+
+    /// A walk through two tunnels has more ways than the verifier follows (a million instructions); a
+    /// value joined with what it read from a map has only one past.
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        // SAFETY: a valid, aligned field of a map's value.
+        let zero = unsafe { (&raw const self.tap.zero).read_volatile() };
+        value ^ zero as usize
+    }
+
+    /// Copies `len` bytes at `offset` to `to`, where the verifier knows `len` and that it is not 0.
+    ///
+    /// # Safety
+    ///
+    /// `to` must be valid for writes of `len` bytes.
+    #[inline(always)]
+    unsafe fn copy_exactly(&self, offset: usize, to: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
+        unsafe { bpf_xdp_load_bytes(self.ctx.ctx, offset as u32, to.cast(), len as u32) == 0 }
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> Linear {
+        Linear::between(self.ctx.data(), self.ctx.data_end(), self.total)
+    }
+}
+
+impl Frame for TapFrame<'_> {
+    #[inline(always)]
+    fn walk(&self, _settings: &Settings) -> Walk {
+        let tunnels = self.tap.tunnels;
+        let inside = match walk_inside(&First(self, self.linear()), Link::Ethernet, tunnels) {
+            Inside {
+                found: Walk::Unparsable(Unparsable::Truncated),
+                ..
+            } => walk_inside(&Buffers(self), Link::Ethernet, tunnels),
+            inside => inside,
+        };
+        self.in_tunnel.set(inside.tunnels != 0);
+        inside.found
+    }
+
+    #[inline(always)]
+    fn addresses(&self, segment: &TcpSegment) -> Option<Addresses> {
+        match segment.addresses(&self.linear()) {
+            None => segment.addresses(&Buffers(self)),
+            found => found,
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool {
+        let len = length::<MOST>(len);
+        // SAFETY: the caller promises room for `MOST` bytes.
+        unsafe { self.copy_exactly(offset, to, len) }
+    }
+}
+
+impl EbpfContext for TapFrame<'_> {
+    fn as_ptr(&self) -> *mut core::ffi::c_void {
+        self.ctx.as_ptr()
+    }
+}
+
+/// The first buffer of the frame.
+struct First<'a>(&'a TapFrame<'a>, Linear);
+
+impl LoadBytes for First<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.1.load(offset)
+    }
+
+    #[inline(always)]
+    fn total_len(&self) -> usize {
+        self.0.total
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        self.0.forget(value)
+    }
+}
+
+/// All buffers of the frame: one helper call a read.
+struct Buffers<'a>(&'a TapFrame<'a>);
+
+impl LoadBytes for Buffers<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
+        // SAFETY: the destination is `N` bytes long.
+        if !unsafe { self.0.copy_exactly(offset, bytes.as_mut_ptr().cast(), N) } {
+            return None;
+        }
+        // SAFETY: the helper has written all of it.
+        let Aligned(bytes) = unsafe { bytes.assume_init() };
+        Some(bytes)
+    }
+
+    #[inline(always)]
+    fn total_len(&self) -> usize {
+        self.0.total
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        self.0.forget(value)
+    }
+}
