@@ -155,11 +155,17 @@ impl Bed {
         map.set(0, bytes, 0).unwrap();
     }
 
-    /// Runs the program for ports that receive copies on a frame: its verdict, and what it did. It
-    /// must leave the frame as it is.
+    /// Runs the program for ports that receive copies on a frame: its verdict, and what it did.
     #[track_caller]
     pub(crate) fn run_tap(&mut self, frame: &[u8]) -> (u32, Done) {
         let before = self.counters();
+        let verdict = self.send_tap(frame);
+        (verdict, self.done_since(&before))
+    }
+
+    /// Runs that program, and reads nothing. It must leave the frame as it is.
+    #[track_caller]
+    pub(crate) fn send_tap(&mut self, frame: &[u8]) -> u32 {
         let mut after = vec![0; frame.len()];
         let result = tap_program(&mut self.ebpf)
             .test_run(TestRunOptions {
@@ -169,7 +175,7 @@ impl Bed {
             })
             .unwrap();
         assert!(after == frame, "the packet is read, never written");
-        (result.return_value, self.done_since(&before))
+        result.return_value
     }
 
     /// Runs the program on a frame `times` times. It must leave the frame as it is, and the
