@@ -1,8 +1,8 @@
 //! The flags that say where requests arrive.
 
 use clap::{Args, ValueEnum};
-use mirror_capture::{Hook, Netns, OpenNetns, Place};
-use mirror_common::settings::MAX_PORTS;
+use mirror_capture::{Hook, Netns, OpenNetns, Place, Tap};
+use mirror_common::{packet::Tunnels, settings::MAX_PORTS};
 
 use super::UsageError;
 
@@ -22,9 +22,38 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "HOOK", default_value = "ingress")]
     pub attach: HookArg,
 
+    /// A port that receives copies.
+    #[command(flatten)]
+    pub tap: TapArgs,
+
     /// Its ports.
     #[command(flatten)]
     pub ports: PortArgs,
+}
+
+/// What is done with frames at `--attach xdp`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Ports that receive copies (--attach xdp)")]
+pub struct TapArgs {
+    /// Let copies go on to the network stack, for other programs that read them there
+    ///
+    /// Without it copies end at the port, before the kernel makes a socket buffer for them. Copies are
+    /// frames to another station than the port, and all that comes in a tunnel that is taken off,
+    /// whether it is mirrored or not. What is for the port itself goes on, such as ARP, or SSH to its
+    /// own address.
+    #[arg(long)]
+    pub pass: bool,
+
+    /// UDP port of VXLAN, which is taken off [default: 4789]; 0 leaves it on
+    ///
+    /// GRE, ERSPAN (types I, II and III) and IP in IP are taken off always; up to two tunnels, one in
+    /// the other. Whoever can send to the port decides what is mirrored: copies prove nothing.
+    #[arg(long, value_name = "N")]
+    pub vxlan_port: Option<u16>,
+
+    /// UDP port of Geneve, which is taken off [default: 6081]; 0 leaves it on
+    #[arg(long, value_name = "N")]
+    pub geneve_port: Option<u16>,
 }
 
 /// The ports that requests go to.
@@ -44,12 +73,15 @@ pub enum HookArg {
     Ingress,
     /// What the interface sends: the host's end of the pod's veth pair
     Egress,
+    /// Before the network stack (Linux 5.18): a port that receives nothing but copies, of a switch
+    /// (SPAN), a TAP, a cloud's traffic mirroring. Never a pod's interface
+    Xdp,
 }
 
 impl From<HookArg> for Hook {
     fn from(hook: HookArg) -> Self {
         match hook {
-            HookArg::Ingress => Self::Ingress,
+            HookArg::Ingress | HookArg::Xdp => Self::Ingress,
             HookArg::Egress => Self::Egress,
         }
     }
@@ -74,19 +106,52 @@ impl PortArgs {
     }
 }
 
+impl TapArgs {
+    /// The port, if it is one.
+    ///
+    /// # Errors
+    /// A [`UsageError`]: one of these flags without `--attach xdp`.
+    fn tap(self, hook: HookArg) -> Result<Option<Tap>, UsageError> {
+        if hook == HookArg::Xdp {
+            let usual = Tunnels::default();
+            return Ok(Some(Tap {
+                tunnels: Tunnels {
+                    vxlan: self.vxlan_port.unwrap_or(usual.vxlan),
+                    geneve: self.geneve_port.unwrap_or(usual.geneve),
+                },
+                pass: self.pass,
+            }));
+        }
+        let given = [
+            (self.pass, "--pass"),
+            (self.vxlan_port.is_some(), "--vxlan-port"),
+            (self.geneve_port.is_some(), "--geneve-port"),
+        ];
+        match given.iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(UsageError(format!(
+                "{flag}: only for ports that receive copies: accepted with --attach xdp"
+            ))),
+            None => Ok(None),
+        }
+    }
+}
+
 impl PlaceArgs {
     /// The place, its namespace opened.
     ///
     /// # Errors
-    /// A [`UsageError`] for too many ports, or a namespace that can't be opened.
+    /// A [`UsageError`] for too many ports or flags that do not go together, or a namespace that can't
+    /// be opened.
     pub fn place(&self) -> anyhow::Result<Place> {
         let ports = self.ports.ports()?;
+        let tap = self.tap.tap(self.attach)?;
         let netns = match &self.netns {
             Some(netns) => netns.open()?,
             None => OpenNetns::current()?,
         };
         Ok(Place {
             hook: self.attach.into(),
+            tap,
             ..Place::new(netns, self.interface.as_str(), ports)
         })
     }
@@ -95,5 +160,48 @@ impl PlaceArgs {
     pub(super) fn describe(&self) -> Result<String, UsageError> {
         let ports: Vec<String> = self.ports.ports()?.iter().map(u16::to_string).collect();
         Ok(format!("{} port {}", self.interface, ports.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: TapArgs = TapArgs {
+        pass: false,
+        vxlan_port: None,
+        geneve_port: None,
+    };
+
+    #[test]
+    fn tunnels_have_their_usual_ports_unless_told() {
+        let tap = NONE.tap(HookArg::Xdp).unwrap().unwrap();
+        assert_eq!(
+            (tap.tunnels.vxlan, tap.tunnels.geneve, tap.pass),
+            (4789, 6081, false)
+        );
+        let told = TapArgs {
+            pass: true,
+            vxlan_port: Some(8472),
+            geneve_port: Some(0),
+        };
+        let tap = told.tap(HookArg::Xdp).unwrap().unwrap();
+        assert_eq!(
+            (tap.tunnels.vxlan, tap.tunnels.geneve, tap.pass),
+            (8472, 0, true)
+        );
+    }
+
+    #[test]
+    fn flags_for_copies_are_refused_elsewhere() {
+        assert_eq!(NONE.tap(HookArg::Ingress).unwrap(), None);
+        let refused = |args: TapArgs| args.tap(HookArg::Egress).unwrap_err().to_string();
+        let pass = TapArgs { pass: true, ..NONE };
+        assert!(refused(pass).starts_with("--pass: only for"));
+        let port = TapArgs {
+            vxlan_port: Some(4789),
+            ..NONE
+        };
+        assert!(refused(port).ends_with("accepted with --attach xdp"));
     }
 }

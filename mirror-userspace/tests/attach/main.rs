@@ -11,6 +11,7 @@ mod lab;
 mod log_lines;
 mod order;
 mod refuse;
+mod taps;
 mod watch;
 
 use std::net::IpAddr;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use mirror_capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader};
+use mirror_capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader, Tap};
 use mirror_core::{
     counters::KernelCounters,
     segment::{FlowId, SeqNum, Time},
@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     pub(crate) netns: String,
     pub(crate) interface: &'static str,
     pub(crate) hook: Hook,
+    pub(crate) tap: Option<Tap>,
     pub(crate) ports: Vec<u16>,
 }
 
@@ -36,6 +37,7 @@ impl Setup {
             netns: netns.to_owned(),
             interface: "eth0",
             hook: Hook::Ingress,
+            tap: None,
             ports: vec![PORT],
         }
     }
@@ -44,6 +46,7 @@ impl Setup {
         let netns = Netns::Named(self.netns.clone()).open()?;
         Ok(Place {
             hook: self.hook,
+            tap: self.tap,
             ..Place::new(netns, self.interface, self.ports.clone())
         })
     }

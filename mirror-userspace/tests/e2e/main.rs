@@ -20,5 +20,6 @@ mod policy;
 mod record;
 mod scene;
 mod streams;
+mod taps;
 mod targets;
 mod traffic;

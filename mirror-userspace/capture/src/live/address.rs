@@ -204,6 +204,18 @@ fn each_address(mut each: impl FnMut(u32, IpAddr)) -> io::Result<()> {
     })
 }
 
+/// Whether the interface has an address here that more than its link can reach.
+pub(super) fn has_address(interface: u32) -> io::Result<bool> {
+    const UNIVERSE: u8 = 0;
+    let mut found = false;
+    dump(RTM_GETADDR, &AddressMessage::default(), |reply| {
+        if let Ok((message, _)) = AddressMessage::read_from_prefix(reply) {
+            found |= message.index == interface && message.scope == UNIVERSE;
+        }
+    })?;
+    Ok(found)
+}
+
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
         return Some(Ipv4Addr::from(bytes).into());

@@ -6,9 +6,12 @@ use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::{ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
-use mirror_common::{counter::Counters, settings::Settings};
+use mirror_common::{
+    counter::Counters,
+    settings::{Settings, TapSettings},
+};
 use mirror_core::counters::KernelCounters;
 
 use super::{
@@ -51,11 +54,18 @@ impl Attached {
         place: Place,
     ) -> Result<Self> {
         let interface = place.netns.run(|| Interface::find(&place.interface))?;
+        let tap = match place.tap {
+            Some(tap) => Some(place.netns.run(|| tap.settings(&interface))?),
+            None => None,
+        };
         let settings = place.settings(config, interface.link_layer()?, rings.shards()?, id)?;
 
-        let mut ebpf = rings.load()?;
+        let mut ebpf = rings.load(tap.is_some())?;
         let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;
         settings_map.set(0, as_bytes(settings), 0)?;
+        if let Some(tap) = tap {
+            tell_tap(&mut ebpf, tap)?;
+        }
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
         let log = open_log(&mut ebpf, config)?;
 
@@ -120,6 +130,14 @@ fn take(ebpf: &mut Ebpf, map: &str) -> Result<Map> {
         .with_context(|| format!("the object has no map `{map}`"))
 }
 
+fn tell_tap(ebpf: &mut Ebpf, settings: TapSettings) -> Result<()> {
+    let bytes: [u8; size_of::<TapSettings>()] = zerocopy::transmute!(settings);
+    let map = ebpf.map_mut("TAP").context("the object has no map `TAP`")?;
+    let mut map: Array<&mut MapData, [u8; size_of::<TapSettings>()]> = Array::try_from(map)?;
+    map.set(0, bytes, 0)
+        .context("writing the kernel program's settings")
+}
+
 fn open_log(ebpf: &mut Ebpf, config: &LiveConfig) -> Result<Option<KernelLog>> {
     Ok(match (config.log_kernel, config.ring) {
         (false, _) => None,
@@ -137,6 +155,11 @@ fn attach(
     place: Place,
     interface: &Interface,
 ) -> Result<Attachment> {
+    if place.tap.is_some() {
+        let program: &mut Xdp = mirror_program(ebpf)?.try_into()?;
+        load(|| program.load())?;
+        return Attachment::to_tap(&place.netns, interface, program);
+    }
     let program = load_program(ebpf)?;
     Attachment::new(
         place.netns,
@@ -158,19 +181,21 @@ pub(super) fn try_program(ring: RingKind) -> Result<()> {
 }
 
 fn load_program(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier> {
-    let program: &mut SchedClassifier = ebpf
-        .program_mut("mirror")
-        .context("the object has no program `mirror`")?
-        .try_into()?;
-    load(program)?;
+    let program: &mut SchedClassifier = mirror_program(ebpf)?.try_into()?;
+    load(|| program.load())?;
     Ok(program)
+}
+
+fn mirror_program(ebpf: &mut Ebpf) -> Result<&mut Program> {
+    ebpf.program_mut("mirror")
+        .context("the object has no program `mirror`")
 }
 
 /// Loads the program. The verifier gives up with `EAGAIN` when a signal comes, in the middle of work
 /// of its tenth of a second, so it is asked again (as libbpf does).
-fn load(program: &mut SchedClassifier) -> Result<()> {
+fn load(mut once: impl FnMut() -> Result<(), ProgramError>) -> Result<()> {
     for _ in 1..LOAD_ATTEMPTS {
-        match program.load() {
+        match once() {
             Err(ProgramError::LoadError { io_error, .. })
                 if io_error.kind() == ErrorKind::WouldBlock =>
             {
@@ -179,5 +204,5 @@ fn load(program: &mut SchedClassifier) -> Result<()> {
             loaded => return loaded.map_err(refusal::explain),
         }
     }
-    program.load().map_err(refusal::explain)
+    once().map_err(refusal::explain)
 }

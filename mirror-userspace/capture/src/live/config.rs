@@ -9,7 +9,7 @@ use mirror_common::{
 };
 
 use super::{
-    attach::{Hook, Method},
+    attach::{Hook, Method, Tap},
     interface::{LinkLayer, shown},
     netns::OpenNetns,
     object::RingKind,
@@ -80,6 +80,9 @@ pub struct Place {
     pub interface: InterfaceId,
     /// Which of its frames.
     pub hook: Hook,
+    /// Whether it is a port that receives nothing but copies, and what is done with them: it is attached
+    /// to by XDP then, and [`hook`](Self::hook) is not looked at.
+    pub tap: Option<Tap>,
     /// Destination ports, 1 to [`MAX_PORTS`] of them.
     pub ports: Vec<u16>,
 }
@@ -92,6 +95,7 @@ impl Place {
             netns,
             interface: interface.into(),
             hook: Hook::Ingress,
+            tap: None,
             ports,
         }
     }

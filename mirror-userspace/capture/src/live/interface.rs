@@ -12,7 +12,7 @@ use super::{
 };
 
 const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_GETLINK: u16 = 18;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
@@ -45,11 +45,11 @@ impl LinkLayer {
 /// `struct ifinfomsg`.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct LinkMessage {
+pub(super) struct LinkMessage {
     family: u8,
     pad: u8,
     hardware: u16,
-    index: u32,
+    pub(super) index: u32,
     flags: u32,
     change: u32,
 }

@@ -3,7 +3,11 @@
 use anyhow::Result;
 use aya::{Ebpf, EbpfLoader};
 
-use super::{config::LiveConfig, locked_memory, object::object};
+use super::{
+    config::LiveConfig,
+    locked_memory,
+    object::{object, tap_object},
+};
 
 /// The smallest ring there is, in bytes: a page.
 const SMALLEST_RING: u32 = 4096;
@@ -30,7 +34,16 @@ impl Loader {
 
     /// One more program, its maps made.
     pub(super) fn load(&mut self) -> Result<Ebpf> {
-        self.loader.load(self.object).map_err(|error| {
+        self.load_from(self.object)
+    }
+
+    /// One more program for a port that receives copies, its maps made.
+    pub(super) fn load_tap(&mut self) -> Result<Ebpf> {
+        self.load_from(tap_object()?)
+    }
+
+    fn load_from(&mut self, object: &[u8]) -> Result<Ebpf> {
+        self.loader.load(object).map_err(|error| {
             let error = anyhow::Error::new(error).context("making the kernel program's maps");
             locked_memory::explain(error)
         })

@@ -16,7 +16,7 @@
 //! | [`netns`] | network namespaces: naming and entering them |
 //! | [`address`] | whose address, which namespace, which other end |
 //! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |
-//! | [`attach`] | the hook: tcx link or filter, beside other programs |
+//! | [`attach`] | the hook: tcx link or filter, beside other programs; XDP for ports of copies |
 //! | [`object`] | the kernel programs embedded in this build |
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
 //! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
@@ -53,7 +53,7 @@ mod sleep;
 mod wakeups;
 
 pub use address::AddressHolder;
-pub use attach::{Hook, Method};
+pub use attach::{Hook, Method, Tap};
 pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;

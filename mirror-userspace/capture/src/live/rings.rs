@@ -1,6 +1,6 @@
 //! The rings of a capture: made once, fed by the programs of all its attachments.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, MapData},
@@ -51,11 +51,16 @@ impl Rings {
         }
     }
 
-    /// The object of a new attachment, its maps made and its rings in their places.
-    pub(super) fn load(&mut self) -> Result<Ebpf> {
+    /// The object of a new attachment, to a port that receives copies or another, its maps made and
+    /// its rings in their places.
+    pub(super) fn load(&mut self, tap: bool) -> Result<Ebpf> {
         match self {
             Self::Bpf { loader, rings, .. } => {
-                let mut ebpf = loader.load()?;
+                let mut ebpf = if tap {
+                    loader.load_tap()
+                } else {
+                    loader.load()
+                }?;
                 let map = ebpf.map_mut("RINGS").context("the program has no rings")?;
                 let mut places: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(map)?;
                 for (shard, ring) in (0..).zip(rings.iter()) {
@@ -63,6 +68,7 @@ impl Rings {
                 }
                 Ok(ebpf)
             }
+            Self::Perf { .. } if tap => bail!("--attach xdp feeds BPF rings only: use --ring bpf"),
             Self::Perf { loader, .. } => loader.load(),
         }
     }

@@ -52,6 +52,7 @@ impl Node {
             netns,
             interface,
             hook,
+            tap: None,
             ports,
         })
     }

@@ -6,6 +6,9 @@
 //! Elsewhere it is a `cls_bpf` filter ([`filter`]), which stays until it is deleted; a note of it
 //! ([`record`]) lets the next start delete what a killed process left ([`abandoned`]).
 //!
+//! A port that receives nothing but copies ([`tap`]) has no other programs to be a guest among: there
+//! an XDP link ([`xdp`]) sees frames before they are socket buffers.
+//!
 //! Known gaps, without tcx: a filter whose note is lost (in a container whose `/run/podmirror` is not
 //! the node's) stays; and so does, until it is attached to again, one in a namespace that neither a process nor a
 //! name under `/run/netns` leads to. It costs a parse a frame and copies into a ring that nobody
@@ -15,12 +18,15 @@ pub(super) mod abandoned;
 mod filter;
 mod folder;
 mod record;
+mod status;
+mod tap;
 mod tcx;
+mod xdp;
 
 use std::{error::Error, fmt, io, path::Path};
 
 use anyhow::{Context as _, Result};
-use aya::programs::SchedClassifier;
+use aya::programs::{SchedClassifier, Xdp};
 
 use super::{
     interface::{Interface, shown},
@@ -29,6 +35,9 @@ use super::{
 use filter::Filter;
 use record::{Noted, Record, Spot};
 use tcx::TcxLink;
+use xdp::XdpLink;
+
+pub use tap::Tap;
 
 /// Which frames of an interface are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +76,8 @@ pub(super) struct Attachment(Option<Link>);
 enum Link {
     /// Closing it detaches.
     Tcx(TcxLink),
+    /// The same.
+    Xdp(XdpLink),
     Filter(NotedFilter),
 }
 
@@ -120,6 +131,18 @@ impl Attachment {
         })))
     }
 
+    /// Attaches the loaded program to a port that receives copies, inside the namespace.
+    pub(super) fn to_tap(
+        netns: &OpenNetns,
+        interface: &Interface,
+        program: &mut Xdp,
+    ) -> Result<Self> {
+        let link = netns
+            .run(|| XdpLink::attach(interface, program))
+            .with_context(|| format!("attaching to `{}`", interface.name))?;
+        Ok(Self(Some(Link::Xdp(link))))
+    }
+
     /// Whether it is a tcx link, which needs no tidying up after a crash.
     pub(super) const fn is_tcx(&self) -> bool {
         matches!(self.0, Some(Link::Tcx(_)))
@@ -131,6 +154,7 @@ impl Attachment {
         match &self.0 {
             None => false,
             Some(Link::Tcx(link)) => link.is_attached(),
+            Some(Link::Xdp(link)) => link.is_attached(),
             Some(Link::Filter(noted)) => noted.is_attached(),
         }
     }

@@ -1,9 +1,6 @@
 //! tcx links: attachments that belong to a file of ours, and go with it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use aya::programs::{
     LinkOrder, ProgramError, SchedClassifier,
@@ -11,7 +8,7 @@ use aya::programs::{
     tc::{SchedClassifierLink, TcAttachOptions},
 };
 
-use super::{Hook, os_error};
+use super::{Hook, os_error, status};
 use crate::live::interface::{Interface, shown};
 
 /// A link at the head of a hook.
@@ -41,7 +38,8 @@ impl TcxLink {
             Err(error) => return Err(error),
         };
         let link = program.take_link(id)?;
-        let status = status_of(&link);
+        let file: Option<&FdLink> = (&link).try_into().ok();
+        let status = file.and_then(status::of);
         if status.is_none() {
             log::warn!(
                 "it will not be noticed when `{}` goes away",
@@ -51,45 +49,8 @@ impl TcxLink {
         Ok(Some(Self { link, status }))
     }
 
-    /// Whether its interface still exists. The link of one that does not is an empty shell: its
-    /// interface is number 0.
+    /// Whether its interface still exists.
     pub(super) fn is_attached(&self) -> bool {
-        let Some(status) = &self.status else {
-            return true;
-        };
-        let text = fs::read_to_string(status).unwrap_or_default();
-        field(&text, "ifindex") != Some("0")
-    }
-}
-
-/// Where `/proc` tells of the link. aya hands out neither its file descriptor nor its interface,
-/// so it is found by its number.
-fn status_of(link: &SchedClassifierLink) -> Option<PathBuf> {
-    let link: &FdLink = link.try_into().ok()?;
-    let id = link.info().ok()?.id().to_string();
-    let is_it = |path: &Path| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        field(&text, "link_id") == Some(&id) && field(&text, "ifindex").is_some()
-    };
-    let files = fs::read_dir("/proc/self/fdinfo").ok()?.flatten();
-    files.map(|file| file.path()).find(|path| is_it(path))
-}
-
-/// The value of a line `name:\tvalue`.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines.find_map(|(field, value)| (field == name).then(|| value.trim()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_found_by_their_whole_name() {
-        let text = "pos:\t0\nlink_type:\ttcx\nlink_id:\t7\nprog_id:\t12\nifindex:\t3\n";
-        assert_eq!(field(text, "link_id"), Some("7"));
-        assert_eq!(field(text, "ifindex"), Some("3"));
-        assert_eq!(field(text, "index"), None);
+        status::is_attached(self.status.as_deref())
     }
 }

@@ -1,0 +1,159 @@
+//! Ports that receive nothing but copies: what is asked of them, and what is to be known of one
+//! before a program that ends frames comes to it.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use mirror_common::{packet::Tunnels, settings::TapSettings};
+use zerocopy::FromBytes as _;
+
+use crate::live::{
+    address::has_address,
+    interface::{Interface, LinkLayer, LinkMessage, RTM_GETLINK},
+    rtnetlink::{attributes, dump, text},
+};
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_PROMISCUITY: u16 = 30;
+
+/// A port that receives copies: of a switch (SPAN), a TAP, a cloud's traffic mirroring, `tc mirred`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// The tunnels that copies come in.
+    pub tunnels: Tunnels,
+    /// Whether copies go on to the network stack, or end at the port: no socket buffer is made for
+    /// them then. Copies are frames to other stations, and all that comes in a tunnel.
+    pub pass: bool,
+}
+
+/// What the kernel says of the port.
+#[derive(Debug, Default)]
+struct Port {
+    station: Option<[u8; 6]>,
+    /// What it is a port of: a bridge, a bond.
+    master: Option<u32>,
+    kind: String,
+    /// How many have asked for frames to other stations.
+    promiscuity: u32,
+}
+
+impl Tap {
+    /// What the program is told, once it is sure that ending copies there cuts nobody off. To be
+    /// called in the interface's namespace.
+    ///
+    /// # Errors
+    ///
+    /// The interface has no Ethernet address, or hands its frames on to a bridge.
+    pub(in crate::live) fn settings(&self, interface: &Interface) -> Result<TapSettings> {
+        let name = &interface.name;
+        ensure!(
+            interface.link_layer()? == LinkLayer::Ethernet,
+            "`{name}` has no Ethernet frames, which --attach xdp reads: use --attach ingress"
+        );
+        let port = Port::of(interface.index).context("asking for the interface's properties")?;
+        let own = port
+            .station
+            .with_context(|| format!("`{name}` has no Ethernet address"))?;
+        if let Some(master) = port.master
+            && !self.pass
+        {
+            bail!(
+                "`{name}` is a port of interface number {master}, which forwards what it receives: \
+                 --attach xdp would end it. Give a port that receives nothing but copies, or --pass"
+            );
+        }
+        if port.kind == "veth" && has_address(interface.index)? {
+            log::warn!(
+                "`{name}` is a veth with an address: on a pod's own interface XDP turns segmentation \
+                 offload off, and uploads of 15 to 20 Gbit/s fall to 5.5: use --attach ingress there"
+            );
+        } else if port.kind != "veth" && port.promiscuity == 0 {
+            log::warn!(
+                "`{name}` is not promiscuous: a network card hands on only frames to its own address, \
+                 which is enough for copies in tunnels; for others: ip link set {name} promisc on"
+            );
+        }
+        Ok(TapSettings {
+            zero: 0,
+            tunnels: self.tunnels,
+            own,
+            pass: self.pass.into(),
+            reserved: 0,
+        })
+    }
+}
+
+impl Port {
+    fn of(index: u32) -> Result<Self> {
+        let mut port = Self::default();
+        dump(RTM_GETLINK, &LinkMessage::default(), |reply| {
+            let Ok((link, rest)) = LinkMessage::read_from_prefix(reply) else {
+                return;
+            };
+            if link.index == index {
+                port = Self::read(rest);
+            }
+        })?;
+        Ok(port)
+    }
+
+    fn read(message: &[u8]) -> Self {
+        let mut port = Self::default();
+        let number = |value| u32::read_from_bytes(value).ok();
+        for (kind, value) in attributes(message) {
+            match kind {
+                IFLA_ADDRESS => port.station = value.try_into().ok(),
+                IFLA_MASTER => port.master = number(value),
+                IFLA_PROMISCUITY => port.promiscuity = number(value).unwrap_or_default(),
+                IFLA_LINKINFO => {
+                    let mut info = attributes(value);
+                    let found = info.find(|&(kind, _)| kind == IFLA_INFO_KIND);
+                    port.kind = found.map(|(_, name)| text(name)).unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAP: Tap = Tap {
+        tunnels: Tunnels {
+            vxlan: 4789,
+            geneve: 0,
+        },
+        pass: false,
+    };
+
+    #[test]
+    fn the_ports_own_address_is_told() {
+        // The loopback interface, which every namespace has: all zeros.
+        let lo = Interface::find(&"lo".into()).unwrap();
+        let settings = TAP.settings(&lo).unwrap();
+        assert_eq!(settings.own, [0; 6]);
+        assert_eq!((settings.tunnels, settings.pass), (TAP.tunnels, 0));
+        let pass = Tap { pass: true, ..TAP };
+        assert_eq!(pass.settings(&lo).unwrap().pass, 1);
+    }
+
+    #[test]
+    fn properties_are_read_wherever_they_stand() {
+        let message = [
+            &[8, 0, 10, 0, 7, 0, 0, 0][..], // master 7
+            &[10, 0, 1, 0, 2, 0, 0, 0, 0, 9, 0, 0],
+            &[16, 0, 18, 0, 9, 0, 1, 0],
+            b"veth\0\0\0\0",
+            &[8, 0, 30, 0, 1, 0, 0, 0],
+        ];
+        let port = Port::read(&message.concat());
+        assert_eq!(port.station, Some([2, 0, 0, 0, 0, 9]));
+        assert_eq!(port.master, Some(7));
+        assert_eq!((port.kind.as_str(), port.promiscuity), ("veth", 1));
+        assert_eq!(Port::read(&[1, 0]).station, None);
+    }
+}
