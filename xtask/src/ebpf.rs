@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: the kernel half, to `<target dir>/bpf/{ring,perf,xdp}.o`, where
+//! `cargo xtask build-ebpf`: the kernel half, to `<target dir>/bpf/*.o`, where
 //! podmirror's build script takes it from.
 
 use std::{env, ffi::OsString, fs, path::Path};
@@ -11,8 +11,9 @@ use crate::{
     toolchain::TARGET,
 };
 
-/// The objects: one for each kind of ring, and the one for ports that receive copies.
-const OBJECTS: [&str; 3] = ["ring", "perf", "xdp"];
+/// The objects: one for each kind of ring, the one for ports that receive copies, and what tests have
+/// instead of a network card.
+const OBJECTS: [&str; 4] = ["ring", "perf", "xdp", "wire"];
 
 /// Builds the objects, and installs the tools for it that are missing.
 ///

@@ -14,8 +14,9 @@ use mirror_common::counter::Counter::{
 };
 
 use crate::{
-    bed::{BOTH, Bed, program},
+    bed::{BOTH, Bed, program, tap_program},
     frame::{Frame, IPV6},
+    tunnel::{Outer, VXLAN},
 };
 
 /// Runs in a batch: few enough for the ring to hold all that they copy.
@@ -109,4 +110,44 @@ fn cost_of_each_way() {
         "{:5}{:20}{plain:>8.0?}{stats:>8.0?} with bpf_stats",
         "bpf", "no ring"
     );
+}
+
+#[test]
+fn cost_of_each_way_at_a_port_of_copies() {
+    let mut bed = Bed::tap(1 << 26);
+    let mut show = |what: &str, frame: &[u8], threshold: u64, outcome: Counter| {
+        bed.set(|settings| settings.threshold = threshold);
+        let mut run = || {
+            let before = bed.counters();
+            let options = TestRunOptions {
+                data_in: Some(frame),
+                repeat: RUNS,
+                ..TestRunOptions::default()
+            };
+            let result = tap_program(&mut bed.ebpf).test_run(options).unwrap();
+            let done = bed.done_since(&before);
+            assert_eq!(done.count(outcome), u64::from(RUNS), "{outcome:?}");
+            result.duration
+        };
+        let cheapest = (0..BATCHES).map(|_| run()).min().unwrap();
+        println!("xdp  {what:20}{cheapest:>8.0?}");
+    };
+    let frame = Frame::default;
+    let sized = |len| Frame {
+        payload: vec![7; len],
+        ..frame()
+    };
+    let all = mirror_common::sample::ALWAYS;
+    let other = Frame {
+        destination_port: 81,
+        ..frame()
+    };
+    show("other port", &other.bytes(), all, OtherPort);
+    show("unsampled", &frame().bytes(), 1, SampledOut);
+    for len in [18, 400, 1460] {
+        let what = format!("copied, {len} bytes");
+        show(&what, &sized(len).bytes(), all, Copied);
+    }
+    let tunnel = VXLAN.around(Outer::V4, &sized(400));
+    show("the same in VXLAN", &tunnel, all, Copied);
 }

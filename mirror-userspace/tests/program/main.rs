@@ -17,6 +17,8 @@ mod large;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]
+mod port;
+#[cfg(test)]
 mod taps;
 #[cfg(test)]
 #[path = "../../../mirror-common/tests/walk/tunnel.rs"]
