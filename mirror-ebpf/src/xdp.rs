@@ -25,7 +25,8 @@ pub struct TapFrame<'a> {
     tap: &'a TapSettings,
     /// Of all buffers, in bytes.
     total: usize,
-    in_tunnel: Cell<bool>,
+    /// How many were taken off.
+    tunnels: Cell<usize>,
 }
 
 impl<'a> TapFrame<'a> {
@@ -37,7 +38,7 @@ impl<'a> TapFrame<'a> {
             tap,
             // SAFETY: the context is the one that the kernel gave.
             total: unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize,
-            in_tunnel: Cell::new(false),
+            tunnels: Cell::new(0),
         }
     }
 
@@ -45,7 +46,7 @@ impl<'a> TapFrame<'a> {
     /// [walk](Frame::walk) has taken off, or is for another station.
     #[inline(always)]
     pub fn is_copy(&self) -> bool {
-        self.in_tunnel.get()
+        self.tunnels.get() != 0
             || self
                 .linear()
                 .load(0)
@@ -89,8 +90,16 @@ impl Frame for TapFrame<'_> {
             } => walk_inside(&Buffers(self), Link::Ethernet, tunnels),
             inside => inside,
         };
-        self.in_tunnel.set(inside.tunnels != 0);
-        inside.found
+        self.tunnels.set(self.forget(inside.tunnels));
+        match inside.found {
+            Walk::Tcp(segment) => Walk::Tcp(TcpSegment {
+                network_offset: self.forget(segment.network_offset),
+                payload_offset: self.forget(segment.payload_offset),
+                payload_len: self.forget(segment.payload_len),
+                ..segment
+            }),
+            other => other,
+        }
     }
 
     #[inline(always)]

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use mirror_capture::{AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader, Tap};
+use mirror_capture::{
+    AttachmentId, Batch, Capture, Hook, LiveConfig, Netns, Place, RingReader, Tap,
+};
 use mirror_core::{
     counters::KernelCounters,
     segment::{FlowId, SeqNum, Time},

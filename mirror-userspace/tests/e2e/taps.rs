@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use xtask::lab::{Family, Lab, Namespace};
+use lab::{Family, Lab, Namespace};
 
 use crate::{
     hooks::converse,

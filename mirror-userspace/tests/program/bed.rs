@@ -7,7 +7,7 @@ use aya::{
         perf::{PerfEvent, PerfEventArrayBuffer},
     },
     programs::{SchedClassifier, TestRun, TestRunOptions, Xdp},
-    util::online_cpus,
+    util::{KernelVersion, online_cpus},
 };
 use mirror_capture::object::{RingKind, object, tap_object};
 use mirror_common::{
@@ -113,15 +113,19 @@ impl Bed {
     }
 
     /// The program for ports that receive copies, with a ring of `bytes`; it copies all of port
-    /// [`PORT`] and takes the usual tunnels off.
-    pub(crate) fn tap(bytes: u32) -> Self {
+    /// [`PORT`] and takes the usual tunnels off. `None`, said loudly, if the kernel is too old for it.
+    pub(crate) fn tap(bytes: u32) -> Option<Self> {
+        if KernelVersion::current().unwrap() < KernelVersion::new(5, 18, 0) {
+            eprintln!("SKIPPED: Linux 5.18 has XDP on frames of several buffers");
+            return None;
+        }
         let object = tap_object().unwrap_or_else(|missing| panic!("{missing}"));
         let mut ebpf = EbpfLoader::new().load(object).unwrap();
         tap_program(&mut ebpf).load().unwrap();
         let rings = bpf_rings(&mut ebpf, 1, bytes);
         let mut bed = Self::set_up(ebpf, rings, 1);
         bed.set_tap(TapSettings::default());
-        bed
+        Some(bed)
     }
 
     fn set_up(ebpf: Ebpf, rings: Rings, shards: u32) -> Self {

@@ -114,7 +114,9 @@ fn cost_of_each_way() {
 
 #[test]
 fn cost_of_each_way_at_a_port_of_copies() {
-    let mut bed = Bed::tap(1 << 26);
+    let Some(mut bed) = Bed::tap(1 << 26) else {
+        return;
+    };
     let mut show = |what: &str, frame: &[u8], threshold: u64, outcome: Counter| {
         bed.set(|settings| settings.threshold = threshold);
         let mut run = || {

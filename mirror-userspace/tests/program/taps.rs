@@ -12,7 +12,7 @@ use mirror_common::{
 };
 
 use crate::{
-    bed::{Bed, Done},
+    bed::{Bed, Done, tap_program},
     frame::{Frame, IPV6, extension, ipv6_with},
     tunnel::{OUTERS, Outer, TUNNELS, VXLAN},
 };
@@ -58,7 +58,9 @@ fn assert_copied(done: &Done, frame: &Frame) {
 
 #[test]
 fn the_payload_is_copied_out_of_every_tunnel_and_the_copy_ends_there() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     // The tunnel's end is this port itself.
     bed.set_tap(port(TUNNEL));
     for network in [Frame::default().network, IPV6] {
@@ -85,7 +87,9 @@ fn the_payload_is_copied_out_of_every_tunnel_and_the_copy_ends_there() {
 
 #[test]
 fn frames_of_several_buffers_are_copied_whole() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     for len in [3_300, 3_500, 4_096, 8_900, 16_385, 60_000] {
         let frame = Frame {
             payload: bytes(len),
@@ -114,7 +118,9 @@ fn frames_of_several_buffers_are_copied_whole() {
 
 #[test]
 fn what_is_for_others_ends_and_what_is_for_this_port_goes_on() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     let tcp = Frame::default();
     let to_other_port = Frame {
         destination_port: 22,
@@ -162,7 +168,9 @@ fn what_is_for_others_ends_and_what_is_for_this_port_goes_on() {
 
 #[test]
 fn tunnels_of_other_ports_are_not_taken_off() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     let mut bytes = VXLAN.around(Outer::V4, &Frame::default());
     let expect = |bed: &mut Bed, bytes: &[u8], vxlan, outcome: (u32, Counter)| {
         bed.set_tap(TapSettings {
@@ -181,7 +189,9 @@ fn tunnels_of_other_ports_are_not_taken_off() {
 
 #[test]
 fn every_way_has_its_counter_in_a_tunnel_too() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     let frame = Frame::default;
     let no_payload = Frame {
         payload: Vec::new(),
@@ -211,7 +221,9 @@ fn every_way_has_its_counter_in_a_tunnel_too() {
 
 #[test]
 fn cut_and_hostile_frames_are_counted_and_copy_nothing() {
-    let mut bed = Bed::tap(1 << 20);
+    let Some(mut bed) = Bed::tap(1 << 20) else {
+        return;
+    };
     for tunnel in TUNNELS {
         for outer in OUTERS {
             let whole = tunnel.around(outer, &Frame::default());
@@ -242,7 +254,9 @@ fn cut_and_hostile_frames_are_counted_and_copy_nothing() {
 
 #[test]
 fn a_full_ring_loses_copies_and_says_how_many() {
-    let mut bed = Bed::tap(4096);
+    let Some(mut bed) = Bed::tap(4096) else {
+        return;
+    };
     let bytes = VXLAN.around(Outer::V4, &Frame::default());
     let before = bed.counters();
     let verdicts: Vec<u32> = (0..20).map(|_| bed.send_tap(&bytes)).collect();
@@ -252,4 +266,16 @@ fn a_full_ring_loses_copies_and_says_how_many() {
     assert_eq!(copied + lost, 20);
     assert!(copied > 0 && lost > 0, "{copied} copied, {lost} lost");
     assert_eq!(done.records.len() as u64, copied);
+}
+
+#[test]
+fn the_verifier_has_few_ways_to_follow() {
+    let Some(mut bed) = Bed::tap(1 << 16) else {
+        return;
+    };
+    let info = tap_program(&mut bed.ebpf).info().unwrap();
+    // Not known before Linux 5.16. It gives up at a million, of which half is left for other versions.
+    let followed = info.verified_instruction_count().unwrap_or_default();
+    println!("{followed} instructions followed");
+    assert!(followed < 500_000, "{followed}");
 }

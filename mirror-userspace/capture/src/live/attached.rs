@@ -7,6 +7,7 @@ use aya::{
     Ebpf,
     maps::{Array, Map, MapData, PerCpuArray},
     programs::{Program, ProgramError, SchedClassifier, Xdp},
+    util::KernelVersion,
 };
 use mirror_common::{
     counter::Counters,
@@ -157,7 +158,7 @@ fn attach(
 ) -> Result<Attachment> {
     if place.tap.is_some() {
         let program: &mut Xdp = mirror_program(ebpf)?.try_into()?;
-        load(|| program.load())?;
+        load(|| program.load()).with_context(needs)?;
         return Attachment::to_tap(&place.netns, interface, program);
     }
     let program = load_program(ebpf)?;
@@ -189,6 +190,17 @@ fn load_program(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier> {
 fn mirror_program(ebpf: &mut Ebpf) -> Result<&mut Program> {
     ebpf.program_mut("mirror")
         .context("the object has no program `mirror`")
+}
+
+/// What a kernel must have that is asked for more than it may have.
+fn needs() -> &'static str {
+    match KernelVersion::current() {
+        // Distributions port back.
+        Ok(version) if version < KernelVersion::new(5, 18, 0) => {
+            "--attach xdp needs Linux 5.18 (XDP on frames of several buffers): use --attach ingress"
+        }
+        _ => "for --attach xdp",
+    }
 }
 
 /// Loads the program. The verifier gives up with `EAGAIN` when a signal comes, in the middle of work
