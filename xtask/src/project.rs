@@ -196,6 +196,23 @@ fn the_address_is_one() {
     assert_eq!(wrong, Vec::<String>::new(), "not at {REPOSITORY}");
 }
 
+/// A release takes its notes from the version's section (`.github/workflows/release.yml`).
+#[test]
+fn the_changelog_knows_the_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let changelog = Text::read(&workspace().join("CHANGELOG.md")).content;
+    let sections: Vec<_> = changelog
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("## [")?.split_once(']')?.0))
+        .collect();
+    assert_eq!(sections.first(), Some(&"Unreleased"));
+    assert_eq!(sections.get(1), Some(&version));
+    for section in sections {
+        let link = format!("\n[{section}]: {REPOSITORY}/");
+        assert!(changelog.contains(&link), "no link for {section}");
+    }
+}
+
 mod the_checks_themselves {
     use super::*;
 
