@@ -21,7 +21,7 @@ pub struct CaptureArgs {
     pub ring_size: usize,
 
     /// Threads that read, reassemble and re-send; each has its own ring and connections
-    /// [default: one for two cores, at most 4]
+    /// [default: one per two cores, at most 4]
     #[arg(long, value_name = "N")]
     pub shards: Option<NonZeroUsize>,
 
@@ -38,9 +38,9 @@ pub struct CaptureArgs {
 /// See [`RingKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RingArg {
-    /// BPF ring buffers
+    /// BPF ring buffers, one per shard
     Bpf,
-    /// Perf event array
+    /// Perf event array, one ring per CPU and one shard
     Perf,
 }
 

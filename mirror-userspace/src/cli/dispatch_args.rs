@@ -16,50 +16,50 @@ use super::{
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Re-sending")]
 pub struct DispatchArgs {
-    /// Where copies go.
+    /// The targets themselves.
     #[command(flatten)]
     pub targets: TargetArgs,
 
-    /// Order in which one client connection's requests reach the target: one after the reply to
-    /// the other, or overlapping
+    /// Order in which the requests of one client connection reach the target: that of the client
+    /// connection, or none
     #[arg(long, value_name = "ORDER", default_value = "connection")]
     pub order: OrderArg,
 
-    /// Connections to each target, at most; each shard has its share, and at least one
+    /// Most connections to each target; shards share them equally, and each has at least one
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 
-    /// Copies on one connection that wait for their replies, at most; above 1 those that are ready
-    /// together are written together, and a slow reply holds up those behind it
+    /// Most copies in flight on one connection; above 1, copies that are ready at the same time are
+    /// written together, and a slow reply delays those behind it
     #[arg(long, value_name = "N", default_value = "1")]
     pub pipeline: NonZeroUsize,
 
-    /// Copies that wait for a connection to a target, at most; more are dropped
+    /// Most copies that may wait for a connection to a target; further ones are dropped
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub queue: usize,
 
-    /// Copies sent to a target in a second, at most; more are dropped [default: no limit]
+    /// Most copies sent to a target per second; further ones are dropped [default: no limit]
     #[arg(long, value_name = "RATE", value_parser = rps)]
     pub max_rps: Option<f64>,
 
-    /// How much of a streamed body may wait for a slow target before its copy is broken off
+    /// How much of a streamed body may wait for a slow target before its copy is aborted
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub stream_window: usize,
 
-    /// TCP congestion control towards targets, by the kernel's name for it, or `system` for what the
-    /// node has [default: cubic, or the node's where that is not allowed]
+    /// TCP congestion control towards targets: the kernel's name for an algorithm, or `system` for the
+    /// node's default [default: cubic, or the node's default where cubic is not allowed]
     #[arg(long, value_name = "NAME")]
     pub congestion_control: Option<String>,
 
-    /// How long connecting may take
+    /// How long connecting to a target may take
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub connect_timeout: Duration,
 
-    /// How long a reply may take, from the request's last byte to the reply's
+    /// How long a reply may take, from the last byte of the request to the last byte of the reply
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub reply_timeout: Duration,
 
-    /// How long a connection to the target is kept without use
+    /// How long an unused connection to a target is kept
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub target_idle_timeout: Duration,
 
@@ -67,11 +67,11 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub resolve_every: Duration,
 
-    /// At the end: how long copies under way may still take
+    /// How long copies in flight may still take when podmirror stops
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub drain: Duration,
 
-    /// Certificate authorities for https targets, PEM [default: the platform's]
+    /// PEM file with the certificate authorities for https targets [default: the platform's]
     #[arg(long, value_name = "FILE")]
     pub target_ca: Option<PathBuf>,
 
@@ -83,9 +83,10 @@ pub struct DispatchArgs {
 /// See [`Order`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrderArg {
-    /// As the client connection had them
+    /// In the client's order: each after the reply to the one before, or behind it on the same
+    /// connection with --pipeline
     Connection,
-    /// In no order
+    /// In no particular order: they overlap and may overtake each other
     None,
 }
 

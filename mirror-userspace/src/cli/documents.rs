@@ -17,11 +17,11 @@ const MAX_FILES: usize = 1_000;
 /// Where the documents are.
 #[derive(Args, Clone, Debug)]
 pub struct DocumentArgs {
-    /// Reads who mirrors what from a file, or from all .yaml, .yml and .json files of a folder; may
-    /// be given several times.
+    /// Reads what to mirror from documents in a file, or in all .yaml, .yml and .json files of a folder;
+    /// may be given several times.
     ///
-    /// Istio's VirtualService and DestinationRule, and Gateway API's HTTPRoute, GRPCRoute and
-    /// ReferenceGrant are read; `podmirror explain` says what becomes of them.
+    /// It acts on Istio's VirtualService and DestinationRule, and on Gateway API's HTTPRoute, GRPCRoute
+    /// and ReferenceGrant; `podmirror explain` says what each of them does.
     #[arg(long = "config", value_name = "FILE|DIR")]
     pub config: Vec<PathBuf>,
 }

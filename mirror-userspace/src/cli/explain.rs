@@ -10,10 +10,10 @@ use mirror_kubernetes::config;
 
 use super::{UsageError, documents::DocumentArgs};
 
-/// Say what documents would mirror where, and what of them is not acted on
+/// Say what a set of documents would mirror where, and which of their fields are not acted on
 ///
-/// Reads what `podmirror agent --config` reads, and does nothing else. Exit code 2 if a document is
-/// invalid, with its name and the field.
+/// Reads what `podmirror agent --config` reads, and does nothing else. If a document is invalid, names
+/// it and the field, and ends with exit code 2.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
     #[command(flatten)]

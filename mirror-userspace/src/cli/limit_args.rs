@@ -12,15 +12,15 @@ use crate::replay;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Memory for connections, incomplete requests and copies that wait, over all shards
+    /// Most memory for connections, incomplete requests and waiting copies, shared by all shards
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
     pub max_memory: usize,
 
-    /// Connections followed at once, over all shards; the longest idle one gives way
+    /// Most connections followed at a time, shared by all shards; the one idle longest gives way
     #[arg(long, value_name = "N", default_value_t = 65_536)]
     pub max_connections: usize,
 
-    /// Largest body held until it is whole; a larger one is streamed to the target as it arrives
+    /// Largest body that is held until it is complete; a larger one is streamed as it arrives
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub max_body: usize,
 
@@ -28,16 +28,16 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size)]
     pub max_head: usize,
 
-    /// How long missing bytes are waited for before what depends on them is given up
-    /// [default: 1s; for capture files 2m, in which nobody waits]
+    /// How long to wait for missing bytes before giving up what depends on them
+    /// [default: 1s; 2m of the capture's own time in replay]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub gap_wait: Option<Duration>,
 
-    /// How much of a connection may wait behind missing bytes
+    /// How many bytes of a connection may wait behind missing ones
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub gap_bytes: usize,
 
-    /// After how long without a segment a connection is forgotten
+    /// How long a connection without a segment is remembered
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     pub idle_timeout: Duration,
 }

@@ -52,8 +52,8 @@ pub use target_args::TargetArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
 ///
-/// An eBPF program copies the segments that arrive at the service's interface; the requests in
-/// them are sent again to a target, and its replies are dropped. The service never notices.
+/// An eBPF program copies the TCP segments that arrive at the service's interface. The requests in
+/// them are sent again to a target, whose replies are discarded. The service does not notice.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "podmirror", version, max_term_width = 100)]
 pub struct Cli {
@@ -87,7 +87,7 @@ impl Cli {
     /// Does what was asked for.
     ///
     /// # Errors
-    /// A [`UsageError`], or whatever went wrong.
+    /// A [`UsageError`], or any failure at run time.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         log_to_stderr(self.command.log_filter());
         match self.command {
@@ -103,8 +103,8 @@ impl Cli {
     }
 }
 
-/// Flags that are each right and do not go together, or a value that only shows to be wrong when it
-/// is used: exit code 2.
+/// Flags that are valid by themselves but not together, or a value that turns out to be wrong only when
+/// it is used: exit code 2.
 #[derive(Clone, Debug)]
 pub struct UsageError(String);
 

@@ -10,7 +10,7 @@ use super::UsageError;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct PlaceArgs {
-    /// Interface that the service's requests arrive at
+    /// Interface at which the service's requests arrive
     #[arg(long, value_name = "IF")]
     pub interface: String,
 
@@ -18,7 +18,7 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "NAME|PATH|PID")]
     pub netns: Option<Netns>,
 
-    /// The hook: ingress of the pod's own interface, or egress of its peer on the host
+    /// Where to attach: ingress of the pod's own interface, or egress of its peer on the host
     #[arg(long, value_name = "HOOK", default_value = "ingress")]
     pub attach: HookArg,
 
@@ -60,7 +60,7 @@ pub struct TapArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct PortArgs {
-    /// Port of the running service; up to 16, separated by commas or given again
+    /// Port of the running service; up to 16, separated by commas or as repeated flags
     #[arg(long = "port", value_name = "N", required = true, value_delimiter = ',', num_args = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub ports: Vec<u16>,

@@ -16,13 +16,13 @@ const REWRITES: &str = "Rewrites (of the copy only; v1 sees nothing of them)";
 /// Sampling, filters and rewrites: the same for live traffic and for capture files.
 #[derive(Args, Clone, Debug)]
 pub struct PolicyArgs {
-    /// Which requests.
+    /// Sampling and filters.
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Sets a header: replaces all of that name, or adds it.
+    /// Sets a header: replaces all headers of that name, or adds one.
     ///
-    /// Headers that frame the request (Content-Length, Transfer-Encoding, Connection, …) cannot be
+    /// Headers that frame the request (Content-Length, Transfer-Encoding, Connection, …) can't be
     /// changed.
     #[arg(long, value_name = "NAME: VALUE", help_heading = REWRITES)]
     pub set_header: Vec<SetField>,
@@ -31,11 +31,11 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "NAME", help_heading = REWRITES)]
     pub remove_header: Vec<MutableField>,
 
-    /// What is not shown.
+    /// Which values are hidden.
     #[command(flatten)]
     pub redact: RedactArgs,
 
-    /// Sets Host, and the authority of an absolute-form target with it [default: as sent].
+    /// Sets Host, and the authority of a target in absolute form [default: as sent].
     #[arg(long, value_name = "HOST[:PORT]", help_heading = REWRITES)]
     pub set_host: Option<Host>,
 
@@ -49,14 +49,14 @@ pub struct PolicyArgs {
     )]
     pub host_suffix: Option<HostSuffix>,
 
-    /// Changes the path: /FROM=/TO for its start, ~REGEX=TO for the first match.
+    /// Changes the path: /FROM=/TO replaces its beginning, ~REGEX=TO the first match.
     ///
-    /// TO may name groups of the regular expression ($1, ${name}; $$ is a $). The first rule that
-    /// applies counts; the query stays. FROM ends at the first =.
+    /// TO may refer to groups of the regular expression ($1, ${name}; $$ is a $). Only the first rule
+    /// that applies is used; the query stays as it is. FROM ends at the first =.
     #[arg(long, value_name = "FROM=TO", help_heading = REWRITES)]
     pub rewrite_path: Vec<PathRewrite>,
 
-    /// Appends the client's address to X-Forwarded-For, or adds it.
+    /// Appends the client's address to X-Forwarded-For, which is added if it is not there.
     #[arg(long, help_heading = REWRITES)]
     pub forwarded_for: bool,
 }
@@ -64,7 +64,7 @@ pub struct PolicyArgs {
 /// What is hidden in copies and recordings.
 #[derive(Args, Clone, Debug)]
 pub struct RedactArgs {
-    /// Replaces the value of all headers of this name by "redacted".
+    /// Replaces the values of all headers of this name with "redacted".
     #[arg(long, value_name = "NAME", help_heading = REWRITES)]
     pub redact_header: Vec<MutableField>,
 }

@@ -39,21 +39,21 @@ const DISK_CHECK: Duration = Duration::from_millis(200);
 /// Record the requests that arrive at an interface to capture files
 ///
 /// Writes the requests that `podmirror run` would mirror to a pcapng file that Wireshark and
-/// `podmirror replay` read: each with its bytes and times, as segments of its connection.
-/// Retransmissions and the sizes of packets are not kept. Runs until SIGINT, SIGTERM or --duration,
-/// or until the file can't be written; then prints the ledger, which is also the file's closing
-/// comment.
+/// `podmirror replay` can read: each request with its bytes and times, as segments of its connection.
+/// Retransmissions and packet sizes are not kept. Runs until SIGINT, SIGTERM or the end of --duration,
+/// or until the file can't be written; then prints the ledger, which is also the comment that closes
+/// the file.
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// The file, readable by its owner only; - is standard output
+    /// File to write, readable by its owner only; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Recording")]
     write: PathBuf,
 
-    /// Begin another file at this size; files are numbered, FILE-00001 and so on
+    /// Start another file at this size; files are numbered FILE-00001 and so on
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Recording")]
     rotate_size: Option<usize>,
 
-    /// Begin another file after this time; files are numbered, FILE-00001 and so on
+    /// Start another file after this time; files are numbered FILE-00001 and so on
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Recording")]
     rotate_every: Option<Duration>,
 

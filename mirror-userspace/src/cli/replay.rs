@@ -28,32 +28,33 @@ use super::{
 };
 use crate::runtime::replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture};
 
-/// Print or send again the requests in a capture file
+/// Print or re-send the requests in a capture file
 ///
-/// Reads pcap and pcapng as `podmirror run` reads an interface: the same reassembly, sampling,
-/// filters and rewrites, and the ledger at the end. With --print it says what requests there are,
-/// with --target it sends them again, with neither it only prints the ledger. A file that is cut
-/// short gives the requests before the cut, with a warning.
+/// Reads pcap and pcapng files as `podmirror run` reads an interface: with the same reassembly,
+/// sampling, filters and rewrites, and the ledger at the end. --print prints the requests, --target
+/// sends them again; with neither, only the ledger is printed. A truncated file yields the requests
+/// before the cut, with a warning.
 ///
-/// Without --target nothing is skipped but what filters and sampling say: probes, upgrades and
-/// requests that a mirror has sent are told, too.
+/// Without --target, only filters and sampling leave requests out: probes, upgrades and requests that
+/// a mirror has sent are reported too.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// The capture, pcap or pcapng; - is standard input
+    /// Capture file, pcap or pcapng; - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Port of the servers whose requests count, separated by commas or given again [default: all]
+    /// Port of the servers to look at; several are separated by commas or given as repeated flags
+    /// [default: all]
     #[arg(long = "port", value_name = "N", value_delimiter = ',', num_args = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
 
-    /// How fast requests are sent again: 1 is as they were captured, 2 twice as fast, max as fast
+    /// How fast requests are sent again: 1 is at the pace of the capture, 2 twice as fast, max as fast
     /// as the target takes them, so that none is dropped because too many wait
     #[arg(long, value_name = "SPEED", default_value = "1", value_parser = speed)]
     speed: Speed,
 
-    /// Print a JSON object for each complete request, one a line
+    /// Print one JSON object per line for each complete request
     #[arg(long)]
     print: bool,
 

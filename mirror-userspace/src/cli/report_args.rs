@@ -10,15 +10,15 @@ use super::value::duration;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Report")]
 pub struct ReportArgs {
-    /// Stop after this time [default: on SIGINT or SIGTERM]
+    /// Stop after this time [default: run until SIGINT or SIGTERM]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 
-    /// Log a one-line summary this often; SIGUSR1 prints the whole ledger at once [default: never]
+    /// Log a one-line summary every so many seconds; SIGUSR1 prints the whole ledger [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub report_every: Option<u64>,
 
-    /// Write the ledger to this file as JSON at the end
+    /// Write the ledger to this file, as JSON, at the end
     #[arg(long, value_name = "FILE")]
     pub ledger_json: Option<PathBuf>,
 }

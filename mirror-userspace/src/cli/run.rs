@@ -23,8 +23,8 @@ use crate::runtime::{Daemon, DaemonConfig};
 
 /// Mirror the requests that arrive at an interface
 ///
-/// Attaches to the interface, prints one line once it captures, and runs until SIGINT, SIGTERM or
-/// --duration; then detaches and prints the ledger: what became of every segment and request.
+/// Attaches to the interface, prints one line once it captures, and runs until SIGINT, SIGTERM or the
+/// end of --duration; then detaches and prints the ledger: what became of every segment and request.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     #[command(flatten)]

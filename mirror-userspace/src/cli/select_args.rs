@@ -18,8 +18,8 @@ const FILTERS: &str = "Filters (deny wins; of each kind of --allow one must matc
 pub struct SelectArgs {
     /// Mirrors this share: 25, 25%, 0.5% or 1/3; 0 mirrors nothing.
     ///
-    /// The choice is consistent (the same key is always in or always out) and nested (a lower
-    /// rate selects a part of what a higher one does).
+    /// Sampling is consistent (a given key is always in or always out) and nested (a lower rate
+    /// selects a subset of what a higher rate selects).
     #[arg(
         long,
         value_name = "RATE",
@@ -29,10 +29,10 @@ pub struct SelectArgs {
     )]
     pub sample_rate: Rate,
 
-    /// What is in or out as a whole: connection, client-ip, request or header:NAME.
+    /// What is sampled as a whole: connection, client-ip, request or header:NAME.
     ///
-    /// The first two are decided in the kernel, and what is not sampled costs no copy. The other
-    /// two are decided on each request. Requests without the header NAME are in or out together.
+    /// The first two are decided in the kernel, so that what is not sampled is never copied. The
+    /// other two are decided for each request. Requests without the header NAME are all in or all out.
     #[arg(
         long,
         value_name = "KEY",
@@ -50,16 +50,16 @@ pub struct SelectArgs {
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
     pub allow_method: Vec<Method>,
 
-    /// Does not mirror requests with these methods, such as POST,PUT (case counts).
+    /// Does not mirror requests with these methods, such as POST,PUT (case-sensitive).
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
     pub deny_method: Vec<Method>,
 
     /// Mirrors only requests whose path matches: a glob such as /api/*, or ~REGEX.
     ///
-    /// In a glob * stands for any bytes, / included, ? for one byte, [a-z] for a set, {a,b} for
-    /// either, and \ quotes; it must match the whole path. A regular expression (Rust regex
-    /// syntax) may match anywhere, so anchor it with ^ and $. The path is compared as sent,
-    /// nothing decoded, without the query.
+    /// In a glob, * stands for any bytes including /, ? for one byte, [a-z] for a set and {a,b} for
+    /// either; \ escapes the next character. A glob must match the whole path. A regular expression
+    /// (in the syntax of Rust's regex crate) may match anywhere, so anchor it with ^ and $. The path
+    /// is compared as sent, without decoding and without the query.
     #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
     pub allow_path: Vec<PathPattern>,
 
@@ -69,8 +69,8 @@ pub struct SelectArgs {
 
     /// Mirrors only requests with this header: NAME, NAME=GLOB or NAME~REGEX.
     ///
-    /// The name's case does not count, the value's does. Of several lines of the same name one
-    /// must match.
+    /// The name is compared without regard to case, the value is case-sensitive. If there are several
+    /// headers of the same name, one of them must match.
     #[arg(long, value_name = "CONDITION", help_heading = FILTERS)]
     pub allow_header: Vec<FieldPattern>,
 
@@ -78,13 +78,13 @@ pub struct SelectArgs {
     #[arg(long, value_name = "CONDITION", help_heading = FILTERS)]
     pub deny_header: Vec<FieldPattern>,
 
-    /// Mirrors Kubernetes probes (User-Agent: kube-probe/…), too [default: skipped].
+    /// Also mirrors Kubernetes probes (User-Agent: kube-probe/…) [default: skipped].
     #[arg(long, help_heading = FILTERS)]
     pub mirror_kube_probes: bool,
 
-    /// Mirrors Upgrade and CONNECT requests, too [default: skipped].
+    /// Also mirrors Upgrade and CONNECT requests [default: skipped].
     ///
-    /// Only the request is sent: what follows on the upgraded connection is not HTTP/1 any more.
+    /// Only the request is sent: what follows on the upgraded connection is no longer HTTP/1.
     #[arg(long, help_heading = FILTERS)]
     pub mirror_upgrades: bool,
 }

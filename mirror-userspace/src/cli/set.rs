@@ -32,13 +32,13 @@ pub struct SetArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 enum What {
-    /// The share that is mirrored; 0 stops mirroring, connections stay attached
+    /// Change the share that is mirrored; 0 stops mirroring, podmirror stays attached
     SampleRate {
-        /// 50%, 0.5%, 1/3
+        /// The share, such as 50%, 0.5% or 1/3
         rate: Rate,
 
-        /// Only of this rule, by the name that the metrics and GET /sample-rate give it
-        /// [default: all]
+        /// Change only this rule, by its name in the metrics and in GET /sample-rate
+        /// [default: all rules]
         #[arg(long, value_name = "NAME")]
         rule: Option<String>,
     },

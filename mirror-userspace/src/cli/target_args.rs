@@ -8,12 +8,12 @@ use super::UsageError;
 /// Where copies go, in the order in which targets are numbered.
 #[derive(Args, Clone, Debug)]
 pub struct TargetArgs {
-    /// Sends copies there; may be given several times.
+    /// Sends copies to this target; may be given several times.
     ///
-    /// A URL is http or https, a name or an address (IPv6 in brackets), and maybe a port; a copy
-    /// keeps the path of its request. In a cluster, where podmirror runs as agent, it may also be
-    /// service/NAMESPACE/NAME:PORT or pods/NAMESPACE/LABEL-SELECTOR:PORT. sample=RATE and host=HOST take the place of --sample-rate and of
-    /// --set-host or --host-suffix for this target.
+    /// TARGET is a URL: http or https, a name or an address (IPv6 in brackets), and optionally a port;
+    /// a copy keeps the path of its request. For `podmirror agent` it may also be
+    /// service/NAMESPACE/NAME:PORT or pods/NAMESPACE/LABEL-SELECTOR:PORT. For this target, sample=RATE
+    /// replaces --sample-rate, and host=HOST replaces --set-host or --host-suffix.
     #[arg(
         long = "target",
         value_name = "TARGET[,sample=RATE][,host=HOST]",

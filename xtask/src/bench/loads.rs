@@ -159,7 +159,7 @@ impl Traffic {
             bytes => format!(" {} MiB", bytes / KIB / KIB),
         };
         let pace = match self.pace {
-            Pace::Fixed(rate) => format!("{rate} a second"),
+            Pace::Fixed(rate) => format!("{rate} per second"),
             Pace::Closed => "closed loop".to_owned(),
         };
         let pipelined = match self.depth {

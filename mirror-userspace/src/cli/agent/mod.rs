@@ -44,17 +44,17 @@ const FLAGS: &str = "flags";
 
 /// Mirror the pods of this Kubernetes node, as they come and go
 ///
-/// Watches the API for the pods that a selector or the cluster's routes name, attaches to those of
-/// this node and detaches from what leaves, until SIGINT, SIGTERM or --duration. An API that can't
-/// be reached stops nothing that is mirrored already. Rings, threads and limits are each rule's own,
-/// from its first pod of this node on.
+/// Watches the API for the pods that a selector or the cluster's routes name, attaches to those on
+/// this node and detaches from those that leave, until SIGINT, SIGTERM or the end of --duration. If the
+/// API can't be reached, what is mirrored already goes on. Each rule has its own rings, threads and
+/// limits, from its first pod on this node onwards.
 #[derive(Args, Clone, Debug)]
 pub struct AgentArgs {
     #[command(flatten)]
     pods: PodArgs,
     #[command(flatten)]
     documents: DocumentArgs,
-    /// Acts on the documents in the cluster, too, as they come, change and go: those of --namespace, or
+    /// Also act on the documents in the cluster, as they come, change and go: those of --namespace, or
     /// of all namespaces
     #[arg(long)]
     watch_config: bool,
@@ -80,20 +80,20 @@ pub struct AgentArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Pods")]
 struct PodArgs {
-    /// Mirrors the pods with these labels, as kubectl writes them: app=web,version in (v1,v2),!canary
+    /// Mirror the pods with these labels, in kubectl's syntax: app=web,version in (v1,v2),!canary
     #[arg(long, value_name = "SELECTOR", requires = "ports")]
     pod_selector: Option<LabelSelector>,
 
-    /// Their namespace [default: default]
+    /// Namespace of these pods [default: default]
     #[arg(long, value_name = "NAME", conflicts_with = "all_namespaces",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 
-    /// In all namespaces
+    /// Mirror these pods in all namespaces
     #[arg(long)]
     all_namespaces: bool,
 
-    /// Port of the pods that is mirrored; up to 16, separated by commas or given again
+    /// Port of the pods to mirror; up to 16, separated by commas or as repeated flags
     #[arg(long = "port", id = "ports", value_name = "N", requires = "pod_selector",
           value_delimiter = ',', num_args = 1, value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
@@ -103,26 +103,26 @@ struct PodArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cluster")]
 struct ClusterArgs {
-    /// How to reach the API [default: the pod's service account]
+    /// File that says how to reach the API [default: the pod's service account]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
-    /// The name of this node: in a pod, spec.nodeName by the downward API
+    /// Name of this node; in a pod, spec.nodeName from the downward API
     #[arg(long, value_name = "NAME", env = "NODE_NAME",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     node_name: String,
 
-    /// Where requests are copied: what the pod's own interface receives, what its other end on the
-    /// host sends, or what the pod's lo receives (behind a sidecar that takes mTLS off)
+    /// Where requests are copied: at the pod's own interface, at its peer on the host, or at the pod's
+    /// lo (behind a sidecar that terminates mTLS)
     #[arg(long, value_name = "WHERE", default_value = "pod")]
     attach: AttachArg,
 
-    /// The host's /proc, in which the processes of all pods show
+    /// The host's /proc, which shows the processes of all pods
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     proc: PathBuf,
 
     /// The host's network namespace, for --attach host: a name in /run/netns, a path, or a process ID
-    /// [default: that of process 1 of --proc]
+    /// [default: that of process 1 in --proc]
     #[arg(long, value_name = "NAME|PATH|PID")]
     host_netns: Option<Netns>,
 }

@@ -12,23 +12,22 @@ use super::super::{
 
 /// What is not measured by any run.
 const NOT_MEASURED: &str = "\
-- Real networks: all is on one machine, over veth, where client, v1, v2 and mirror share the cores.
+- Real networks: everything is on one machine, over veth, where client, v1, v2 and mirror share the cores.
 - Replies larger than a few bytes; TLS to v2.
-- Lag and losses of other mirrors than podmirror: only what arrived at v2 is known of them.
+- Lag and losses of mirrors other than podmirror: only what arrived at v2 is known of them.
 ";
 
 /// A load average before the bench from which on its figures are others', too.
 const BUSY: f64 = 0.5;
 
 const READING: &str = "\
-Ratios are to v1 alone, which ran just before and just after (mean of the two); median over the
-rounds, in brackets the least and the greatest. CPU is user plus system time of the subject's
-processes for each request that arrived at v2 (at v1, where nothing is mirrored); v1's own CPU is
-that of its worker for each request that it got. Arrived is requests at v2 over requests at v1, both
-by nginx's own count: a request whose body broke off has arrived, and those that wrk cuts off when its
-time is up (one for each connection at most) may not have, or pipelined only there. At a fixed rate latency counts from
-when a request was due; in a closed loop (wrk) from when it was sent, with wrk's estimate for requests
-that a late reply kept from being sent. Peak RSS is the greatest of all rounds.
+Ratios are relative to v1 alone, which ran just before and just after (mean of the two). Figures are medians over the rounds,
+with the least and the greatest in brackets. CPU is the user plus system time of the subject's processes per request that
+arrived at v2 (at v1, where nothing is mirrored); v1's own CPU is that of its worker per request that it received. Arrived
+is requests at v2 over requests at v1, both counted by nginx: a request whose body broke off has arrived, and those that wrk
+cuts off when its time is up (at most one per connection, or more with pipelining) may not have. At a fixed rate, latency is
+measured from when a request was due; in a closed loop (wrk), from when it was sent, with wrk's correction for requests that
+a late reply kept from being sent. Peak RSS is the maximum over all rounds.
 ";
 
 pub(super) fn render(
@@ -41,7 +40,7 @@ pub(super) fn render(
     text += match schedule.kind {
         Kind::Full => "A full run: every load, every subject.\n\n",
         Kind::Quick => {
-            "A quick run: short, with few loads. It shows whether all works, and large differences.\n\n"
+            "A quick run: short, with few loads. It shows whether everything works, and large differences.\n\n"
         }
         Kind::Part => "A part of the bench, as chosen on the command line.\n\n",
     };
@@ -52,10 +51,10 @@ pub(super) fn render(
     let minutes = results.elapsed.as_secs_f64() / 60.0;
     line(
         &mut text,
-        &format!("- {rounds} rounds, {seconds} s a run; {minutes:.1} minutes in all\n"),
+        &format!("- {rounds} rounds, {seconds} s per run; {minutes:.1} minutes in all\n"),
     );
     if machine.load.of_a_minute() > BUSY {
-        text += "**Others were busy on this machine: quote none of these figures.**\n\n";
+        text += "**The machine was busy with other work: do not quote these figures.**\n\n";
     }
     text += READING;
     for planned in &schedule.loads {
@@ -90,7 +89,7 @@ pub(super) fn render(
 fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
     line(
         text,
-        "| | v1: a second | p50, us | p99, us | p99.9, us | v1's CPU, us | failed | arrived | CPU, us | peak RSS |",
+        "| | v1: per second | p50, us | p99, us | p99.9, us | v1's CPU, us | failed | arrived | CPU, us | peak RSS |",
     );
     line(text, "|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {

@@ -22,7 +22,7 @@ const PLOTS: [(&str, &str, Scale, &str, Position); 4] = [
         "rate.svg",
         "CPU for a mirrored GET, by rate",
         Scale::Linear,
-        "requests a second",
+        "requests per second",
         by_rate,
     ),
     (
@@ -41,7 +41,7 @@ const PLOTS: [(&str, &str, Scale, &str, Position); 4] = [
     ),
     (
         "sample.svg",
-        "podmirror's CPU a second at 2 000 GETs, by sample rate",
+        "podmirror's CPU at 2 000 GETs per second, by sample rate",
         Scale::Linear,
         "percent of connections",
         by_sample,

@@ -25,7 +25,7 @@ fn connections(results: &Results) -> String {
             .then(|| each(few, many))
             .flatten()?;
         Some(format!(
-            "- {name}: {bytes:.0} bytes a connection, {ratio:.2} of the CPU a request\n"
+            "- {name}: {bytes:.0} bytes per connection, {ratio:.2} of the CPU per request\n"
         ))
     });
     let lines: String = lines.collect();
@@ -33,7 +33,7 @@ fn connections(results: &Results) -> String {
         return lines;
     }
     format!(
-        "\n## Idle connections\n\n{MANY} beside {FEW}: the difference in peak RSS for each idle \
+        "\n## Idle connections\n\n{MANY} beside {FEW}: the difference in peak RSS per idle \
          connection, and the ratio of CPU.\n\n{lines}"
     )
 }
@@ -67,9 +67,9 @@ fn overload(results: &Results) -> String {
     let lost = figure(|round| round.lost);
     let recovery = figure(|round| round.recovery.as_secs_f64());
     format!(
-        "\n## Overload\n\n{} at full speed, then 500 requests a second. v1 kept {kept} of what it \
-         has with sampling 0, and {lost} of its requests never reached v2. After the load fell it \
-         took {recovery} s until no more was missing or late.\n",
+        "\n## Overload\n\n{} at full speed, then 500 requests per second. v1 kept {kept} of its \
+         throughput at sample rate 0, and {lost} of its requests never reached v2. After the load \
+         fell, it took {recovery} s until nothing was missing or late any more.\n",
         overload::LOAD
     )
 }
