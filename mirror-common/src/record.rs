@@ -47,7 +47,7 @@ pub struct SegmentHeader {
     pub urgent: u16,
     /// TCP flags, as in the header's 14th byte (FIN is bit 0).
     pub flags: u8,
-    /// Zero.
+    /// Padding that keeps the layout without holes; always zero.
     pub reserved: u8,
 }
 
@@ -64,11 +64,11 @@ impl SegmentHeader {
 pub mod flag {
     /// No more data from the sender.
     pub const FIN: u8 = 0x01;
-    /// Synchronize sequence numbers.
+    /// SYN: a connection begins, and sequence numbers are synchronised.
     pub const SYN: u8 = 0x02;
-    /// Reset the connection.
+    /// RST: the connection is aborted.
     pub const RST: u8 = 0x04;
-    /// Push function.
+    /// PSH: the sender asks that the data be delivered without delay.
     pub const PSH: u8 = 0x08;
     /// The acknowledgment field is significant.
     pub const ACK: u8 = 0x10;

@@ -66,7 +66,7 @@ impl Mix {
         Self(seed)
     }
 
-    /// Adds one word.
+    /// Mixes one 64-bit word into the hash.
     #[must_use]
     #[inline(always)]
     pub const fn word(self, word: u64) -> Self {

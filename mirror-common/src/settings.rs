@@ -32,7 +32,7 @@ pub struct Settings {
     pub attachment: u32,
     /// Whether to log rare events through aya-log (1) or stay silent (0).
     pub log: u32,
-    /// Zero.
+    /// Padding that keeps the layout without holes; always zero.
     pub reserved: u32,
     /// What the sampling hash starts from.
     pub secret: Secret,

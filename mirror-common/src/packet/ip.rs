@@ -28,9 +28,9 @@ const MAX_EXTENSIONS: usize = 6;
 /// A network protocol that carries TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// IPv4.
+    /// Internet Protocol version 4 (RFC 791).
     V4,
-    /// IPv6.
+    /// Internet Protocol version 6 (RFC 8200).
     V6,
 }
 
@@ -45,14 +45,14 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Who sends.
+    /// The source address; IPv4 as IPv4-mapped IPv6.
     #[must_use]
     #[inline(always)]
     pub const fn source(&self) -> [u8; 16] {
         bytes(self.source)
     }
 
-    /// Who receives.
+    /// The destination address; IPv4 as IPv4-mapped IPv6.
     #[must_use]
     #[inline(always)]
     pub const fn destination(&self) -> [u8; 16] {

@@ -76,11 +76,11 @@ pub struct TcpSegment {
     pub network: Network,
     /// Where the IP header begins, in bytes from the packet's first.
     pub network_offset: usize,
-    /// Source port.
+    /// TCP source port, in the host's byte order.
     pub source_port: u16,
-    /// Destination port.
+    /// TCP destination port, in the host's byte order.
     pub destination_port: u16,
-    /// Sequence number.
+    /// TCP sequence number of the segment, in the host's byte order.
     pub sequence: u32,
     /// Acknowledgment number; meaningful only with the ACK flag.
     pub acknowledgment: u32,

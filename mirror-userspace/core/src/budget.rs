@@ -47,7 +47,7 @@ impl Budget {
         self.0.limit
     }
 
-    /// Bytes reserved now.
+    /// Bytes that are reserved at the moment, of all shares together.
     #[must_use]
     pub fn used(&self) -> usize {
         self.0.used.get()
@@ -132,7 +132,7 @@ impl Reserved {
         self.budget.give_back(less);
     }
 
-    /// Gives everything back.
+    /// Returns all reserved bytes to the budget.
     pub fn release(&mut self) {
         self.shrink(self.bytes);
     }

@@ -84,7 +84,7 @@ impl Sub<u32> for SeqNum {
 pub struct Endpoint {
     /// The address; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2).
     pub address: [u8; 16],
-    /// The port.
+    /// The TCP port, in the host's byte order.
     pub port: u16,
 }
 
@@ -124,9 +124,9 @@ impl fmt::Debug for Endpoint {
 /// One direction of a TCP connection: from the client, who sends requests, to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId {
-    /// Who sends.
+    /// The end that sends: the client.
     pub client: Endpoint,
-    /// Who receives.
+    /// The end that receives: the server.
     pub server: Endpoint,
     /// Where it was seen: the same 4-tuple may exist in two network namespaces. In a capture file
     /// it is the connection's number, as the same 4-tuple may be used again.
@@ -183,14 +183,14 @@ pub struct Segment<'a> {
     pub seq: SeqNum,
     /// Its acknowledgment number, if it has one.
     pub ack: Option<SeqNum>,
-    /// Its flags.
+    /// The segment's TCP flags.
     pub flags: TcpFlags,
     /// Its urgent pointer, if it has one: the urgent byte is the one *before* `seq + pointer`
     /// (as Linux reads RFC 9293 section 3.8.5).
     pub urgent: Option<u16>,
     /// Whether the payload begins where the sender's segment began.
     pub starts_segment: bool,
-    /// The captured payload.
+    /// The payload, as far as it was captured.
     pub payload: &'a [u8],
     /// The payload length on the wire. Larger than `payload` if a snap length cut it.
     pub wire_len: u32,

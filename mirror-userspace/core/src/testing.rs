@@ -90,7 +90,7 @@ impl Choices {
         usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
     }
 
-    /// One of these.
+    /// One of `from`, drawn at random.
     pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 /// all fragments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileCounters {
-    /// Packets read.
+    /// Packets read from the file, of whatever kind.
     pub packets: u64,
-    /// Segments given out.
+    /// TCP segments handed on to reassembly.
     pub segments: u64,
     /// Segments without payload, SYN, FIN or RST.
     pub no_payload: u64,
@@ -25,7 +25,7 @@ pub struct FileCounters {
     pub unparsable: u64,
     /// Packets of link types that are not read, by the type's number in the tcpdump.org registry.
     pub unread_links: BTreeMap<u16, u64>,
-    /// IP fragments.
+    /// What became of IP fragments.
     pub fragments: FragmentCounters,
     /// pcapng blocks that contradict themselves; not among `packets`.
     pub malformed_records: u64,
@@ -37,7 +37,7 @@ pub struct FileCounters {
 /// ([`datagrams`](Self::datagrams) counts no fragments).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentCounters {
-    /// Whole datagrams made.
+    /// Datagrams put together from fragments.
     pub datagrams: u64,
     /// Fragments put together into whole datagrams.
     pub joined: u64,

@@ -25,7 +25,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one duration.
+    /// Counts one duration in its bucket.
     pub fn record(&mut self, took: Duration) {
         self.record_times(took, 1);
     }
@@ -52,7 +52,7 @@ impl Histogram {
         self.longest
     }
 
-    /// All durations together.
+    /// The sum of all durations counted, exactly.
     #[must_use]
     pub const fn sum(&self) -> Duration {
         self.sum

@@ -94,7 +94,7 @@ pub struct RingCounters {
     pub read: u64,
     /// Records, of which a large segment takes several.
     pub records: u64,
-    /// Payload bytes.
+    /// Payload bytes in the records that were read.
     pub bytes: u64,
     /// Records that contradicted themselves and were dropped.
     pub malformed: u64,

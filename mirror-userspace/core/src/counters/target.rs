@@ -61,11 +61,11 @@ counters! {
     Answered {
         /// 101: the others are not the last word.
         informational,
-        /// 2xx
+        /// Replies with a 2xx status.
         success,
-        /// 3xx
+        /// Replies with a 3xx status.
         redirection,
-        /// 4xx
+        /// Replies with a 4xx status.
         client_error,
         /// 5xx, and what RFC 9110 section 15 says to treat so.
         server_error,
@@ -119,15 +119,15 @@ pub struct TargetCounters {
     pub dropped: Dropped,
     /// Copies given to a connection.
     pub sent: u64,
-    /// Of these, neither answered nor failed yet.
+    /// Copies sent that have neither been answered nor failed yet.
     pub in_flight: u64,
-    /// Of these, answered.
+    /// Copies sent whose reply was read to its end, by status class.
     pub answered: Answered,
-    /// Of these, failed.
+    /// Copies sent that got no whole reply, by reason.
     pub failed: Failed,
-    /// Connections opened.
+    /// Connections opened to the target so far.
     pub opened: u64,
-    /// Connections open now.
+    /// Connections to the target that are open at the moment.
     pub open: u64,
     /// Times that the breaker opened.
     pub breaker_opened: u64,

@@ -7,14 +7,14 @@ use super::{
 };
 use crate::value::{BadValue, parse_port};
 
-/// Where copies go.
+/// Where a target's copies go: a URL, or what a cluster's API must resolve.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// A URL: its name is resolved again and again.
     Url(TargetUrl),
     /// The ready endpoints of a service, `service/NAMESPACE/NAME[/LABEL=VALUE,…]:PORT`.
     Service {
-        /// The service.
+        /// The service whose endpoints receive the copies.
         service: ServiceRef,
         /// The service's port; copies go to what it stands for on each endpoint. `None` stands for
         /// the service's only port, or its first: documents may leave it out, flags may not.
@@ -24,21 +24,21 @@ pub enum Destination {
     },
     /// Ready pods, `pods/NAMESPACE/SELECTOR:PORT`; without a selector all pods of the namespace.
     Pods {
-        /// Their namespace.
+        /// The namespace of the pods.
         namespace: String,
-        /// Which of its pods.
+        /// Selects among the pods of the namespace.
         selector: LabelSelector,
-        /// The port of each of them.
+        /// The port that copies go to on every selected pod.
         port: u16,
     },
 }
 
-/// A Kubernetes service.
+/// Names a Kubernetes service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceRef {
-    /// Its namespace.
+    /// The service's namespace.
     pub namespace: String,
-    /// Its name.
+    /// The service's name.
     pub name: String,
 }
 

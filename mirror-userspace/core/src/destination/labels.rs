@@ -27,13 +27,13 @@ pub struct Requirement {
 /// What must hold for a label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
-    /// It is there, with one of these values.
+    /// The label exists and has one of these values.
     In(Vec<String>),
-    /// It is not there, or has none of these values.
+    /// The label does not exist, or has none of these values.
     NotIn(Vec<String>),
-    /// It is there.
+    /// The label exists, whatever its value.
     Exists,
-    /// It is not there.
+    /// The label does not exist.
     DoesNotExist,
 }
 

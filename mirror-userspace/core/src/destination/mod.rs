@@ -29,11 +29,11 @@ const ACCEPTED: &str = "http://HOST[:PORT] or https://HOST[:PORT], an IPv6 addre
 /// One target with what is particular to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSpec {
-    /// Where it is.
+    /// Where the target's copies go.
     pub destination: Destination,
-    /// Its own sampling rate, before the common one.
+    /// The target's own sampling rate, which overrides the common one.
     pub sample: Option<Rate>,
-    /// Its own `Host`, before the common rewrite.
+    /// The target's own `Host`, which overrides the common rewrite.
     pub host: Option<Host>,
     /// Who named it. Default: [`Origin::Operator`].
     pub origin: Origin,

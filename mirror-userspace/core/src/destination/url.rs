@@ -12,9 +12,9 @@ use crate::value::{BadValue, parse_port};
 /// The URL of a target: a scheme and where to connect to. The path of a copy is its request's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TargetUrl {
-    /// How to speak to it.
+    /// The protocol to speak with the target.
     pub scheme: Scheme,
-    /// Who it is.
+    /// The host to connect to: a name or an address.
     pub host: TargetHost,
     /// Its port (default 80 for http, 443 for https).
     pub port: u16,
@@ -23,9 +23,9 @@ pub struct TargetUrl {
 /// The protocols that copies are sent by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// HTTP/1 over TCP.
+    /// Plaintext HTTP/1 over TCP (`http`).
     Http,
-    /// HTTP/1 over TLS.
+    /// HTTP/1 over TLS (`https`).
     Https,
 }
 
@@ -38,12 +38,12 @@ impl Scheme {
     }
 }
 
-/// Who to connect to.
+/// The host part of a target's URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TargetHost {
     /// A name to resolve, in lower case.
     Name(String),
-    /// An address.
+    /// An IP address, which needs no resolving.
     Ip(IpAddr),
 }
 

@@ -37,12 +37,12 @@ const METHODS: &[&[u8]] = &[
     b"PURGE ",
 ];
 
-/// What the first bytes say.
+/// What a connection's first bytes reveal about its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detected {
-    /// Too few to say.
+    /// Too few bytes to tell the protocol.
     More,
-    /// This.
+    /// The bytes identify this protocol.
     Protocol(Protocol),
     /// A token and a space: HTTP/1 if they begin a request line.
     RequestLine,

@@ -32,7 +32,7 @@ pub struct Head<'a> {
     pub method: Span,
     /// Where the request target stands (RFC 9112 section 3.2).
     pub target: Span,
-    /// HTTP/1.0 or HTTP/1.1.
+    /// The version that the request line states.
     pub version: Version,
     /// Where the field lines stand, in order, duplicates kept.
     pub fields: &'a [Field],
@@ -48,9 +48,9 @@ pub struct Head<'a> {
 /// A range of bytes in [`Head::raw`]; heads are far smaller than 4 GiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// First byte.
+    /// Offset of the first byte in the head.
     pub start: u32,
-    /// One past the last byte.
+    /// Offset of the first byte after the range.
     pub end: u32,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Head<'a> {
         self.raw.get(span.range()).unwrap_or_default()
     }
 
-    /// The method.
+    /// The request's method, as sent; methods are case-sensitive.
     #[must_use]
     pub fn method(&self) -> &'a [u8] {
         self.bytes(self.method)
@@ -105,18 +105,18 @@ impl<'a> Head<'a> {
 /// The HTTP versions that are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// HTTP/1.0
+    /// HTTP/1.0: a connection closes after the reply unless the client asks otherwise.
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1: a connection persists unless the client asks otherwise.
     Http11,
 }
 
 /// How a request's body is delimited (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// No body.
+    /// The request has no body: it ends with its head.
     None,
-    /// `Content-Length` bytes.
+    /// The body has exactly this many bytes (`Content-Length`).
     Length(u64),
     /// The chunked transfer coding.
     Chunked,
@@ -125,13 +125,13 @@ pub enum Framing {
 /// What a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
-    /// HTTP/1.x
+    /// HTTP/1.0 or HTTP/1.1.
     Http1,
     /// The HTTP/2 connection preface (RFC 9113 section 3.4).
     Http2,
     /// A TLS record (RFC 8446 section 5.1).
     Tls,
-    /// None of these.
+    /// A protocol that is none of the others.
     NotHttp,
     /// It was HTTP/1 and left it by Upgrade or CONNECT.
     Upgraded,

@@ -9,7 +9,7 @@ use super::{Framing, Lost, Version, grammar};
 /// What follows a request on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// The next request.
+    /// Another request may follow on the connection.
     Request,
     /// Nothing: the client sent the `close` option (RFC 9112 section 9.6).
     Close,

@@ -51,7 +51,7 @@ impl Raw<'_> {
     }
 }
 
-/// Reads one head.
+/// Collects the bytes of one head, which may arrive in pieces.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) standing: Standing,
@@ -203,7 +203,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Most heads fit.
+    /// Bytes that are allocated at first for a head in pieces; most heads fit.
     const FIRST: usize = 512;
 
     fn new(budget: &Budget) -> Option<Box<Self>> {

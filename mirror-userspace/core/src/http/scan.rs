@@ -23,7 +23,7 @@ impl Blank {
     /// Eight empty lines: clients of old sent one after a body.
     const LIMIT: u8 = 16;
 
-    /// Takes them off.
+    /// Takes empty lines off the beginning of `bytes`, and returns the rest.
     pub(super) fn skip<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
         while let Some((byte, rest)) = bytes.split_first() {
             match (self.0 % 2, byte) {
@@ -47,7 +47,7 @@ enum Place {
     Target,
     /// After this many bytes of the version.
     Version(u8),
-    /// After `HTTP/1.x`.
+    /// After the minor version, where the CR of the request line is due.
     RequestLineCr,
     RequestLineLf,
     LineStart,

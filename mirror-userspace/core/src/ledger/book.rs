@@ -14,15 +14,15 @@ use crate::{
 /// Everything that was counted, by stage. What a run has not got (a replay has no ring) is zero.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
-    /// The kernel program's.
+    /// Segments by outcome, as the kernel program counted them.
     pub kernel: KernelCounters,
-    /// The ring readers', summed.
+    /// Records taken out of the rings, summed over all readers.
     pub ring: RingCounters,
-    /// Reassembly's.
+    /// Segments, bytes and connections, as reassembly counted them.
     pub flow: FlowCounters,
-    /// The pipeline's.
+    /// Requests by fate, as the pipeline counted them.
     pub pipeline: PipelineCounters,
-    /// Dispatch's, by target.
+    /// What became of copies, as dispatch counted it for each target.
     pub targets: Vec<TargetCounters>,
 }
 
@@ -42,12 +42,12 @@ impl AddAssign<&Self> for Counted {
     }
 }
 
-/// What rules and targets are called.
+/// The names of rules and targets that the ledger is printed with.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// By [`RuleId`](crate::policy::RuleId).
+    /// Names of the filter's rules, indexed by [`RuleId`](crate::policy::RuleId).
     pub rules: Vec<String>,
-    /// By [`TargetId`](crate::pipeline::TargetId).
+    /// Names of the targets, indexed by [`TargetId`](crate::pipeline::TargetId).
     pub targets: Vec<String>,
 }
 

@@ -52,21 +52,21 @@ pub struct Ledger {
 pub struct Segments {
     /// TCP segments that reached the program.
     pub seen: u64,
-    /// To a port that is not mirrored.
+    /// Segments to a port that is not mirrored.
     pub other_port: u64,
-    /// Without payload, SYN, FIN or RST.
+    /// Segments without payload, SYN, FIN or RST.
     pub no_payload: u64,
-    /// Of a capture file: what servers sent to their clients.
+    /// Segments that servers sent to their clients (capture files only).
     pub from_server: u64,
-    /// Not in the sample of the kernel.
+    /// Segments that are not in the kernel's sample.
     pub sampled_out: u64,
-    /// Copied whole into a ring.
+    /// Segments copied whole into a ring.
     pub copied: u64,
-    /// Read whole from a ring.
+    /// Segments read whole from a ring.
     pub read: u64,
-    /// Lost because a ring was full.
+    /// Segments lost because a ring was full.
     pub ring_full: u64,
-    /// Not walkable, by reason.
+    /// Segments whose headers could not be parsed, by reason.
     pub unparsable: Named,
     /// Frames that are not TCP: not part of `seen`.
     pub not_tcp: u64,
@@ -75,75 +75,76 @@ pub struct Segments {
 /// See the module's documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// Of which at least a part was seen.
+    /// Requests of which at least a part was seen.
     pub framed: u64,
-    /// Given to a connection to the target.
+    /// Copies given to a connection to the target.
     pub sent: u64,
-    /// Only looked at: there is no target (a replay that prints).
+    /// Requests that were only looked at, because there is no target (`replay --print`).
     pub observed: u64,
-    /// Refused by a rule, by the rule's name.
+    /// Requests refused by a filter rule, by the rule's name.
     pub filtered: Named,
-    /// Not in the sample.
+    /// Requests that are not in the sample.
     pub sampled_out: u64,
-    /// Not sent, by reason.
+    /// Copies that were not sent, by reason.
     pub dropped: Named,
-    /// Still being collected or waiting: 0 at the end of a run.
+    /// Copies still being collected or waiting for a connection; 0 at the end of a run.
     pub pending: u64,
 }
 
 /// See the module's documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Replies {
-    /// Answered, by status class.
+    /// Copies whose reply was read to its end, by status class.
     pub answered: Named,
-    /// Not answered, by reason.
+    /// Copies that got no whole reply, by reason.
     pub failed: Named,
-    /// Not yet answered: 0 at the end of a run.
+    /// Copies in flight; 0 at the end of a run.
     pub in_flight: u64,
 }
 
 /// See the module's documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Connections {
-    /// All that were followed.
+    /// All client connections that were followed.
     pub opened: u64,
-    /// HTTP/1.x
+    /// Connections that carry HTTP/1.0 or HTTP/1.1.
     pub http1: u64,
-    /// HTTP/2, by its preface
+    /// Connections that begin with the preface of HTTP/2.
     pub http2: u64,
-    /// TLS
+    /// Connections that begin with a TLS handshake.
     pub tls: u64,
-    /// Something else.
+    /// Connections that carry another protocol.
     pub not_http: u64,
-    /// Left HTTP/1 by Upgrade or CONNECT.
+    /// Connections that left HTTP/1 by Upgrade or CONNECT.
     pub upgraded: u64,
-    /// Silent, or picked up in the middle of something that never came to a request.
+    /// Connections that were silent, or picked up in the middle and never began a request.
     pub undecided: u64,
-    /// Of all, those that were open before the mirror was attached.
+    /// Connections, of whatever protocol, that were open before the mirror was attached.
     pub midstream: u64,
 }
 
-/// One target's share.
+/// The books of one target: its part of `requests` and `replies`, and its latencies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Target {
     /// Its copies, up to the hand-over to a connection.
     pub requests: Requests,
     /// What became of those that were sent.
     pub replies: Replies,
-    /// From the kernel's sight of a request's last byte to the first byte written: microseconds.
+    /// Mirror lag: from when the kernel saw a request's last byte (its first, if streamed) to the first byte
+    /// written to the target.
     pub lag_us: Quantiles,
-    /// From the request's last byte written to its reply: microseconds.
+    /// Reply latency: from a copy's first byte written to the end of its reply.
     pub latency_us: Quantiles,
 }
 
 /// Quantiles of a histogram with logarithmic buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
-    /// The median.
+    /// The median, in microseconds.
     pub p50: u64,
-    /// The 99th percentile.
+    /// The 99th percentile, in microseconds.
     pub p99: u64,
-    /// The largest value.
+    /// The largest value, in microseconds.
     pub max: u64,
 }
 

@@ -39,7 +39,7 @@ const KEPT_PLACES: usize = 64;
 /// What a connection keeps of the request that it is in the middle of.
 #[derive(Default)]
 pub(super) enum Request {
-    /// Nothing: between requests.
+    /// The connection is between requests: nothing is kept.
     #[default]
     None,
     /// Its fate is counted; its body is let go.

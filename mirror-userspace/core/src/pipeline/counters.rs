@@ -56,7 +56,7 @@ impl DropReason {
 pub struct Drops([u64; DropReason::ALL.len()]);
 
 impl Drops {
-    /// Counts one.
+    /// Counts one request dropped for this reason.
     pub fn count(&mut self, reason: DropReason) {
         if let Some(place) = DropReason::ALL.iter().position(|known| *known == reason)
             && let Some(count) = self.0.get_mut(place)
@@ -70,7 +70,7 @@ impl Drops {
         DropReason::ALL.into_iter().zip(self.0.iter().copied())
     }
 
-    /// All of them together.
+    /// The sum over all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -91,11 +91,11 @@ impl AddAssign<&Self> for Drops {
 /// the first three are counted once for all targets in [`PipelineCounters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetCopies {
-    /// Not in this target's sample.
+    /// Requests that are not in this target's sample.
     pub sampled_out: u64,
-    /// Chosen, but lost before the copy was whole.
+    /// Requests that were sampled but lost before their copy was complete, by reason.
     pub dropped: Drops,
-    /// Handed to dispatch.
+    /// Copies handed over to dispatch.
     pub handed_over: u64,
 }
 
@@ -104,13 +104,13 @@ pub struct TargetCopies {
 pub struct PipelineCounters {
     /// Requests of which at least a part was seen.
     pub requests: u64,
-    /// Refused by a rule of the policy, by [`RuleId`].
+    /// Requests refused by a rule of the policy, indexed by [`RuleId`].
     pub filtered: Vec<u64>,
-    /// Lost without a whole, trustworthy head.
+    /// Requests lost before they had a complete, trustworthy head, by reason.
     pub lost_unseen: Drops,
-    /// Shown to the observer, whole, where nothing is sent.
+    /// Complete requests shown to the observer, where nothing is sent.
     pub observed: u64,
-    /// What became of the others, target by target.
+    /// What became of the other requests, for each target.
     pub targets: Vec<TargetCopies>,
     /// What the connections carried.
     pub connections: ConnectionCounters,
@@ -161,19 +161,19 @@ impl AddAssign<&Self> for PipelineCounters {
 /// silent ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounters {
-    /// All that were tracked.
+    /// All connections that were tracked.
     pub opened: u64,
     /// Of these, those already open when the mirror was attached.
     pub midstream: u64,
-    /// HTTP/1.x.
+    /// Connections that carry HTTP/1.0 or HTTP/1.1.
     pub http1: u64,
-    /// HTTP/2 with prior knowledge.
+    /// Connections that begin with the preface of HTTP/2 (prior knowledge).
     pub http2: u64,
-    /// TLS.
+    /// Connections that begin with a TLS handshake.
     pub tls: u64,
-    /// Something else.
+    /// Connections that carry another protocol.
     pub not_http: u64,
-    /// HTTP/1 that was left by Upgrade or CONNECT.
+    /// Connections that left HTTP/1 by Upgrade or CONNECT.
     pub upgraded: u64,
 }
 

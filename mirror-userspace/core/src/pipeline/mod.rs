@@ -44,9 +44,9 @@ pub struct Limits {
     /// heads and bodies: the rest is left for requests that are whole, whatever clients do.
     /// Besides, up to 1/32 of it are blocks that large bodies had and the next ones get.
     pub memory: usize,
-    /// Connections and holes.
+    /// Limits on connections, and on data behind missing bytes.
     pub flow: stream::Limits,
-    /// Heads, chunk lines and trailers.
+    /// Limits on heads, chunk lines and trailers.
     pub http: http::Limits,
     /// The largest body, in bytes, that is held until it is complete (default 1 MiB); a larger one
     /// is streamed to the target while it arrives.
@@ -64,7 +64,7 @@ impl Default for Limits {
     }
 }
 
-/// The core of one shard.
+/// All that one shard does between capture and dispatch: segments in, [`Output`]s out.
 pub struct Pipeline {
     table: FlowTable<Connection>,
     assembly: Assembly,
@@ -149,7 +149,7 @@ impl Pipeline {
         &mut self.assembly.policy
     }
 
-    /// What reassembly counted.
+    /// The counters of reassembly: segments, bytes and connections.
     #[must_use]
     pub fn flow_counters(&self) -> &stream::FlowCounters {
         &self.table.counters

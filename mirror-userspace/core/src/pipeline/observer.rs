@@ -11,7 +11,7 @@ use crate::{
 pub struct RequestInfo {
     /// The connection's number in its pipeline.
     pub connection: ConnectionId,
-    /// Its ends.
+    /// The connection's addresses and ports.
     pub flow: FlowId,
     /// When the request's first byte was captured.
     pub begun: Time,
@@ -26,17 +26,17 @@ pub struct NoRoom;
 /// Sees every request that policy lets through, in stream order: `head`, any number of `body`,
 /// then `end` or `lost`. Requests of different connections interleave.
 pub trait Observer {
-    /// A request begins.
+    /// A request begins, with this head.
     fn head(&mut self, info: &RequestInfo, head: &Head<'_>);
     /// Bytes of its body, as on the wire (chunk framing included).
     fn body(&mut self, info: &RequestInfo, raw: &[u8]);
-    /// It is complete.
+    /// The request is complete.
     ///
     /// # Errors
     /// [`NoRoom`]: where nothing is sent, the request then counts as dropped, not as observed.
     fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom>;
-    /// It will not be completed.
+    /// The request broke off: it will not be completed.
     fn lost(&mut self, info: &RequestInfo);
-    /// Its connection is over. Comes last, and for connections without requests, too.
+    /// The connection has ended. Called last, also for connections without requests.
     fn closed(&mut self, _info: &RequestInfo) {}
 }

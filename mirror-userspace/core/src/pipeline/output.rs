@@ -16,23 +16,23 @@ pub struct TargetId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CopyId(pub u64);
 
-/// One step of re-sending.
+/// One thing to do for re-sending.
 #[derive(Debug)]
 pub enum Output {
     /// Send this copy.
     Copy(MirrorCopy),
     /// More of a copy whose body is [`Rest::Streamed`].
     Chunk {
-        /// Which one.
+        /// The copy that this is about.
         copy: CopyId,
         /// The bytes to write next.
         bytes: Bytes,
-        /// Their share of the memory budget.
+        /// The memory that `bytes` take from the budget.
         reserved: Reserved,
     },
     /// A streamed copy is complete.
     Finish {
-        /// Which one.
+        /// The copy that this is about.
         copy: CopyId,
         /// When its last byte was captured.
         at: Time,
@@ -40,7 +40,7 @@ pub enum Output {
     /// A streamed copy broke: its connection to the target must be closed, so that the target
     /// sees an aborted request and never a shortened one.
     Abort {
-        /// Which one.
+        /// The copy that this is about.
         copy: CopyId,
     },
 }
@@ -48,31 +48,31 @@ pub enum Output {
 /// A request as one target is to receive it.
 #[derive(Debug)]
 pub struct MirrorCopy {
-    /// Its number.
+    /// The copy's number.
     pub id: CopyId,
-    /// Where it goes.
+    /// The target that the copy goes to.
     pub target: TargetId,
-    /// The client connection that it came from.
+    /// The client connection that the request came from.
     pub connection: ConnectionId,
     /// When its last captured byte so far was seen by the kernel: mirror lag counts from here.
     pub at: Time,
     /// The bytes to write, in order: the rewritten head, then the body as far as it is there.
     /// A small request is one piece.
     pub pieces: Vec<Bytes>,
-    /// Whether more will follow.
+    /// Whether `pieces` are the whole copy, or more will follow.
     pub rest: Rest,
-    /// How its reply is to be read.
+    /// How the reply to this copy is to be read.
     pub expect: Expect,
-    /// Whether its connection may carry another copy afterwards.
+    /// Whether the connection to the target may carry another copy after this one.
     pub persistence: Persistence,
-    /// Its share of the memory budget; drop it when the bytes are written.
+    /// The memory that `pieces` take from the budget; drop it when they are written.
     pub reserved: Reserved,
 }
 
 /// Whether `pieces` are the whole copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// They are.
+    /// `pieces` are the whole copy.
     Complete,
     /// [`Output::Chunk`]s follow, ended by [`Output::Finish`] or [`Output::Abort`].
     Streamed,
@@ -81,7 +81,7 @@ pub enum Rest {
 /// What a request says of its connection (RFC 9112 section 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
-    /// It stays.
+    /// The connection stays open for the next request.
     Persistent,
     /// The target closes it after the reply, whether or not the reply says so.
     Closes,

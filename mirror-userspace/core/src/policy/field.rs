@@ -80,7 +80,7 @@ impl FromStr for FieldName {
 pub struct MutableField(FieldName);
 
 impl MutableField {
-    /// The name.
+    /// The name of the field.
     #[must_use]
     pub const fn name(&self) -> &FieldName {
         &self.0
@@ -115,7 +115,7 @@ pub struct SetField {
 }
 
 impl SetField {
-    /// The name.
+    /// The name of the field.
     #[must_use]
     pub const fn name(&self) -> &FieldName {
         self.field.name()

@@ -11,7 +11,7 @@ use crate::value::{BadValue, Host, host_end, is_reg_name};
 pub struct HostSuffix(String);
 
 impl HostSuffix {
-    /// The suffix.
+    /// The suffix, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -39,12 +39,12 @@ impl FromStr for HostSuffix {
 /// How the host of mirrored requests is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HostRewrite {
-    /// As the client sent it.
+    /// The host stays as the client sent it.
     #[default]
     Keep,
-    /// To this one.
+    /// Every request gets this host.
     Set(Host),
-    /// By appending this.
+    /// This suffix is appended to each request's host.
     Append(HostSuffix),
 }
 

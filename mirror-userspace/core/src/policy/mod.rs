@@ -70,9 +70,9 @@ pub struct PolicyConfig {
 /// What is particular to one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetPolicy {
-    /// Its own rate.
+    /// The target's own sampling rate (default: [`PolicyConfig::sample_rate`]).
     pub rate: Option<Rate>,
-    /// Its own `Host`, before [`RewriteConfig::host`].
+    /// The target's own `Host`, which overrides [`RewriteConfig::host`].
     pub host: Option<Host>,
 }
 

@@ -15,7 +15,7 @@ use crate::value::BadValue;
 const ACCEPTED: &str = "a glob (* any bytes, / included; ? one byte; [a-z]; {a,b}; \\ quotes) \
                         or ~REGEX (Rust regex syntax, unanchored)";
 
-/// A compiled pattern.
+/// A compiled pattern: a glob on all of the bytes, or a regular expression on any part of them.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 

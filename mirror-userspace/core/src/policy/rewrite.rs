@@ -49,7 +49,7 @@ pub enum ForwardedFor {
     Append,
 }
 
-/// The compiled changes.
+/// The rewrites of a policy, compiled.
 #[derive(Clone, Debug)]
 pub(super) struct Rewriter {
     rules: Vec<FieldRule>,

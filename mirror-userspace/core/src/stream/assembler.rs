@@ -51,7 +51,7 @@ pub(super) struct Context<'a> {
 /// How the stream stands after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// More may come.
+    /// The stream goes on: more may come.
     Open,
     /// FIN was reached: nothing more will come.
     Finished,

@@ -17,7 +17,7 @@ const DISORDER: Duration = Duration::from_millis(500);
 /// end of time would use the steady clock up.
 const LONGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The steady clock.
+/// A clock that never goes back, driven by the caller's time, which may.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     /// The latest the caller said since the last step back.
@@ -38,7 +38,7 @@ impl Clock {
         self.steady
     }
 
-    /// The steady time.
+    /// The time on the steady clock.
     pub(super) const fn now(&self) -> Time {
         self.steady
     }

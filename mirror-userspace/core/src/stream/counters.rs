@@ -32,7 +32,7 @@ counters! {
     /// where `queued` are payload bytes behind holes. Each byte that is missing from a stream (in
     /// `lost`, all but `reset` and `after_fin`) has been told to the consumer as a part of a `Gap`.
     FlowCounters {
-        /// Segments handed in.
+        /// Segments handed to reassembly.
         segments: u64,
         /// Segments that had to be queued behind a hole.
         queued_segments: u64,
@@ -53,18 +53,18 @@ counters! {
         delivered: u64,
         /// Payload bytes whose place had been passed (delivered or given up) or was already queued.
         duplicate: u64,
-        /// Urgent bytes: not in line.
+        /// Urgent bytes, which are not part of the stream.
         urgent: u64,
         /// Payload bytes of implausible, late and refused segments, and of resets.
         ignored: u64,
 
-        /// Connections opened.
+        /// Connections that were opened.
         opened: u64,
         /// Those of them that were picked up in the middle: no SYN was seen.
         midstream: u64,
-        /// Connections closed.
+        /// Connections that have ended, by how.
         closed: ClosedBy,
-        /// `Gap` events.
+        /// Gaps in a stream that were given up and reported as `Gap` events.
         gaps: u64,
         /// Bytes that did not reach the consumer.
         lost: BytesLost,
@@ -74,19 +74,19 @@ counters! {
 counters! {
     /// Connections by how they ended; see [`Close`].
     ClosedBy {
-        /// The client finished.
+        /// Connections that the client finished (FIN).
         fin: u64,
-        /// The client aborted.
+        /// Connections that the client aborted (RST).
         reset: u64,
-        /// A new SYN took the 4-tuple.
+        /// Connections whose 4-tuple was taken by a new SYN.
         reused: u64,
-        /// Nothing arrived for the idle time-out.
+        /// Connections on which nothing arrived for the idle timeout.
         idle: u64,
-        /// Evicted to make room.
+        /// Connections evicted to make room.
         evicted: u64,
-        /// The interface is no longer mirrored.
+        /// Connections of an interface that is no longer mirrored.
         detached: u64,
-        /// The mirror stopped.
+        /// Connections that were open when the mirror stopped.
         shutdown: u64,
     }
 }
@@ -126,7 +126,7 @@ pub(super) enum Missing {
     OverBudget,
     /// Cut off by the snap length.
     Cut,
-    /// The connection ended.
+    /// The connection ended, for this reason.
     Closed(Close),
 }
 

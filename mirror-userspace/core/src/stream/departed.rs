@@ -32,7 +32,7 @@ pub(super) struct Departed {
     pub(super) beginning: Beginning,
     /// The sequence number after its last.
     pub(super) next: SeqNum,
-    /// How it ended.
+    /// Why the stream ended.
     pub(super) why: Close,
     at: Time,
 }

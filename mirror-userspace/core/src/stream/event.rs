@@ -7,7 +7,7 @@ use crate::segment::{FlowId, SeqNum, Time};
 pub enum StreamEvent<'a> {
     /// The first event of every connection.
     Opened {
-        /// Which one.
+        /// The direction of the connection that is reassembled.
         flow: FlowId,
         /// Whether the SYN was seen: if not, the stream starts somewhere in the middle.
         from_start: bool,

@@ -127,7 +127,7 @@ impl Queue {
         Some(self.nodes.first_key_value()?.1.queued_at)
     }
 
-    /// Payload bytes queued.
+    /// Payload bytes that wait in the queue.
     pub(super) const fn payload(&self) -> u64 {
         self.payload
     }

@@ -8,13 +8,13 @@ use std::num::NonZeroU32;
 
 use crate::budget::{Budget, Reserved};
 
-/// Slots a page.
+/// Slots per page.
 const PAGE: usize = 64;
 /// What the index (a hash table of keys with a control byte each, a quarter full at worst) and the
 /// list of free slots (doubling) cost for each slot.
 const INDEX_COST: usize = 32;
 
-/// The place of an entry.
+/// Names the slot of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key(NonZeroU32);
 
@@ -29,7 +29,7 @@ impl Key {
     }
 }
 
-/// Entries by key.
+/// Entries in pages that never move, each found by its key.
 #[derive(Debug)]
 pub(super) struct Slab<E> {
     pages: Vec<Vec<Option<E>>>,

@@ -27,7 +27,7 @@ pub struct Rate(u64);
 impl Rate {
     /// Nothing: the kill switch.
     pub const ZERO: Self = Self(0);
-    /// Everything: the default.
+    /// 100 %: everything is mirrored. The default.
     pub const ALL: Self = Self(WHOLE);
 
     /// The rate `part / whole`, or `None` if that is no share: `whole` is 0 or less than `part`.

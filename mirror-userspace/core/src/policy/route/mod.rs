@@ -30,16 +30,16 @@ pub struct RouteTable {
 pub struct RouteStep {
     /// Which requests. Shared, as each route of a document has a table of its own.
     pub requests: Arc<RequestMatch>,
-    /// What becomes of them.
+    /// What becomes of the requests that match.
     pub verdict: Verdict,
 }
 
 /// What becomes of the requests that a match holds for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are mirrored.
+    /// The requests are mirrored.
     Mirror,
-    /// They belong to another route, or may do so.
+    /// The requests belong to another route, or may do so: they are not mirrored.
     Leave,
 }
 

@@ -11,18 +11,18 @@ use crate::{
 /// Conditions that a request has to meet, all of them. Without conditions: every request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMatch {
-    /// The conditions.
+    /// Conditions that must all be met; without any, every request matches.
     pub conditions: Vec<Condition>,
 }
 
 /// One condition on one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// What is looked at.
+    /// The part of the request that is compared.
     pub part: Part,
-    /// What it is compared with.
+    /// What the part is compared with.
     pub text: TextMatch,
-    /// Which way round.
+    /// Whether the comparison must hold or must not.
     pub expected: Expectation,
 }
 
@@ -41,7 +41,7 @@ pub enum Expectation {
 pub enum Part {
     /// The path of the target, without the query.
     Path,
-    /// The method.
+    /// The request's method.
     Method,
     /// `host[:port]`: of an absolute-form target, or else of `Host` (RFC 9112 section 3.2.2).
     Authority,

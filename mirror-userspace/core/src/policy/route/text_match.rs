@@ -13,11 +13,11 @@ const REGEX_BYTES: usize = 256 << 10;
 /// What a part has to be. Bytes are compared as sent, nothing is decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextMatch {
-    /// Anything, if only it is there.
+    /// The part is present, whatever its value.
     Present,
-    /// Exactly this.
+    /// The part equals this text.
     Exact(String, Case),
-    /// What starts so.
+    /// The part starts with this text.
     Prefix(String, Case),
     /// A path that has these segments first: `/a` stands for `/a` and `/a/…`, not for `/ab`
     /// (Gateway API, PathPrefix). Without a slash at its end.
@@ -26,13 +26,13 @@ pub enum TextMatch {
     Regex(FullRegex),
 }
 
-/// Whether ASCII case counts.
+/// Whether a comparison is sensitive to ASCII case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Case {
-    /// `/A` is not `/a`.
+    /// Case-sensitive: `/A` is not `/a`.
     #[default]
     Counts,
-    /// `/A` is `/a`.
+    /// Case-insensitive: `/A` is `/a`.
     Ignored,
 }
 

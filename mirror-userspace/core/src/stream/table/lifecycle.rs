@@ -18,7 +18,7 @@ use crate::{
 /// How a connection comes into view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// With its SYN.
+    /// Its SYN was seen: the stream starts at its first byte.
     Syn,
     /// In the middle, with this sequence number as the first.
     Middle(SeqNum),
