@@ -29,7 +29,7 @@ pub(super) struct Address {
     pub(super) socket: SocketAddr,
     /// The target does not stand for it any more: its connections are not used again.
     pub(super) gone: Cell<bool>,
-    /// Copies under way.
+    /// Copies in flight to this address.
     pub(super) busy: Cell<usize>,
     connections: Cell<usize>,
     /// Connections that are free, the last used one last.
@@ -98,9 +98,9 @@ impl Address {
 pub(super) struct Addresses {
     avoid: Limits,
     random: Random,
-    /// They work, as far as is known.
+    /// Addresses that work, as far as is known.
     healthy: Vec<Rc<Address>>,
-    /// They failed.
+    /// Addresses that failed, and are avoided for a while.
     avoided: Vec<Rc<Address>>,
 }
 
@@ -183,7 +183,7 @@ impl Addresses {
         other.is_some_and(|other| other.busy.get() + 1 < address.busy.get())
     }
 
-    /// It answered.
+    /// Notes that a copy to this address was answered.
     pub(super) fn handle_answer(&mut self, address: &Rc<Address>) {
         let was_healthy = address.is_healthy();
         address.breaker.borrow_mut().handle_answer();

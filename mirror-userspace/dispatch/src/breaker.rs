@@ -79,12 +79,12 @@ impl Breaker {
         matches!(self.state, State::Open { until, .. } if until <= now)
     }
 
-    /// The target answered.
+    /// Notes an answer: the breaker closes.
     pub(super) const fn handle_answer(&mut self) {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// The target failed.
+    /// Notes a failure; from the limit on, the breaker opens.
     pub(super) fn handle_failure(&mut self, now: Time) -> Tripped {
         let wait = match self.state {
             State::Closed { failures } if failures + 1 < self.limits.failures => {

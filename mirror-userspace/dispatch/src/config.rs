@@ -9,7 +9,8 @@ use super::{CongestionControl, Guard, breaker};
 /// How copies of one client connection relate at a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// One at a time: the next is sent after the reply to the one before.
+    /// In the client's order: each is sent after the reply to the one before, or, with
+    /// [`pipeline`](DispatchConfig::pipeline) above 1, behind it on the same connection.
     #[default]
     Connection,
     /// They overlap and may overtake each other.
@@ -19,7 +20,7 @@ pub enum Order {
 /// The limits of re-sending. All of them are for each target in each shard.
 #[derive(Clone, Debug)]
 pub struct DispatchConfig {
-    /// Default: [`Order::Connection`].
+    /// How copies of one client connection relate. Default: [`Order::Connection`].
     pub order: Order,
     /// Open connections, at most. Default: 64.
     pub connections: usize,
@@ -34,7 +35,7 @@ pub struct DispatchConfig {
     /// Bytes of one streamed copy that wait to be written, at most; above it the copy is given up.
     /// Default: 16 MiB.
     pub stream_window: usize,
-    /// Default: CUBIC, where the kernel allows it.
+    /// TCP congestion control towards targets. Default: CUBIC, where the kernel allows it.
     pub congestion_control: CongestionControl,
     /// How long a connection, with its TLS handshake, may take. Default: 1 s.
     pub connect_timeout: Duration,

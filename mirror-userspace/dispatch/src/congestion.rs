@@ -12,9 +12,9 @@ use tokio::net::TcpSocket;
 /// Which congestion control connections to targets have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CongestionControl {
-    /// The system's (`net.ipv4.tcp_congestion_control`).
+    /// The system's default (`net.ipv4.tcp_congestion_control`).
     System,
-    /// This one. Where the kernel lacks or forbids it, the system's.
+    /// The algorithm of this name, or the system's default where the kernel lacks or forbids it.
     Named(String),
 }
 

@@ -124,7 +124,7 @@ async fn unless_stopped<F: Future>(seat: &Seat, future: F) -> Result<F::Output, 
 
 /// A stream to a target, plain or not.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
-    /// The socket below.
+    /// The TCP socket that carries the stream.
     fn socket(&self) -> &TcpStream;
 }
 

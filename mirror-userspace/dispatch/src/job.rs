@@ -64,22 +64,22 @@ enum Body {
 /// What there is to write now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Bytes.
+    /// There are bytes to write.
     Bytes,
-    /// Nothing, but more will come.
+    /// Nothing at the moment; more will come.
     Later,
-    /// Nothing, the copy is written.
+    /// Nothing: the whole copy has been written.
     End,
-    /// Nothing, and the copy will never be whole.
+    /// Nothing: the copy broke off and will never be whole.
     Broken(Broken),
 }
 
 /// Why a streamed copy will never be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// Its source broke.
+    /// The request broke off: bytes were lost, or the client aborted it.
     Aborted,
-    /// More came than may wait.
+    /// More bytes arrived than may wait: the target reads too slowly.
     Overflow,
 }
 
@@ -268,7 +268,7 @@ impl Stream {
         self.inner.borrow().outgoing.bytes()
     }
 
-    /// More to write.
+    /// Appends bytes of the body that are to be written next.
     pub(super) fn push(&self, bytes: Bytes, reserved: Reserved) {
         self.change(|inner| inner.outgoing.push(bytes, reserved));
     }

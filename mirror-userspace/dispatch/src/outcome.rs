@@ -17,7 +17,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// If it is known.
+    /// How long the reply took; `None` if it was not measured.
     pub(super) latency: Option<Duration>,
     pub(super) connection: After,
 }
@@ -25,11 +25,11 @@ pub(super) struct Answer {
 /// What became of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// It can carry another request.
+    /// The connection can carry another request.
     Reusable,
-    /// It cannot.
+    /// The connection cannot carry another request.
     Spent,
-    /// It cannot, because the reply was longer than anyone wants to read.
+    /// The connection is closed, because the reply is longer than it is worth reading.
     Cut,
 }
 
@@ -49,11 +49,11 @@ pub(super) enum Failure {
 /// What a copy says of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It answers.
+    /// The target answers.
     Works,
-    /// It does not.
+    /// The target does not answer.
     Fails,
-    /// Nothing.
+    /// The copy says nothing about the target.
     Unknown,
 }
 

@@ -212,7 +212,7 @@ impl Pool {
         }
     }
 
-    /// Stops all connections.
+    /// Tells all connections to stop at once.
     pub(super) fn stop_all(&self) {
         for seat in &self.seats {
             seat.stop(Stop::Shutdown);

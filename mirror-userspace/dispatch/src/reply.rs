@@ -84,7 +84,7 @@ enum State {
     Body(Reply, Framing),
 }
 
-/// Reads one reply.
+/// Reads one reply from a target's bytes, and tells where it ends.
 #[derive(Debug)]
 pub struct ReplyReader {
     expect: Expect,

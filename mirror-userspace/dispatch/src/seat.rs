@@ -14,9 +14,9 @@ use super::{Clock, addresses::Address, job::Job};
 /// Why a connection has to stop what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// Its time is up.
+    /// What the connection was doing took too long.
     Timeout,
-    /// The mirror stops.
+    /// The mirror is stopping.
     Shutdown,
 }
 
@@ -24,16 +24,16 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) struct Seat {
     address: RefCell<Rc<Address>>,
-    /// Copies that its task has not taken yet.
+    /// Copies given to the connection that its task has not taken yet.
     given: RefCell<VecDeque<Job>>,
-    /// Copies that it was given and that are not over.
+    /// Copies given to the connection that have not ended.
     load: Cell<usize>,
-    /// One of them does not go with others.
+    /// Whether one of these copies must have the connection to itself.
     exclusive: Cell<bool>,
-    /// Copies that were answered.
+    /// Copies on this connection that were answered.
     answered: Cell<usize>,
     stop: Cell<Option<Stop>>,
-    /// When it is to be stopped.
+    /// When the connection is to be stopped.
     due: Cell<Option<Time>>,
     waker: RefCell<Option<Waker>>,
 }

@@ -61,19 +61,19 @@ pub(super) struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Open,
-    /// Nothing new is taken; what is there is sent.
+    /// No new copies are taken; those that are there are sent.
     Draining,
-    /// Nothing is sent any more.
+    /// Nothing more is sent.
     Stopped,
 }
 
 /// What a connection does after a copy.
 pub(super) enum Next {
-    /// Goes on with what it has or was given.
+    /// The connection goes on with the copies that it has or was given.
     More,
-    /// Waits for one.
+    /// The connection waits for the next copy.
     Rest,
-    /// Closes.
+    /// The connection is closed.
     Close,
 }
 
@@ -372,7 +372,7 @@ impl Target {
         }
     }
 
-    /// Takes nothing new.
+    /// Lets no new copies in; what is there is still sent.
     pub(super) fn drain(&self) {
         self.state.borrow_mut().mode = Mode::Draining;
     }

@@ -105,7 +105,7 @@ impl Rig {
         id
     }
 
-    /// A whole copy.
+    /// Gives the dispatcher a whole copy of this request.
     fn send(&mut self, connection: u64, text: &str) {
         self.give(connection, &[text.as_bytes()], Rest::Complete, Expect::Body);
     }

@@ -18,7 +18,7 @@ use tokio::{
 pub(super) struct Seen {
     /// The requests, in the order in which they were complete.
     pub(super) requests: RefCell<Vec<Vec<u8>>>,
-    /// Connections accepted.
+    /// Connections that the server has accepted.
     pub(super) connections: Cell<usize>,
     /// Requests read and not answered yet, and the most there ever were.
     pub(super) open: Cell<usize>,
