@@ -10,7 +10,7 @@ use mirror_core::{
 pub struct Rule {
     /// Its name for people, unique in a plan: `flags`, `VirtualService default/web http[0]`.
     pub name: String,
-    /// Whose requests.
+    /// The pods whose requests are mirrored.
     pub source: Source,
     /// Which of them, and what is changed. Its `targets` are empty: they are made of `targets`.
     pub policy: PolicyConfig,
@@ -21,18 +21,18 @@ pub struct Rule {
 /// The pods whose requests are mirrored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Pods by label.
+    /// Pods selected by their labels.
     Pods {
-        /// Where they are.
+        /// The namespaces that the pods are in.
         scope: Scope,
-        /// Which of them.
+        /// Selects among the pods of those namespaces.
         selector: LabelSelector,
         /// The ports they serve at, 1 to 16.
         ports: Vec<u16>,
     },
     /// The pods that a service selects.
     Service {
-        /// The service.
+        /// The service whose pods are mirrored.
         service: ServiceRef,
         /// One of its ports; `None` stands for all of its TCP ports.
         port: Option<u16>,
@@ -44,8 +44,8 @@ pub enum Source {
 /// Which namespaces are looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// One.
+    /// The namespace of this name.
     Namespace(String),
-    /// All of them.
+    /// All namespaces of the cluster.
     All,
 }

@@ -13,20 +13,20 @@ use serde_json::{Map, Value, json};
 /// A kind of object that says what is mirrored where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DocumentKind {
-    /// Istio's routes.
+    /// Istio's `VirtualService`: routes, some of which mirror.
     VirtualService,
-    /// Istio's subsets.
+    /// Istio's `DestinationRule`: names subsets of a service's pods.
     DestinationRule,
-    /// Gateway API's routes.
+    /// The Gateway API's `HTTPRoute`: routes of HTTP requests.
     HttpRoute,
-    /// Gateway API's routes of gRPC.
+    /// The Gateway API's `GRPCRoute`: routes of gRPC calls.
     GrpcRoute,
-    /// Who may refer to another namespace in the Gateway API.
+    /// The Gateway API's `ReferenceGrant`: lets another namespace refer to objects of its own.
     ReferenceGrant,
 }
 
 impl DocumentKind {
-    /// All of them.
+    /// All kinds, in the order in which they are declared.
     pub const ALL: [Self; 5] = [
         Self::VirtualService,
         Self::DestinationRule,
@@ -59,7 +59,7 @@ impl DocumentKind {
         }
     }
 
-    /// The API group.
+    /// The API group that the kind belongs to.
     #[must_use]
     pub const fn group(self) -> &'static str {
         match self {
@@ -121,7 +121,7 @@ fn items<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> 
 /// An object of one of the kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Document {
-    /// `NAMESPACE/NAME`.
+    /// The object's namespace and name, as `NAMESPACE/NAME`.
     pub(super) key: String,
     /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation) and `spec`; `None` if
     /// it can't have anything to do with mirroring.

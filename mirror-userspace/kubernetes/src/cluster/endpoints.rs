@@ -18,7 +18,7 @@ use super::service::{ServicePort, ServiceView};
 /// A slice of a service's endpoints, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceView {
-    /// `metadata.name`.
+    /// The object's name: `metadata.name`.
     pub name: String,
     /// Whose endpoints: the label `kubernetes.io/service-name`.
     pub service: String,
@@ -40,7 +40,7 @@ pub struct SlicePort {
 /// One endpoint of a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceEndpoint {
-    /// Where it is.
+    /// The endpoint's IP address.
     pub ip: IpAddr,
     /// `conditions.ready`; it is ready if that is absent. One that is terminating is not.
     pub ready: bool,
@@ -53,15 +53,15 @@ pub struct SliceEndpoint {
 /// A pod that may get copies, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendPod {
-    /// `metadata.uid`.
+    /// The pod's UID: `metadata.uid`.
     pub uid: String,
-    /// `metadata.name`.
+    /// The object's name: `metadata.name`.
     pub name: String,
-    /// `metadata.labels`.
+    /// The pod's labels: `metadata.labels`.
     pub labels: Labels,
-    /// `status.podIPs`.
+    /// The pod's addresses: `status.podIPs`.
     pub ips: Vec<IpAddr>,
-    /// It runs, has passed its readiness probes, and is not being deleted.
+    /// Whether the pod runs, has passed its readiness probes, and is not being deleted.
     pub ready: bool,
 }
 
@@ -163,9 +163,9 @@ impl Endpoints {
 /// Which endpoints of a service are meant.
 #[derive(Debug)]
 pub enum Subset<'a> {
-    /// All of them.
+    /// All endpoints of the service.
     Everything,
-    /// Those that are one of these pods.
+    /// The endpoints that are one of these pods.
     Pods(PodNames<'a>),
 }
 

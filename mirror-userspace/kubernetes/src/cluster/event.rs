@@ -57,39 +57,39 @@ pub enum Event {
 pub enum Action {
     /// Look for the pod's network namespace, and answer.
     Find {
-        /// Whose.
+        /// The pod that is looked for.
         pod: PodUid,
         /// The number to answer with.
         search: Search,
         /// What follows `pod` in the names of its cgroups.
         cgroup: String,
-        /// It has one of these addresses.
+        /// The pod's addresses, one of which its network has.
         ips: Vec<IpAddr>,
-        /// Wait so long before.
+        /// How long to wait before looking.
         after: Duration,
     },
     /// Attach a rule's mirror to a pod, and answer.
     Attach {
-        /// Whose mirror.
+        /// The rule whose mirror it is.
         rule: RuleId,
-        /// To which pod.
+        /// The pod to attach to.
         pod: PodUid,
         /// The number to answer with.
         search: Search,
         /// The pod's name for people, `default/web-v1-0`.
         name: String,
-        /// Where it is.
+        /// The pod's network, as it was found.
         sandbox: Sandbox,
         /// The ports that are mirrored, sorted, 1 to 16.
         ports: Vec<u16>,
     },
     /// Detach a rule's mirror from a pod.
     Detach {
-        /// Whose mirror.
+        /// The rule whose mirror it is.
         rule: RuleId,
-        /// From which pod.
+        /// The pod to detach from.
         pod: PodUid,
     },
-    /// Tell people, once.
+    /// Log this once, for people.
     Tell(String),
 }

@@ -65,7 +65,7 @@ pub(super) fn backend_pod(pod: Pod) -> BackendPod {
     }
 }
 
-/// A service.
+/// Takes from a `Service` what the agent needs to know.
 pub(super) fn service_view(service: Service) -> ServiceView {
     let spec = service.spec.unwrap_or_default();
     let ports = spec.ports.unwrap_or_default().into_iter();

@@ -28,7 +28,7 @@ pub struct Node {
     pub proc: PathBuf,
     /// The network namespace that the other ends of pods' interfaces are in.
     pub host: Netns,
-    /// Where to attach.
+    /// Which interface of a pod to attach to, and in which direction.
     pub attach: AttachAt,
 }
 

@@ -17,17 +17,17 @@ impl fmt::Display for PodUid {
 /// A pod of this node, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodView {
-    /// `metadata.uid`.
+    /// The pod's UID: `metadata.uid`.
     pub uid: PodUid,
-    /// `metadata.namespace`.
+    /// The pod's namespace: `metadata.namespace`.
     pub namespace: String,
-    /// `metadata.name`.
+    /// The pod's name: `metadata.name`.
     pub name: String,
-    /// `metadata.labels`.
+    /// The pod's labels: `metadata.labels`.
     pub labels: Labels,
-    /// `status.phase`.
+    /// Whether the pod has started or ended: `status.phase`.
     pub phase: Phase,
-    /// `spec.hostNetwork`.
+    /// Whether the pod uses its node's network: `spec.hostNetwork`.
     pub host_network: bool,
     /// `status.podIPs`, or else `status.podIP`; what can't be read as an address is left out.
     pub ips: Vec<IpAddr>,
@@ -89,7 +89,7 @@ pub struct NetnsId {
 /// The network of a pod, as found on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Its network namespace.
+    /// The pod's network namespace.
     pub netns: NetnsId,
     /// A process in it. By the time it is looked at again, it may be gone, or be another one.
     pub process: u32,

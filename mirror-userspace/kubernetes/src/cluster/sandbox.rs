@@ -37,7 +37,7 @@ const MOST_NAMESPACES: usize = 16;
 /// A pod whose namespace is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sought {
-    /// Whose it is.
+    /// The pod whose namespace is wanted.
     pub pod: PodUid,
     /// The search that asks: it comes back with the answer.
     pub search: Search,

@@ -17,7 +17,7 @@ pub(super) type Services = HashMap<ServiceRef, Option<ServiceView>>;
 /// What a rule wants of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
-    /// Nothing.
+    /// The rule does not select the pod.
     Other,
     /// To mirror these ports, sorted, 1 to [`MAX_PORTS`].
     Ports(Vec<u16>),

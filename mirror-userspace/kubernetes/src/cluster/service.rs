@@ -5,7 +5,7 @@ use mirror_core::destination::{Labels, ServiceRef};
 /// A service, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceView {
-    /// Which one.
+    /// The service's namespace and name.
     pub service: ServiceRef,
     /// `spec.selector`. A service without one selects no pods (somebody else makes its endpoints).
     pub selector: Labels,
@@ -27,7 +27,7 @@ pub struct ServicePort {
 /// A port of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetPort {
-    /// This one.
+    /// A port number, the same on every pod.
     Number(u16),
     /// The one that the pod gives this name: it may differ from pod to pod.
     Name(String),

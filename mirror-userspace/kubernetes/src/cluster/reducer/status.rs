@@ -8,13 +8,13 @@ use crate::cluster::{event::RuleId, pod::PodUid, selection::Selection};
 pub struct PodStatus {
     /// The rule that selects it.
     pub rule: RuleId,
-    /// The pod.
+    /// The pod's UID.
     pub uid: PodUid,
-    /// Its namespace.
+    /// The pod's namespace.
     pub namespace: String,
-    /// Its name.
+    /// The pod's name.
     pub name: String,
-    /// What became of it.
+    /// How far its attachment has come.
     pub state: AttachState,
 }
 

@@ -20,9 +20,9 @@ use crate::{
 /// How old a list may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// As old as the API server's cache.
+    /// As old as the API server's cache may be.
     Cached,
-    /// Up to date.
+    /// As new as the API server's store.
     Current,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Watches for ever.
+    /// Lists and watches without end, and reports what changes.
     pub(super) async fn run(self) {
         match &*self.reporter.slot {
             Slot::NodePods => self.follow(pod_view, Changed::NodePods).await,

@@ -159,7 +159,7 @@ pub(in crate::cluster) enum Slot {
     Slices(String),
     /// Pods of a namespace on any node that may get copies.
     Backends(String, LabelSelector),
-    /// Configuration.
+    /// Documents of this kind, which say what is mirrored.
     Documents(DocumentKind),
 }
 
@@ -218,9 +218,9 @@ impl fmt::Display for Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Query {
     pub(super) scope: Scope,
-    /// `labelSelector`.
+    /// The `labelSelector` of the query, if it has one.
     pub(super) labels: Option<String>,
-    /// `fieldSelector`.
+    /// The `fieldSelector` of the query, if it has one.
     pub(super) fields: Option<String>,
 }
 

@@ -94,9 +94,9 @@ impl WatchStatus {
 /// How a watch is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchState {
-    /// No answer yet.
+    /// The API has not answered yet.
     Starting,
-    /// It is told of every change.
+    /// The watch receives every change.
     Watching,
     /// It tries again and again; what was known before stays in use.
     Failing(Failure),

@@ -54,7 +54,7 @@ pub(super) struct Watch<K, View, Wrap> {
 enum Stage {
     /// A list is asked for.
     Listing,
-    /// The stream stands.
+    /// The stream of changes is open.
     Watching,
     /// After a failure: the stream is asked for again, and that it stands shows only by its silence.
     Resuming,

@@ -29,7 +29,7 @@ impl Chance {
 struct World {
     chance: Chance,
     state: State,
-    /// What is true.
+    /// The pods that exist, each with its network.
     pods: BTreeMap<PodUid, (PodView, Sandbox)>,
     /// What the API has not said yet, in its order.
     unsaid: VecDeque<Event>,

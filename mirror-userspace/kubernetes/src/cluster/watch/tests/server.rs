@@ -15,7 +15,7 @@ use crate::cluster::watch::{Needs, Update, Watches};
 type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 type Reply = Response<ReplyBody>;
 
-/// The server's side.
+/// The API server's side of a connection, played by a test.
 pub(super) struct Server(Handle<Request<Body>, Reply>);
 
 /// A request that waits for its answer.
@@ -38,7 +38,7 @@ pub(super) fn watching(needs: Needs) -> (Watches, Server) {
 }
 
 impl Server {
-    /// The next request.
+    /// Waits for the client's next request.
     pub(super) async fn asked(&mut self) -> Asked {
         let (request, answer) = self.0.next_request().await.unwrap();
         assert_eq!(request.method(), "GET");
@@ -123,7 +123,7 @@ impl Asked {
             .send_error(std::io::Error::other("connection reset"));
     }
 
-    /// Answers a watch.
+    /// Answers a watch request with a stream that stays open.
     pub(super) fn watched(self) -> Watched {
         let (sender, receiver) = mpsc::unbounded();
         self.reply(200, StreamBody::new(receiver).boxed_unsync());
