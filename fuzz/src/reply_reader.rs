@@ -11,9 +11,9 @@ use crate::{
 /// How a reply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With the byte before this offset.
+    /// The reply ended before this offset.
     Complete(Reply, usize),
-    /// With the connection.
+    /// The reply lasted until the connection was closed.
     AtClose(Reply),
     /// It outgrew its limit.
     Cut(Reply),

@@ -11,9 +11,9 @@ use milo_parser::{EVENT_ACTIVE_ON_HEADERS, EVENT_ACTIVE_ON_MESSAGE_COMPLETE, Par
 /// What a stream is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A client's side.
+    /// Requests: a client's side of a connection.
     Request,
-    /// A server's side.
+    /// Replies: a server's side of a connection.
     Reply,
 }
 
@@ -39,7 +39,7 @@ pub enum Refusal {
 /// What it says of a stream.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// The complete messages.
+    /// The complete messages, in order.
     pub complete: Vec<Extent>,
     /// Why it did not read on, if it did not.
     pub refusal: Option<Refusal>,

@@ -21,7 +21,7 @@ use crate::{
 
 /// The name under which releases are published; `deploy/` has it, too.
 const NAME: &str = "ghcr.io/podmirror/podmirror";
-/// See `Cargo.toml`.
+/// The profile of `Cargo.toml` that the binary is built with.
 const PROFILE: &str = "image";
 
 /// What can be chosen.

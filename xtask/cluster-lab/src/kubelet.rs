@@ -26,7 +26,7 @@ pub struct RunningPod {
 }
 
 impl RunningPod {
-    /// Its address.
+    /// The pod's IP address.
     #[must_use]
     pub fn ip(&self) -> &str {
         let status = self.object.status.as_ref();
@@ -35,13 +35,13 @@ impl RunningPod {
             .unwrap_or_default()
     }
 
-    /// Its UID.
+    /// The pod's UID.
     #[must_use]
     pub fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Its name.
+    /// The pod's name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
@@ -177,7 +177,7 @@ fn volume(spec: &PodSpec, mount: &VolumeMount) -> Result<Mount> {
     })
 }
 
-/// 0: none.
+/// The container's memory limit in bytes; 0 if there is none.
 fn memory_limit(container: &Container) -> Result<i64> {
     let resources = container.resources.as_ref();
     let limits = resources.and_then(|resources| resources.limits.as_ref());

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::tools::Tools;
 
-/// The folder `deploy/`.
+/// The path of the folder `deploy/`.
 #[must_use]
 pub fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")

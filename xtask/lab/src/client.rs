@@ -27,7 +27,7 @@ pub struct RawClient {
 /// A reply as it stood on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status code.
+    /// The reply's status code.
     pub status: u16,
     /// The status line and the fields.
     pub head: Vec<u8>,

@@ -172,13 +172,13 @@ impl Lab {
 /// The link between a host and the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cable {
-    /// Packets flow.
+    /// The link is plugged in: packets flow.
     Plugged,
     /// Nothing flows, and nobody is told.
     Pulled,
 }
 
-/// What `nft` prints.
+/// Runs `nft` with these rules, and returns what it prints.
 fn nft(namespace: &Namespace, rules: &str) -> Result<String> {
     let nft = packages::require("nft")?;
     let mut command = Command::new(nft);

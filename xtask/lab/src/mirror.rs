@@ -34,13 +34,13 @@ pub struct Mirror {
 /// What a mirror left when it ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How it ended.
+    /// The exit status of the process.
     pub status: ExitStatus,
     /// All that it printed on stdout.
     pub stdout: String,
     /// All that it printed on stderr.
     pub stderr: String,
-    /// The ledger.
+    /// The ledger that it wrote at the end.
     pub ledger: Ledger,
 }
 
@@ -104,7 +104,7 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// The process id.
+    /// The ID of the process.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
@@ -191,7 +191,7 @@ impl Mirror {
 /// The ledger as podmirror writes it.
 #[derive(Clone, Debug)]
 pub struct Ledger(
-    /// The whole document.
+    /// The ledger's whole JSON document.
     pub Value,
 );
 

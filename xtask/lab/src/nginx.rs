@@ -17,7 +17,7 @@ use super::{Namespace, Process, Scratch, packages};
 /// What nginx is to be.
 #[derive(Clone, Debug, Default)]
 pub struct NginxConfig {
-    /// Where it listens.
+    /// The addresses that nginx listens at.
     pub listen: Vec<SocketAddr>,
     /// Whether each request becomes a line of the access log; it costs nginx CPU time.
     pub access_log: bool,
@@ -34,7 +34,7 @@ pub struct NginxConfig {
 pub struct AccessLogEntry {
     /// When the reply was done, in seconds since 1970, to the millisecond.
     pub time: f64,
-    /// The status code.
+    /// The reply's status code.
     pub status: u16,
     /// From the first byte of the request to the last of the reply, in seconds.
     pub request_time: f64,

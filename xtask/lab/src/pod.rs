@@ -95,7 +95,7 @@ impl Pod {
         Ok(pod)
     }
 
-    /// Its network namespace.
+    /// The pod's network namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.sandbox.namespace
     }
@@ -105,12 +105,12 @@ impl Pod {
         &self.name
     }
 
-    /// Its UID.
+    /// The pod's UID.
     pub fn uid(&self) -> &str {
         &self.uid
     }
 
-    /// Its address.
+    /// The pod's address in this family.
     pub fn ip(&self, family: Family) -> IpAddr {
         super::topology::address(family, self.host)
     }

@@ -28,7 +28,7 @@ impl Scratch {
         Ok(Self { path })
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

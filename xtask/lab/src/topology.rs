@@ -10,20 +10,20 @@ use super::{Namespace, cleanup, namespace::ip_batch, packages};
 /// Who takes part, besides the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// Asks.
+    /// The host that sends requests.
     Client,
     /// The pod whose traffic is mirrored.
     V1,
-    /// The mirror target.
+    /// The host of v2, the mirror target.
     V2,
 }
 
 /// The version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// IPv4, 10.77.0.0/24.
+    /// IPv4, in 10.77.0.0/24.
     V4,
-    /// IPv6, fd00:77::/64.
+    /// IPv6, in fd00:77::/64.
     V6,
 }
 
@@ -72,11 +72,11 @@ pub(super) fn address(family: Family, number: u8) -> IpAddr {
 pub struct Lab {
     /// The node, with the bridge and an address of its own: podmirror runs here.
     pub node: Namespace,
-    /// Asks v1.
+    /// The namespace of the client, which asks v1.
     pub client: Namespace,
     /// The pod whose traffic is mirrored.
     pub v1: Namespace,
-    /// The mirror target.
+    /// The namespace of v2, the mirror target.
     pub v2: Namespace,
 }
 

@@ -14,9 +14,9 @@ const KEPT: usize = 1 << 20;
 /// The bytes of a body as they stood on the wire: of a chunked one with its chunk lines and trailers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body {
-    /// How many bytes.
+    /// The number of bytes.
     pub len: u64,
-    /// Their SHA-256.
+    /// The SHA-256 of the bytes.
     pub sha256: [u8; 32],
     /// The bytes themselves, up to 1 MiB; empty for a longer body.
     pub bytes: Vec<u8>,

@@ -60,7 +60,7 @@ impl Conversation {
         Self::new("upload", 5, &request("POST", 256 << 10))
     }
 
-    /// All three.
+    /// All three conversations.
     #[must_use]
     pub fn all() -> [Self; 3] {
         [Self::get(), Self::post(), Self::upload()]

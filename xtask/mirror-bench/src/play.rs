@@ -7,10 +7,10 @@ use mirror_core::{
 
 use crate::Conversation;
 
-/// What came out.
+/// What the pipeline gave out for a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Played {
-    /// Copies.
+    /// The number of copies.
     pub copies: u64,
     /// Their bytes: the client's, and the line that marks a copy.
     pub bytes: u64,

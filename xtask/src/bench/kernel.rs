@@ -18,10 +18,10 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct KernelCost {
     pub(super) what: &'static str,
-    /// The load's name.
+    /// The name of the load that it was measured under.
     pub(super) load: &'static str,
     pub(super) runs: u64,
-    /// Of one run, the mean.
+    /// Mean nanoseconds per run of the program.
     pub(super) nanos: f64,
 }
 

@@ -35,18 +35,18 @@ pub(super) struct Traffic {
 pub(super) enum Sampled {
     /// 0, 1, 25 and 100 %.
     AllRates,
-    /// 100 %.
+    /// Only 100 %.
     Whole,
 }
 
-/// What `--quick` has of it.
+/// What of a load `--quick` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
-    /// All subjects.
+    /// The load runs with all subjects.
     All,
-    /// podmirror only.
+    /// The load runs with podmirror only.
     Podmirror,
-    /// Nothing.
+    /// The load is left out.
     Left,
 }
 
@@ -136,7 +136,7 @@ impl Traffic {
         if self.body == 0 { "/" } else { "/post" }
     }
 
-    /// One whole request.
+    /// The bytes of one request.
     pub(super) fn request(&self) -> Vec<u8> {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nHost: v1\r\nUser-Agent: podmirror-load\r\nAccept: */*\r\n",

@@ -27,7 +27,7 @@ use super::{
 
 pub(super) struct Bench {
     pub(super) ground: Ground,
-    /// Of every run.
+    /// How long every run lasts.
     pub(super) duration: Duration,
 }
 

@@ -29,10 +29,10 @@ pub(super) struct Overload {
     pub(super) recovery: Duration,
 }
 
-/// The load's name.
+/// The name of the load that overloads the mirror.
 pub(super) const LOAD: &str = "get-pipelined";
 
-/// After the fall, a second.
+/// Requests per second after the load has fallen.
 const EASY: f64 = 500.0;
 
 const AFTER: Duration = Duration::from_secs(3);

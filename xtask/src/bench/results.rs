@@ -24,16 +24,16 @@ pub(super) struct Run {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Used {
     pub(super) cpu: Duration,
-    /// Bytes.
+    /// The largest resident set, in bytes.
     pub(super) peak_rss: u64,
     /// What podmirror says of itself.
     pub(super) books: Option<Books>,
 }
 
-/// From podmirror's ledger.
+/// What podmirror's ledger says of a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
-    /// Microseconds: p50, p99.
+    /// Mirror lag in microseconds: p50 and p99.
     pub(super) lag: [u64; 2],
     /// What was lost, by reason; reasons without a loss are left out.
     pub(super) losses: BTreeMap<String, u64>,
@@ -65,13 +65,13 @@ pub(super) struct Spread {
     pub(super) most: f64,
 }
 
-/// All of it.
+/// Everything that a benchmark measured.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Results {
     pub(super) rows: Vec<Row>,
     pub(super) kernel: Vec<KernelCost>,
     pub(super) idle: Option<IdleMirror>,
-    /// A round each.
+    /// The rounds of the overload, one each.
     pub(super) overload: Vec<Overload>,
     pub(super) elapsed: Duration,
 }

@@ -14,7 +14,7 @@ use super::{
 pub(super) struct Schedule {
     pub(super) loads: Vec<Planned>,
     pub(super) rounds: u32,
-    /// Of every run.
+    /// How many seconds every run lasts.
     pub(super) seconds: u64,
     pub(super) kind: Kind,
     /// How long an idle mirror is watched, if it is.

@@ -33,7 +33,7 @@ pub(super) enum Subject {
     Haproxy,
     /// tcpdump to /dev/null: what capturing costs that does nothing.
     Tcpdump,
-    /// Another.
+    /// A mirror that the command line names (`--peer`).
     Peer(Peer),
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Running {
     Nginx(Nginx),
     Program {
         process: Process,
-        /// Its configuration.
+        /// The folder with its configuration, removed with it.
         _folder: Option<Scratch>,
     },
 }
@@ -71,7 +71,7 @@ pub(super) static LARGE_BODIES: Tuning = Tuning {
 const TO_BEGIN: Duration = Duration::from_secs(2);
 
 impl Peer {
-    /// From `NAME=COMMAND`.
+    /// Reads `NAME=COMMAND`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let (name, command) = text.split_once('=').context("NAME=COMMAND is needed")?;
         if name.is_empty() || command.trim().is_empty() {

@@ -12,7 +12,7 @@ use toml::Table;
 use super::{cargo, runner::Outcome};
 use crate::step::workspace;
 
-/// What `deny.toml` says.
+/// The rules that `deny.toml` states.
 #[derive(Debug, PartialEq, Eq)]
 struct Rules {
     /// The platforms that podmirror is shipped for.

@@ -25,7 +25,7 @@ pub(super) struct Scene {
 
 /// What v2 got of it.
 pub(super) enum Copies {
-    /// No mirror ran.
+    /// No mirror was running.
     Unmirrored,
     /// As many as v1 served.
     All { at_v2: usize, ledger: Ledger },

@@ -97,7 +97,7 @@ pub(crate) struct ContainerId {
 pub(crate) struct StopContainerRequest {
     #[prost(string, tag = "1")]
     pub(crate) container_id: String,
-    /// Seconds.
+    /// Seconds until the container is killed.
     #[prost(int64, tag = "2")]
     pub(crate) timeout: i64,
 }
@@ -239,7 +239,7 @@ pub(crate) struct ContainerStatusResponse {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ContainerStatus {
-    /// 1: it runs.
+    /// The state of the container: 1 if it runs.
     #[prost(int32, tag = "3")]
     pub(crate) state: i32,
     #[prost(int32, tag = "7")]

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::{net::UnixStream, runtime::Runtime};
 
-/// A runtime's socket.
+/// A client of a container runtime, at its socket.
 #[derive(Debug)]
 pub(crate) struct Cri {
     socket: PathBuf,

@@ -37,7 +37,7 @@ pub struct Options {
 pub struct Verdict {
     /// Whether it is as it should be.
     pub good: bool,
-    /// What was seen.
+    /// What was seen, for people.
     pub what: String,
 }
 

@@ -31,7 +31,7 @@ use super::Namespace;
 /// How the server treats requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
-    /// It answers.
+    /// The server answers.
     #[default]
     Up,
     /// It closes connections without a word.
@@ -94,7 +94,7 @@ impl FakeApi {
         })
     }
 
-    /// Where it listens.
+    /// The address that the server listens at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

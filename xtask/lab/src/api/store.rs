@@ -14,7 +14,7 @@ pub(super) const BUILT_IN: [&str; 4] = [
     "/apis/discovery.k8s.io/v1/endpointslices",
 ];
 
-/// Collection, namespace, name.
+/// Where an object is stored: collection, namespace, name.
 type Key = (String, String, String);
 
 /// All objects, and all changes since the last [`expire`](Store::expire).

@@ -48,7 +48,7 @@ impl Connection {
         }
     }
 
-    /// Connects unless connected.
+    /// Opens the connection, unless it is open.
     pub(super) fn open(&mut self, target: SocketAddr, epoll: &Epoll) -> io::Result<()> {
         if self.stream.is_none() {
             let stream = TcpStream::connect_timeout(&target, CONNECT_PATIENCE)?;

@@ -42,7 +42,7 @@ const TIMER: u64 = u64::MAX;
 /// What to send, where, and how often.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The server.
+    /// The server that requests go to.
     pub target: SocketAddr,
     /// One whole request, head and body; every request is the same.
     pub request: Vec<u8>,
@@ -63,7 +63,7 @@ pub struct Load {
 /// Whether a connection carries more than one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// Keep-alive.
+    /// Connections are kept for the next request.
     KeepAlive,
     /// A connection for each request.
     Never,

@@ -23,7 +23,7 @@ const LONGEST_HEAD: usize = 64 * 1024;
 pub(super) enum State {
     /// Not all of the reply.
     Incomplete,
-    /// The whole reply.
+    /// The whole reply has been read.
     Complete,
     /// Nothing that ends by a length: the load needs servers that send one.
     Unreadable,

@@ -43,7 +43,7 @@ pub enum Behaviour {
     Deaf,
     /// Answers, but reads only so many bytes at a time, with a pause before each.
     SlowRead {
-        /// Bytes a read.
+        /// Bytes per read.
         bytes: usize,
         /// The pause before each.
         pause: Duration,

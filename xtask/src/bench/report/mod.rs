@@ -6,7 +6,7 @@ mod plot;
 
 use super::{machine::Machine, results::Results, schedule::Schedule};
 
-/// Names and contents.
+/// The files of a report: their names and contents.
 pub(super) fn files(
     machine: &Machine,
     schedule: &Schedule,
