@@ -20,9 +20,9 @@ struct Running {
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(super) enum RuleChange {
-    /// Stop this one.
+    /// Stop the rule with this ID and name.
     Stop(RuleId, String),
-    /// Start this one.
+    /// Start this rule under this ID.
     Start(RuleId, Box<Rule>),
 }
 

@@ -35,7 +35,7 @@ pub struct CaptureArgs {
     pub log_kernel: bool,
 }
 
-/// See [`RingKind`].
+/// The values of `--ring`; see [`RingKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RingArg {
     /// BPF ring buffers, one per shard

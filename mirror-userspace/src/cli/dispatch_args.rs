@@ -80,7 +80,7 @@ pub struct DispatchArgs {
     pub target_insecure: bool,
 }
 
-/// See [`Order`].
+/// The values of `--order`; see [`Order`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrderArg {
     /// In the client's order: each after the reply to the one before, or behind it on the same

@@ -10,7 +10,7 @@ use crate::{
 /// Its rule's name: it comes from flags.
 const RULE: &str = "flags";
 
-/// See [`Mirrors`].
+/// Answers the admin server's questions for a daemon that is the only one; see [`Mirrors`].
 pub(super) struct OnlyMirror<'a>(pub(super) &'a mut Daemon);
 
 impl Mirrors for OnlyMirror<'_> {

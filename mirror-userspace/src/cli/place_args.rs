@@ -66,7 +66,7 @@ pub struct PortArgs {
     pub ports: Vec<u16>,
 }
 
-/// See [`Hook`].
+/// The values of `--attach`; see [`Hook`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HookArg {
     /// What the interface receives: `eth0` or `lo` inside the pod

@@ -53,7 +53,7 @@ enum Request {
 }
 
 impl Recorder {
-    /// Records there.
+    /// A recorder that writes where `to` says.
     #[must_use]
     pub fn new(to: RecordTo) -> Self {
         Self {

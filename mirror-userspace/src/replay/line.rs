@@ -25,7 +25,7 @@ pub struct RequestLine {
     pub dst: String,
     /// When its first byte was captured, as RFC 3339 has it.
     pub ts: String,
-    /// The method.
+    /// The request's method, as sent.
     pub method: String,
     /// The request target, as sent.
     pub target: String,

@@ -16,7 +16,7 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// Drives `pipeline`.
+    /// A playback that feeds a file's segments to `pipeline`.
     #[must_use]
     pub const fn new(pipeline: Pipeline) -> Self {
         Self { pipeline }

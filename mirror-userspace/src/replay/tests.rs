@@ -10,7 +10,7 @@ use mirror_core::{
 
 use super::*;
 
-/// 2026-11-22T06:00:00Z
+/// 2026-11-22T06:00:00Z, in nanoseconds since the Unix epoch.
 const START: u64 = 1_795_327_200_000_000_000;
 
 /// A capture that is played back, and the lines printed of it.

@@ -33,7 +33,7 @@ pub struct DaemonConfig {
     pub limits: Limits,
     /// Sampling, filters and rewrites.
     pub policy: Policy,
-    /// Where copies go.
+    /// The targets that copies go to.
     pub targets: Vec<TargetSpec>,
     /// How they get there.
     pub dispatch: DispatchConfig,

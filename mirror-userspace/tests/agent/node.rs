@@ -37,7 +37,7 @@ pub(crate) struct Web {
     pub(crate) pod: Pod,
 }
 
-/// A running agent.
+/// An agent that runs on the node.
 pub(crate) struct Agent(pub(crate) Mirror);
 
 impl Node {
@@ -186,7 +186,7 @@ impl Web {
         }
     }
 
-    /// Ends the pod.
+    /// Ends the pod and its server.
     pub(crate) fn end(self) {
         drop(self.server);
         drop(self.pod);

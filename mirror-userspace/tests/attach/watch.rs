@@ -69,7 +69,7 @@ impl Setup {
 /// A capture with its readers, and the streams seen.
 pub(crate) struct Watch {
     pub(crate) capture: Capture,
-    /// Its first attachment.
+    /// The first attachment of the capture.
     pub(crate) id: AttachmentId,
     pub(crate) readers: Vec<RingReader>,
     streams: HashMap<FlowId, Stream>,

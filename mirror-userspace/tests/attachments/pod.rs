@@ -83,7 +83,7 @@ pub(crate) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: v1\r\n\r\n").into_bytes()
 }
 
-/// A client's connection.
+/// A client's open connection to the pod.
 pub(crate) struct Client(TcpStream);
 
 impl Client {

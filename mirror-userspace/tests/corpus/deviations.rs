@@ -9,7 +9,7 @@ pub(crate) struct Deviation {
     pub(crate) reason: &'static str,
 }
 
-/// Differences in requests.
+/// Connections on which other requests are found than the oracle has.
 pub(crate) const REQUESTS: &[Deviation] = &[
     Deviation {
         file: "pcap/ndpi-http-manipulated.pcap",

@@ -111,7 +111,7 @@ impl Corpus {
         }
     }
 
-    /// All captures.
+    /// All captures that the manifest names, derived ones included.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let manifest: Manifest = self.json("MANIFEST.json");
         let entries = [manifest.pcaps, manifest.pcaps_derived].concat();

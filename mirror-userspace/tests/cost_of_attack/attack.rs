@@ -16,7 +16,7 @@ const FIXED: usize = 64 << 10;
 
 const REQUEST: &[u8] = b"GET /bystander HTTP/1.1\r\nHost: v1\r\n\r\n";
 
-/// A connection's client.
+/// The client of one connection, and what it sends next.
 #[derive(Clone, Copy)]
 pub(crate) struct Client {
     pub(crate) flow: FlowId,

@@ -95,7 +95,7 @@ pub(crate) fn servers(lab: &Lab, family: Family) -> (RecordingServer, RecordingS
     (start(Host::V1), start(Host::V2))
 }
 
-/// v2's URL.
+/// The URL of v2, as a target.
 pub(crate) fn target(family: Family) -> String {
     format!("http://{}", Host::V2.address(family, 80))
 }

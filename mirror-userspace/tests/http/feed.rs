@@ -51,7 +51,7 @@ impl From<Head<'_>> for Request {
     }
 }
 
-/// One connection.
+/// One connection's parser, and what it has said so far.
 pub(crate) struct Connection {
     parser: Parser,
     limits: Limits,

@@ -6,7 +6,7 @@ use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_common::record::flag;
 use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
 
-/// 2026-11-22T06:00:00Z
+/// 2026-11-22T06:00:00Z, in nanoseconds since the Unix epoch.
 const START: u64 = 1_795_327_200_000_000_000;
 
 /// A capture while it is written; a millisecond passes with each segment.
@@ -89,7 +89,7 @@ impl Capture {
         self.writer.write(&segment).unwrap();
     }
 
-    /// The file's bytes.
+    /// Closes the capture, and returns its bytes.
     pub(crate) fn bytes(self) -> Vec<u8> {
         self.writer.finish(&["the end"]).unwrap()
     }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What it left.
+/// What a run of `podmirror replay` left.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) lines: Vec<Value>,
@@ -27,7 +27,7 @@ pub(crate) fn replay(file: &[u8], flags: &[&str]) -> Ended {
     run(path.to_str().unwrap(), flags, b"")
 }
 
-/// Replays standard input.
+/// Replays these bytes from standard input.
 pub(crate) fn replay_stdin(input: &[u8], flags: &[&str]) -> Ended {
     run("-", flags, input)
 }

@@ -27,7 +27,7 @@ use one::Mirror;
 /// What the daemons of all rules have in common.
 #[derive(Clone, Debug)]
 pub struct MirrorConfig {
-    /// How to capture.
+    /// How segments are captured, for every rule.
     pub capture: LiveConfig,
     /// The limits of one shard of one rule.
     pub limits: Limits,
@@ -38,7 +38,7 @@ pub struct MirrorConfig {
 /// Where copies for each destination go, as far as the cluster has said.
 pub(super) type Addresses = HashMap<Destination, Vec<SocketAddr>>;
 
-/// All of them.
+/// The mirrors of all rules that have one.
 pub(super) struct Mirrors {
     config: MirrorConfig,
     node: Node,
@@ -51,7 +51,7 @@ pub(super) struct Mirrors {
 /// What a rule's mirror leaves.
 #[derive(Debug)]
 pub struct Ended {
-    /// The rule's name.
+    /// The name of the rule that ended.
     pub rule: String,
     /// Its books; `None` if it never selected a pod of this node.
     pub ledger: Result<Option<Ledger>>,

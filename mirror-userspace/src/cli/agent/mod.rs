@@ -127,7 +127,7 @@ struct ClusterArgs {
     host_netns: Option<Netns>,
 }
 
-/// See [`AttachAt`].
+/// The values of `--attach`; see [`AttachAt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum AttachArg {
     /// Ingress of the interface that holds the pod's address

@@ -61,7 +61,7 @@ pub struct ReplayConfig {
     pub targets: Vec<TargetSpec>,
     /// How they get there.
     pub dispatch: DispatchConfig,
-    /// How fast.
+    /// How fast requests are sent again.
     pub speed: Speed,
 }
 
@@ -101,7 +101,7 @@ enum Stage {
 /// What there is left to do after a turn.
 #[derive(Debug)]
 pub enum Turn {
-    /// Take another one.
+    /// The file goes on: take another turn.
     Going,
     /// Nothing: the file ended, or could not be read on, and every copy is answered or given up.
     Done(io::Result<()>),
