@@ -1,11 +1,11 @@
 //! The addresses that a target stands for, and which of them the next copy goes to.
 //!
-//! Of two that are drawn at random the less busy one gets it ("power of two choices", Mitzenmacher
-//! 2001): nearly as even as asking all of them, and shards, which know nothing of each other, do not
-//! all run to the same one. An address that fails is avoided while there are others. When its wait
-//! is over one copy probes it; a probe that fails doubles the wait, any answer ends it. When none is
-//! healthy, copies go to those that are not, and failures are the target's: its own breaker says
-//! when it is left alone altogether.
+//! Of two addresses drawn at random, the less busy one gets the copy ("power of two choices",
+//! Mitzenmacher 2001). That is nearly as even as comparing all of them, and shards, which know nothing
+//! of each other, do not all choose the same one. An address that fails is avoided while there are
+//! others. After a wait, one copy probes it: a failed probe doubles the wait, any answer ends it. When
+//! no address is healthy, copies go to the unhealthy ones, and failures count against the target, whose
+//! own breaker decides when to leave it alone altogether.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,12 +27,12 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) socket: SocketAddr,
-    /// The target does not stand for it any more: its connections are not used again.
+    /// Whether the target no longer has this address: its connections are then not used again.
     pub(super) gone: Cell<bool>,
     /// Copies in flight to this address.
     pub(super) busy: Cell<usize>,
     connections: Cell<usize>,
-    /// Connections that are free, the last used one last.
+    /// Free connections, the most recently used one last.
     pub(super) idle: RefCell<Vec<Rc<Seat>>>,
     /// The connection that was given a copy last, if copies may be pipelined.
     pub(super) gathering: RefCell<Option<Rc<Seat>>>,
@@ -57,18 +57,18 @@ impl Address {
         self.connections.get()
     }
 
-    /// There is a connection to it, or will be.
+    /// Counts a connection to this address, open or about to be.
     pub(super) fn open(&self) {
         self.connections.set(self.connections.get() + 1);
     }
 
-    /// One of them is no more.
+    /// Counts a connection to this address as closed.
     pub(super) fn close(&self) {
         self.connections
             .set(self.connections.get().saturating_sub(1));
     }
 
-    /// A copy goes there: the probe, if it is time for one.
+    /// Counts a copy that is sent to this address; it is the probe, if one is due.
     pub(super) fn begin(&self, clock: Clock) {
         self.busy.set(self.busy.get() + 1);
         let mut breaker = self.breaker.borrow_mut();
@@ -87,7 +87,7 @@ impl Address {
         self.breaker.borrow_mut().handle_no_verdict(now);
     }
 
-    /// Whether it works, as far as is known.
+    /// Whether the address works, as far as is known.
     pub(super) fn is_healthy(&self) -> bool {
         self.breaker.borrow().is_closed()
     }
@@ -123,7 +123,7 @@ impl Addresses {
         self.healthy.iter().chain(&self.avoided)
     }
 
-    /// Replaces them all. One that stays keeps what is known of it; returns those that are gone.
+    /// Replaces all addresses. Those that stay keep what is known of them; returns those that are gone.
     pub(super) fn replace(&mut self, sockets: &[SocketAddr]) -> Vec<Rc<Address>> {
         let mut known: HashMap<_, _> = self
             .healthy
@@ -146,8 +146,7 @@ impl Addresses {
         gone
     }
 
-    /// Where the next copy goes: to one that is to be probed, else to a healthy one, if there is
-    /// one.
+    /// The address for the next copy: one that is due for a probe, else a healthy one, if there is any.
     pub(super) fn choose(&mut self, clock: Clock) -> Option<Rc<Address>> {
         if self.avoided.is_empty() {
             return self.choose_healthy();
@@ -161,7 +160,7 @@ impl Addresses {
             .or_else(|| less_busy(&mut self.random, &self.avoided))
     }
 
-    /// A healthy one, if there is one.
+    /// A healthy address, if there is any.
     pub(super) fn choose_healthy(&mut self) -> Option<Rc<Address>> {
         less_busy(&mut self.random, &self.healthy)
     }
@@ -172,8 +171,8 @@ impl Addresses {
         healthy.any(|other| !Rc::ptr_eq(other, address))
     }
 
-    /// Whether a copy had better go to another one than to `address`, where one has just ended:
-    /// one drawn at random would still be less busy with it.
+    /// Whether the next copy should not go to `address`, where one has just ended: an address drawn at
+    /// random would be less busy, even with that copy.
     pub(super) fn is_crowded(&mut self, address: &Address) -> bool {
         if self.healthy.len() < 2 {
             return false;
@@ -192,10 +191,11 @@ impl Addresses {
         }
     }
 
-    /// It failed; whether it is avoided from now on, or for longer. One that is the only one is not.
+    /// Notes a failure of this address. Returns whether the address is avoided from now on, or for longer;
+    /// a target's only address never is.
     pub(super) fn handle_failure(&mut self, address: &Rc<Address>, now: Time) -> Tripped {
         if self.len() < 2 || address.gone.get() {
-            // Probed or not, the next copy goes there again.
+            // Whether or not it was probed, the next copy goes there again.
             address.handle_no_verdict(now);
             return Tripped::No;
         }
@@ -207,14 +207,14 @@ impl Addresses {
     }
 }
 
-/// Of two drawn at random the less busy one.
+/// The less busy of two addresses drawn at random.
 fn less_busy(random: &mut Random, among: &[Rc<Address>]) -> Option<Rc<Address>> {
     let count = among.len();
     if count < 2 {
         return among.first().map(Rc::clone);
     }
     let first = random.below(count);
-    // Any of the others.
+    // Any address but the first.
     let second = (first + 1 + random.below(count - 1)) % count;
     let (first, second) = (among.get(first)?, among.get(second)?);
     let chosen = if second.busy.get() < first.busy.get() {
@@ -225,7 +225,7 @@ fn less_busy(random: &mut Random, among: &[Rc<Address>]) -> Option<Rc<Address>> 
     Some(Rc::clone(chosen))
 }
 
-/// Moves `address` over, if it is there.
+/// Moves `address` from one list to the other, if it is there.
 fn shift(from: &mut Vec<Rc<Address>>, to: &mut Vec<Rc<Address>>, address: &Rc<Address>) {
     if let Some(at) = from.iter().position(|other| Rc::ptr_eq(other, address)) {
         to.push(from.swap_remove(at));

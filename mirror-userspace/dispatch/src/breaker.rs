@@ -1,7 +1,7 @@
 //! Keeps a dead target, or a dead address of one, from being hammered.
 //!
-//! Consecutive failures open the breaker; nothing is sent for a while, then one copy probes. If the
-//! probe fails the wait doubles, any answer closes the breaker.
+//! Consecutive failures open the breaker: nothing is sent for a while, then one copy is sent as a probe.
+//! If the probe fails, the wait doubles; any answer closes the breaker.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use mirror_core::segment::Time;
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Failures in a row that open it. Default: 5.
+    /// Consecutive failures that open the breaker. Default: 5.
     pub failures: u32,
-    /// How long it stays open at first. Default: 100 ms.
+    /// How long the breaker stays open at first. Default: 100 ms.
     pub first_wait: Duration,
-    /// How long it stays open at most. Default: 10 s.
+    /// The longest time that the breaker stays open between probes. Default: 10 s.
     pub longest_wait: Duration,
 }
 
@@ -57,12 +57,12 @@ impl Breaker {
         }
     }
 
-    /// Whether everything may be sent; [`admit`](Self::admit) is then `true` at any time.
+    /// Whether the breaker is closed; [`admit`](Self::admit) then always returns `true`.
     pub(super) const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed { .. })
     }
 
-    /// Whether a copy may be sent; the first one after the wait is the probe.
+    /// Whether a copy may be sent; the first copy after the wait is the probe.
     pub(super) fn admit(&mut self, now: Time) -> bool {
         match self.state {
             State::Closed { .. } => true,
@@ -95,7 +95,7 @@ impl Breaker {
             }
             State::Closed { .. } => self.limits.first_wait,
             State::Probing { wait } => wait.saturating_mul(2).min(self.limits.longest_wait),
-            // The others that were under way when it opened.
+            // Copies that were in flight when the breaker opened.
             State::Open { .. } => return Tripped::No,
         };
         self.state = State::Open {
@@ -105,7 +105,8 @@ impl Breaker {
         Tripped::Yes
     }
 
-    /// A copy ended without a word on the target: if it was the probe, the next one is.
+    /// Notes a copy that ended without saying anything about the target: if it was the probe, the next
+    /// copy is the probe instead.
     pub(super) const fn handle_no_verdict(&mut self, now: Time) {
         if let State::Probing { wait } = self.state {
             self.state = State::Open { until: now, wait };

@@ -22,25 +22,25 @@ pub enum Order {
 pub struct DispatchConfig {
     /// How copies of one client connection relate. Default: [`Order::Connection`].
     pub order: Order,
-    /// Open connections, at most. Default: 64.
+    /// Most open connections. Default: 64.
     pub connections: usize,
-    /// Copies on one connection that are not answered yet, at most: with more than 1, small ones are
-    /// written behind each other before the first reply (RFC 9112 section 9.3.2). Default: 1.
+    /// Most copies in flight on one connection: above 1, copies held whole are written back to back,
+    /// before the first reply (RFC 9112 section 9.3.2). Default: 1.
     pub pipeline: usize,
-    /// Copies that wait for a connection or for their turn, at most; the newest is dropped above
-    /// it. Their bytes are bounded by the shard's budget. Default: 10 000.
+    /// Most copies that wait for a connection or for their turn; beyond that, new copies are dropped.
+    /// Their bytes are bounded by the shard's budget. Default: 10 000.
     pub queue: usize,
-    /// Copies a second, at most; the newest is dropped above it. Default: no limit.
+    /// Most copies per second; beyond that, new copies are dropped. Default: no limit.
     pub max_rps: Option<f64>,
-    /// Bytes of one streamed copy that wait to be written, at most; above it the copy is given up.
+    /// Most bytes of one streamed copy that may wait to be written; beyond that, the copy is aborted.
     /// Default: 16 MiB.
     pub stream_window: usize,
     /// TCP congestion control towards targets. Default: CUBIC, where the kernel allows it.
     pub congestion_control: CongestionControl,
-    /// How long a connection, with its TLS handshake, may take. Default: 1 s.
+    /// How long connecting may take, including the TLS handshake. Default: 1 s.
     pub connect_timeout: Duration,
-    /// How long a target may take to read anything of a copy, and then how long the whole reply may
-    /// take from when the copy is written. As coarse as the calls of
+    /// How long a target may go without reading anything of a copy, and then how long the whole reply may
+    /// take once the copy is written. Only as precise as the calls of
     /// [`tick`](super::Dispatcher::tick). Default: 5 s.
     pub reply_timeout: Duration,
     /// How long a connection is kept without a copy to send. Default: 30 s.
@@ -50,17 +50,17 @@ pub struct DispatchConfig {
     /// How long copies wait for a service or selector to have a ready endpoint; then they are
     /// dropped until it has one. Default: 5 s.
     pub endpoint_wait: Duration,
-    /// How long [`shutdown`](super::Dispatcher::shutdown) waits for what is under way. Default: 5 s.
+    /// How long [`shutdown`](super::Dispatcher::shutdown) waits for copies in flight. Default: 5 s.
     pub drain_timeout: Duration,
-    /// Bytes of a reply's heads (interim replies included), at most. Default: 64 KiB.
+    /// Most bytes of a reply's heads, interim replies included. Default: 64 KiB.
     pub reply_head: usize,
-    /// Bytes of a reply's body that are read to keep the connection; a longer reply has its
-    /// connection closed and still counts as answered. Default: 16 MiB.
+    /// Most bytes of a reply's body that are read to keep the connection. A longer reply counts as
+    /// answered, but its connection is closed. Default: 16 MiB.
     pub reply_body: u64,
-    /// When a failing target is left alone, and for how long.
+    /// When a failing target is left alone, and for how long. Default: [`breaker::Limits`]'s own.
     pub breaker: breaker::Limits,
-    /// When a failing address is avoided while the target has others, and for how long. Default: at
-    /// once, 1 s at first, 30 s at most.
+    /// When a failing address is avoided while the target has others, and for how long. Default: after one
+    /// failure, for 1 s at first and at most 30 s.
     pub avoid: breaker::Limits,
     /// Which addresses the targets of documents may not have. Default: those that are special, and
     /// none of our own, which somebody must say how to read.

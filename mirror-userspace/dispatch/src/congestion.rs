@@ -1,15 +1,15 @@
 //! The congestion control of connections to targets.
 //!
-//! Where the system's own is BBR, each segment waits for a timer of its own. Those timers run on
-//! v1's node and cost about a quarter of what re-sending a large body does, for a network that is a
-//! cluster's. CUBIC (RFC 9438) sends when there is window.
+//! Where the system's default is BBR, each segment waits for a timer of its own. The timers run on v1's
+//! node and take about a quarter of the CPU time of re-sending a large body, for nothing: the network is
+//! a cluster's. CUBIC (RFC 9438) sends as soon as the window allows.
 
 use std::io;
 
 use nix::sys::socket::{setsockopt, sockopt::TcpCongestion};
 use tokio::net::TcpSocket;
 
-/// Which congestion control connections to targets have.
+/// The congestion control that connections to targets use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CongestionControl {
     /// The system's default (`net.ipv4.tcp_congestion_control`).
@@ -19,18 +19,19 @@ pub enum CongestionControl {
 }
 
 impl Default for CongestionControl {
-    /// CUBIC: every kernel has it, and whoever may attach may choose it.
+    /// CUBIC: every kernel has it, and a process that may attach may choose it.
     fn default() -> Self {
         Self::Named("cubic".to_owned())
     }
 }
 
 impl CongestionControl {
-    /// Sets it. It counts only before `socket` is connected: what BBR began with stays.
+    /// Sets the algorithm on `socket`. Takes effect only before the socket is connected: afterwards, the
+    /// pacing that BBR began with stays.
     ///
     /// # Errors
     ///
-    /// If the kernel lacks it (`ENOENT`), or allows it only to who has `CAP_NET_ADMIN` (`EPERM`).
+    /// If the kernel lacks the algorithm (`ENOENT`), or allows it only with `CAP_NET_ADMIN` (`EPERM`).
     pub fn apply(&self, socket: &TcpSocket) -> io::Result<()> {
         match self {
             Self::System => Ok(()),
@@ -64,7 +65,7 @@ mod tests {
     fn a_named_one_is_set_and_the_systems_is_left() {
         let (named, left) = (TcpSocket::new_v4().unwrap(), TcpSocket::new_v6().unwrap());
         let before = of(&left);
-        // Every kernel has it, and lets everyone use it.
+        // Every kernel has Reno, and lets everyone use it.
         CongestionControl::Named("reno".into())
             .apply(&named)
             .unwrap();

@@ -1,4 +1,4 @@
-//! The task of one pooled connection: connect, send a copy, read its reply, and again.
+//! The task of one pooled connection: connects, then sends copies and reads their replies.
 
 use std::{
     future::{Future, poll_fn},
@@ -30,10 +30,10 @@ use super::{
 };
 use crate::upstream::Target;
 
-/// Addresses that are tried for one connection, at most.
+/// Most addresses that are tried for one connection.
 const ATTEMPTS: usize = 3;
 
-/// Opens the connection of `seat`, sends what it is given, and goes on until it is closed.
+/// Opens the connection of `seat`, and sends the copies that it is given until it is closed.
 pub(super) async fn run(target: Rc<Target>, seat: Rc<Seat>) {
     match connect(&target, &seat).await {
         Ok(Wire::Plain(stream)) => serve(&target, &seat, stream).await,
@@ -151,13 +151,13 @@ async fn serve<S: Transport>(target: &Rc<Target>, seat: &Rc<Seat>, stream: S) {
     }
 }
 
-/// A connection that rested longer is looked at before it is used: the runtime may not have heard
-/// yet that it was closed. Shorter ones are not worth the system call.
+/// A connection that was idle for longer is checked before it is used: the runtime may not have noticed
+/// yet that it was closed. After a shorter time that is not worth the system call.
 const LONG_REST: Duration = Duration::from_millis(100);
 
-/// Waits for the next copy, and says when it came; `None` if the connection is of no use any more.
-/// Targets close idle connections when they like, and a copy sent then would be lost: so it keeps
-/// reading.
+/// Waits for the next copy, and returns when it came; `None` if the connection is no longer usable.
+/// Targets close idle connections whenever they like, and a copy sent then would be lost: so the
+/// connection is read meanwhile.
 async fn rest<S: Transport>(
     target: &Target,
     seat: &Seat,
@@ -170,7 +170,7 @@ async fn rest<S: Transport>(
         }
         let mut scratch = target.shared.scratch.borrow_mut();
         let mut buffer = ReadBuf::new(&mut scratch);
-        // Whatever there is to read, nobody asked for it.
+        // Whatever there is to read, it is no reply to anything.
         if Pin::new(&mut *stream).poll_read(cx, &mut buffer).is_ready() {
             return Poll::Ready(false);
         }
@@ -188,7 +188,7 @@ async fn rest<S: Transport>(
     None
 }
 
-/// Whether there is anything to read from an idle connection, be it its end.
+/// Whether there is anything to read from an idle connection, including its end.
 fn is_stale(socket: &TcpStream) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     recv(socket.as_raw_fd(), &mut [0], flags) != Err(Errno::EAGAIN)

@@ -1,9 +1,9 @@
 //! Copies written and their replies read, on one connection.
 //!
-//! Both go on at the same time, since a target may answer before it has the whole body. Copies are
-//! written straight from the pieces that they came in, as many in one system call as there are; the
-//! replies are read into the shard's scratch and forgotten. A small request on a connection in use
-//! costs one write and one read; several that follow each other on it share them.
+//! Both happen at the same time, since a target may answer before it has the whole body. Copies are
+//! written straight from the pieces that they arrived in, as many as possible per system call; replies
+//! are read into the shard's scratch buffer and forgotten. A small request on an open connection costs
+//! one write and one read; consecutive ones share them.
 //!
 //! ```text
 //! seat --given--> [ turn, turn, turn ] --bytes--> target
@@ -11,8 +11,8 @@
 //!                    +-------------replies-----------+
 //! ```
 //!
-//! Replies come in the order of the requests (RFC 9112 section 9.3.2), so that only the front's
-//! is being read, and only the front can be late.
+//! Replies come in the order of the requests (RFC 9112 section 9.3.2), so only the reply of the front
+//! is being read, and only the front can time out.
 
 use std::{
     collections::VecDeque,
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::upstream::{Next, Target};
 
-/// Pieces that one system call writes, at most.
+/// Most pieces that one system call writes.
 const PIECES: usize = 16;
 
 /// The copies on one connection.
@@ -44,9 +44,9 @@ pub(super) struct Exchange<'a, S> {
     target: &'a Rc<Target>,
     seat: &'a Rc<Seat>,
     pub(super) stream: S,
-    /// In the order of the requests; the reply of the front is next.
+    /// The copies on this connection, in the order of the requests; the front's reply is the next.
     turns: VecDeque<Turn<'a>>,
-    /// So many of them are handed over.
+    /// How many of them, from the front, have been written whole.
     written: usize,
     /// The target does not read any more.
     given_up: bool,
@@ -59,9 +59,9 @@ pub(super) struct Exchange<'a, S> {
 /// How a connection is left when there is nothing more to do on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// It waits for copies, since then.
+    /// The connection has been waiting for copies since this time.
     Idle(Time),
-    /// It is of no use any more.
+    /// The connection is no longer usable.
     Closed,
 }
 
@@ -79,12 +79,12 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// Begins with what the seat was given.
+    /// Begins to send the copies that the seat was given.
     pub(super) fn begin(&mut self, now: Time) {
         self.now = Some(now);
     }
 
-    /// Goes on until all copies that the seat was given are over.
+    /// Sends and reads until all copies that the seat was given have ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Left> {
         loop {
             self.take_given();
@@ -92,8 +92,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
             let stop = self.seat.poll_stop(cx).map(Failure::from);
             let failure = stop.or_else(|| self.write(cx).err());
             let writing = self.turns.front().map(|front| front.writing);
-            // Once it is answered, what becomes of the rest of the copy is between v1 and its
-            // client.
+            // Once v2 has answered, we no longer care whether the rest of the copy is sent.
             let result = match (failure, early, writing) {
                 (Some(_), Some(early), _) | (None, Some(early), Some(Writing::GivenUp)) => {
                     Ok((early.status, After::Spent))
@@ -101,7 +100,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                 (Some(failure), None, _) => Err(failure),
                 (None, Some(early), Some(Writing::Done)) => Ok((early.status, After::Reusable)),
                 (None, ..) => {
-                    // What follows happens later than what was written.
+                    // Reading happens later than writing did: read the clock again.
                     self.now = None;
                     match ready!(self.poll_replies(cx)) {
                         Some(left) => return Poll::Ready(left),
@@ -131,7 +130,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// Writes what there is, until the target or the source makes it wait.
+    /// Writes what is there, until the target is not ready or the source has nothing more.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while !self.given_up && self.written < self.turns.len() {
             let Some(turn) = self.turns.get_mut(self.written) else {
@@ -142,7 +141,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                     Poll::Ready(Ok(bytes)) if bytes > 0 => self.handle_written(bytes),
                     Poll::Ready(_) => self.give_up(),
                     Poll::Pending => {
-                        // The source may break off while the target does not read.
+                        // The source may break off while the target is not reading.
                         self.wake_on_more(cx);
                         if self.seat.due().is_none() {
                             self.allow_time();
@@ -151,7 +150,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                     }
                 },
                 Source::Later => {
-                    // The source may take its time; the target has nothing to be late with.
+                    // The source may take its time: the target has nothing to time out on.
                     self.seat.set_due(None);
                     self.wake_on_more(cx);
                     if let Poll::Ready(Err(_)) = Pin::new(&mut self.stream).poll_flush(cx) {
@@ -205,7 +204,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// Writes what is there, from the first copy that is not handed over on.
+    /// Writes what is there, starting with the first copy that is not written whole.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Self {
             turns,
@@ -267,7 +266,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                 // A TLS peer that closes without saying so: the same as without TLS.
                 (Err(error), None) if error.kind() == io::ErrorKind::UnexpectedEof => &[],
                 (Err(_), None) => return Poll::Ready(self.conclude(Err(Failure::Reset))),
-                // Closed, or more than was asked for.
+                // The target closed the connection, or sent more than it was asked for.
                 (_, Some(early)) => {
                     return Poll::Ready(self.conclude(Ok((early.status, After::Spent))));
                 }
@@ -285,8 +284,8 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// Takes what was read. Breaks off once replies have ended with it, with how the connection is
-    /// left, unless it goes on.
+    /// Takes the bytes that were read. Breaks once a reply ends with them: with how the connection is
+    /// left, or with `None` if there is more to do on it.
     fn handle_data(&mut self, mut bytes: &[u8]) -> ControlFlow<Option<Left>> {
         loop {
             let next_is_begun = self.turns.get(1).is_some_and(Turn::is_begun);
@@ -306,7 +305,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
                             Writing::Done => After::Reusable,
                             // TLS holds some of it, and of the next.
                             Writing::Flush if next_is_begun => After::Reusable,
-                            // The framing of the connection wants the rest of the copy.
+                            // The rest of the copy must be written first: the connection's framing needs it.
                             Writing::Bytes | Writing::Flush => {
                                 front.early = Some(reply);
                                 return ControlFlow::Break(None);
@@ -325,7 +324,8 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// The front is over; how the connection is left, unless it goes on.
+    /// Takes the front off, which has ended. Returns how the connection is left if there is nothing more
+    /// to do on it.
     fn conclude(&mut self, result: Result<(u16, After), Failure>) -> Option<Left> {
         let now = self.now();
         let mut turn = self.turns.pop_front()?;
@@ -354,9 +354,9 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// The connection ended with this: what becomes of the copies behind it. Those that the target
-    /// has not seen, or said that it does not take, may be sent once more; of the others nobody
-    /// knows.
+    /// Settles the copies behind the one that ended the connection with `outcome`. Those that the target
+    /// has not seen, or has said it does not take, are sent again; nobody knows what became of the others,
+    /// so they have failed.
     fn abandon(&mut self, outcome: &Outcome, now: Time) {
         let failure = match outcome {
             Outcome::Answered(_) => Failure::Reset,
@@ -372,7 +372,7 @@ impl<'a, S: Transport> Exchange<'a, S> {
         }
     }
 
-    /// The target has this long from now on.
+    /// Starts the reply timeout anew.
     fn allow_time(&mut self) {
         let due = self.now() + self.target.shared.config.reply_timeout;
         self.seat.set_due(Some(due));

@@ -25,7 +25,7 @@ pub(super) struct Job {
     body: Body,
     /// Whether a byte of it was ever written.
     begun: bool,
-    /// Until the last byte is written.
+    /// Counts the copy as unwritten until its last byte is written.
     unwritten: Option<Ticket>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Job {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unwritten(Rc<Cell<usize>>);
 
-/// One of them; dropping it counts it off.
+/// Counts one unwritten copy until it is dropped.
 #[derive(Debug)]
 pub(super) struct Ticket(Unwritten);
 
@@ -84,7 +84,7 @@ pub(super) enum Broken {
 }
 
 impl Job {
-    /// The copy, and where to put what follows if it is streamed.
+    /// Makes a job of a copy. For a streamed one, also returns where the rest of its body is to be put.
     pub(super) fn new(copy: MirrorCopy, unwritten: &Unwritten) -> (Self, Option<Rc<Stream>>) {
         let outgoing = Outgoing::new(copy.pieces, copy.reserved);
         let (body, stream) = match copy.rest {
@@ -106,7 +106,7 @@ impl Job {
         (job, stream)
     }
 
-    /// The last byte is written, or none will be any more.
+    /// Counts the copy as written: its last byte is, or no more of it will be.
     pub(super) fn set_written(&mut self) {
         self.unwritten = None;
     }
@@ -120,7 +120,7 @@ impl Job {
         }
     }
 
-    /// Lets `look` see what there is to write.
+    /// Shows `look` what there is to write.
     pub(super) fn with_outgoing<R>(&self, look: impl FnOnce(&Outgoing) -> R) -> R {
         match &self.body {
             Body::Whole(outgoing) => look(outgoing),
@@ -128,7 +128,7 @@ impl Job {
         }
     }
 
-    /// What there is to write, if nothing will be added to it.
+    /// What there is to write, if the copy is whole.
     pub(super) const fn whole(&self) -> Option<&Outgoing> {
         match &self.body {
             Body::Whole(outgoing) => Some(outgoing),
@@ -136,7 +136,7 @@ impl Job {
         }
     }
 
-    /// Of `written` bytes the first ones were of this copy; returns how many were not.
+    /// Takes the first of `written` bytes as written of this copy; returns how many are left for the next.
     pub(super) fn advance(&mut self, written: usize) -> usize {
         match &mut self.body {
             Body::Whole(outgoing) => outgoing.advance(written),
@@ -144,15 +144,15 @@ impl Job {
         }
     }
 
-    /// Whether its connection is for it alone: copies behind it would wait for its source, or be
-    /// lost with the connection.
+    /// Whether the copy must have its connection to itself: copies behind it would wait for its source, or
+    /// be lost with the connection.
     pub(super) const fn is_exclusive(&self) -> bool {
         let streamed = matches!(self.body, Body::Streamed(_));
         let ends = matches!(self.persistence, Persistence::Closes);
         streamed || ends || matches!(self.expect, Expect::Tunnel)
     }
 
-    /// It is sent behind another one: what is written of it is kept, as long as it may have to be
+    /// The copy is sent behind another one: keeps what is written of it, for as long as it may have to be
     /// sent again.
     pub(super) fn keep(&mut self) {
         if let Body::Whole(outgoing) = &mut self.body {
@@ -160,14 +160,14 @@ impl Job {
         }
     }
 
-    /// It is not to be sent again.
+    /// The copy will not be sent again: lets go of what is written.
     pub(super) fn forget(&mut self) {
         if let Body::Whole(outgoing) = &mut self.body {
             outgoing.forget();
         }
     }
 
-    /// It is to be sent anew, from its first byte on.
+    /// Prepares the copy to be sent again, from its first byte on.
     pub(super) fn rewind(&mut self, unwritten: &Unwritten) {
         if let Body::Whole(outgoing) = &mut self.body {
             outgoing.rewind();
@@ -180,17 +180,17 @@ impl Job {
         self.begun
     }
 
-    /// Its first byte is written; whether for the first time.
+    /// Notes that the copy's first byte is written; returns whether for the first time.
     pub(super) const fn begin(&mut self) -> bool {
         !std::mem::replace(&mut self.begun, true)
     }
 
-    /// Whether it was dropped, and counted so, while it waited.
+    /// Whether the copy was dropped, and counted as such, while it waited.
     pub(super) fn is_dropped(&self) -> bool {
         matches!(&self.body, Body::Streamed(stream) if matches!(stream.stage(), Stage::Ended))
     }
 
-    /// From now on it is where `stage` says.
+    /// Sets the stage that a streamed copy has reached.
     pub(super) fn set_stage(&self, stage: Stage) {
         if let Body::Streamed(stream) = &self.body {
             stream.inner.borrow_mut().stage = stage;
@@ -206,7 +206,7 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// Whatever it ended as, nothing more is kept for it.
+    /// Releases what is kept for the copy, however it ended.
     fn drop(&mut self) {
         if let Body::Streamed(stream) = &self.body {
             stream.end();
@@ -231,11 +231,11 @@ struct Inner {
 /// How far the copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It waits for its turn.
+    /// The copy waits for its turn.
     Waiting,
     /// A connection has it.
     Sending,
-    /// It is sent, failed or dropped: what still comes is of no use.
+    /// The copy has been sent, has failed or was dropped: what still arrives is of no use.
     Ended,
 }
 
@@ -273,12 +273,12 @@ impl Stream {
         self.change(|inner| inner.outgoing.push(bytes, reserved));
     }
 
-    /// Nothing more will come, the body is whole.
+    /// Nothing more will come: the body is complete.
     pub(super) fn finish(&self) {
         self.change(|inner| inner.ending = Ending::Finished);
     }
 
-    /// Nothing more will come, the body is not whole: what waits is dropped at once.
+    /// Nothing more will come, and the body is incomplete: what waits is dropped at once.
     pub(super) fn break_off(&self, why: Broken) {
         self.change(|inner| {
             inner.ending = Ending::Broken(why);
@@ -286,7 +286,7 @@ impl Stream {
         });
     }
 
-    /// The copy is over, one way or the other.
+    /// The copy has ended, one way or another.
     pub(super) fn end(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.stage = Stage::Ended;

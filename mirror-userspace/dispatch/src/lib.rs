@@ -1,4 +1,4 @@
-//! The edge out: copies go to the targets, replies are read, counted and forgotten.
+//! The way out: copies go to the targets; replies are read, counted and forgotten.
 //!
 //! ```text
 //! Output ─► Dispatcher ─► Target: admit or drop ─► Queue ─► Pool ─► connection tasks ─► v2
@@ -6,14 +6,20 @@
 //!              └─ streamed bodies go past the queue, straight to the connection that sends
 //! ```
 //!
-//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile costs only
-//! counters, and every copy ends in exactly one of them. A copy is sent at most once: a connection
-//! that breaks before the reply is a failure, never a reason to send again.
+//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile only moves counters,
+//! and every copy ends in exactly one of them. A connection that breaks before the reply is a failure,
+//! not a reason to send again. The one exception are pipelined copies behind a reply that says
+//! `connection: close`, which the target has not taken (RFC 9112 section 9.6): they go to another
+//! connection.
 //!
-//! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). There is
-//! a task for each open connection, none for a request. Worst-case memory besides the copies
-//! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
-//! connection, a few hundred bytes for each waiting copy.
+//! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). Each open
+//! connection is a task; a request is not. Worst-case memory besides the copies themselves, which carry
+//! their share of the shard's budget: 64 KiB per connection, for a reply's head that arrives in pieces,
+//! and a few hundred bytes per waiting copy.
+//!
+//! To read it: [`Dispatcher::handle`] takes a copy, `upstream` admits it and hands it to a connection,
+//! `order` and `pool` decide which copy and which connection, `exchange` writes copies and reads
+//! replies, `outcome` says how a copy can end.
 
 use std::{collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -68,13 +74,13 @@ mod turn;
 mod upstream;
 mod vacancy;
 
-/// A clock, the one that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
+/// The clock that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
 pub type Clock = fn() -> Time;
 
 /// Bytes read at once.
 const SCRATCH: usize = 16 << 10;
 
-/// Re-sends what the pipeline of one shard puts out.
+/// Re-sends what one shard's pipeline puts out.
 pub struct Dispatcher {
     shared: Rc<Shared>,
     targets: Vec<Rc<Target>>,
@@ -159,7 +165,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether there is room for this step: if not, [`handle`](Self::handle) drops what it is of.
+    /// Whether there is room for this step; without it, [`handle`](Self::handle) drops the copy.
     #[must_use]
     pub fn has_room(&self, output: &Output) -> bool {
         match output {
@@ -175,12 +181,12 @@ impl Dispatcher {
         }
     }
 
-    /// These are the ready endpoints of a service or selector, from now on: connections to others
-    /// are closed once they have sent what they are sending. Until the first list, and after an
-    /// empty one, copies wait up to `endpoint_wait`. To be called inside the shard's `LocalSet`.
+    /// Sets the ready endpoints of a service or selector. Connections to others are closed once the copies
+    /// on them have ended. Until the first list, and after an empty one, copies wait up to `endpoint_wait`.
+    /// To be called inside the shard's `LocalSet`.
     ///
-    /// `target` counts as in [`new`](Self::new). One that is a URL has its addresses from there, and
-    /// this is refused with a line in the log, as is a target that does not exist.
+    /// `target` counts as in [`new`](Self::new). For a target that is a URL, or that does not exist, nothing
+    /// is set, and a line is logged.
     pub fn set_addresses(&self, target: usize, addresses: &[SocketAddr]) {
         match self.targets.get(target) {
             Some(target) => target.set_addresses(addresses),
@@ -188,7 +194,8 @@ impl Dispatcher {
         }
     }
 
-    /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
+    /// Handles timeouts, and names that must be resolved again. To be called every 10 to 100 ms; timeouts
+    /// are only that precise.
     pub fn tick(&self) {
         let now = (self.shared.clock)();
         for target in &self.targets {
@@ -221,13 +228,13 @@ impl Dispatcher {
         unwritten.is_empty() && !meter.is_watching((self.shared.clock)())
     }
 
-    /// The thread slept: replies that are read now may have come before.
+    /// Notes that the thread has slept: replies that are read now may have arrived earlier.
     pub fn handle_nap(&self) {
         self.shared.meter.handle_nap();
     }
 
-    /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the
-    /// rest. Afterwards all is quiet and the books are closed.
+    /// Takes no more copies, waits up to `drain_timeout` for those in flight, and gives up the rest.
+    /// Afterwards nothing is in flight and the books balance.
     pub async fn shutdown(&mut self) {
         for target in &self.targets {
             target.drain();

@@ -18,7 +18,7 @@ use super::{config::Order, job::Job, seat::Seat};
 #[derive(Debug)]
 pub(super) struct Queue {
     order: Order,
-    /// May be sent now, first come first served.
+    /// Copies that may be sent now, first come, first served.
     ready: VecDeque<Job>,
     lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
@@ -27,10 +27,10 @@ pub(super) struct Queue {
 /// The copies of one client connection.
 #[derive(Debug)]
 struct Lane {
-    /// So many are being sent, on `seat`; if that is none, one is ready.
+    /// How many copies are being sent on `seat`; without a seat, one is ready to be sent.
     ahead: usize,
     seat: Option<Rc<Seat>>,
-    /// Wait for those ahead.
+    /// Copies that wait for those ahead.
     behind: VecDeque<Job>,
 }
 
@@ -54,12 +54,12 @@ impl Queue {
         }
     }
 
-    /// How many wait; those that were dropped in their place count until their turn comes.
+    /// How many copies wait. One that was dropped while it waited counts until its turn comes.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Puts a copy at the end.
+    /// Appends a copy to the queue.
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
         if self.order == Order::Connection {
@@ -72,8 +72,8 @@ impl Queue {
         self.ready.push_back(job);
     }
 
-    /// Puts back a copy that was taken and not sent after all; of several of a client connection
-    /// the last one first.
+    /// Puts back a copy that was taken but not sent; of several of one client connection, the last one is
+    /// put back first.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
         if let Some(lane) = self.lanes.get_mut(&job.connection) {
@@ -106,21 +106,21 @@ impl Queue {
         }
     }
 
-    /// Where a new copy of this client connection may follow those ahead of it, with none between.
+    /// The connection on which a new copy of this client connection may directly follow those ahead of it.
     pub(super) fn seat_to_follow(&self, connection: ConnectionId) -> Option<&Rc<Seat>> {
         let lane = self.lanes.get(&connection)?;
         lane.seat.as_ref().filter(|_| lane.behind.is_empty())
     }
 
-    /// It does follow them.
+    /// Notes that a new copy of this client connection follows those ahead of it.
     pub(super) fn follow(&mut self, connection: ConnectionId) {
         if let Some(lane) = self.lanes.get_mut(&connection) {
             lane.ahead += 1;
         }
     }
 
-    /// The copy that waits behind those being sent of this client connection, to follow them, if
-    /// it `fits`.
+    /// Takes the copy that waits behind those being sent of this client connection, if it `fits`: it
+    /// follows them.
     pub(super) fn pop_behind(
         &mut self,
         connection: ConnectionId,
@@ -140,8 +140,7 @@ impl Queue {
         }
     }
 
-    /// A copy of this client connection that was taken is over: without another one ahead, the one
-    /// behind it is ready.
+    /// Notes that a copy of this client connection has ended: once none is ahead, the next one is ready.
     pub(super) fn release(&mut self, connection: ConnectionId) {
         let Some(lane) = self.lanes.get_mut(&connection) else {
             return;
@@ -157,7 +156,7 @@ impl Queue {
         }
     }
 
-    /// Takes out everything that waits.
+    /// Removes all copies that wait.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         let mut drained = Vec::with_capacity(self.len);
         for lane in self.lanes.values_mut() {

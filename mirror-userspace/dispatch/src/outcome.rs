@@ -58,8 +58,8 @@ pub(super) enum Verdict {
 }
 
 impl Failure {
-    /// Whether it says that the address does not work. (Of one that refused, the connection says so
-    /// before it tries another.)
+    /// Whether the failure shows that the address does not work. (A refused connection is reported
+    /// separately, before another address is tried.)
     pub(super) const fn blames_address(self) -> bool {
         matches!(self, Self::Timeout | Self::Reset | Self::BadReply)
     }
@@ -97,7 +97,7 @@ impl Outcome {
         matches!(self, Self::Answered(answer) if matches!(answer.connection, After::Reusable))
     }
 
-    /// What it says of the target, if that has no other address.
+    /// What the outcome says about the target, if it has no other address.
     pub(super) const fn verdict(&self) -> Verdict {
         match self {
             Self::Answered(_) => Verdict::Works,
@@ -105,7 +105,7 @@ impl Outcome {
         }
     }
 
-    /// Enters it in the books.
+    /// Enters the outcome in the books.
     pub(super) fn count(&self, counters: &mut TargetCounters) {
         match self {
             Self::Answered(answer) => {

@@ -9,16 +9,16 @@ use mirror_core::budget::Reserved;
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pieces: VecDeque<Bytes>,
-    /// For the pieces that the copy came with.
+    /// The memory of the pieces that the copy came with.
     reserved: Reserved,
-    /// For the pieces that came later, one each: they are the last of `pieces`.
+    /// The memory of the pieces that came later, which are the last of `pieces`: one entry each.
     later: VecDeque<Reserved>,
     bytes: usize,
-    /// What is written is kept, to be written again should it come to that.
+    /// If written bytes are kept, in case they must be written again: how far they are written.
     kept: Option<Written>,
 }
 
-/// How much of what is kept is written: whole pieces, and bytes of the next.
+/// How much of the kept pieces is written: whole pieces, and bytes of the next one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Written {
     pieces: usize,
@@ -59,12 +59,13 @@ impl Outgoing {
         self.kept = None;
     }
 
-    /// From now on what is written is kept. Only for what nothing comes [later](Self::push) to.
+    /// Keeps what is written from now on. Only for copies that are whole, which nothing is
+    /// [pushed](Self::push) to.
     pub(super) fn keep(&mut self) {
         self.kept = Some(Written::default());
     }
 
-    /// Nothing is kept any more.
+    /// Lets go of written bytes, and keeps none from now on.
     pub(super) fn forget(&mut self) {
         let Some(written) = self.kept.take() else {
             return;
@@ -73,7 +74,7 @@ impl Outgoing {
         self.drop_written(whole.sum::<usize>() + written.bytes);
     }
 
-    /// Nothing is written, of what is kept since [`keep`](Self::keep).
+    /// Goes back to the first byte kept since [`keep`](Self::keep): nothing counts as written.
     pub(super) fn rewind(&mut self) {
         if self.kept.take().is_some() {
             self.bytes = self.pieces.iter().map(Bytes::len).sum();
@@ -85,7 +86,7 @@ impl Outgoing {
         self.bytes
     }
 
-    /// Puts the first pieces into `slices`; how many.
+    /// Puts the first unwritten pieces into `slices`; returns how many.
     pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let written = self.kept.unwrap_or_default();
         let mut begun = written.bytes;
@@ -99,7 +100,7 @@ impl Outgoing {
             .count()
     }
 
-    /// Of `written` bytes the first ones were of these; returns how many were not.
+    /// Takes the first of `written` bytes as written of these; returns how many are left over.
     pub(super) fn advance(&mut self, written: usize) -> usize {
         let own = written.min(self.bytes);
         self.bytes -= own;

@@ -1,10 +1,10 @@
 //! The connections of one target: who is open, who is free, and who sends the next copy.
 //!
-//! At the address that is chosen for a copy it goes on the connection that was used last; those
-//! that are not needed are closed by their idle time-out. Where copies may be pipelined, it goes
-//! with those that a connection is about to write, and a connection that has an answer takes as
-//! many of those that wait as it may. An address that leaves is drained: its free connections are
-//! closed at once, the others after the copies that they are sending.
+//! A copy goes on the most recently used connection of the address chosen for it, so that connections
+//! that are not needed reach their idle timeout. Where copies may be pipelined, it joins those that a
+//! connection is about to write, and a connection that gets a reply takes as many waiting copies as it
+//! may. An address that leaves is drained: its free connections are closed at once, the others after the
+//! copies on them have ended.
 
 use std::{net::SocketAddr, rc::Rc};
 
@@ -19,16 +19,16 @@ use super::{
     seat::{Seat, Stop},
 };
 
-/// Who is to send the next copy.
+/// The connection that is to send the next copy, if there is one.
 #[derive(Debug)]
 pub(super) enum Pick {
     /// A connection that is open.
     Ready(Rc<Seat>),
-    /// One that must be opened first.
+    /// A connection that must be opened first.
     Open(Rc<Seat>),
-    /// Nobody: all connections are busy.
+    /// None: all connections are busy.
     Busy,
-    /// Nobody: the address is not known.
+    /// None: no address is known.
     NoAddress,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// With `limit` connections at most, each with up to `pipeline` copies at once; addresses that
+    /// A pool of at most `limit` connections, each with at most `pipeline` copies in flight; addresses that
     /// fail are avoided as `avoid` says.
     pub(super) const fn new(limit: usize, pipeline: usize, avoid: Limits, seed: u64) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Pool {
         self.addresses.len() > 0
     }
 
-    /// Replaces the addresses. Connections to those that stay, stay; the others are drained.
+    /// Replaces the addresses. Connections to addresses that stay are kept; the others are drained.
     pub(super) fn set_addresses(&mut self, sockets: &[SocketAddr]) {
         for address in self.addresses.replace(sockets) {
             for seat in address.idle.take() {
@@ -70,7 +70,7 @@ impl Pool {
         }
     }
 
-    /// Who sends `job`, which counts as under way from now on.
+    /// Picks the connection that sends `job`, which counts as in flight from now on.
     pub(super) fn pick(&mut self, job: &Job, clock: Clock) -> Pick {
         let Some(address) = self.addresses.choose(clock) else {
             return Pick::NoAddress;
@@ -98,27 +98,27 @@ impl Pool {
         Pick::Ready(seat)
     }
 
-    /// A connection that was free, and has not begun to write what it was given: `job` may go with
-    /// that in one system call.
+    /// A connection that has not yet begun to write what it was given: `job` may go with that in one
+    /// system call.
     fn gathering(&self, address: &Address, job: &Job) -> Option<Rc<Seat>> {
         let gathering = address.gathering.borrow();
         let gathers = |seat: &&Rc<Seat>| seat.has_job() && self.takes(seat, job);
         gathering.as_ref().filter(gathers).map(Rc::clone)
     }
 
-    /// Whether the connection, on which copies are under way, may take `job` as well.
+    /// Whether a connection with copies in flight may also take `job`.
     pub(super) fn takes(&self, seat: &Seat, job: &Job) -> bool {
         let address = seat.address();
         address.is_healthy() && !address.gone.get() && self.has_room(seat, job)
     }
 
-    /// Whether the connection, on which a copy has just ended, may take `job` as well.
+    /// Whether a connection on which a copy has just ended may also take `job`.
     pub(super) fn has_room(&self, seat: &Seat, job: &Job) -> bool {
         seat.has_room_for(job, self.pipeline)
     }
 
-    /// At the limit: better a connection to another address than to wait for one to `wanted`. If
-    /// the other has more than its share, one that it does not need makes room for the next copy.
+    /// At the limit of connections, a free one to another address is better than waiting for one to
+    /// `wanted`. If that address has more than its share, closing one makes room for the next copy.
     fn free_elsewhere(&self, wanted: &Address) -> Option<Rc<Seat>> {
         self.addresses.iter().find_map(|other| {
             let has_plenty = other.connections() > wanted.connections() + 1;
@@ -137,7 +137,7 @@ impl Pool {
         seat
     }
 
-    /// The address of `seat` refused: moves it to another one that works, if there is one.
+    /// Moves `seat`, whose address refused it, to another address that works, if there is one.
     pub(super) fn move_on(&mut self, seat: &Seat) -> Option<SocketAddr> {
         let refused = seat.address();
         let next = self.addresses.choose_healthy()?;
@@ -154,7 +154,7 @@ impl Pool {
         self.addresses.handle_failure(&seat.address(), now)
     }
 
-    /// A copy on `seat` ended: what that says of its address.
+    /// Notes what the end of a copy on `seat` says about its address.
     pub(super) fn handle_outcome(&mut self, seat: &Seat, outcome: &Outcome, now: Time) -> Tripped {
         let address = seat.address();
         match outcome {
@@ -167,15 +167,15 @@ impl Pool {
         Tripped::No
     }
 
-    /// Whether the address of `seat` may fail without a word on the target: it is not the target's
-    /// any more, or there is another one that works.
+    /// Whether a failure at the address of `seat` says nothing about the target: the address is no longer
+    /// the target's, or there is another one that works.
     pub(super) fn is_expendable(&self, seat: &Seat) -> bool {
         let address = seat.address();
         address.gone.get() || self.addresses.has_other(&address)
     }
 
-    /// Whether the next copy had better not follow on `seat`, whose copy has just ended: its
-    /// address is busier than others. Copies that wait would else keep it so for ever.
+    /// Whether the next copy should not go on `seat`, where one has just ended, because its address is
+    /// busier than others. Otherwise waiting copies would keep it so for ever.
     pub(super) fn is_crowded(&mut self, seat: &Seat) -> bool {
         self.addresses.is_crowded(&seat.address())
     }
@@ -186,7 +186,7 @@ impl Pool {
         self.seats.len() >= self.limit && addresses.all(|other| other.idle.borrow().is_empty())
     }
 
-    /// The connection is free until it is picked, at the latest until `due`.
+    /// Makes the connection free until it is picked; it is closed at `due` if it is not.
     pub(super) fn rest(seat: &Rc<Seat>, due: Time) {
         seat.set_due(Some(due));
         seat.address().idle.borrow_mut().push(Rc::clone(seat));
@@ -202,7 +202,7 @@ impl Pool {
         address.close();
     }
 
-    /// Stops the connections whose time is up.
+    /// Stops the connections that have timed out.
     pub(super) fn stop_due(&self, now: Time) {
         for seat in &self.seats {
             if seat.due().is_some_and(|due| due <= now) {

@@ -1,4 +1,4 @@
-//! Numbers that need not be secret, only spread.
+//! Random numbers that need not be secret, only evenly spread.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -11,7 +11,7 @@ impl Random {
         Self(seed)
     }
 
-    /// A number below `bound`, which is not 0. All are as likely as makes no difference.
+    /// A number below `bound`, which must not be 0. All numbers are practically equally likely.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
         usize::try_from(self.next() % bound).unwrap_or(0)
@@ -26,7 +26,7 @@ impl Random {
     }
 }
 
-/// A seed that is another one each time: shards must not all make the same choices.
+/// A different seed each time: shards must not all make the same choices.
 pub(super) fn seed() -> u64 {
     RandomState::new().hash_one(0_u8)
 }

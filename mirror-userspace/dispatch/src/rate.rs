@@ -1,8 +1,8 @@
-//! The most copies a second that a target gets: a token bucket.
+//! The limit on copies per second that a target gets: a token bucket.
 
 use mirror_core::segment::Time;
 
-/// A limit on copies a second. It lets through a tenth of a second's worth at once.
+/// A limit on copies per second. It allows bursts of a tenth of a second's worth.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     per_second: f64,

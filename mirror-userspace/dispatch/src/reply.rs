@@ -1,9 +1,9 @@
 //! Finds the end of a reply, so that the connection can be used again; keeps nothing of it.
 //!
-//! Bytes go in as they are read, in any pieces. A head that is whole in the first piece is parsed
-//! where it lies; only one that is split is gathered, up to the limit. Body bytes are counted off.
-//! Framing follows RFC 9112 section 6.3. What v2 answers is of no interest beyond its status, so
-//! folded lines and a space before the colon are let pass; what leaves the framing in doubt is not.
+//! Bytes go in as they are read, in pieces of any size. A head that is complete in the first piece is
+//! parsed in place; only a split one is collected, up to the limit. Body bytes are only counted. Framing
+//! follows RFC 9112 section 6.3. Nothing but v2's status is of interest, so folded lines and a space
+//! before the colon are accepted; anything that leaves the framing in doubt is not.
 
 mod chunked;
 mod head;
@@ -18,21 +18,21 @@ use head::{Parsed, parse};
 /// How much of a reply is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of all heads together, interim replies and empty lines before them included, at most;
-    /// more is a [`BadReply`]. No more than this is held, either.
+    /// Most bytes of all heads together, including interim replies and empty lines before them; more is a
+    /// [`BadReply`]. It is also the most that is held in memory.
     pub head: usize,
-    /// Bytes of body (as framed), at most; more is [`Step::Cut`].
+    /// Most bytes of body, framing included; more is [`Step::Cut`].
     pub body: u64,
 }
 
-/// A reply, as far as it matters here.
+/// What matters of a reply here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status code, three digits.
     pub status: u16,
     /// Whether the connection may carry another request.
     pub reusable: bool,
-    /// Whether it says that the target closes the connection, and so takes no more requests on it
+    /// Whether the reply says `connection: close`: the target takes no more requests on the connection
     /// (RFC 9112 section 9.6).
     pub closes: bool,
 }
@@ -40,15 +40,15 @@ pub struct Reply {
 /// How far a reply has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It goes on; all bytes were used.
+    /// The reply goes on; all bytes were used.
     More,
-    /// It ended; so many bytes of the last piece belong to it.
+    /// The reply has ended; this many bytes of the last piece belong to it.
     Complete(Reply, usize),
-    /// Its body exceeds the limit: its connection is of no use any more.
+    /// The reply's body exceeds the limit: its connection is no longer usable.
     Cut(Reply),
 }
 
-/// What came is no HTTP/1 reply, or cannot be framed.
+/// The bytes are not an HTTP/1 reply, or its end cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadReply;
 
@@ -61,8 +61,8 @@ enum Framing {
 }
 
 impl Framing {
-    /// Passes over the next bytes: how many belong to the body (all, unless it ends), and whether
-    /// it ended.
+    /// Skips the next bytes of the body. Returns how many belong to it (all, unless it ends) and whether
+    /// it has ended.
     fn pass(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
         match self {
             Self::Length(left) => {
@@ -90,7 +90,7 @@ pub struct ReplyReader {
     expect: Expect,
     limits: Limits,
     state: State,
-    /// The head as far as it is there, if it was split.
+    /// What has arrived of a head that came in pieces.
     partial: Vec<u8>,
 }
 
@@ -106,12 +106,13 @@ impl ReplyReader {
         }
     }
 
-    /// Takes the next bytes. To be called until it says anything but [`Step::More`].
+    /// Takes the next bytes. To be called until it returns anything but [`Step::More`].
     ///
     /// # Errors
     ///
-    /// If this is no reply, its framing is in doubt, or its heads exceed [`Limits::head`]. The same
-    /// however the bytes are cut, but a fault in a head may be noticed only once that is whole.
+    /// If this is not a reply, its framing is in doubt, or its heads exceed [`Limits::head`]. The result
+    /// does not depend on how the bytes are split, but a fault in a head may be noticed only once the head
+    /// is complete.
     pub fn handle_data(&mut self, bytes: &[u8]) -> Result<Step, BadReply> {
         let mut rest = bytes;
         loop {
@@ -126,7 +127,7 @@ impl ReplyReader {
                     }
                 }
                 State::Body(reply, framing) => {
-                    // What lies beyond the limit is not looked at, so that the cut does not matter.
+                    // What lies beyond the limit is not looked at, so that the split does not matter.
                     let room = usize::try_from(self.limits.body).unwrap_or(usize::MAX);
                     let (used, ended) = framing.pass(rest.get(..room).unwrap_or(rest))?;
                     self.limits.body -= used as u64;
@@ -143,7 +144,7 @@ impl ReplyReader {
         }
     }
 
-    /// The target closed the connection: the reply, if this is how it ends.
+    /// The target has closed the connection: returns the reply, if that is how it ends.
     #[must_use]
     pub const fn handle_close(&self) -> Option<Reply> {
         match self.state {
@@ -152,16 +153,16 @@ impl ReplyReader {
         }
     }
 
-    /// Bytes of memory held for a head that was split: at most [`Limits::head`].
+    /// Bytes of memory held for a head that came in pieces: at most [`Limits::head`].
     #[must_use]
     pub const fn held(&self) -> usize {
         self.partial.capacity()
     }
 
-    /// The next head and how many of `bytes` belong to it, once it is whole.
+    /// The next head, once it is complete, and how many of `bytes` belong to it.
     fn take_head(&mut self, bytes: &[u8]) -> Result<Option<(Parsed, usize)>, BadReply> {
         if self.partial.is_empty() {
-            // RFC 9112 section 2.2 lets empty lines pass before a start line.
+            // RFC 9112 section 2.2 allows empty lines before a start line.
             let start = bytes
                 .iter()
                 .position(|byte| !matches!(byte, b'\r' | b'\n'))
@@ -181,7 +182,7 @@ impl ReplyReader {
         let before = self.partial.len();
         let room = self.limits.head.saturating_sub(before);
         self.keep(bytes.get(..room).unwrap_or(bytes));
-        // The whole is looked at again only when its end is there, or while it is short.
+        // The whole head is parsed again only when its end is there, or while it is short.
         let end = head::end(&self.partial, before.saturating_sub(2));
         if end.is_some() || self.partial.len() <= SHORT {
             if let Some((parsed, used)) = parse(&self.partial, self.expect)? {
@@ -199,7 +200,7 @@ impl ReplyReader {
         Ok(None)
     }
 
-    /// Adds to the head that is split. It grows by doubling, but never past the limit.
+    /// Adds to the head that came in pieces. It grows by doubling, but never beyond the limit.
     fn keep(&mut self, bytes: &[u8]) {
         let needed = self.partial.len() + bytes.len();
         if needed > self.partial.capacity() {
@@ -215,5 +216,5 @@ impl ReplyReader {
     }
 }
 
-/// A start of a head that is parsed for each piece, so that garbage is known for what it is soon.
+/// The beginning of a head, in bytes, that is parsed with each piece, so that garbage is noticed soon.
 const SHORT: usize = 64;

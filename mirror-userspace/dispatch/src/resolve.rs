@@ -1,4 +1,4 @@
-//! Names become addresses, again and again: behind a name in a cluster pods come and go.
+//! Names are resolved again and again: behind a name in a cluster, pods come and go.
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
@@ -30,13 +30,13 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// How soon after a failed connection a name is resolved again, at most once in this time.
+/// After a failed connection, a name is resolved again, but at most once in this time.
 const HASTE: Duration = Duration::from_secs(1);
 
 /// When a name is to be resolved.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// `None`: not until it is needed for the first time.
+    /// When the name is to be resolved next; `None` until it is needed for the first time.
     due: Option<Time>,
     began: Time,
     under_way: bool,
@@ -47,7 +47,7 @@ impl Names {
         !self.under_way && self.due.is_some_and(|due| due <= now)
     }
 
-    /// Begins unless it is under way; the next time is `due`.
+    /// Begins to resolve, unless that is under way; the next time is `due`.
     pub(super) const fn begin(&mut self, now: Time, due: Time) -> bool {
         if self.under_way {
             return false;
@@ -62,7 +62,7 @@ impl Names {
         self.under_way = false;
     }
 
-    /// A connection failed: the address may be out of date.
+    /// Notes a failed connection: the addresses may be out of date.
     pub(super) fn hasten(&mut self, now: Time) {
         let soon = now.max(self.began + HASTE);
         self.due = self.due.map(|due| due.min(soon));

@@ -20,7 +20,7 @@ pub(super) enum Stop {
     Shutdown,
 }
 
-/// What a target knows of one of its connections, from target --copies and orders--> to its task.
+/// What a target knows of one of its connections: target --copies, orders--> the connection's task.
 #[derive(Debug)]
 pub(super) struct Seat {
     address: RefCell<Rc<Address>>,
@@ -57,7 +57,7 @@ impl Seat {
         Rc::clone(&self.address.borrow())
     }
 
-    /// From now on it, with all it has to do, is at another address.
+    /// Moves the connection and its outstanding copies to another address.
     pub(super) fn move_to(&self, next: Rc<Address>) {
         let before = self.address.replace(Rc::clone(&next));
         before
@@ -68,13 +68,13 @@ impl Seat {
         next.open();
     }
 
-    /// A copy is to be sent on it.
+    /// Counts a copy that is to be sent on the connection.
     pub(super) fn begin_copy(&self, clock: Clock) {
         self.load.set(self.load.get() + 1);
         self.address().begin(clock);
     }
 
-    /// One of them is over.
+    /// Counts a copy on the connection as ended.
     pub(super) fn end_copy(&self) {
         self.load.set(self.load.get().saturating_sub(1));
         if self.load.get() == 0 {
@@ -83,7 +83,7 @@ impl Seat {
         self.address().end();
     }
 
-    /// One of them was answered, and the connection can carry others.
+    /// Notes that a copy was answered and that the connection can carry others.
     pub(super) fn handle_answer(&self) {
         self.answered.set(self.answered.get().saturating_add(1));
     }
@@ -93,9 +93,9 @@ impl Seat {
         self.load.get() == 0
     }
 
-    /// Whether `job` may go with what it has to do, if `limit` copies may. A connection gets one
-    /// more at once than it has answered: were each closed after its first reply, all the others
-    /// would be sent in vain.
+    /// Whether the connection may also take `job`, if `limit` copies may be in flight on it. A connection
+    /// may have at most one more copy in flight than it has answered, so that a target that closes after
+    /// each reply is not sent copies for nothing.
     pub(super) fn has_room_for(&self, job: &Job, limit: usize) -> bool {
         if self.is_free() {
             return true;
@@ -104,7 +104,7 @@ impl Seat {
         self.load.get() < room && !self.exclusive.get() && !job.is_exclusive()
     }
 
-    /// Stops it unless told otherwise before `due`.
+    /// Sets the time at which the connection is stopped, unless another time is set before.
     pub(super) fn set_due(&self, due: Option<Time>) {
         self.due.set(due);
     }
@@ -113,24 +113,24 @@ impl Seat {
         self.due.get()
     }
 
-    /// Hands it a copy to send.
+    /// Hands the connection a copy to send.
     pub(super) fn give(&self, job: Job) {
         self.exclusive.set(job.is_exclusive());
         self.given.borrow_mut().push_back(job);
         self.wake();
     }
 
-    /// The next copy that it was handed.
+    /// Takes the first copy that was handed over.
     pub(super) fn take_job(&self) -> Option<Job> {
         self.given.borrow_mut().pop_front()
     }
 
-    /// The last copy that it was handed.
+    /// Takes the last copy that was handed over.
     pub(super) fn take_last_job(&self) -> Option<Job> {
         self.given.borrow_mut().pop_back()
     }
 
-    /// Whether it was handed a copy.
+    /// Whether a copy was handed over that its task has not taken.
     pub(super) fn has_job(&self) -> bool {
         !self.given.borrow().is_empty()
     }
@@ -140,7 +140,7 @@ impl Seat {
         self.wake();
     }
 
-    /// Whether it has to stop; its task is woken by that and by a copy.
+    /// Whether the connection has to stop. Its task is woken by that, and by a copy.
     pub(super) fn poll_stop(&self, cx: &Context<'_>) -> Option<Stop> {
         let mut waker = self.waker.borrow_mut();
         if !waker

@@ -1,4 +1,4 @@
-//! Whom to trust behind https.
+//! Which certificates of https targets are trusted.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,19 +10,19 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
-/// Whose certificates are believed.
+/// The certificates that are accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Those that the platform's roots vouch for.
+    /// Certificates issued under the platform's roots.
     #[default]
     System,
-    /// Those that the certificates in this PEM file vouch for, and no others.
+    /// Certificates issued under those in this PEM file, and no others.
     CaFile(PathBuf),
-    /// Any. The bytes are encrypted, but to whom is not known.
+    /// Any certificate: the bytes are encrypted, but nobody knows for whom.
     Insecure,
 }
 
-/// What all connections to https targets begin with; made once and shared by the shards.
+/// The configuration of all connections to https targets; made once and shared by the shards.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ fn file_roots(path: &PathBuf) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Believes any certificate, but still checks that the peer has its key.
+/// Accepts any certificate, but still checks that the peer has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -6,14 +6,14 @@ use super::{
     reply::{Limits, Reply, ReplyReader},
 };
 
-/// A copy whose turn on a connection has come, or comes after those before it.
+/// A copy that a connection is sending, or will send after those before it.
 pub(super) struct Turn<'a> {
     pub(super) job: Job,
     pub(super) writing: Writing,
     pub(super) reader: ReplyReader,
     /// A reply that was complete before the copy was written.
     pub(super) early: Option<Reply>,
-    /// Since the first byte was written.
+    /// Runs since the first byte was written.
     pub(super) stopwatch: Option<Stopwatch<'a>>,
 }
 
@@ -21,10 +21,10 @@ pub(super) struct Turn<'a> {
 pub(super) enum Writing {
     /// There is more to write, now or later.
     Bytes,
-    /// All is handed over, TLS may still hold some of it.
+    /// Everything is handed over; TLS may still hold some of it.
     Flush,
     Done,
-    /// The target does not read any more; it may still have answered.
+    /// The target has stopped reading; it may still have answered.
     GivenUp,
 }
 

@@ -1,9 +1,8 @@
-//! One target: what waits for it, what is open to it, and its books.
+//! One target: the copies that wait for it, the connections to it, and its books.
 //!
-//! A copy is admitted or dropped at once, waits for its turn in the
-//! [`Queue`](super::order::Queue), and is given to a connection by [`pump`](Target::pump). From then
-//! on it counts as sent, and the task of that connection reports how it ended. No borrow of the
-//! state is held while foreign code runs.
+//! A copy is admitted or dropped at once. It waits for its turn in the [`Queue`](super::order::Queue)
+//! until [`pump`](Target::pump) gives it to a connection; from then on it counts as sent, and the task
+//! of that connection reports how it ended. No borrow of the state is held while foreign code runs.
 
 mod addressing;
 mod state;
@@ -44,7 +43,7 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) unwritten: Unwritten,
     pub(super) meter: Meter,
-    /// Where replies are read to. Its bytes are looked at before anyone else reads.
+    /// The buffer that replies are read into. Its bytes are parsed before anyone else reads into it.
     pub(super) scratch: RefCell<Box<[u8]>>,
 }
 
@@ -125,7 +124,7 @@ impl Target {
         stream.waiting() + bytes <= self.shared.config.stream_window
     }
 
-    /// Takes a copy, or drops and counts it. Gives back where the rest of a streamed one goes.
+    /// Takes a copy, or drops and counts it. For a streamed one, returns where the rest is to be put.
     pub(super) fn handle_copy(self: &Rc<Self>, copy: MirrorCopy) -> Option<Rc<Stream>> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -149,7 +148,7 @@ impl Target {
         stream
     }
 
-    /// More of a streamed copy; `false` if no more of it is of use.
+    /// Takes more of a streamed copy; returns `false` if no more of it is needed.
     pub(super) fn handle_chunk(&self, stream: &Stream, bytes: Bytes, reserved: Reserved) -> bool {
         if stream.stage() == Stage::Ended {
             return false;
@@ -180,7 +179,7 @@ impl Target {
         }
     }
 
-    /// Gives what may be sent to who can send it.
+    /// Gives copies that may be sent to connections that can send them.
     fn pump(self: &Rc<Self>, state: &mut State) {
         while let Some(job) = state.queue.pop() {
             match state.pool.pick(&job, self.shared.clock) {
@@ -208,7 +207,7 @@ impl Target {
         seat.give(job);
     }
 
-    /// A copy ended; what its connection does next.
+    /// Enters the end of a copy in the books; returns what its connection does next.
     pub(super) fn finish(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
@@ -218,7 +217,7 @@ impl Target {
     ) -> Next {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        // Asked to close, a target may do so without a word in its reply.
+        // A target that was asked to close may do so without saying it in its reply.
         let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
         let tripped = state.pool.handle_outcome(seat, outcome, now);
         state.counters.avoided += u64::from(tripped == Tripped::Yes);
@@ -245,7 +244,7 @@ impl Target {
         self.follow_up(state, seat, connection, now)
     }
 
-    /// A copy on `seat`, of this client connection, was answered: what it does next.
+    /// Gives `seat`, which has just been answered, its next copies, first of the same client connection.
     fn follow_up(
         self: &Rc<Self>,
         state: &mut State,
@@ -264,7 +263,7 @@ impl Target {
         }
         let waits = state.queue.len() > 0;
         if crowded && waits && state.pool.is_exhausted() {
-            // The connection that takes its place goes to where there are fewer.
+            // The connection that takes its place goes to an address with fewer.
             return Next::Close;
         }
         Pool::rest(seat, now + self.shared.config.idle_timeout);
@@ -279,8 +278,8 @@ impl Target {
         }
     }
 
-    /// A connection ended before it sent this copy, or before the target took it: it is sent on
-    /// another one.
+    /// Takes back a copy whose connection ended before the copy was sent, or before the target took it: it
+    /// is sent on another connection.
     pub(super) fn give_back(&self, seat: &Seat, mut job: Job) {
         let mut state = self.state.borrow_mut();
         seat.end_copy();
@@ -302,8 +301,8 @@ impl Target {
         state.queue.push_front(job);
     }
 
-    /// A connection ended, with a failure of the copy before this one, after the target may have
-    /// taken it: that says nothing new of the target.
+    /// Fails a copy whose connection ended with a failure of the copy before it, after the target may have
+    /// taken it; so it does not count against the target again.
     pub(super) fn forsake(&self, seat: &Seat, job: Job, failure: Failure, now: Time) {
         let mut state = self.state.borrow_mut();
         seat.end_copy();
@@ -314,12 +313,13 @@ impl Target {
         state.end(job, &Outcome::Failed(failure), Verdict::Unknown, now);
     }
 
-    /// A connection is open.
+    /// Counts a connection as opened.
     pub(super) fn handle_connected(&self) {
         self.state.borrow_mut().counters.opened += 1;
     }
 
-    /// The first byte of a copy was written, and whether before the reply to another one.
+    /// Notes that the first byte of a copy was written; `pipelined` says whether the reply to another one
+    /// was outstanding.
     pub(super) fn handle_begun(&self, job: &mut Job, pipelined: bool, now: Time) {
         let counters = &mut self.state.borrow_mut().counters;
         counters.pipelined += u64::from(pipelined);
@@ -355,14 +355,14 @@ impl Target {
         state.pool.move_on(seat)
     }
 
-    /// A connection is closed.
+    /// Removes a connection that is closed, and gives its room to another.
     pub(super) fn handle_closed(self: &Rc<Self>, seat: &Rc<Seat>) {
         let mut state = self.state.borrow_mut();
         state.pool.remove(seat);
         self.pump(&mut state);
     }
 
-    /// Sees to time-outs and to names that are to be resolved again.
+    /// Handles timeouts, and names that must be resolved again.
     pub(super) fn tick(self: &Rc<Self>, now: Time) {
         let mut state = self.state.borrow_mut();
         state.pool.stop_due(now);
@@ -377,7 +377,7 @@ impl Target {
         self.state.borrow_mut().mode = Mode::Draining;
     }
 
-    /// Drops what waits and stops what is under way.
+    /// Drops the copies that wait, and stops those in flight.
     pub(super) fn stop(&self) {
         let mut state = self.state.borrow_mut();
         state.mode = Mode::Stopped;

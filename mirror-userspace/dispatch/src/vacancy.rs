@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use mirror_core::segment::Time;
 
-/// Since when there is nowhere to send.
+/// Since when a target has had no address, if it has none.
 #[derive(Debug, Default)]
 pub(super) struct Vacancy {
-    /// `None`: there are addresses, or nobody needed one yet.
+    /// `None` if there are addresses, or none was needed yet.
     since: Option<Time>,
 }
 
 impl Vacancy {
-    /// There is no address, and somebody knows it or needs one.
+    /// Notes that there is no address, because a list is empty or a copy needs one.
     pub(super) fn begin(&mut self, now: Time) {
         self.since.get_or_insert(now);
     }
 
-    /// There is an address.
+    /// Notes that there is an address again.
     pub(super) const fn end(&mut self) {
         self.since = None;
     }

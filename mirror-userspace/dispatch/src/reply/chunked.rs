@@ -1,11 +1,11 @@
-//! The chunked transfer coding (RFC 9112 section 7.1), read past without keeping any of it.
+//! Skips a chunked body (RFC 9112 section 7.1) without keeping any of it.
 
 use super::BadReply;
 
-/// Bytes from one chunk's data to the next (size, extensions) or to the end (trailers), at most.
+/// Most bytes between the data of two chunks (size, extensions), or after the last (trailers).
 const OVERHEAD: usize = 16 << 10;
 
-/// Where in a chunked body the next byte stands.
+/// The position of the next byte in a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunked {
     place: Place,
@@ -14,15 +14,15 @@ pub(super) struct Chunked {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In a chunk's size.
+    /// In the size of a chunk.
     Size { size: u64, digits: Digits },
-    /// Behind the size: extensions, the line's end.
+    /// After the size: in the extensions, up to the end of the line.
     SizeLine { size: u64 },
-    /// So many bytes of data follow.
+    /// In the data, of which this many bytes follow.
     Data { left: u64 },
-    /// At the line end behind the data.
+    /// At the line end after the data.
     DataEnd,
-    /// In a trailer line; an empty one is the last.
+    /// In a trailer line; an empty line is the last.
     Trailer { line: Line },
 }
 
@@ -53,7 +53,7 @@ impl Default for Chunked {
 }
 
 impl Chunked {
-    /// Takes the next bytes: how many belong to the body, and whether it ended.
+    /// Takes the next bytes. Returns how many belong to the body, and whether it has ended.
     pub(super) fn handle_data(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -82,7 +82,7 @@ impl Chunked {
         Ok((at, false))
     }
 
-    /// The place after a byte of overhead; `None` after the last one.
+    /// The position after a byte of overhead; `None` after the last byte.
     fn next(&self, byte: u8) -> Result<Option<Place>, BadReply> {
         let place = match (self.place, byte) {
             (Place::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {

@@ -8,7 +8,7 @@ use mirror_core::pipeline::Expect;
 
 use super::{BadReply, Chunked, Framing, Reply};
 
-/// Field lines of a head, at most.
+/// Most field lines in a head.
 const FIELDS: usize = 128;
 
 /// What a head says.
@@ -16,11 +16,11 @@ const FIELDS: usize = 128;
 pub(super) enum Parsed {
     /// Another head follows (RFC 9110 section 15.2).
     Interim,
-    /// This is the reply.
+    /// This head is the reply's own.
     Final(Reply, Framing),
 }
 
-/// Parses the head that `bytes` start with; `None` if it is not whole.
+/// Parses the head that `bytes` start with; `None` if it is incomplete.
 pub(super) fn parse(bytes: &[u8], expect: Expect) -> Result<Option<(Parsed, usize)>, BadReply> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut response = Response::new(&mut []);
@@ -77,7 +77,7 @@ fn judge(
         reusable,
         closes: close,
     };
-    // An upgrade or a CONNECT leaves HTTP with its reply, whatever it says.
+    // An upgrade or a CONNECT leaves HTTP with its reply, whatever that says.
     if expect == Expect::Tunnel || status == 101 {
         return Ok((reply(false), Framing::Length(0)));
     }
@@ -102,7 +102,7 @@ fn judge(
     })
 }
 
-/// The members of a comma-separated list, without the space around them (RFC 9110 section 5.6.1).
+/// The members of a comma-separated list, without the white space around them (RFC 9110 section 5.6.1).
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|byte| *byte == b',')
@@ -120,7 +120,7 @@ fn number(digits: &[u8]) -> Result<u64, BadReply> {
         .ok_or(BadReply)
 }
 
-/// One past the empty line that ends a head, if its last bytes lie at or after `from`.
+/// The offset after the empty line that ends a head, if that line ends at or after `from`.
 pub(super) fn end(head: &[u8], from: usize) -> Option<usize> {
     let searched = head.get(from..)?;
     memchr_iter(b'\n', searched).find_map(|at| {

@@ -1,4 +1,4 @@
-//! How a target comes to its addresses.
+//! How a target gets its addresses.
 
 use std::{net::SocketAddr, rc::Rc};
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Target {
-    /// These are the addresses, from now on.
+    /// Replaces the addresses of a target whose addresses are reported from outside.
     pub(crate) fn set_addresses(self: &Rc<Self>, sockets: &[SocketAddr]) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -27,7 +27,7 @@ impl Target {
         self.pump(state);
     }
 
-    /// There is nowhere to send, or nowhere that is up to date.
+    /// Starts to look for addresses: there are none, or they are out of date.
     pub(super) fn find_addresses(self: &Rc<Self>, state: &mut State) {
         let now = self.now();
         let names = match &mut state.origin {
@@ -58,7 +58,7 @@ impl Target {
         if !found.is_empty() {
             state.pool.set_addresses(found);
         } else if !state.pool.has_address() {
-            // Without an address the copy whose turn it is cannot be sent.
+            // Without an address, the copy whose turn it is can't be sent.
             if let Some(job) = state.queue.pop() {
                 state.begin(&job);
                 let outcome = Outcome::Failed(Failure::Connect);

@@ -1,4 +1,4 @@
-//! What a target remembers, and its books: each copy is entered once, wherever it ends.
+//! A target's state and its books: each copy is entered once, wherever it ends.
 
 use std::net::SocketAddr;
 
@@ -33,11 +33,11 @@ pub(super) struct State {
 
 /// How the addresses come to be known.
 pub(super) enum Origin {
-    /// There is one, and the user wrote it.
+    /// There is one, an IP address in the URL.
     Written,
     /// The name is resolved.
     Name(Names),
-    /// Somebody says them when they change.
+    /// They are reported from outside when they change (a service or pods).
     Told(Vacancy),
 }
 
@@ -69,7 +69,7 @@ impl State {
         self.queue.len() < config.queue
     }
 
-    /// Whether one more copy is taken; one that is not is counted.
+    /// Whether one more copy is admitted; if not, it is counted as dropped.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         let now = shared.clock;
         let dropped = if self.mode != Mode::Open {
@@ -99,7 +99,7 @@ impl State {
         }
     }
 
-    /// Drops what has waited too long for an address.
+    /// Drops the copies that have waited too long for an address.
     pub(super) fn drop_if_vacant(&mut self, shared: &Shared, now: Time) {
         if self.counters.queued > 0 && self.is_vacant(shared) {
             self.drop_waiting(|dropped| &mut dropped.no_endpoint);
@@ -108,14 +108,14 @@ impl State {
         }
     }
 
-    /// Drops all that waits, for the reason of this counter.
+    /// Drops all copies that wait, and counts them with this reason.
     pub(super) fn drop_waiting(&mut self, counter: impl FnOnce(&mut Dropped) -> &mut u64) {
         let waiting = self.queue.drain().len() as u64;
         self.counters.queued -= waiting;
         *counter(&mut self.counters.dropped) += waiting;
     }
 
-    /// The next copy that `seat` may take, after one of this client connection.
+    /// The next copy that `seat` may take after one of this client connection.
     pub(super) fn next_for(&mut self, seat: &Seat, connection: ConnectionId) -> Option<Job> {
         let Self { queue, pool, .. } = self;
         let has_room = |job: &Job| pool.has_room(seat, job);
