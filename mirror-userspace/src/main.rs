@@ -1,4 +1,6 @@
-//! The `podmirror` command: parses, runs, and turns errors into exit codes.
+//! The `podmirror` command: parses the flags, runs the command, and turns errors into exit codes.
+//!
+//! Everything else is in the library; its first page is a guided tour.
 
 use std::process::ExitCode;
 

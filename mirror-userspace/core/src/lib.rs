@@ -1,13 +1,39 @@
 //! podmirror's core: everything that decides, without I/O.
 //!
+//! It takes bytes and a time and returns values, so that capture files, fuzzers, tests and benchmarks
+//! drive the very code that runs live. It asks no clock, opens no socket and never waits.
+//!
 //! ```text
-//! segment ─► stream ─► http ─► policy ─► pipeline ─► copies
-//!                                           └─► counters ─► ledger
+//!  capture (live or a file)                                                    dispatch
+//!     │ Segment                                                                   ▲ Output
+//! ┌───▼──────────────────────────── pipeline::Pipeline ───────────────────────────┴───┐
+//! │ stream::FlowTable ─StreamEvent─► http::Parser ─HttpEvent─► policy::Policy ─► copies │
+//! │ bytes in order,                  heads, framing,           filter, sample,   held   │
+//! │ per connection                   bodies                    rewrite           whole, │
+//! │                                                                              or     │
+//! │ budget::Budget: every byte that is kept is reserved here first               streamed
+//! └───┬────────────────────────────────────────────────────────────────────────────────┘
+//!     └─► counters of each stage ──► ledger::Ledger: does every segment and request add up?
 //! ```
 //!
-//! It takes bytes and a time and returns values, so capture files, fuzzers, tests and benchmarks drive the
-//! very code that runs live. Who captures, sends or serves depends on this crate, never the other way
-//! round; `mirror-userspace/tests/layering/` reads the manifests and holds it.
+//! # The tour
+//!
+//! Start with [`pipeline::Pipeline`]: [`handle_segment`](pipeline::Pipeline::handle_segment) takes a
+//! captured [`segment::Segment`], [`poll_output`](pipeline::Pipeline::poll_output) returns what is to be
+//! sent. In the order in which a byte passes them:
+//!
+//! 1. [`segment`]: what a TCP segment is to every stage: addresses, sequence numbers, times.
+//! 2. [`stream`]: segments to ordered bytes, as v1's kernel would read them.
+//! 3. [`http`]: bytes to requests; refuses what two readers could frame differently.
+//! 4. [`policy`]: which requests are mirrored to which target, and what is changed in them.
+//! 5. [`pipeline`]: joins these, and collects or streams bodies.
+//! 6. [`destination`]: what a target is: a URL, a service's endpoints or pods.
+//! 7. [`counters`]: what those who do the I/O count: the kernel, rings, files, targets.
+//! 8. [`ledger`]: all counters side by side, and whether they balance.
+//!
+//! Imports run `segment, budget < {stream, http} < policy < pipeline < ledger`. Crates that capture,
+//! send or serve depend on this one, never the other way round; `mirror-userspace/tests/layering.rs`
+//! holds both.
 
 pub mod budget;
 pub mod counters;
@@ -20,4 +46,3 @@ pub mod segment;
 pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod value;
