@@ -4,16 +4,15 @@
 //! drive the very code that runs live. It asks no clock, opens no socket and never waits.
 //!
 //! ```text
-//!  capture (live or a file)                                                    dispatch
-//!     │ Segment                                                                   ▲ Output
-//! ┌───▼──────────────────────────── pipeline::Pipeline ───────────────────────────┴───┐
-//! │ stream::FlowTable ─StreamEvent─► http::Parser ─HttpEvent─► policy::Policy ─► copies │
-//! │ bytes in order,                  heads, framing,           filter, sample,   held   │
-//! │ per connection                   bodies                    rewrite           whole, │
-//! │                                                                              or     │
-//! │ budget::Budget: every byte that is kept is reserved here first               streamed
-//! └───┬────────────────────────────────────────────────────────────────────────────────┘
-//!     └─► counters of each stage ──► ledger::Ledger: does every segment and request add up?
+//! capture                      pipeline::Pipeline                                dispatch
+//!         ┌────────────────────────────────────────────────────────────────┐
+//! Segment │ stream ─StreamEvent─► http ─HttpEvent─► policy ─► held whole   │ Output
+//! ──────► │ bytes in order,       heads, framing,   filter,   or streamed  │ ──────►
+//!         │ per connection        bodies            sample,                │
+//!         │                                         rewrite                │
+//!         │ budget: every byte that is kept is reserved here first         │
+//!         └────────────────────────────────────────────────────────────────┘
+//!           counters of every stage ─► ledger: does every segment and request add up?
 //! ```
 //!
 //! # The tour
