@@ -25,8 +25,8 @@ impl Budget {
         Self::with(limit, None)
     }
 
-    /// A budget of `limit` bytes that are also bytes of this one: a use of memory that clients can
-    /// drive up gets a share, so that it starves none of the others.
+    /// A share of this budget, limited to `limit` bytes: a use of memory that clients can drive up gets a
+    /// share, so that it cannot starve the others.
     #[must_use]
     pub fn share(&self, limit: usize) -> Self {
         Self::with(limit, Some(self.clone()))
@@ -125,7 +125,7 @@ impl Reserved {
         taken
     }
 
-    /// Gives `less` bytes back, at most those held.
+    /// Returns `less` bytes to the budget, at most those held.
     pub fn shrink(&mut self, less: usize) {
         let less = less.min(self.bytes);
         self.bytes -= less;
@@ -137,7 +137,7 @@ impl Reserved {
         self.shrink(self.bytes);
     }
 
-    /// Counts against the whole budget only from now on, no longer against a share of it.
+    /// From now on, counts only against the whole budget, no longer against a share of it.
     pub fn leave_share(&mut self) {
         if let Some(whole) = self.budget.0.whole.clone() {
             self.budget.0.used.set(self.budget.used() - self.bytes);
@@ -145,7 +145,7 @@ impl Reserved {
         }
     }
 
-    /// Moves everything that `other` holds here. Both must be of the same budget.
+    /// Takes over everything that `other` holds. Both must be of the same budget.
     pub fn absorb(&mut self, mut other: Self) {
         debug_assert!(Rc::ptr_eq(&self.budget.0, &other.budget.0));
         self.bytes += std::mem::take(&mut other.bytes);

@@ -1,4 +1,4 @@
-//! The vocabulary of the capture path: what a TCP segment is to every stage after it.
+//! The vocabulary of the capture path: what every later stage knows of a TCP segment.
 
 use std::{
     fmt,
@@ -56,7 +56,7 @@ impl SeqNum {
         self.distance_from(other) < 0
     }
 
-    /// How far `self` lies behind `other`: negative if before it.
+    /// How far `self` is after `other`, in bytes; negative if it is before.
     #[must_use]
     pub const fn distance_from(self, other: Self) -> i32 {
         self.0.wrapping_sub(other.0).cast_signed()

@@ -6,7 +6,7 @@ use std::{ops::AddAssign, time::Duration};
 const BUCKETS: usize = 112;
 const UNIT_SHIFT: u32 = 8;
 
-/// A histogram of durations: 25 % precise, 900 bytes, added up without loss.
+/// A histogram of durations: 25 % precise, 900 bytes in memory; histograms add up without loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
@@ -30,7 +30,7 @@ impl Histogram {
         self.record_times(took, 1);
     }
 
-    /// Counts a duration that stands for so many.
+    /// Counts a duration that stands for `times` durations.
     pub fn record_times(&mut self, took: Duration, times: u64) {
         if let Some(bucket) = self.buckets.get_mut(bucket_of(took)) {
             *bucket += times;
@@ -58,8 +58,8 @@ impl Histogram {
         self.sum
     }
 
-    /// How many were shorter than `bound`. Exact if that is a power of two from 2^10 to 2^36 ns, as
-    /// there a bucket ends; else those in its bucket are left out.
+    /// How many durations were shorter than `bound`. Exact if that is a power of two from 2^10 to 2^36 ns,
+    /// where a bucket ends; otherwise those in its bucket are left out.
     #[must_use]
     pub fn shorter_than(&self, bound: Duration) -> u64 {
         let ended = |bucket: &usize| end_of(*bucket) <= bound;
@@ -67,7 +67,8 @@ impl Histogram {
         self.buckets.iter().take(whole).sum()
     }
 
-    /// The duration that the part `q` (0 to 1) of those counted did not exceed; `None` of nothing.
+    /// The `q`-quantile (0 to 1): the duration that this part of all durations did not exceed. `None` if
+    /// nothing was counted.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let count = self.count();

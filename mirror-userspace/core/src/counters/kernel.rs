@@ -18,17 +18,17 @@ pub struct KernelCounters {
     pub not_tcp: u64,
     /// TCP segments that reached the program.
     pub seen: u64,
-    /// To a port that is not mirrored.
+    /// Segments to a port that is not mirrored.
     pub other_port: u64,
-    /// With neither payload nor SYN, FIN or RST.
+    /// Segments with neither payload nor SYN, FIN or RST.
     pub no_payload: u64,
-    /// Not in the sample.
+    /// Segments that are not in the sample.
     pub sampled_out: u64,
-    /// Copied whole into a ring.
+    /// Segments copied whole into a ring.
     pub copied: u64,
-    /// Lost, in part or whole, as the ring had no room.
+    /// Segments lost, in part or whole, because the ring had no room.
     pub ring_full: u64,
-    /// Not walked, by reason, in the order of [`Unparsable::ALL`].
+    /// Segments whose headers could not be parsed, by reason, in the order of [`Unparsable::ALL`].
     pub unparsable: [u64; Unparsable::ALL.len()],
 }
 

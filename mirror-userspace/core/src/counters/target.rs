@@ -39,19 +39,19 @@ macro_rules! counters {
 counters! {
     /// Copies that never began to be sent.
     Dropped {
-        /// Too many waited already.
+        /// Copies dropped because too many were waiting already.
         queue_full,
         /// The target keeps failing and is left alone for a while.
         breaker_open,
-        /// Above the configured copies a second.
+        /// Copies above the configured number per second.
         max_rps,
         /// The mirror stopped before their turn came.
         shutdown,
-        /// More of a streamed body came than may wait.
+        /// Streamed copies of which more arrived than may wait.
         stream_overflow,
         /// The source of a streamed body broke.
         aborted,
-        /// A service or selector stood for no ready endpoint for longer than copies wait.
+        /// Copies for a service or selector that had no ready endpoint for longer than copies wait.
         no_endpoint,
     }
 }
@@ -59,7 +59,7 @@ counters! {
 counters! {
     /// Replies read to their end, by status class.
     Answered {
-        /// 101: the others are not the last word.
+        /// Replies with status 101; other 1xx replies are followed by the final one.
         informational,
         /// Replies with a 2xx status.
         success,
@@ -67,7 +67,7 @@ counters! {
         redirection,
         /// Replies with a 4xx status.
         client_error,
-        /// 5xx, and what RFC 9110 section 15 says to treat so.
+        /// Replies with a 5xx status, and those that RFC 9110 section 15 treats like one.
         server_error,
     }
 }
@@ -89,7 +89,7 @@ impl Answered {
 counters! {
     /// Copies that were given to a connection and got no reply.
     Failed {
-        /// No connection: refused, timed out, not resolved, or TLS did not trust.
+        /// No connection: it was refused or timed out, the name did not resolve, or TLS found no trust.
         connect,
         /// No connection: a document named the target, and its address is one that documents may not
         /// have (loopback, link-local, the node's own, …).
@@ -113,7 +113,7 @@ counters! {
 /// The books of one target in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetCounters {
-    /// Copies that wait now.
+    /// Copies that are waiting at the moment.
     pub queued: u64,
     /// Copies dropped before they were sent.
     pub dropped: Dropped,
@@ -131,25 +131,25 @@ pub struct TargetCounters {
     pub open: u64,
     /// Times that the breaker opened.
     pub breaker_opened: u64,
-    /// Times that one of several addresses was left for a while, since it failed.
+    /// Times that one of several addresses failed and was avoided for a while.
     pub avoided: u64,
-    /// Answered, but with a body so long that the connection was closed on it.
+    /// Copies answered with a body so long that the connection was closed instead of reading it.
     pub replies_cut: u64,
     /// Copies written on a connection before the reply to the one before them.
     pub pipelined: u64,
-    /// Copies that a target closed on before it took them, and that were sent once more.
+    /// Copies that a target had not taken when it closed the connection, and that were sent again.
     pub sent_again: u64,
-    /// From the capture of a copy's last byte (of its first, if streamed) to its first byte written.
+    /// Mirror lag: from the capture of a copy's last byte (its first, if streamed) to its first byte written.
     pub lag: Histogram,
-    /// From a copy's first byte written to the end of its reply. Under light load only some are
-    /// measured, 25 a second and shard, and each stands for those before it that were not.
+    /// Reply latency: from a copy's first byte written to the end of its reply. Under light load only 25
+    /// per second and shard are measured, and each stands for those before it that were not.
     pub latency: Histogram,
     /// Replies since the last one that was measured.
     pub unmeasured: u64,
 }
 
 impl TargetCounters {
-    /// A reply came, after this time, if that is known.
+    /// Counts a reply's latency; `None` if it was not measured.
     pub fn count_latency(&mut self, latency: Option<Duration>) {
         match latency {
             None => self.unmeasured += 1,
@@ -166,7 +166,7 @@ impl TargetCounters {
         self.queued + self.sent + self.dropped.total()
     }
 
-    /// Whether what was sent is what was answered, has failed, or is under way.
+    /// Whether every copy sent has been answered, has failed, or is in flight.
     #[must_use]
     pub const fn balanced(&self) -> bool {
         self.sent == self.in_flight + self.answered.total() + self.failed.total()

@@ -1,4 +1,4 @@
-//! What Kubernetes lets a name be: objects, label keys and label values.
+//! The names that Kubernetes allows: of objects, label keys and label values.
 //!
 //! Checked here so that a typing error is refused with the flag or document that has it, and not
 //! by an API server that the agent asks again and again.

@@ -1,8 +1,8 @@
-//! The chunked transfer coding (RFC 9112 section 7.1), found the end of and passed on as it is.
+//! Finds the end of a chunked body (RFC 9112 section 7.1), which is passed on as it is.
 //!
-//! Chunk sizes are the best hiding place for a smuggled request, so the grammar is taken at its
-//! word: lines end in CRLF, a size is hexadecimal digits only, and (stricter than the RFC, which
-//! asks to tolerate it) no white space stands outside quoted strings. Each byte is looked at once.
+//! Chunk sizes are the best hiding place for a smuggled request, so the grammar is enforced to the
+//! letter: lines end in CRLF, a size consists of hexadecimal digits only, and (stricter than the RFC,
+//! which asks to tolerate it) white space is allowed only in quoted strings. Each byte is looked at once.
 
 use super::{
     Limits, Lost,
@@ -183,7 +183,7 @@ impl Chunked {
     }
 }
 
-/// No limits: whoever holds the bytes has paid for them, and the content is never longer.
+/// No limits: the caller has paid for the bytes, and the content is never longer.
 const UNLIMITED: Limits = Limits {
     head: usize::MAX,
     fields: usize::MAX,
@@ -191,7 +191,7 @@ const UNLIMITED: Limits = Limits {
     trailers: usize::MAX,
 };
 
-/// The content of a whole chunked body: sizes, extensions and trailers are taken off.
+/// The content of a complete chunked body, without sizes, extensions and trailers.
 ///
 /// `None` if `raw` is not exactly one well-formed chunked body. Limits do not apply.
 #[must_use]
@@ -201,10 +201,10 @@ pub fn decode(raw: &[u8]) -> Option<Vec<u8>> {
     (fed == Fed::End(raw.len())).then_some(content)
 }
 
-/// Takes sizes, extensions and trailers off a chunked body piece by piece, and keeps nothing.
+/// Removes sizes, extensions and trailers from a chunked body piece by piece, and keeps nothing.
 ///
-/// For bodies that the [`Parser`](super::Parser) has told: their framing is in order, so what is not
-/// goes unnoticed here.
+/// For bodies that the [`Parser`](super::Parser) has reported: their framing is valid, so faults are not
+/// noticed here.
 #[derive(Debug, Default)]
 pub struct Decoder(Chunked);
 

@@ -1,9 +1,9 @@
 //! What a connection carries, from its first bytes.
 //!
-//! Two of the protocols that stand on the same ports have an unmistakable start: a TLS record and
-//! the HTTP/2 preface. HTTP/1 begins with a method and a space; a well-known method decides at
-//! once, any other token could be another protocol's greeting (`EHLO x`), so that the whole
-//! request line has to prove it.
+//! Two of the protocols found on the same ports have an unmistakable start: TLS with a handshake record,
+//! and HTTP/2 with its preface. HTTP/1 begins with a method and a space. A well-known method decides at
+//! once; any other token could be another protocol's greeting (`EHLO x`), so the whole request line has
+//! to prove it.
 
 use super::{Protocol, grammar::is_tchar};
 

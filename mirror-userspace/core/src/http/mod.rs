@@ -8,8 +8,9 @@
 //!                other protocol                  left alone      skip exactly, or Resync
 //! ```
 //!
-//! The rule above all others: nothing is reported as a request that the client did not send as
-//! one. Where readers could differ, the connection is left; `docs/SMUGGLING.md` has the cases.
+//! The rule above all others: nothing is reported as a request that the client did not send as one.
+//! Where two readers could differ, the connection is no longer followed; `docs/SMUGGLING.md` has the
+//! cases.
 
 pub mod chunked;
 mod detect;

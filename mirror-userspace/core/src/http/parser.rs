@@ -22,10 +22,10 @@ pub struct Input<'a> {
     pub ack: Option<u32>,
 }
 
-/// Finds the requests of one connection.
+/// Finds the requests in the bytes of one connection.
 ///
-/// Holds at most 64 bytes, and while a head is cut in two the head so far (at most
-/// [`Limits::head`], reserved from the budget). Work is linear in the bytes, however they are cut.
+/// Holds at most 64 bytes and, while a head is incomplete, the head so far (at most [`Limits::head`],
+/// reserved from the budget). Work is linear in the bytes, however they are split.
 #[derive(Debug, Default)]
 pub struct Parser {
     state: State,
@@ -46,7 +46,7 @@ enum State {
     Resync(Resync),
     /// The client said that nothing will follow (RFC 9112 section 9.6).
     Closing(Blank),
-    /// Nothing that follows is looked at.
+    /// Nothing that follows is parsed.
     Left,
 }
 
@@ -72,7 +72,7 @@ impl Parser {
         };
     }
 
-    /// Whether the next byte would be the first of a request: none has begun that is not over.
+    /// Whether the next byte would be the first of a request: no request is unfinished.
     #[must_use]
     pub fn is_between_requests(&self) -> bool {
         match &self.state {
@@ -82,8 +82,8 @@ impl Parser {
         }
     }
 
-    /// Takes the next bytes. Memory for a cut head comes from `budget`; if it is refused, the
-    /// request counts as [`Lost::Evicted`] and the connection is left.
+    /// Takes the next bytes. Memory for an incomplete head comes from `budget`; if it is refused, the
+    /// request counts as [`Lost::Evicted`] and the connection is no longer followed.
     pub fn handle_data(
         &mut self,
         input: Input<'_>,
@@ -107,7 +107,7 @@ impl Parser {
         self.last_ack = input.ack.or(self.last_ack);
     }
 
-    /// Out of step: whether this input is worth a try.
+    /// While out of step: whether this input is worth a try.
     fn resume(&mut self, input: &Input<'_>, limits: &Limits) -> bool {
         let State::Resync(resync) = self.state else {
             return false;
@@ -235,7 +235,7 @@ impl Parser {
         }
     }
 
-    /// A request is over, whole or lost, and the stream stands exactly behind it.
+    /// A request has ended, complete or lost, and the stream is exactly at the byte after it.
     fn proceed(&mut self, after: After, emit: &mut impl FnMut(HttpEvent<'_>)) {
         self.state = match after {
             After::Request => State::Head(Reader::new(Standing::InStep)),
@@ -247,8 +247,8 @@ impl Parser {
         };
     }
 
-    /// The stream cannot be understood here: never guess where the next request begins. Only what
-    /// was tried while out of step was a guess itself, and is taken back.
+    /// The stream can't be understood here; never guess where the next request begins. Only what was tried
+    /// while out of step was itself a guess, and is taken back.
     fn refuse(&mut self, why: Lost, standing: Standing, emit: &mut impl FnMut(HttpEvent<'_>)) {
         self.state = match standing {
             Standing::Tentative(resync) => State::Resync(Resync {
@@ -349,7 +349,7 @@ fn undecided(resync: Resync, emit: &mut impl FnMut(HttpEvent<'_>)) {
     }
 }
 
-/// Takes as many bytes as remain, and counts them off.
+/// Takes bytes of the body, as many as remain of it, and counts them.
 fn split<'a>(bytes: &'a [u8], remaining: &mut u64) -> (&'a [u8], &'a [u8]) {
     let wanted = usize::try_from(*remaining).unwrap_or(usize::MAX);
     let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));

@@ -1,7 +1,7 @@
-//! From bytes to one complete head: the stretch between two requests, which may come in pieces.
+//! Reads one complete head, which may arrive in pieces, between two requests.
 //!
-//! A head that lies in one piece is handed on borrowed. Only a head that was cut is copied, into
-//! a buffer that is paid for from the budget and freed with the head.
+//! A head in one piece is handed on borrowed. Only a head in several pieces is copied, into a buffer that
+//! is paid for from the budget and freed with the head.
 
 use super::{
     Limits, Lost, Protocol,
@@ -14,9 +14,9 @@ use crate::budget::{Budget, Reserved};
 /// What is known of the connection while a head is awaited.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Standing {
-    /// Its first bytes have not yet said what it carries.
+    /// The first bytes of the connection have not yet revealed its protocol.
     Undecided,
-    /// One request follows the other.
+    /// The connection carries HTTP/1: one request follows another.
     InStep,
     /// A segment seems to begin a request. Its head has to prove it.
     Tentative(Resync),
@@ -80,7 +80,7 @@ impl Reader {
         matches!(self.standing, Standing::InStep)
     }
 
-    /// Reads on. At the end of a head the reader is spent.
+    /// Takes the next bytes. Once it has returned a head, the reader is used up.
     pub(super) fn read<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -126,7 +126,7 @@ impl Reader {
         }
     }
 
-    /// Empty lines are let pass before a request, but not where one has yet to be recognised.
+    /// Whether empty lines are skipped: before a request, but not before the protocol is known.
     fn skip_blank<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
         if self.kept.is_some() || matches!(self.standing, Standing::Tentative(_)) {
             return Ok(bytes);
@@ -134,7 +134,7 @@ impl Reader {
         self.blank.skip(bytes)
     }
 
-    /// Whether the first bytes allow to go on: `false` if more of them are needed.
+    /// Whether the protocol is known well enough to go on: `false` if more bytes are needed.
     fn judge_first(&mut self, bytes: &[u8]) -> Result<bool, Read<'static>> {
         match self.standing {
             Standing::Undecided if self.scan.seen() == 0 => {

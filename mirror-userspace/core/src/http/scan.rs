@@ -1,10 +1,9 @@
 //! Finds the end of a head in bytes that may come one at a time.
 //!
-//! Parsing a head again with each segment would be quadratic, so this machine looks at each byte
-//! once and keeps none. It also refuses what httparse lets pass and two readers might read
-//! differently: a line that ends in a bare LF, a bare CR, a line that begins with white space
-//! (RFC 9112 sections 2.2 and 5.2). A refusal depends on the position of its byte only, never on
-//! how the bytes were cut.
+//! Parsing a head again with each segment would be quadratic, so this state machine looks at each byte
+//! once and keeps none. It also refuses what httparse accepts and two readers might read differently: a
+//! line that ends in a bare LF, a bare CR, a line that begins with white space (RFC 9112 sections 2.2
+//! and 5.2). A refusal depends only on the position of the byte, never on how the bytes were split.
 
 use memchr::memchr2;
 
@@ -20,7 +19,7 @@ const VERSION: &[u8] = b"HTTP/1.";
 pub(super) struct Blank(u8);
 
 impl Blank {
-    /// Eight empty lines: clients of old sent one after a body.
+    /// At most eight empty lines: old clients sent one after a body.
     const LIMIT: u8 = 16;
 
     /// Takes empty lines off the beginning of `bytes`, and returns the rest.
@@ -37,7 +36,7 @@ impl Blank {
     }
 }
 
-/// Where in a head the next byte stands.
+/// The position of the next byte in a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]

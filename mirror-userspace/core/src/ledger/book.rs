@@ -1,4 +1,4 @@
-//! From the stages' counters to the books.
+//! Makes the ledger out of the stages' counters.
 
 use std::ops::AddAssign;
 
@@ -11,7 +11,8 @@ use crate::{
     stream::FlowCounters,
 };
 
-/// Everything that was counted, by stage. What a run has not got (a replay has no ring) is zero.
+/// Everything that was counted, by stage. Counters of stages that a run lacks (a replay has no ring) are
+/// zero.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
     /// Segments by outcome, as the kernel program counted them.
@@ -149,8 +150,8 @@ fn target(
     add_drops(&mut requests.dropped, &pipeline.lost_unseen);
     add_drops(&mut requests.dropped, &copies.dropped);
     add(&mut requests.dropped, &named(&sent.dropped.named()));
-    // What has not ended is being collected or waits. Were a copy counted twice, this would stay
-    // 0 and the row not add up.
+    // What has not ended is being collected or waits. If a copy were counted twice, this would stay 0 and
+    // the row would not add up.
     requests.pending = requests.framed.saturating_sub(requests.ended());
     Target {
         requests,

@@ -1,10 +1,10 @@
-//! The segments of a capture file: counted by its reader, where live ones are by the kernel.
+//! The segments of a capture file, which its reader counts, as the kernel counts live ones.
 
 use super::{Ledger, Named, Segments};
 use crate::counters::FileCounters;
 
 impl Ledger {
-    /// The same books with the segments of a file, of which so many were `read` by the pipeline.
+    /// Replaces the books' segments by those of a file, of which the pipeline `read` so many.
     ///
     /// An IP datagram put together from fragments is one segment. What can't be followed to a
     /// segment (a fragment without the others, an unknown link type) counts as one, unparsable.

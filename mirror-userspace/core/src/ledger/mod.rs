@@ -28,12 +28,12 @@ use serde::Serialize;
 pub type Named = BTreeMap<String, u64>;
 
 /// The books of a run. `Display` prints them for people; serialised, they are the JSON of
-/// `--ledger-json`.
+/// `--ledger-json`, whose keys are stable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ledger {
     /// TCP segments, from the hook to the daemon.
     pub segments: Segments,
-    /// Copies of requests, up to the hand-over to a connection.
+    /// Copies of requests, until they are handed over to a connection.
     pub requests: Requests,
     /// What became of the copies that were sent.
     pub replies: Replies,
@@ -41,7 +41,7 @@ pub struct Ledger {
     pub connections: Connections,
     /// Payload bytes that never reached the parser, by reason.
     pub bytes_lost: Named,
-    /// The same for each target, by its URL.
+    /// The books of each target, by its URL.
     pub targets: BTreeMap<String, Target>,
     /// Whether every row adds up.
     pub balanced: bool,
@@ -126,7 +126,7 @@ pub struct Connections {
 /// The books of one target: its part of `requests` and `replies`, and its latencies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// Its copies, up to the hand-over to a connection.
+    /// The target's copies, until they are handed over to a connection.
     pub requests: Requests,
     /// What became of those that were sent.
     pub replies: Replies,
@@ -164,7 +164,7 @@ impl Segments {
 }
 
 impl Requests {
-    /// Those whose fate is known.
+    /// The sum of all connections whose protocol is known.
     fn ended(&self) -> u64 {
         self.sent + self.observed + sum(&self.filtered) + self.sampled_out + sum(&self.dropped)
     }

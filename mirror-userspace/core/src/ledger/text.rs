@@ -34,8 +34,8 @@ impl fmt::Display for Ledger {
 }
 
 impl Ledger {
-    /// The table of a mirror that goes on. Counters are read one after the other, so that what is
-    /// under way meanwhile keeps it from balancing: no fault, unlike at the end.
+    /// The table of a running mirror. Counters are read one after another, so whatever happens meanwhile
+    /// keeps the table from balancing; that is no fault, unlike at the end.
     #[must_use]
     pub fn while_running(&self) -> impl fmt::Display + '_ {
         let unbalanced = "not balanced: segments were under way while it was counted";

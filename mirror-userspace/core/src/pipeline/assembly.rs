@@ -1,4 +1,4 @@
-//! Requests to copies: held until they are whole, or streamed once they are too large to hold.
+//! Turns requests into copies: held until they are complete, or streamed once they are too large.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::{
     segment::FlowId,
 };
 
-/// What a step costs while it waits to be sent: a place in queues that double when they are full.
+/// What an output costs while it waits to be sent: a place in queues that double when they are full.
 const PLACE_COST: usize = 2 * size_of::<Output>();
 
 /// What the allocator and [`Bytes`] add to bytes that are kept: the smallest requests are smaller
@@ -32,8 +32,8 @@ const CHUNK_OVERHEAD: usize = PLACE_COST + BYTES_OVERHEAD;
 /// The part of the memory limit that blocks may take while nobody uses them: 4 MiB of 128.
 const FREE_BLOCKS: usize = 32;
 
-/// Places for outputs that are kept while there are none. What a burst took beyond them is freed:
-/// the memory that paid for it goes with the outputs.
+/// Places for outputs that are kept while there are none. What a burst took beyond that is freed, since
+/// the memory that paid for it leaves with the outputs.
 const KEPT_PLACES: usize = 64;
 
 /// What a connection keeps of the request that it is in the middle of.
@@ -42,13 +42,13 @@ pub(super) enum Request {
     /// The connection is between requests: nothing is kept.
     #[default]
     None,
-    /// Its fate is counted; its body is let go.
+    /// The request's fate is counted; its body is ignored.
     Settled,
-    /// Nothing is sent: there is only the observer.
+    /// The request is only shown to the observer: nothing is sent.
     Observed,
-    /// Collected until it is whole.
+    /// The request is collected until it is complete.
     Held(Box<Held>),
-    /// Passed on while it arrives, as these copies.
+    /// The request is passed on while it arrives, as these copies.
     Streamed(Vec<CopyId>),
 }
 
@@ -117,7 +117,7 @@ impl Assembly {
         CopyId(self.copies)
     }
 
-    /// A head is there: decides what becomes of the request.
+    /// Takes a request's head, and decides what becomes of the request.
     pub(super) fn begin(&mut self, place: &Place, request: &mut Request, head: &Head<'_>) {
         self.counters.requests += 1;
         *request = Request::Settled;
@@ -185,7 +185,7 @@ impl Assembly {
         }
     }
 
-    /// More of the request's body.
+    /// Takes more of the request's body.
     pub(super) fn extend(&mut self, place: &Place, request: &mut Request, bytes: &[u8]) {
         match request {
             Request::None | Request::Settled => return,
@@ -246,7 +246,7 @@ impl Assembly {
         self.observe(place, |observer, info| observer.lost(info));
     }
 
-    /// Hands over what there is of a request, and passes on the rest as it comes.
+    /// Begins to stream a request: hands over what is there, and passes on the rest as it arrives.
     fn stream(&mut self, place: &Place, request: &mut Request) {
         if let Request::Held(held) = std::mem::take(request) {
             let mut copies = Vec::with_capacity(held.heads.len());
@@ -255,7 +255,7 @@ impl Assembly {
         }
     }
 
-    /// Gives each target its copy of what is held, and says which copies there are.
+    /// Gives each target its copy of what is held; returns the copies.
     fn hand_over(&mut self, place: &Place, held: Held, rest: Rest, mut given: impl FnMut(CopyId)) {
         let Held {
             heads,
@@ -267,7 +267,7 @@ impl Assembly {
         let (body, size) = (body.into_pieces(&self.blocks), reserved.bytes());
         let mut first = Some(reserved);
         for (target, head) in heads {
-            // Each copy holds the body on its own account: it is freed with the last of them.
+            // Each copy pays for the body, which is freed with the last of them.
             let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
                 self.count_drop(target, DropReason::OverBudget);
                 continue;
@@ -277,7 +277,7 @@ impl Assembly {
         }
     }
 
-    /// Passes on more of a streamed request; without memory for it the copy breaks.
+    /// Passes on more of a streamed request; without memory for it, the copy is aborted.
     fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
         let Request::Streamed(copies) = request else {
             return;
@@ -349,7 +349,7 @@ impl Assembly {
             .extend(copies.iter().map(|&copy| Output::Abort { copy }));
     }
 
-    /// The connection is over; its last request has ended before.
+    /// Takes the end of a connection, whose last request has ended before.
     pub(super) fn close(&mut self, place: &Place) {
         self.observe(place, |observer, info| observer.closed(info));
     }

@@ -1,8 +1,8 @@
-//! Large buffers that are used again.
+//! Large buffers that are reused.
 //!
-//! A large body takes its memory in blocks of one size, and gives them back when it is written.
-//! The allocator would return what is free to the kernel and fetch it anew, zeroed, for the next
-//! body. The block given back last is handed out first: it may still be in the CPU's cache.
+//! A large body takes its memory in blocks of one size, and returns them when it is written. The
+//! allocator would return free memory to the kernel and fetch it anew, zeroed, for the next body. The
+//! block returned last is handed out first: it may still be in the CPU's cache.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,15 +13,15 @@ pub(super) const BLOCK: usize = 64 * 1024;
 
 /// The free blocks of a shard.
 ///
-/// What is handed out counts against the budget of whoever takes it. What is free does not: it is at
-/// most what [`new`](Self::new) was told.
+/// A block in use counts against the budget of its user. Free blocks do not: there are at most as many
+/// as [`new`](Self::new) allows.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
     most: usize,
 }
 
-/// A block that is full, or will not get fuller.
+/// A block that will not be written to any more.
 struct Filled {
     bytes: Vec<u8>,
     home: Blocks,
@@ -42,8 +42,8 @@ impl Blocks {
             .unwrap_or_else(|| Vec::with_capacity(BLOCK))
     }
 
-    /// What was written to a buffer. If that is a block, it comes back when the last of the bytes is
-    /// dropped.
+    /// The bytes that were written to a buffer. If it is a block, it is returned when the last of the bytes
+    /// is dropped.
     pub(super) fn freeze(&self, bytes: Vec<u8>) -> Bytes {
         if bytes.capacity() == BLOCK {
             let home = self.clone();
@@ -63,7 +63,7 @@ impl Blocks {
         self.freeze(block)
     }
 
-    /// The memory that a copy of so many bytes takes: a block from half of one on.
+    /// The memory that a copy of `len` bytes takes: a whole block from half a block on.
     pub(super) const fn memory_for(len: usize) -> usize {
         if len > BLOCK / 2 && len <= BLOCK {
             BLOCK
@@ -82,8 +82,7 @@ impl Blocks {
         });
     }
 
-    /// The shard's thread is the only one that comes here; bytes may travel, so it is locked all the
-    /// same.
+    /// Only the shard's thread comes here, but bytes may travel to others, so there is a lock.
     fn with_free<R>(&self, see: impl FnOnce(&mut Vec<Vec<u8>>) -> R) -> R {
         see(&mut self.free.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::blocks::{BLOCK, Blocks};
 use crate::budget::Reserved;
 
-/// From this size on, in bytes, received bytes become a piece of their own. Smaller ones are
-/// gathered, so that a body sent byte by byte does not become a million pieces.
+/// From this many bytes on, what arrives at once becomes a piece of its own. Less is gathered, so that a
+/// body sent byte by byte does not become a million pieces.
 const OWN_PIECE: usize = 4096;
 
 /// The largest buffer but a block that small pieces are gathered in, in bytes.

@@ -1,4 +1,4 @@
-//! One connection's way through http: what the flow table keeps for each of its entries.
+//! What the flow table keeps for each connection: its parser, and its request in progress.
 
 use super::{
     ConnectionId, RequestInfo,
@@ -18,7 +18,7 @@ pub(super) struct Connection {
     request: Request,
 }
 
-/// Who a request belongs to: what policy and ordering want to know of its connection.
+/// What policy and ordering need to know of a request's connection.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Place {
     pub(super) id: ConnectionId,

@@ -1,9 +1,9 @@
-//! flow, http and policy behind `handle_*` and `poll_*`: segments in, copies of requests out.
+//! Joins stream, http and policy behind `handle_*` and `poll_*`: segments in, copies of requests out.
 //!
 //! ```text
-//! handle_segment ─► flow ─► http ─► policy ─► Assembly ─► poll_output
-//!                   bytes   heads,  filter,   whole body, copies, or the
-//!                   in order bodies sample    or streamed chunks of a streamed one
+//! handle_segment ─► stream ─► http ─► policy ─► Assembly ─► poll_output
+//!                   bytes     heads,  filter,   whole body  copies, or the
+//!                   in order  bodies  sample    or streamed chunks of a streamed one
 //! ```
 //!
 //! The pipeline does no I/O and reads no clock, so live capture, capture files, tests, fuzzers and
@@ -39,10 +39,10 @@ use crate::{
 /// The limits of one pipeline. With several shards each has its own pipeline and its own share.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth
-    /// of it goes to connections, a quarter to data behind holes, and three eighths to unfinished
-    /// heads and bodies: the rest is left for requests that are whole, whatever clients do.
-    /// Besides, up to 1/32 of it are blocks that large bodies had and the next ones get.
+    /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth of it goes
+    /// to connections, a quarter to data behind missing bytes, and three eighths to unfinished heads and
+    /// bodies, so that some is left for complete requests, whatever clients do. Free blocks, which the next
+    /// large bodies reuse, may take another 1/32.
     pub memory: usize,
     /// Limits on connections, and on data behind missing bytes.
     pub flow: stream::Limits,
@@ -107,7 +107,7 @@ impl Pipeline {
             });
     }
 
-    /// Does what is due: gaps given up, idle connections closed.
+    /// Does what is due: gives up gaps, and closes idle connections.
     pub fn handle_timeout(&mut self, now: Time) {
         let assembly = &mut self.assembly;
         self.table.handle_timeout(now, |connection, event| {
@@ -131,7 +131,7 @@ impl Pipeline {
             });
     }
 
-    /// Ends every connection: what stands behind a hole is still used, what is incomplete is lost.
+    /// Ends every connection: bytes behind a gap are still used, incomplete requests are lost.
     pub fn shutdown(&mut self) {
         let assembly = &mut self.assembly;
         self.table.shutdown(|connection, event| {

@@ -1,4 +1,4 @@
-//! A look at requests as they pass, for whoever prints or records them.
+//! Lets whoever prints or records requests see them as they pass.
 
 use super::ConnectionId;
 use crate::{

@@ -29,8 +29,7 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_tchar)
 }
 
-/// A field name, in the spelling in which it was configured. ASCII case does not count when it is
-/// compared.
+/// A field name, spelled as it was configured. Comparisons ignore ASCII case.
 #[derive(Clone, Debug)]
 pub struct FieldName(String);
 

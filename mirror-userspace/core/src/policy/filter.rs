@@ -1,9 +1,8 @@
 //! Which requests are mirrored at all, whatever the target.
 //!
-//! Every reason to skip a request is a rule with a name of its own for the ledger. The names come
-//! from the configuration, so there are as many as it has rules, however odd the traffic. The
-//! guards come first, then what belongs to other routes, then what is denied, then what is not
-//! allowed: deny wins.
+//! Every reason to skip a request is a rule with a name of its own in the ledger. The names come from the
+//! configuration, so their number does not depend on the traffic. The guards are tried first, then the
+//! route, then what is denied, then what is allowed: deny wins.
 
 use std::{fmt, str::FromStr};
 
@@ -37,10 +36,10 @@ pub struct FilterConfig {
     pub deny_fields: Vec<FieldPattern>,
     /// Kubernetes probes, known by their `User-Agent: kube-probe/…`. The kubelet probes v2 itself.
     pub kube_probes: Handling,
-    /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection
-    /// on which nobody speaks.
+    /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection on which
+    /// nobody speaks.
     pub upgrades: Handling,
-    /// Requests that a mirror has sent: mirrored again, they could go round for ever.
+    /// Requests that a mirror has sent: mirrored again, they could loop for ever.
     pub loops: Handling,
 }
 
@@ -61,10 +60,10 @@ impl FilterConfig {
 /// What is done with requests of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handling {
-    /// They are counted, not mirrored.
+    /// Such requests are counted, not mirrored.
     #[default]
     Skip,
-    /// They are mirrored like any other.
+    /// Such requests are mirrored like any other.
     Mirror,
 }
 
@@ -155,7 +154,7 @@ impl Filter {
         }
     }
 
-    /// Adds a rule. One that is there already could never be the first to apply.
+    /// Adds a rule, unless it is there already: it could never be the first to apply.
     fn push(&mut self, name: String, rule: Rule) {
         if !self.names.contains(&name) {
             self.names.push(name);

@@ -1,12 +1,12 @@
-//! What the mirrored request says of its host: `Host` and the authority of an absolute-form target.
+//! The host of a mirrored request: `Host`, and the authority of a target in absolute form.
 
 use std::{ops::Range, str::FromStr};
 
 use super::splice::Splice;
 use crate::value::{BadValue, Host, host_end, is_reg_name};
 
-/// What is appended to the host, before its port: `web:80` becomes `web-shadow:80` with
-/// `-shadow`, as Envoy does. An IPv6 literal stays, as nothing can be appended to it.
+/// A suffix that is appended to the host, before its port: with `-shadow`, `web:80` becomes
+/// `web-shadow:80`, as in Envoy. An IPv6 literal stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSuffix(String);
 

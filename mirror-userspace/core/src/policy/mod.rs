@@ -1,9 +1,9 @@
-//! Which requests a target gets, and what it is shown of them.
+//! Decides which requests a target gets, and what is changed in them.
 //!
-//! A request passes three questions: does a rule keep it from being mirrored at all
-//! ([`Policy::filter`]), is it in a target's sample ([`Policy::samples`]), and what does its head
-//! look like for that target ([`Policy::write_head`]). The answers depend on the configuration and
-//! on the request alone: no clock, no randomness, no state.
+//! A request faces three questions: does a rule keep it from being mirrored at all
+//! ([`Policy::filter`]), is it in a target's sample ([`Policy::samples`]), and what does its head look
+//! like for that target ([`Policy::write_head`])? The answers depend only on the configuration and the
+//! request: no clock, no randomness, no state.
 //!
 //! Values are checked where they are read ([`FromStr`](std::str::FromStr) on each type), so a
 //! [`PolicyConfig`] cannot hold a rate of 120 % or a rewrite that changes framing.
@@ -91,7 +91,7 @@ pub struct KernelSampling {
     pub secret: Secret,
 }
 
-/// The compiled policy. A clone shares nothing that is written to, so each shard has its own.
+/// The compiled policy. Clones share nothing that changes, so each shard has its own.
 #[derive(Clone, Debug)]
 pub struct Policy {
     sample_rate: Rate,
@@ -162,8 +162,8 @@ impl Policy {
             .map_or(Rate::ZERO, |own| own.rate.unwrap_or(self.sample_rate))
     }
 
-    /// Changes the rate of all targets, also of those with one of their own, from the next request
-    /// on: 0 stops the mirror, whatever it was made of.
+    /// Changes the rate of all targets from the next request on, including targets with a rate of their own;
+    /// 0 stops the mirror.
     pub fn set_sample_rate(&mut self, rate: Rate) {
         self.sample_rate = rate;
         for target in &mut self.targets {
@@ -177,14 +177,14 @@ impl Policy {
         self.sample_rate
     }
 
-    /// Gives a target a rate of its own, or takes it away, from the next request on.
+    /// Gives a target a rate of its own, or removes it, from the next request on.
     pub fn set_target_rate(&mut self, target: usize, rate: Option<Rate>) {
         if let Some(target) = self.targets.get_mut(target) {
             target.rate = rate;
         }
     }
 
-    /// What the kernel is to copy at the current rates. Nothing, if every rate is 0.
+    /// What the kernel is to copy at the current rates; nothing if every rate is 0.
     #[must_use]
     pub fn kernel_sampling(&self) -> KernelSampling {
         let highest = (0..self.targets.len())

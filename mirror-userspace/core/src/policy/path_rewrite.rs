@@ -1,4 +1,4 @@
-//! Another path for the mirrored request: `from=to`, by prefix or by regular expression.
+//! Rewrites the path of a mirrored request: `from=to`, by prefix or by regular expression.
 
 use std::str::FromStr;
 
@@ -15,8 +15,8 @@ pub struct PathRewrite(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// A path that starts with `from` starts with `to` instead. Bytes, not segments: `/v1`
-    /// is a start of `/v10`, too.
+    /// Replaces `from` at the beginning of the path with `to`. It compares bytes, not path segments: `/v10`
+    /// also starts with `/v1`.
     Prefix { from: String, to: String },
     /// The first match is replaced.
     Regex { from: Regex, to: Vec<Piece> },
@@ -100,8 +100,7 @@ impl FromStr for PathRewrite {
     }
 }
 
-/// Reads `$1`, `${name}` and `$$`. A group that the pattern lacks is refused: it would silently
-/// stand for nothing.
+/// Reads `$1`, `${name}` and `$$`. A group that the pattern lacks is refused: it would silently be empty.
 fn replacement(text: &str, pattern: &Regex) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = text;

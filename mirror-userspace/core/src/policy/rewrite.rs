@@ -42,7 +42,7 @@ pub struct RewriteConfig {
 /// What becomes of `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedFor {
-    /// It stays as the client sent it.
+    /// `X-Forwarded-For` stays as the client sent it.
     #[default]
     Keep,
     /// The client's address is appended to its last line, or to a line of its own.

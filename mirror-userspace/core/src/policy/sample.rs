@@ -1,9 +1,9 @@
-//! What a sampling decision is taken on, and the key's hash.
+//! What a sampling decision is based on, and the hash of the key.
 //!
-//! The kernel decides by connection and by client address; userspace decides all four, with the
-//! very hash and comparison of [`mirror_common::sample`], because a capture file has no kernel
-//! stage and several targets may have rates of their own. So the stages never contradict each
-//! other: what the kernel lets through at the highest rate holds every target's selection.
+//! The kernel decides by connection and by client address. Userspace decides by all four keys, with the
+//! same hash and comparison ([`mirror_common::sample`]), because a capture file has no kernel stage and
+//! targets may have rates of their own. So the stages never contradict each other: what the kernel lets
+//! through at the highest rate contains every target's sample.
 
 use std::{fmt, str::FromStr};
 
@@ -37,7 +37,7 @@ pub enum SampleBy {
 }
 
 impl SampleBy {
-    /// What the kernel can decide on, or `None` if it has to let all through.
+    /// The key that the kernel can decide on, or `None` if it has to let everything through.
     #[must_use]
     pub const fn kernel_key(&self) -> Option<SampleKey> {
         match self {

@@ -1,4 +1,4 @@
-//! What reassembly says of a connection.
+//! What reassembly reports of a connection.
 
 use crate::segment::{FlowId, SeqNum, Time};
 
@@ -14,7 +14,7 @@ pub enum StreamEvent<'a> {
     },
     /// The next bytes of the stream.
     Data(Data<'a>),
-    /// Bytes that will never come: the next `Data` starts this many bytes further on.
+    /// Bytes are missing and will never come: the next `Data` starts this many bytes further on.
     Gap {
         /// How many bytes are missing. At least 1.
         len: u64,
@@ -26,7 +26,7 @@ pub enum StreamEvent<'a> {
 /// In-order bytes of a stream. Never empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
-    /// The bytes, borrowed from the capture: whoever wants to keep them copies them.
+    /// The bytes, borrowed from the capture: a consumer that keeps them must copy them.
     pub bytes: &'a [u8],
     /// Whether they begin where a segment of the sender began (a request often does).
     pub starts_segment: bool,

@@ -15,8 +15,8 @@ pub struct Limits {
     /// Bytes *allocated* for one connection's data behind a hole. Default 1 MiB; a segment costs
     /// its payload and 192 bytes. Beyond it the hole is given up.
     pub queued_bytes: usize,
-    /// How long a hole is waited for. Default 1 s: a sender's first three retransmission time-outs
-    /// on a local network (200 ms, doubling).
+    /// How long to wait for missing bytes. Default 1 s: long enough for a sender's first two retransmissions
+    /// on a local network (after 200 and 600 ms).
     pub gap_wait: Duration,
     /// How long a connection may be silent before it is forgotten. Default 120 s. What it sends
     /// later is picked up again in the middle.

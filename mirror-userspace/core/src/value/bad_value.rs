@@ -1,8 +1,8 @@
-//! The refusal of a configured value: which one, why, and what would be accepted.
+//! The error for a configured value: the value, what is wrong with it, and what would be accepted.
 
 use std::{error::Error, fmt};
 
-/// A configured value that means nothing, or nothing safe. It says so in one line.
+/// A configured value that is invalid or unsafe. `Display` says so in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
     value: String,
@@ -11,7 +11,7 @@ pub struct BadValue {
 }
 
 impl BadValue {
-    /// Refuses `value`: it `problem` ("is above 100 %"); `accepted` says what would do.
+    /// Refuses `value`. `problem` completes the sentence ("is above 100 %"), `accepted` says what is valid.
     #[must_use]
     pub fn new(value: &str, problem: impl Into<String>, accepted: &'static str) -> Self {
         Self {

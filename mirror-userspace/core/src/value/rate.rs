@@ -1,8 +1,8 @@
 //! Sampling rates, kept in whole steps so that what the user wrote is what is applied.
 //!
-//! Configuration documents know steps of 0.0001 %, and `1/3` is no decimal at all. A rate is
-//! therefore a whole number of steps of 0.00000001 %: every such step is exact, a fraction is
-//! off by less than one. No floating point takes part.
+//! Configuration documents have steps of 0.0001 %, and `1/3` is not a decimal number at all. A rate is
+//! therefore a whole number of steps of 0.00000001 %: decimals are exact, and a fraction is off by less
+//! than one step. There is no floating point.
 
 use std::{fmt, str::FromStr};
 
@@ -30,7 +30,7 @@ impl Rate {
     /// 100 %: everything is mirrored. The default.
     pub const ALL: Self = Self(WHOLE);
 
-    /// The rate `part / whole`, or `None` if that is no share: `whole` is 0 or less than `part`.
+    /// The rate `part / whole`, or `None` if that is not a share: `whole` is 0 or less than `part`.
     ///
     /// It is rounded down to the next step, but never down to 0.
     #[must_use]

@@ -6,9 +6,9 @@
 //!             | "!" KEY
 //! ```
 //!
-//! As Kubernetes reads it (apimachinery `pkg/labels/selector.go`): spaces may stand between tokens,
-//! a value may be empty, `in` and `notin` are keys and values, too. Its `KEY>NUMBER` and
-//! `KEY<NUMBER` are refused: no document that podmirror reads has them.
+//! As in Kubernetes (apimachinery `pkg/labels/selector.go`), spaces may separate tokens, a value may be
+//! empty, and `in` and `notin` are also valid keys and values. `KEY>NUMBER` and `KEY<NUMBER` are refused:
+//! no document that podmirror reads has them.
 
 use std::{fmt, str::FromStr};
 
@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What stands up to the next space or token, maybe nothing.
+    /// The text up to the next space or token, possibly empty.
     fn word(&mut self) -> &'a str {
         self.skip_spaces();
         let ends = |c: char| c.is_ascii_whitespace() || "=!(),<>".contains(c);
