@@ -26,13 +26,15 @@
 //! 3. [`http`]: bytes to requests; refuses what two readers could frame differently.
 //! 4. [`policy`]: which requests are mirrored to which target, and what is changed in them.
 //! 5. [`pipeline`]: joins these, and collects or streams bodies.
-//! 6. [`destination`]: what a target is: a URL, a service's endpoints or pods.
-//! 7. [`counters`]: what those who do the I/O count: the kernel, rings, files, targets.
-//! 8. [`ledger`]: all counters side by side, and whether they balance.
+//! 6. [`counters`]: what those who do the I/O count: the kernel, rings, files, targets.
+//! 7. [`ledger`]: all counters side by side, and whether they balance.
 //!
-//! Imports run `segment, budget < {stream, http} < policy < pipeline < ledger`. Crates that capture,
-//! send or serve depend on this one, never the other way round; `mirror-userspace/tests/layering.rs`
-//! holds both.
+//! Beside the path: [`destination`] is what a target may be (a URL, a service's endpoints, pods), and
+//! [`value`] what flags and documents share (rates, ports, hosts).
+//!
+//! Imports run `segment, budget, value, counters < {stream, http} < policy < {destination, pipeline} <
+//! ledger`. Crates that capture, send or serve depend on this one, never the other way round;
+//! `mirror-userspace/tests/layering/` holds both.
 
 pub mod budget;
 pub mod counters;
@@ -45,3 +47,4 @@ pub mod segment;
 pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod value;

@@ -10,7 +10,7 @@ use mirror_kubernetes::{
 };
 use serde_json::Value;
 
-/// The documents of files, and what people were told of all documents.
+/// The documents of files, and what was logged about all documents.
 #[derive(Debug)]
 pub(super) struct Documents {
     of_files: Vec<Document>,

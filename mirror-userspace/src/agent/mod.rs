@@ -1,8 +1,8 @@
 //! The agent: watches, reducer, searches, mirrors and the admin server, joined.
 //!
-//! One task owns all of it and does one piece of work at a time, so nothing is locked and what the
-//! reducer decides is done in its order. It waits in [`Agent::next`] only, which can be dropped at any
-//! time; [`Agent::perform`] runs to its end.
+//! One task owns all of it and does one piece of work at a time, so nothing is locked, and the reducer's
+//! decisions are carried out in order. The task waits only in [`Agent::next`], which can be dropped at any
+//! time; [`Agent::perform`] must run to its end.
 
 mod answers;
 mod documents;
@@ -31,7 +31,7 @@ use documents::Documents;
 use mirrors::{Mirrors, News, ToAttach};
 use rules::{RuleChange, Rules};
 
-/// How often it is looked whether the interfaces that are attached to still exist: a system call each.
+/// How often to check whether the attached interfaces still exist, at one system call each.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that an agent is made of.
@@ -117,7 +117,7 @@ impl Agent {
                 None => future::pending().await,
             }
         };
-        // At random among what is ready: nobody who talks much keeps another one waiting.
+        // `select!` picks at random, so a busy source cannot starve the rest.
         Work(tokio::select! {
             action = action => Kind::Action(action),
             update = self.watches.next() => Kind::Update(update),
@@ -128,7 +128,7 @@ impl Agent {
         })
     }
 
-    /// Does it, to the end.
+    /// Does a piece of work, to its end.
     ///
     /// # Errors
     /// A shard panicked.
@@ -176,7 +176,7 @@ impl Agent {
         self.mirrors.ledgers().await
     }
 
-    /// Detaches everywhere, and lets copies under way end.
+    /// Detaches everywhere, and lets copies in flight end.
     pub async fn stop(self) -> Vec<Ended> {
         drop(self.watches);
         drop(self.questions);
@@ -229,7 +229,7 @@ impl Agent {
         }
     }
 
-    /// From now on the cluster has these documents.
+    /// Takes the documents that the cluster has now.
     ///
     /// # Errors
     /// A rule can't be used; the others are.

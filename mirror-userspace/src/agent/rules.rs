@@ -27,8 +27,8 @@ pub(super) enum RuleChange {
 }
 
 impl Rules {
-    /// From now on these are the rules. One that is the same as before goes on undisturbed; one that
-    /// has changed is stopped, and started under another number.
+    /// Replaces the rules. One that is the same as before goes on undisturbed; one that has changed is
+    /// stopped, and started under another number.
     pub(super) fn replace(&mut self, rules: Vec<Rule>) -> Vec<RuleChange> {
         let mut wanted: BTreeMap<_, _> = BTreeMap::new();
         for rule in rules {
@@ -73,7 +73,7 @@ impl Rules {
     }
 }
 
-/// Patterns do not compare, but each shows all that it was made of.
+/// Patterns can't be compared, but their debug text shows all that they were made of.
 fn is_same(one: &Rule, other: &Rule) -> bool {
     format!("{one:?}") == format!("{other:?}")
 }

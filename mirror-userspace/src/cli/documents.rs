@@ -27,7 +27,7 @@ pub struct DocumentArgs {
 }
 
 impl DocumentArgs {
-    /// All documents of all files. They belong together: a subset may be defined in any of them.
+    /// All documents of all files, which are read together: a subset may be defined in any of them.
     ///
     /// # Errors
     /// A [`UsageError`] if a file can't be read, or is no YAML.
@@ -72,7 +72,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, UsageError> {
     Ok(files)
 }
 
-/// A file's text, and no more of it than tells that it is too long.
+/// A file's text, read only as far as it takes to see that it is too long.
 fn read(path: &Path) -> Result<String, UsageError> {
     let mut text = String::new();
     File::open(path)

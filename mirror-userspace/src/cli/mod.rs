@@ -1,7 +1,7 @@
-//! The command line: what the user writes, checked value by value, to what the stages want.
+//! The command line: turns flags, checked value by value, into the stages' configuration.
 //!
-//! A value is refused where it is read, with its flag, the value and what is accepted (exit 2);
-//! what goes wrong later is said in one line, with what to do about it (exit 1).
+//! A bad value is refused where it is read, with its flag, the value and what is accepted (exit code 2);
+//! what goes wrong later is said in one line, with what to do about it (exit code 1).
 
 mod admin_args;
 #[cfg(feature = "kubernetes")]

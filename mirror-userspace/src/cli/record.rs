@@ -33,7 +33,7 @@ use crate::{
     runtime::{Daemon, DaemonConfig, clock},
 };
 
-/// How often it is looked whether the disk still takes what is written.
+/// How often to check whether the disk still takes what is written.
 const DISK_CHECK: Duration = Duration::from_millis(200);
 
 /// Record the requests that arrive at an interface to capture files

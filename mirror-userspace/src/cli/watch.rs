@@ -18,7 +18,7 @@ use tokio::{
 use super::{ReportArgs, only_mirror::OnlyMirror};
 use crate::{admin::Questions, record::create_private, runtime::Daemon};
 
-/// What `--report-every` is when it is not given: not in this process's life.
+/// The default of `--report-every`: longer than this process will live.
 pub(super) const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);
 
 /// The runtime of the main thread; shards have their own.
@@ -28,8 +28,8 @@ pub(super) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// The signals that a daemon obeys. Listened to before it starts: one that comes meanwhile must
-/// still detach.
+/// The signals that a daemon obeys. They are listened to before it starts, since one that arrives
+/// meanwhile must still detach.
 pub(super) struct Signals {
     pub(super) interrupt: Signal,
     pub(super) terminate: Signal,
@@ -46,12 +46,12 @@ impl Signals {
     }
 }
 
-/// Reports on the daemon and answers for it as asked until a signal, `--duration` or `enough` ends it; then stops it,
-/// and prints its ledger and writes it where asked.
+/// Prints reports and answers the admin server's questions until a signal, `--duration` or `enough` ends
+/// the daemon; then stops it, prints its ledger, and writes it where asked.
 ///
 /// # Errors
-/// A shard panicked, a second SIGINT came while copies were under way, or the ledger can't be
-/// read or written.
+/// A shard panicked, a second SIGINT came while copies were in flight, or the ledger can't be read or
+/// written.
 pub(super) async fn watch(
     mut daemon: Daemon,
     mut signals: Signals,

@@ -1,16 +1,16 @@
 //! What is mirrored, written to capture files: the *requests*, not the packets that brought them.
 //!
-//! A recording is made behind the policy, as sending is, so that it holds the very requests that a
-//! target would have received, and a redacted value was never near the disk. Each request is
+//! A recording is made behind the policy, as sending is, so it holds the very requests that a target
+//! would have received, and a redacted value never gets near the disk. Each request is
 //! written as segments of its connection: a SYN before the first, consecutive sequence numbers,
 //! every byte with the time at which it was captured (the head with that of its first byte), a FIN
 //! when the connection closes and a RST where a request breaks off. Retransmissions, the sizes of
 //! packets, acknowledgments and whatever was not chosen are not in it.
-//! Each shard writes when its turn comes: the order within a connection is kept, between connections
-//! of different shards the times tell it.
+//! Each shard writes when its turn comes: order is kept within a connection; between connections of
+//! different shards, the timestamps tell it.
 //!
 //! ```text
-//! Pipeline ─► Recorder (one a shard): redact, number ─► Recording (shared): file, rotation
+//! Pipeline ─► Recorder (one per shard): redact, number ─► Recording (shared): file, rotation
 //! ```
 
 mod files;

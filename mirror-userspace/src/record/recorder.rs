@@ -24,9 +24,9 @@ const LARGEST: usize = 32 << 10;
 
 /// Records the requests of one pipeline.
 ///
-/// Keeps 24 bytes for each open connection that had a request, of which the pipeline's limits allow
-/// as many as they say. Writing happens on the caller's thread: while the disk stands still, so does
-/// the shard, and its ring loses what no longer fits, which is counted.
+/// Keeps 24 bytes for each open connection that had a request; the pipeline's limits bound their number.
+/// Writing happens on the caller's thread: while the disk is slow, the shard waits, and its ring loses what
+/// no longer fits, which is counted.
 #[derive(Debug)]
 pub struct Recorder {
     to: RecordTo,

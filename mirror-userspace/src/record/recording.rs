@@ -19,7 +19,7 @@ pub(super) struct FileNumber(u32);
 pub struct Recording {
     files: Files,
     current: Open,
-    /// The one before, while requests in it go on.
+    /// The previous file, while it has unfinished requests.
     before: Option<Open>,
     /// The first failure; nothing is written after it.
     failed: Option<io::Error>,
@@ -78,7 +78,7 @@ impl Recording {
         self.current.finish(comment)
     }
 
-    /// A request begins at this time: the file that it belongs in.
+    /// The number of the file for a request that begins at this time.
     pub(super) fn begin(&mut self, at: Time) -> Result<FileNumber, Refused> {
         if self.current.is_due(&self.files, at) {
             self.attempt(Self::rotate)?;
@@ -88,7 +88,7 @@ impl Recording {
         Ok(self.current.number)
     }
 
-    /// A request in this file has ended, one way or the other.
+    /// Notes that a request in this file has ended, one way or another.
     pub(super) fn end(&mut self, number: FileNumber) {
         if let Some(file) = self.file(number) {
             file.requests = file.requests.saturating_sub(1);

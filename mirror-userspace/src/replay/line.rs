@@ -23,7 +23,7 @@ pub struct RequestLine {
     pub src: String,
     /// The server's address and port.
     pub dst: String,
-    /// When its first byte was captured, as RFC 3339 has it.
+    /// When its first byte was captured, as RFC 3339 text.
     pub ts: String,
     /// The request's method, as sent.
     pub method: String,
@@ -36,7 +36,7 @@ pub struct RequestLine {
     pub host: Option<String>,
     /// The number of field lines.
     pub headers: usize,
-    /// The length of the content in bytes: the chunked coding is taken off, other codings are not.
+    /// The length of the content in bytes: the chunked coding is decoded, other codings are not.
     pub body_len: u64,
     /// The SHA-256 of the content, in hexadecimal digits.
     pub body_sha256: String,

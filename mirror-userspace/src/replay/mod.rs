@@ -21,8 +21,8 @@ pub use line::RequestLine;
 pub use playback::Playback;
 pub use printer::Printer;
 
-/// How a capture is reassembled: as patiently as the server itself waited for what was missing.
-/// In a live mirror a hole delays everything behind it; in a file nothing waits.
+/// The limits for reassembling a capture: missing bytes are waited for as long as a server would. In a live
+/// mirror a gap delays everything behind it; in a file, nobody waits.
 #[must_use]
 pub fn patience() -> stream::Limits {
     let limits = stream::Limits::default();

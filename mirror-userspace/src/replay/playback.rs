@@ -1,8 +1,8 @@
 //! A capture's segments, as the pipeline takes them.
 //!
-//! The file tells its connections apart better than 4-tuples do: it has seen every SYN. So each of
-//! them gets an attachment of its own, and a 4-tuple that is used again is simply another flow.
-//! The clock is the file's; where it steps back, reassembly goes on from there.
+//! The file's reader has seen every SYN and tells connections apart better than 4-tuples do. So each
+//! connection gets an attachment of its own, and a reused 4-tuple is simply another flow. The clock is the
+//! file's; where it steps back, reassembly goes on from there.
 
 use mirror_capture::file::StreamNumber;
 use mirror_core::{
@@ -25,7 +25,7 @@ impl Playback {
     /// Takes the next segment of the capture.
     pub fn handle(&mut self, stream: StreamNumber, segment: &Segment<'_>) {
         let now = segment.at;
-        // A capture is read faster than its clock goes: what became due on the way comes first.
+        // A capture is read faster than its clock runs: what became due in between comes first.
         if self.pipeline.poll_timeout().is_some_and(|due| due <= now) {
             self.pipeline.handle_timeout(now);
         }

@@ -43,7 +43,7 @@ pub struct DaemonConfig {
 
 /// A running mirror of any number of interfaces. Dropping it detaches from all of them.
 pub struct Daemon {
-    /// Shared with the thread that attaches or detaches; nobody else waits for it meanwhile.
+    /// Shared with the thread that attaches or detaches, which nobody else waits for.
     capture: Arc<Mutex<Capture>>,
     /// As the shards have it, to know what the kernel is to copy.
     policy: Policy,
@@ -92,7 +92,7 @@ impl Daemon {
         })
     }
 
-    /// Mirrors one more place, from when this returns. Loading its program takes about 0.1 s of CPU
+    /// Mirrors one more place from the moment this returns. Loading its program takes about 0.1 s of CPU
     /// time, on a thread of its own. A place that is attached to twice is mirrored twice.
     ///
     /// If this is cancelled, the place may be attached to all the same: then it is among
@@ -105,9 +105,9 @@ impl Daemon {
         self.blocking(|capture| capture.attach(place)).await
     }
 
-    /// Mirrors this place no longer. What was captured until then reaches its end; connections
-    /// that are open there are ended, and their unfinished requests counted as dropped (`detached`).
-    /// Its counters stay in the ledger.
+    /// Stops mirroring this place. What was captured until then is still processed; connections that are open
+    /// there are ended, and their unfinished requests counted as dropped (`detached`). The place's counters
+    /// stay in the ledger.
     ///
     /// # Errors
     /// There is no such attachment, or it can't be detached; then this can be tried again.
@@ -127,15 +127,14 @@ impl Daemon {
         self.capture().attachments()
     }
 
-    /// Whether the place is still there: its interface exists. One that is not is to be
-    /// [detached](Self::detach).
+    /// Whether the place's interface still exists. If not, it should be [detached](Self::detach).
     #[must_use]
     pub fn attachment_alive(&self, id: AttachmentId) -> bool {
         self.capture().is_alive(id)
     }
 
-    /// Changes the rate of all targets, also of those with one of their own, from the next segment
-    /// or request on, at every place and those to come. 0 is the kill switch.
+    /// Changes the rate of all targets, including those with a rate of their own, from the next segment or
+    /// request on, at every present and future place. 0 is the kill switch.
     ///
     /// # Errors
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
@@ -149,9 +148,8 @@ impl Daemon {
         told
     }
 
-    /// Sends the copies of this target, a service or selector, to these endpoints from now on:
-    /// those that are ready, none if there are none. Targets count from 0, as in the configuration.
-    /// Until the first list copies wait, for as long as
+    /// Sets the ready endpoints of this target, a service or selector; the list may be empty. Targets count
+    /// from 0, as in the configuration. Until the first list, copies wait up to
     /// [`endpoint_wait`](DispatchConfig::endpoint_wait).
     pub async fn set_addresses(&self, target: usize, addresses: Vec<SocketAddr>) {
         let addresses: Arc<[SocketAddr]> = addresses.into();
@@ -174,7 +172,7 @@ impl Daemon {
         &self.names
     }
 
-    /// All counters as they stand, those of places that were detached included.
+    /// All counters at this moment, including those of detached places.
     ///
     /// # Errors
     /// The kernel's counters can't be read, or a shard is gone.
@@ -187,7 +185,7 @@ impl Daemon {
         Ok(total)
     }
 
-    /// The books as they stand. Segments under way make them balance only at a quiet moment:
+    /// The books at this moment. While segments are in flight they need not balance;
     /// [`while_running`](Ledger::while_running) says so.
     ///
     /// # Errors
@@ -196,13 +194,13 @@ impl Daemon {
         Ok(Ledger::new(&self.counted().await?, &self.names))
     }
 
-    /// Returns when a shard has ended though nobody stopped it: it panicked, and what is captured
-    /// for it goes nowhere.
+    /// Returns when a shard has ended although nobody stopped it: it panicked, and what is captured for it is
+    /// lost.
     pub async fn broken(&mut self) {
         self.ended.recv().await;
     }
 
-    /// Detaches everywhere, lets what was captured reach its end, and closes the books.
+    /// Detaches everywhere, processes what was captured until then, and closes the books.
     ///
     /// # Errors
     /// An interface can't be detached from, or the kernel's counters can't be read.
@@ -228,7 +226,7 @@ impl Daemon {
         lock(&self.capture)
     }
 
-    /// Does what takes the kernel a while where it keeps no task waiting.
+    /// Runs a slow system call on a thread where it keeps no task waiting.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Capture) -> anyhow::Result<T> + Send + 'static,
@@ -240,7 +238,7 @@ impl Daemon {
     }
 }
 
-/// A panic leaves attachments that are whole.
+/// Locks the capture. A panic under the lock leaves its attachments intact, so poison is ignored.
 fn lock(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
     capture.lock().unwrap_or_else(PoisonError::into_inner)
 }

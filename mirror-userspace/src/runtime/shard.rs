@@ -23,18 +23,18 @@ use tokio::{
 use super::clock;
 use crate::record::{RecordTo, Recorder};
 
-/// What is taken from the ring before connections to the target get their turn. Large enough to pay
-/// for the turn, small enough that a reply waits well under a millisecond, and that a body is still
-/// in the CPU's cache when it is written.
+/// How much is taken from the ring before connections to targets get their turn: enough to pay for the
+/// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
+/// CPU's cache when it is written.
 const BATCH: Batch = Batch {
     records: 64,
     bytes: 256 * 1024,
 };
 
-/// Turns without a record before a shard rests: in the first, replies that are there are read.
+/// Turns without a record before a shard sleeps: in the first, replies that have arrived are read.
 const TURNS_IN_VAIN: u32 = 1;
 
-/// How often a shard sees to time-outs while it has connections or copies that may run into one.
+/// How often a shard handles timeouts while it has connections or copies that may time out.
 const TICK: Duration = Duration::from_millis(20);
 
 /// How long it sleeps when nothing can time out: the ring wakes it, and commands do.
@@ -59,12 +59,12 @@ enum Control {
     SampleRate(Rate, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
     Addresses(usize, Arc<[SocketAddr]>),
-    /// It is detached: once what it left in the ring is read, its connections end.
+    /// An attachment is detached: once what it left in the ring is read, its connections end.
     Ended(AttachmentId, oneshot::Sender<()>),
     Stop(oneshot::Sender<Counted>),
 }
 
-/// Tells the daemon of a shard's end when it is dropped: last in the thread, also by a panic.
+/// Tells the daemon of the shard's end when it is dropped: last in the thread, even after a panic.
 pub(super) struct Ended(pub(super) mpsc::UnboundedSender<()>);
 
 impl Drop for Ended {
@@ -81,7 +81,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Starts the thread, and waits until its pipeline and dispatcher stand.
+    /// Starts the thread, and waits until its pipeline and dispatcher are ready.
     ///
     /// When it ends, however it does, `ended` is told.
     pub(super) async fn start(
@@ -130,14 +130,14 @@ impl Shard {
         }
     }
 
-    /// Has it send a target's copies to these addresses from now on. A shard that is gone sends none.
+    /// Sets the addresses of a target. Does nothing if the shard is gone.
     pub(super) async fn set_addresses(&self, target: usize, addresses: Arc<[SocketAddr]>) {
         let addresses = Control::Addresses(target, addresses);
         let _gone = self.control.send(addresses).await;
     }
 
-    /// Has it end the connections of an attachment that is detached; returns when they are. A shard
-    /// that is gone has none.
+    /// Ends the connections of a detached attachment, and returns once they have ended. A shard that is gone
+    /// has none.
     pub(super) async fn end_attachment(&self, id: AttachmentId) {
         let (done, ended) = oneshot::channel();
         if self.control.send(Control::Ended(id, done)).await.is_ok() {
@@ -145,7 +145,7 @@ impl Shard {
         }
     }
 
-    /// Has it read what is left in the ring, let copies under way be answered for a while, and end.
+    /// Has the shard read what is left in the ring, wait a while for replies to copies in flight, and end.
     pub(super) async fn begin_stop(self) -> Stopping {
         let (last, report) = oneshot::channel();
         // A shard that is gone drops `last` with the command.
@@ -157,7 +157,7 @@ impl Shard {
     }
 }
 
-/// A shard on its way out.
+/// A shard that is stopping.
 pub(super) struct Stopping {
     report: oneshot::Receiver<Counted>,
     thread: thread::JoinHandle<()>,
@@ -260,7 +260,7 @@ async fn serve(
     }
 }
 
-/// One batch of segments through the pipeline. Says how many records were read.
+/// Passes one batch of segments through the pipeline; returns how many records were read.
 fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) -> usize {
     reader.drain(clock::now(), BATCH, |segment| {
         pipeline.handle_segment(segment.at, &segment);
@@ -268,7 +268,7 @@ fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispa
     })
 }
 
-/// Reads what is in the ring now, and of what comes meanwhile no more than a ring holds.
+/// Reads what is in the ring now, and at most as much again as a ring holds of what arrives meanwhile.
 async fn read_what_is_there(
     reader: &mut RingReader,
     pipeline: &mut Pipeline,
@@ -299,7 +299,7 @@ fn hand_over(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
     }
 }
 
-/// How long nothing will time out.
+/// The time until the next timeout.
 fn until_due(pipeline: &Pipeline, dispatcher: &Dispatcher) -> Duration {
     if !dispatcher.is_quiet() {
         return TICK;

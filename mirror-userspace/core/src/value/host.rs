@@ -46,7 +46,7 @@ pub(crate) fn host_end(authority: &[u8]) -> usize {
 pub struct Host(String);
 
 impl Host {
-    /// The value.
+    /// The host with its port, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

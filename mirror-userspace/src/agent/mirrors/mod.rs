@@ -1,7 +1,7 @@
 //! The rules' mirrors: a daemon for each, attached and detached as the reducer says.
 //!
-//! A daemon has rings and threads of its own, which cost memory whether or not anything is mirrored. So
-//! one is started when its rule selects the first pod of this node, and runs until the rule goes.
+//! A daemon has rings and threads of its own, which cost memory whether or not anything is mirrored. So it
+//! is started when its rule selects the first pod on this node, and runs until the rule ends.
 
 mod one;
 
@@ -35,7 +35,7 @@ pub struct MirrorConfig {
     pub dispatch: DispatchConfig,
 }
 
-/// Where copies for each destination go, as far as the cluster has said.
+/// The addresses of each destination, as far as the cluster has reported them.
 pub(super) type Addresses = HashMap<Destination, Vec<SocketAddr>>;
 
 /// The mirrors of all rules that have one.
@@ -44,7 +44,7 @@ pub(super) struct Mirrors {
     node: Node,
     mirrors: BTreeMap<RuleId, Mirror>,
     addresses: Addresses,
-    /// Of rules that are gone: copies under way may take a while.
+    /// The daemons of rules that have ended, while their copies in flight end.
     ending: JoinSet<Ended>,
 }
 
@@ -60,7 +60,7 @@ pub struct Ended {
 /// What a mirror does of itself.
 #[derive(Debug)]
 pub(super) enum News {
-    /// Its rule was gone, and now it is, too.
+    /// The daemon of a rule that was gone has ended.
     Ended(Box<Ended>),
     /// A shard of this rule's has ended though nobody stopped it.
     Broken(String),
@@ -87,7 +87,7 @@ impl Mirrors {
         }
     }
 
-    /// From now on there is this rule.
+    /// Adds a rule.
     ///
     /// # Errors
     /// Its rewrites contradict each other.
@@ -96,7 +96,7 @@ impl Mirrors {
         Ok(())
     }
 
-    /// There is no such rule any more: detaches all of its pods, and lets copies under way end.
+    /// Removes a rule: detaches from all of its pods, and lets copies in flight end.
     pub(super) fn remove(&mut self, id: RuleId) {
         if let Some(mirror) = self.mirrors.remove(&id) {
             self.ending.spawn(mirror.stop());
@@ -145,7 +145,7 @@ impl Mirrors {
         gone.collect()
     }
 
-    /// Copies for this destination go there from now on.
+    /// Sets the addresses that copies for this destination go to.
     pub(super) async fn set_addresses(&mut self, to: Destination, addresses: Vec<SocketAddr>) {
         for mirror in self.mirrors.values() {
             mirror.set_addresses(&to, &addresses).await;
@@ -153,12 +153,12 @@ impl Mirrors {
         self.addresses.insert(to, addresses);
     }
 
-    /// Forgets the addresses of destinations that are not `needed` any more.
+    /// Forgets the addresses of destinations that are no longer `needed`.
     pub(super) fn retain_addresses(&mut self, needed: impl Fn(&Destination) -> bool) {
         self.addresses.retain(|destination, _| needed(destination));
     }
 
-    /// Changes the rate of the rule of this name, or of all. Says how many there are.
+    /// Changes the rate of the rule of this name, or of all rules. Returns how many that were.
     ///
     /// # Errors
     /// A kernel program can't be told; what could be changed is.
@@ -186,7 +186,7 @@ impl Mirrors {
             .collect()
     }
 
-    /// All of them, as metrics show them.
+    /// All mirrors, as the metrics show them.
     ///
     /// # Errors
     /// Counters can't be read.
@@ -211,7 +211,7 @@ impl Mirrors {
         Ok(all)
     }
 
-    /// The next that a mirror does of itself. Nothing is lost if this is dropped before it is done.
+    /// Waits for the next thing that a mirror does by itself. Nothing is lost if this is dropped early.
     pub(super) async fn next(&mut self) -> News {
         loop {
             tokio::select! {
@@ -224,7 +224,7 @@ impl Mirrors {
         }
     }
 
-    /// Ends all of them at once.
+    /// Ends all mirrors at the same time.
     pub(super) async fn stop(mut self) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(self.mirrors.len());
         for mirror in self.mirrors.into_values() {

@@ -184,7 +184,7 @@ impl Mirror {
         })
     }
 
-    /// Detaches everywhere, and lets copies under way end.
+    /// Detaches everywhere, and lets copies in flight end.
     pub(super) async fn stop(self) -> Ended {
         let ledger = match self.daemon {
             Some(daemon) => daemon.stop().await.map(Some),

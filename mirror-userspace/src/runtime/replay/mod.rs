@@ -4,10 +4,10 @@
 //! reader thread ──Read──► pace ─► Playback (Pipeline) ──Output──► Dispatcher
 //! ```
 //!
-//! Files and pipes block for as long as they like, so a thread reads them; it is never more than a
-//! few hundred segments ahead. At `--speed max` the target sets the pace: before each step there
-//! must be room for it. A target that has stood still for as long as any reply may take is not
-//! waited for any longer; then copies are dropped and counted, as in a live mirror.
+//! Files and pipes may block for any length of time, so a thread reads them; it is never more than a few
+//! hundred segments ahead. At `--speed max` the target sets the pace: each step waits until there is room
+//! for it. If a target makes no progress for as long as a reply may take, nothing waits for it any more;
+//! copies are then dropped and counted, as in a live mirror.
 
 mod pace;
 mod reader;
@@ -36,10 +36,10 @@ use crate::replay::{Playback, Printer, RequestLine};
 use pace::Pace;
 use reader::{Read, Taken};
 
-/// How often time-outs are seen to, and how long one [`turn`](Replay::turn) takes at most.
+/// How often timeouts are handled, and how long one [`turn`](Replay::turn) takes at most.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether there is room by now.
+/// How often to check whether there is room by now.
 const ROOM_STEP: Duration = Duration::from_millis(1);
 
 /// Segments taken before connections to the target get their turn.
@@ -56,8 +56,7 @@ pub struct ReplayConfig {
     pub limits: Limits,
     /// Sampling, filters and rewrites.
     pub policy: PolicyConfig,
-    /// Where copies go. Without any, requests are only looked at, probes, upgrades and mirrored
-    /// ones included.
+    /// The targets. Without any, requests are only looked at, including probes, upgrades and mirrored ones.
     pub targets: Vec<TargetSpec>,
     /// How they get there.
     pub dispatch: DispatchConfig,
@@ -68,7 +67,7 @@ pub struct ReplayConfig {
 /// Takes a line for each request.
 pub type Print = Box<dyn FnMut(RequestLine)>;
 
-/// A replay under way. Belongs in a [`LocalSet`](tokio::task::LocalSet).
+/// A running replay, which must be driven inside a [`LocalSet`](tokio::task::LocalSet).
 pub struct Replay {
     reads: mpsc::Receiver<Read>,
     position: Position,
@@ -76,7 +75,7 @@ pub struct Replay {
     dispatcher: Dispatcher,
     names: Names,
     pace: Pace,
-    /// The longest wait for room: longer than any copy takes that is not waiting for more itself.
+    /// The longest wait for room: longer than any copy takes that is not itself waiting for more.
     patience: Duration,
     /// Since when room is waited for.
     waiting: Option<Instant>,
@@ -93,7 +92,7 @@ pub struct Replay {
 #[derive(Debug)]
 enum Stage {
     Reading,
-    /// The file is read; copies are still under way.
+    /// The file is read; copies are still in flight.
     Sending(io::Result<()>),
     Done,
 }
@@ -103,7 +102,7 @@ enum Stage {
 pub enum Turn {
     /// The file goes on: take another turn.
     Going,
-    /// Nothing: the file ended, or could not be read on, and every copy is answered or given up.
+    /// Nothing: the file ended or could not be read further, and every copy was answered or given up.
     Done(io::Result<()>),
 }
 
@@ -163,9 +162,9 @@ impl Replay {
         &self.position
     }
 
-    /// Goes on for a short while. Can be cancelled at any time; nothing is lost by it.
+    /// Goes on for a short while. Can be cancelled at any time without losing anything.
     pub async fn turn(&mut self) -> Turn {
-        // Time-outs of the target are seen to however long a file or a pipe keeps us waiting.
+        // Timeouts of the target are handled however long a file or a pipe keeps us waiting.
         let advanced = time::timeout(TICK, self.advance()).await;
         if self.ticked.elapsed() >= TICK {
             self.ticked = Instant::now();
@@ -190,7 +189,7 @@ impl Replay {
         Ledger::new(&counted, &self.names).with_file(&self.counted, self.read)
     }
 
-    /// Ends it wherever it is: copies under way may still be answered for a while.
+    /// Ends the replay wherever it is; copies in flight may still be answered for a while.
     pub async fn stop(&mut self) -> Ledger {
         self.playback.pipeline().shutdown();
         while let Some(output) = self.next_output() {
@@ -282,7 +281,7 @@ impl Replay {
         held.is_none_or(|output| self.dispatcher.has_room(output))
     }
 
-    /// Half of the memory is for what waits for the target, half for what waits for its segments.
+    /// Half of the memory is for copies that wait for the target, half for requests that wait for segments.
     fn has_memory(&mut self) -> bool {
         let budget = self.playback.pipeline().budget();
         budget.used() <= budget.limit() / 2 || self.dispatcher.is_quiet()
@@ -300,7 +299,7 @@ impl Replay {
     }
 }
 
-/// Who only looks sees everything: one target that is not there, and no guards for it.
+/// Without a target everything is shown: one pretended target, and no guards that would protect it.
 fn policy(config: &ReplayConfig) -> PolicyConfig {
     let policy = config.policy.clone();
     if !config.targets.is_empty() {

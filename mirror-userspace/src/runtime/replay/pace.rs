@@ -11,7 +11,7 @@ const DISORDER: Duration = Duration::from_secs(1);
 /// How fast a capture is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// So many times as fast as it was recorded; above 0.
+    /// This many times as fast as it was recorded; above 0.
     Times(f64),
     /// As fast as the target takes it.
     Max,

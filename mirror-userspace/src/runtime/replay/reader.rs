@@ -1,4 +1,4 @@
-//! The thread that reads the capture, and where it is.
+//! The thread that reads the capture, and how far it has come.
 
 use std::{
     fs::File,
@@ -72,7 +72,7 @@ impl Taken {
 #[derive(Clone, Debug, Default)]
 pub struct Position {
     read: Arc<AtomicU64>,
-    /// The file's length in bytes, if it has one (a pipe has not).
+    /// The file's length in bytes; `None` for a pipe.
     pub len: Option<u64>,
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn start(
     Ok((reads, position))
 }
 
-/// Reads to the end, or until nobody listens.
+/// Reads to the end, or until nobody receives any more.
 fn read(mut capture: CaptureFile<impl io::Read>, to: &mpsc::Sender<Read>) {
     loop {
         let next = capture.next_segment().map(|next| next.map(Taken::new));
