@@ -1,4 +1,4 @@
-//! What is mirrored from where to where: the one form that flags and documents are read into.
+//! What is mirrored from where to where: the common form of flags and documents.
 
 use mirror_core::{
     destination::{LabelSelector, Labels, ServiceRef, TargetSpec},
@@ -12,7 +12,7 @@ pub struct Rule {
     pub name: String,
     /// The pods whose requests are mirrored.
     pub source: Source,
-    /// Which of them, and what is changed. Its `targets` are empty: they are made of `targets`.
+    /// Which of their requests, and what is changed. Its `targets` stay empty: they are made from `targets`.
     pub policy: PolicyConfig,
     /// Where copies go, at least one.
     pub targets: Vec<TargetSpec>,
@@ -36,7 +36,7 @@ pub enum Source {
         service: ServiceRef,
         /// One of its ports; `None` stands for all of its TCP ports.
         port: Option<u16>,
-        /// Only pods with these labels, too (an Istio subset); empty: all.
+        /// Only those of its pods that also have these labels (an Istio subset); empty: all.
         subset: Labels,
     },
 }

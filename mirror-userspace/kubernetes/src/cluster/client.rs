@@ -8,7 +8,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-/// How long a connection to the API server may take to come about.
+/// How long connecting to the API server may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the API server may be silent within a reply. A watch has a bookmark about once a minute;
@@ -16,8 +16,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// this, a connection that a middlebox forgot would look like a cluster where nothing happens.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// A client by this kubeconfig file, or else by what a pod is given by its service account. Sends
-/// nothing yet.
+/// A client configured by this kubeconfig file, or else by the pod's service account. Sends nothing yet.
 ///
 /// # Errors
 /// The kubeconfig can't be read or is wrong, or there is neither it nor a service account.
@@ -38,7 +37,7 @@ async fn from_file(path: &Path) -> anyhow::Result<Config> {
     Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
 }
 
-/// No request waits for ever, and each failure is told: when to try again is for the watches to say.
+/// No request waits for ever, and every failure is reported: the watches decide when to try again.
 fn bounded(mut config: Config) -> Config {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(SILENCE);

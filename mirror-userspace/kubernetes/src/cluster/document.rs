@@ -1,4 +1,4 @@
-//! Configuration that lies in the cluster: which kinds of it there are, and which objects matter.
+//! Configuration in the cluster: the kinds of objects that are read, and which of these objects matter.
 //!
 //! A cluster with a mesh may hold thousands of these objects, and few of them mirror. What can't have
 //! anything to do with mirroring is dropped where it is read, and so is what the API server adds to

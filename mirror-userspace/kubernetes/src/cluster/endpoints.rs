@@ -1,4 +1,4 @@
-//! Who stands behind a destination: from what the API shows to addresses. No I/O.
+//! The endpoints of a destination: turns what the API shows into addresses, without I/O.
 //!
 //! A service's endpoints are spread over slices, one kind for each address family, and each slice
 //! repeats the service's ports by name with the number that they have on its pods. So a service's
@@ -65,12 +65,12 @@ pub struct BackendPod {
     pub ready: bool,
 }
 
-/// What stands behind a destination.
+/// The endpoints of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Where copies can go, sorted, each once.
+    /// The addresses that copies can go to, sorted, each once.
     pub addresses: Vec<SocketAddr>,
-    /// Why there is none, if there is none.
+    /// Why there is no endpoint, if there is none.
     pub problem: Option<Problem>,
 }
 
@@ -192,8 +192,7 @@ impl<'a> Subset<'a> {
         Self::Pods(meant)
     }
 
-    /// A name is used again by the pod that follows in a StatefulSet, so that the UID counts where
-    /// the slice has it.
+    /// The next pod of a StatefulSet reuses the name, so the UID counts where the slice has it.
     fn has(&self, endpoint: &SliceEndpoint) -> bool {
         let Self::Pods(pods) = self else {
             return true;

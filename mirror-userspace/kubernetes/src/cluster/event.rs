@@ -1,4 +1,4 @@
-//! What the reducer is told, and what it answers.
+//! The events that the reducer is told of, and the actions that it answers with.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,21 +10,20 @@ use super::{
 };
 use crate::plan::Source;
 
-/// A rule that runs. A rule that is started again has a new number, so that what is late for the
-/// old one can't be taken for the new one's.
+/// The number of a running rule. A restarted rule has a new number, so that late answers for the old one
+/// can't be mistaken for answers to the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u32);
 
-/// The number of a search, and of the attachments that follow from it: so an answer that comes late is
-/// known to be late.
+/// The number of a search and of the attachments that follow from it, by which late answers are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Search(pub u64);
 
 /// Something that happened in the cluster, to the rules, or on this node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// watch: these are all the pods (of this node, and of the rules' scope). Said at the start, and
-    /// whenever the watch had to begin anew (410, connection lost): what is not among them is gone.
+    /// watch: these are all the pods (of this node, in the rules' scope). Sent at the start, and whenever the
+    /// watch had to start over (410, connection lost): a pod that is not among them is gone.
     PodsListed(Vec<PodView>),
     /// watch: a pod is new or has changed.
     PodApplied(PodView),
@@ -32,10 +31,10 @@ pub enum Event {
     PodDeleted(PodUid),
     /// watch: a service that a rule names is new or has changed.
     ServiceApplied(ServiceView),
-    /// watch: a service that a rule names is not there (any more).
+    /// watch: a service that a rule names does not exist, or no longer does.
     ServiceDeleted(ServiceRef),
 
-    /// rules: a rule runs from now on, or has other pods from now on.
+    /// rules: a rule starts to run, or selects other pods from now on.
     RuleApplied(RuleId, Source),
     /// rules: a rule is stopped; its attachments go with it.
     RuleRemoved(RuleId),

@@ -1,8 +1,8 @@
-//! What the watches have said of the cluster, and what follows from it. No I/O and no clock.
+//! What the watches have reported of the cluster, and what follows from it. No I/O and no clock.
 //!
-//! Nothing is concluded from half of what is needed: a destination has no addresses before all that
-//! they depend on has been listed, and configuration is not read before each of its kinds has. After
-//! that, what was said last stays true until a watch says otherwise; one that fails says nothing.
+//! Nothing is concluded from partial knowledge: a destination has no addresses until everything they
+//! depend on has been listed, and configuration is not read until all of its kinds have been. After that,
+//! the last report stays true until a watch reports otherwise; a failing watch reports nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +29,7 @@ pub(super) struct Known {
     backends: HashMap<Slot, Held<BackendPod>>,
     documents: BTreeMap<DocumentKind, Held<Value>>,
     news: News,
-    /// What was last said of each destination.
+    /// The last report of each destination's endpoints.
     told: HashMap<Destination, Endpoints>,
 }
 
@@ -65,7 +65,7 @@ impl Keyed for BackendPod {
 }
 
 impl Known {
-    /// From now on this is needed. What is not needed any more is forgotten.
+    /// Sets what is needed. What is no longer needed is forgotten.
     pub(super) fn need(&mut self, needs: Needs, slots: &[&Slot]) -> Vec<Update> {
         self.services.retain(|slot, _| slots.contains(&slot));
         self.slices.retain(|slot, _| slots.contains(&slot));
@@ -152,7 +152,7 @@ impl Known {
         self.told.get(destination)
     }
 
-    /// What changes nothing that is kept is no news: most of a mesh's objects do not mirror.
+    /// A change that affects nothing that is kept is no news: most of a mesh's objects do not mirror.
     fn on_documents(&mut self, slot: &Slot, change: Change<Document>) {
         let Slot::Documents(kind) = slot else { return };
         let held = self.documents.entry(*kind).or_default();
@@ -209,7 +209,7 @@ impl Known {
         self.services.get(&slot)?.as_ref()
     }
 
-    /// Says where each destination is that is not where it was.
+    /// Reports the endpoints of each destination whose endpoints have changed.
     fn tell_addresses(&mut self, updates: &mut Vec<Update>) {
         for destination in &self.needs.destinations {
             let Some(endpoints) = self.endpoints(destination) else {

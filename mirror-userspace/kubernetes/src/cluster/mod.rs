@@ -6,9 +6,9 @@
 //!                       └──Event: found, attached, failed
 //! ```
 //!
-//! What the API says and what the node says arrive late, twice and in any order. So what to do is
-//! decided in one place without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and all
-//! that can happen to a pod is a unit test of it.
+//! Reports of the API and of the node arrive late, twice and in any order. So one place decides what to do,
+//! without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and everything that can happen to a
+//! pod is a unit test of it. Which pods a rule selects is decided in `selection`.
 
 mod client;
 mod document;

@@ -1,4 +1,4 @@
-//! From the API's objects to the few of their fields that matter, so that nothing else is held.
+//! Takes from the API's objects the few fields that matter, so that nothing else is held.
 //!
 //! What the API's schema promises is taken as given: an object without a name or UID gets an empty
 //! one. What can't be read as an address or a port is left out.

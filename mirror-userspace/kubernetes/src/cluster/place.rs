@@ -7,17 +7,17 @@ use mirror_capture::{Hook, Netns, OpenNetns, Place};
 
 use super::pod::{NetnsId, Sandbox};
 
-/// At which end of a pod's network its requests are copied.
+/// The interface at which a pod's requests are copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttachAt {
-    /// What the pod's own interface receives. Needs no peer on the host, so it holds for every kind of
+    /// What the pod's own interface receives. Needs no peer on the host, so it works with every kind of
     /// interface.
     #[default]
     Pod,
     /// What the other end of the pod's interface sends, on the host.
     Host,
-    /// What the pod's loopback interface receives: where a sidecar has taken mTLS off, requests go on
-    /// to the service over it.
+    /// What the pod's loopback interface receives: a sidecar that has terminated mTLS passes requests on to
+    /// the service over it.
     Loopback,
 }
 

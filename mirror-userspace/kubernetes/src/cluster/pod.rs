@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use mirror_core::destination::Labels;
 
-/// The `metadata.uid` of a pod. Names are used again, UIDs are not.
+/// The `metadata.uid` of a pod. Names are reused, UIDs are not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodUid(pub String);
 
@@ -42,7 +42,7 @@ pub struct PodView {
 }
 
 impl PodView {
-    /// What people call it: `default/web-v1-0`.
+    /// The pod's name for people: `default/web-v1-0`.
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -69,9 +69,9 @@ pub enum Phase {
     Pending,
     /// At least one container runs, or is started or restarted.
     Running,
-    /// All containers have ended well. Its addresses may be another pod's by now.
+    /// All containers have succeeded. The pod's addresses may be another pod's by now.
     Succeeded,
-    /// All containers have ended, not all of them well. The same holds for its addresses.
+    /// All containers have ended, at least one with a failure. Its addresses may be another pod's by now.
     Failed,
     /// Its node can't be asked, or the API has a phase that we don't know.
     Unknown,
@@ -91,7 +91,7 @@ pub struct NetnsId {
 pub struct Sandbox {
     /// The pod's network namespace.
     pub netns: NetnsId,
-    /// A process in it. By the time it is looked at again, it may be gone, or be another one.
+    /// A process in that namespace. By the time it is used it may be gone, or its number may be reused.
     pub process: u32,
     /// The interface that holds the pod's address.
     pub interface: String,

@@ -1,4 +1,4 @@
-//! From a pod to its network namespace: by its processes, which this node's `/proc` shows.
+//! Finds a pod's network namespace by its processes, which this node's `/proc` shows.
 //!
 //! A pod's UID is in the paths of its processes' cgroups, whatever the runtime and the cgroup driver:
 //! `/kubepods/besteffort/pod<UID>/…`, `…-pod<UID with _ for ->.slice/…`, `0::/../../pod<UID>/…`. So the
@@ -25,7 +25,7 @@ use super::{
     pod::{NetnsId, PodUid, Sandbox},
 };
 
-/// How much of `/proc/PID/cgroup` is read: a line for each of about twelve hierarchies.
+/// How much of `/proc/PID/cgroup` is read, in bytes: one line for each of about twelve hierarchies.
 const MOST_BYTES: u64 = 64 * 1024;
 
 /// Processes of a pod whose namespaces are looked at.

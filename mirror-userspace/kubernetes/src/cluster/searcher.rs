@@ -1,4 +1,4 @@
-//! Searches for sandboxes, each in its time, all that are due in one walk of `/proc`.
+//! Searches for sandboxes; all that are due at a time are found in one walk of `/proc`.
 
 use std::{collections::HashMap, future, path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Configuration of a kind that the cluster may not have: it is watched if and when it is installed.
+//! Configuration of a kind that may not be installed in the cluster: it is watched once it is.
 //!
 //! An API server answers 404 for a kind that it doesn't serve. Then the kind's definition is watched
 //! in its place, whose every change is a reason to ask again. Without the right to do that, the kind
@@ -43,7 +43,7 @@ const ESTABLISHED_AFTER: Duration = Duration::from_secs(1);
 /// The version of a definition.
 type Seen = Option<String>;
 
-/// Watches a kind of configuration for ever, from whenever the cluster has it.
+/// Watches a kind of configuration without end, from the time that the cluster has it.
 pub(super) async fn run(ask: Ask, kind: DocumentKind) {
     let Ask {
         client,
@@ -108,7 +108,7 @@ async fn definition_changes(
                 reporter.say(certain).await;
             }
             Err(error) if Failure::of(&error).reason == FailureReason::Forbidden => {
-                // The caller's patience ends this.
+                // The caller's timeout ends this wait.
                 return std::future::pending().await;
             }
             Err(_) => pause(patience).await,

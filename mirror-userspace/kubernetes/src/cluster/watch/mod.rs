@@ -4,9 +4,9 @@
 //! API ══list, watch══► task of a watch ──Report──► Watches ──Update──► the agent
 //! ```
 //!
-//! The API is asked once and tells of changes from then on; nothing is polled. An API that is gone,
-//! refuses, or has forgotten where a watch stood is asked again after a while that gets longer, with
-//! some chance in it so that not all nodes ask at once. Meanwhile what was said last stays true.
+//! The API is asked once and reports changes from then on; nothing is polled. If the API is gone, refuses,
+//! or has forgotten the version of a watch, it is asked again with exponential back-off and jitter, so that
+//! not all nodes ask at once. Meanwhile the last report stays true.
 
 mod ask;
 mod install;
@@ -57,7 +57,7 @@ const AFTER_CRASH: Duration = Duration::from_secs(30);
 pub enum Update {
     /// A pod of this node or a service whose pods are mirrored.
     Event(Event),
-    /// Where copies for this destination go from now on.
+    /// The endpoints that copies for this destination go to.
     Endpoints(Destination, Endpoints),
     /// All configuration that is there and may have to do with mirroring, as one JSON object each.
     Documents(Vec<Value>),
@@ -118,9 +118,9 @@ impl Watches {
         }
     }
 
-    /// Watches what is needed from now on, and nothing else. A watch that is needed still goes on
-    /// undisturbed; one that has to ask for more is begun anew, and until that has listed all, what
-    /// the old one said stays true. What is known already is said again for what is new.
+    /// Watches what is needed, and nothing else. A watch that is still needed goes on undisturbed; one that
+    /// has to ask for more is started over, and until the new one has listed everything, the reports of the
+    /// old one stay true. What is known already is reported again for what is new.
     ///
     /// Must be called within a tokio runtime.
     pub fn need(&mut self, needs: Needs) {
@@ -167,13 +167,13 @@ impl Watches {
         }
     }
 
-    /// What stands behind a destination, if that is known.
+    /// The endpoints of a destination, if they are known.
     #[must_use]
     pub fn endpoints(&self, destination: &Destination) -> Option<&Endpoints> {
         self.known.destination(destination)
     }
 
-    /// All destinations of which it is known what stands behind them.
+    /// All destinations whose endpoints are known.
     pub fn destinations(&self) -> impl Iterator<Item = (&Destination, &Endpoints)> {
         self.known.destinations()
     }

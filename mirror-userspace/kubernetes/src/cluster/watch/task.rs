@@ -1,8 +1,8 @@
-//! One watch: lists, then is told of every change, over all that can happen to the connection.
+//! One watch: lists objects, then receives every change, whatever happens to the connection.
 //!
-//! kube's watcher does the requests. It is used with a patience of our own, as its usual one starts
-//! again from the shortest wait before each new list, and it asks on with a version that the server
-//! has refused with a status (410) instead of in the stream.
+//! kube's watcher makes the requests. It runs with a back-off of our own, because its default starts over
+//! from the shortest wait before each new list, and keeps asking with a version that the server has
+//! refused with a status (410) instead of in the stream.
 //!
 //! The first list may come from the API server's cache: a thousand agents that start together must
 //! not make it read all pods from its store. After that lists are asked to be up to date, as an old
@@ -74,7 +74,7 @@ where
     View: Fn(K) -> V,
     Wrap: Fn(Change<V>) -> Changed,
 {
-    /// Watches for ever. Every API server has the kind.
+    /// Watches without end a kind that every API server has.
     pub(super) async fn run(mut self) {
         let mut patience = DefaultBackoff::default();
         loop {
