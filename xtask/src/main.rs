@@ -16,6 +16,9 @@ mod setup;
 mod step;
 mod toolchain;
 
+#[cfg(test)]
+mod project;
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -10,8 +10,8 @@ use crate::admin::{Admin, AdminConfig, Listen, Questions, SOCKET};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Admin server")]
 pub struct AdminArgs {
-    /// Serve /healthz, /readyz, /metrics and /sample-rate at ADDRESS:PORT, at :PORT of all addresses,
-    /// or not at all (off) [default: off; for the agent :9090]
+    /// Serve /healthz, /readyz, /metrics and /sample-rate here: ADDRESS:PORT, :PORT for all
+    /// addresses, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_address: Option<AdminAddress>,
 
