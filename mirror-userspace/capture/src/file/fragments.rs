@@ -26,7 +26,7 @@ pub(super) struct Fragments {
     counters: FragmentCounters,
 }
 
-/// One datagram's fragments.
+/// The fragments of one datagram that have arrived so far.
 #[derive(Debug)]
 struct Datagram {
     key: Key,

@@ -20,7 +20,7 @@ const HOPS: u8 = 64;
 pub enum Headers {
     /// Ethernet, with made-up addresses: what every tool reads.
     Ethernet,
-    /// The IP header.
+    /// The IP header, without a link layer.
     Ip,
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Interface {
     pub(super) link: LinkType,
     /// Bytes captured of a packet at most; 0 for all.
     pub(super) snap_len: u32,
-    /// Ticks a second. `None` if it does not fit 128 bits: all times are then 0.
+    /// Ticks per second. `None` if it does not fit 128 bits: all times are then 0.
     ticks: Option<u128>,
     /// Seconds to add to every time.
     offset: i64,

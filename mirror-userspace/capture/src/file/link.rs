@@ -1,4 +1,4 @@
-//! From a captured frame to its IP packet: what is peeled off depends on the interface.
+//! Finds the IP packet in a captured frame; what precedes it depends on the interface's link type.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub struct LinkType(pub u16);
 impl LinkType {
     /// BSD loopback, the address family in the byte order of the machine that captured.
     pub const NULL: Self = Self(0);
-    /// Ethernet
+    /// Ethernet (IEEE 802.3).
     pub const ETHERNET: Self = Self(1);
     /// Raw IP as OpenBSD and others wrote it before 101 was assigned.
     pub const RAW_BSD: Self = Self(12);
@@ -19,9 +19,9 @@ impl LinkType {
     pub const LOOP: Self = Self(108);
     /// Linux "cooked" capture, version 1 (`tcpdump -i any`).
     pub const LINUX_SLL: Self = Self(113);
-    /// Raw IPv4
+    /// Raw IPv4, without a link layer.
     pub const IPV4: Self = Self(228);
-    /// Raw IPv6
+    /// Raw IPv6, without a link layer.
     pub const IPV6: Self = Self(229);
     /// Linux netfilter log messages (`tcpdump -i nflog:1`).
     pub const NFLOG: Self = Self(239);

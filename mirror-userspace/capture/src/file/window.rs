@@ -28,7 +28,7 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Bytes allocated.
+    /// The size of the buffer, in bytes.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.buffer.len()

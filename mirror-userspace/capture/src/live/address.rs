@@ -1,7 +1,7 @@
-//! Which interface of a network namespace holds an address, which namespace that is, and what the
-//! other end of the interface is: how a pod's interface is known for its own.
+//! Finds the interface of a network namespace that holds an address, the namespace's cookie, and the
+//! other end of the interface: how a pod's interface is told apart from others.
 //!
-//! All of it by netlink and sockets, whose answers belong to the namespace of the thread that asks.
+//! It asks netlink and sockets, whose answers are about the namespace of the calling thread.
 
 use std::{
     io,
@@ -68,7 +68,7 @@ getsockopt_impl!(
 /// An interface that holds an address, and its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressHolder {
-    /// The interface's name.
+    /// The name of the interface, such as `eth0`.
     pub interface: String,
     /// Its namespace's `SO_NETNS_COOKIE`; `None` before Linux 5.14.
     pub cookie: Option<u64>,

@@ -74,7 +74,7 @@ impl Interface {
     ///
     /// # Errors
     ///
-    /// If netlink refuses, which it does for nobody.
+    /// If the netlink dump fails (it needs no privilege).
     pub(super) fn all() -> io::Result<Vec<Self>> {
         let mut interfaces = Vec::new();
         dump(RTM_GETLINK, &LinkMessage::default(), |reply| {

@@ -23,7 +23,7 @@ pub(super) struct KernelLog {
 }
 
 impl KernelLog {
-    /// Starts the thread.
+    /// Starts the thread that passes log lines on.
     pub(super) fn start(ebpf: &mut Ebpf) -> Result<Self> {
         let mut logger = EbpfLogger::init(ebpf).context("the kernel program has no log")?;
         let (stopped, stop) = io::pipe()?;

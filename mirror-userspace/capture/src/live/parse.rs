@@ -7,10 +7,10 @@ use mirror_common::record::{MAX_SEGMENT, SegmentHeader, flag};
 use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 use zerocopy::FromBytes as _;
 
-/// A record, read.
+/// A record of the ring, parsed.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    /// What it says.
+    /// The segment, or the part of one, that the record carries.
     pub(super) segment: Segment<'a>,
     /// Whether it is the last of its skb: the kernel counts a segment as copied with this one.
     pub(super) ends_segment: bool,

@@ -91,15 +91,14 @@ impl RingReader {
         self.capacity
     }
 
-    /// How long the thread may sleep, after a [`drain`](Self::drain) in vain, if it has nothing else
+    /// How long the thread may sleep after a [`drain`](Self::drain) that found nothing, if it has nothing else
     /// to do; `None` if it is time to [`wait`](Self::wait) for a record.
     pub fn nap(&mut self) -> Option<Duration> {
         self.sleeper.nap()
     }
 
-    /// Waits until it is worth to [`drain`](Self::drain) again: about 1 ms after traffic, and
-    /// until the next record when there was none, 200 ms at most. May return for no reason, and
-    /// can be cancelled at any time.
+    /// Waits until the rings are worth [draining](Self::drain) again: about 1 ms after traffic, else until
+    /// the next record, at most 200 ms. May return for no reason, and can be cancelled at any time.
     pub async fn wait(&mut self) {
         self.sleeper.wait().await;
     }

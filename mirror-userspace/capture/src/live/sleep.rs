@@ -1,15 +1,15 @@
 //! When a ring's reader sleeps, and what wakes it.
 //!
-//! Waking a reader costs the kernel program, and so the mirrored service, many times what copying
-//! a segment does, and waking up costs the reader as much again. A reader with work at hand asks
-//! for no wakeups: it naps, [`NAP`] at a time, and looks again. Only when it found nothing [`LINGER`]
-//! times more does it raise its flag in `SLEEPING` of every program ([`wakeups`](super::wakeups)), on
-//! which they wake it with the next record. So a reader wakes at most 340 times a second under
-//! traffic and five times without, and a record waits 1.5 milliseconds for it on average, four at most.
+//! Waking a reader costs the kernel program, and so the mirrored service, many times as much as copying
+//! a segment, and the reader as much again. A reader that has work asks for no wakeups: it sleeps for
+//! [`NAP`] at a time and polls again. Only after [`LINGER`] more empty polls does it raise its flag in
+//! `SLEEPING` of every program ([`wakeups`](super::wakeups)), upon which they wake it with the next
+//! record. So a reader wakes at most 340 times per second under traffic and five times without, and a
+//! record waits 1.5 ms for it on average and 4 ms at most.
 //!
-//! A program reads the flag before it commits a record, so a record that was under way when the
-//! flag went up comes without a wakeup. That is why the reader looks once more after raising the
-//! flag, sleeps at most a millisecond the first time, and never longer than [`TICK`].
+//! A program reads the flag before it commits a record, so a record that was being written when the flag
+//! was raised comes without a wakeup. That is why the reader polls once more after raising the flag,
+//! sleeps for at most 1 ms the first time, and never longer than [`TICK`].
 
 use std::{future::poll_fn, io, os::fd::OwnedFd, sync::Arc, task::Poll, time::Duration};
 
@@ -20,12 +20,11 @@ use tokio::{
 
 use super::wakeups::Wakeups;
 
-/// Between two looks at a ring that has, or may soon have, records, when there is nothing else to
-/// be seen to.
+/// Poll interval of a ring that has, or may soon have, records, for a thread with nothing else to do.
 const NAP: Duration = Duration::from_millis(3);
-/// The same, for a reader whose thread has more to do than to look.
+/// Poll interval when the thread also serves connections.
 const GLANCE: Duration = Duration::from_millis(1);
-/// How often it looks again in vain before it goes to sleep.
+/// Empty polls before the reader goes to sleep.
 const LINGER: u32 = 3;
 /// The longest sleep, should a wakeup be lost.
 const TICK: Duration = Duration::from_millis(200);
@@ -33,7 +32,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// How deep the reader sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
-    /// Not at all: so many looks were in vain.
+    /// The reader polls; this many polls in a row were empty.
     Awake(u32),
     /// The flag is up, and records from before it may still come.
     Dozing,
@@ -44,16 +43,16 @@ enum Depth {
 /// What to do before the next look at the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Let time pass.
+    /// Pause until the next poll.
     Pause,
-    /// Raise the flag, and look at once.
+    /// Raise the flag, and poll at once.
     RaiseFlag,
     /// Sleep until woken, but no longer than this.
     Sleep(Duration),
 }
 
 impl Depth {
-    /// After a look in vain: whether it looks again without asking to be woken.
+    /// After an empty poll: whether to poll again without asking to be woken.
     const fn lingers(&mut self) -> bool {
         match self {
             Self::Awake(looks) if *looks < LINGER => {
@@ -64,7 +63,7 @@ impl Depth {
         }
     }
 
-    /// After a look in vain.
+    /// After an empty poll: what to do before the next one.
     fn step(&mut self) -> Step {
         if self.lingers() {
             return Step::Pause;
@@ -83,7 +82,7 @@ impl Depth {
     }
 }
 
-/// One reader's sleep.
+/// Decides when one reader sleeps, and wakes it.
 pub(super) struct Sleeper {
     depth: Depth,
     /// What becomes readable with a record.

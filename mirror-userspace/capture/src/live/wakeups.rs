@@ -27,7 +27,7 @@ struct Raised {
 }
 
 impl Wakeups {
-    /// From now on this program is told, too.
+    /// Adds a program, which is told of readers that sleep.
     pub(super) fn join(&self, id: AttachmentId, mut flags: Flags) -> Result<()> {
         self.with(|raised| {
             for &shard in &raised.shards {
@@ -40,7 +40,7 @@ impl Wakeups {
         })
     }
 
-    /// No more.
+    /// Removes a program: it is told nothing any more.
     pub(super) fn leave(&self, id: AttachmentId) {
         self.with(|raised| raised.programs.retain(|(other, _)| *other != id));
     }

@@ -136,7 +136,7 @@ pub(super) fn legacy(magic: u32, order: Order, link: LinkType, packets: &[Frame]
     file
 }
 
-/// One pcapng block.
+/// The bytes of one pcapng block.
 pub(super) fn block(order: Order, kind: u32, body: &[u8]) -> Vec<u8> {
     let mut body = body.to_vec();
     body.resize(body.len().next_multiple_of(4), 0);
