@@ -2,7 +2,7 @@
 
 use crate::packet::Unparsable;
 
-/// The number of counters a CPU keeps.
+/// The number of counters per CPU.
 pub const COUNTERS: usize = 32;
 
 /// A kernel-side counter: an index into the per-CPU [`Counters`].
@@ -16,15 +16,15 @@ pub enum Counter {
     NotTcp = 0,
     /// TCP segments that reached the program.
     Seen = 1,
-    /// To a port that is not mirrored.
+    /// Segments to a port that is not mirrored.
     OtherPort = 2,
-    /// Without payload, SYN, FIN or RST.
+    /// Segments without payload, SYN, FIN or RST.
     NoPayload = 3,
-    /// Not in the sample.
+    /// Segments that are not in the sample.
     SampledOut = 4,
-    /// Copied whole into a ring.
+    /// Segments copied whole into a ring.
     Copied = 5,
-    /// Lost, in part or whole, because the ring had no room.
+    /// Segments lost, in part or whole, because the ring had no room.
     RingFull = 6,
     /// The first of [`Unparsable::ALL`]; the others follow in order.
     Unparsable = 16,

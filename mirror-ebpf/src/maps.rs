@@ -13,7 +13,7 @@ use mirror_common::{
 #[btf_map]
 pub static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// One array of counters a CPU: one lookup a frame, then plain increments.
+/// One array of counters per CPU: one lookup per frame, then plain increments.
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 
@@ -21,7 +21,7 @@ pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 pub struct CpuCounters(&'static mut Counters);
 
 impl CpuCounters {
-    /// This CPU's counters.
+    /// The counters of the CPU that the program runs on.
     #[inline(always)]
     pub fn current() -> Option<Self> {
         let counters = COUNTERS.get_ptr_mut(0)?;
