@@ -1,4 +1,4 @@
-//! `cargo xtask guard`: the pipeline takes no more instructions a request than it did.
+//! `cargo xtask guard`: the pipeline takes no more instructions per request than before.
 //!
 //! Time differs from run to run, and machines from each other; the instructions that callgrind
 //! counts hardly do. valgrind shows every program the same processor (its own CPUID), so memchr and
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     update: bool,
 }
 
-/// Instructions a request, by conversation, and the compiler that they are of.
+/// Instructions per request, by conversation, and the compiler that they were counted with.
 #[derive(Clone, Debug, PartialEq)]
 struct Figures {
     compiler: String,

@@ -1,4 +1,4 @@
-//! The pure stages, one by one and together, in bytes and in requests a second:
+//! The stages that do no I/O, one by one and together, in bytes and in requests per second:
 //! `cargo bench -p mirror-bench`, or `cargo bench -- pipeline/get` for one of them.
 
 use std::hint::black_box;

@@ -9,7 +9,7 @@ use aya::{
 };
 
 /// The kernel (Linux 5.8) counts BPF run time while this value lives; counting costs some ten
-/// nanoseconds a run, so nothing else is measured meanwhile.
+/// nanoseconds per run, so nothing else is measured meanwhile.
 pub(super) struct RunTimeCounting {
     _counting: OwnedFd,
 }

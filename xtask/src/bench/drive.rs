@@ -100,7 +100,7 @@ fn closed_loop(
     parse(result).with_context(|| format!("wrk said {result}"))
 }
 
-/// wrk connects within the time of the run, some thousands a second.
+/// wrk connects within the time of the run, some thousands of connections per second.
 fn seconds(traffic: &Traffic, duration: Duration) -> u64 {
     duration.as_secs().max(1) + traffic.connections as u64 / 2_000
 }

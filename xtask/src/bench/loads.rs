@@ -5,7 +5,7 @@ use lab::load::Reuse;
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// So many a second, whatever becomes of them (our own generator).
+    /// This many per second, whatever becomes of them (our own generator).
     Fixed(f64),
     /// The next when the last is answered, so many at once on each connection (wrk).
     Closed,

@@ -19,7 +19,7 @@ use super::{drive, ground::Ground, loads, results::float, subjects::Subject};
 /// What came of one round.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overload {
-    /// v1's requests a second under the load, mirrored.
+    /// v1's requests per second under the load, mirrored.
     pub(super) throughput: f64,
     /// The same with sampling 0.
     pub(super) unsampled: f64,

@@ -23,7 +23,7 @@ use crate::{binary, ebpf};
 /// What can be chosen.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Requests a second that the client sends to v1
+    /// Requests per second that the client sends to v1
     #[arg(long, default_value_t = 1_000.0)]
     rate: f64,
     /// Seconds for each act

@@ -1,4 +1,4 @@
-//! The mirroring tutorial on any cluster: v1, v2, a client and the agent; a verdict a line.
+//! The mirroring tutorial on any cluster: v1, v2, a client and the agent; one verdict per line.
 //!
 //! v1 answers all requests of the client whatever is mirrored, and v2's log shows the copies: all,
 //! a half, a tenth, none. What counts is what the two servers wrote into their logs, not what

@@ -213,7 +213,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// One request a connection, which is closed behind the answer.
+/// One request per connection, which is closed after the answer.
 fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_read_timeout(Some(Duration::from_secs(10)))?;
     if shared.lock().health == Health::Down {

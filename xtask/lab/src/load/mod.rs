@@ -46,7 +46,7 @@ pub struct Load {
     pub target: SocketAddr,
     /// One whole request, head and body; every request is the same.
     pub request: Vec<u8>,
-    /// Requests a second, above 0.
+    /// Requests per second, above 0.
     pub rate: f64,
     /// For how long requests become due.
     pub duration: Duration,
@@ -103,7 +103,7 @@ impl Load {
     }
 
     /// Runs the load from inside the namespace; `on_answer` hears how many requests are done,
-    /// about ten times a second.
+    /// about ten times per second.
     ///
     /// # Errors
     ///
