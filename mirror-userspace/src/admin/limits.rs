@@ -37,8 +37,8 @@ impl Default for Limits {
     }
 }
 
-/// The request line with the field lines; longer ones are answered 431. It is the least that hyper
-/// lets one choose.
+/// Bytes of the request line and field lines; longer heads are answered 431. 8 KiB is the smallest limit
+/// that hyper accepts.
 pub(super) const HEAD_BYTES: usize = 8 << 10;
 
 /// Field lines; more are answered 431.

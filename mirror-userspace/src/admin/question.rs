@@ -51,7 +51,7 @@ pub trait Mirrors {
 pub enum Refused {
     /// No rule has this name.
     UnknownRule,
-    /// It went wrong.
+    /// The change failed, for this reason.
     Failed(anyhow::Error),
 }
 
@@ -108,7 +108,7 @@ impl fmt::Debug for Question {
     }
 }
 
-/// server --questions--> owner
+/// The owner's end: server --questions--> owner of the mirrors.
 #[derive(Debug)]
 pub struct Questions {
     asked: mpsc::Receiver<Question>,
@@ -137,7 +137,7 @@ impl Questions {
     }
 }
 
-/// The server's end.
+/// The server's end, which asks and waits for answers.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     asked: mpsc::Sender<Question>,

@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub watches: Vec<Watch>,
 }
 
-/// One rule's mirror.
+/// The state of one rule's mirror.
 #[derive(Clone, Debug)]
 pub struct Mirror {
     /// The rule's name ([`Rule::name`](mirror_kubernetes::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
@@ -76,9 +76,9 @@ impl SampleRate {
 /// A pod that a rule selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// Its namespace.
+    /// The pod's namespace.
     pub namespace: String,
-    /// Its name.
+    /// The pod's name.
     pub name: String,
     /// The rule that selects it.
     pub rule: String,

@@ -18,13 +18,13 @@ pub(super) struct Family {
     help: &'static str,
 }
 
-/// Only grows, from the start of the process or of its mirror; its name ends in `_total`.
+/// A metric that only grows, from the start of the process or of its mirror; its name ends in `_total`.
 pub(super) const fn counter(name: &'static str, help: &'static str) -> Family {
     let kind = "counter";
     Family { name, kind, help }
 }
 
-/// Comes and goes.
+/// A metric that may go down as well as up.
 pub(super) const fn gauge(name: &'static str, help: &'static str) -> Family {
     let kind = "gauge";
     Family { name, kind, help }

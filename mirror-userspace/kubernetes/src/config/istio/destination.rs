@@ -13,7 +13,7 @@ use crate::config::{draft::Backend, error::BadField, node::Node};
 pub(super) enum Place {
     /// Pods of a service.
     Pods(Backend),
-    /// Somewhere else.
+    /// A URL outside the cluster's services.
     Elsewhere(TargetUrl),
     /// It cannot be told; the field that is to blame is reported.
     Unknown,
