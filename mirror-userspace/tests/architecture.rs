@@ -51,7 +51,7 @@ fn code(line: &str) -> impl Iterator<Item = &str> {
 
 /// Paths have a slash or an ending; rates (`1/3`), flags and counters are no paths.
 fn is_path(code: &str) -> bool {
-    let letters = code.starts_with(|c: char| c.is_ascii_lowercase());
+    let letters = code.starts_with(|c: char| c.is_ascii_lowercase() || c == '.');
     letters && !code.contains(' ') && (code.contains('/') || code.ends_with(".rs"))
         || code.ends_with(".md")
 }
