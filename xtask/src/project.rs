@@ -141,6 +141,13 @@ fn workflows_ask_for_no_more_than_they_need() {
     }
 }
 
+#[test]
+fn the_oldest_rust_is_the_one_that_is_tried() {
+    let msrv = Text::read(&workspace().join(".github/workflows/msrv.yml")).yaml();
+    let tried = &msrv["jobs"]["check"]["env"]["RUSTUP_TOOLCHAIN"];
+    assert_eq!(tried, env!("CARGO_PKG_RUST_VERSION"));
+}
+
 /// A tag can be moved to other code; a commit cannot.
 #[test]
 fn actions_of_others_are_pinned() {

@@ -8,6 +8,8 @@ mod admin_args;
 mod agent;
 mod capture_args;
 mod check;
+#[cfg(test)]
+mod defaults;
 mod dispatch_args;
 mod documents;
 mod explain;
