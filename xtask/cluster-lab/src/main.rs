@@ -8,19 +8,19 @@ use cluster_lab::tutorial::{self, Options};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Plays the mirroring tutorial on a cluster, and says of each act whether it went as it should
+/// Plays the mirroring tutorial on a cluster, and prints a verdict for each act
 ///
-/// Makes a namespace, v1, v2, the agent and a client in it; mirrors all, a half, a tenth and none of
-/// the client's requests; compares the logs; removes everything. Needs the rights to make cluster
-/// roles and privileged pods.
+/// Creates a namespace with v1, v2, the agent and a client; mirrors all, a half, a tenth and none of the
+/// client's requests; compares the logs; removes everything. Needs the right to create cluster roles and
+/// privileged pods.
 #[derive(Parser)]
 #[command(name = "cargo xtask e2e", bin_name = "cargo xtask e2e")]
 struct Arguments {
-    /// Leads to the cluster, by its current context
+    /// Kubeconfig file of the cluster; its current context is used
     #[arg(long, value_name = "FILE")]
     kubeconfig: PathBuf,
 
-    /// podmirror's image, where the nodes can pull it or have it loaded
+    /// podmirror's image, which the nodes can pull or have loaded
     #[arg(long, value_name = "REF")]
     image: String,
 
@@ -28,7 +28,7 @@ struct Arguments {
     #[arg(long, value_name = "REF", default_value = "nginx:1.29-alpine")]
     web_image: String,
 
-    /// What of deploy/ is installed
+    /// The folder of deploy/ to install
     #[arg(long, value_name = "FOLDER", default_value = "base")]
     overlay: String,
 
@@ -37,7 +37,7 @@ struct Arguments {
           value_parser = clap::value_parser!(u32).range(100..))]
     requests: u32,
 
-    /// How many seconds anything may take, such as to pull an image
+    /// How many seconds anything may take, such as pulling an image
     #[arg(long, value_name = "N", default_value_t = 300)]
     patience: u64,
 }

@@ -1,8 +1,8 @@
 //! The container runtime interface, spoken to containerd as a kubelet does.
 //!
-//! gRPC over a Unix socket, by hand: a call is an HTTP/2 request whose body is one message behind
-//! five bytes, and the status is in the trailers. Code generated from the interface's definition
-//! would want `protoc` wherever this workspace is built.
+//! gRPC over a Unix socket, without a gRPC library: a call is an HTTP/2 request whose body is one message
+//! after a prefix of five bytes, and the status is in the trailers. Code generated from the interface's
+//! definition would need `protoc` wherever this workspace is built.
 
 pub(crate) mod messages;
 
@@ -47,7 +47,7 @@ impl Cri {
             .with_context(|| format!("CRI: {method}"))
     }
 
-    /// A connection a call: they are rare, and so none needs to be looked after in between.
+    /// One connection per call: calls are rare, so no connection has to be kept alive in between.
     async fn exchange<R: Message + Default>(
         &self,
         method: &str,

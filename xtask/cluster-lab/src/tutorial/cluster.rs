@@ -37,7 +37,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Deletes an object; that it is not there is fine, too.
+    /// Deletes an object, if it exists.
     pub(super) async fn delete(&self, object: &Value) -> Result<()> {
         let path = format!("{}/{}", collection(object)?, own_name(object)?);
         let request = Request::delete(path).body(Vec::new())?;
@@ -69,7 +69,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until a pod has ended well.
+    /// Waits until a pod has succeeded.
     pub(super) async fn wait_for_end(&self, namespace: &str, name: &str) -> Result<()> {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
         let ended = |object: &Value| {

@@ -56,7 +56,7 @@ const RATES: [u32; 4] = [100, 50, 10, 0];
 ///
 /// # Errors
 ///
-/// When the cluster refuses, or something is not ready in time. What was made is removed then, too.
+/// When the cluster refuses, or something is not ready in time. What was created is removed in any case.
 pub async fn play(
     client: Client,
     name: &str,

@@ -130,7 +130,7 @@ impl FakeApi {
         self.change(|state| state.store.delete(collection, namespace, name));
     }
 
-    /// Changes how it treats requests. What is not [`Health::Up`] ends the watches under way, too.
+    /// Changes how it treats requests. Anything but [`Health::Up`] also ends open watches.
     pub fn set_health(&self, health: Health) {
         self.change(|state| {
             state.health = health;
@@ -145,8 +145,8 @@ impl FakeApi {
         self.change(|state| state.watch_epoch += 1);
     }
 
-    /// Forgets what happened: watches under way are told 410 in the stream, and a watch from a
-    /// version before this moment is refused with 410.
+    /// Forgets what happened: open watches are told 410 in the stream, and a watch from a version before this
+    /// moment is refused with 410.
     pub fn expire(&self) {
         self.change(|state| state.store.expire());
     }
