@@ -1,7 +1,7 @@
 //! Which replies' latency is measured.
 //!
 //! Under light load a shard sleeps for milliseconds at a time
-//! ([`RingReader::nap`](mirror_capture::RingReader::nap)), and a reply that arrives meanwhile waits in its
+//! (`RingReader::nap` in `mirror-capture`), and a reply that arrives meanwhile waits in its
 //! socket: nobody knows for how long. So one copy in [`EVERY`] is watched, and keeps the shard awake until
 //! its reply, for at most [`PATIENCE`]: for a slower reply, the error of one sleep is small. A reply whose
 //! shard did not sleep is measured in any case. Each measured reply stands for those before it that were

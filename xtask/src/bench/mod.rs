@@ -59,7 +59,7 @@ pub(crate) struct Options {
     /// v1's network namespace, and has two seconds to begin.
     #[arg(long, value_name = "NAME=COMMAND", value_parser = Peer::parse)]
     peer: Vec<Peer>,
-    /// Where the report goes [default: <target dir>/bench]
+    /// Where the report goes [default: bench in the target folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Use this podmirror binary instead of building one
