@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use mirror_common::record::flag;
 use mirror_core::{
     http::Head,
-    pipeline::{ConnectionId, NoRoom, Observer, RequestInfo},
+    pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
     policy::redact,
     segment::{Segment, SeqNum, TcpFlags, Time},
 };
@@ -160,15 +160,15 @@ impl Observer for Recorder {
         self.connections.insert(info.connection, recorded);
     }
 
-    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom> {
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
         let known = self.connections.get_mut(&info.connection);
-        let recorded = known.ok_or(NoRoom)?;
+        let recorded = known.ok_or(NotKept::RecordFailed)?;
         let (file, request) = (recorded.file, recorded.request);
         recorded.request = Request::None;
         self.recording().end(file);
         if request != Request::UnderWay {
             self.connections.remove(&info.connection);
-            return Err(NoRoom);
+            return Err(NotKept::RecordFailed);
         }
         Ok(())
     }

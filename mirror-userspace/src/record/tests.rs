@@ -289,8 +289,13 @@ fn a_full_disk_is_told_and_costs_requests_not_more() {
         studio.say(&mut client, [b'x'; 20_000]);
     }
     let counters = studio.pipeline.counters();
-    assert!(counters.targets[0].dropped.total() > 0);
-    assert_eq!(counters.observed + counters.targets[0].dropped.total(), 10);
+    let dropped = &counters.targets[0].dropped;
+    assert!(dropped.total() > 0);
+    assert_eq!(counters.observed + dropped.total(), 10);
+    let not_written = dropped
+        .iter()
+        .find(|(why, _)| why.name() == "record_failed");
+    assert_eq!(not_written.map(|(_, count)| count), Some(dropped.total()));
     drop(studio);
     let recording = Arc::into_inner(recording).unwrap().into_inner().unwrap();
     assert!(recording.failure().is_some());

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mirror_core::{
     budget::Budget,
     http::Head,
-    pipeline::{ConnectionId, NoRoom, Observer, RequestInfo},
+    pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
 };
 
 use super::line::{RequestLine, Unfinished};
@@ -48,13 +48,13 @@ impl<P: FnMut(RequestLine)> Observer for Printer<P> {
         }
     }
 
-    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom> {
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
         let Some(request) = self.unfinished.remove(&info.connection) else {
             if self.unprinted == 0 {
                 log::warn!("no memory was left to describe a request: not all are printed");
             }
             self.unprinted += 1;
-            return Err(NoRoom);
+            return Err(NotKept::NoRoom);
         };
         (self.print)(request.end());
         Ok(())

@@ -219,7 +219,7 @@ impl Daemon {
         }
         detached?;
         total.kernel = self.capture().counters()?;
-        Ok(Ledger::new(&total, &self.names))
+        Ok(Ledger::new(&total, &self.names).at_end())
     }
 
     fn capture(&self) -> MutexGuard<'_, Capture> {

@@ -123,7 +123,7 @@ pub enum Framing {
 }
 
 /// What a connection carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP/1.0 or HTTP/1.1.
     Http1,
@@ -135,8 +135,9 @@ pub enum Protocol {
     NotHttp,
     /// It was HTTP/1 and left it by Upgrade or CONNECT.
     Upgraded,
-    /// It ended before its bytes could say: none came, or too few, or it was picked up in the
+    /// Its bytes have not said yet, or it ended before they could: none came, or too few, or it was picked up in the
     /// middle and no request began.
+    #[default]
     Undecided,
 }
 

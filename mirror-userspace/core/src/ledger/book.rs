@@ -6,9 +6,9 @@ use mirror_common::packet::Unparsable;
 
 use super::{Connections, Ledger, Named, Quantiles, Replies, Requests, Segments, Target};
 use crate::{
-    counters::{Histogram, KernelCounters, RingCounters, TargetCounters},
+    counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters},
     pipeline::{ConnectionCounters, Drops, PipelineCounters, TargetCopies},
-    stream::FlowCounters,
+    stream::{BytesLost, FlowCounters},
 };
 
 /// Everything that was counted, by stage. Counters of stages that a run lacks (a replay has no ring) are
@@ -63,7 +63,9 @@ impl Ledger {
             ..Self::default()
         };
         let nothing = TargetCounters::default();
-        let mut stages_agree = counted.flow.opened == counted.pipeline.connections.opened;
+        let (flow, connections) = (&counted.flow, &counted.pipeline.connections);
+        let mut stages_agree = flow.opened == connections.opened
+            && flow.opened == flow.closed.total() + connections.open;
         for (index, copies) in counted.pipeline.targets.iter().enumerate() {
             let sent = counted.targets.get(index).unwrap_or(&nothing);
             let target = target(&counted.pipeline, copies, sent, &names.rules);
@@ -103,30 +105,54 @@ fn segments(kernel: &KernelCounters, ring: &RingCounters) -> Segments {
 }
 
 fn connections(counted: &ConnectionCounters) -> Connections {
+    let ConnectionCounters {
+        opened,
+        open,
+        midstream,
+        http1,
+        http2,
+        tls,
+        not_http,
+        upgraded,
+        undecided,
+    } = *counted;
     Connections {
-        opened: counted.opened,
-        http1: counted.http1,
-        http2: counted.http2,
-        tls: counted.tls,
-        not_http: counted.not_http,
-        upgraded: counted.upgraded,
-        undecided: counted.undecided(),
-        midstream: counted.midstream,
+        opened,
+        open,
+        http1,
+        http2,
+        tls,
+        not_http,
+        upgraded,
+        undecided,
+        midstream,
     }
 }
 
 fn bytes_lost(flow: &FlowCounters) -> Named {
+    let BytesLost {
+        gap,
+        over_budget,
+        cut,
+        idle,
+        evicted,
+        reused,
+        detached,
+        shutdown,
+        reset,
+        after_fin,
+    } = flow.lost;
     named(&[
-        ("gap", flow.lost.gap),
-        ("over_budget", flow.lost.over_budget),
-        ("cut", flow.lost.cut),
-        ("idle", flow.lost.idle),
-        ("evicted", flow.lost.evicted),
-        ("reused", flow.lost.reused),
-        ("detached", flow.lost.detached),
-        ("shutdown", flow.lost.shutdown),
-        ("reset", flow.lost.reset),
-        ("after_fin", flow.lost.after_fin),
+        ("gap", gap),
+        ("over_budget", over_budget),
+        ("cut", cut),
+        ("idle", idle),
+        ("evicted", evicted),
+        ("reused", reused),
+        ("detached", detached),
+        ("shutdown", shutdown),
+        ("reset", reset),
+        ("after_fin", after_fin),
         ("ignored", flow.ignored),
     ])
 }
@@ -137,38 +163,69 @@ fn target(
     sent: &TargetCounters,
     rules: &[String],
 ) -> Target {
+    let TargetCopies {
+        sampled_out,
+        dropped: lost,
+        // Part of what was given to dispatch: see `Ledger::new`.
+        handed_over: _,
+        assembling,
+    } = copies;
+    let TargetCounters {
+        queued,
+        dropped,
+        sent,
+        in_flight,
+        answered,
+        failed,
+        lag,
+        latency,
+        // Of connections and addresses: metrics show them.
+        opened: _,
+        open: _,
+        breaker_opened: _,
+        avoided: _,
+        replies_cut: _,
+        pipelined: _,
+        sent_again: _,
+        // On the way into `latency`.
+        unmeasured: _,
+    } = sent;
     let mut requests = Requests {
         framed: pipeline.requests,
-        sent: sent.sent,
+        sent: *sent,
         observed: pipeline.observed,
-        sampled_out: copies.sampled_out,
+        sampled_out: *sampled_out,
+        pending: assembling + queued,
         ..Requests::default()
     };
     for (rule, count) in rules.iter().zip(&pipeline.filtered) {
         requests.filtered.insert(rule.clone(), *count);
     }
     add_drops(&mut requests.dropped, &pipeline.lost_unseen);
-    add_drops(&mut requests.dropped, &copies.dropped);
-    add(&mut requests.dropped, &named(&sent.dropped.named()));
-    // What has not ended is being collected or waits. If a copy were counted twice, this would stay 0 and
-    // the row would not add up.
-    requests.pending = requests.framed.saturating_sub(requests.ended());
+    add_drops(&mut requests.dropped, lost);
+    add(&mut requests.dropped, &named(&dropped.named()));
+    let Answered {
+        informational,
+        success,
+        redirection,
+        client_error,
+        server_error,
+    } = *answered;
     Target {
         requests,
         replies: Replies {
-            answered: [("1xx", 0), ("2xx", 1), ("3xx", 2), ("4xx", 3), ("5xx", 4)]
-                .map(|(class, index)| {
-                    (
-                        class.to_owned(),
-                        sent.answered.named().get(index).map_or(0, |(_, n)| *n),
-                    )
-                })
-                .into(),
-            failed: named(&sent.failed.named()),
-            in_flight: sent.in_flight,
+            answered: named(&[
+                ("1xx", informational),
+                ("2xx", success),
+                ("3xx", redirection),
+                ("4xx", client_error),
+                ("5xx", server_error),
+            ]),
+            failed: named(&failed.named()),
+            in_flight: *in_flight,
         },
-        lag_us: quantiles(&sent.lag),
-        latency_us: quantiles(&sent.latency),
+        lag_us: quantiles(lag),
+        latency_us: quantiles(latency),
     }
 }
 

@@ -11,6 +11,9 @@
 //! requests.sent    = replies.answered + replies.failed + replies.in_flight
 //! connections.opened = http1 + http2 + tls + not_http + upgraded + undecided
 //! ```
+//!
+//! No term is a remainder: what is under way is counted for itself, so that a request or connection that
+//! vanishes inside keeps the books from balancing, at the latest [at the end](Ledger::at_end).
 
 mod book;
 mod file;
@@ -107,6 +110,8 @@ pub struct Replies {
 pub struct Connections {
     /// All client connections that were followed.
     pub opened: u64,
+    /// Connections that are followed now; 0 at the end of a run.
+    pub open: u64,
     /// Connections that carry HTTP/1.0 or HTTP/1.1.
     pub http1: u64,
     /// Connections that begin with the preface of HTTP/2.
@@ -188,6 +193,15 @@ impl Connections {
 }
 
 impl Ledger {
+    /// The books of a run that is over. Nothing is under way any more, so whatever is counted as pending,
+    /// in flight or open was lost without a trace, and they don't balance.
+    #[must_use]
+    pub fn at_end(mut self) -> Self {
+        let under_way = self.requests.pending + self.replies.in_flight + self.connections.open;
+        self.balanced &= under_way == 0;
+        self
+    }
+
     /// Whether every equation of the module's documentation holds, in all and for each target.
     #[must_use]
     pub fn balances(&self) -> bool {

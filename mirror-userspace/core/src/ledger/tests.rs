@@ -12,9 +12,12 @@ fn counted() -> (Counted, Names) {
     counted.kernel.copied = 30;
     counted.ring.read = 30;
     counted.flow.opened = 2;
+    counted.flow.closed.fin = 1;
     counted.pipeline = PipelineCounters::new(1, 1);
     counted.pipeline.connections.opened = 2;
+    counted.pipeline.connections.open = 1;
     counted.pipeline.connections.http1 = 1;
+    counted.pipeline.connections.undecided = 1;
     counted.pipeline.requests = 10;
     counted.pipeline.filtered[0] = 1;
     counted.pipeline.lost_unseen.count(DropReason::OverBudget);
@@ -46,7 +49,11 @@ fn books_in_which_everything_has_its_place_balance() {
 
 #[test]
 fn a_count_that_is_off_anywhere_shows() {
-    let off: [fn(&mut Counted); 7] = [
+    let off: [fn(&mut Counted); 11] = [
+        |counted| counted.pipeline.connections.open -= 1,
+        |counted| counted.pipeline.requests += 1,
+        |counted| counted.pipeline.targets[0].assembling += 1,
+        |counted| counted.pipeline.connections.undecided += 1,
         |counted| counted.kernel.seen += 1,
         |counted| counted.ring.read -= 1,
         |counted| counted.flow.opened += 1,
@@ -71,11 +78,13 @@ fn requests_under_way_are_pending_and_in_flight() {
     let (mut counted, names) = counted();
     counted.pipeline.requests += 2;
     counted.pipeline.targets[0].handed_over += 1;
+    counted.pipeline.targets[0].assembling = 1;
     counted.targets[0].sent += 1;
     counted.targets[0].in_flight = 1;
     let ledger = Ledger::new(&counted, &names);
     assert!(ledger.balanced, "{ledger}");
     assert_eq!((ledger.requests.pending, ledger.replies.in_flight), (1, 1));
+    assert!(!ledger.at_end().balanced);
 }
 
 #[test]

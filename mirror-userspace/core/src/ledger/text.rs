@@ -79,6 +79,7 @@ impl Ledger {
         row(f, "not http", connections.not_http)?;
         row(f, "upgraded", connections.upgraded)?;
         row(f, "undecided", connections.undecided)?;
+        row(f, "open now", connections.open)?;
         head(f, "requests framed", requests.framed)?;
         row(f, "sent", requests.sent)?;
         row(f, "only looked at", requests.observed)?;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ConnectionId, CopyId, DropReason, MirrorCopy, NoRoom, Observer, Output, PipelineCounters,
-    RequestInfo, Rest, TargetId, blocks::Blocks, body::Body, connection::Place, counters::Drops,
+    ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
+    Rest, TargetId, blocks::Blocks, body::Body, connection::Place, counters::TargetCopies,
     manner::Manner,
 };
 use crate::{
@@ -151,10 +151,13 @@ impl Assembly {
     fn hold(&mut self, place: &Place, flow: &FlowId, request: &mut Request, head: &Head<'_>) {
         let hash = self.policy.sample_hash(flow, place.ordinal, head);
         if self.sending == Sending::Never {
-            if self.policy.samples(0, hash) {
+            let sampled = self.policy.samples(0, hash);
+            if sampled {
                 *request = Request::Observed;
-            } else if let Some(first) = self.counters.targets.first_mut() {
-                first.sampled_out += 1;
+            }
+            if let Some(first) = self.counters.targets.first_mut() {
+                first.assembling += u64::from(sampled);
+                first.sampled_out += u64::from(!sampled);
             }
             return;
         }
@@ -169,6 +172,7 @@ impl Assembly {
             self.policy
                 .write_head(index, head, &flow.client, &mut bytes);
             if reserved.grow(bytes.capacity() + COPY_OVERHEAD) {
+                counters.assembling += 1;
                 heads.push((TargetId(index), bytes.freeze()));
             } else {
                 counters.dropped.count(DropReason::OverBudget);
@@ -214,8 +218,11 @@ impl Assembly {
             Request::None | Request::Settled => return,
             Request::Observed => {
                 return match self.observe(place, |observer, info| observer.end(info)) {
-                    Some(Err(NoRoom)) => self.count_drop(TargetId(0), DropReason::OverBudget),
-                    Some(Ok(())) | None => self.counters.observed += 1,
+                    Some(Err(why)) => self.count_drop(TargetId(0), why.into()),
+                    Some(Ok(())) | None => {
+                        self.counters.observed += 1;
+                        self.collected(TargetId(0), |_| {});
+                    }
                 };
             }
             Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
@@ -314,9 +321,7 @@ impl Assembly {
         reserved: Reserved,
     ) -> CopyId {
         let id = self.next_copy();
-        if let Some(counters) = self.counters.targets.get_mut(target.0) {
-            counters.handed_over += 1;
-        }
+        self.collected(target, |counters| counters.handed_over += 1);
         let (connection, at) = (place.id, place.at);
         self.outputs.push_back(Output::Copy(MirrorCopy {
             id,
@@ -339,8 +344,14 @@ impl Assembly {
     }
 
     fn count_drop(&mut self, target: TargetId, reason: DropReason) {
+        self.collected(target, |counters| counters.dropped.count(reason));
+    }
+
+    /// A copy is collected no longer: `count` says what became of it.
+    fn collected(&mut self, target: TargetId, count: impl FnOnce(&mut TargetCopies)) {
         if let Some(counters) = self.counters.targets.get_mut(target.0) {
-            Drops::count(&mut counters.dropped, reason);
+            counters.assembling = counters.assembling.saturating_sub(1);
+            count(counters);
         }
     }
 

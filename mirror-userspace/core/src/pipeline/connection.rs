@@ -30,8 +30,8 @@ pub(super) struct Place {
     pub(super) begun: Time,
     /// When the bytes at hand were captured.
     pub(super) at: Time,
-    /// What the connection was counted as.
-    pub(super) protocol: Option<Protocol>,
+    /// What the connection is counted as.
+    pub(super) protocol: Protocol,
 }
 
 impl Place {
@@ -85,6 +85,7 @@ impl Connection {
                 parser.handle_close(lost_by(close), &mut |event| {
                     on_http(place, request, event, assembly)
                 });
+                assembly.counters.connections.closed();
                 assembly.close(place);
             }
         }
@@ -99,10 +100,8 @@ fn on_http(
 ) {
     match event {
         HttpEvent::Protocol(protocol) => {
-            assembly
-                .counters
-                .connections
-                .became(place.protocol.replace(protocol), protocol);
+            let before = std::mem::replace(&mut place.protocol, protocol);
+            assembly.counters.connections.became(before, protocol);
         }
         HttpEvent::Head(head) => {
             place.ordinal = place.ordinal.saturating_add(1);

@@ -14,11 +14,13 @@ pub enum DropReason {
     Lost(Lost),
     /// No memory was left to keep it.
     OverBudget,
+    /// A recording did not take all of it; counted where nothing is sent.
+    RecordFailed,
 }
 
 impl DropReason {
     /// All reasons, in the order in which they are printed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Lost(Lost::Gap),
         Self::Lost(Lost::Reset),
         Self::Lost(Lost::Truncated),
@@ -30,6 +32,7 @@ impl DropReason {
         Self::Lost(Lost::Malformed),
         Self::Lost(Lost::TooLarge),
         Self::OverBudget,
+        Self::RecordFailed,
     ];
 
     /// The reason's name in the ledger.
@@ -47,6 +50,7 @@ impl DropReason {
             Self::Lost(Lost::Malformed) => "malformed",
             Self::Lost(Lost::TooLarge) => "too_large",
             Self::OverBudget => "over_budget",
+            Self::RecordFailed => "record_failed",
         }
     }
 }
@@ -87,8 +91,8 @@ impl AddAssign<&Self> for Drops {
 
 /// What became of the copies for one target, up to the hand-over.
 ///
-/// `requests = filtered + lost_unseen + sampled_out + dropped + handed_over + assembling`, where
-/// the first three are counted once for all targets in [`PipelineCounters`].
+/// `requests = filtered + lost_unseen + observed + sampled_out + dropped + handed_over + assembling`,
+/// where the first three are counted once for all targets in [`PipelineCounters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetCopies {
     /// Requests that are not in this target's sample.
@@ -97,6 +101,9 @@ pub struct TargetCopies {
     pub dropped: Drops,
     /// Copies handed over to dispatch.
     pub handed_over: u64,
+    /// Being collected now, or shown to the observer: 0 once all connections have ended. Counted for
+    /// itself, so that a request that vanishes keeps the books from balancing.
+    pub assembling: u64,
 }
 
 /// What the pipeline counts. Requests that share a fate for all targets are counted once here.
@@ -152,17 +159,19 @@ impl AddAssign<&Self> for PipelineCounters {
             target.sampled_out += more.sampled_out;
             target.dropped += &more.dropped;
             target.handed_over += more.handed_over;
+            target.assembling += more.assembling;
         }
         self.connections += &other.connections;
     }
 }
 
-/// Connections by what they carry: each in exactly one class, `opened` being their sum with the
-/// silent ones.
+/// Connections by what they carry: each in exactly one class, `opened` being the sum of the six.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounters {
     /// All connections that were tracked.
     pub opened: u64,
+    /// Of these, those that are tracked now.
+    pub open: u64,
     /// Of these, those already open when the mirror was attached.
     pub midstream: u64,
     /// Connections that carry HTTP/1.0 or HTTP/1.1.
@@ -175,41 +184,36 @@ pub struct ConnectionCounters {
     pub not_http: u64,
     /// Connections that left HTTP/1 by Upgrade or CONNECT.
     pub upgraded: u64,
+    /// Those whose first bytes have not told, or did not tell, what they are.
+    pub undecided: u64,
 }
 
 impl ConnectionCounters {
-    /// Those whose first bytes have not told what they are.
-    #[must_use]
-    pub const fn undecided(&self) -> u64 {
-        self.opened
-            .saturating_sub(self.http1 + self.http2 + self.tls + self.not_http + self.upgraded)
-    }
-
     pub(super) const fn opened(&mut self, from_start: bool) {
         self.opened += 1;
+        self.open += 1;
         self.midstream += !from_start as u64;
+        self.undecided += 1;
     }
 
-    pub(super) const fn became(&mut self, before: Option<Protocol>, now: Protocol) {
-        if let Some(before) = before
-            && let Some(class) = self.class(before)
-        {
-            *class -= 1;
-        }
-        if let Some(class) = self.class(now) {
-            *class += 1;
-        }
+    pub(super) const fn closed(&mut self) {
+        self.open = self.open.saturating_sub(1);
     }
 
-    const fn class(&mut self, protocol: Protocol) -> Option<&mut u64> {
+    pub(super) const fn became(&mut self, before: Protocol, now: Protocol) {
+        let class = self.class(before);
+        *class = class.saturating_sub(1);
+        *self.class(now) += 1;
+    }
+
+    const fn class(&mut self, protocol: Protocol) -> &mut u64 {
         match protocol {
-            Protocol::Http1 => Some(&mut self.http1),
-            Protocol::Http2 => Some(&mut self.http2),
-            Protocol::Tls => Some(&mut self.tls),
-            Protocol::NotHttp => Some(&mut self.not_http),
-            Protocol::Upgraded => Some(&mut self.upgraded),
-            // What is left over: see `undecided`.
-            Protocol::Undecided => None,
+            Protocol::Http1 => &mut self.http1,
+            Protocol::Http2 => &mut self.http2,
+            Protocol::Tls => &mut self.tls,
+            Protocol::NotHttp => &mut self.not_http,
+            Protocol::Upgraded => &mut self.upgraded,
+            Protocol::Undecided => &mut self.undecided,
         }
     }
 }
@@ -217,11 +221,13 @@ impl ConnectionCounters {
 impl AddAssign<&Self> for ConnectionCounters {
     fn add_assign(&mut self, other: &Self) {
         self.opened += other.opened;
+        self.open += other.open;
         self.midstream += other.midstream;
         self.http1 += other.http1;
         self.http2 += other.http2;
         self.tls += other.tls;
         self.not_http += other.not_http;
         self.upgraded += other.upgraded;
+        self.undecided += other.undecided;
     }
 }

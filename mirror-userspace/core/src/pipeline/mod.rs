@@ -22,7 +22,7 @@ mod output;
 mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
-pub use observer::{NoRoom, Observer, RequestInfo};
+pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, Rest, TargetId};
 
 use assembly::{Assembly, Sending};

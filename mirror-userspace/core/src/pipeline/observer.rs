@@ -1,6 +1,6 @@
 //! Lets whoever prints or records requests see them as they pass.
 
-use super::ConnectionId;
+use super::{ConnectionId, DropReason};
 use crate::{
     http::Head,
     segment::{FlowId, Time},
@@ -19,9 +19,23 @@ pub struct RequestInfo {
     pub at: Time,
 }
 
-/// The observer had no memory for a request that it was to keep.
+/// Why an observer did not keep a request that it was to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
+pub enum NotKept {
+    /// It had no memory for it.
+    NoRoom,
+    /// A recording did not take all of it: a write failed, or its file was closed meanwhile.
+    RecordFailed,
+}
+
+impl From<NotKept> for DropReason {
+    fn from(why: NotKept) -> Self {
+        match why {
+            NotKept::NoRoom => Self::OverBudget,
+            NotKept::RecordFailed => Self::RecordFailed,
+        }
+    }
+}
 
 /// Sees every request that policy lets through, in stream order: `head`, any number of `body`,
 /// then `end` or `lost`. Requests of different connections interleave.
@@ -33,8 +47,8 @@ pub trait Observer {
     /// The request is complete.
     ///
     /// # Errors
-    /// [`NoRoom`]: where nothing is sent, the request then counts as dropped, not as observed.
-    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom>;
+    /// If it was not kept: where nothing is sent, the request then counts as dropped, not as observed.
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept>;
     /// The request broke off: it will not be completed.
     fn lost(&mut self, info: &RequestInfo);
     /// The connection has ended. Called last, also for connections without requests.

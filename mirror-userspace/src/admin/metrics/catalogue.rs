@@ -49,6 +49,10 @@ pub(super) const CONNECTIONS_MIDSTREAM: Family = counter(
     "podmirror_connections_midstream_total",
     "Of these, those that were open before the mirror was attached.",
 );
+pub(super) const CONNECTIONS_OPEN: Family = gauge(
+    "podmirror_connections_open",
+    "Of these, those that are followed now.",
+);
 pub(super) const CONNECTIONS: Family = gauge(
     "podmirror_connections",
     "Client connections so far, also ended ones, by what they carry. One may turn out to be another kind.",
@@ -115,6 +119,10 @@ pub(super) const TARGET_CONNECTIONS_OPENED: Family = counter(
 pub(super) const BREAKER_OPENED: Family = counter(
     "podmirror_target_breaker_opened_total",
     "Times that a shard left the target alone because it kept failing.",
+);
+pub(super) const AVOIDED: Family = counter(
+    "podmirror_target_addresses_avoided_total",
+    "Times that a shard left one of the target's addresses alone because it failed.",
 );
 
 // The mirrors and what they are attached to.

@@ -128,6 +128,7 @@ fn of_ring(page: &mut Page, rule: (&'static str, &str), ring: RingCounters) {
 fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Connections) {
     let Connections {
         opened,
+        open,
         http1,
         http2,
         tls,
@@ -137,6 +138,7 @@ fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Con
         midstream,
     } = connections;
     page.add(all::CONNECTIONS_OPENED, &[rule], opened);
+    page.add(all::CONNECTIONS_OPEN, &[rule], open);
     page.add(all::CONNECTIONS_MIDSTREAM, &[rule], midstream);
     for (protocol, count) in [
         ("http1", http1),
@@ -193,15 +195,36 @@ fn of_target(page: &mut Page, labels: &[(&'static str, &str); 2], target: &Targe
 
 /// What the ledger leaves out of dispatch's counters.
 fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
-    page.add(all::QUEUED, labels, counters.queued);
-    page.add(all::TARGET_CONNECTIONS, labels, counters.open);
-    page.add(all::TARGET_CONNECTIONS_OPENED, labels, counters.opened);
-    page.add(all::BREAKER_OPENED, labels, counters.breaker_opened);
-    page.add(all::REPLIES_CUT, labels, counters.replies_cut);
-    page.add(all::PIPELINED, labels, counters.pipelined);
-    page.add(all::SENT_AGAIN, labels, counters.sent_again);
-    page.add_histogram(all::LAG, labels, &counters.lag);
-    page.add_histogram(all::LATENCY, labels, &counters.latency);
+    let TargetCounters {
+        queued,
+        // In the ledger.
+        dropped: _,
+        sent: _,
+        in_flight: _,
+        answered: _,
+        failed: _,
+        opened,
+        open,
+        breaker_opened,
+        avoided,
+        replies_cut,
+        pipelined,
+        sent_again,
+        lag,
+        latency,
+        // On the way into `latency`.
+        unmeasured: _,
+    } = counters;
+    page.add(all::QUEUED, labels, queued);
+    page.add(all::TARGET_CONNECTIONS, labels, open);
+    page.add(all::TARGET_CONNECTIONS_OPENED, labels, opened);
+    page.add(all::BREAKER_OPENED, labels, breaker_opened);
+    page.add(all::AVOIDED, labels, avoided);
+    page.add(all::REPLIES_CUT, labels, replies_cut);
+    page.add(all::PIPELINED, labels, pipelined);
+    page.add(all::SENT_AGAIN, labels, sent_again);
+    page.add_histogram(all::LAG, labels, lag);
+    page.add_histogram(all::LATENCY, labels, latency);
 }
 
 /// A sample for each name, which becomes the value of the last label.

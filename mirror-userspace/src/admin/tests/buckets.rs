@@ -65,6 +65,7 @@ fn busy_mirror() -> Mirror {
     let kinds = &mut pipeline.connections;
     kinds.opened = 50_000;
     for count in [
+        &mut kinds.open,
         &mut kinds.midstream,
         &mut kinds.http1,
         &mut kinds.http2,
@@ -74,6 +75,9 @@ fn busy_mirror() -> Mirror {
     ] {
         *count = another();
     }
+    let known = kinds.http1 + kinds.http2 + kinds.tls + kinds.not_http + kinds.upgraded;
+    kinds.undecided = kinds.opened - known;
+    counted.targets.clear();
     for (index, copies) in pipeline.targets.iter_mut().enumerate() {
         copies.sampled_out = another();
         for reason in DropReason::ALL.into_iter().take(3 + index) {
@@ -90,6 +94,11 @@ fn busy_mirror() -> Mirror {
         target.answered.server_error = another();
         target.failed.connect = another();
         target.failed.timeout = another();
+        target.queued = another();
+        let ended = pipeline.filtered.iter().sum::<u64>() + 1 // malformed, below
+            + copies.sampled_out + copies.dropped.total()
+            + target.sent + target.dropped.total();
+        copies.assembling = pipeline.requests - ended - target.queued;
         counted.targets.push(target);
     }
     pipeline
@@ -112,6 +121,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
             "segments_total",
             vec![rule, ("outcome", outcome), ("reason", reason)],
         ),
+        ["connections", "open"] => ("connections_open", vec![rule]),
         ["connections", "opened"] => ("connections_opened_total", vec![rule]),
         ["connections", "midstream"] => ("connections_midstream_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),

@@ -196,7 +196,7 @@ impl Replay {
             self.dispatcher.handle(output);
         }
         self.dispatcher.shutdown().await;
-        self.ledger()
+        self.ledger().at_end()
     }
 
     /// Some segments on; `Some` when all is done.

@@ -7,15 +7,16 @@ fn connections_are_classed_by_what_they_carry() {
     let classes = |counters: &PipelineCounters| {
         let ConnectionCounters {
             opened,
+            open,
             midstream,
             http1,
             http2,
             tls,
             not_http,
             upgraded,
+            undecided,
         } = counters.connections;
-        assert_eq!((opened, midstream), (1, 0));
-        let undecided = counters.connections.undecided();
+        assert_eq!((opened, open, midstream), (1, 0, 0));
         [http1, http2, tls, not_http, upgraded, undecided]
     };
     for (stream, expected) in [

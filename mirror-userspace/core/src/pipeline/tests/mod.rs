@@ -1,5 +1,6 @@
 //! A pipeline with scripted clients, and what its targets would have received.
 
+mod books;
 mod connections;
 mod fates;
 mod losses;
@@ -213,6 +214,7 @@ impl Bench {
         for (number, target) in counters.targets.iter().enumerate() {
             let received = self.received.iter().filter(|copy| copy.target == number);
             assert_eq!(target.handed_over, received.count() as u64);
+            assert_eq!(target.assembling, 0);
             // An observing pipeline hands nothing over; what it shows counts in its place.
             let shown = counters.observed * u64::from(number == 0);
             assert_eq!(

@@ -9,7 +9,7 @@ use crate::{http::Head, value::Rate};
 #[derive(Clone)]
 struct Log {
     text: Rc<RefCell<String>>,
-    room: Result<(), NoRoom>,
+    room: Result<(), NotKept>,
 }
 
 impl Default for Log {
@@ -43,7 +43,7 @@ impl Observer for Log {
         self.add(info, &String::from_utf8_lossy(raw));
     }
 
-    fn end(&mut self, info: &RequestInfo) -> Result<(), NoRoom> {
+    fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
         self.add(info, "end");
         self.room
     }
@@ -86,7 +86,7 @@ fn what_the_observer_has_no_room_for_is_dropped_not_observed() {
     let policy = Policy::new(to_targets(1)).unwrap();
     let mut pipeline = Pipeline::observing(Limits::default(), policy);
     pipeline.observe(Box::new(Log {
-        room: Err(NoRoom),
+        room: Err(NotKept::NoRoom),
         ..Log::default()
     }));
     let mut bench = Bench::of(pipeline);
