@@ -10,8 +10,6 @@ mod fuzz;
 mod guard;
 mod image;
 mod kernels;
-#[cfg(test)]
-mod project;
 mod setup;
 mod step;
 mod toolchain;

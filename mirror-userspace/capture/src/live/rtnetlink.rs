@@ -61,7 +61,7 @@ pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> 
 
 /// Asks for one thing: the body of its answer.
 pub(super) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
-    let socket = ask(kind, 0, body)?;
+    let socket = ask(kind, 0, body.as_bytes())?;
     let mut answer = Vec::new();
     read_replies(&socket, |reply, body| {
         if reply == NLMSG_ERROR {
