@@ -10,6 +10,8 @@ use mirror_core::{
 pub struct Rule {
     /// Its name for people, unique in a plan: `flags`, `VirtualService default/web http[0]`.
     pub name: String,
+    /// The namespace of the document that it is of; `None` for that of the flags.
+    pub tenant: Option<String>,
     /// The pods whose requests are mirrored.
     pub source: Source,
     /// Which of their requests, and what is changed. Its `targets` stay empty: they are made from `targets`.

@@ -55,3 +55,6 @@ pub(super) const RULES: usize = 64;
 
 /// Pods with a series of their own. The kubelet's default limit is 110 a node.
 pub(super) const PODS: usize = 512;
+
+/// Namespaces with series of their own for what is refused of their documents.
+pub(super) const NAMESPACES: usize = 64;

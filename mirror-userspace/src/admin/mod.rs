@@ -43,5 +43,5 @@ pub use listen::Listen;
 pub use metrics::render;
 pub use question::{Mirrors, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};
-pub use snapshot::{Mirror, Pod, PodState, SampleRate, Snapshot, Watch};
+pub use snapshot::{DocumentsRefused, Mirror, Pod, PodState, SampleRate, Snapshot, Watch};
 pub use socket::SOCKET;

@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub pods: Vec<Pod>,
     /// What is watched in the cluster, each kind once.
     pub watches: Vec<Watch>,
+    /// Documents of which something is refused.
+    pub documents_refused: Vec<DocumentsRefused>,
 }
 
 /// The state of one rule's mirror.
@@ -118,6 +120,17 @@ impl PodState {
             Self::HostNetwork => "host_network",
         }
     }
+}
+
+/// The documents of one namespace of which something is refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentsRefused {
+    /// Their namespace; empty for those that do not say.
+    pub namespace: String,
+    /// The reason: `source`, `target`, `external`, `quota`, `size` or `invalid`.
+    pub reason: &'static str,
+    /// How many there are.
+    pub count: u64,
 }
 
 /// One kind of object that is watched.

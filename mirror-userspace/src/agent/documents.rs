@@ -1,64 +1,159 @@
 //! From documents to rules, while the documents in the cluster come and go.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
+};
 
 use log::{error, warn};
 use mirror_core::policy::PolicyConfig;
 use mirror_kubernetes::{
-    config::{self, Document},
+    cluster::{AllDocuments, LeftOut},
+    config::{Document, Reader, Reason, Terms},
     plan::Rule,
 };
-use serde_json::Value;
+
+use crate::admin::DocumentsRefused;
+
+/// How many lines about the documents of one namespace are logged when documents change.
+const LINES: usize = 20;
+
+/// How many things that people were told are remembered; what is beyond may be told again.
+const REMEMBERED: usize = 20_000;
 
 /// The documents of files, and what was logged about all documents.
 #[derive(Debug)]
 pub(super) struct Documents {
     of_files: Vec<Document>,
+    reader: Reader,
     /// What flags say of every rule: filters, rewrites, and what is sampled.
     policy: PolicyConfig,
-    told: BTreeSet<String>,
+    told: Told,
+    refused: Vec<DocumentsRefused>,
 }
 
 impl Documents {
-    pub(super) fn new(of_files: Vec<Document>, policy: PolicyConfig) -> Self {
+    pub(super) fn new(of_files: Vec<Document>, terms: Terms, policy: PolicyConfig) -> Self {
         Self {
             of_files,
+            reader: Reader::new(terms),
             policy,
-            told: BTreeSet::new(),
+            told: Told::default(),
+            refused: Vec::new(),
         }
     }
 
     /// The rules of the files' documents and of these, which the cluster has now. They belong together:
     /// a subset may be defined in either. What is refused or not acted on is said unless it was said
     /// the last time.
-    pub(super) fn rules(&mut self, watched: Vec<Value>) -> Vec<Rule> {
+    pub(super) fn rules(&mut self, watched: AllDocuments) -> Vec<Rule> {
         let mut documents = self.of_files.clone();
-        documents.extend(watched.into_iter().map(|value| Document {
+        documents.extend(watched.held.into_iter().map(|value| Document {
             origin: String::new(),
             value,
         }));
-        let (plan, refused) = config::read_each(&documents);
-        let mut news = BTreeSet::new();
-        for refusal in refused {
-            let refusal = refusal.to_string();
-            if !self.told.contains(&refusal) {
-                error!("{refusal}: the document is not acted on");
-            }
-            news.insert(refusal);
+        let (plan, no_sense) = self.reader.read_each(&documents);
+        let mut telling = self.told.begin();
+        for error in no_sense {
+            let text = format!("{error}: the document is not acted on");
+            telling.tell(&error.namespace, &text, |text| error!("{text}"));
+        }
+        for refused in &plan.refused {
+            let text = format!("refused: {refused}");
+            telling.tell(&refused.namespace, &text, |text| warn!("{text}"));
         }
         for ignored in &plan.ignored {
-            let config::Ignored {
-                document,
-                path,
-                why,
-            } = ignored;
-            let ignored = format!("{document}: {path}: {why}");
-            if !self.told.contains(&ignored) {
-                warn!("not acted on: {ignored}");
-            }
-            news.insert(ignored);
+            let text = format!("not acted on: {ignored}");
+            telling.tell(&ignored.namespace, &text, |text| warn!("{text}"));
         }
-        self.told = news;
+        let mut refusals = plan.refusals.clone();
+        for LeftOut {
+            namespace,
+            title,
+            reason,
+        } in watched.left_out
+        {
+            let why = match reason {
+                Reason::Size => {
+                    "is larger than 1 MiB in memory, some 150 kB of text: make several of it"
+                }
+                _ => {
+                    "finds no room: its namespace's documents take 4 MiB of memory, or all take 32 MiB"
+                }
+            };
+            let text = format!("refused: {title}: {why}");
+            telling.tell(&namespace, &text, |text| warn!("{text}"));
+            *refusals.entry((namespace, reason)).or_default() += 1;
+        }
+        telling.end();
+        let refusals = refusals.iter();
+        self.refused = refusals
+            .map(|((namespace, reason), count)| DocumentsRefused {
+                namespace: namespace.clone(),
+                reason: reason.name(),
+                count: *count,
+            })
+            .collect();
         plan.with_policy(&self.policy).rules
+    }
+
+    /// The documents of which something is refused, by namespace and reason.
+    pub(super) fn refused(&self) -> &[DocumentsRefused] {
+        &self.refused
+    }
+}
+
+/// What people were told the last time, by its hash: it may be much.
+#[derive(Debug, Default)]
+struct Told {
+    hasher: RandomState,
+    last: HashSet<u64>,
+}
+
+impl Told {
+    fn begin(&mut self) -> Telling<'_> {
+        Telling {
+            told: self,
+            now: HashSet::new(),
+            lines: BTreeMap::new(),
+        }
+    }
+}
+
+/// What people are told now.
+struct Telling<'a> {
+    told: &'a mut Told,
+    now: HashSet<u64>,
+    /// New lines, by namespace.
+    lines: BTreeMap<String, usize>,
+}
+
+impl Telling<'_> {
+    /// Says it, unless it was said the last time or its namespace has had its lines.
+    fn tell(&mut self, namespace: &str, text: &str, say: impl FnOnce(&str)) {
+        let hash = self.told.hasher.hash_one(text);
+        if self.now.len() < REMEMBERED {
+            self.now.insert(hash);
+        }
+        if self.told.last.contains(&hash) {
+            return;
+        }
+        let lines = self.lines.entry(namespace.to_owned()).or_default();
+        *lines += 1;
+        if *lines <= LINES {
+            say(text);
+        }
+    }
+
+    fn end(self) {
+        for (namespace, lines) in &self.lines {
+            if let Some(more @ 1..) = lines.checked_sub(LINES) {
+                warn!(
+                    "{more} more lines about the documents of namespace {namespace} are left out; \
+                     `podmirror explain` has all of a document's"
+                );
+            }
+        }
+        self.told.last = self.now;
     }
 }

@@ -16,15 +16,17 @@ use anyhow::{Result, bail};
 use log::{error, info, warn};
 use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use mirror_kubernetes::{
-    cluster::{Action, Client, Event, Needs, Node, Searcher, Sought, State, Update, Watches},
-    config::Document,
+    cluster::{
+        Action, AllDocuments, Client, Event, Needs, Node, RuleId, Searcher, Sought, State, Update,
+        Watches,
+    },
+    config::{Document, Terms},
     plan::{Rule, Scope},
 };
-use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::admin::{Question, Questions};
-pub use mirrors::{Ended, MirrorConfig};
+pub use mirrors::{Ended, MirrorConfig, Rooms};
 pub use own::NodeAddresses;
 
 use documents::Documents;
@@ -48,6 +50,8 @@ pub struct AgentConfig {
     pub rules: Vec<Rule>,
     /// Documents of files, for more rules.
     pub documents: Vec<Document>,
+    /// What all documents may have.
+    pub terms: Terms,
     /// The namespaces whose documents are watched for more rules; `None` for no namespace's.
     pub watched: Option<Scope>,
     /// What holds for all rules that are made of documents.
@@ -91,20 +95,22 @@ impl Agent {
     pub fn new(config: AgentConfig, questions: Questions) -> Result<Self> {
         let mut check = interval(CHECK_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watches = Watches::new(config.client, config.node_name);
+        watches.set_consent(config.terms.consent.clone());
         let mut agent = Self {
             state: State::default(),
             rules: Rules::default(),
             fixed: config.rules,
-            documents: Documents::new(config.documents, config.policy),
+            documents: Documents::new(config.documents, config.terms, config.policy),
             watched: config.watched,
-            watches: Watches::new(config.client, config.node_name),
+            watches,
             searcher: Searcher::new(config.node.proc.clone()),
             mirrors: Mirrors::new(config.mirror, config.node),
             questions,
             actions: VecDeque::new(),
             check,
         };
-        agent.on_documents(Vec::new())?;
+        agent.on_documents(AllDocuments::default())?;
         Ok(agent)
     }
 
@@ -161,9 +167,7 @@ impl Agent {
                 }
             }
             Kind::News(News::Ended(ended)) => say(&ended),
-            Kind::News(News::Broken(rule)) => {
-                bail!("a shard of {rule} panicked (its message is above): detached")
-            }
+            Kind::News(News::Broken(rule)) => self.on_broken(rule)?,
         }
         Ok(())
     }
@@ -186,6 +190,23 @@ impl Agent {
     fn on_event(&mut self, event: Event) {
         let actions = self.state.on_event(event);
         self.actions.extend(actions);
+    }
+
+    /// A shard of a rule panicked. What a document asked for is stopped until it asks for something
+    /// else: others' mirrors go on. Without the flags' mirror an agent is of no use.
+    fn on_broken(&mut self, id: RuleId) -> Result<()> {
+        let Some((rule, tenant)) = self.mirrors.name(id) else {
+            return Ok(());
+        };
+        if tenant.is_none() {
+            bail!("a shard of {rule} panicked (its message is above): detached");
+        }
+        error!(
+            "a shard of {rule} panicked (its message is above): it is stopped until its document changes"
+        );
+        self.mirrors.remove(id);
+        self.on_event(Event::RuleRemoved(id));
+        Ok(())
     }
 
     async fn act(&mut self, action: Action) {
@@ -221,7 +242,7 @@ impl Agent {
                     sandbox,
                     ports,
                 };
-                if let Some(event) = self.mirrors.attach(rule, to).await {
+                for event in self.mirrors.attach(rule, to).await {
                     self.on_event(event);
                 }
             }
@@ -233,7 +254,7 @@ impl Agent {
     ///
     /// # Errors
     /// A rule can't be used; the others are.
-    fn on_documents(&mut self, documents: Vec<Value>) -> Result<()> {
+    fn on_documents(&mut self, documents: AllDocuments) -> Result<()> {
         let mut rules = self.fixed.clone();
         rules.extend(self.documents.rules(documents));
         let mut outcome = Ok(());

@@ -92,6 +92,7 @@ mod tests {
     fn rule(name: &str, path: &str) -> Rule {
         Rule {
             name: name.to_owned(),
+            tenant: None,
             source: Source::Pods {
                 scope: Scope::All,
                 selector: LabelSelector::default(),

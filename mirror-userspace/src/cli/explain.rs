@@ -8,16 +8,19 @@ use std::{
 use clap::Args;
 use mirror_kubernetes::config;
 
-use super::{UsageError, documents::DocumentArgs};
+use super::{UsageError, documents::DocumentArgs, terms_args::TermsArgs};
 
 /// Say what a set of documents would mirror where, and which of their fields are not acted on
 ///
-/// Reads what `podmirror agent --config` reads, and does nothing else. If a document is invalid, names
-/// it and the field, and ends with exit code 2.
+/// Reads what `podmirror agent --config` reads, and does nothing else. What a document may not have is
+/// shown with what would allow it. If a document is invalid, names it and the field, and ends with
+/// exit code 2.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
     #[command(flatten)]
     documents: DocumentArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
 }
 
 impl ExplainArgs {
@@ -25,7 +28,7 @@ impl ExplainArgs {
         if self.documents.config.is_empty() {
             return Err(UsageError("explain needs --config FILE|DIR".to_owned()).into());
         }
-        let plan = config::read(&self.documents.documents()?)
+        let plan = config::read(&self.documents.documents()?, &self.terms.clone().into())
             .map_err(|error| UsageError(error.to_string()))?;
         match write!(io::stdout(), "{plan}") {
             // Whoever reads may have seen enough.

@@ -59,6 +59,7 @@ impl LimitArgs {
         let shards = shards.max(1);
         Limits {
             memory: self.max_memory / shards,
+            pool: None,
             flow: stream::Limits {
                 connections: self.max_connections.div_ceil(shards),
                 queued_bytes: self.gap_bytes,

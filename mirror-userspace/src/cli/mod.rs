@@ -24,6 +24,7 @@ mod run;
 mod select_args;
 mod set;
 mod target_args;
+mod terms_args;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -10,18 +10,24 @@ pub fn is_object_name(text: &str) -> bool {
     text.len() <= 63 && is_framed(text, inner)
 }
 
+/// The name of most other objects: a DNS name of up to 253 characters, in lower case.
+#[must_use]
+pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_object_name)
+}
+
 /// `[PREFIX/]NAME`: the prefix a DNS name of up to 253 characters, the name as a value but not empty.
-pub(super) fn is_label_key(text: &str) -> bool {
+#[must_use]
+pub fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
-        Some((prefix, name)) => {
-            prefix.len() <= 253 && prefix.split('.').all(is_object_name) && is_label_name(name)
-        }
+        Some((prefix, name)) => is_subdomain(prefix) && is_label_name(name),
         None => is_label_name(text),
     }
 }
 
 /// Empty, or up to 63 letters, digits, `-`, `_` and `.`, a letter or digit first and last.
-pub(super) fn is_label_value(text: &str) -> bool {
+#[must_use]
+pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_label_name(text)
 }
 

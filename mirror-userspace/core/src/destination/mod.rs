@@ -12,7 +12,7 @@ mod url;
 use std::{fmt, str::FromStr};
 
 pub use kind::{Destination, ServiceRef};
-pub use kubernetes_name::is_object_name;
+pub use kubernetes_name::{is_label_key, is_label_value, is_object_name, is_subdomain};
 pub use labels::{Condition, LabelSelector, Labels, Requirement};
 pub use origin::Origin;
 pub use url::{Scheme, TargetHost, TargetUrl};

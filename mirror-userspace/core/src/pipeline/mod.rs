@@ -29,7 +29,7 @@ use assembly::{Assembly, Sending};
 use connection::Connection;
 
 use crate::{
-    budget::Budget,
+    budget::{Budget, Pool},
     http,
     policy::Policy,
     segment::{Segment, Time},
@@ -44,6 +44,8 @@ pub struct Limits {
     /// bodies, so that some is left for complete requests, whatever clients do. Free blocks, which the next
     /// large bodies reuse, may take another 1/32.
     pub memory: usize,
+    /// What it shares with the pipelines of others, besides (default: nothing).
+    pub pool: Option<Pool>,
     /// Limits on connections, and on data behind missing bytes.
     pub flow: stream::Limits,
     /// Limits on heads, chunk lines and trailers.
@@ -57,6 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 256 << 20,
+            pool: None,
             flow: stream::Limits::default(),
             http: http::Limits::default(),
             max_body: 1 << 20,
@@ -75,7 +78,10 @@ impl Pipeline {
     /// A pipeline that decides by `policy` within `limits`.
     #[must_use]
     pub fn new(limits: Limits, policy: Policy) -> Self {
-        let budget = Budget::new(limits.memory);
+        let budget = match limits.pool {
+            Some(pool) => Budget::of_pool(limits.memory, pool),
+            None => Budget::new(limits.memory),
+        };
         Self {
             table: FlowTable::new(limits.flow, budget.clone()),
             assembly: Assembly::new(policy, limits.http, limits.max_body, budget.clone()),

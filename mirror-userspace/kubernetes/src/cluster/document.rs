@@ -4,10 +4,11 @@
 //! anything to do with mirroring is dropped where it is read, and so is what the API server adds to
 //! an object for itself.
 
-use kube::{
-    api::{ApiResource, DynamicObject},
-    core::GroupVersionKind,
-};
+mod raw;
+
+use kube::{api::ApiResource, core::GroupVersionKind};
+pub(super) use raw::RawDocument;
+use raw::{MAX_WEIGHT, Spec};
 use serde_json::{Map, Value, json};
 
 /// A kind of object that says what is mirrored where.
@@ -118,24 +119,43 @@ fn items<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> 
     list.into_iter().flatten()
 }
 
+/// What a document takes beside its `spec`, in bytes of memory.
+const ENVELOPE: usize = 1024;
+
 /// An object of one of the kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Document {
     /// The object's namespace and name, as `NAMESPACE/NAME`.
     pub(super) key: String,
-    /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation) and `spec`; `None` if
-    /// it can't have anything to do with mirroring.
-    pub(super) content: Option<Value>,
+    pub(super) namespace: String,
+    pub(super) content: Content,
+}
+
+/// What a document says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    /// Nothing that has anything to do with mirroring.
+    Nothing,
+    /// More than is read.
+    TooLarge,
+    /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation) and `spec`, and how much
+    /// memory that takes in bytes.
+    Some(Value, usize),
 }
 
 impl Document {
     /// Takes what matters out of an object.
-    pub(super) fn of(kind: DocumentKind, api_version: &str, mut object: DynamicObject) -> Self {
+    pub(super) fn of(kind: DocumentKind, api_version: &str, object: RawDocument) -> Self {
         let namespace = object.metadata.namespace.unwrap_or_default();
         let name = object.metadata.name.unwrap_or_default();
-        let spec = object.data.get_mut("spec").map(Value::take);
-        let content = kind.may_mirror(spec.as_ref()).then(|| {
-            json!({
+        let Spec {
+            value: spec,
+            weight,
+        } = object.spec;
+        let content = if weight > MAX_WEIGHT {
+            Content::TooLarge
+        } else if kind.may_mirror(spec.as_ref()) {
+            let value = json!({
                 "apiVersion": api_version,
                 "kind": kind.kind(),
                 "metadata": {
@@ -144,10 +164,14 @@ impl Document {
                     "creationTimestamp": object.metadata.creation_timestamp,
                 },
                 "spec": spec,
-            })
-        });
+            });
+            Content::Some(value, weight + ENVELOPE)
+        } else {
+            Content::Nothing
+        };
         Self {
             key: format!("{namespace}/{name}"),
+            namespace,
             content,
         }
     }

@@ -6,7 +6,7 @@
 //! service of its own: it is the endpoints whose pods have the labels.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     net::{IpAddr, SocketAddr},
 };
@@ -14,6 +14,7 @@ use std::{
 use mirror_core::destination::{LabelSelector, Labels};
 
 use super::service::{ServicePort, ServiceView};
+use crate::config::Consent;
 
 /// A slice of a service's endpoints, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,14 +84,20 @@ pub enum Problem {
     NoPort,
     /// No pod is selected, or none of them is ready.
     NoneReady,
+    /// What is ready is no pod of the service's namespace.
+    NotPods,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoService => "there is no such service",
-            Self::NoPort => "the service has no such TCP port",
+            Self::NoPort => "the service has no such TCP port (an ExternalName service has none)",
             Self::NoneReady => "no endpoint is ready",
+            Self::NotPods => {
+                "what is ready is no pod of its namespace: a document's copies go there only by \
+                 --allow-external-target"
+            }
         })
     }
 }
@@ -132,15 +139,21 @@ impl Endpoints {
             .into_iter()
             .filter(|slice| slice.service == service.service.name);
         let mut addresses = Vec::new();
+        let mut unproven = false;
         for slice in own {
             let Some(port) = slice.ports.iter().find(|it| it.name == port.name) else {
                 continue;
             };
-            let usable = slice
-                .endpoints
-                .iter()
-                .filter(|it| it.ready && subset.has(it));
-            addresses.extend(usable.map(|it| SocketAddr::new(it.ip, port.port)));
+            for endpoint in slice.endpoints.iter().filter(|it| it.ready) {
+                if subset.has(endpoint) {
+                    addresses.push(SocketAddr::new(endpoint.ip, port.port));
+                } else {
+                    unproven |= subset.is_all_proven();
+                }
+            }
+        }
+        if addresses.is_empty() && unproven {
+            return Self::none(Problem::NotPods);
         }
         Self::at(addresses)
     }
@@ -167,6 +180,33 @@ pub enum Subset<'a> {
     Everything,
     /// The endpoints that are one of these pods.
     Pods(PodNames<'a>),
+    /// Those that prove to be one of these pods, by its address.
+    Proven(Proof<'a>),
+}
+
+/// Pods by which an endpoint proves to be what its slice says. A slice is written by whoever may: what it
+/// calls a pod is one only if the API's pod has the address.
+#[derive(Debug)]
+pub struct Proof<'a> {
+    uids: HashMap<&'a str, &'a BackendPod>,
+    names: HashMap<&'a str, &'a BackendPod>,
+    /// The operator's, for addresses that are no pod's; `None` for a subset, which is pods.
+    consent: Option<&'a Consent>,
+}
+
+impl Proof<'_> {
+    fn has(&self, endpoint: &SliceEndpoint) -> bool {
+        let uid = endpoint.pod_uid.as_deref();
+        let pod = match (uid, endpoint.pod_name.as_deref()) {
+            (Some(uid), _) => self.uids.get(uid),
+            (None, Some(name)) => self.names.get(name),
+            (None, None) => None,
+        };
+        pod.is_some_and(|pod| pod.ips.contains(&endpoint.ip))
+            || self
+                .consent
+                .is_some_and(|consent| consent.allows_address(endpoint.ip))
+    }
 }
 
 /// How slices may name pods.
@@ -192,10 +232,37 @@ impl<'a> Subset<'a> {
         Self::Pods(meant)
     }
 
+    /// The pods that have all of `labels`, if they prove to be; what is none takes the operator's consent.
+    #[must_use]
+    pub fn proven(
+        labels: &Labels,
+        pods: impl IntoIterator<Item = &'a BackendPod>,
+        consent: &'a Consent,
+    ) -> Self {
+        let selector = LabelSelector::of(labels);
+        let (mut uids, mut names) = (HashMap::new(), HashMap::new());
+        for pod in pods.into_iter().filter(|it| selector.selects(&it.labels)) {
+            uids.insert(pod.uid.as_str(), pod);
+            names.insert(pod.name.as_str(), pod);
+        }
+        Self::Proven(Proof {
+            uids,
+            names,
+            consent: labels.is_empty().then_some(consent),
+        })
+    }
+
+    /// Whether all endpoints of the service are meant, if only they prove to be pods.
+    const fn is_all_proven(&self) -> bool {
+        matches!(self, Self::Proven(proof) if proof.consent.is_some())
+    }
+
     /// The next pod of a StatefulSet reuses the name, so the UID counts where the slice has it.
     fn has(&self, endpoint: &SliceEndpoint) -> bool {
-        let Self::Pods(pods) = self else {
-            return true;
+        let pods = match self {
+            Self::Everything => return true,
+            Self::Pods(pods) => pods,
+            Self::Proven(proof) => return proof.has(endpoint),
         };
         match (&endpoint.pod_uid, &endpoint.pod_name) {
             (Some(uid), _) => pods.uids.contains(uid.as_str()),

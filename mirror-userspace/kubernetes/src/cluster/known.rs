@@ -4,18 +4,20 @@
 //! depend on has been listed, and configuration is not read until all of its kinds have been. After that,
 //! the last report stays true until a watch reports otherwise; a failing watch reports nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mirror_core::destination::{Destination, ServiceRef};
-use serde_json::Value;
+use mirror_core::destination::{Destination, Origin, ServiceRef};
 
 use super::{
-    document::{Document, DocumentKind},
+    aim::Aim,
+    document::DocumentKind,
+    documents::{AllDocuments, Documents},
     endpoints::{BackendPod, Endpoints, SliceView, Subset},
     event::Event,
     service::ServiceView,
     watch::{Change, Changed, Needs, Slot, Update},
 };
+use crate::config::Consent;
 
 /// Objects by key; `None` until they are listed.
 type Held<T> = Option<BTreeMap<String, T>>;
@@ -27,18 +29,10 @@ pub(super) struct Known {
     services: HashMap<Slot, Held<ServiceView>>,
     slices: HashMap<Slot, Held<SliceView>>,
     backends: HashMap<Slot, Held<BackendPod>>,
-    documents: BTreeMap<DocumentKind, Held<Value>>,
-    news: News,
-    /// The last report of each destination's endpoints.
-    told: HashMap<Destination, Endpoints>,
-}
-
-/// Whether configuration has changed since it was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum News {
-    #[default]
-    None,
-    Some,
+    documents: Documents,
+    consent: Consent,
+    /// What was last said of each destination.
+    told: HashMap<Aim, Endpoints>,
 }
 
 /// An object that is told by this from the others of its watch.
@@ -70,8 +64,8 @@ impl Known {
         self.services.retain(|slot, _| slots.contains(&slot));
         self.slices.retain(|slot, _| slots.contains(&slot));
         self.backends.retain(|slot, _| slots.contains(&slot));
-        let needed = |kind: &DocumentKind| slots.contains(&&Slot::Documents(*kind));
-        self.documents.retain(|kind, _| needed(kind));
+        let needed = |kind: DocumentKind| slots.contains(&&Slot::Documents(kind));
+        self.documents.retain(needed);
         self.told.retain(|it, _| needs.destinations.contains(it));
 
         let before = std::mem::replace(&mut self.needs, needs);
@@ -93,6 +87,7 @@ impl Known {
                 Change::Listed(pods) => Event::PodsListed(pods),
                 Change::Applied(pod) => Event::PodApplied(pod),
                 Change::Deleted(pod) => Event::PodDeleted(pod.uid),
+                Change::ListBegins | Change::Found(_) => return updates,
             })),
             Changed::Services(change) => {
                 let spoken_of = self.spoken_of(slot, &change);
@@ -110,7 +105,11 @@ impl Known {
                 hold(self.backends.entry(slot.clone()).or_default(), change);
                 self.tell_addresses(&mut updates);
             }
-            Changed::Documents(change) => self.on_documents(slot, change),
+            Changed::Documents(change) => {
+                if let Slot::Documents(kind) = slot {
+                    self.documents.on_change(*kind, change);
+                }
+            }
         }
         updates
     }
@@ -118,67 +117,37 @@ impl Known {
     /// A kind of configuration can't be had for now; others are read without it.
     pub(super) fn go_without(&mut self, slot: &Slot) {
         if let Slot::Documents(kind) = slot {
-            let held = self.documents.entry(*kind).or_default();
-            if held.is_none() {
-                *held = Some(BTreeMap::new());
-                self.news = News::Some;
-            }
+            self.documents.go_without(*kind);
         }
     }
 
     /// Whether configuration has changed since it was taken.
     pub(super) fn has_new_documents(&self) -> bool {
-        self.news == News::Some
+        self.documents.are_new()
     }
 
     /// The configuration that is there, by kind and name, once every kind is known.
-    pub(super) fn take_documents(&mut self) -> Option<Vec<Value>> {
-        self.news = News::None;
-        let mut all = Vec::new();
-        for kind in DocumentKind::ALL {
-            let held = self.documents.get(&kind)?.as_ref()?;
-            all.extend(held.values().cloned());
-        }
-        Some(all)
+    pub(super) fn take_documents(&mut self) -> Option<AllDocuments> {
+        self.documents.take()
+    }
+
+    /// The kinds of which something may have room by now that had none before.
+    pub(super) fn take_hungry(&mut self) -> BTreeSet<DocumentKind> {
+        self.documents.take_hungry()
+    }
+
+    pub(super) fn set_consent(&mut self, consent: Consent) {
+        self.consent = consent;
     }
 
     /// What was last said of the destinations.
-    pub(super) fn destinations(&self) -> impl Iterator<Item = (&Destination, &Endpoints)> {
+    pub(super) fn destinations(&self) -> impl Iterator<Item = (&Aim, &Endpoints)> {
         self.told.iter()
     }
 
     /// What was last said of a destination.
-    pub(super) fn destination(&self, destination: &Destination) -> Option<&Endpoints> {
+    pub(super) fn destination(&self, destination: &Aim) -> Option<&Endpoints> {
         self.told.get(destination)
-    }
-
-    /// A change that affects nothing that is kept is no news: most of a mesh's objects do not mirror.
-    fn on_documents(&mut self, slot: &Slot, change: Change<Document>) {
-        let Slot::Documents(kind) = slot else { return };
-        let held = self.documents.entry(*kind).or_default();
-        let changed = match change {
-            Change::Listed(listed) => {
-                let relevant = listed.into_iter();
-                let listed = relevant.filter_map(|it| Some((it.key, it.content?)));
-                let before = held.replace(listed.collect());
-                before != *held
-            }
-            Change::Applied(Document {
-                key,
-                content: Some(content),
-            }) => {
-                let held = held.get_or_insert_default();
-                let before = held.insert(key.clone(), content);
-                before.as_ref() != held.get(&key)
-            }
-            Change::Applied(Document { key, content: None })
-            | Change::Deleted(Document { key, .. }) => {
-                held.get_or_insert_default().remove(&key).is_some()
-            }
-        };
-        if changed {
-            self.news = News::Some;
-        }
     }
 
     /// The services that rules mirror and that a change is about: a list is about all of its
@@ -186,7 +155,9 @@ impl Known {
     fn spoken_of(&self, slot: &Slot, change: &Change<ServiceView>) -> Vec<ServiceRef> {
         let sources = self.needs.source_services();
         let about = sources.filter(|service| match change {
-            Change::Listed(_) => *slot == Slot::Services(service.namespace.clone()),
+            Change::Listed(_) | Change::ListBegins | Change::Found(_) => {
+                *slot == Slot::Services(service.namespace.clone())
+            }
             Change::Applied(view) | Change::Deleted(view) => view.service == **service,
         });
         let mut about: Vec<ServiceRef> = about.cloned().collect();
@@ -222,13 +193,13 @@ impl Known {
         }
     }
 
-    fn endpoints(&self, destination: &Destination) -> Option<Endpoints> {
-        let pods = match Slot::backends(destination) {
+    fn endpoints(&self, aim: &Aim) -> Option<Endpoints> {
+        let pods = match Slot::backends(aim) {
             Some(slot) => Some(self.backends.get(&slot)?.as_ref()?),
             None => None,
         };
         let pods = pods.into_iter().flat_map(BTreeMap::values);
-        match destination {
+        match &aim.destination {
             Destination::Url(_) => None,
             Destination::Pods { selector, port, .. } => {
                 Some(Endpoints::of_pods(pods, selector, *port))
@@ -241,7 +212,10 @@ impl Known {
                 let view = self.listed_services(service)?.get(&service.name);
                 let slot = Slot::Slices(service.namespace.clone());
                 let slices = self.slices.get(&slot)?.as_ref()?.values();
-                let subset = Subset::with_labels(subset, pods);
+                let subset = match aim.origin {
+                    Origin::Operator => Subset::with_labels(subset, pods),
+                    Origin::Document => Subset::proven(subset, pods, &self.consent),
+                };
                 Some(Endpoints::of_service(view, *port, slices, &subset))
             }
         }
@@ -261,6 +235,8 @@ fn hold<T: Keyed>(held: &mut Held<T>, change: Change<T>) {
         Change::Deleted(it) => {
             held.get_or_insert_default().remove(it.key());
         }
+        // Only configuration is told one by one while it is listed.
+        Change::ListBegins | Change::Found(_) => {}
     }
 }
 

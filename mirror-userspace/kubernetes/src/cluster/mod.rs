@@ -10,8 +10,10 @@
 //! without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and everything that can happen to a
 //! pod is a unit test of it. Which pods a rule selects is decided in `selection`.
 
+mod aim;
 mod client;
 mod document;
+mod documents;
 mod endpoints;
 mod event;
 mod known;
@@ -23,12 +25,15 @@ mod sandbox;
 mod searcher;
 mod selection;
 mod service;
+mod shares;
 mod watch;
 
+pub use aim::Aim;
 pub use client::connect;
 pub use document::DocumentKind;
+pub use documents::{AllDocuments, LeftOut};
 pub use endpoints::{
-    BackendPod, Endpoints, PodNames, Problem, SliceEndpoint, SlicePort, SliceView, Subset,
+    BackendPod, Endpoints, PodNames, Problem, Proof, SliceEndpoint, SlicePort, SliceView, Subset,
 };
 pub use event::{Action, Event, RuleId, Search};
 pub use kube::Client;
@@ -38,6 +43,7 @@ pub use reducer::{AttachState, PodStatus, State, Waiting};
 pub use sandbox::Sought;
 pub use searcher::Searcher;
 pub use service::{ServicePort, ServiceView, TargetPort};
+pub use shares::{Room, Shares};
 pub use watch::{
     Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, WatchedKind,
     Watches,

@@ -67,7 +67,12 @@ pub(super) fn backend_pod(pod: Pod) -> BackendPod {
 
 /// Takes from a `Service` what the agent needs to know.
 pub(super) fn service_view(service: Service) -> ServiceView {
-    let spec = service.spec.unwrap_or_default();
+    let mut spec = service.spec.unwrap_or_default();
+    if spec.type_.as_deref() == Some("ExternalName") {
+        // It stands for a name outside of the cluster, whatever else it says: it has no pods.
+        spec.selector = None;
+        spec.ports = None;
+    }
     let ports = spec.ports.unwrap_or_default().into_iter();
     ServiceView {
         service: ServiceRef {
@@ -95,6 +100,7 @@ pub(super) fn service_view(service: Service) -> ServiceView {
 
 /// A slice of a service's endpoints.
 pub(super) fn slice_view(slice: EndpointSlice) -> SliceView {
+    let namespace = slice.metadata.namespace.unwrap_or_default();
     let mut labels = slice.metadata.labels.unwrap_or_default();
     let ports = slice.ports.unwrap_or_default().into_iter();
     SliceView {
@@ -109,16 +115,21 @@ pub(super) fn slice_view(slice: EndpointSlice) -> SliceView {
                 })
             })
             .collect(),
-        endpoints: slice.endpoints.into_iter().filter_map(endpoint).collect(),
+        endpoints: slice
+            .endpoints
+            .into_iter()
+            .filter_map(|it| endpoint(it, &namespace))
+            .collect(),
     }
 }
 
 /// All addresses of an endpoint stand for the same pod, and one may take the first. None of a slice
-/// of domain names is an address.
-fn endpoint(endpoint: Endpoint) -> Option<SliceEndpoint> {
+/// of domain names is an address. A pod of another namespace is none of this service's.
+fn endpoint(endpoint: Endpoint, namespace: &str) -> Option<SliceEndpoint> {
     let pod = endpoint
         .target_ref
-        .filter(|target| target.kind.as_deref() == Some("Pod"));
+        .filter(|target| target.kind.as_deref() == Some("Pod"))
+        .filter(|target| target.namespace.as_deref().is_none_or(|of| of == namespace));
     Some(SliceEndpoint {
         ip: endpoint.addresses.first()?.parse().ok()?,
         // Absent stands for an unknown state, which the API asks to be taken for ready.

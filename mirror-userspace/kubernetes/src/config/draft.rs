@@ -18,10 +18,18 @@ use mirror_core::{
         FilterConfig, FullRegex, HostPattern, PolicyConfig, RequestMatch, RouteStep, RouteTable,
         Verdict,
     },
+    value::Rate,
 };
 
-use super::{error::BadField, node::Node};
-use crate::plan::{Rule, Source};
+use super::{
+    authority::Checked,
+    error::BadField,
+    node::Node,
+    object::Object,
+    patterns::{NoPattern, Patterns},
+    refusal::Reason,
+};
+use crate::plan::Rule;
 
 /// The most matches in a document.
 const MAX_MATCHES: usize = 1_000;
@@ -33,6 +41,8 @@ const MAX_REGEXES: usize = 64;
 pub(super) struct Draft<'a> {
     /// `VirtualService default/web`.
     title: &'a str,
+    namespace: &'a str,
+    patterns: &'a Patterns,
     /// The hosts that they are for; none: any.
     pub(super) hosts: Vec<HostPattern>,
     routes: Vec<Route<'a>>,
@@ -45,7 +55,7 @@ pub(super) struct Draft<'a> {
 pub(super) struct Route<'a> {
     /// `http[0]`.
     pub(super) name: String,
-    pub(super) sources: Vec<Backend>,
+    pub(super) sources: Vec<Checked<Backend>>,
     pub(super) mirrors: Vec<Mirror<'a>>,
 }
 
@@ -60,7 +70,9 @@ pub(super) struct Backend {
 /// Where copies go.
 #[derive(Debug)]
 pub(super) struct Mirror<'a> {
-    pub(super) target: TargetSpec,
+    pub(super) to: Checked<Destination>,
+    /// Its own sampling rate.
+    pub(super) sample: Option<Rate>,
     /// Only requests to this one of the route's sources, if one is named.
     pub(super) only: Option<usize>,
     /// The field that says so.
@@ -87,9 +99,11 @@ pub(super) enum Certainty {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) const fn new(title: &'a str) -> Self {
+    pub(super) fn new(object: &'a Object<'_>, patterns: &'a Patterns) -> Self {
         Self {
-            title,
+            title: &object.title,
+            namespace: &object.namespace,
+            patterns,
             hosts: Vec::new(),
             routes: Vec::new(),
             candidates: Vec::new(),
@@ -108,7 +122,16 @@ impl<'a> Draft<'a> {
         if self.regexes > MAX_REGEXES {
             return Err(node.bad(format!("is beyond {MAX_REGEXES} regular expressions")));
         }
-        FullRegex::new(text).map_err(|bad| node.bad(bad))
+        let made = self.patterns.compile(self.namespace, text);
+        made.map_err(|problem| match problem {
+            NoPattern::Bad(problem) => node.bad(problem),
+            NoPattern::BeyondShare(share) => BadField {
+                reason: Reason::Quota,
+                ..node.bad(format!(
+                    "is beyond its namespace's {share} bytes of compiled regular expressions"
+                ))
+            },
+        })
     }
 
     /// The number that the next route will have.
@@ -134,8 +157,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The rules, at least one for each source that is mirrored.
-    pub(super) fn into_rules(self) -> Vec<Rule> {
+    ///
+    /// # Errors
+    /// They would have more than so many targets, all together.
+    pub(super) fn into_rules(self, most: usize) -> Result<Vec<Rule>, TooMany> {
         let mut groups: Vec<Group> = Vec::new();
+        let mut left = most;
         for (number, route) in self.routes.iter().enumerate() {
             for (index, source) in route.sources.iter().enumerate() {
                 let source = self.with_port(number, source);
@@ -156,23 +183,25 @@ impl<'a> Draft<'a> {
                         group.routes.push(number);
                         group.names.push(name);
                     }
-                    None => groups.push(Group {
-                        source,
-                        targets,
-                        routes: vec![number],
-                        names: vec![name],
-                    }),
+                    None => {
+                        // Before each gets a table of its own.
+                        left = left.checked_sub(targets.len()).ok_or(TooMany)?;
+                        groups.push(Group {
+                            source,
+                            targets,
+                            routes: vec![number],
+                            names: vec![name],
+                        });
+                    }
                 }
             }
         }
-        groups
-            .into_iter()
-            .filter_map(|group| self.rule(group))
-            .collect()
+        let rules = groups.into_iter();
+        Ok(rules.filter_map(|group| self.rule(group)).collect())
     }
 
     /// A source without a port has that of its matches, if they all name the same one.
-    fn with_port(&self, route: usize, source: &Backend) -> Backend {
+    fn with_port(&self, route: usize, source: &Checked<Backend>) -> Checked<Backend> {
         let mut ports = self
             .candidates
             .iter()
@@ -180,10 +209,7 @@ impl<'a> Draft<'a> {
             .map(|candidate| candidate.port);
         let first = ports.next().flatten();
         let agreed = first.filter(|_| ports.all(|port| port == first));
-        Backend {
-            port: source.port.or(agreed),
-            ..source.clone()
-        }
+        source.at_port(source.port.or(agreed))
     }
 
     /// The rule of a group, unless none of its requests is left for it.
@@ -203,11 +229,8 @@ impl<'a> Draft<'a> {
         }
         Some(Rule {
             name: format!("{} {}", self.title, group.names.join(", ")),
-            source: Source::Service {
-                service: group.source.service,
-                port: group.source.port,
-                subset: group.source.subset,
-            },
+            tenant: Some(self.namespace.to_owned()),
+            source: group.source.into_source(),
             policy: PolicyConfig {
                 filter: FilterConfig {
                     route: (!table.mirrors_all()).then_some(table),
@@ -241,9 +264,13 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// There are more mirrors than there may be.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
 /// Routes that become one rule.
 struct Group {
-    source: Backend,
+    source: Checked<Backend>,
     targets: Vec<TargetSpec>,
     routes: Vec<usize>,
     names: Vec<String>,
@@ -257,13 +284,16 @@ impl Route<'_> {
             if mirror.only.is_some_and(|only| only != index) {
                 continue;
             }
-            if source.is_within(&mirror.target.destination) {
+            if source.is_within(&mirror.to) {
                 mirror.node.ignore(&format!(
                     "leads back to the pods whose requests are mirrored, {}",
                     source.name()
                 ));
-            } else if !targets.contains(&mirror.target) {
-                targets.push(mirror.target.clone());
+                continue;
+            }
+            let target = mirror.to.to_spec(mirror.sample);
+            if !targets.contains(&target) {
+                targets.push(target);
             }
         }
         targets

@@ -2,9 +2,13 @@
 
 use std::{error::Error, fmt};
 
+use super::refusal::Reason;
+
 /// A document that means nothing, or nothing safe. It says so in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    /// The namespace that it is in; empty if it does not say.
+    pub namespace: String,
     /// The document: `VirtualService default/web (web.yaml, document 2)`.
     pub document: String,
     /// The field: `spec.http[0].mirror.host`; empty if it is the document as a whole.
@@ -19,6 +23,7 @@ impl fmt::Display for ConfigError {
             document,
             path,
             problem,
+            ..
         } = self;
         if path.is_empty() {
             return write!(f, "{document}: {problem}");
@@ -29,9 +34,30 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
+/// How much of a text people are shown: it may be a document's.
+const LONGEST: usize = 400;
+
+/// A text that stays in its line, and is none too long.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for (count, one) in text.chars().enumerate() {
+        if count == LONGEST {
+            line.push('…');
+            break;
+        }
+        if one.is_control() {
+            line.extend(one.escape_default());
+        } else {
+            line.push(one);
+        }
+    }
+    line
+}
+
 /// What is wrong with a field, before it is known which document it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadField {
+    pub(super) reason: Reason,
     pub(super) path: String,
     pub(super) problem: String,
 }
@@ -39,13 +65,15 @@ pub(super) struct BadField {
 impl BadField {
     pub(super) fn new(path: &str, problem: impl fmt::Display) -> Self {
         Self {
+            reason: Reason::Invalid,
             path: path.to_owned(),
-            problem: problem.to_string(),
+            problem: one_line(&problem.to_string()),
         }
     }
 
-    pub(super) fn in_document(self, document: &str) -> ConfigError {
+    pub(super) fn in_document(self, namespace: &str, document: &str) -> ConfigError {
         ConfigError {
+            namespace: namespace.to_owned(),
             document: document.to_owned(),
             path: self.path,
             problem: self.problem,

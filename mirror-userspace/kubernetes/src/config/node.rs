@@ -8,20 +8,26 @@ use std::{cell::RefCell, str::FromStr, sync::LazyLock};
 
 use serde_json::{Map, Value};
 
-use super::error::BadField;
+use super::{
+    error::BadField,
+    refusal::{Denied, Reason},
+};
 
-/// How much of a user's key a path shows.
+/// How much of a user's key a path shows: many fields below a long one would multiply it.
 const LONGEST_KEY: usize = 64;
 /// The most fields of a document that are reported one by one.
 const MAX_REMARKS: usize = 100;
 
 /// Fields that are not acted on: their paths and why.
 #[derive(Debug, Default)]
-pub(super) struct Remarks(RefCell<Vec<(String, String)>>);
+pub(super) struct Remarks {
+    ignored: RefCell<Vec<(String, String)>>,
+    refused: RefCell<Vec<(String, Reason, String)>>,
+}
 
 impl Remarks {
     fn add(&self, path: &str, why: &str) {
-        let mut remarks = self.0.borrow_mut();
+        let mut remarks = self.ignored.borrow_mut();
         match remarks.len() {
             MAX_REMARKS => remarks.push((String::new(), "and more fields like these".to_owned())),
             // Two routes may share what is wrong with their common part.
@@ -32,8 +38,21 @@ impl Remarks {
         }
     }
 
-    pub(super) fn into_inner(self) -> Vec<(String, String)> {
-        self.0.into_inner()
+    fn refuse(&self, path: &str, denied: Denied) {
+        let mut refused = self.refused.borrow_mut();
+        if refused.len() < MAX_REMARKS && !refused.iter().any(|(told, ..)| told == path) {
+            refused.push((path.to_owned(), denied.reason, denied.why));
+        }
+    }
+
+    /// What makes no difference, by path.
+    pub(super) fn ignored(&mut self) -> Vec<(String, String)> {
+        std::mem::take(self.ignored.get_mut())
+    }
+
+    /// What was asked for and is not allowed, by path.
+    pub(super) fn refused(&mut self) -> Vec<(String, Reason, String)> {
+        std::mem::take(self.refused.get_mut())
     }
 }
 
@@ -80,6 +99,11 @@ impl<'a> Node<'a> {
         self.remarks.add(&self.path, why);
     }
 
+    /// Reports this field, as one that asks for what its document may not have.
+    pub(super) fn refuse(&self, denied: Denied) {
+        self.remarks.refuse(&self.path, denied);
+    }
+
     pub(super) fn fields(&self) -> Result<Fields<'a>, BadField> {
         let object = self.value.as_object();
         Ok(Fields {
@@ -109,9 +133,7 @@ impl<'a> Node<'a> {
         let object = object.ok_or_else(|| self.bad("is no object"))?;
         let (path, remarks) = (self.path.clone(), self.remarks);
         Ok(object.iter().map(move |(key, value)| {
-            // Many fields below a long key would multiply it.
-            let shown: String = key.chars().take(LONGEST_KEY).collect();
-            let path = format!("{path}[{shown:?}]");
+            let path = format!("{path}[{:?}]", shown(key));
             let node = Node {
                 value,
                 path,
@@ -204,7 +226,9 @@ impl<'a> Fields<'a> {
     pub(super) fn path_of(&self, name: &str) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         match self.path.as_str() {
-            path if !name.bytes().all(plain) => format!("{path}[{name:?}]"),
+            path if name.len() > LONGEST_KEY || !name.bytes().all(plain) => {
+                format!("{path}[{:?}]", shown(name))
+            }
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
         }
@@ -217,4 +241,8 @@ impl<'a> Fields<'a> {
             remarks: self.remarks,
         }
     }
+}
+
+fn shown(key: &str) -> String {
+    key.chars().take(LONGEST_KEY).collect()
 }

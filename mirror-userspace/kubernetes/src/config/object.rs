@@ -1,6 +1,6 @@
 //! Which object a document is: its kind, by API group and version, and its name.
 
-use mirror_core::destination::is_object_name;
+use mirror_core::destination::{is_object_name, is_subdomain};
 use serde_json::Value;
 
 use super::{
@@ -10,10 +10,10 @@ use super::{
 };
 
 const ISTIO: &str = "networking.istio.io";
-pub(super) const GATEWAY: &str = "gateway.networking.k8s.io";
+const GATEWAY: &str = "gateway.networking.k8s.io";
 
 /// The kinds that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     VirtualService,
     DestinationRule,
@@ -46,6 +46,21 @@ impl Kind {
             &["v1", "v1beta1", "v1alpha2"],
         ),
     ];
+
+    /// The kind of this group and name.
+    pub(super) fn find(group: &str, name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|known| known.1 == group && known.2 == name)
+            .map(|(kind, ..)| kind)
+    }
+
+    /// Whether it says what is mirrored; the others only say something about it.
+    pub(super) const fn is_route(self) -> bool {
+        matches!(
+            self,
+            Self::VirtualService | Self::HttpRoute | Self::GrpcRoute
+        )
+    }
 
     pub(super) fn name(self) -> &'static str {
         let mut all = Self::ALL.into_iter();
@@ -108,7 +123,7 @@ pub(super) fn identify(document: &Document) -> Result<Identity<'_>, ConfigError>
             }
         }
         let namespace = namespace.map_or(Ok("default"), |node| node.str())?;
-        if name.str()?.is_empty() || name.str()?.len() > 253 {
+        if !is_subdomain(name.str()?) {
             return Err(name.bad("is no name of an object"));
         }
         let title = format!("{} {namespace}/{}", known.name(), name.str()?);
@@ -123,5 +138,5 @@ pub(super) fn identify(document: &Document) -> Result<Identity<'_>, ConfigError>
             spec: document.value.get("spec").unwrap_or(&Value::Null),
         }))
     };
-    read().map_err(|bad| bad.in_document(&document.origin))
+    read().map_err(|bad| bad.in_document("", &document.origin))
 }

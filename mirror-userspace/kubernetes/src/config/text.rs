@@ -4,6 +4,8 @@
 //! aliases while it is; a key that is there twice is refused, as two readers could disagree on it.
 //! Words are what kubectl takes them for (YAML 1.1): `yes` is true, `version: on` is no label.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::ConfigError;
@@ -22,7 +24,7 @@ pub struct Document {
     /// Where it comes from, for people: `web.yaml, document 2`, or the watch that told of it.
     pub origin: String,
     /// What it says.
-    pub value: Value,
+    pub value: Arc<Value>,
 }
 
 /// Takes a file's text apart. `origin` is its name for people. Empty documents are left out; a
@@ -32,6 +34,7 @@ pub struct Document {
 /// If it is too long, no YAML, or beyond the bounds of depth, nodes and aliases.
 pub fn parse(origin: &str, text: &str) -> Result<Vec<Document>, ConfigError> {
     let refuse = |problem: String| ConfigError {
+        namespace: String::new(),
         document: origin.to_owned(),
         path: String::new(),
         problem,
@@ -68,9 +71,13 @@ pub fn parse(origin: &str, text: &str) -> Result<Vec<Document>, ConfigError> {
         match into_items(value) {
             Ok(items) => documents.extend(items.into_iter().enumerate().map(|(item, value)| {
                 let origin = format!("{origin}, items[{item}]");
+                let value = Arc::new(value);
                 Document { origin, value }
             })),
-            Err(value) => documents.push(Document { origin, value }),
+            Err(value) => documents.push(Document {
+                origin,
+                value: Arc::new(value),
+            }),
         }
     }
     Ok(documents)

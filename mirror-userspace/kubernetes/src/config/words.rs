@@ -21,6 +21,12 @@ impl fmt::Display for Plan {
             }
             write_rule(rule, f)?;
         }
+        for (number, refused) in self.refused.iter().enumerate() {
+            if number == 0 {
+                writeln!(f, "\nRefused:")?;
+            }
+            writeln!(f, "  {refused}")?;
+        }
         let mut document = None;
         for ignored in &self.ignored {
             if document.is_none() {

@@ -152,9 +152,13 @@ pub(super) const WATCH_ERRORS: Family = counter(
     "podmirror_watch_errors_total",
     "Times that the watch of this kind of object broke.",
 );
+pub(super) const DOCUMENTS_REFUSED: Family = gauge(
+    "podmirror_documents_refused",
+    "Documents of which something is refused, by their namespace and the reason.",
+);
 pub(super) const OMITTED: Family = gauge(
     "podmirror_metrics_omitted",
-    "Rules and pods without series of their own, because there are too many.",
+    "Rules, pods and namespaces without series of their own, because there are too many.",
 );
 
 // The admin server.

@@ -17,7 +17,7 @@ use catalogue as all;
 
 use super::{
     limits,
-    snapshot::{Mirror, Pod, PodState, Snapshot, Watch},
+    snapshot::{DocumentsRefused, Mirror, Pod, PodState, Snapshot, Watch},
     text::{Family, Labels, Page},
 };
 
@@ -42,6 +42,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     page.add(all::OMITTED, &[("of", "rules")], omitted);
     of_pods(&mut page, &snapshot.pods, &rules);
     of_watches(&mut page, &snapshot.watches);
+    of_documents(&mut page, &snapshot.documents_refused);
     page.to_string()
 }
 
@@ -290,4 +291,25 @@ fn of_watches(page: &mut Page, watches: &[Watch]) {
             page.add(all::WATCH_ERRORS, &[("kind", kind)], errors);
         }
     }
+}
+
+fn of_documents(page: &mut Page, refused: &[DocumentsRefused]) {
+    let mut namespaces = BTreeSet::new();
+    let mut omitted = BTreeSet::new();
+    for DocumentsRefused {
+        namespace,
+        reason,
+        count,
+    } in refused
+    {
+        let namespace = namespace.as_str();
+        if namespaces.len() < limits::NAMESPACES || namespaces.contains(namespace) {
+            namespaces.insert(namespace);
+            let labels = [("namespace", namespace), ("reason", reason)];
+            page.add(all::DOCUMENTS_REFUSED, &labels, count);
+        } else {
+            omitted.insert(namespace);
+        }
+    }
+    page.add(all::OMITTED, &[("of", "namespaces")], omitted.len());
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use mirror_core::counters::TargetCounters;
 
 use super::owner::mirror;
-use crate::admin::{Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition};
+use crate::admin::{
+    DocumentsRefused, Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition,
+};
 
 fn pod(rule: &str, name: &str, state: PodState) -> Pod {
     Pod {
@@ -28,8 +30,12 @@ fn names_that_users_choose_are_escaped() {
             healthy: true,
             errors: 0,
         }],
+        documents_refused: vec![refused("a\"b\nc", 1)],
     };
     let page = exposition::read(&render(&snapshot)).unwrap();
+    let labels = [("namespace", "a\"b\nc"), ("reason", "source")];
+    let count = page.value("podmirror_documents_refused", &labels);
+    assert_eq!(count, Some(1.0));
     let labels = [("rule", rule), ("target", target)];
     assert_eq!(page.value("podmirror_requests_pending", &labels), Some(0.0));
     let labels = [("rule", rule), ("namespace", "default"), ("pod", "web\\")];
@@ -91,6 +97,7 @@ fn too_many_rules_pods_and_twins_are_counted_and_left_out() {
         mirrors: rules.map(|rule| mirror(&rule, "http://v2")).collect(),
         pods: pods.collect(),
         watches: vec![watch("pods"), watch("pods"), watch("services")],
+        ..Snapshot::default()
     };
     let text = render(&snapshot);
     let page = exposition::read(&text).unwrap();
@@ -158,6 +165,7 @@ fn the_documentation_has_every_metric_with_its_type() {
         mirrors: vec![mirror("flags", "http://v2")],
         pods: vec![pod("flags", "web-0", PodState::Attached)],
         watches: vec![watch],
+        documents_refused: vec![refused("a", 1)],
     };
     let text = render(&snapshot) + &of_server(0, 0);
     let mut families = 0;
@@ -174,4 +182,30 @@ fn the_documentation_has_every_metric_with_its_type() {
         families,
         "and no others"
     );
+}
+
+fn refused(namespace: &str, count: u64) -> DocumentsRefused {
+    DocumentsRefused {
+        namespace: namespace.to_owned(),
+        reason: "source",
+        count,
+    }
+}
+
+#[test]
+fn namespaces_with_refused_documents_are_bounded() {
+    let namespaces = (0..70).map(|number| refused(&format!("n{number}"), 1 + number));
+    let snapshot = Snapshot {
+        documents_refused: namespaces.collect(),
+        ..Snapshot::default()
+    };
+    let page = exposition::read(&render(&snapshot)).unwrap();
+    let value = |namespace: &str| {
+        let labels = [("namespace", namespace), ("reason", "source")];
+        page.value("podmirror_documents_refused", &labels)
+    };
+    assert_eq!(value("n63"), Some(64.0));
+    assert_eq!(value("n64"), None);
+    let omitted = page.value("podmirror_metrics_omitted", &[("of", "namespaces")]);
+    assert_eq!(omitted, Some(6.0));
 }

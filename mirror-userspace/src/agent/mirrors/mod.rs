@@ -4,6 +4,7 @@
 //! is started when its rule selects the first pod on this node, and runs until the rule ends.
 
 mod one;
+mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,14 +16,16 @@ use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
 use mirror_capture::{LiveConfig, Place};
-use mirror_core::{destination::Destination, ledger::Ledger, pipeline::Limits, value::Rate};
+use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate};
 use mirror_dispatch::DispatchConfig;
-use mirror_kubernetes::cluster::{Event, Node, PodUid, RuleId, Sandbox, Search};
+use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::Rule;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::admin::{self, SampleRate};
 use one::Mirror;
+pub use room::Rooms;
+use room::{Admission, Room};
 
 /// What the daemons of all rules have in common.
 #[derive(Clone, Debug)]
@@ -33,10 +36,12 @@ pub struct MirrorConfig {
     pub limits: Limits,
     /// How copies get to where they go.
     pub dispatch: DispatchConfig,
+    /// What the mirrors of documents may take up, all together.
+    pub rooms: Rooms,
 }
 
 /// The addresses of each destination, as far as the cluster has reported them.
-pub(super) type Addresses = HashMap<Destination, Vec<SocketAddr>>;
+pub(super) type Addresses = HashMap<Aim, Vec<SocketAddr>>;
 
 /// The mirrors of all rules that have one.
 pub(super) struct Mirrors {
@@ -44,6 +49,7 @@ pub(super) struct Mirrors {
     node: Node,
     mirrors: BTreeMap<RuleId, Mirror>,
     addresses: Addresses,
+    room: Room,
     /// The daemons of rules that have ended, while their copies in flight end.
     ending: JoinSet<Ended>,
 }
@@ -63,7 +69,7 @@ pub(super) enum News {
     /// The daemon of a rule that was gone has ended.
     Ended(Box<Ended>),
     /// A shard of this rule's has ended though nobody stopped it.
-    Broken(String),
+    Broken(RuleId),
 }
 
 /// A pod to attach to.
@@ -79,6 +85,7 @@ pub(super) struct ToAttach {
 impl Mirrors {
     pub(super) fn new(config: MirrorConfig, node: Node) -> Self {
         Self {
+            room: Room::new(config.rooms),
             config,
             node,
             mirrors: BTreeMap::new(),
@@ -92,25 +99,91 @@ impl Mirrors {
     /// # Errors
     /// Its rewrites contradict each other.
     pub(super) fn add(&mut self, id: RuleId, rule: &Rule) -> Result<()> {
-        self.mirrors.insert(id, Mirror::new(rule, &self.config)?);
+        let mut config = self.config.clone();
+        if let Some(namespace) = &rule.tenant {
+            config.limits.pool = Some(self.room.pool(namespace));
+        }
+        self.mirrors.insert(id, Mirror::new(rule, &config)?);
         Ok(())
     }
 
     /// Removes a rule: detaches from all of its pods, and lets copies in flight end.
     pub(super) fn remove(&mut self, id: RuleId) {
         if let Some(mirror) = self.mirrors.remove(&id) {
+            let tenant = mirror.tenant().map(ToOwned::to_owned);
             self.ending.spawn(mirror.stop());
+            self.room.leave(id);
+            self.count_attachments(tenant.as_deref());
         }
     }
 
-    /// Attaches, and says how that went.
-    pub(super) async fn attach(&mut self, id: RuleId, to: ToAttach) -> Option<Event> {
-        let mirror = self.mirrors.get_mut(&id)?;
+    /// The name of a rule, and the namespace whose document it is of, if it is of one.
+    pub(super) fn name(&self, id: RuleId) -> Option<(&str, Option<&str>)> {
+        let mirror = self.mirrors.get(&id)?;
+        Some((mirror.name(), mirror.tenant()))
+    }
+
+    /// Takes what the rule's mirror needs; others may have to give way, and are said to have failed.
+    fn admit(&mut self, id: RuleId) -> Result<Vec<Event>, String> {
+        let mut events = Vec::new();
+        let Some((tenant, rings)) = self.mirrors.get(&id).and_then(|mirror| {
+            let tenant = mirror.tenant()?.to_owned();
+            Some((tenant, mirror.rings()))
+        }) else {
+            return Ok(events);
+        };
+        self.room.check_attachment(&tenant)?;
+        loop {
+            match self.room.admit(id, &tenant, rings) {
+                Admission::Admitted => return Ok(events),
+                Admission::Refused(why) => return Err(why),
+                Admission::After(other) => events.extend(self.give_way(other, &tenant)),
+            }
+        }
+    }
+
+    /// Stops the daemon of a rule, which may start again when there is room.
+    fn give_way(&mut self, id: RuleId, to: &str) -> Vec<Event> {
+        self.room.leave(id);
+        let Some(mirror) = self.mirrors.get_mut(&id) else {
+            return Vec::new();
+        };
+        let why = format!("gave way to the mirrors of namespace {to}, which had less memory");
+        warn!("{}: {why}", mirror.name());
+        let (attached, ending) = mirror.give_way();
+        self.ending.spawn(ending);
+        let tenant = mirror.tenant().map(ToOwned::to_owned);
+        self.count_attachments(tenant.as_deref());
+        let failed = attached.into_iter();
+        failed
+            .map(|(pod, search)| Event::AttachFailed(id, pod, search, why.clone()))
+            .collect()
+    }
+
+    fn count_attachments(&mut self, tenant: Option<&str>) {
+        let Some(tenant) = tenant else { return };
+        let own = self
+            .mirrors
+            .values()
+            .filter(|it| it.tenant() == Some(tenant));
+        let count = own.map(Mirror::attachments).sum();
+        self.room.set_attachments(tenant, count);
+    }
+
+    /// Attaches, and says how that went, for it and for those that had to give way.
+    pub(super) async fn attach(&mut self, id: RuleId, to: ToAttach) -> Vec<Event> {
+        let mut events = match self.admit(id) {
+            Ok(events) => events,
+            Err(why) => return vec![Event::AttachFailed(id, to.pod, to.search, why)],
+        };
+        let Some(mirror) = self.mirrors.get_mut(&id) else {
+            return events;
+        };
         let attached = match place(&self.node, &to).await {
             Ok(place) => mirror.attach(place, &to, &self.addresses).await,
             Err(error) => Err(error),
         };
-        Some(match attached {
+        events.push(match attached {
             Ok(()) => {
                 let ports: Vec<_> = to.ports.iter().map(u16::to_string).collect();
                 let (ToAttach { name, sandbox, .. }, ports) = (&to, ports.join(", "));
@@ -121,7 +194,13 @@ impl Mirrors {
                 Event::Attached(id, to.pod, to.search)
             }
             Err(error) => Event::AttachFailed(id, to.pod, to.search, format!("{error:#}")),
-        })
+        });
+        let tenant = mirror.tenant().map(ToOwned::to_owned);
+        if !mirror.has_begun() {
+            self.room.leave(id);
+        }
+        self.count_attachments(tenant.as_deref());
+        events
     }
 
     pub(super) async fn detach(&mut self, id: RuleId, pod: &PodUid) {
@@ -133,6 +212,8 @@ impl Mirrors {
             Ok(None) => {}
             Err(error) => warn!("a pod was not detached for {}: {error:#}", mirror.name()),
         }
+        let tenant = mirror.tenant().map(ToOwned::to_owned);
+        self.count_attachments(tenant.as_deref());
     }
 
     /// The attachments whose interface is gone.
@@ -146,7 +227,7 @@ impl Mirrors {
     }
 
     /// Sets the addresses that copies for this destination go to.
-    pub(super) async fn set_addresses(&mut self, to: Destination, addresses: Vec<SocketAddr>) {
+    pub(super) async fn set_addresses(&mut self, to: Aim, addresses: Vec<SocketAddr>) {
         for mirror in self.mirrors.values() {
             mirror.set_addresses(&to, &addresses).await;
         }
@@ -154,7 +235,7 @@ impl Mirrors {
     }
 
     /// Forgets the addresses of destinations that are no longer `needed`.
-    pub(super) fn retain_addresses(&mut self, needed: impl Fn(&Destination) -> bool) {
+    pub(super) fn retain_addresses(&mut self, needed: impl Fn(&Aim) -> bool) {
         self.addresses.retain(|destination, _| needed(destination));
     }
 
@@ -241,9 +322,11 @@ impl Mirrors {
     }
 }
 
-/// Returns the name of a rule one of whose shards has ended though nobody stopped it.
-async fn broken(mirrors: &mut BTreeMap<RuleId, Mirror>) -> String {
-    let running = mirrors.values_mut().filter_map(Mirror::broken);
+/// Returns a rule one of whose shards has ended though nobody stopped it.
+async fn broken(mirrors: &mut BTreeMap<RuleId, Mirror>) -> RuleId {
+    let running = mirrors
+        .iter_mut()
+        .filter_map(|(id, mirror)| mirror.broken(*id));
     let running: Vec<_> = running.map(Box::pin).collect();
     if running.is_empty() {
         return future::pending().await;

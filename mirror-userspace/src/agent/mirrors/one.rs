@@ -6,13 +6,12 @@ use anyhow::Result;
 use mirror_capture::{AttachmentId, Place};
 use mirror_core::{
     counters::TargetCounters,
-    destination::Destination,
     ledger::{Counted, Ledger, Names},
     policy::{Policy, PolicyConfig},
     value::Rate,
 };
 use mirror_kubernetes::{
-    cluster::{PodUid, Search},
+    cluster::{Aim, PodUid, RuleId, Search},
     plan::Rule,
 };
 
@@ -25,6 +24,8 @@ use crate::{
 /// A rule's mirror, whose daemon runs once a pod was attached.
 pub(super) struct Mirror {
     rule: String,
+    /// The namespace of its document.
+    tenant: Option<String>,
     /// What the daemon is, or will be, started with. Its policy has the rate of now.
     config: DaemonConfig,
     daemon: Option<Daemon>,
@@ -47,9 +48,11 @@ impl Mirror {
             capture,
             limits,
             dispatch,
+            rooms: _,
         } = common.clone();
         Ok(Self {
             rule: rule.name.clone(),
+            tenant: rule.tenant.clone(),
             config: DaemonConfig {
                 capture,
                 limits,
@@ -65,6 +68,40 @@ impl Mirror {
 
     pub(super) fn name(&self) -> &str {
         &self.rule
+    }
+
+    /// The namespace of its document, if it is of one.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// Bytes that its daemon takes whether or not there are requests: rings, and free blocks of large
+    /// bodies, which are at most 1/32 of its memory.
+    pub(super) fn rings(&self) -> usize {
+        let shards = self.config.capture.shards as usize;
+        let shard = self.config.capture.ring_bytes + self.config.limits.memory / 32;
+        shards.saturating_mul(shard)
+    }
+
+    pub(super) const fn has_begun(&self) -> bool {
+        self.daemon.is_some()
+    }
+
+    /// Interfaces that it is attached to.
+    pub(super) fn attachments(&self) -> usize {
+        self.attached.len()
+    }
+
+    /// Ends its daemon, which starts anew with the next pod. Says where it was attached.
+    pub(super) fn give_way(
+        &mut self,
+    ) -> (Vec<(PodUid, Search)>, impl Future<Output = Ended> + use<>) {
+        let attached = std::mem::take(&mut self.attached).into_iter();
+        let attached = attached.map(|(pod, attached)| (pod, attached.search));
+        (
+            attached.collect(),
+            end(self.rule.clone(), self.daemon.take()),
+        )
     }
 
     pub(super) async fn attach(
@@ -104,10 +141,10 @@ impl Mirror {
         })
     }
 
-    pub(super) async fn set_addresses(&self, to: &Destination, addresses: &[SocketAddr]) {
+    pub(super) async fn set_addresses(&self, to: &Aim, addresses: &[SocketAddr]) {
         let Some(daemon) = &self.daemon else { return };
         for (number, target) in self.config.targets.iter().enumerate() {
-            if target.destination == *to {
+            if Aim::from(target) == *to {
                 daemon.set_addresses(number, addresses.to_vec()).await;
             }
         }
@@ -174,26 +211,18 @@ impl Mirror {
         }
     }
 
-    /// What returns the rule's name once a shard has ended; `None` if it has not begun.
-    pub(super) fn broken(&mut self) -> Option<impl Future<Output = String>> {
+    /// What returns the rule's number once a shard has ended; `None` if it has not begun.
+    pub(super) fn broken(&mut self, id: RuleId) -> Option<impl Future<Output = RuleId>> {
         let daemon = self.daemon.as_mut()?;
-        let rule = &self.rule;
         Some(async move {
             daemon.broken().await;
-            rule.clone()
+            id
         })
     }
 
     /// Detaches everywhere, and lets copies in flight end.
     pub(super) async fn stop(self) -> Ended {
-        let ledger = match self.daemon {
-            Some(daemon) => daemon.stop().await.map(Some),
-            None => Ok(None),
-        };
-        Ended {
-            rule: self.rule,
-            ledger,
-        }
+        end(self.rule, self.daemon).await
     }
 
     /// The daemon, started if it is not running.
@@ -203,7 +232,7 @@ impl Mirror {
             None => {
                 let daemon = Daemon::start(self.config.clone()).await?;
                 for (number, target) in self.config.targets.iter().enumerate() {
-                    if let Some(known) = addresses.get(&target.destination) {
+                    if let Some(known) = addresses.get(&Aim::from(target)) {
                         daemon.set_addresses(number, known.clone()).await;
                     }
                 }
@@ -212,4 +241,12 @@ impl Mirror {
         };
         Ok(self.daemon.insert(daemon))
     }
+}
+
+async fn end(rule: String, daemon: Option<Daemon>) -> Ended {
+    let ledger = match daemon {
+        Some(daemon) => daemon.stop().await.map(Some),
+        None => Ok(None),
+    };
+    Ended { rule, ledger }
 }

@@ -14,7 +14,7 @@ use mirror_core::{
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{AttachAt, Node, connect},
-    config,
+    config::{self, Terms},
     plan::{Rule, Scope, Source},
 };
 
@@ -28,6 +28,7 @@ use super::{
     place_args::PortArgs,
     policy_args::PolicyArgs,
     report_args::ReportArgs,
+    terms_args::TermsArgs,
     watch::{self, Signals},
 };
 use crate::{
@@ -58,6 +59,11 @@ pub struct AgentArgs {
     /// of all namespaces
     #[arg(long)]
     watch_config: bool,
+    /// The same for the documents of this namespace only, whatever --namespace says of pods
+    #[arg(long, value_name = "NS", conflicts_with_all = ["watch_config", "all_namespaces"])]
+    watch_namespace: Option<String>,
+    #[command(flatten)]
+    terms: TermsArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -158,7 +164,8 @@ impl AgentArgs {
         let rules = self.rules()?;
         let documents = self.documents.documents()?;
         // What is wrong with a file is said at once; the agent itself leaves out what is wrong.
-        config::read(&documents).map_err(|error| UsageError(error.to_string()))?;
+        let terms = Terms::from(self.terms.clone());
+        config::read(&documents, &terms).map_err(|error| UsageError(error.to_string()))?;
         let mirror = self.mirror_config()?;
         // Whatever was mirrored by an agent that was killed: maybe nothing of it is to be any more.
         Capture::delete_abandoned(&mirror.capture);
@@ -174,7 +181,8 @@ impl AgentArgs {
             mirror,
             rules,
             documents,
-            watched: self.watch_config.then(|| self.pods.documents_scope()),
+            terms,
+            watched: self.watched(),
             policy: self.policy.clone().into(),
         };
         let agent = Agent::new(config, questions)?;
@@ -182,10 +190,16 @@ impl AgentArgs {
         turns::take(agent, signals, &self.report).await
     }
 
+    /// The namespaces whose documents are watched.
+    fn watched(&self) -> Option<Scope> {
+        let one = self.watch_namespace.clone().map(Scope::Namespace);
+        one.or_else(|| self.watch_config.then(|| self.pods.documents_scope()))
+    }
+
     /// The rule that the flags are, if they are one.
     fn rules(&self) -> anyhow::Result<Vec<Rule>> {
         let Some(selector) = &self.pods.pod_selector else {
-            let documents = self.watch_config || !self.documents.config.is_empty();
+            let documents = self.watched().is_some() || !self.documents.config.is_empty();
             if documents && self.dispatch.targets.targets.is_empty() {
                 return Ok(Vec::new());
             }
@@ -201,6 +215,7 @@ impl AgentArgs {
         };
         Ok(vec![Rule {
             name: FLAGS.to_owned(),
+            tenant: None,
             source: Source::Pods {
                 scope: self.pods.scope(),
                 selector: selector.clone(),
@@ -224,6 +239,7 @@ impl AgentArgs {
                 guard: self.guard.guard(self.cluster.node()),
                 ..self.dispatch.for_shard(shards)?
             },
+            rooms: self.terms.rooms(),
         })
     }
 }

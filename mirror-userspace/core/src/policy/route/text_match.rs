@@ -10,6 +10,9 @@ use crate::value::BadValue;
 /// many hands, so each expression gets much less than one that is given as a flag.
 const REGEX_BYTES: usize = 256 << 10;
 
+/// What an expression may be compiled to: the least that holds it is what it is taken to cost.
+const SIZES: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, REGEX_BYTES];
+
 /// What a part has to be. Bytes are compared as sent, nothing is decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextMatch {
@@ -73,6 +76,7 @@ impl TextMatch {
 pub struct FullRegex {
     text: String,
     regex: Regex,
+    cost: usize,
 }
 
 impl FullRegex {
@@ -82,11 +86,23 @@ impl FullRegex {
     /// If it is none, or compiles to more than 256 KiB.
     pub fn new(text: &str) -> Result<Self, BadValue> {
         // By itself first: `a)|(b` would close the group that anchors it.
-        let regex = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));
-        match regex {
-            Ok(regex) => Ok(Self {
+        let whole = format!(r"\A(?:{text})\z");
+        let made = compile(text, REGEX_BYTES).and_then(|_| {
+            let mut made = Err(String::new());
+            for size in SIZES {
+                made = compile(&whole, size).map(|regex| (regex, size));
+                if made.is_ok() {
+                    break;
+                }
+            }
+            made
+        });
+        match made {
+            Ok((regex, size)) => Ok(Self {
                 text: text.to_owned(),
                 regex,
+                // Itself, and two caches as large while it is used.
+                cost: 3 * size + text.len(),
             }),
             Err(reason) => Err(BadValue::new(
                 text,
@@ -97,11 +113,11 @@ impl FullRegex {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
+fn compile(pattern: &str, size: usize) -> Result<Regex, String> {
     RegexBuilder::new(pattern)
         .unicode(false)
-        .size_limit(REGEX_BYTES)
-        .dfa_size_limit(REGEX_BYTES)
+        .size_limit(size)
+        .dfa_size_limit(size)
         .nest_limit(64)
         .build()
         .map_err(|error| {
@@ -110,6 +126,14 @@ fn compile(pattern: &str) -> Result<Regex, String> {
             let reason = text.lines().last().unwrap_or_default().trim();
             reason.trim_start_matches("error: ").to_owned()
         })
+}
+
+impl FullRegex {
+    /// Bytes that it may take, with what it needs while it is used.
+    #[must_use]
+    pub const fn cost(&self) -> usize {
+        self.cost
+    }
 }
 
 impl PartialEq for FullRegex {

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn object(text: Value) -> DynamicObject {
+fn object(text: Value) -> RawDocument {
     serde_json::from_value(text).unwrap()
 }
 
-fn with_spec(spec: Value) -> DynamicObject {
+fn with_spec(spec: Value) -> RawDocument {
     object(json!({"metadata": {"namespace": "default", "name": "web"}, "spec": spec}))
 }
 
@@ -35,7 +35,11 @@ fn what_the_api_server_adds_is_dropped() {
         },
         "spec": {"hosts": ["web"], "http": [{"mirror": {"host": "web"}}]},
     });
-    assert_eq!(document.content, Some(expected));
+    let Content::Some(content, weight) = document.content else {
+        panic!("{document:?}");
+    };
+    assert_eq!(content, expected);
+    assert!((ENVELOPE..ENVELOPE + 1_000).contains(&weight), "{weight}");
 }
 
 #[test]
@@ -68,8 +72,16 @@ fn what_can_not_mirror_is_not_kept() {
     ] {
         let shown = format!("{kind:?} {spec}");
         let document = Document::of(kind, "v", with_spec(spec));
-        assert_eq!(document.content.is_some(), kept, "{shown}");
+        assert_eq!(document.content != Content::Nothing, kept, "{shown}");
     }
+}
+
+#[test]
+fn what_is_too_large_is_not_kept() {
+    let spec = json!({"http": [{"mirror": {"host": "x".repeat(2 << 20)}}]});
+    let document = Document::of(DocumentKind::VirtualService, "v", with_spec(spec));
+    assert_eq!(document.content, Content::TooLarge);
+    assert_eq!(document.key, "default/web");
 }
 
 #[test]

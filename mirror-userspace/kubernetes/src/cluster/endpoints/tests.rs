@@ -171,3 +171,61 @@ fn pods_are_meant_at_all_of_their_addresses() {
     let all = Endpoints::of_pods(&pods, &LabelSelector::default(), 8080);
     assert_eq!(all.addresses.len(), 3);
 }
+
+/// What a tenant may write in a slice, and which of it a document's copies go to.
+#[test]
+fn an_endpoint_is_a_pod_if_the_pod_has_its_address() {
+    let web = service(&[("http", 80)]);
+    let pods = [
+        pod("a", "v1", &["10.0.0.1", "fd00::1"]),
+        pod("b", "v2", &["10.0.0.2"]),
+    ];
+    let consent = |globs: &[&str]| Consent {
+        external_targets: globs.iter().map(|glob| glob.parse().unwrap()).collect(),
+        ..Consent::default()
+    };
+    let proven = |endpoint: SliceEndpoint, labels: &Labels, consent: &Consent| {
+        let slices = [slice("web", &[("http", 8080)], &[endpoint])];
+        let subset = Subset::proven(labels, &pods, consent);
+        let found = Endpoints::of_service(Some(&web), None, &slices, &subset);
+        (addresses(&found).concat(), found.problem)
+    };
+    let none = Consent::default();
+    for (endpoint, expected) in [
+        (of_pod("10.0.0.1", "a", None), "10.0.0.1:8080"),
+        (of_pod("10.0.0.1", "a", Some("uid-a")), "10.0.0.1:8080"),
+        (of_pod("fd00::1", "a", Some("uid-a")), "[fd00::1]:8080"),
+        (ready("10.0.0.1"), ""),
+        (ready("127.0.0.1"), ""),
+        (of_pod("127.0.0.1", "a", None), ""),
+        (of_pod("169.254.169.254", "a", Some("uid-a")), ""),
+        (of_pod("10.0.0.2", "a", Some("uid-a")), ""),
+        (of_pod("::ffff:10.0.0.1", "a", Some("uid-a")), ""),
+        (of_pod("10.0.0.1", "a", Some("uid-gone")), ""),
+        (of_pod("10.0.0.1", "gone", None), ""),
+    ] {
+        let shown = format!("{endpoint:?}");
+        let problem = expected.is_empty().then_some(Problem::NotPods);
+        let got = proven(endpoint, &Labels::new(), &none);
+        assert_eq!(got, (expected.to_owned(), problem), "{shown}");
+    }
+    // The operator may allow an address, to a service; a subset is pods with labels.
+    let allowed = consent(&["10.9.*", "fd99::*"]);
+    let all = Labels::new();
+    assert_eq!(proven(ready("10.9.0.1"), &all, &allowed).0, "10.9.0.1:8080");
+    assert_eq!(proven(ready("fd99::1"), &all, &allowed).0, "[fd99::1]:8080");
+    assert_eq!(
+        proven(ready("::ffff:10.9.0.1"), &all, &allowed).0,
+        "[::ffff:10.9.0.1]:8080"
+    );
+    assert_eq!(proven(ready("10.8.0.1"), &all, &allowed).0, "");
+    let v1 = labels("v1");
+    assert_eq!(
+        proven(of_pod("10.0.0.1", "a", None), &v1, &none).0,
+        "10.0.0.1:8080"
+    );
+    for other in [of_pod("10.0.0.2", "b", None), ready("10.9.0.1")] {
+        let nothing = (String::new(), Some(Problem::NoneReady));
+        assert_eq!(proven(other, &v1, &allowed), nothing);
+    }
+}

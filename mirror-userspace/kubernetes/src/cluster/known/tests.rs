@@ -1,11 +1,12 @@
 //! What the watches say, and what the agent is told.
 
 use mirror_core::destination::{LabelSelector, Labels};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     cluster::{
+        document::{Content, Document},
         endpoints::{SliceEndpoint, SlicePort},
         service::{ServicePort, TargetPort},
     },
@@ -201,8 +202,16 @@ fn kind(kind: DocumentKind) -> Slot {
 fn document(name: &str, content: Option<Value>) -> Document {
     Document {
         key: name.into(),
-        content,
+        namespace: "default".into(),
+        content: content.map_or(Content::Nothing, |content| Content::Some(content, 1)),
     }
+}
+
+fn held(documents: &[&str]) -> Option<AllDocuments> {
+    Some(AllDocuments {
+        held: documents.iter().map(|name| json!(name).into()).collect(),
+        left_out: Vec::new(),
+    })
 }
 
 #[test]
@@ -219,7 +228,7 @@ fn configuration_is_read_when_every_kind_is_known_and_has_changed() {
         known.go_without(&kind(*other));
     }
     assert!(known.has_new_documents());
-    assert_eq!(known.take_documents(), Some(vec![json!("A"), json!("B")]));
+    assert_eq!(known.take_documents(), held(&["A", "B"]));
     assert!(!known.has_new_documents());
 
     let slot = kind(DocumentKind::VirtualService);
@@ -237,10 +246,10 @@ fn configuration_is_read_when_every_kind_is_known_and_has_changed() {
         Changed::Documents(Change::Applied(document("a", None))),
     );
     assert!(known.has_new_documents(), "it mirrors no more");
-    assert_eq!(known.take_documents(), Some(vec![json!("B")]));
+    assert_eq!(known.take_documents(), held(&["B"]));
     known.on_change(
         &slot,
         Changed::Documents(Change::Deleted(document("b", None))),
     );
-    assert_eq!(known.take_documents(), Some(vec![]));
+    assert_eq!(known.take_documents(), held(&[]));
 }

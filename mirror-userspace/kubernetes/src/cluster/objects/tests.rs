@@ -138,6 +138,10 @@ fn of_a_slice_are_kept_addresses_and_who_they_are() {
              "targetRef": {"kind": "Pod", "name": "web-0", "uid": "u-1"}},
             {"addresses": ["10.0.0.3"], "conditions": {"ready": false, "serving": true}},
             {"addresses": ["10.0.0.4"], "targetRef": {"kind": "Node", "name": "n"}},
+            {"addresses": ["10.0.0.5"],
+             "targetRef": {"kind": "Pod", "namespace": "default", "name": "web-1"}},
+            {"addresses": ["10.0.0.6"],
+             "targetRef": {"kind": "Pod", "namespace": "other", "name": "web-2"}},
             {"addresses": ["v2.example.com"]},
         ],
     })));
@@ -150,16 +154,35 @@ fn of_a_slice_are_kept_addresses_and_who_they_are() {
         port: 8080,
     };
     assert_eq!(view.ports, [http]);
-    let endpoint = |ip: &str, ready, pod: Option<(&str, &str)>| SliceEndpoint {
+    let endpoint = |ip: &str, ready, pod: Option<(&str, Option<&str>)>| SliceEndpoint {
         ip: ip.parse().unwrap(),
         ready,
         pod_name: pod.map(|(name, _)| name.to_owned()),
-        pod_uid: pod.map(|(_, uid)| uid.to_owned()),
+        pod_uid: pod.and_then(|(_, uid)| uid).map(ToOwned::to_owned),
     };
     let expected = [
-        endpoint("10.0.0.1", true, Some(("web-0", "u-1"))),
+        endpoint("10.0.0.1", true, Some(("web-0", Some("u-1")))),
         endpoint("10.0.0.3", false, None),
         endpoint("10.0.0.4", true, None),
+        endpoint("10.0.0.5", true, Some(("web-1", None))),
+        // A pod of another namespace is no pod of this service.
+        endpoint("10.0.0.6", true, None),
     ];
     assert_eq!(view.endpoints, expected);
+}
+
+#[test]
+fn a_name_outside_of_the_cluster_has_no_pods_and_no_ports() {
+    let view = service_view(read(json!({
+        "metadata": {"namespace": "default", "name": "out"},
+        "spec": {
+            "type": "ExternalName", "externalName": "localhost",
+            "selector": {"app": "web"},
+            "ports": [{"port": 80}],
+        },
+    })));
+    assert!(
+        view.selector.is_empty() && view.ports.is_empty(),
+        "{view:?}"
+    );
 }

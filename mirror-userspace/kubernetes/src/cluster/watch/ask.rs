@@ -65,6 +65,7 @@ impl Ask {
             view,
             wrap,
             reporter: self.reporter.clone(),
+            one_by_one: false,
         };
         watch.run().await;
     }

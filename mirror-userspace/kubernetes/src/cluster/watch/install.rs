@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DynamicObject, PartialObjectMeta},
+    api::PartialObjectMeta,
     runtime::{
         watcher,
         watcher::{Config, DefaultBackoff, Event},
@@ -29,7 +29,7 @@ use super::{
     task::{Watch, pause},
 };
 use crate::{
-    cluster::document::{Document, DocumentKind},
+    cluster::document::{Document, DocumentKind, RawDocument},
     plan::Scope,
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn run(ask: Ask, kind: DocumentKind) {
     let mut seen = Seen::None;
     loop {
         for resource in kind.resources() {
-            let api: Api<DynamicObject> = match &query.scope {
+            let api: Api<RawDocument> = match &query.scope {
                 Scope::All => Api::all_with(client.clone(), &resource),
                 Scope::Namespace(name) => Api::namespaced_with(client.clone(), name, &resource),
             };
@@ -67,6 +67,7 @@ pub(super) async fn run(ask: Ask, kind: DocumentKind) {
                 view: |object| Document::of(kind, &resource.api_version, object),
                 wrap: Changed::Documents,
                 reporter: reporter.clone(),
+                one_by_one: true,
             };
             watch.run_while_served(&mut patience).await;
         }

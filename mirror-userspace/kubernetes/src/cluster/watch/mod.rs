@@ -18,15 +18,14 @@ mod task;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    mem,
     sync::Arc,
     time::Duration,
 };
 
 use kube::Client;
 use log::error;
-use mirror_core::destination::Destination;
-use serde_json::Value;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinError, JoinSet},
@@ -38,7 +37,11 @@ pub(super) use needs::Slot;
 pub(super) use report::{Change, Changed};
 pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus, WatchedKind};
 
-use super::{endpoints::Endpoints, event::Event, known::Known};
+use super::{
+    aim::Aim, document::DocumentKind, documents::AllDocuments, endpoints::Endpoints, event::Event,
+    known::Known,
+};
+use crate::config::Consent;
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
@@ -49,6 +52,10 @@ const WAITING_REPORTS: usize = 64;
 /// Configuration is read so long after its first change: what is applied together comes one by one.
 const SETTLES_AFTER: Duration = Duration::from_millis(200);
 
+/// How long after room was made for documents they are listed again, so that nobody has the API asked more
+/// often than that.
+const LISTED_AGAIN_AFTER: Duration = Duration::from_secs(20);
+
 /// How long after a crash a watch is begun again.
 const AFTER_CRASH: Duration = Duration::from_secs(30);
 
@@ -58,9 +65,9 @@ pub enum Update {
     /// A pod of this node or a service whose pods are mirrored.
     Event(Event),
     /// The endpoints that copies for this destination go to.
-    Endpoints(Destination, Endpoints),
+    Endpoints(Aim, Endpoints),
     /// All configuration that is there and may have to do with mirroring, as one JSON object each.
-    Documents(Vec<Value>),
+    Documents(AllDocuments),
 }
 
 /// The watches of a node. Dropping it ends them.
@@ -77,6 +84,9 @@ pub struct Watches {
     updates: VecDeque<Update>,
     counts: BTreeMap<&'static str, WatchCounts>,
     settled_at: Option<Instant>,
+    /// Kinds of documents that are to be listed again, and when.
+    hungry: BTreeSet<DocumentKind>,
+    fed_at: Option<Instant>,
 }
 
 /// A client, which has no `Debug` of its own.
@@ -115,7 +125,14 @@ impl Watches {
             updates: VecDeque::new(),
             counts: BTreeMap::new(),
             settled_at: None,
+            hungry: BTreeSet::new(),
+            fed_at: None,
         }
+    }
+
+    /// Lets documents have copies sent to what this allows.
+    pub fn set_consent(&mut self, consent: Consent) {
+        self.known.set_consent(consent);
     }
 
     /// Watches what is needed, and nothing else. A watch that is still needed goes on undisturbed; one that
@@ -151,6 +168,7 @@ impl Watches {
                 return update;
             }
             let settled = self.settled_at;
+            let fed = self.fed_at;
             tokio::select! {
                 // Not `None`: a sender is held here.
                 Some(report) = self.reports.recv() => self.on_report(report),
@@ -163,18 +181,22 @@ impl Watches {
                     self.settled_at = None;
                     self.updates.extend(self.known.take_documents().map(Update::Documents));
                 }
+                () = sleep_until(fed.unwrap_or_else(Instant::now)), if fed.is_some() => {
+                    self.fed_at = None;
+                    self.list_again();
+                }
             }
         }
     }
 
     /// The endpoints of a destination, if they are known.
     #[must_use]
-    pub fn endpoints(&self, destination: &Destination) -> Option<&Endpoints> {
+    pub fn endpoints(&self, destination: &Aim) -> Option<&Endpoints> {
         self.known.destination(destination)
     }
 
     /// All destinations whose endpoints are known.
-    pub fn destinations(&self) -> impl Iterator<Item = (&Destination, &Endpoints)> {
+    pub fn destinations(&self) -> impl Iterator<Item = (&Aim, &Endpoints)> {
         self.known.destinations()
     }
 
@@ -256,6 +278,20 @@ impl Watches {
         }
     }
 
+    fn list_again(&mut self) {
+        for kind in mem::take(&mut self.hungry) {
+            let slot = Slot::Documents(kind);
+            if let Some(running) = self.running.get(&slot) {
+                let (query, status) = (running.query.clone(), running.status.clone());
+                self.begin(&slot, &query, Freshness::Current, Duration::ZERO);
+                // What is known stays true meanwhile.
+                if let Some(running) = self.running.get_mut(&slot) {
+                    running.status = status;
+                }
+            }
+        }
+    }
+
     fn on_report(&mut self, Report { id, slot, said }: Report) {
         let running = self.running.get_mut(&*slot);
         let Some(Running { status, .. }) = running.filter(|running| running.id == id) else {
@@ -291,6 +327,10 @@ impl Watches {
                     self.updates.extend(self.known.on_change(&slot, none));
                 }
             }
+        }
+        self.hungry.extend(self.known.take_hungry());
+        if !self.hungry.is_empty() && self.fed_at.is_none() {
+            self.fed_at = Some(Instant::now() + LISTED_AGAIN_AFTER);
         }
         if self.known.has_new_documents() && self.settled_at.is_none() {
             self.settled_at = Some(Instant::now() + SETTLES_AFTER);

@@ -9,10 +9,10 @@ use std::{
     fmt,
 };
 
-use mirror_core::destination::{Destination, LabelSelector, Labels, ServiceRef};
+use mirror_core::destination::{Destination, LabelSelector, Labels, Origin, ServiceRef};
 
 use crate::{
-    cluster::{document::DocumentKind, objects::SERVICE_NAME},
+    cluster::{aim::Aim, document::DocumentKind, objects::SERVICE_NAME},
     plan::{Rule, Scope, Source},
 };
 
@@ -25,8 +25,8 @@ const MOST_NAMES: usize = 64;
 pub struct Needs {
     /// Which pods of this node are mirrored.
     pub sources: Vec<Source>,
-    /// Where copies go. URLs need nothing.
-    pub destinations: Vec<Destination>,
+    /// Where copies go, and who says so. URLs need nothing.
+    pub destinations: Vec<Aim>,
     /// The namespaces whose configuration is watched; `None` for no configuration.
     pub documents: Option<Scope>,
 }
@@ -43,8 +43,9 @@ impl Needs {
                 needs.sources.push(rule.source.clone());
             }
             for target in &rule.targets {
-                if !needs.destinations.contains(&target.destination) {
-                    needs.destinations.push(target.destination.clone());
+                let aim = Aim::from(target);
+                if !needs.destinations.contains(&aim) {
+                    needs.destinations.push(aim);
                 }
             }
         }
@@ -69,10 +70,12 @@ impl Needs {
     }
 
     fn target_services(&self) -> impl Iterator<Item = &ServiceRef> {
-        self.destinations.iter().filter_map(|it| match it {
-            Destination::Service { service, .. } => Some(service),
-            Destination::Url(_) | Destination::Pods { .. } => None,
-        })
+        self.destinations
+            .iter()
+            .filter_map(|it| match &it.destination {
+                Destination::Service { service, .. } => Some(service),
+                Destination::Url(_) | Destination::Pods { .. } => None,
+            })
     }
 
     /// The watches of a node, each with what it asks for.
@@ -164,9 +167,10 @@ pub(in crate::cluster) enum Slot {
 }
 
 impl Slot {
-    /// The watch of pods by label that a destination needs.
-    pub(in crate::cluster) fn backends(destination: &Destination) -> Option<Self> {
-        match destination {
+    /// The watch of pods by label that a destination needs. Whoever can write a slice of endpoints can
+    /// write any address in it; that of a pod is the kubelet's word.
+    pub(in crate::cluster) fn backends(aim: &Aim) -> Option<Self> {
+        match &aim.destination {
             Destination::Pods {
                 namespace,
                 selector,
@@ -174,10 +178,9 @@ impl Slot {
             } => Some(Self::Backends(namespace.clone(), selector.clone())),
             Destination::Service {
                 service, subset, ..
-            } if *subset != Labels::new() => Some(Self::Backends(
-                service.namespace.clone(),
-                LabelSelector::of(subset),
-            )),
+            } if *subset != Labels::new() || aim.origin == Origin::Document => Some(
+                Self::Backends(service.namespace.clone(), LabelSelector::of(subset)),
+            ),
             Destination::Service { .. } | Destination::Url(_) => None,
         }
     }
@@ -204,6 +207,9 @@ impl fmt::Display for Slot {
         match self {
             Self::NodePods => write!(f, "{resource} of this node"),
             Self::Services(namespace) | Self::Slices(namespace) => {
+                write!(f, "{resource} of namespace {namespace}")
+            }
+            Self::Backends(namespace, selector) if *selector == LabelSelector::default() => {
                 write!(f, "{resource} of namespace {namespace}")
             }
             Self::Backends(namespace, selector) => {

@@ -71,7 +71,12 @@ impl Changed {
 /// What happened to the objects of a watch.
 #[derive(Debug)]
 pub(in crate::cluster) enum Change<T> {
-    /// These are all of them.
+    /// A list begins that is too long to be held: each of it follows as [`Found`](Self::Found), and then
+    /// [`Listed`](Self::Listed) with what is left, which may be nothing.
+    ListBegins,
+    /// One of a list.
+    Found(T),
+    /// These are all of them, with those that were found.
     Listed(Vec<T>),
     /// This one is new or has changed.
     Applied(T),

@@ -32,6 +32,9 @@ use crate::cluster::client::CONNECT_TIMEOUT;
 /// Objects that are asked for at a time in a list that is up to date.
 const PAGE: u32 = 250;
 
+/// The same of objects that anybody may write and make as large as the API takes them, 1.5 MiB.
+const SMALL_PAGE: u32 = 16;
+
 /// The wait that kube's back-off grows to.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -47,6 +50,8 @@ pub(super) struct Watch<K, View, Wrap> {
     pub(super) view: View,
     pub(super) wrap: Wrap,
     pub(super) reporter: Reporter,
+    /// Whether a list is told object by object, as all of it may be too much to hold.
+    pub(super) one_by_one: bool,
 }
 
 /// How far a watch is.
@@ -144,18 +149,30 @@ where
         let change = match event {
             Event::Init => {
                 listed.clear();
+                if self.one_by_one {
+                    self.say(Change::ListBegins).await;
+                }
                 return Stage::Listing;
             }
             Event::InitApply(object) => {
-                listed.push((self.view)(object));
+                let view = (self.view)(object);
+                if self.one_by_one {
+                    self.say(Change::Found(view)).await;
+                } else {
+                    listed.push(view);
+                }
                 return Stage::Listing;
             }
             Event::InitDone => Change::Listed(mem::take(listed)),
             Event::Apply(object) => Change::Applied((self.view)(object)),
             Event::Delete(object) => Change::Deleted((self.view)(object)),
         };
-        self.reporter.say(Said::Changed((self.wrap)(change))).await;
+        self.say(change).await;
         Stage::Watching
+    }
+
+    async fn say(&self, change: Change<V>) {
+        self.reporter.say(Said::Changed((self.wrap)(change))).await;
     }
 
     fn config(&self) -> Config {
@@ -170,6 +187,7 @@ where
                 page_size: None,
                 ..config.any_semantic()
             },
+            Freshness::Current if self.one_by_one => config.page_size(SMALL_PAGE),
             Freshness::Current => config.page_size(PAGE),
         }
     }

@@ -2,7 +2,6 @@
 
 use mirror_core::destination::{Labels, ServiceRef, is_object_name};
 
-use super::Grants;
 use crate::config::{
     draft::Backend,
     error::BadField,
@@ -10,12 +9,12 @@ use crate::config::{
     object::Object,
 };
 
-/// Takes what names a backend; `None`, and reported, if it is none that may be used.
+/// Takes what names a backend; `None`, and reported, if it is none that has pods. Whether the route may
+/// name it is for others to say.
 pub(super) fn read(
     node: &Node<'_>,
     fields: &mut Fields<'_>,
     route: &Object<'_>,
-    grants: &Grants,
 ) -> Result<Option<Backend>, BadField> {
     let group = fields.take("group");
     let kind = fields.take("kind");
@@ -43,12 +42,6 @@ pub(super) fn read(
         namespace: namespace.to_owned(),
         name: name.text()?,
     };
-    if !grants.allow(route.kind.name(), &route.namespace, &service) {
-        node.ignore(&format!(
-            "no ReferenceGrant in namespace {namespace} lets this route refer to service {service}"
-        ));
-        return Ok(None);
-    }
     Ok(Some(Backend {
         service,
         port: Some(port),

@@ -1,12 +1,10 @@
-//! Gateway API: `HTTPRoute` and `GRPCRoute` with `RequestMirror` filters, `ReferenceGrant`.
+//! Gateway API: `HTTPRoute` and `GRPCRoute` with `RequestMirror` filters.
 //!
 //! Source: gateway-api apis/v1, httproute_types.go, grpcroute_types.go and shared_types.go, and
 //! GEP-3171 for percentages.
 
 mod backend;
-mod grants;
 mod request_match;
 mod route;
 
-pub(super) use grants::Grants;
 pub(super) use route::read as read_route;

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use mirror_core::{
-    destination::{Destination, Origin, TargetSpec},
-    policy::RequestMatch,
-    value::Rate,
-};
+use mirror_core::{destination::Destination, policy::RequestMatch, value::Rate};
 
 use super::{
-    Grants, backend,
+    backend,
     request_match::{self, Rank},
 };
 use crate::config::{
+    authority::Authority,
     draft::{Candidate, Draft, Mirror, Route},
     error::BadField,
     node::{Fields, Node, Remarks},
@@ -27,12 +24,12 @@ const OFF: &str = "0 % switches this mirror off";
 /// Reads a route.
 pub(in crate::config) fn read<'a>(
     object: &'a Object<'a>,
-    grants: &Grants,
+    authority: Authority<'_>,
+    mut draft: Draft<'a>,
     remarks: &'a Remarks,
 ) -> Result<Draft<'a>, BadField> {
     let spec = object.spec(remarks);
     let mut fields = spec.fields()?;
-    let mut draft = Draft::new(&object.title);
     if object.kind == Kind::GrpcRoute {
         spec.ignore("HTTP/2 is counted, not mirrored; gRPC-Web over HTTP/1 is");
     }
@@ -46,7 +43,7 @@ pub(in crate::config) fn read<'a>(
         "useDefaultGateways",
         "requests are mirrored whichever way they come to the pods",
     );
-    let reader = Reader { object, grants };
+    let reader = Reader { object, authority };
     let mut ranked: Vec<(Rank, Candidate, Node<'a>)> = Vec::new();
     for (number, node) in fields.list("rules")?.into_iter().enumerate() {
         let route = reader.rule(&node, number, &mut draft, &mut ranked)?;
@@ -76,7 +73,7 @@ fn read_parents(fields: &mut Fields<'_>) -> Result<bool, BadField> {
 
 struct Reader<'a, 'r> {
     object: &'a Object<'a>,
-    grants: &'r Grants,
+    authority: Authority<'r>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -143,13 +140,20 @@ impl<'a> Reader<'a, '_> {
             Some(node) => node.integer(0, 1_000_000)?,
             None => 1,
         };
-        let backend = backend::read(node, &mut fields, self.object, self.grants)?;
+        let backend = backend::read(node, &mut fields, self.object)?;
         let mut mirrors = Vec::new();
         let index = route.sources.len();
         let redirected = self.filters(&mut fields, Some(index), &mut mirrors)?;
         fields.finish();
         let Some(backend) = backend.filter(|_| weight > 0 && !redirected) else {
             return Ok(());
+        };
+        let backend = match self.authority.source(backend) {
+            Ok(backend) => backend,
+            Err(denied) => {
+                node.refuse(denied);
+                return Ok(());
+            }
         };
         if route.sources.contains(&backend) {
             node.ignore("is there before; requests to both cannot be told apart");
@@ -195,20 +199,26 @@ impl<'a> Reader<'a, '_> {
         let share = share::gateway_mirror(&mut fields)?;
         fields.finish();
         let mut fields = to.fields()?;
-        let backend = backend::read(&to, &mut fields, self.object, self.grants)?;
+        let backend = backend::read(&to, &mut fields, self.object)?;
         fields.finish();
         if share == Some(Rate::ZERO) {
             node.ignore(OFF);
             return Ok(None);
         }
-        Ok(backend.map(|backend| Mirror {
-            target: TargetSpec {
+        let Some(backend) = backend else {
+            return Ok(None);
+        };
+        match self.authority.target(Destination::from(backend)) {
+            Ok(checked) => Ok(Some(Mirror {
+                to: checked,
                 sample: share,
-                origin: Origin::Document,
-                ..Destination::from(backend).into()
-            },
-            only,
-            node: to,
-        }))
+                only,
+                node: to,
+            })),
+            Err(denied) => {
+                to.refuse(denied);
+                Ok(None)
+            }
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Which pods a subset is: the labels that `DestinationRule`s give to names.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use mirror_core::destination::{Labels, ServiceRef};
+use mirror_core::destination::{Labels, ServiceRef, is_label_key, is_label_value};
 
 use super::host::{Named, resolve};
 use crate::config::{
@@ -19,7 +22,14 @@ const TRAFFIC_POLICY: &str = "is about how v1 is reached; copies are sent by pod
 #[derive(Debug, Default)]
 pub(in crate::config) struct Subsets {
     /// By the document's namespace, the service and the subset's name.
-    labels: BTreeMap<(String, ServiceRef, String), Labels>,
+    labels: BTreeMap<(String, ServiceRef, String), Subset>,
+}
+
+#[derive(Debug)]
+struct Subset {
+    labels: Labels,
+    /// The namespaces that see it; `None` for all.
+    seen_from: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Subsets {
@@ -33,7 +43,10 @@ impl Subsets {
         let mut fields = spec.fields()?;
         let host = fields.need("host")?;
         fields.ignore("trafficPolicy", TRAFFIC_POLICY);
-        fields.ignore("exportTo", "it is seen from every namespace");
+        let seen_from = match fields.take("exportTo") {
+            Some(node) => read_export(&node, &object.namespace)?,
+            None => None,
+        };
         fields.ignore("workloadSelector", "it holds for every client");
         let subsets = fields.list("subsets")?;
         fields.finish();
@@ -62,7 +75,10 @@ impl Subsets {
                 for (name, labels) in read {
                     let key = (object.namespace.clone(), service.clone(), name);
                     // Of two documents Istio takes the older one; here it is the first.
-                    self.labels.entry(key).or_insert(labels);
+                    self.labels.entry(key).or_insert_with(|| Subset {
+                        labels,
+                        seen_from: seen_from.clone(),
+                    });
                 }
             }
         }
@@ -79,9 +95,12 @@ impl Subsets {
     ) -> Option<&Labels> {
         [namespace, &service.namespace, ROOT_NAMESPACE]
             .into_iter()
-            .find_map(|namespace| {
-                let key = (namespace.to_owned(), service.clone(), subset.to_owned());
-                self.labels.get(&key)
+            .find_map(|place| {
+                let key = (place.to_owned(), service.clone(), subset.to_owned());
+                let found = self.labels.get(&key)?;
+                let seen = found.seen_from.as_ref();
+                seen.is_none_or(|seen| seen.contains(namespace))
+                    .then_some(&found.labels)
             })
     }
 }
@@ -89,6 +108,26 @@ impl Subsets {
 fn read_labels(node: &Node<'_>) -> Result<Labels, BadField> {
     let entries = node.entries()?;
     entries
-        .map(|(key, value)| Ok((key.to_owned(), value.text()?)))
+        .map(|(key, value)| {
+            // They become a selector that the API is asked with.
+            if is_label_key(key) && is_label_value(value.str()?) {
+                Ok((key.to_owned(), value.text()?))
+            } else {
+                Err(value.bad("is no label"))
+            }
+        })
         .collect()
+}
+
+/// The namespaces that see a document; `None` for all, as when it does not say.
+fn read_export(node: &Node<'_>, own: &str) -> Result<Option<Arc<BTreeSet<String>>>, BadField> {
+    let names = node.strings()?;
+    if names.is_empty() || names.contains(&"*") {
+        return Ok(None);
+    }
+    let seen = names.into_iter().map(|name| match name {
+        "." => own.to_owned(),
+        name => name.to_owned(),
+    });
+    Ok(Some(Arc::new(seen.collect())))
 }

@@ -1,9 +1,6 @@
 //! `VirtualService`: its HTTP routes, in order.
 
-use mirror_core::{
-    destination::{Origin, TargetSpec},
-    value::Rate,
-};
+use mirror_core::value::Rate;
 
 use super::{
     Subsets,
@@ -12,6 +9,7 @@ use super::{
     request_match,
 };
 use crate::config::{
+    authority::{Authority, Checked},
     draft::{Backend, Candidate, Draft, Mirror, Route},
     error::BadField,
     node::{Fields, Node, Remarks},
@@ -29,11 +27,12 @@ const OFF: &str = "0 % switches this mirror off";
 pub(in crate::config) fn read<'a>(
     object: &'a Object<'a>,
     subsets: &Subsets,
+    authority: Authority<'_>,
+    mut draft: Draft<'a>,
     remarks: &'a Remarks,
 ) -> Result<Draft<'a>, BadField> {
     let spec = object.spec(remarks);
     let mut fields = spec.fields()?;
-    let mut draft = Draft::new(&object.title);
     let is_delegate = read_hosts(&mut fields, &object.namespace, &mut draft)?;
     let gateways = fields.take("gateways");
     let bound_to = match &gateways {
@@ -54,6 +53,7 @@ pub(in crate::config) fn read<'a>(
     let reader = Reader {
         namespace: &object.namespace,
         subsets,
+        authority,
         gateways: bound_to,
     };
     for (number, node) in routes.into_iter().enumerate() {
@@ -103,6 +103,7 @@ fn read_hosts(
 struct Reader<'a, 'r> {
     namespace: &'a str,
     subsets: &'r Subsets,
+    authority: Authority<'r>,
     gateways: Vec<&'a str>,
 }
 
@@ -168,7 +169,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The pods that the route leads to.
-    fn sources(&self, route: &Node<'a>) -> Result<Vec<Backend>, BadField> {
+    fn sources(&self, route: &Node<'a>) -> Result<Vec<Checked<Backend>>, BadField> {
         let destinations: Vec<_> = route.items()?.collect();
         let only = destinations.len() == 1;
         let mut sources = Vec::new();
@@ -185,11 +186,11 @@ impl<'a> Reader<'a, '_> {
             match destination::read(&place, self.namespace, self.subsets)? {
                 // The weight of an only destination does not count.
                 _ if weight == 0 && !only => {}
-                Place::Pods(backend) => {
-                    if !sources.contains(&backend) {
-                        sources.push(backend);
-                    }
-                }
+                Place::Pods(backend) => match self.authority.source(backend) {
+                    Ok(backend) if sources.contains(&backend) => {}
+                    Ok(backend) => sources.push(backend),
+                    Err(denied) => place.refuse(denied),
+                },
                 Place::Elsewhere(_) => {
                     place.ignore("is no service of the cluster: its pods cannot be told");
                 }
@@ -232,14 +233,20 @@ impl<'a> Reader<'a, '_> {
             node.ignore(OFF);
             return Ok(None);
         }
-        Ok(place.into_destination().map(|destination| Mirror {
-            target: TargetSpec {
+        let Some(destination) = place.into_destination() else {
+            return Ok(None);
+        };
+        match self.authority.target(destination) {
+            Ok(to) => Ok(Some(Mirror {
+                to,
                 sample: share,
-                origin: Origin::Document,
-                ..destination.into()
-            },
-            only: None,
-            node,
-        }))
+                only: None,
+                node,
+            })),
+            Err(denied) => {
+                node.refuse(denied);
+                Ok(None)
+            }
+        }
     }
 }

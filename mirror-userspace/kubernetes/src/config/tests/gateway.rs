@@ -180,13 +180,13 @@ fn another_namespace_needs_a_grant() {
     }
     let alone = plan(&text);
     assert_eq!(
-        ignored(&alone),
-        ["spec.rules[0].filters[0].requestMirror.backendRef"]
+        refusals(&alone),
+        ["target spec.rules[0].filters[0].requestMirror.backendRef"]
     );
     assert!(
-        alone.ignored[0]
+        alone.refused[0]
             .why
-            .starts_with("no ReferenceGrant in namespace other lets")
+            .contains("a ReferenceGrant there (from HTTPRoute of namespace shop to Service)")
     );
 }
 

@@ -135,13 +135,14 @@ fn what_is_no_share_is_refused_by_path() {
 
 #[test]
 fn each_of_several_mirrors_has_a_percentage_of_its_own() {
-    let plan = plan(&service(
+    let text = service(
         "{route: [{destination: {host: v1}}], mirrors: [\
          {destination: {host: v2, port: {number: 81}}, percentage: {value: 12.5}}, \
          {destination: {host: v3}}, \
          {destination: {host: v4}, percentage: {value: 0}}, \
          {destination: {host: shadow.example.com}}]}",
-    ));
+    );
+    let plan = plan_by(&text, &anything_goes());
     assert_eq!(
         routes(&plan),
         [
@@ -157,7 +158,7 @@ fn hosts_are_resolved_in_the_documents_namespace() {
         let text = service(&format!(
             "{{route: [{{destination: {{host: v1}}}}], mirror: {{host: '{host}'}}}}"
         ));
-        read(&parse("x", &text).unwrap()).map(|plan| routes(&plan).concat())
+        read(&parse("x", &text).unwrap(), &anything_goes()).map(|plan| routes(&plan).concat())
     };
     for (host, expected) in [
         ("v2", "shop/v1 -> service/shop/v2"),
@@ -354,7 +355,10 @@ fn subsets_are_looked_up_near_the_document_first() {
         ("far", "f"),
     ]
     .map(|(namespace, label)| rule(namespace, label));
-    let to = |rules: &str| routes(&plan(&format!("{text}{rules}"))).concat();
+    let to = |rules: &str| {
+        let text = format!("{text}{rules}");
+        routes(&plan_by(&text, &anything_goes())).concat()
+    };
     assert_eq!(to(&far), "");
     assert_eq!(to(&mesh), "shop/v1 -> service/other/v2/v=m");
     assert_eq!(

@@ -1,7 +1,10 @@
+mod authority;
+mod consent;
 mod explained;
 mod gateway;
 mod istio;
 mod istio_matches;
+mod shares;
 
 use mirror_core::{policy::Policy, testing::with_head};
 use serde_json::Value;
@@ -9,14 +12,31 @@ use serde_json::Value;
 use super::*;
 use crate::plan::Source;
 
-/// Reads one file's text.
+/// Reads one file's text, whose documents have the consent of nobody.
 fn plan(text: &str) -> Plan {
-    read(&parse("web.yaml", text).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+    plan_by(text, &Terms::default())
+}
+
+fn plan_by(text: &str, terms: &Terms) -> Plan {
+    read(&parse("web.yaml", text).unwrap(), terms).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The operator's consent to everything.
+fn anything_goes() -> Terms {
+    let all = || [String::from("*").parse::<NamespaceOrAll>().unwrap()];
+    Terms {
+        consent: Consent {
+            cross_namespaces: all().into_iter().collect(),
+            target_namespaces: all().into_iter().collect(),
+            external_targets: vec!["*".parse().unwrap()],
+        },
+        ..Terms::default()
+    }
 }
 
 /// The refusal of one file's text.
 fn refused(text: &str) -> String {
-    read(&parse("web.yaml", text).unwrap())
+    read(&parse("web.yaml", text).unwrap(), &Terms::default())
         .unwrap_err()
         .to_string()
 }
@@ -50,6 +70,14 @@ fn ignored(plan: &Plan) -> Vec<&str> {
     plan.ignored
         .iter()
         .map(|ignored| ignored.path.as_str())
+        .collect()
+}
+
+/// The fields that ask for what is not allowed, each after the reason.
+fn refusals(plan: &Plan) -> Vec<String> {
+    let refused = plan.refused.iter();
+    refused
+        .map(|refusal| format!("{} {}", refusal.reason.name(), refusal.path))
         .collect()
 }
 
@@ -93,6 +121,7 @@ fn what_is_of_another_kind_is_told() {
     assert!(plan.rules.is_empty());
     let told = Ignored {
         document: "web.yaml".to_owned(),
+        namespace: String::new(),
         path: "kind".to_owned(),
         why: "Deployment is not read".to_owned(),
     };
@@ -106,7 +135,7 @@ fn one_bad_document_does_not_keep_the_others_from_being_read() {
     let bad = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: bad}\n\
                spec: {hosts: [a], http: 1}";
     let documents = parse("x", &format!("{bad}\n---\n{good}\n---\n{good}")).unwrap();
-    let (plan, errors) = read_each(&documents);
+    let (plan, errors) = Reader::default().read_each(&documents);
     assert_eq!(routes(&plan), ["default/a -> service/default/b"]);
     let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -117,7 +146,7 @@ fn one_bad_document_does_not_keep_the_others_from_being_read() {
             "VirtualService default/bad (x, document 1): spec.http: is no list",
         ]
     );
-    assert!(read(&documents).is_err());
+    assert!(read(&documents, &Terms::default()).is_err());
 }
 
 #[test]
@@ -144,19 +173,6 @@ fn a_policy_of_flags_keeps_the_documents_routes() {
 }
 
 #[test]
-fn mirrors_are_bounded() {
-    let mut text = String::new();
-    for number in 0..=MAX_RULES {
-        text += &format!(
-            "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a{number}}}\n\
-             spec: {{hosts: [a], http: [{{route: [{{destination: {{host: a}}}}], mirror: {{host: b}}}}]}}\n"
-        );
-    }
-    let (plan, errors) = read_each(&parse("x", &text).unwrap());
-    assert_eq!((plan.rules.len(), errors.len()), (MAX_RULES, 1));
-}
-
-#[test]
 fn fields_that_are_told_are_bounded() {
     let fields: Vec<_> = (0..500).map(|number| format!("f{number}: 1")).collect();
     let text = format!(
@@ -180,9 +196,9 @@ fn a_watched_object_needs_no_file() {
     });
     let document = Document {
         origin: String::new(),
-        value,
+        value: value.into(),
     };
-    let plan = read(&[document]).unwrap();
+    let plan = read(&[document], &Terms::default()).unwrap();
     assert_eq!(routes(&plan), ["shop/a -> service/shop/b"]);
     assert_eq!(plan.rules[0].name, "VirtualService shop/a http[0]");
     assert_eq!(plan.ignored[0].document, "VirtualService shop/a");

@@ -128,6 +128,35 @@ fn pods_that_get_copies_are_watched_on_all_nodes_each_selection_once() {
     );
 }
 
+/// What a slice says is not enough for a document: its pods are asked for, too.
+#[test]
+fn behind_a_documents_target_the_pods_are_looked_at() {
+    let needs = |origin| {
+        let aim = |text: &str| Aim {
+            origin,
+            ..text.parse().unwrap()
+        };
+        let destinations = ["service/shop/v2:80", "service/shop/web/version=v2:80"];
+        Needs {
+            destinations: destinations.map(aim).into(),
+            ..Needs::default()
+        }
+    };
+    let asked = |needs: Needs| {
+        let watches = needs.watches("n").into_iter();
+        let pods = watches.filter(|(slot, _)| slot.resource() == "pods");
+        pods.map(|(slot, query)| (slot.to_string(), query.labels))
+            .collect::<Vec<_>>()
+    };
+    let v2 = (
+        "pods of namespace shop with version=v2".to_owned(),
+        Some("version=v2".to_owned()),
+    );
+    assert_eq!(asked(needs(Origin::Operator)), std::slice::from_ref(&v2));
+    let all = ("pods of namespace shop".to_owned(), None);
+    assert_eq!(asked(needs(Origin::Document)), [all, v2]);
+}
+
 #[test]
 fn all_kinds_of_configuration_are_watched_if_any() {
     let needs = Needs {

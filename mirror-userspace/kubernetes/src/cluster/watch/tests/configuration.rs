@@ -1,6 +1,6 @@
 //! Configuration of kinds that a cluster may or may not have.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -43,8 +43,8 @@ fn definition(version: &str) -> Value {
 async fn told(watches: &mut Watches) -> Vec<String> {
     match watches.next().await {
         Update::Documents(documents) => {
-            let name = |it: &Value| it["metadata"]["name"].as_str().unwrap().to_owned();
-            documents.iter().map(name).collect()
+            let name = |it: &Arc<Value>| it["metadata"]["name"].as_str().unwrap().to_owned();
+            documents.held.iter().map(name).collect()
         }
         other => panic!("{other:?}"),
     }

@@ -1,4 +1,6 @@
 //! `ReferenceGrant`: who may refer to services of another namespace.
+//!
+//! The Gateway API knows it for routes of its own; here a `VirtualService` may be named, too.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +9,7 @@ use mirror_core::destination::ServiceRef;
 use crate::config::{
     error::BadField,
     node::{Node, Remarks},
-    object::{GATEWAY, Object},
+    object::{Kind, Object},
 };
 
 /// What all grants together allow.
@@ -19,7 +21,7 @@ pub(in crate::config) struct Grants {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Grant {
     /// The kind that refers.
-    from_kind: String,
+    from_kind: Kind,
     from_namespace: String,
     to_namespace: String,
     /// One service; `None` stands for all of the namespace.
@@ -46,7 +48,7 @@ impl Grants {
         for (kind, namespace) in &from {
             for name in &to {
                 self.allowed.insert(Grant {
-                    from_kind: kind.clone(),
+                    from_kind: *kind,
                     from_namespace: namespace.clone(),
                     to_namespace: object.namespace.clone(),
                     to_name: name.clone(),
@@ -56,28 +58,28 @@ impl Grants {
         Ok(())
     }
 
-    /// Whether a route of this kind and namespace may refer to a service.
-    pub(super) fn allow(&self, kind: &str, namespace: &str, service: &ServiceRef) -> bool {
+    /// Whether a document of this kind and namespace may refer to a service of another one.
+    pub(super) fn allow(&self, kind: Kind, namespace: &str, service: &ServiceRef) -> bool {
         let granted = |name: Option<&String>| {
             self.allowed.contains(&Grant {
-                from_kind: kind.to_owned(),
+                from_kind: kind,
                 from_namespace: namespace.to_owned(),
                 to_namespace: service.namespace.clone(),
                 to_name: name.cloned(),
             })
         };
-        namespace == service.namespace || granted(None) || granted(Some(&service.name))
+        granted(None) || granted(Some(&service.name))
     }
 }
 
-/// The kind and namespace of who may refer, if it is a route.
-fn read_from(node: &Node<'_>) -> Result<Option<(String, String)>, BadField> {
+/// The kind and namespace of who may refer, if it is a kind that refers to services.
+fn read_from(node: &Node<'_>) -> Result<Option<(Kind, String)>, BadField> {
     let mut fields = node.fields()?;
     let group = fields.need("group")?.str()?;
-    let kind = fields.need("kind")?.text()?;
+    let kind = fields.need("kind")?.str()?;
     let namespace = fields.need("namespace")?.text()?;
     fields.finish();
-    Ok((group == GATEWAY).then_some((kind, namespace)))
+    Ok(Kind::find(group, kind).map(|kind| (kind, namespace)))
 }
 
 /// The name of what may be referred to (`None`: any), if it is a service.
