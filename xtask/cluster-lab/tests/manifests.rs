@@ -7,26 +7,35 @@ use k8s_openapi::api::{
     apps::v1::DaemonSet,
     core::v1::{Namespace, ServiceAccount},
     networking::v1::NetworkPolicy,
-    rbac::v1::{ClusterRole, ClusterRoleBinding},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     scheduling::v1::PriorityClass,
 };
 use serde_json::{Value, json};
 
-const OVERLAYS: [&str; 5] = [
+const OVERLAYS: [&str; 6] = [
     "base",
     "overlays/least-privilege",
     "overlays/istio",
     "overlays/gateway-api",
     "overlays/prometheus",
+    "overlays/one-namespace",
 ];
 
 /// Overlays, and the values of the chart that say the same.
-const SAME: [(&str, &[&str]); 5] = [
+const SAME: [(&str, &[&str]); 6] = [
     ("base", &[]),
     ("overlays/least-privilege", &["privileged=false"]),
     ("overlays/istio", &["watchConfig.istio=true"]),
     ("overlays/gateway-api", &["watchConfig.gatewayApi=true"]),
     ("overlays/prometheus", &["podMonitor.enabled=true"]),
+    (
+        "overlays/one-namespace",
+        &[
+            "watchConfig.istio=true",
+            "watchConfig.gatewayApi=true",
+            "watchConfig.namespace=default",
+        ],
+    ),
 ];
 
 /// The oldest and the newest version that the schemas are known of and that we mean to serve.
@@ -43,6 +52,8 @@ fn decode_any(object: &Value) -> anyhow::Result<()> {
         Some("ServiceAccount") => decode::<ServiceAccount>(object).map(drop),
         Some("ClusterRole") => decode::<ClusterRole>(object).map(drop),
         Some("ClusterRoleBinding") => decode::<ClusterRoleBinding>(object).map(drop),
+        Some("Role") => decode::<Role>(object).map(drop),
+        Some("RoleBinding") => decode::<RoleBinding>(object).map(drop),
         Some("PriorityClass") => decode::<PriorityClass>(object).map(drop),
         Some("DaemonSet") => decode::<DaemonSet>(object).map(drop),
         Some("NetworkPolicy") => decode::<NetworkPolicy>(object).map(drop),
@@ -184,6 +195,62 @@ fn the_agent_may_only_list_and_watch() {
                 "{resources:?}"
             );
         }
+    }
+}
+
+/// Where one namespace is watched, nothing outside of it can be.
+#[test]
+fn the_agent_of_one_namespace_has_roles_in_it_and_no_others() {
+    let objects = kustomize("overlays/one-namespace").unwrap();
+    let kind = |kind: &str| objects.iter().filter(|it| it["kind"] == kind).count();
+    assert_eq!((kind("ClusterRole"), kind("ClusterRoleBinding")), (0, 0));
+    let roles = objects.iter().filter(|it| it["kind"] == "Role");
+    let mut resources = Vec::new();
+    for object in roles {
+        let role: Role = decode(object).unwrap();
+        assert_eq!(role.metadata.namespace.as_deref(), Some("default"));
+        for rule in role.rules.unwrap() {
+            assert_eq!(rule.verbs, ["list", "watch"]);
+            resources.extend(rule.resources.unwrap());
+        }
+    }
+    resources.sort();
+    resources.dedup();
+    let expected = [
+        "destinationrules",
+        "endpointslices",
+        "grpcroutes",
+        "httproutes",
+        "pods",
+        "referencegrants",
+        "services",
+        "virtualservices",
+    ];
+    assert_eq!(resources, expected);
+    for object in objects.iter().filter(|it| it["kind"] == "RoleBinding") {
+        let binding: RoleBinding = decode(object).unwrap();
+        assert_eq!(binding.metadata.namespace.as_deref(), Some("default"));
+        let subject = &binding.subjects.unwrap()[0];
+        assert_eq!(subject.namespace.as_deref(), Some("podmirror"));
+    }
+    let set = of_kind(&objects, "DaemonSet").unwrap();
+    let args = &set["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(args[1], "--watch-namespace=default");
+}
+
+/// A namespace's consent must be readable wherever documents are.
+#[test]
+fn grants_can_be_read_wherever_documents_are() {
+    for overlay in ["overlays/istio", "overlays/gateway-api", "overlays/all"] {
+        let objects = kustomize(overlay).unwrap();
+        let readable = objects.iter().any(|object| {
+            let rules = object["rules"].as_array().into_iter().flatten();
+            let mut resources = rules
+                .filter_map(|rule| rule["resources"].as_array())
+                .flatten();
+            resources.any(|resource| resource == "referencegrants")
+        });
+        assert!(readable, "{overlay}");
     }
 }
 

@@ -30,3 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "podmirror.watchesConfig" -}}
 {{- if or .Values.watchConfig.istio .Values.watchConfig.gatewayApi -}}yes{{- end -}}
 {{- end -}}
+
+{{- /* The one namespace whose documents are watched, if it is one. */ -}}
+{{- define "podmirror.onlyNamespace" -}}
+{{- if include "podmirror.watchesConfig" . -}}{{- .Values.watchConfig.namespace -}}{{- end -}}
+{{- end -}}
