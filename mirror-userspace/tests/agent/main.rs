@@ -13,4 +13,5 @@ mod doors;
 mod node;
 mod pods;
 mod targets;
+mod tenants;
 mod tuning;

@@ -192,6 +192,11 @@ impl Web {
         drop(self.pod);
     }
 
+    /// How many requests it was sent.
+    pub(crate) fn count(&self) -> usize {
+        self.server.requests().len()
+    }
+
     /// What it was sent, once there are so many requests.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<RecordedRequest> {
         self.server.wait_for(count, PATIENCE)

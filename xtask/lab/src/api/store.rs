@@ -109,14 +109,24 @@ impl Store {
 
     pub(super) fn list(&self, place: &Place, request: &Request) -> Value {
         let inside = self.objects.iter().filter(|(key, _)| place.holds(key));
-        let items: Vec<_> = inside
-            .filter(|(_, object)| selects(request, object))
-            .map(|(_, object)| object.clone())
+        let selected = inside.filter(|(_, object)| selects(request, object));
+        // In pages, as a client asks for: the token is how many came before.
+        let number = |name| request.parameter(name)?.parse::<usize>().ok();
+        let (from, limit) = (number("continue").unwrap_or_default(), number("limit"));
+        let mut left = selected.skip(from).map(|(_, object)| object);
+        let items: Vec<_> = left
+            .by_ref()
+            .take(limit.unwrap_or(usize::MAX))
+            .cloned()
             .collect();
+        let next = left.next().map(|_| (from + items.len()).to_string());
         json!({
             "kind": "List",
             "apiVersion": "v1",
-            "metadata": {"resourceVersion": self.version.to_string()},
+            "metadata": {
+                "resourceVersion": self.version.to_string(),
+                "continue": next.unwrap_or_default(),
+            },
             "items": items,
         })
     }

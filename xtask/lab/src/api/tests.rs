@@ -159,3 +159,19 @@ fn it_fails_as_it_is_told_to() {
     let mut short = watch(&api, "&timeoutSeconds=0");
     assert_eq!(event(&mut short), None);
 }
+
+#[test]
+fn a_list_comes_in_pages_if_it_is_asked_for_so() {
+    let api = server();
+    for name in ["a", "b", "c"] {
+        api.apply(PODS, pod(name, "v1"));
+    }
+    let page = |query: &str| get(&api, &format!("{PODS}?{query}")).1;
+    let first = page("limit=2");
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    let next = first["metadata"]["continue"].as_str().unwrap();
+    let second = page(&format!("limit=2&continue={next}"));
+    assert_eq!(second["items"][0]["metadata"]["name"], "c");
+    assert_eq!(second["metadata"]["continue"], "");
+    assert_eq!(page("")["items"].as_array().unwrap().len(), 3);
+}
