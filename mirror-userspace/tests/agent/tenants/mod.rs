@@ -150,11 +150,11 @@ impl Cluster {
             .collect()
     }
 
-    /// Sends the bank requests until one has been mirrored, as it must be.
-    fn assert_bank_is_mirrored(&self, target: &str) {
+    /// Sends the bank a request, which must be mirrored as the last of so many.
+    fn assert_bank_is_mirrored(&self, target: &str, count: usize) {
         self.request("ledger", target);
-        let before = self.got("next", 1);
-        assert!(before.iter().any(|it| it == target), "{before:?}");
+        let got = self.got("next", count);
+        assert!(got.iter().any(|it| it == target), "{got:?}");
     }
 
     fn metric(&self, name: &str) -> Option<String> {
