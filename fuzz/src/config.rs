@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mirror_core::{destination::Destination, policy::Policy, value::Rate};
 use mirror_kubernetes::{
-    config::{self, MAX_RULES},
+    config::{self, MAX_RULES, Reader, Terms},
     plan::Source,
 };
 
@@ -17,8 +17,9 @@ pub fn run(data: &[u8]) {
         Ok(documents) => documents,
         Err(refused) => return assert!(refused.to_string().starts_with("fuzz.yaml: ")),
     };
-    let (plan, refused) = config::read_each(&documents);
-    assert_eq!(config::read(&documents).is_ok(), refused.is_empty());
+    let terms = Terms::default();
+    let (plan, refused) = Reader::new(terms.clone()).read_each(&documents);
+    assert_eq!(config::read(&documents, &terms).is_ok(), refused.is_empty());
     assert!(plan.rules.len() <= MAX_RULES);
     let names: BTreeSet<_> = plan.rules.iter().map(|rule| &rule.name).collect();
     assert_eq!(names.len(), plan.rules.len(), "names are unique");

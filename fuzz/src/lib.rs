@@ -13,6 +13,7 @@
 //! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
+//! | [`tenants`] | no document of two tenants reaches what its writer has no right to |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
 
 pub mod assembler;
@@ -26,12 +27,13 @@ pub mod rates_and_flags;
 pub mod reply_reader;
 pub mod second_parser;
 pub mod seeds;
+pub mod tenants;
 
 /// A target: what it does with its bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
@@ -39,5 +41,6 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("reply_reader", reply_reader::run),
     ("pipeline", pipeline::run),
     ("config", config::run),
+    ("tenants", tenants::run),
     ("rates_and_flags", rates_and_flags::run),
 ];

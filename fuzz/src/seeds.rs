@@ -17,6 +17,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "reply_reader" => replies(),
         "pipeline" => conversations(),
         "config" => documents(),
+        "tenants" => choices(),
         "rates_and_flags" => flags(),
         _ => Vec::new(),
     }
@@ -312,6 +313,21 @@ fn flags() -> Vec<Vec<u8>> {
     .iter()
     .map(|text| text.as_bytes().to_vec())
     .collect()
+}
+
+/// Who, what, and bytes for the rest: one of each kind of document by each, with and without consent.
+fn choices() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for consent in [&[0][..], &[7, 0, 1], &[1, 2]] {
+        for first in 0..5 {
+            let documents = (0..5).flat_map(|kind| {
+                let rest = (0..24).map(move |at| (at * 7 + kind * 5 + first) % 11);
+                [(kind + first) % 3, kind].into_iter().chain(rest)
+            });
+            seeds.push(consent.iter().copied().chain(documents).collect());
+        }
+    }
+    seeds
 }
 
 fn documents() -> Vec<Vec<u8>> {
