@@ -329,6 +329,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "that it is shared by threads is what is tested"
+    )]
     fn budgets_of_several_threads_share_a_pool() {
         let whole = Pool::new(10 * Lease::STEP);
         let (one, other) = (whole.part(6 * Lease::STEP), whole.part(6 * Lease::STEP));

@@ -9,8 +9,8 @@ mod usage;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use lab::{Family, RecordedRequest};
 use serde_json::{Value, json};
-use xtask::lab::{Family, RecordedRequest};
 
 use crate::node::{Agent, NODE, Node, PODS, Web};
 
