@@ -7,13 +7,18 @@ use std::{os::unix::fs::MetadataExt as _, process::Command};
 
 use crate::{
     documents::{
-        DESTINATION_RULES, SLICES, VIRTUAL_SERVICES, destination_rule, virtual_service, web_service,
+        DESTINATION_RULES, SLICES, V2, VIRTUAL_SERVICES, destination_rule, virtual_service,
+        web_service,
     },
-    node::{Node, assert_same},
+    node::{NODE, Node, PODS, Web},
 };
 
-/// The slice of v2's endpoint, which claims this address.
-fn claim(node: &Node, uid: &str, address: &str) {
+/// v2's pod and the slice of its endpoint, which both claim this address.
+fn claim(node: &Node, v2: &Web, address: &str) {
+    let mut pod = v2.pod.object(NODE, V2);
+    pod["status"]["podIP"] = json!(address);
+    pod["status"]["podIPs"] = json!([{"ip": address}]);
+    node.api.apply(PODS, pod);
     node.api.apply(
         SLICES,
         json!({
@@ -29,13 +34,19 @@ fn claim(node: &Node, uid: &str, address: &str) {
             "endpoints": [{
                 "addresses": [address],
                 "conditions": {"ready": true},
-                "targetRef": {"kind": "Pod", "namespace": "default", "name": "v2", "uid": uid},
+                "targetRef": {
+                    "kind": "Pod",
+                    "namespace": "default",
+                    "name": "v2",
+                    "uid": v2.pod.uid(),
+                },
             }],
         }),
     );
 }
 
-/// Who may write EndpointSlices may write any address into them.
+/// Who may write EndpointSlices may write any address into them, and a pod of the host's network has the
+/// node's own.
 #[test]
 fn an_endpoint_with_an_address_of_the_node_gets_no_copy_of_a_document() {
     let node = Node::new();
@@ -48,7 +59,7 @@ fn an_endpoint_with_an_address_of_the_node_gets_no_copy_of_a_document() {
         .unwrap();
     let at_own = format!("{own}:80").parse().unwrap();
     let kubelet = RecordingServer::start(&node.lab.node, at_own, Behaviour::Answer).unwrap();
-    claim(&node, v2.pod.uid(), own);
+    claim(&node, &v2, own);
     node.api.serve(VIRTUAL_SERVICES);
     node.api.serve(DESTINATION_RULES);
     node.api.apply(DESTINATION_RULES, destination_rule());
@@ -64,16 +75,24 @@ fn an_endpoint_with_an_address_of_the_node_gets_no_copy_of_a_document() {
     assert_eq!(kubelet.requests().len(), 0, "{}", agent.0.stderr());
 
     let real = v2.pod.ip(Family::V4).to_string();
-    claim(&node, v2.pod.uid(), &real);
-    agent.wait_for("1 endpoint", 2);
-    node.request(&v1, "/real");
-    assert_same(&v2.wait_for(1), &["/real"], &agent);
+    claim(&node, &v2, &real);
+    // When the agent has heard of it is not for the test to know: what comes before is refused.
+    let mut asked = 0;
+    while v2.wait_for(0).is_empty() {
+        asked += 1;
+        assert!(asked < 300, "{}", agent.0.stderr());
+        node.request(&v1, "/real");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(v2.wait_for(1)[0].target(), "/real");
+    assert_eq!(kubelet.requests().len(), 0, "{}", agent.0.stderr());
     let ended = agent.0.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
     let rules = &ended.ledger.0["rules"];
     for (name, ledger) in rules.as_object().unwrap() {
         assert_eq!(ledger["balanced"], json!(true), "{name}: {}", ended.stderr);
-        assert_eq!(ledger["replies"]["failed"]["target_refused"], json!(3));
+        let refused = ledger["replies"]["failed"]["target_refused"].as_u64();
+        assert!(refused >= Some(3), "{name}: {}", ended.stderr);
     }
 }
 
