@@ -120,7 +120,11 @@ fn binary() -> Result<PathBuf> {
 }
 
 /// An ELF file with an interpreter would not start in an empty root.
-fn must_be_static(binary: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// When it has one.
+pub(crate) fn must_be_static(binary: &Path) -> Result<()> {
     let bytes = fs::read(binary).with_context(|| binary.display().to_string())?;
     // Its loader's path stands as text in the segment PT_INTERP, which is among the first pages.
     let start = bytes.get(..4096).unwrap_or(&bytes);

@@ -49,6 +49,8 @@ pub(crate) fn boot() -> Result<Machine> {
         mount(Some(what), at, Some(what), MsFlags::empty(), None::<&CStr>)
             .with_context(|| format!("mounting {at}"))?;
     }
+    // A tunnel's module would else put a device into every namespace.
+    fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "1").ok();
     load_modules();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let release = release.trim().to_owned();

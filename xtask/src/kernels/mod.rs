@@ -19,7 +19,11 @@ mod programs;
 mod report;
 mod version;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs, panic,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -63,10 +67,13 @@ pub(crate) struct Options {
     /// Only the checks whose names contain this, such as `device`
     #[arg(long, value_name = "WORDS", conflicts_with = "quick")]
     only: Option<String>,
+    /// So many machines at once, of two processors each
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// Also write all results as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also write the table in Markdown to this file
+    /// Also write the tables in Markdown to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Only list the kernels that can be had
@@ -92,8 +99,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let only = options.only.as_deref().unwrap_or_default();
     let checks = if options.quick { "quick" } else { only };
     let programs = Programs::build(&archive)?;
-    let reports = try_all(&archive, &programs, &chosen, checks)?;
-    let table = report::markdown(&reports);
+    let reports = try_all(&archive, &programs, &chosen, checks, options.jobs)?;
+    let table = format!(
+        "{}\n{}",
+        report::summary(&reports),
+        report::markdown(&reports)
+    );
     println!("\n{table}");
     if let Some(path) = &options.markdown {
         fs::write(path, &table).with_context(|| path.display().to_string())?;
@@ -126,7 +137,7 @@ pub(crate) fn step() -> Result<Outcome> {
     wanted.dedup();
     let chosen = choose(&had, &wanted)?;
     let programs = Programs::with_image(&archive)?;
-    let reports = try_all(&archive, &programs, &chosen, "quick")?;
+    let reports = try_all(&archive, &programs, &chosen, "quick", 1)?;
     verdict(&reports)?;
     let names: Vec<_> = reports.iter().map(|report| &*report.release).collect();
     Ok(Outcome::passed(format!("Linux {}", names.join(", "))))
@@ -177,34 +188,48 @@ fn choose(had: &[Kernel], named: &[Series]) -> Result<Vec<Kernel>> {
     Ok(chosen)
 }
 
+/// Boots the kernels, so many at once.
 fn try_all(
     archive: &Archive,
     programs: &Programs,
     kernels: &[Kernel],
     checks: &str,
+    jobs: usize,
 ) -> Result<Vec<Report>> {
-    kernels
-        .iter()
-        .map(|kernel| try_one(archive, programs, kernel, checks))
-        .collect()
+    let mut packages = Vec::new();
+    for kernel in kernels {
+        packages.push((kernel, archive.unpack_kernel(kernel)?));
+    }
+    let mut reports = Vec::new();
+    for some in packages.chunks(jobs.max(1)) {
+        let done: Vec<Result<Report>> = thread::scope(|scope| {
+            let threads: Vec<_> = some
+                .iter()
+                .map(|(kernel, package)| scope.spawn(|| try_one(programs, kernel, package, checks)))
+                .collect();
+            let ended = threads.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|panic| panic::resume_unwind(panic))
+            });
+            ended.collect()
+        });
+        for report in done {
+            reports.push(report?);
+        }
+    }
+    Ok(reports)
 }
 
-fn try_one(
-    archive: &Archive,
-    programs: &Programs,
-    kernel: &Kernel,
-    checks: &str,
-) -> Result<Report> {
+fn try_one(programs: &Programs, kernel: &Kernel, package: &Path, checks: &str) -> Result<Report> {
     let version = &kernel.version;
-    let package = archive.unpack_kernel(kernel)?;
     let file = |end: &str| folder().join(format!("run-{version}.{end}"));
     let machine = Machine {
-        kernel: image(&package)?,
+        kernel: image(package)?,
         initramfs: file("cpio"),
         console: file("console"),
         checks: checks.to_owned(),
     };
-    programs.pack(&package, &machine.initramfs)?;
+    programs.pack(package, &machine.initramfs)?;
     let mut report = Report::new(version.series(), version.to_string());
     let end = machine.run(|line| {
         if let Some(shown) = report.take(line) {
@@ -222,7 +247,7 @@ fn try_one(
 }
 
 /// The kernel in its unpacked package.
-fn image(package: &std::path::Path) -> Result<PathBuf> {
+fn image(package: &Path) -> Result<PathBuf> {
     let files = fs::read_dir(package.join("boot"))?.flatten();
     files
         .map(|file| file.path())

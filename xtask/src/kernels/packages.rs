@@ -132,6 +132,11 @@ impl Archive {
         Ok(archive)
     }
 
+    /// Where all of it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// All kernels that can be had, the oldest first.
     pub(super) fn kernels(&self) -> Result<Vec<Kernel>> {
         let pattern = format!(

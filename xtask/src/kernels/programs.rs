@@ -5,6 +5,7 @@
 //! is used: another `RUSTFLAGS` would build every dependency again.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -65,6 +66,8 @@ impl Programs {
     /// All programs; those that are `there` are not built, and if any is, no tests are.
     fn gather(archive: &Archive, there: Vec<(&'static str, PathBuf)>) -> Result<Self> {
         let quick = !there.is_empty();
+        let folder = archive.folder().join("built");
+        fs::create_dir_all(&folder)?;
         let mut built = there;
         for (name, package, which) in PROGRAMS {
             let is_there = built.iter().any(|(known, _)| *known == name);
@@ -73,7 +76,11 @@ impl Programs {
             }
             let what = format!("building {}, static", which.join(" "));
             let path = while_spinning(&what, || build_static(package, which))?;
-            built.push((name, path));
+            // A build that follows may put another in its place.
+            let kept = folder.join(name.replace('/', "-"));
+            fs::copy(&path, &kept).with_context(|| path.display().to_string())?;
+            image::must_be_static(&kept)?;
+            built.push((name, kept));
         }
         Ok(Self {
             built,
@@ -140,9 +147,12 @@ fn build_static(package: &str, which: [&str; 2]) -> Result<PathBuf> {
         .output()
         .context("running cargo")?;
     ensure!(output.status.success(), "{package} does not compile");
+    let [_, wanted] = which;
     let lines = output.stdout.split(|byte| *byte == b'\n');
     lines
         .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        // With a test come the binaries that it may run.
+        .filter(|message| message.pointer("/target/name") == Some(&Value::from(wanted)))
         .filter_map(|message| Some(message.get("executable")?.as_str()?.into()))
         .next_back()
         .context("cargo named no program")

@@ -145,6 +145,30 @@ pub(super) fn markdown(reports: &[Report]) -> String {
     text
 }
 
+/// A row a kernel: how the programs are attached there, and how many checks there were.
+pub(super) fn summary(reports: &[Report]) -> String {
+    let mut text =
+        "| Linux | attached by | checks passed | of things it lacks | failed |\n".to_owned();
+    text += "|---|---|---|---|---|";
+    for report in reports {
+        let attached = report.find("load bpf").map_or("–", |check| &check.detail);
+        let count = |verdict| {
+            let checks = report.checks.iter();
+            checks.filter(|check| check.verdict == verdict).count()
+        };
+        let _written = write!(
+            text,
+            "\n| {} | {attached} | {} | {} | {} |",
+            report.release,
+            count(Verdict::Passed),
+            count(Verdict::Absent),
+            count(Verdict::Failed)
+        );
+    }
+    text.push('\n');
+    text
+}
+
 fn cell(check: &Checked) -> String {
     let counted = check.detail.ends_with(" requests") || check.detail.ends_with(" passed");
     match check.verdict {
@@ -225,5 +249,16 @@ mod tests {
             markdown(&[first, second]),
             "| Linux | 6.1.1 | 6.6.1 |\n|---|---|---|\n| a | ok | – |\n| b | – | tcx |\n"
         );
+    }
+
+    #[test]
+    fn the_summary_has_a_row_a_kernel() {
+        let lines = [
+            "kernel\t6.1.1",
+            "check\tload bpf\tok\t1\ttcx",
+            "check\tb\tabsent\t0\t",
+        ];
+        let text = summary(&[report(&lines, End::Ended)]);
+        assert!(text.ends_with("\n| 6.1.1 | tcx | 1 | 1 | 0 |\n"), "{text}");
     }
 }

@@ -165,7 +165,8 @@ const DEVICES: &[Device] = &[
     },
     Device {
         name: "IP in IP",
-        since: (0, 0),
+        // Before, a program is shown the outer header, behind which nothing is looked for.
+        since: (5, 14),
         client: "address add 10.65.0.1/24 dev under\n\
                  link add tun0 type ipip local 10.65.0.1 remote 10.65.0.2\n\
                  address add 10.66.0.1/24 dev tun0\nlink set tun0 up",
