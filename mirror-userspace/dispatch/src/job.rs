@@ -96,7 +96,7 @@ impl Job {
         };
         let job = Self {
             at: copy.at,
-            connection: copy.connection,
+            connection: copy.request.connection,
             expect: copy.expect,
             persistence: copy.persistence,
             body,

@@ -178,7 +178,7 @@ mod tests {
 
     use mirror_core::{
         budget::Budget,
-        pipeline::{CopyId, Expect, MirrorCopy, Persistence, Rest, TargetId},
+        pipeline::{CopyId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
         segment::Time,
     };
 
@@ -190,7 +190,10 @@ mod tests {
         let copy = MirrorCopy {
             id: CopyId(number),
             target: TargetId(0),
-            connection: ConnectionId(connection),
+            request: RequestKey {
+                connection: ConnectionId(connection),
+                number: 1,
+            },
             at: Time::from_nanos(number),
             pieces: Vec::new(),
             rest: Rest::Streamed,

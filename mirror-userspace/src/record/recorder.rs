@@ -76,7 +76,7 @@ impl Recorder {
     fn begin(&mut self, info: &RequestInfo) -> Result<Recorded, Refused> {
         let at = info.begun + self.to.epoch;
         let file = self.recording().begin(at)?;
-        let known = self.connections.get(&info.connection);
+        let known = self.connections.get(&info.request.connection);
         if let Some(known) = known.filter(|known| known.file == file) {
             return Ok(*known);
         }
@@ -134,7 +134,7 @@ impl Recorder {
 impl Observer for Recorder {
     fn head(&mut self, info: &RequestInfo, head: &Head<'_>) {
         let Ok(mut recorded) = self.begin(info) else {
-            self.connections.remove(&info.connection);
+            self.connections.remove(&info.request.connection);
             return;
         };
         let mut bytes = std::mem::take(&mut self.head);
@@ -146,28 +146,28 @@ impl Observer for Recorder {
             Ok(()) => Request::UnderWay,
             Err(_) => Request::Broken,
         };
-        self.connections.insert(info.connection, recorded);
+        self.connections.insert(info.request.connection, recorded);
     }
 
     fn body(&mut self, info: &RequestInfo, raw: &[u8]) {
-        let known = self.connections.get(&info.connection);
+        let known = self.connections.get(&info.request.connection);
         let Some(mut recorded) = known.copied().filter(|r| r.request == Request::UnderWay) else {
             return;
         };
         if self.say(&mut recorded, info, info.at, raw).is_err() {
             recorded.request = Request::Broken;
         }
-        self.connections.insert(info.connection, recorded);
+        self.connections.insert(info.request.connection, recorded);
     }
 
     fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
-        let known = self.connections.get_mut(&info.connection);
+        let known = self.connections.get_mut(&info.request.connection);
         let recorded = known.ok_or(NotKept::RecordFailed)?;
         let (file, request) = (recorded.file, recorded.request);
         recorded.request = Request::None;
         self.recording().end(file);
         if request != Request::UnderWay {
-            self.connections.remove(&info.connection);
+            self.connections.remove(&info.request.connection);
             return Err(NotKept::RecordFailed);
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Observer for Recorder {
 
     fn lost(&mut self, info: &RequestInfo) {
         // What follows on the connection is not behind the broken request: it begins anew.
-        if let Some(mut recorded) = self.connections.remove(&info.connection) {
+        if let Some(mut recorded) = self.connections.remove(&info.request.connection) {
             let reset = self.write(&mut recorded, info, info.at, flag::RST | flag::ACK, b"");
             // Without its file there is nothing to reset.
             let _no_file = reset;
@@ -184,7 +184,7 @@ impl Observer for Recorder {
     }
 
     fn closed(&mut self, info: &RequestInfo) {
-        if let Some(mut recorded) = self.connections.remove(&info.connection) {
+        if let Some(mut recorded) = self.connections.remove(&info.request.connection) {
             // A file that was closed since has no end of it.
             let _no_file = self.write(&mut recorded, info, info.at, flag::FIN | flag::ACK, b"");
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mirror_core::{
     budget::Budget,
     http::Head,
-    pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
+    pipeline::{NotKept, Observer, RequestInfo, RequestKey},
 };
 
 use super::line::{RequestLine, Unfinished};
@@ -15,7 +15,7 @@ use super::line::{RequestLine, Unfinished};
 #[derive(Debug)]
 pub struct Printer<P> {
     budget: Budget,
-    unfinished: HashMap<ConnectionId, Box<Unfinished>, foldhash::fast::RandomState>,
+    unfinished: HashMap<RequestKey, Box<Unfinished>, foldhash::fast::RandomState>,
     unprinted: u64,
     print: P,
 }
@@ -38,18 +38,18 @@ impl<P: FnMut(RequestLine)> Observer for Printer<P> {
         if let Some(reserved) = self.budget.reserve(Unfinished::cost(head)) {
             let stream = u64::from(info.flow.attachment);
             let request = Unfinished::new(stream, &info.flow, info.begun, head, reserved);
-            self.unfinished.insert(info.connection, Box::new(request));
+            self.unfinished.insert(info.request, Box::new(request));
         }
     }
 
     fn body(&mut self, info: &RequestInfo, raw: &[u8]) {
-        if let Some(request) = self.unfinished.get_mut(&info.connection) {
+        if let Some(request) = self.unfinished.get_mut(&info.request) {
             request.body(raw);
         }
     }
 
     fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
-        let Some(request) = self.unfinished.remove(&info.connection) else {
+        let Some(request) = self.unfinished.remove(&info.request) else {
             if self.unprinted == 0 {
                 log::warn!("no memory was left to describe a request: not all are printed");
             }
@@ -61,6 +61,6 @@ impl<P: FnMut(RequestLine)> Observer for Printer<P> {
     }
 
     fn lost(&mut self, info: &RequestInfo) {
-        self.unfinished.remove(&info.connection);
+        self.unfinished.remove(&info.request);
     }
 }

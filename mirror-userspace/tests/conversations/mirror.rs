@@ -98,9 +98,13 @@ impl Mirror {
                 Output::Copy(copy) => {
                     let bytes = copy.pieces.concat();
                     if copy.rest == Rest::Complete {
-                        self.copies.entry(copy.connection).or_default().push(bytes);
+                        self.copies
+                            .entry(copy.request.connection)
+                            .or_default()
+                            .push(bytes);
                     } else {
-                        self.streaming.insert(copy.id, (copy.connection, bytes));
+                        self.streaming
+                            .insert(copy.id, (copy.request.connection, bytes));
                     }
                 }
                 Output::Chunk { copy, bytes, .. } => {

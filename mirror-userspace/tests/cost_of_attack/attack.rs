@@ -147,8 +147,8 @@ impl Attack {
             .first()
             .is_some_and(|head| head.starts_with(b"GET /bystander "))
         {
-            let connection = *self.connection.get_or_insert(copy.connection);
-            assert_eq!(copy.connection, connection, "it was never evicted");
+            let connection = *self.connection.get_or_insert(copy.request.connection);
+            assert_eq!(copy.request.connection, connection, "it was never evicted");
             self.answered += 1;
         } else {
             self.others += 1;

@@ -322,11 +322,11 @@ impl Assembly {
     ) -> CopyId {
         let id = self.next_copy();
         self.collected(target, |counters| counters.handed_over += 1);
-        let (connection, at) = (place.id, place.at);
+        let (request, at) = (place.request(), place.at);
         self.outputs.push_back(Output::Copy(MirrorCopy {
             id,
             target,
-            connection,
+            request,
             at,
             pieces,
             rest,

@@ -1,7 +1,7 @@
 //! What the flow table keeps for each connection: its parser, and its request in progress.
 
 use super::{
-    ConnectionId, RequestInfo,
+    ConnectionId, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
 };
 use crate::{
@@ -35,10 +35,18 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The request at hand.
+    pub(super) const fn request(&self) -> RequestKey {
+        RequestKey {
+            connection: self.id,
+            number: self.ordinal,
+        }
+    }
+
     /// What observers are told.
     pub(super) fn info(&self) -> Option<RequestInfo> {
         Some(RequestInfo {
-            connection: self.id,
+            request: self.request(),
             flow: self.flow?,
             begun: self.begun,
             at: self.at,

@@ -23,7 +23,9 @@ mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
 pub use observer::{NotKept, Observer, RequestInfo};
-pub use output::{ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, Rest, TargetId};
+pub use output::{
+    ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest, TargetId,
+};
 
 use assembly::{Assembly, Sending};
 use connection::Connection;

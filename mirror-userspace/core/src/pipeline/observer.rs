@@ -1,6 +1,6 @@
 //! Lets whoever prints or records requests see them as they pass.
 
-use super::{ConnectionId, DropReason};
+use super::{DropReason, RequestKey};
 use crate::{
     http::Head,
     segment::{FlowId, Time},
@@ -9,8 +9,8 @@ use crate::{
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestInfo {
-    /// The connection's number in its pipeline.
-    pub connection: ConnectionId,
+    /// The request; if its connection is over, the last one of it.
+    pub request: RequestKey,
     /// The connection's addresses and ports.
     pub flow: FlowId,
     /// When the request's first byte was captured.

@@ -8,6 +8,16 @@ use crate::{budget::Reserved, segment::Time};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// What a request is known by from its head to its reply: several requests of one connection may be under
+/// way at once. All of its copies share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey {
+    /// The client connection that it came on.
+    pub connection: ConnectionId,
+    /// Its number on that connection, from 1 on.
+    pub number: u32,
+}
+
 /// The place of a target in the configured list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TargetId(pub usize);
@@ -52,8 +62,8 @@ pub struct MirrorCopy {
     pub id: CopyId,
     /// The target that the copy goes to.
     pub target: TargetId,
-    /// The client connection that the request came from.
-    pub connection: ConnectionId,
+    /// The request that it is a copy of.
+    pub request: RequestKey,
     /// When its last captured byte so far was seen by the kernel: mirror lag counts from here.
     pub at: Time,
     /// The bytes to write, in order: the rewritten head, then the body as far as it is there.

@@ -19,7 +19,7 @@ use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, time::Duration};
 use bytes::Bytes;
 use mirror_core::{
     budget::Budget,
-    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, Rest, TargetId},
+    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
 };
 use tokio::{
     runtime,
@@ -91,7 +91,10 @@ impl Rig {
         self.dispatcher.handle(Output::Copy(MirrorCopy {
             id,
             target: TargetId(0),
-            connection: ConnectionId(connection),
+            request: RequestKey {
+                connection: ConnectionId(connection),
+                number: 1,
+            },
             at: now(),
             pieces: pieces
                 .iter()

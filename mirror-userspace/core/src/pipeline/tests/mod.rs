@@ -164,7 +164,7 @@ impl Bench {
                 Output::Copy(copy) => self.received.push(Received {
                     id: copy.id,
                     target: copy.target.0,
-                    connection: copy.connection,
+                    connection: copy.request.connection,
                     bytes: copy.pieces.concat(),
                     parts: copy.pieces.len(),
                     expect: copy.expect,

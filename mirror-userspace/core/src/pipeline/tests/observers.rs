@@ -23,7 +23,7 @@ impl Default for Log {
 
 impl Log {
     fn add(&self, info: &RequestInfo, what: &str) {
-        let ConnectionId(number) = info.connection;
+        let ConnectionId(number) = info.request.connection;
         self.text
             .borrow_mut()
             .push_str(&format!("{number}:{what} "));

@@ -107,3 +107,21 @@ fn the_method_tells_how_the_reply_is_to_be_read() {
         expected
     );
 }
+
+#[test]
+fn copies_of_one_request_share_its_key() {
+    let mut bench = Bench::new(Limits::default(), to_targets(2));
+    let mut client = bench.connect(1);
+    bench.say(&mut client, GET.to_owned() + GET);
+    let keys = bench.held.iter().map(|output| match output {
+        Output::Copy(copy) => (
+            copy.request.connection.0,
+            copy.request.number,
+            copy.target.0,
+        ),
+        other => panic!("{other:?}"),
+    });
+    let keys: Vec<_> = keys.collect();
+    assert_eq!(keys, [(1, 1, 0), (1, 1, 1), (1, 2, 0), (1, 2, 1)]);
+    bench.end();
+}
