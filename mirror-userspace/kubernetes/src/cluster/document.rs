@@ -6,6 +6,7 @@
 
 mod raw;
 
+use super::objects::plain;
 use kube::{api::ApiResource, core::GroupVersionKind};
 pub(super) use raw::RawDocument;
 use raw::{MAX_WEIGHT, Spec};
@@ -146,8 +147,8 @@ pub(super) enum Content {
 impl Document {
     /// Takes what matters out of an object.
     pub(super) fn of(kind: DocumentKind, api_version: &str, object: RawDocument) -> Self {
-        let namespace = object.metadata.namespace.unwrap_or_default();
-        let name = object.metadata.name.unwrap_or_default();
+        let namespace = object.metadata.namespace.map(plain).unwrap_or_default();
+        let name = object.metadata.name.map(plain).unwrap_or_default();
         let Spec {
             value: spec,
             weight,

@@ -26,14 +26,26 @@ pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The annotation that static pods have.
 const STATIC_HASH: &str = "kubernetes.io/config.mirror";
 
+/// A name as Kubernetes lets one be. An API server lets no other through; what came all the same must
+/// neither break out of a line of the log nor lead elsewhere as a path.
+pub(super) fn plain(name: String) -> String {
+    let fits = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '.' | '_');
+    if name.len() <= 253 && name.chars().all(fits) && !name.contains("..") {
+        return name;
+    }
+    let shown = name.chars().take(253);
+    let shown = shown.map(|one| if one != '.' && fits(one) { one } else { '?' });
+    shown.collect()
+}
+
 /// A pod that may be mirrored.
 pub(super) fn pod_view(pod: Pod) -> PodView {
     let spec = pod.spec.unwrap_or_default();
     let status = pod.status.unwrap_or_default();
     PodView {
         uid: PodUid(pod.metadata.uid.unwrap_or_default()),
-        namespace: pod.metadata.namespace.unwrap_or_default(),
-        name: pod.metadata.name.unwrap_or_default(),
+        namespace: pod.metadata.namespace.map(plain).unwrap_or_default(),
+        name: pod.metadata.name.map(plain).unwrap_or_default(),
         labels: pod.metadata.labels.unwrap_or_default(),
         phase: phase(&status),
         host_network: spec.host_network.unwrap_or_default(),
@@ -60,7 +72,7 @@ pub(super) fn backend_pod(pod: Pod) -> BackendPod {
             && pod.metadata.deletion_timestamp.is_none(),
         ips: ips(&status),
         uid: pod.metadata.uid.unwrap_or_default(),
-        name: pod.metadata.name.unwrap_or_default(),
+        name: pod.metadata.name.map(plain).unwrap_or_default(),
         labels: pod.metadata.labels.unwrap_or_default(),
     }
 }
@@ -76,8 +88,8 @@ pub(super) fn service_view(service: Service) -> ServiceView {
     let ports = spec.ports.unwrap_or_default().into_iter();
     ServiceView {
         service: ServiceRef {
-            namespace: service.metadata.namespace.unwrap_or_default(),
-            name: service.metadata.name.unwrap_or_default(),
+            namespace: service.metadata.namespace.map(plain).unwrap_or_default(),
+            name: service.metadata.name.map(plain).unwrap_or_default(),
         },
         selector: spec.selector.unwrap_or_default(),
         ports: ports
@@ -100,11 +112,11 @@ pub(super) fn service_view(service: Service) -> ServiceView {
 
 /// A slice of a service's endpoints.
 pub(super) fn slice_view(slice: EndpointSlice) -> SliceView {
-    let namespace = slice.metadata.namespace.unwrap_or_default();
+    let namespace = slice.metadata.namespace.map(plain).unwrap_or_default();
     let mut labels = slice.metadata.labels.unwrap_or_default();
     let ports = slice.ports.unwrap_or_default().into_iter();
     SliceView {
-        name: slice.metadata.name.unwrap_or_default(),
+        name: slice.metadata.name.map(plain).unwrap_or_default(),
         service: labels.remove(SERVICE_NAME).unwrap_or_default(),
         ports: ports
             .filter(|port| is_tcp(port.protocol.as_deref()))

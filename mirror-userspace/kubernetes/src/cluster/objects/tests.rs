@@ -186,3 +186,25 @@ fn a_name_outside_of_the_cluster_has_no_pods_and_no_ports() {
         "{view:?}"
     );
 }
+
+/// None of these comes through an API server. In a log, a metric or a path they would be something else.
+#[test]
+fn names_that_are_none_are_made_harmless() {
+    for (name, shown) in [
+        ("web-0", "web-0"),
+        ("web.v1_2", "web.v1_2"),
+        ("a\nERROR b", "a?ERROR?b"),
+        ("a\"b\\c", "a?b?c"),
+        ("../../etc/x", "??????etc?x"),
+        ("a..b", "a??b"),
+        ("\u{1b}[2J", "??2J"),
+    ] {
+        let pod = json!({"metadata": {"namespace": name, "name": name, "uid": "u"}});
+        let view = pod_view(read(pod.clone()));
+        assert_eq!(view.full_name(), format!("{shown}/{shown}"));
+        assert_eq!(backend_pod(read(pod)).name, shown);
+        let service = json!({"metadata": {"namespace": name, "name": name}});
+        assert_eq!(service_view(read(service)).service.name, shown);
+    }
+    assert_eq!(plain("x".repeat(1_000)).len(), 253);
+}
