@@ -34,7 +34,7 @@ use crate::{
 /// Frames at once: as many as a veth has room for, less a batch.
 const BURST: u32 = 192;
 /// Bursts in a run: few enough for the ring to hold all that they copy.
-const BURSTS: u32 = 40;
+const BURSTS: u32 = 20;
 /// A NAPI's budget, and a driver's batch.
 const BATCH: u32 = 64;
 const RUNS: usize = 3;
