@@ -103,7 +103,11 @@ impl Ring<TcContext> for Events {
         if !unsafe { skb::copy::<PIECE>(ctx, from, (&raw mut (*record).payload).cast(), left) } {
             return Capture::Truncated;
         }
-        if output(ctx, record, size_of::<SegmentHeader>() + length::<PIECE>(left)) {
+        if output(
+            ctx,
+            record,
+            size_of::<SegmentHeader>() + length::<PIECE>(left),
+        ) {
             Capture::Whole
         } else {
             Capture::RingFull

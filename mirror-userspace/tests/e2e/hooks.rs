@@ -8,7 +8,7 @@ use crate::{
     traffic::{get, post},
 };
 
-pub(crate) fn converse(scene: &Scene, label: usize) -> usize {
+fn converse(scene: &Scene, label: usize) -> usize {
     let mut client = scene.connect();
     for len in [0, 100, 1_448, 70_000, 1 << 20] {
         client
