@@ -40,7 +40,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("lab", &[]),
     ("mirror-bench", &["mirror-common", "mirror-core"]),
     ("cluster-lab", &["lab"]),
-    ("kernel-probe", &["lab"]),
+    ("kernel-probe", &["lab", "mirror-common"]),
     ("xtask", &["lab"]),
 ];
 

@@ -7,6 +7,7 @@
 //! | file of the machine | what it is |
 //! |---|---|
 //! | `/podmirror` | the static binary |
+//! | `/objects/*` | the objects of the kernel half |
 //! | `/tests/*` | integration tests of podmirror, linked statically |
 //! | `/modules/*` | kernel modules, in the order in which they load |
 //! | `/usr/...` | `ip`, `tc`, `ethtool`, `setpriv` from the distribution |

@@ -32,7 +32,7 @@ use lab::packages::require;
 use self::{
     machine::Machine,
     packages::{Archive, Kernel},
-    programs::Programs,
+    programs::{Programs, Which},
     report::Report,
     version::Series,
 };
@@ -64,7 +64,10 @@ pub(crate) struct Options {
     /// Only what every change has to pass: each ring mirrors a few requests
     #[arg(long)]
     quick: bool,
-    /// Only the checks whose names contain this, such as `device`
+    /// Try the podmirror that `cargo xtask image` has built, not one for debugging
+    #[arg(long)]
+    image: bool,
+    /// Only the checks whose names contain this, such as `device`; several with commas
     #[arg(long, value_name = "WORDS", conflicts_with = "quick")]
     only: Option<String>,
     /// So many machines at once, of two processors each
@@ -98,7 +101,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = choose(&had, &options.versions)?;
     let only = options.only.as_deref().unwrap_or_default();
     let checks = if options.quick { "quick" } else { only };
-    let programs = Programs::build(&archive)?;
+    let which = Which {
+        of_image: options.image,
+        quick: options.quick,
+    };
+    let programs = Programs::build(&archive, which)?;
     let reports = try_all(&archive, &programs, &chosen, checks, options.jobs)?;
     let table = format!(
         "{}\n{}",
@@ -136,7 +143,11 @@ pub(crate) fn step() -> Result<Outcome> {
     let mut wanted: Vec<_> = oldest.into_iter().chain([Series(6, 1)]).collect();
     wanted.dedup();
     let chosen = choose(&had, &wanted)?;
-    let programs = Programs::with_image(&archive)?;
+    let which = Which {
+        of_image: true,
+        quick: true,
+    };
+    let programs = Programs::build(&archive, which)?;
     let reports = try_all(&archive, &programs, &chosen, "quick", 1)?;
     verdict(&reports)?;
     let names: Vec<_> = reports.iter().map(|report| &*report.release).collect();

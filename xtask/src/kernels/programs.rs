@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{initramfs::Initramfs, modules::modules, packages::Archive};
 use crate::{
     ebpf, image,
-    step::{command, while_spinning, workspace},
+    step::{command, target_dir, while_spinning, workspace},
 };
 
 /// Where a program stands in the machine, and what cargo calls it.
@@ -30,6 +30,15 @@ const PROGRAMS: [(&str, &str, [&str; 2]); 4] = [
 /// What a machine needs of the distribution: `ip` and `tc`; `ethtool`; `setpriv` and `prlimit`; `wg`.
 const TOOLS: [&str; 4] = ["iproute2", "ethtool", "util-linux", "wireguard-tools"];
 
+/// Which programs are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Which {
+    /// The podmirror that is in the image.
+    pub(super) of_image: bool,
+    /// Without the tests.
+    pub(super) quick: bool,
+}
+
 /// All that is the same for every kernel.
 pub(super) struct Programs {
     built: Vec<(&'static str, PathBuf)>,
@@ -37,45 +46,34 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds ours, and fetches the others.
+    /// Builds ours, and fetches the others. The podmirror is one for debugging, or that of
+    /// `cargo xtask image`; the tests are left out where only quick checks are wanted.
     ///
     /// # Errors
     ///
-    /// When something does not compile, or can't be fetched.
-    pub(super) fn build(archive: &Archive) -> Result<Self> {
-        ebpf::build()?;
-        Self::gather(archive, Vec::new())
-    }
-
-    /// As [`build`](Self::build) for the quick checks, with the podmirror of `cargo xtask image`,
-    /// which has just built it.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build), and when there is no image.
-    pub(super) fn with_image(archive: &Archive) -> Result<Self> {
-        let podmirror = image::binary_of_image();
-        ensure!(
-            podmirror.is_file(),
-            "no {}: run `cargo xtask image` first",
-            podmirror.display()
-        );
-        Self::gather(archive, vec![("podmirror", podmirror)])
-    }
-
-    /// All programs; those that are `there` are not built, and if any is, no tests are.
-    fn gather(archive: &Archive, there: Vec<(&'static str, PathBuf)>) -> Result<Self> {
-        let quick = !there.is_empty();
+    /// When something does not compile, can't be fetched, or there is no image.
+    pub(super) fn build(archive: &Archive, which: Which) -> Result<Self> {
+        let mut built = Vec::new();
+        if which.of_image {
+            let podmirror = image::binary_of_image();
+            ensure!(
+                podmirror.is_file(),
+                "no {}: run `cargo xtask image` first",
+                podmirror.display()
+            );
+            built.push(("podmirror", podmirror));
+        } else {
+            ebpf::build()?;
+        }
         let folder = archive.folder().join("built");
         fs::create_dir_all(&folder)?;
-        let mut built = there;
-        for (name, package, which) in PROGRAMS {
+        for (name, package, target) in PROGRAMS {
             let is_there = built.iter().any(|(known, _)| *known == name);
-            if is_there || (quick && name.starts_with("tests/")) {
+            if is_there || (which.quick && name.starts_with("tests/")) {
                 continue;
             }
-            let what = format!("building {}, static", which.join(" "));
-            let path = while_spinning(&what, || build_static(package, which))?;
+            let what = format!("building {}, static", target.join(" "));
+            let path = while_spinning(&what, || build_static(package, target))?;
             // A build that follows may put another in its place.
             let kept = folder.join(name.replace('/', "-"));
             fs::copy(&path, &kept).with_context(|| path.display().to_string())?;
@@ -102,6 +100,7 @@ impl Programs {
             "usr/lib",
             "usr/lib64",
             "modules",
+            "objects",
             "tests",
             "etc",
         ] {
@@ -120,6 +119,11 @@ impl Programs {
         root.tree(&self.tools.join("usr"), "usr/")?;
         for (name, path) in &self.built {
             root.program(name, path)?;
+        }
+        for object in ["ring.o", "perf.o"] {
+            let from = target_dir().join("bpf").join(object);
+            let bytes = fs::read(&from).with_context(|| from.display().to_string())?;
+            root.file(&format!("objects/{object}"), 0o644, &bytes)?;
         }
         for (number, module) in modules(kernel)?.into_iter().enumerate() {
             let name = format!("modules/{number:02}-{}.ko", module.name);

@@ -4,18 +4,20 @@ mod devices;
 mod ends;
 mod mirrored;
 mod neighbours;
+mod objects;
 mod programs;
 mod rights;
 
 use crate::report::Check;
 
 /// The checks that are `wanted`: `quick` for the few that every change has to pass, nothing for
-/// all, else those whose names contain the words.
+/// all, else those whose names contain the words, or one of those between commas.
 pub(crate) fn all(wanted: &str) -> Vec<Check> {
     if wanted == "quick" {
         return mirrored::quick();
     }
     let groups = [
+        objects::all(),
         mirrored::loads(),
         mirrored::all(),
         neighbours::all(),
@@ -25,5 +27,10 @@ pub(crate) fn all(wanted: &str) -> Vec<Check> {
         programs::all(),
     ];
     let all = groups.into_iter().flatten();
-    all.filter(|check| check.name.contains(wanted)).collect()
+    let is_wanted = |check: &Check| {
+        wanted
+            .split(',')
+            .any(|words| check.name.contains(words.trim()))
+    };
+    all.filter(is_wanted).collect()
 }
