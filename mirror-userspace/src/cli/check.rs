@@ -8,7 +8,7 @@ use mirror_capture::{
     check::{Question, Verdict, check},
 };
 
-use super::{CaptureArgs, HookArg};
+use super::{CaptureArgs, HookArg, place_args::TapArgs};
 
 /// Say what this machine can do, and what is missing
 ///
@@ -25,9 +25,13 @@ pub struct CheckArgs {
     #[arg(long, value_name = "NAME|PATH|PID", requires = "interface")]
     netns: Option<Netns>,
 
-    /// The hook: ingress of the pod's own interface, or egress of its peer on the host
+    /// The hook: ingress of the pod's own interface, egress of its peer on the host, or XDP of a port
+    /// that receives copies
     #[arg(long, value_name = "HOOK", default_value = "ingress")]
     attach: HookArg,
+
+    #[command(flatten)]
+    tap: TapArgs,
 
     /// Print all that the verifier says when it refuses a program: a megabyte, maybe
     #[arg(long)]
@@ -42,6 +46,7 @@ impl CheckArgs {
         let findings = check(&Question {
             live: self.capture.config()?,
             hook: self.attach.into(),
+            tap: self.tap.tap(self.attach)?,
             interface: self.interface,
             netns: self.netns,
         });

@@ -111,7 +111,7 @@ impl TapArgs {
     ///
     /// # Errors
     /// A [`UsageError`]: one of these flags without `--attach xdp`.
-    fn tap(self, hook: HookArg) -> Result<Option<Tap>, UsageError> {
+    pub(super) fn tap(self, hook: HookArg) -> Result<Option<Tap>, UsageError> {
         if hook == HookArg::Xdp {
             let usual = Tunnels::default();
             return Ok(Some(Tap {

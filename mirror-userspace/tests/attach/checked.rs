@@ -130,6 +130,18 @@ fn with_all_that_is_needed_either_ring_is_tried_and_said() {
 }
 
 #[test]
+fn a_port_that_receives_copies_is_tried_as_one() {
+    let Some(lab) = Lab::new() else { return };
+    let check = WELL.podmirror(&lab, &["check", "--attach=xdp"]);
+    let printed = String::from_utf8(check.stdout.clone()).unwrap();
+    assert!(check.status.success(), "{check:?}");
+    assert!(
+        line(&printed, "attachment").contains(" by XDP,"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn five_capabilities_will_do_for_the_bpf_ring_whatever_may_be_locked() {
     let five = Circumstances {
         without: &["ipc_lock"],

@@ -15,7 +15,7 @@ use aya::{
 };
 
 use super::{
-    attach::Hook,
+    attach::{Hook, Tap},
     config::LiveConfig,
     interface::Interface,
     locked_memory,
@@ -84,6 +84,8 @@ pub struct Question {
     pub live: LiveConfig,
     /// At which hook.
     pub hook: Hook,
+    /// As a port that receives copies, before the network stack.
+    pub tap: Option<Tap>,
     /// The interface, which is looked at only.
     pub interface: Option<String>,
     /// Where that is; `None` for our own network namespace.

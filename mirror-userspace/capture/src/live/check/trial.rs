@@ -109,10 +109,13 @@ fn attach_in(netns: OpenNetns, capture: &mut Capture, question: &Question) -> Re
     };
     let place = Place {
         hook: question.hook,
+        tap: question.tap,
         ..Place::new(netns, device, vec![1])
     };
     let id = capture.attach(place)?;
-    let method = if capture.is_tcx(id) {
+    let method = if question.tap.is_some() {
+        "XDP"
+    } else if capture.is_tcx(id) {
         "tcx"
     } else {
         "a clsact filter"
