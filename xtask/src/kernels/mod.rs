@@ -257,9 +257,13 @@ fn try_one(programs: &Programs, kernel: &Kernel, package: &Path, checks: &str) -
     Ok(report)
 }
 
-/// The kernel in its unpacked package.
+/// The kernel in its unpacked package: in `/boot`, or beside its modules.
 fn image(package: &Path) -> Result<PathBuf> {
-    let files = fs::read_dir(package.join("boot"))?.flatten();
+    let modules = ["usr/lib/modules", "lib/modules"].map(|folder| package.join(folder));
+    let kernels = modules.iter().flat_map(fs::read_dir).flatten().flatten();
+    let mut folders = vec![package.join("boot")];
+    folders.extend(kernels.map(|kernel| kernel.path()));
+    let files = folders.iter().flat_map(fs::read_dir).flatten().flatten();
     files
         .map(|file| file.path())
         .find(|path| {

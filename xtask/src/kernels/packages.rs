@@ -171,17 +171,22 @@ impl Archive {
     ///
     /// When it can't be fetched.
     pub(super) fn unpack_kernel(&self, kernel: &Kernel) -> Result<PathBuf> {
-        let mut names = vec![kernel.package.clone()];
-        if self.distribution.origin == "Ubuntu" {
-            let rest = kernel.package.trim_start_matches("linux-image-");
-            let rest = rest.trim_start_matches("unsigned-");
-            names.push(format!("linux-modules-{rest}"));
-        }
+        let names = self.parts(kernel)?;
         let to = self.folder.join(&kernel.package);
         self.unpack(&to, |archive| {
             archive.run("download", &names, &archive.folder.join("archives"))?;
             names.iter().map(|name| archive.file(name)).collect()
         })
+    }
+
+    /// The package, and those of the same kernel that it depends on: some releases have the modules
+    /// apart, some the kernel itself, too.
+    fn parts(&self, kernel: &Kernel) -> Result<Vec<String>> {
+        let said = output(self.apt("apt-cache").args(["show", &kernel.package]));
+        let said = said.with_context(|| format!("apt-cache show {}", kernel.package))?;
+        let mut names = vec![kernel.package.clone()];
+        names.extend(parts_in(&said, &kernel.version.to_string()));
+        Ok(names)
     }
 
     /// Unpacks programs with all that they need to run into a folder, and returns it.
@@ -330,9 +335,40 @@ fn sources(distribution: &Distribution, mirrors: &[String]) -> String {
     lines
 }
 
+/// Of what a package depends on, by `apt-cache show`, the other packages of the same kernel.
+fn parts_in(said: &str, version: &str) -> Vec<String> {
+    let lines = said.lines();
+    let depends = lines.filter_map(|line| line.strip_prefix("Depends: "));
+    let needed = depends.flat_map(|line| line.split([',', '|']));
+    let names = needed.filter_map(|one| one.split_whitespace().next());
+    let mut names: Vec<_> = names
+        .filter(|name| name.starts_with("linux-") && name.contains(version))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_in_parts_is_fetched_whole() {
+        let said = "Package: linux-image-7.3.4-cloud-amd64\n\
+            Depends: dracut | linux-initramfs-tool, linux-base (>= 4), \
+            linux-binary-7.3.4-cloud-amd64 (= 7.3.4-1), linux-modules-7.3.4-cloud-amd64\n";
+        let parts = [
+            "linux-binary-7.3.4-cloud-amd64",
+            "linux-modules-7.3.4-cloud-amd64",
+        ];
+        assert_eq!(parts_in(said, "7.3.4"), parts);
+        assert_eq!(
+            parts_in("Depends: kmod, linux-base (>= 4.3~)\n", "5.10.0-46"),
+            [""; 0]
+        );
+    }
 
     #[test]
     fn every_mirror_gets_its_own_releases() {
