@@ -12,6 +12,7 @@
 //! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
 //! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
+//! | [`pool`] | each copy ends in one counter, in order, sent once; limits hold; in the end all is quiet |
 //! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
 //! | [`tenants`] | no document of two tenants reaches what its writer has no right to |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
@@ -23,6 +24,7 @@ pub mod header_walk;
 pub mod http_parser;
 mod input;
 pub mod pipeline;
+pub mod pool;
 pub mod rates_and_flags;
 pub mod reply_reader;
 pub mod second_parser;
@@ -33,13 +35,14 @@ pub mod tenants;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
     ("http_parser", http_parser::run),
     ("reply_reader", reply_reader::run),
     ("pipeline", pipeline::run),
+    ("pool", pool::run),
     ("config", config::run),
     ("tenants", tenants::run),
     ("rates_and_flags", rates_and_flags::run),

@@ -16,6 +16,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "http_parser" => streams(),
         "reply_reader" => replies(),
         "pipeline" => conversations(),
+        "pool" => games(),
         "config" => documents(),
         "tenants" => choices(),
         "rates_and_flags" => flags(),
@@ -287,6 +288,33 @@ fn conversations() -> Vec<Vec<u8>> {
             ],
         ),
     ]
+}
+
+/// Lists of choices, all of one kind and mixed.
+fn games() -> Vec<Vec<u8>> {
+    // Pipelining, one target with a list of endpoints that it is told.
+    let settings = [3, 0, 3, 0, 0, 1, 9, 0, 1];
+    // Endpoints, copies, connections, tasks that run, replies, time.
+    let round = [
+        &[16, 0, 7][..],
+        &[0, 0, 1, 2, 0, 1, 1, 6, 1, 2, 2, 0, 3],
+        &[9, 0, 0, 10, 0, 0],
+        &[7, 3, 4, 0, 1, 5, 0, 5],
+        &[11, 0, 0, 12, 0, 3, 8, 13, 1, 5],
+        &[6, 4, 15, 0, 4, 14, 0],
+    ]
+    .concat();
+    let mut seeds = vec![settings.to_vec(), [&settings[..], &round].concat()];
+    let mut state = 1_u32;
+    for len in [100, 200, 400, 800] {
+        // Knuth's and Lewis's generator: any numbers will do, if they are always the same.
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        seeds.push((0..len).map(|_| next()).collect());
+    }
+    seeds
 }
 
 fn flags() -> Vec<Vec<u8>> {

@@ -4,18 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
-use super::{CongestionControl, Guard, breaker};
-
-/// How copies of one client connection relate at a target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// In the client's order: each is sent after the reply to the one before, or, with
-    /// [`pipeline`](DispatchConfig::pipeline) above 1, behind it on the same connection.
-    #[default]
-    Connection,
-    /// They overlap and may overtake each other.
-    None,
-}
+use super::{
+    breaker,
+    guard::Guard,
+    pool::{Order, Settings, seed},
+    shell::congestion::CongestionControl,
+    wire::h1::reply,
+};
 
 /// The limits of re-sending. All of them are for each target in each shard.
 #[derive(Clone, Debug)]
@@ -99,6 +94,30 @@ impl Default for DispatchConfig {
             guard: Guard::default(),
             seed: None,
             tls: None,
+        }
+    }
+}
+
+impl From<&DispatchConfig> for Settings {
+    fn from(config: &DispatchConfig) -> Self {
+        Self {
+            order: config.order,
+            connections: config.connections.max(1),
+            pipeline: config.pipeline,
+            queue: config.queue,
+            max_rps: config.max_rps,
+            stream_window: config.stream_window,
+            reply_timeout: config.reply_timeout,
+            idle_timeout: config.idle_timeout,
+            resolve_every: config.resolve_every,
+            endpoint_wait: config.endpoint_wait,
+            reply: reply::Limits {
+                head: config.reply_head,
+                body: config.reply_body,
+            },
+            breaker: config.breaker,
+            avoid: config.avoid,
+            seed: config.seed.unwrap_or_else(seed),
         }
     }
 }

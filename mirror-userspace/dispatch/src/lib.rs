@@ -1,33 +1,56 @@
-//! The way out: copies go to the targets; replies are read, counted and forgotten.
+//! The edge out: copies go to the targets, replies are read, counted and forgotten.
 //!
 //! ```text
-//! Output ─► Dispatcher ─► Target: admit or drop ─► Queue ─► Pool ─► connection tasks ─► v2
-//!              │             breaker, rate           order     addresses   write, read
-//!              └─ streamed bodies go past the queue, straight to the connection that sends
+//! Output ─► Dispatcher ─► shell ──── what happened, and when ───► pool: who sends what, when
+//!                         sockets, tasks,                          │   admission, order, endpoints,
+//!                         TLS, names     ◄─ open, wake, resolve ───┘   time-outs, books
+//!              v2 ◄─ bytes ─┘                                      └─ wire/h1: bytes, replies
 //! ```
 //!
-//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile only moves counters,
-//! and every copy ends in exactly one of them. A connection that breaks before the reply is a failure,
-//! not a reason to send again. The one exception are pipelined copies behind a reply that says
-//! `connection: close`, which the target has not taken (RFC 9112 section 9.6): they go to another
-//! connection.
+//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile costs only
+//! counters, and every copy ends in exactly one of them. A copy is sent once. Only one that the
+//! target has not seen, or said that it does not take, is sent again: a connection that breaks before
+//! the reply is a failure.
 //!
-//! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). Each open
-//! connection is a task; a request is not. Worst-case memory besides the copies themselves, which carry
-//! their share of the shard's budget: 64 KiB per connection, for a reply's head that arrives in pieces,
-//! and a few hundred bytes per waiting copy.
+//! # How it is divided
 //!
-//! To read it: [`Dispatcher::handle`] takes a copy, `upstream` admits it and hands it to a connection,
-//! `order` and `pool` decide which copy and which connection, `exchange` writes copies and reads
-//! replies, `outcome` says how a copy can end.
+//! [`pool`] decides everything and does nothing: it is a value, without a socket, a task or a clock.
+//! `shell` does what the pool says and decides nothing. `wire` is what a version of HTTP does on a
+//! connection, also without I/O; `copy` is a copy on its way. So each knows only those before it:
+//! `copy < wire < pool < shell`.
+//!
+//! What the pool keeps is in slabs and known by numbers ([`LinkId`]): a target has its queue, its
+//! endpoints and its links; a link has an exchange, which holds the copies whose turn it is. A copy
+//! moves by value between queue and exchange. Nothing is shared but what all of a shard have in
+//! common (settings, bodies that are streamed, the meter), which is handed down as an argument.
+//!
+//! The pool is told what happened (`handle_*`) with the time at which it did, and is asked what to
+//! do. [`Action`](pool::Action)s are for whoever is not there: open a connection, wake its task,
+//! resolve a name. The task of a connection asks for its own [`work`](pool::Pool::work), and goes on
+//! until that is to wait. It borrows the pool while it runs. What a stop or a time-out means for a
+//! copy is settled when its task looks, not before: so a reply that was read in time counts.
+//!
+//! Time-outs of replies, of idle connections, of names and of missing endpoints are the pool's: it
+//! says [when](pool::Pool::poll_timeout) the next one is due. Those of connecting and of the shutdown
+//! are the shell's, as they bound what only the shell waits for.
+//!
+//! Because all of that is values, `pool/tests` and a fuzz target play networks against it in which
+//! anything happens at any moment, and hold it to this: each copy ends in one counter; copies of one
+//! client connection arrive in order; nothing arrives twice but what was disclaimed; limits hold; in
+//! the end all is quiet and every byte of the budget is back.
+//!
+//! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). There is
+//! a task for each open connection, none for a request. Worst-case memory besides the copies
+//! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
+//! connection, a few hundred bytes for each waiting copy.
 
-use std::{collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
+use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use anyhow::{Context, Result};
 use mirror_core::{
     counters::TargetCounters,
-    destination::{Scheme, TargetHost, TargetSpec, TargetUrl},
-    pipeline::{CopyId, Output},
+    destination::{Destination, Scheme, TargetHost, TargetSpec, TargetUrl},
+    pipeline::Output,
     segment::Time,
 };
 use rustls::pki_types::ServerName;
@@ -38,54 +61,41 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 pub use self::{
-    config::{DispatchConfig, Order},
-    congestion::CongestionControl,
+    config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
-    resolve::{Resolve, Resolving, SystemResolver},
+    ids::LinkId,
+    pool::{Order, breaker},
+    shell::{
+        congestion::CongestionControl,
+        resolve::{Resolve, Resolving, SystemResolver},
+        tls,
+    },
+    wire::h1::reply,
 };
 use self::{
-    job::{Broken, Stream, Unwritten},
-    meter::Meter,
-    upstream::{Shared, Target},
+    pool::{Origin, Pool, Settings},
+    shell::{Shell, Site},
 };
 
-mod addresses;
-pub mod breaker;
 mod config;
-mod congestion;
-mod connection;
-mod exchange;
+mod copy;
 mod guard;
-mod job;
+mod ids;
 mod meter;
-mod order;
 mod outcome;
-mod outgoing;
-mod pool;
-mod random;
-mod rate;
-pub mod reply;
-mod resolve;
-mod seat;
+pub mod pool;
+mod shell;
 #[cfg(test)]
 mod tests;
-pub mod tls;
-mod turn;
-mod upstream;
-mod vacancy;
+mod wire;
 
-/// The clock that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
+/// A clock, the one that [`MirrorCopy::at`](mirror_core::pipeline::MirrorCopy::at) was read from.
 pub type Clock = fn() -> Time;
 
-/// Bytes read at once.
-const SCRATCH: usize = 16 << 10;
-
-/// Re-sends what one shard's pipeline puts out.
+/// Re-sends what the pipeline of one shard puts out.
 pub struct Dispatcher {
-    shared: Rc<Shared>,
-    targets: Vec<Rc<Target>>,
-    /// The streamed copies that more may come of.
-    streams: HashMap<CopyId, (Rc<Target>, Rc<Stream>), foldhash::fast::RandomState>,
+    shell: Rc<Shell>,
+    drain_timeout: Duration,
 }
 
 impl Dispatcher {
@@ -102,161 +112,134 @@ impl Dispatcher {
         clock: Clock,
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
-        let shared = Rc::new(Shared {
-            seed: config.seed.unwrap_or_else(random::seed),
-            config,
-            clock,
-            resolver,
-            unwritten: Unwritten::default(),
-            meter: Meter::default(),
-            scratch: vec![0; SCRATCH].into_boxed_slice().into(),
-        });
-        let targets = targets
+        let sites: Vec<_> = targets
             .into_iter()
             .map(|target| {
-                let tls = match target.destination.url() {
-                    Some(url) if url.scheme == Scheme::Https => Some(tls_to(&shared.config, url)?),
+                let TargetSpec {
+                    destination,
+                    origin,
+                    ..
+                } = target;
+                let tls = match destination.url() {
+                    Some(url) if url.scheme == Scheme::Https => Some(tls_to(&config, url)?),
                     _ => None,
                 };
-                Ok(Target::new(Rc::clone(&shared), target, tls))
+                Ok(Site {
+                    destination,
+                    origin,
+                    tls,
+                })
             })
             .collect::<Result<_>>()?;
+        let origins = sites.iter().map(|site| origin_of(&site.destination));
+        let pool = Pool::new(Settings::from(&config), origins);
+        let shell = Shell::new(
+            pool,
+            clock,
+            resolver,
+            sites,
+            config.connect_timeout,
+            config.congestion_control,
+            config.guard,
+        );
         Ok(Self {
-            shared,
-            targets,
-            streams: HashMap::default(),
+            shell,
+            drain_timeout: config.drain_timeout,
         })
     }
 
     /// Takes one step of re-sending. Never waits; to be called inside the shard's `LocalSet`.
     pub fn handle(&mut self, output: Output) {
-        match output {
-            Output::Copy(copy) => {
-                let id = copy.id;
-                let Some(target) = self.targets.get(copy.target.0) else {
-                    log::error!("a copy for {:?}, which does not exist", copy.target);
-                    return;
-                };
-                if let Some(stream) = target.handle_copy(copy) {
-                    self.streams.insert(id, (Rc::clone(target), stream));
-                }
-            }
-            Output::Chunk {
-                copy,
-                bytes,
-                reserved,
-            } => {
-                if let Some((target, stream)) = self.streams.get(&copy)
-                    && !target.handle_chunk(stream, bytes, reserved)
-                {
-                    self.streams.remove(&copy);
-                }
-            }
-            Output::Finish { copy, .. } => {
-                if let Some((_, stream)) = self.streams.remove(&copy) {
-                    stream.finish();
-                }
-            }
-            Output::Abort { copy } => {
-                if let Some((target, stream)) = self.streams.remove(&copy) {
-                    target.break_off(&stream, Broken::Aborted);
-                }
-            }
+        if let Output::Copy(copy) = &output
+            && self.shell.site(copy.target.0).is_none()
+        {
+            log::error!("a copy for {:?}, which does not exist", copy.target);
+            return;
         }
+        self.shell.tell(|pool, now| pool.handle_output(now, output));
     }
 
-    /// Whether there is room for this step; without it, [`handle`](Self::handle) drops the copy.
+    /// Whether there is room for this step: if not, [`handle`](Self::handle) drops what it is of.
     #[must_use]
     pub fn has_room(&self, output: &Output) -> bool {
-        match output {
-            Output::Copy(copy) => self
-                .targets
-                .get(copy.target.0)
-                .is_none_or(|target| target.has_room()),
-            Output::Chunk { copy, bytes, .. } => self
-                .streams
-                .get(copy)
-                .is_none_or(|(target, stream)| target.has_window(stream, bytes.len())),
-            Output::Finish { .. } | Output::Abort { .. } => true,
-        }
+        self.shell.ask(|pool| pool.has_room(output))
     }
 
-    /// Sets the ready endpoints of a service or selector. Connections to others are closed once the copies
-    /// on them have ended. Until the first list, and after an empty one, copies wait up to `endpoint_wait`.
-    /// To be called inside the shard's `LocalSet`.
+    /// These are the ready endpoints of a service or selector, from now on: connections to others
+    /// are closed once they have sent what they are sending. Until the first list, and after an
+    /// empty one, copies wait up to `endpoint_wait`. To be called inside the shard's `LocalSet`.
     ///
-    /// `target` counts as in [`new`](Self::new). For a target that is a URL, or that does not exist, nothing
-    /// is set, and a line is logged.
+    /// `target` counts as in [`new`](Self::new). One that is a URL has its addresses from there, and
+    /// this is refused with a line in the log, as is a target that does not exist.
     pub fn set_addresses(&self, target: usize, addresses: &[SocketAddr]) {
-        match self.targets.get(target) {
-            Some(target) => target.set_addresses(addresses),
-            None => log::error!("addresses for target {target}, which does not exist"),
+        let Some(site) = self.shell.site(target) else {
+            return log::error!("addresses for target {target}, which does not exist");
+        };
+        let set = |pool: &mut Pool, now| pool.set_addresses(now, target, addresses);
+        if !self.shell.tell(set) {
+            log::error!("{}: told addresses, but has its own", site.destination);
         }
     }
 
-    /// Handles timeouts, and names that must be resolved again. To be called every 10 to 100 ms; timeouts
-    /// are only that precise.
+    /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
     pub fn tick(&self) {
-        let now = (self.shared.clock)();
-        for target in &self.targets {
-            target.tick(now);
-        }
+        self.shell.tell(Pool::handle_timeout);
     }
 
     /// The books of each target.
     #[must_use]
     pub fn snapshot(&self) -> Vec<TargetCounters> {
-        self.targets
-            .iter()
-            .map(|target| target.snapshot())
-            .collect()
+        self.shell.ask(|pool| pool.counters().collect())
     }
 
     /// Whether nothing waits and nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.targets.iter().all(|target| target.is_quiet())
+        self.shell.ask(Pool::is_quiet)
     }
 
     /// Whether the shard's thread may sleep for some milliseconds: all copies are written, and the
     /// replies may wait in their sockets.
     #[must_use]
     pub fn may_nap(&self) -> bool {
-        let Shared {
-            unwritten, meter, ..
-        } = &*self.shared;
-        unwritten.is_empty() && !meter.is_watching((self.shared.clock)())
+        let may = |pool: &Pool| pool.is_written() && !pool.is_measuring(self.shell.now());
+        self.shell.ask(may)
     }
 
-    /// Notes that the thread has slept: replies that are read now may have arrived earlier.
+    /// The thread slept: replies that are read now may have come before.
     pub fn handle_nap(&self) {
-        self.shared.meter.handle_nap();
+        self.shell.tell(|pool, _| pool.handle_nap());
     }
 
-    /// Takes no more copies, waits up to `drain_timeout` for those in flight, and gives up the rest.
-    /// Afterwards nothing is in flight and the books balance.
+    /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the
+    /// rest. Afterwards all is quiet and the books are closed.
     pub async fn shutdown(&mut self) {
-        for target in &self.targets {
-            target.drain();
-        }
-        let until = Instant::now() + self.shared.config.drain_timeout;
+        self.shell.tell(|pool, _| pool.drain());
+        let until = Instant::now() + self.drain_timeout;
         while !self.is_quiet() && Instant::now() < until {
             self.tick();
             sleep(DRAIN_STEP).await;
         }
-        for target in &self.targets {
-            target.stop();
-        }
+        self.shell.tell(|pool, _| pool.stop());
         // Each connection was told to stop and does so in its next turn.
         while !self.is_quiet() {
             yield_now().await;
         }
-        self.streams.clear();
     }
 }
 
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
+
+fn origin_of(destination: &Destination) -> Origin {
+    match destination.url() {
+        None => Origin::Told,
+        Some(url) => match &url.host {
+            TargetHost::Ip(ip) => Origin::Written(SocketAddr::new(*ip, url.port)),
+            TargetHost::Name(_) => Origin::Name,
+        },
+    }
+}
 
 fn tls_to(config: &DispatchConfig, url: &TargetUrl) -> Result<(TlsConnector, ServerName<'static>)> {
     let tls = config

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mirror_core::counters::TargetCounters;
 
-use super::{job::Broken, seat::Stop};
+use super::copy::Broken;
 
 /// How a copy that was given to a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,15 @@ pub(super) enum After {
     Spent,
     /// The connection is closed, because the reply is longer than it is worth reading.
     Cut,
+}
+
+/// Why a connection has to stop what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its time is up.
+    Timeout,
+    /// The mirror stops.
+    Shutdown,
 }
 
 /// Why there is no reply.

@@ -9,6 +9,7 @@ mod limits;
 mod names;
 mod order;
 mod pipelining;
+mod purity;
 mod readiness;
 mod replies;
 mod server;
@@ -19,7 +20,7 @@ use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, time::Duration};
 use bytes::Bytes;
 use mirror_core::{
     budget::Budget,
-    pipeline::{ConnectionId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
+    pipeline::{ConnectionId, CopyId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
 };
 use tokio::{
     runtime,

@@ -26,9 +26,14 @@ impl Vacancy {
         self.since = None;
     }
 
+    /// Until when copies wait.
+    pub(super) fn end_of(&self, patience: Duration) -> Option<Time> {
+        self.since.map(|since| since + patience)
+    }
+
     /// Whether it has lasted longer than copies wait.
     pub(super) fn is_too_long(&self, now: Time, patience: Duration) -> bool {
-        self.since.is_some_and(|since| since + patience <= now)
+        self.end_of(patience).is_some_and(|end| end <= now)
     }
 }
 

@@ -7,7 +7,7 @@ use mirror_core::budget::Reserved;
 
 /// Bytes to write, each with its share of the memory budget until it is written.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     pieces: VecDeque<Bytes>,
     /// The memory of the pieces that the copy came with.
     reserved: Reserved,
@@ -26,7 +26,7 @@ struct Written {
 }
 
 impl Outgoing {
-    pub(super) fn new(pieces: Vec<Bytes>, reserved: Reserved) -> Self {
+    pub(crate) fn new(pieces: Vec<Bytes>, reserved: Reserved) -> Self {
         let bytes = pieces.iter().map(Bytes::len).sum();
         let mut outgoing = Self {
             pieces: VecDeque::from(pieces),
@@ -39,11 +39,11 @@ impl Outgoing {
         outgoing
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
-    pub(super) fn push(&mut self, bytes: Bytes, reserved: Reserved) {
+    pub(crate) fn push(&mut self, bytes: Bytes, reserved: Reserved) {
         if !bytes.is_empty() {
             self.bytes += bytes.len();
             self.pieces.push_back(bytes);
@@ -51,7 +51,7 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.pieces = VecDeque::new();
         self.later = VecDeque::new();
         self.reserved.release();
@@ -61,12 +61,12 @@ impl Outgoing {
 
     /// Keeps what is written from now on. Only for copies that are whole, which nothing is
     /// [pushed](Self::push) to.
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.kept = Some(Written::default());
     }
 
     /// Lets go of written bytes, and keeps none from now on.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         let Some(written) = self.kept.take() else {
             return;
         };
@@ -75,19 +75,19 @@ impl Outgoing {
     }
 
     /// Goes back to the first byte kept since [`keep`](Self::keep): nothing counts as written.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         if self.kept.take().is_some() {
             self.bytes = self.pieces.iter().map(Bytes::len).sum();
         }
     }
 
     /// Bytes that wait to be written.
-    pub(super) const fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Puts the first unwritten pieces into `slices`; returns how many.
-    pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let written = self.kept.unwrap_or_default();
         let mut begun = written.bytes;
         slices
@@ -101,7 +101,7 @@ impl Outgoing {
     }
 
     /// Takes the first of `written` bytes as written of these; returns how many are left over.
-    pub(super) fn advance(&mut self, written: usize) -> usize {
+    pub(crate) fn advance(&mut self, written: usize) -> usize {
         let own = written.min(self.bytes);
         self.bytes -= own;
         match &mut self.kept {

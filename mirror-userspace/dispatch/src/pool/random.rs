@@ -27,7 +27,7 @@ impl Random {
 }
 
 /// A different seed each time: shards must not all make the same choices.
-pub(super) fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     RandomState::new().hash_one(0_u8)
 }
 

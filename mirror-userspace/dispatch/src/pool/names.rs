@@ -1,53 +1,32 @@
-//! Names are resolved again and again: behind a name in a cluster, pods come and go.
+//! When a name is to be resolved again: behind a name in a cluster pods come and go.
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use mirror_core::segment::Time;
-use tokio::{net::lookup_host, time::timeout};
 
-/// Where addresses come from.
-pub trait Resolve {
-    /// The addresses of `host`, each with `port`. An error and an empty answer are the same.
-    fn resolve(&self, host: &str, port: u16) -> Resolving;
-}
-
-/// A name being resolved.
-pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
-
-/// The system's own resolver (getaddrinfo), given up after 5 s.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
-
-const PATIENCE: Duration = Duration::from_secs(5);
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, host: &str, port: u16) -> Resolving {
-        let host = host.to_owned();
-        Box::pin(async move {
-            let found = timeout(PATIENCE, lookup_host((host, port))).await??;
-            Ok(found.collect())
-        })
-    }
-}
-
-/// After a failed connection, a name is resolved again, but at most once in this time.
+/// How soon after a failed connection a name is resolved again, at most once in this time.
 const HASTE: Duration = Duration::from_secs(1);
 
 /// When a name is to be resolved.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// When the name is to be resolved next; `None` until it is needed for the first time.
+    /// `None`: not until it is needed for the first time.
     due: Option<Time>,
     began: Time,
     under_way: bool,
 }
 
 impl Names {
+    /// When it is to be resolved next, unless it is being resolved.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.due.filter(|_| !self.under_way)
+    }
+
     pub(super) fn is_due(&self, now: Time) -> bool {
         !self.under_way && self.due.is_some_and(|due| due <= now)
     }
 
-    /// Begins to resolve, unless that is under way; the next time is `due`.
+    /// Begins unless it is under way; the next time is `due`.
     pub(super) const fn begin(&mut self, now: Time, due: Time) -> bool {
         if self.under_way {
             return false;
@@ -62,7 +41,7 @@ impl Names {
         self.under_way = false;
     }
 
-    /// Notes a failed connection: the addresses may be out of date.
+    /// A connection failed: the address may be out of date.
     pub(super) fn hasten(&mut self, now: Time) {
         let soon = now.max(self.began + HASTE);
         self.due = self.due.map(|due| due.min(soon));

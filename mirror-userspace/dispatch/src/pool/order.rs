@@ -5,20 +5,21 @@
 //! may be pipelined, those behind may follow on the connection to the target that the ones before
 //! are on: there they keep their order.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    rc::Rc,
-};
+use std::collections::{HashMap, VecDeque};
 
 use mirror_core::pipeline::ConnectionId;
 
-use super::{config::Order, job::Job, seat::Seat};
+use super::Order;
+use crate::{
+    copy::{Copies, Job},
+    ids::LinkId,
+};
 
 /// The copies that wait for one target.
 #[derive(Debug)]
 pub(super) struct Queue {
     order: Order,
-    /// Copies that may be sent now, first come, first served.
+    /// May be sent now, first come first served.
     ready: VecDeque<Job>,
     lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
@@ -27,10 +28,10 @@ pub(super) struct Queue {
 /// The copies of one client connection.
 #[derive(Debug)]
 struct Lane {
-    /// How many copies are being sent on `seat`; without a seat, one is ready to be sent.
+    /// So many are being sent, on `link`; if that is none, one is ready.
     ahead: usize,
-    seat: Option<Rc<Seat>>,
-    /// Copies that wait for those ahead.
+    link: Option<LinkId>,
+    /// Wait for those ahead.
     behind: VecDeque<Job>,
 }
 
@@ -38,7 +39,7 @@ impl Lane {
     const fn of_one() -> Self {
         Self {
             ahead: 1,
-            seat: None,
+            link: None,
             behind: VecDeque::new(),
         }
     }
@@ -54,12 +55,18 @@ impl Queue {
         }
     }
 
-    /// How many copies wait. One that was dropped while it waited counts until its turn comes.
+    /// How many wait; those that were dropped in their place count until their turn comes.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Appends a copy to the queue.
+    /// Whether nothing waits, and nothing that was taken is under way.
+    #[cfg(debug_assertions)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.lanes.is_empty()
+    }
+
+    /// Puts a copy at the end.
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
         if self.order == Order::Connection {
@@ -72,8 +79,8 @@ impl Queue {
         self.ready.push_back(job);
     }
 
-    /// Puts back a copy that was taken but not sent; of several of one client connection, the last one is
-    /// put back first.
+    /// Puts back a copy that was taken and not sent after all; of several of a client connection
+    /// the last one first.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
         if let Some(lane) = self.lanes.get_mut(&job.connection) {
@@ -82,65 +89,69 @@ impl Queue {
                 lane.behind.push_front(job);
                 return;
             }
-            lane.seat = None;
+            lane.link = None;
         }
         self.ready.push_front(job);
     }
 
     /// The next copy that may be sent.
-    pub(super) fn pop(&mut self) -> Option<Job> {
+    pub(super) fn pop(&mut self, copies: &mut Copies) -> Option<Job> {
         loop {
             let job = self.ready.pop_front()?;
             self.len -= 1;
-            if !job.is_dropped() {
+            if !copies.is_dropped(&job) {
                 return Some(job);
             }
             self.release(job.connection);
+            copies.end(job);
         }
     }
 
-    /// A copy of this client connection is being sent on `seat`.
-    pub(super) fn handle_given(&mut self, connection: ConnectionId, seat: &Rc<Seat>) {
+    /// A copy of this client connection is being sent on `link`.
+    pub(super) fn handle_given(&mut self, connection: ConnectionId, link: LinkId) {
         if let Some(lane) = self.lanes.get_mut(&connection) {
-            lane.seat = Some(Rc::clone(seat));
+            lane.link = Some(link);
         }
     }
 
-    /// The connection on which a new copy of this client connection may directly follow those ahead of it.
-    pub(super) fn seat_to_follow(&self, connection: ConnectionId) -> Option<&Rc<Seat>> {
+    /// Where a new copy of this client connection may follow those ahead of it, with none between.
+    pub(super) fn link_to_follow(&self, connection: ConnectionId) -> Option<LinkId> {
         let lane = self.lanes.get(&connection)?;
-        lane.seat.as_ref().filter(|_| lane.behind.is_empty())
+        lane.link.filter(|_| lane.behind.is_empty())
     }
 
-    /// Notes that a new copy of this client connection follows those ahead of it.
+    /// It does follow them.
     pub(super) fn follow(&mut self, connection: ConnectionId) {
         if let Some(lane) = self.lanes.get_mut(&connection) {
             lane.ahead += 1;
         }
     }
 
-    /// Takes the copy that waits behind those being sent of this client connection, if it `fits`: it
-    /// follows them.
+    /// The copy that waits behind those being sent of this client connection, to follow them, if
+    /// it `fits`.
     pub(super) fn pop_behind(
         &mut self,
         connection: ConnectionId,
+        copies: &mut Copies,
         fits: impl Fn(&Job) -> bool,
     ) -> Option<Job> {
         let lane = self.lanes.get_mut(&connection)?;
-        lane.seat.as_ref()?;
+        lane.link?;
         loop {
             let job = lane
                 .behind
-                .pop_front_if(|job| job.is_dropped() || fits(job))?;
+                .pop_front_if(|job| copies.is_dropped(job) || fits(job))?;
             self.len -= 1;
-            if !job.is_dropped() {
+            if !copies.is_dropped(&job) {
                 lane.ahead += 1;
                 return Some(job);
             }
+            copies.end(job);
         }
     }
 
-    /// Notes that a copy of this client connection has ended: once none is ahead, the next one is ready.
+    /// A copy of this client connection that was taken is over: without another one ahead, the one
+    /// behind it is ready.
     pub(super) fn release(&mut self, connection: ConnectionId) {
         let Some(lane) = self.lanes.get_mut(&connection) else {
             return;
@@ -149,45 +160,45 @@ impl Queue {
             lane.ahead -= 1;
             return;
         }
-        lane.seat = None;
+        lane.link = None;
         match lane.behind.pop_front() {
             Some(next) => self.ready.push_back(next),
             None => drop(self.lanes.remove(&connection)),
         }
     }
 
-    /// Removes all copies that wait.
-    pub(super) fn drain(&mut self) -> Vec<Job> {
-        let mut drained = Vec::with_capacity(self.len);
+    /// Drops everything that waits; how many that were, without those that were dropped in their
+    /// place.
+    pub(super) fn drain(&mut self, copies: &mut Copies) -> u64 {
+        let mut dropped = 0;
+        let mut drop = |job| {
+            dropped += u64::from(!copies.is_dropped(&job));
+            copies.end(job);
+        };
         for lane in self.lanes.values_mut() {
-            drained.extend(lane.behind.drain(..));
+            lane.behind.drain(..).for_each(&mut drop);
         }
         for job in self.ready.drain(..) {
             self.lanes.remove(&job.connection);
-            drained.push(job);
+            drop(job);
         }
         self.len = 0;
-        drained.retain(|job| !job.is_dropped());
-        drained
+        dropped
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
+    use super::*;
     use mirror_core::{
         budget::Budget,
         pipeline::{CopyId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
         segment::Time,
     };
 
-    use super::*;
-    use crate::job::{Stream, Unwritten};
-
     /// A copy that is known again by its time.
-    fn job(connection: u64, number: u64) -> (Job, Rc<Stream>) {
-        let copy = MirrorCopy {
+    fn job(copies: &mut Copies, connection: u64, number: u64) -> Job {
+        copies.begin(MirrorCopy {
             id: CopyId(number),
             target: TargetId(0),
             request: RequestKey {
@@ -200,40 +211,43 @@ mod tests {
             expect: Expect::Body,
             persistence: Persistence::Persistent,
             reserved: Budget::new(0).empty(),
-        };
-        let (job, stream) = Job::new(copy, &Unwritten::default());
-        (job, stream.unwrap())
+        })
     }
 
-    fn pop(queue: &mut Queue) -> Option<(u64, u64)> {
-        queue.pop().map(|job| (job.connection.0, job.at.as_nanos()))
+    fn pop(queue: &mut Queue, copies: &mut Copies) -> Option<(u64, u64)> {
+        let job = queue.pop(copies)?;
+        let popped = (job.connection.0, job.at.as_nanos());
+        copies.end(job);
+        Some(popped)
     }
 
     #[test]
     fn one_copy_of_a_connection_is_out_at_a_time() {
+        let copies = &mut Copies::default();
         let mut queue = Queue::new(Order::Connection);
         for (connection, number) in [(1, 0), (1, 1), (2, 2), (1, 3)] {
-            queue.push(job(connection, number).0);
+            queue.push(job(copies, connection, number));
         }
-        assert_eq!(pop(&mut queue), Some((1, 0)));
-        assert_eq!(pop(&mut queue), Some((2, 2)));
-        assert_eq!(pop(&mut queue), None);
+        assert_eq!(pop(&mut queue, copies), Some((1, 0)));
+        assert_eq!(pop(&mut queue, copies), Some((2, 2)));
+        assert_eq!(pop(&mut queue, copies), None);
         queue.release(ConnectionId(1));
-        assert_eq!(pop(&mut queue), Some((1, 1)));
+        assert_eq!(pop(&mut queue, copies), Some((1, 1)));
         queue.release(ConnectionId(2));
-        assert_eq!(pop(&mut queue), None);
+        assert_eq!(pop(&mut queue, copies), None);
         queue.release(ConnectionId(1));
-        assert_eq!(pop(&mut queue), Some((1, 3)));
+        assert_eq!(pop(&mut queue, copies), Some((1, 3)));
         queue.release(ConnectionId(1));
         assert_eq!((queue.len(), queue.lanes.len()), (0, 0));
     }
 
     #[test]
     fn without_order_all_are_ready() {
+        let copies = &mut Copies::default();
         let mut queue = Queue::new(Order::None);
-        (0..3).for_each(|number| queue.push(job(1, number).0));
+        (0..3).for_each(|number| queue.push(job(copies, 1, number)));
         for number in 0..3 {
-            assert_eq!(pop(&mut queue), Some((1, number)));
+            assert_eq!(pop(&mut queue, copies), Some((1, number)));
         }
         queue.release(ConnectionId(1));
         assert_eq!(queue.len(), 0);
@@ -241,30 +255,31 @@ mod tests {
 
     #[test]
     fn a_dropped_copy_does_not_stop_its_lane() {
+        let copies = &mut Copies::default();
         let mut queue = Queue::new(Order::Connection);
         for number in 0..3 {
-            let (job, stream) = job(1, number);
+            queue.push(job(copies, 1, number));
             if number < 2 {
-                stream.end();
+                copies.drop_stream(CopyId(number));
             }
-            queue.push(job);
         }
-        assert_eq!(pop(&mut queue), Some((1, 2)));
+        assert_eq!(pop(&mut queue, copies), Some((1, 2)));
         assert_eq!(queue.len(), 0);
     }
 
     #[test]
     fn draining_leaves_the_lanes_that_are_being_sent() {
+        let copies = &mut Copies::default();
         let mut queue = Queue::new(Order::Connection);
         for (connection, number) in [(1, 0), (1, 1), (2, 2), (2, 3)] {
-            queue.push(job(connection, number).0);
+            queue.push(job(copies, connection, number));
         }
-        assert_eq!(pop(&mut queue), Some((1, 0)));
-        assert_eq!(queue.drain().len(), 3);
+        assert_eq!(pop(&mut queue, copies), Some((1, 0)));
+        assert_eq!(queue.drain(copies), 3);
         assert_eq!((queue.len(), queue.lanes.len()), (0, 1));
-        queue.push(job(1, 4).0);
-        assert_eq!(pop(&mut queue), None, "0 is still out");
+        queue.push(job(copies, 1, 4));
+        assert_eq!(pop(&mut queue, copies), None, "0 is still out");
         queue.release(ConnectionId(1));
-        assert_eq!(pop(&mut queue), Some((1, 4)));
+        assert_eq!(pop(&mut queue, copies), Some((1, 4)));
     }
 }

@@ -1,0 +1,30 @@
+//! Whatever happens to connections and copies, the dispatcher's pool keeps its promises.
+//!
+//! The bytes are choices: settings first, then what happens next. What plays it is the simulation of
+//! the pool's own tests.
+
+#[path = "../../mirror-userspace/dispatch/src/pool/tests/simulation/mod.rs"]
+mod simulation;
+
+/// What the simulation is written in.
+mod vocabulary {
+    pub(super) use mirror_core::{
+        budget::{Budget, Reserved},
+        counters::TargetCounters,
+        pipeline::{
+            ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
+            TargetId,
+        },
+        segment::Time,
+    };
+    pub(super) use mirror_dispatch::{
+        LinkId, Order, breaker,
+        pool::{Action, Origin, Pool, Settings, Unconnected, Work},
+        reply,
+    };
+}
+
+/// Plays the choices; panics if a promise is broken.
+pub fn run(data: &[u8]) {
+    simulation::run(data);
+}

@@ -1,0 +1,101 @@
+//! A copy that waits or is being sent.
+
+use mirror_core::{
+    pipeline::{ConnectionId, CopyId, Expect, Persistence},
+    segment::Time,
+};
+
+use super::Outgoing;
+
+/// A copy that waits or is being sent.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: CopyId,
+    pub(crate) at: Time,
+    pub(crate) connection: ConnectionId,
+    pub(crate) expect: Expect,
+    pub(crate) persistence: Persistence,
+    /// The bytes to write; those of a streamed copy are in [`Copies`](super::Copies).
+    whole: Option<Outgoing>,
+    /// Whether a byte of it was ever written.
+    begun: bool,
+    /// Until the last byte is written.
+    unwritten: bool,
+}
+
+impl Job {
+    pub(super) const fn new(
+        id: CopyId,
+        at: Time,
+        connection: ConnectionId,
+        whole: Option<Outgoing>,
+        expect: Expect,
+        persistence: Persistence,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            connection,
+            expect,
+            persistence,
+            whole,
+            begun: false,
+            unwritten: true,
+        }
+    }
+
+    /// The bytes to write, if nothing will be added to them.
+    #[inline]
+    pub(crate) const fn whole(&self) -> Option<&Outgoing> {
+        self.whole.as_ref()
+    }
+
+    pub(super) const fn whole_mut(&mut self) -> Option<&mut Outgoing> {
+        self.whole.as_mut()
+    }
+
+    /// Whether its connection is for it alone: copies behind it would wait for its source, or be
+    /// lost with the connection.
+    #[inline]
+    pub(crate) const fn is_exclusive(&self) -> bool {
+        let ends = matches!(self.persistence, Persistence::Closes);
+        self.whole.is_none() || ends || matches!(self.expect, Expect::Tunnel)
+    }
+
+    /// It is sent behind another one: what is written of it is kept, as long as it may have to be
+    /// sent again.
+    pub(crate) fn keep(&mut self) {
+        if let Some(outgoing) = &mut self.whole {
+            outgoing.keep();
+        }
+    }
+
+    /// It is not to be sent again.
+    pub(crate) fn forget(&mut self) {
+        if let Some(outgoing) = &mut self.whole {
+            outgoing.forget();
+        }
+    }
+
+    pub(super) fn rewind(&mut self) {
+        if let Some(outgoing) = &mut self.whole {
+            outgoing.rewind();
+        }
+    }
+
+    /// Whether a byte of it was ever written.
+    pub(crate) const fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Its first byte is written; whether for the first time.
+    #[inline]
+    pub(crate) const fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.begun, true)
+    }
+
+    /// What it was before.
+    pub(super) const fn set_unwritten(&mut self, unwritten: bool) -> bool {
+        std::mem::replace(&mut self.unwritten, unwritten)
+    }
+}

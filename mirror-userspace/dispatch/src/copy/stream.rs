@@ -1,0 +1,122 @@
+//! The body of a streamed copy, between the pipeline and the connection that sends it.
+
+use bytes::Bytes;
+use mirror_core::budget::Reserved;
+
+use super::Outgoing;
+use crate::ids::LinkId;
+
+/// What there is to write now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Bytes.
+    Bytes,
+    /// Nothing, but more will come.
+    Later,
+    /// Nothing, the copy is written.
+    End,
+    /// Nothing, and the copy will never be whole.
+    Broken(Broken),
+}
+
+/// Why a streamed copy will never be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Its source broke.
+    Aborted,
+    /// More came than may wait.
+    Overflow,
+}
+
+/// How far a streamed copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It waits for its turn.
+    Waiting,
+    /// A connection has it.
+    Sending(LinkId),
+}
+
+/// The body of a streamed copy.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    target: usize,
+    outgoing: Outgoing,
+    stage: Stage,
+    ending: Ending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Finished,
+    Broken(Broken),
+}
+
+impl Stream {
+    pub(super) const fn new(target: usize, outgoing: Outgoing) -> Self {
+        Self {
+            target,
+            outgoing,
+            stage: Stage::Waiting,
+            ending: Ending::Open,
+        }
+    }
+
+    /// The target that it goes to.
+    pub(crate) const fn target(&self) -> usize {
+        self.target
+    }
+
+    /// How far the copy is.
+    pub(crate) const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    pub(super) const fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.outgoing.bytes()
+    }
+
+    /// More to write.
+    pub(crate) fn push(&mut self, bytes: Bytes, reserved: Reserved) {
+        self.outgoing.push(bytes, reserved);
+    }
+
+    /// Nothing more will come, the body is whole.
+    pub(crate) const fn finish(&mut self) {
+        self.ending = Ending::Finished;
+    }
+
+    /// Nothing more will come, the body is not whole: what waits is dropped at once.
+    pub(crate) fn break_off(&mut self, why: Broken) {
+        self.ending = Ending::Broken(why);
+        self.outgoing.clear();
+    }
+
+    /// Whether more may come.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.ending, Ending::Open)
+    }
+
+    pub(super) fn source(&self) -> Source {
+        match self.ending {
+            Ending::Broken(why) => Source::Broken(why),
+            _ if !self.outgoing.is_empty() => Source::Bytes,
+            Ending::Finished => Source::End,
+            Ending::Open => Source::Later,
+        }
+    }
+
+    pub(super) const fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    pub(super) fn advance(&mut self, written: usize) -> usize {
+        self.outgoing.advance(written)
+    }
+}

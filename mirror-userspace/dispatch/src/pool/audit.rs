@@ -1,0 +1,51 @@
+//! What must hold between the parts of a pool, for tests and fuzzers to ask at any moment.
+
+use super::{Pool, link::Phase, target::Target};
+
+impl Pool {
+    /// Looks at everything, which takes its time.
+    ///
+    /// # Panics
+    ///
+    /// If anything is not as it must be.
+    pub fn audit(&self) {
+        self.targets.iter().for_each(Target::audit);
+    }
+}
+
+impl Target {
+    fn audit(&self) {
+        let under_way: usize = self.links.iter().map(|(_, link)| link.exchange.len()).sum();
+        assert_eq!(self.counters.in_flight, under_way as u64, "in flight");
+        assert!(self.queue.len() as u64 >= self.counters.queued, "queued");
+        let quiet = self.is_quiet() && self.queue.len() == 0;
+        assert!(!quiet || self.queue.is_idle(), "lanes without a copy");
+        for (_, link) in &self.links {
+            let endpoint = self.endpoints.get(link.endpoint);
+            assert!(endpoint.is_some(), "a connection to nowhere");
+            let closed = link.phase == Phase::Closed;
+            assert!(!closed || link.is_free(), "closed with copies");
+            assert!(!link.fresh || !link.is_free(), "given nothing");
+        }
+        self.endpoints.audit(|id| {
+            let links = self.links.iter().filter(|(_, link)| link.endpoint == id);
+            let copies = links.clone().map(|(_, link)| link.exchange.len()).sum();
+            (links.count(), copies)
+        });
+        for (id, endpoint) in self.endpoints.iter() {
+            for idle in &endpoint.idle {
+                let rests = self.links.get(idle.slot).is_some_and(|link| {
+                    let resting = matches!(link.phase, Phase::Resting(_));
+                    resting && link.is_free() && link.stop.is_none() && link.endpoint == id
+                });
+                assert!(rests, "an idle connection that is none");
+            }
+            let gathering = endpoint.gathering;
+            let there = |slot: usize| self.links.get(slot).is_some_and(|link| link.endpoint == id);
+            assert!(
+                gathering.is_none_or(|link| there(link.slot)),
+                "gathers nowhere"
+            );
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! How copies on connections end, and what becomes of those behind them.
+//!
+//! A connection that ends takes copies with it. Those that the target has not seen, or said that it
+//! does not take (RFC 9112 section 9.6), may be sent once more; of the others nobody knows.
+
+use mirror_core::{pipeline::Persistence, segment::Time};
+
+use super::{
+    Shared,
+    assign::Next,
+    breaker::Tripped,
+    link::Phase,
+    target::{Mode, Target},
+};
+use crate::{
+    copy::{Job, Source, Stage},
+    ids::LinkId,
+    outcome::{Answer, Failure, Outcome, Verdict},
+    wire::h1::{Ended, Turn},
+};
+
+impl Target {
+    pub(super) fn pop_turn(&mut self, id: LinkId) -> Option<Turn> {
+        self.links.get_mut(id.slot)?.exchange.pop_front()
+    }
+
+    /// The front copy of a connection is over.
+    pub(super) fn conclude(&mut self, shared: &mut Shared, now: Time, id: LinkId, ended: Ended) {
+        let Some(turn) = self.pop_turn(id) else {
+            return;
+        };
+        let watch = turn.stopwatch;
+        let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
+        let outcome = match ended {
+            Ok((status, connection)) => Outcome::Answered(Answer {
+                status,
+                latency,
+                connection,
+            }),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        match self.finish(shared, now, id, turn.job, &outcome) {
+            Next::More => {
+                if let Some(link) = self.links.get_mut(id.slot)
+                    && link.exchange.commit_front()
+                {
+                    link.allow_time(shared, now);
+                }
+            }
+            Next::Rest => {}
+            Next::Close => {
+                let failure = ended.err().unwrap_or(Failure::Reset);
+                self.abandon(shared, now, id, failure);
+            }
+        }
+    }
+
+    /// A copy ended; what its connection does next.
+    pub(super) fn finish(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        job: Job,
+        outcome: &Outcome,
+    ) -> Next {
+        let Some(endpoint) = self.links.get(id.slot).map(|link| link.endpoint) else {
+            return Next::Close;
+        };
+        // Asked to close, a target may do so without a word in its reply.
+        let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
+        let tripped = match outcome {
+            Outcome::Answered(_) => {
+                self.endpoints.handle_answer(endpoint);
+                Tripped::No
+            }
+            Outcome::Failed(failure) if failure.blames_address() => {
+                self.endpoints.handle_failure(endpoint, now)
+            }
+            Outcome::Failed(_) => {
+                self.endpoints.handle_no_verdict(endpoint, now);
+                Tripped::No
+            }
+        };
+        self.counters.avoided += u64::from(tripped == Tripped::Yes);
+        let gone = self.endpoints.is_gone(endpoint);
+        let verdict = match outcome.verdict() {
+            // Copies go elsewhere: that is enough.
+            Verdict::Fails if gone || self.endpoints.has_other(endpoint) => Verdict::Unknown,
+            verdict => verdict,
+        };
+        let connection = job.connection;
+        self.end(shared, job, outcome, verdict, now);
+        if closes || self.mode == Mode::Stopped {
+            self.endpoints.end(endpoint);
+            return Next::Close;
+        }
+        if let Some(link) = self.links.get_mut(id.slot) {
+            link.handle_answer();
+            if gone {
+                self.endpoints.end(endpoint);
+                return if link.is_free() {
+                    Next::Close
+                } else {
+                    Next::More
+                };
+            }
+        }
+        self.follow_up(shared, now, id, connection)
+    }
+
+    /// A connection ended with this: what becomes of the copies on it.
+    pub(super) fn abandon(&mut self, shared: &mut Shared, now: Time, id: LinkId, failure: Failure) {
+        self.close(id);
+        while let Some(link) = self.links.get_mut(id.slot)
+            && let Some(mut turn) = link.exchange.pop_back()
+        {
+            let (endpoint, disclaimed) = (link.endpoint, link.exchange.is_disclaimed());
+            self.endpoints.end(endpoint);
+            let begun = turn.is_begun();
+            if let Some(watch) = turn.stopwatch.take() {
+                shared.meter.stop(watch, now);
+            }
+            if disclaimed || !begun {
+                self.endpoints.handle_no_verdict(endpoint, now);
+                self.give_back(shared, now, turn.job);
+            } else {
+                self.forsake(shared, now, turn.job, failure);
+            }
+        }
+    }
+
+    /// A connection is of no use any more.
+    pub(super) fn close(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(id.slot) {
+            link.phase = Phase::Closed;
+            link.fresh = false;
+            link.due = None;
+            if let Some(endpoint) = self.endpoints.get_mut(link.endpoint) {
+                endpoint.withdraw(id);
+            }
+        }
+    }
+
+    /// A connection ended before it sent this copy, or before the target took it: it is sent on
+    /// another one.
+    fn give_back(&mut self, shared: &mut Shared, now: Time, mut job: Job) {
+        let failure = match shared.copies.source(&job) {
+            Source::Broken(why) => Some(why.into()),
+            _ if self.mode == Mode::Stopped => Some(Failure::Shutdown),
+            _ => None,
+        };
+        if let Some(failure) = failure {
+            let outcome = Outcome::Failed(failure);
+            return self.end(shared, job, &outcome, Verdict::Unknown, now);
+        }
+        self.counters.sent_again += u64::from(job.is_begun());
+        shared.copies.set_stage(&job, Stage::Waiting);
+        shared.copies.rewind(&mut job);
+        self.counters.sent -= 1;
+        self.counters.in_flight -= 1;
+        self.counters.queued += 1;
+        self.queue.push_front(job);
+    }
+
+    /// A connection ended, with a failure of the copy before this one, after the target may have
+    /// taken it: that is not counted against the target again.
+    fn forsake(&mut self, shared: &mut Shared, now: Time, job: Job, failure: Failure) {
+        let failure = match self.mode {
+            Mode::Stopped => Failure::Shutdown,
+            Mode::Open | Mode::Draining => failure,
+        };
+        self.end(
+            shared,
+            job,
+            &Outcome::Failed(failure),
+            Verdict::Unknown,
+            now,
+        );
+    }
+
+    /// A copy whose turn it is has nowhere to go.
+    pub(super) fn fail_unsent(&mut self, shared: &mut Shared, job: Job, now: Time) {
+        self.counters.queued -= 1;
+        self.counters.sent += 1;
+        self.counters.in_flight += 1;
+        let outcome = Outcome::Failed(Failure::Connect);
+        self.end(shared, job, &outcome, Verdict::Fails, now);
+    }
+}

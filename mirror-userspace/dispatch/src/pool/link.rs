@@ -1,0 +1,144 @@
+//! What a target knows of one of its connections.
+
+use mirror_core::segment::Time;
+
+use super::{Shared, endpoints::EndpointId};
+use crate::{copy::Job, outcome::Stop, wire::h1::Exchange};
+
+/// What is to be done on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// To connect.
+    Connect,
+    /// To write what there is, and to read.
+    Exchange,
+    /// To read, as it may be closed.
+    Rest {
+        /// Since when nothing was under way.
+        since: Time,
+        /// Whether it was given a copy since then, which is to be begun.
+        given: bool,
+    },
+    /// To have it [settled](super::Pool::settle): something ended without a word from the target.
+    Settle,
+    /// To close.
+    Close,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unconnected {
+    /// The endpoint refused, or did not answer in time.
+    Failed,
+    /// The endpoint may not be connected to.
+    Forbidden,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Connecting,
+    /// Nothing is under way since then; what it is given must wait until it is looked at.
+    Resting(Time),
+    /// Copies are under way.
+    Busy,
+    /// It is of no use any more, and nothing is under way.
+    Closed,
+}
+
+/// What a target knows of one of its connections.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) endpoint: EndpointId,
+    pub(super) exchange: Exchange,
+    pub(super) phase: Phase,
+    pub(super) stop: Option<Stop>,
+    /// When it is to be stopped.
+    pub(super) due: Option<Time>,
+    /// It was given a copy that nobody has looked at yet.
+    pub(super) fresh: bool,
+    /// All that is there of a streamed copy is written.
+    pub(super) waits_for_source: bool,
+    /// One of its copies does not go with others.
+    exclusive: bool,
+    /// Copies that were answered.
+    answered: usize,
+}
+
+impl Link {
+    pub(super) fn new(endpoint: EndpointId) -> Self {
+        Self {
+            endpoint,
+            exchange: Exchange::default(),
+            phase: Phase::Connecting,
+            stop: None,
+            due: None,
+            fresh: false,
+            waits_for_source: false,
+            exclusive: false,
+            answered: 0,
+        }
+    }
+
+    /// What is to be done on it.
+    #[inline]
+    pub(super) fn work(&self, shared: &Shared) -> Work {
+        match self.phase {
+            Phase::Connecting => Work::Connect,
+            Phase::Closed => Work::Close,
+            Phase::Resting(_) if self.stop.is_some() => Work::Settle,
+            Phase::Resting(since) => Work::Rest {
+                since,
+                given: !self.exchange.is_empty(),
+            },
+            Phase::Busy => {
+                let stop = self.stop.map(Into::into);
+                match self.exchange.poll_ended(&shared.copies, stop) {
+                    Some(_) => Work::Settle,
+                    None => Work::Exchange,
+                }
+            }
+        }
+    }
+
+    /// Whether there is a connection.
+    pub(super) const fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Resting(_) | Phase::Busy)
+    }
+
+    /// Hands it a copy to send.
+    #[inline]
+    pub(super) fn give(&mut self, shared: &Shared, job: Job) {
+        self.exclusive = job.is_exclusive();
+        self.fresh = true;
+        self.exchange.push(job, shared.settings.reply);
+    }
+
+    /// One of its copies was answered, and it can carry others.
+    pub(super) const fn handle_answer(&mut self) {
+        self.answered = self.answered.saturating_add(1);
+    }
+
+    /// Whether nothing is to be sent or answered.
+    pub(super) fn is_free(&self) -> bool {
+        self.exchange.is_empty()
+    }
+
+    /// Whether `job` may go with what it has to do, if `limit` copies may. A connection gets one
+    /// more at once than it has answered: were each closed after its first reply, all the others
+    /// would be sent in vain.
+    #[inline]
+    pub(super) fn has_room_for(&self, job: &Job, limit: usize) -> bool {
+        if self.is_free() {
+            return true;
+        }
+        let room = limit.min(self.answered.saturating_add(1));
+        self.exchange.len() < room && !self.exclusive && !job.is_exclusive()
+    }
+
+    /// The target has this long from now on.
+    #[inline]
+    pub(super) fn allow_time(&mut self, shared: &Shared, now: Time) {
+        self.due = Some(now + shared.settings.reply_timeout);
+    }
+}

@@ -1,0 +1,235 @@
+//! Everything that re-sending decides, without I/O: no socket, no task, no clock.
+//!
+//! ```text
+//! handle_output --copies--> Target: admit or drop ─► Queue ─► Endpoints, Link ─► Exchange
+//!                              breaker, rate          order     which one        bytes out,
+//!                                                                                replies in
+//! poll_action ◄── open this connection, look at that one, resolve a name
+//! ```
+//!
+//! A [`Pool`] is what one shard knows of all its targets. It is a value: what happens comes in
+//! through `handle_*`, with the time as an argument, and what is to be done comes out of
+//! [`poll_action`](Pool::poll_action) and [`work`](Pool::work). Connections are known by a
+//! [`LinkId`], endpoints by their place; nothing points at anything else. The shell does what it is
+//! told with real sockets, the tests and a fuzz target with simulated ones.
+//!
+//! The life of a connection, as whoever has the socket sees it:
+//!
+//! 1. [`Action::Open`] names an endpoint. It is connected to, while [`is_stopped`](Pool::is_stopped)
+//!    says that it is still wanted: [`handle_connected`](Pool::handle_connected), or
+//!    [`handle_refused`](Pool::handle_refused), which may name another one, and in the end
+//!    [`handle_unconnected`](Pool::handle_unconnected).
+//! 2. Then, and after each [`Action::Wake`], [`work`](Pool::work) says what to do.
+//!    * [`Work::Exchange`]: while it [`has_bytes`](Pool::has_bytes), write what
+//!      [`fill`](Pool::fill) gives; [flush](Pool::handle_flushed) what is
+//!      [unflushed](Pool::is_unflushed); then read.
+//!    * [`Work::Rest`]: read, for it may be closed; with a copy given, begin
+//!      ([`handle_awake`](Pool::handle_awake)).
+//!    * [`Work::Settle`]: call [`settle`](Pool::settle), which needs the time.
+//!    * [`Work::Close`]: close it, and say so ([`handle_closed`](Pool::handle_closed)).
+//!
+//! At any moment `copies given = queued + sent + dropped`, and every copy ends in exactly one
+//! counter. A copy is sent once more only if the target has not seen it, or said that it takes no
+//! more (RFC 9112 section 9.6).
+
+mod assign;
+#[cfg(debug_assertions)]
+mod audit;
+pub mod breaker;
+mod endings;
+mod endpoints;
+mod link;
+mod links;
+mod names;
+mod order;
+mod random;
+mod rate;
+mod settings;
+mod streams;
+mod target;
+#[cfg(test)]
+mod tests;
+mod vacancy;
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use mirror_core::{
+    counters::TargetCounters,
+    pipeline::{MirrorCopy, Output},
+    segment::Time,
+};
+
+pub(crate) use self::random::seed;
+use self::target::Target;
+pub use self::{
+    link::{Unconnected, Work},
+    settings::{Order, Origin, Settings},
+};
+
+use super::{copy::Copies, ids::LinkId, meter::Meter};
+
+/// What one shard knows of its targets, their connections and the copies to them.
+#[derive(Debug)]
+pub struct Pool {
+    targets: Vec<Target>,
+    shared: Shared,
+}
+
+/// What all targets of a shard have in common.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    copies: Copies,
+    meter: Meter,
+    actions: VecDeque<Action>,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection.
+    Open {
+        /// What it is called from now on.
+        link: LinkId,
+        /// Where to.
+        endpoint: SocketAddr,
+    },
+    /// There is [`work`](Pool::work) on a connection, or an order to stop.
+    Wake(LinkId),
+    /// Resolve the name of this target, and tell [`Pool::handle_resolved`].
+    Resolve(usize),
+}
+
+impl Pool {
+    /// A pool for targets whose addresses come from these origins.
+    #[must_use]
+    pub fn new(settings: Settings, origins: impl IntoIterator<Item = Origin>) -> Self {
+        let origins = origins.into_iter().enumerate();
+        let targets = origins
+            .map(|(index, origin)| Target::new(index, &settings, origin))
+            .collect();
+        Self {
+            targets,
+            shared: Shared {
+                settings,
+                copies: Copies::default(),
+                meter: Meter::default(),
+                actions: VecDeque::new(),
+            },
+        }
+    }
+
+    /// Takes one step of re-sending. What is for a target that does not exist is dropped uncounted.
+    pub fn handle_output(&mut self, now: Time, output: Output) {
+        match output {
+            Output::Copy(copy) => self.handle_copy(now, copy),
+            Output::Chunk {
+                copy,
+                bytes,
+                reserved,
+            } => self.handle_chunk(now, copy, bytes, reserved),
+            Output::Finish { copy, .. } => self.handle_finish(copy),
+            Output::Abort { copy } => self.handle_abort(now, copy),
+        }
+    }
+
+    fn handle_copy(&mut self, now: Time, copy: MirrorCopy) {
+        let Self { targets, shared } = self;
+        if let Some(target) = targets.get_mut(copy.target.0) {
+            target.handle_copy(shared, now, copy);
+        }
+    }
+
+    /// Whether there is room for this step: if not, what it is of will be dropped.
+    #[must_use]
+    pub fn has_room(&self, output: &Output) -> bool {
+        match output {
+            Output::Copy(copy) => self
+                .targets
+                .get(copy.target.0)
+                .is_none_or(|target| target.has_room(&self.shared.settings)),
+            Output::Chunk { copy, bytes, .. } => self.has_window(*copy, bytes.len()),
+            Output::Finish { .. } | Output::Abort { .. } => true,
+        }
+    }
+
+    /// These are the endpoints of a target whose origin is [`Origin::Told`]. `false` if it is
+    /// another one, or there is no such target.
+    #[must_use]
+    pub fn set_addresses(&mut self, now: Time, target: usize, addresses: &[SocketAddr]) -> bool {
+        let Self { targets, shared } = self;
+        let target = targets.get_mut(target);
+        target.is_some_and(|target| target.set_addresses(shared, now, addresses))
+    }
+
+    /// The name of a target, which [`Action::Resolve`] asked for, stands for these addresses; for
+    /// none, if it could not be resolved.
+    pub fn handle_resolved(&mut self, now: Time, target: usize, addresses: &[SocketAddr]) {
+        let Self { targets, shared } = self;
+        if let Some(target) = targets.get_mut(target) {
+            target.handle_resolved(shared, now, addresses);
+        }
+    }
+
+    /// What is due is seen to.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let Self { targets, shared } = self;
+        for target in targets {
+            target.handle_timeout(shared, now);
+        }
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let due = |target: &Target| target.poll_timeout(&self.shared.settings);
+        self.targets.iter().filter_map(due).min()
+    }
+
+    /// What the shell is to do next.
+    #[inline]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.shared.actions.pop_front()
+    }
+
+    /// The books of each target.
+    pub fn counters(&self) -> impl Iterator<Item = TargetCounters> {
+        self.targets.iter().map(Target::counters)
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.targets.iter().all(Target::is_quiet)
+    }
+
+    /// Whether all copies are written whole.
+    #[must_use]
+    pub const fn is_written(&self) -> bool {
+        self.shared.copies.are_written()
+    }
+
+    /// Whether a nap now would spoil the measurement of a reply's latency.
+    #[must_use]
+    pub fn is_measuring(&self, now: Time) -> bool {
+        self.shared.meter.is_watching(now)
+    }
+
+    /// The thread slept: what is read now may have come before.
+    pub fn handle_nap(&mut self) {
+        self.shared.meter.handle_nap();
+    }
+
+    /// Takes nothing new.
+    pub fn drain(&mut self) {
+        self.targets.iter_mut().for_each(Target::drain);
+    }
+
+    /// Drops what waits and stops what is under way.
+    pub fn stop(&mut self) {
+        let Self { targets, shared } = self;
+        for target in targets {
+            target.stop(shared);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a pool is told.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::breaker;
+use crate::wire::h1::reply;
+
+/// How copies of one client connection relate at a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// One at a time: the next is sent after the reply to the one before.
+    #[default]
+    Connection,
+    /// They overlap and may overtake each other.
+    None,
+}
+
+/// The limits and rules of a pool: what [`DispatchConfig`](crate::DispatchConfig) says, without what is the shell's.
+#[derive(Clone, Debug)]
+#[expect(
+    missing_docs,
+    reason = "each is the field of that name of the dispatcher's configuration"
+)]
+pub struct Settings {
+    pub order: Order,
+    pub connections: usize,
+    pub pipeline: usize,
+    pub queue: usize,
+    pub max_rps: Option<f64>,
+    pub stream_window: usize,
+    pub reply_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub resolve_every: Duration,
+    pub endpoint_wait: Duration,
+    pub reply: reply::Limits,
+    pub breaker: breaker::Limits,
+    pub avoid: breaker::Limits,
+    pub seed: u64,
+}
+
+/// How the addresses of a target come to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// There is one, and the user wrote it.
+    Written(SocketAddr),
+    /// The name is resolved: [`Action::Resolve`](super::Action::Resolve).
+    Name,
+    /// Somebody says them when they change: [`Pool::set_addresses`](super::Pool::set_addresses).
+    Told,
+}

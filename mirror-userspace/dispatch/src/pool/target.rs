@@ -1,0 +1,298 @@
+//! What a pool remembers of one target, and its books: each copy is entered once, wherever it ends.
+
+use std::net::SocketAddr;
+
+use mirror_core::{
+    counters::{Dropped, TargetCounters},
+    segment::Time,
+};
+use slab::Slab;
+
+use super::{
+    Action, Shared,
+    breaker::{Breaker, Tripped},
+    endpoints::Endpoints,
+    link::Link,
+    names::Names,
+    order::Queue,
+    rate::RateLimit,
+    settings::{Origin, Settings},
+    vacancy::Vacancy,
+};
+use crate::{
+    copy::{Broken, Job},
+    ids::LinkId,
+    outcome::{Outcome, Stop, Verdict},
+};
+
+/// One target of a shard.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) index: usize,
+    pub(super) mode: Mode,
+    pub(super) queue: Queue,
+    pub(super) endpoints: Endpoints,
+    pub(super) links: Slab<Link>,
+    pub(super) breaker: Breaker,
+    pub(super) addressing: Addressing,
+    pub(super) counters: TargetCounters,
+    rate: Option<RateLimit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Open,
+    /// Nothing new is taken; what is there is sent.
+    Draining,
+    /// Nothing is sent any more.
+    Stopped,
+}
+
+/// How the addresses come to be known.
+#[derive(Debug)]
+pub(super) enum Addressing {
+    Written,
+    Name(Names),
+    Told(Vacancy),
+}
+
+impl Target {
+    pub(super) fn new(index: usize, settings: &Settings, origin: Origin) -> Self {
+        let mut endpoints = Endpoints::new(settings.avoid, settings.seed);
+        let addressing = match origin {
+            Origin::Told => Addressing::Told(Vacancy::default()),
+            Origin::Name => Addressing::Name(Names::default()),
+            Origin::Written(socket) => {
+                endpoints.replace(&[socket]);
+                Addressing::Written
+            }
+        };
+        Self {
+            index,
+            mode: Mode::Open,
+            queue: Queue::new(settings.order),
+            endpoints,
+            links: Slab::new(),
+            breaker: Breaker::new(settings.breaker),
+            addressing,
+            counters: TargetCounters::default(),
+            rate: settings.max_rps.map(RateLimit::new),
+        }
+    }
+
+    pub(super) fn counters(&self) -> TargetCounters {
+        let mut counters = self.counters.clone();
+        counters.open = self.links.len() as u64;
+        counters
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.counters.queued == 0 && self.counters.in_flight == 0
+    }
+
+    pub(super) fn link(&self, slot: usize) -> Option<&Link> {
+        self.links.get(slot)
+    }
+
+    /// Whether one more copy may wait.
+    pub(super) const fn has_room(&self, settings: &Settings) -> bool {
+        self.queue.len() < settings.queue
+    }
+
+    /// Whether one more copy is taken; one that is not is counted.
+    pub(super) fn admit(&mut self, settings: &Settings, now: Time) -> bool {
+        let dropped = if self.mode != Mode::Open {
+            &mut self.counters.dropped.shutdown
+        } else if !self.has_room(settings) {
+            &mut self.counters.dropped.queue_full
+        } else if self.is_vacant(settings, now) {
+            &mut self.counters.dropped.no_endpoint
+        } else if self.rate.as_mut().is_some_and(|rate| !rate.admit(now)) {
+            &mut self.counters.dropped.max_rps
+        } else if !self.breaker.admit(now) {
+            &mut self.counters.dropped.breaker_open
+        } else {
+            return true;
+        };
+        *dropped += 1;
+        false
+    }
+
+    /// Whether there has been no endpoint for longer than copies wait.
+    fn is_vacant(&self, settings: &Settings, now: Time) -> bool {
+        match &self.addressing {
+            Addressing::Told(vacancy) if self.endpoints.len() == 0 => {
+                vacancy.is_too_long(now, settings.endpoint_wait)
+            }
+            _ => false,
+        }
+    }
+
+    /// A streamed copy that waits will never be whole.
+    pub(super) const fn handle_broken(&mut self, why: Broken, now: Time) {
+        self.counters.queued -= 1;
+        match why {
+            Broken::Aborted => self.counters.dropped.aborted += 1,
+            Broken::Overflow => self.counters.dropped.stream_overflow += 1,
+        }
+        // It may have been the breaker's probe.
+        self.breaker.handle_no_verdict(now);
+    }
+
+    /// Drops all that waits, for the reason of this counter.
+    pub(super) fn drop_waiting(
+        &mut self,
+        shared: &mut Shared,
+        counter: impl FnOnce(&mut Dropped) -> &mut u64,
+    ) {
+        let waiting = self.queue.drain(&mut shared.copies);
+        self.counters.queued -= waiting;
+        *counter(&mut self.counters.dropped) += waiting;
+    }
+
+    /// A copy that was given to a connection ended.
+    pub(super) fn end(
+        &mut self,
+        shared: &mut Shared,
+        job: Job,
+        outcome: &Outcome,
+        verdict: Verdict,
+        now: Time,
+    ) {
+        self.counters.in_flight -= 1;
+        self.queue.release(job.connection);
+        shared.copies.end(job);
+        outcome.count(&mut self.counters);
+        match verdict {
+            Verdict::Works => self.breaker.handle_answer(),
+            Verdict::Fails => {
+                if self.breaker.handle_failure(now) == Tripped::Yes {
+                    self.drop_waiting(shared, |dropped| &mut dropped.breaker_open);
+                    self.counters.breaker_opened += 1;
+                }
+            }
+            Verdict::Unknown => self.breaker.handle_no_verdict(now),
+        }
+    }
+
+    /// What is due is seen to.
+    pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Time) {
+        let due = |link: &Link| link.due.is_some_and(|due| due <= now);
+        let links = self.links.iter().filter(|(_, link)| due(link));
+        let late: Vec<_> = links.map(|(slot, _)| slot).collect();
+        for slot in late {
+            self.stop_link(shared, slot, Stop::Timeout);
+        }
+        if self.counters.queued > 0 && self.is_vacant(&shared.settings, now) {
+            self.drop_waiting(shared, |dropped| &mut dropped.no_endpoint);
+            // The breaker's probe may have been among them.
+            self.breaker.handle_no_verdict(now);
+        }
+        if matches!(&self.addressing, Addressing::Name(names) if names.is_due(now)) {
+            self.find_addresses(shared, now);
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn poll_timeout(&self, settings: &Settings) -> Option<Time> {
+        let links = self.links.iter().filter_map(|(_, link)| link.due).min();
+        let addresses = match &self.addressing {
+            Addressing::Written => None,
+            Addressing::Name(names) => names.due(),
+            Addressing::Told(vacancy) => {
+                let waits = self.counters.queued > 0 && self.endpoints.len() == 0;
+                vacancy.end_of(settings.endpoint_wait).filter(|_| waits)
+            }
+        };
+        links.into_iter().chain(addresses).min()
+    }
+
+    /// Takes nothing new.
+    pub(super) fn drain(&mut self) {
+        self.mode = Mode::Draining;
+    }
+
+    /// Drops what waits and stops what is under way.
+    pub(super) fn stop(&mut self, shared: &mut Shared) {
+        self.mode = Mode::Stopped;
+        self.drop_waiting(shared, |dropped| &mut dropped.shutdown);
+        let all: Vec<_> = self.links.iter().map(|(slot, _)| slot).collect();
+        for slot in all {
+            self.stop_link(shared, slot, Stop::Shutdown);
+        }
+    }
+
+    /// A connection has to stop what it does, and to close. It does so when it is
+    /// [worked](super::Pool::work) on next.
+    pub(super) fn stop_link(&mut self, shared: &mut Shared, slot: usize, why: Stop) {
+        let target = self.index;
+        if let Some(link) = self.links.get_mut(slot) {
+            link.stop = Some(why);
+            link.due = None;
+            if let Some(endpoint) = self.endpoints.get_mut(link.endpoint) {
+                endpoint.withdraw(LinkId { target, slot });
+            }
+            shared
+                .actions
+                .push_back(Action::Wake(LinkId { target, slot }));
+        }
+    }
+
+    /// These are the endpoints, from now on. Connections to those that stay, stay; free ones to
+    /// others are closed, and busy ones after the copies that they are sending.
+    pub(super) fn set_addresses(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        sockets: &[SocketAddr],
+    ) -> bool {
+        let Addressing::Told(vacancy) = &mut self.addressing else {
+            return false;
+        };
+        if sockets.is_empty() {
+            vacancy.begin(now);
+        } else {
+            vacancy.end();
+        }
+        self.replace_endpoints(shared, sockets);
+        self.pump(shared, now);
+        true
+    }
+
+    fn replace_endpoints(&mut self, shared: &mut Shared, sockets: &[SocketAddr]) {
+        for LinkId { slot, .. } in self.endpoints.replace(sockets) {
+            self.stop_link(shared, slot, Stop::Timeout);
+        }
+    }
+
+    /// There is nowhere to send, or nowhere that is up to date.
+    pub(super) fn find_addresses(&mut self, shared: &mut Shared, now: Time) {
+        match &mut self.addressing {
+            Addressing::Written => {}
+            Addressing::Told(vacancy) => vacancy.begin(now),
+            Addressing::Name(names) => {
+                if names.begin(now, now + shared.settings.resolve_every) {
+                    shared.actions.push_back(Action::Resolve(self.index));
+                }
+            }
+        }
+    }
+
+    /// The name stands for these addresses.
+    pub(super) fn handle_resolved(&mut self, shared: &mut Shared, now: Time, found: &[SocketAddr]) {
+        let Addressing::Name(names) = &mut self.addressing else {
+            return;
+        };
+        names.end();
+        if !found.is_empty() {
+            self.replace_endpoints(shared, found);
+        } else if self.endpoints.len() == 0 {
+            // Without an address the copy whose turn it is cannot be sent.
+            if let Some(job) = self.queue.pop(&mut shared.copies) {
+                self.fail_unsent(shared, job, now);
+            }
+        }
+        self.pump(shared, now);
+    }
+}

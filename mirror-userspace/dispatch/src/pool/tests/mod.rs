@@ -1,0 +1,46 @@
+//! The pool under a simulated network and a simulated clock.
+
+mod simulation;
+
+use super::random::Random;
+
+/// What the simulation is written in: the fuzz target of the pool includes it with other words.
+mod vocabulary {
+    pub(super) use crate::{
+        LinkId, Order, breaker,
+        pool::{Action, Origin, Pool, Settings, Unconnected, Work},
+        reply,
+    };
+    pub(super) use mirror_core::{
+        budget::{Budget, Reserved},
+        counters::TargetCounters,
+        pipeline::{
+            ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
+            TargetId,
+        },
+        segment::Time,
+    };
+}
+
+/// Whatever happens in whatever order, the promises hold.
+#[test]
+fn promises_hold_whatever_happens() {
+    let mut seen = simulation::Seen::default();
+    for seed in 0..800 {
+        let mut random = Random::new(seed);
+        let len = 50 + random.below(1_500);
+        let choices: Vec<_> = (0..len)
+            .map(|_| u8::try_from(random.below(256)).unwrap())
+            .collect();
+        let run = std::panic::catch_unwind(|| simulation::run(&choices));
+        match run {
+            Ok(run) => seen += run,
+            Err(panic) => {
+                println!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{seen:?}");
+    assert!(seen.covers_all(), "the network is too kind: {seen:?}");
+}

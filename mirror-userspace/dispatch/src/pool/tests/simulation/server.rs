@@ -1,0 +1,246 @@
+//! The servers' end of connections: they check what arrives, and reply as they like.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use super::{
+    super::vocabulary::{Expect, LinkId, Order},
+    copies::byte,
+    world::{Delivery, World},
+};
+
+/// A connection, from when it is asked for until the pool knows that it is closed.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) link: LinkId,
+    pub(super) endpoint: SocketAddr,
+    pub(super) serial: usize,
+    pub(super) connected: bool,
+    /// Endpoints that refused it.
+    pub(super) refused: usize,
+    /// The pool's side closed it; it may not have been told yet.
+    pub(super) closed: bool,
+    /// The server closed it, or it broke.
+    pub(super) eof: bool,
+    pub(super) reset: bool,
+    /// The server says nothing any more.
+    pub(super) silent: bool,
+    /// The server said that it takes no more requests.
+    said_close: bool,
+    requests: Vec<Request>,
+    /// The first bytes of a request, until it is known which copy it is.
+    unknown: Vec<u8>,
+    /// Bytes that were sent, the ends of the replies among them, and the bytes that were read.
+    pub(super) to_client: VecDeque<u8>,
+    sent: usize,
+    ends: Vec<usize>,
+}
+
+/// A copy that arrives.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    copy: usize,
+    received: usize,
+}
+
+/// The end of a reply that has none but the connection's.
+const NEVER: usize = usize::MAX;
+
+impl Conn {
+    pub(super) fn new(link: LinkId, endpoint: SocketAddr, serial: usize) -> Self {
+        Self {
+            link,
+            endpoint,
+            serial,
+            connected: false,
+            refused: 0,
+            closed: false,
+            eof: false,
+            reset: false,
+            silent: false,
+            said_close: false,
+            requests: Vec::new(),
+            unknown: Vec::new(),
+            to_client: VecDeque::new(),
+            sent: 0,
+            ends: Vec::new(),
+        }
+    }
+
+    /// Whether it carries bytes.
+    pub(super) const fn is_open(&self) -> bool {
+        self.connected && !self.closed && !self.eof && !self.reset
+    }
+
+    /// Replies that were read to their end.
+    fn read_replies(&self) -> usize {
+        let read = self.sent - self.to_client.len();
+        self.ends.iter().filter(|end| **end <= read).count()
+    }
+
+    /// Copies that arrived, and whose replies were not read to their end.
+    fn under_way(&self) -> &[Request] {
+        &self.requests[self.read_replies()..]
+    }
+
+    /// The request that is to be answered next.
+    fn to_answer(&self) -> Option<Request> {
+        self.requests.get(self.ends.len()).copied()
+    }
+
+    pub(super) fn break_off(&mut self) {
+        self.reset = true;
+        self.sent -= self.to_client.len();
+        self.to_client.clear();
+    }
+}
+
+impl World<'_> {
+    /// Bytes arrive at a server.
+    pub(super) fn deliver(&mut self, link: LinkId, bytes: &[u8]) {
+        for byte in bytes {
+            if self.conn(link).is_open() {
+                self.deliver_byte(link, *byte);
+            }
+        }
+    }
+
+    fn deliver_byte(&mut self, link: LinkId, arrived: u8) {
+        let Self { conns, copies, .. } = self;
+        let conn = conns.iter_mut().find(|conn| conn.link == link).unwrap();
+        if let Some(last) = conn.requests.last_mut() {
+            let facts = &copies[last.copy];
+            if !(facts.whole && last.received == facts.len) {
+                assert!(last.received < facts.len, "more than there is");
+                assert_eq!(arrived, byte(last.copy, last.received), "other bytes");
+                last.received += 1;
+                return;
+            }
+        }
+        conn.unknown.push(arrived);
+        if let Some(number) = conn.unknown.first_chunk() {
+            let copy = u32::from_be_bytes(*number) as usize;
+            conn.unknown.clear();
+            self.begin_request(link, copy);
+        }
+    }
+
+    /// A copy begins to arrive.
+    fn begin_request(&mut self, link: LinkId, copy: usize) {
+        let facts = &self.copies[copy];
+        let (client, exclusive) = (facts.client, facts.is_exclusive());
+        let of_client = |request: &Request| self.copies[request.copy].client == client;
+        let in_order = self.settings.order == Order::Connection;
+        for other in &self.conns {
+            if other.link != link && !other.closed && in_order {
+                assert!(!other.under_way().iter().any(of_client), "one overtakes");
+            }
+        }
+        let conn = self.conns.iter().find(|conn| conn.link == link).unwrap();
+        let ahead = conn.under_way();
+        let room = self.settings.pipeline.min(conn.read_replies() + 1);
+        assert!(ahead.len() < room.max(1), "more at once than may");
+        let not_alone = exclusive || ahead.iter().any(|one| self.copies[one.copy].is_exclusive());
+        assert!(
+            ahead.is_empty() || !not_alone,
+            "it wants the connection for itself"
+        );
+
+        let mut before = self.deliveries.iter().filter(|one| one.copy == copy);
+        assert!(before.all(|one| one.disclaimed), "sent twice");
+        let delivery = Delivery {
+            copy,
+            conn: conn.serial,
+            disclaimed: conn.said_close,
+        };
+        self.deliveries.push(delivery);
+        self.conn(link).requests.push(Request { copy, received: 4 });
+    }
+
+    /// A server does something on one of its connections.
+    pub(super) fn serve_somewhere(&mut self) {
+        if self.conns.is_empty() {
+            return;
+        }
+        let place = self.choices.of(self.conns.len());
+        let conn = &self.conns[place];
+        let link = conn.link;
+        let Some(request) = conn.to_answer().filter(|_| conn.is_open() && !conn.silent) else {
+            return;
+        };
+        let facts = &self.copies[request.copy];
+        let whole = facts.whole && request.received == facts.len;
+        if whole || self.choices.of(4) == 3 {
+            let kind = self.choices.of(16);
+            self.reply(link, request.copy, kind);
+        }
+        self.woken.push_back(link);
+    }
+
+    /// Whether a request that is whole waits for a reply.
+    pub(super) fn reply_if_whole(&mut self, link: LinkId) {
+        while let Some(request) = self.conn(link).to_answer()
+            && self.conn(link).is_open()
+        {
+            let facts = &self.copies[request.copy];
+            if !(facts.whole && request.received == facts.len) {
+                return;
+            }
+            if self.conn(link).silent {
+                self.conn(link).eof = true;
+                return;
+            }
+            self.reply(link, request.copy, 0);
+        }
+    }
+
+    fn reply(&mut self, link: LinkId, copy: usize, kind: usize) {
+        let (head, body) = match kind {
+            0..=3 => ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""),
+            4 => ("HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n", "hello"),
+            5 => ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 None\r\n\r\n", ""),
+            6 => (
+                "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "3\r\nabc\r\n0\r\n\r\n",
+            ),
+            7 => ("HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n", ""),
+            8..=10 => (
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n",
+                "ok",
+            ),
+            11 => ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n", "ok"),
+            12 => ("I beg your pardon?\r\n\r\n", ""),
+            13 => ("HTTP/1.1 101 Switching\r\n\r\n", ""),
+            14 => ("HTTP/1.1 200 OK\r\n\r\n", "until it closes"),
+            _ => ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "long"),
+        };
+        let bare = self.copies[copy].expect != Expect::Body;
+        let long = [body, &"g".repeat(96)].concat();
+        let body = match kind {
+            _ if bare => "",
+            15 => &long,
+            _ => body,
+        };
+        self.replies += 1;
+        let conn = self.conn(link);
+        conn.to_client.extend(head.bytes().chain(body.bytes()));
+        conn.sent += head.len() + body.len();
+        let endless = kind == 12 || (!bare && matches!(kind, 14 | 15));
+        conn.ends.push(if endless { NEVER } else { conn.sent });
+        conn.silent = kind >= 8;
+        if (8..=10).contains(&kind) {
+            conn.said_close = true;
+            let (serial, answered) = (conn.serial, conn.ends.len());
+            self.disclaim(serial, answered);
+        } else if kind == 14 {
+            conn.eof = true;
+        }
+    }
+
+    /// The requests on a connection behind those that are answered are not taken.
+    fn disclaim(&mut self, serial: usize, answered: usize) {
+        let on_it = self.deliveries.iter_mut();
+        for delivery in on_it.filter(|one| one.conn == serial).skip(answered) {
+            delivery.disclaimed = true;
+        }
+    }
+}

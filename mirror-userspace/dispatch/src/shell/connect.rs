@@ -1,0 +1,118 @@
+//! Opens connections.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+
+use super::{Shell, Site};
+use crate::{ids::LinkId, pool::Unconnected};
+
+/// Endpoints that are tried for one connection, at most.
+const ATTEMPTS: usize = 3;
+
+/// An open connection.
+pub(super) enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A stream to a target, plain or not.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// Connects to `endpoint`, or to another one that the pool names.
+pub(super) async fn connect(
+    shell: &Rc<Shell>,
+    link: LinkId,
+    endpoint: SocketAddr,
+) -> Result<Wire, Unconnected> {
+    let site = shell.site(link.target).ok_or(Unconnected::Failed)?;
+    let (mut socket, mut why) = (endpoint, Unconnected::Forbidden);
+    for _ in 0..ATTEMPTS {
+        if admits(shell, site, socket) {
+            why = Unconnected::Failed;
+            let attempt = timeout(shell.connect_timeout, open(shell, site, socket));
+            match unless_stopped(shell, link, attempt).await.ok_or(why)? {
+                Ok(Ok(wire)) => return Ok(wire),
+                Ok(Err(error)) => log::debug!("{}: {socket}: {error}", site.destination),
+                Err(_) => log::debug!("{}: {socket}: no connection in time", site.destination),
+            }
+        }
+        let another = shell.tell(|pool, now| pool.handle_refused(now, link, why));
+        socket = another.ok_or(why)?;
+    }
+    Err(why)
+}
+
+/// Whether `socket` may be connected to; what may not is named in the log.
+fn admits(shell: &Shell, site: &Site, socket: SocketAddr) -> bool {
+    let now = shell.now();
+    match shell.guard.refusal(site.origin, socket.ip(), now) {
+        None => true,
+        Some(why) => {
+            let Site { destination, .. } = site;
+            shell.guard.tell(destination, socket.ip(), why, now);
+            false
+        }
+    }
+}
+
+async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> io::Result<Wire> {
+    let unconnected = match socket {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Err(error) = shell.congestion_control.apply(&unconnected) {
+        log::debug!(
+            "{}: the system's congestion control: {error}",
+            site.destination
+        );
+    }
+    let stream = unconnected.connect(socket).await?;
+    stream.set_nodelay(true)?;
+    Ok(match &site.tls {
+        None => Wire::Plain(stream),
+        Some((connector, name)) => {
+            Wire::Tls(Box::new(connector.connect(name.clone(), stream).await?))
+        }
+    })
+}
+
+/// `None` if the connection is not wanted any more.
+async fn unless_stopped<F: Future>(shell: &Shell, link: LinkId, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        shell.listen(cx, link);
+        if shell.ask(|pool| pool.is_stopped(link)) {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}

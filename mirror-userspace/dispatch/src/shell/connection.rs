@@ -1,0 +1,190 @@
+//! The task of one connection: it opens it, moves bytes, and closes it.
+//!
+//! Copies are written straight from the pieces that they came in; replies are read into the shard's
+//! scratch and forgotten. A small request on a connection in use costs one write and one read;
+//! several that follow each other on it share them.
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use mirror_core::segment::Time;
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv},
+};
+use tokio::{io::ReadBuf, net::TcpStream};
+
+use super::{
+    Shell,
+    connect::{Transport, Wire, connect},
+};
+use crate::{
+    ids::LinkId,
+    pool::{Pool, Work},
+};
+
+/// Pieces that one system call writes, at most.
+const PIECES: usize = 16;
+
+/// A connection that rested longer is looked at before it is used: the runtime may not have heard
+/// yet that it was closed. Shorter ones are not worth the system call.
+const LONG_REST: Duration = Duration::from_millis(100);
+
+/// Opens a connection, sends what it is given, and goes on until it is closed.
+pub(super) async fn run(shell: Rc<Shell>, link: LinkId, endpoint: SocketAddr) {
+    match connect(&shell, link, endpoint).await {
+        Ok(Wire::Plain(stream)) => serve(&shell, link, stream).await,
+        Ok(Wire::Tls(stream)) => serve(&shell, link, *stream).await,
+        Err(why) => shell.tell(|pool, now| pool.handle_unconnected(now, link, why)),
+    }
+    shell.forget(link);
+    shell.tell(|pool, now| pool.handle_closed(now, link));
+}
+
+async fn serve<S: Transport>(shell: &Rc<Shell>, link: LinkId, stream: S) {
+    let now = shell.now();
+    shell.tell(|pool, _| pool.handle_connected(now, link));
+    let mut connection = Connection {
+        shell,
+        link,
+        stream,
+        now: Some(now),
+    };
+    poll_fn(|cx| connection.poll(cx)).await;
+}
+
+struct Connection<'a, S> {
+    shell: &'a Rc<Shell>,
+    link: LinkId,
+    stream: S,
+    /// The clock as it was read since something happened.
+    now: Option<Time>,
+}
+
+impl<S: Transport> Connection<'_, S> {
+    /// Goes on until there is nothing to do but wait, or to close.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shell = self.shell;
+        shell.listen(cx, self.link);
+        let pool = &mut *shell.pool.borrow_mut();
+        let done = self.work(pool, cx);
+        shell.act(pool, Some(self.link));
+        done
+    }
+
+    fn work(&mut self, pool: &mut Pool, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match pool.work(self.link) {
+                Work::Exchange => {
+                    let wrote = self.write(pool, cx);
+                    if !wrote || pool.work(self.link) == Work::Exchange {
+                        // What follows happens later than what was written.
+                        self.now = None;
+                        ready!(self.poll_read(pool, cx));
+                    }
+                }
+                Work::Settle => {
+                    let now = self.now();
+                    pool.settle(now, self.link);
+                }
+                Work::Rest { since, given } => {
+                    self.now = None;
+                    // Targets close idle connections when they like, and a copy sent then would be
+                    // lost.
+                    if self.poll_read(pool, cx).is_ready() {
+                        continue;
+                    }
+                    if !given {
+                        return Poll::Pending;
+                    }
+                    let now = self.now();
+                    if now.since(since) >= LONG_REST && is_stale(self.stream.socket()) {
+                        pool.handle_eof(now, self.link);
+                    } else {
+                        pool.handle_awake(now, self.link);
+                    }
+                }
+                Work::Connect | Work::Close => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Writes what there is, until the target or the source makes it wait. Whether there was
+    /// anything.
+    fn write(&mut self, pool: &mut Pool, cx: &mut Context<'_>) -> bool {
+        let mut wrote = false;
+        while pool.has_bytes(self.link) {
+            wrote = true;
+            match self.poll_write(pool, cx) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    let now = self.now();
+                    pool.handle_written(now, self.link, bytes);
+                }
+                Poll::Ready(_) => pool.handle_unwritable(self.link),
+                Poll::Pending => {
+                    let now = self.now();
+                    pool.handle_blocked(now, self.link);
+                    break;
+                }
+            }
+        }
+        if pool.is_unflushed(self.link) {
+            wrote = true;
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {
+                    let now = self.now();
+                    pool.handle_flushed(now, self.link);
+                }
+                Poll::Ready(Err(_)) => pool.handle_unwritable(self.link),
+                Poll::Pending => {}
+            }
+        }
+        wrote
+    }
+
+    fn poll_write(&mut self, pool: &Pool, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let filled = pool.fill(self.link, &mut slices);
+        let stream = Pin::new(&mut self.stream);
+        match slices.get(..filled).unwrap_or_default() {
+            [single] => stream.poll_write(cx, single),
+            several => stream.poll_write_vectored(cx, several),
+        }
+    }
+
+    /// Reads once.
+    fn poll_read(&mut self, pool: &mut Pool, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = self.shell.scratch.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        let now = self.now();
+        match (read, buffer.filled()) {
+            (Ok(()), []) => pool.handle_eof(now, self.link),
+            (Ok(()), bytes) => pool.handle_read(now, self.link, bytes),
+            // A TLS peer that closes without saying so: the same as without TLS.
+            (Err(error), _) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                pool.handle_eof(now, self.link);
+            }
+            (Err(_), _) => pool.handle_reset(now, self.link),
+        }
+        Poll::Ready(())
+    }
+
+    fn now(&mut self) -> Time {
+        *self.now.get_or_insert_with(|| self.shell.now())
+    }
+}
+
+/// Whether there is anything to read from an idle connection, be it its end.
+fn is_stale(socket: &TcpStream) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(socket.as_raw_fd(), &mut [0], flags) != Err(Errno::EAGAIN)
+}

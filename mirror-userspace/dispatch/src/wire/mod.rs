@@ -1,0 +1,4 @@
+//! What each version of HTTP does on a connection, as state machines on values: which bytes are
+//! next, and what the bytes that come back say.
+
+pub(super) mod h1;
