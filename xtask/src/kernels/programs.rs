@@ -120,6 +120,18 @@ impl Programs {
         for (name, path) in &self.built {
             root.program(name, path)?;
         }
+        // Tests call podmirror by the path at which cargo has built it.
+        let built = target_dir().join("debug").join("podmirror");
+        let folders: Vec<_> = built.ancestors().skip(1).collect();
+        for folder in folders.iter().rev() {
+            let name = folder.to_string_lossy();
+            let name = name.trim_start_matches('/');
+            if !name.is_empty() {
+                root.folder(name)?;
+            }
+        }
+        let built = built.to_string_lossy();
+        root.link(built.trim_start_matches('/'), "/podmirror")?;
         for object in ["ring.o", "perf.o"] {
             let from = target_dir().join("bpf").join(object);
             let bytes = fs::read(&from).with_context(|| from.display().to_string())?;
