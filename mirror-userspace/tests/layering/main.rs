@@ -73,7 +73,7 @@ const MODULES: &[(&str, &[&[&str]])] = &[
     ),
     (
         "mirror-userspace/kubernetes/src",
-        &[&["plan"], &["config", "cluster"]],
+        &[&["plan"], &["config"], &["cluster"]],
     ),
     (
         "mirror-userspace/src",
