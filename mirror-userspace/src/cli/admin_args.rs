@@ -35,12 +35,12 @@ pub enum AdminAddress {
     On(Listen),
 }
 
-/// See [`AdminConfig::socket`].
+/// What `--admin-socket` says: at which path the sample rate can be changed, or that it cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminSocket {
-    /// None.
+    /// There is no socket.
     Off,
-    /// There.
+    /// The socket's path.
     At(PathBuf),
 }
 
