@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
 
+use crate::pipeline::PHRASES;
+
 /// Frames with the headers that the walk knows, in tunnels and without.
 pub(super) fn packets() -> Vec<Vec<u8>> {
     let ip4 = [

@@ -1,6 +1,6 @@
 //! Which replies' latency is measured.
 //!
-//! Under light load a shard naps ([`RingReader::nap`](mirror_capture::RingReader::nap)), and a reply
+//! Under light load a shard naps (`RingReader::nap`), and a reply
 //! waits in its socket until somebody looks: when it came is not known then. So some copies are
 //! watched, one in [`EVERY`], and while one of them is on its way the shard stays awake, for at most
 //! [`PATIENCE`]: a slower reply is read a nap late, which is little by then. Where there was no nap,

@@ -22,7 +22,6 @@
 //! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
-//! | [`counters`] | what either side counted |
 //! | [`check`] | what this machine can do: facts, and `run` tried out |
 //! | [`refusal`] | what the verifier said, for people |
 //! | [`privilege`], [`locked_memory`] | capabilities, and what may be locked |
