@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use mirror_core::{
     budget::Budget,
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
     stream::{FlowTable, Limits, StreamEvent},
 };
 
@@ -131,6 +131,8 @@ impl Bench {
             ack: (flags & ACK != 0).then_some(SeqNum(1)),
             flags: TcpFlags(flags),
             urgent,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload: &bytes[..captured],
             wire_len: u32::from(len),

@@ -2,7 +2,7 @@
 //! again.
 
 use mirror_capture::file::{CaptureFile, CaptureWriter, Headers};
-use mirror_core::segment::{FlowId, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, FlowId, SeqNum, TcpFlags, Time};
 
 /// A segment as owned data. Two of them compare as their headers and bytes do.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub fn run(data: &[u8]) {
             ack: owned.ack,
             flags: owned.flags,
             urgent: owned.urgent,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload: &owned.payload,
             wire_len: owned.wire_len,

@@ -11,7 +11,7 @@ use mirror_core::{
     http,
     pipeline::{CopyId, Limits, Output, Pipeline, Rest},
     policy::{Policy, PolicyConfig, SampleBy, TargetPolicy},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
     value::Rate,
 };
 
@@ -149,6 +149,8 @@ impl Bench {
             ack: Some(SeqNum(u32::from(which))),
             flags: TcpFlags(flags),
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),

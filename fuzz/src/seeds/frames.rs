@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use mirror_capture::file::{CaptureWriter, Headers};
-use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use crate::pipeline::PHRASES;
 
@@ -80,6 +80,8 @@ pub(super) fn captures() -> Vec<Vec<u8>> {
         ack: Some(SeqNum(1)),
         flags: TcpFlags(0x18),
         urgent: None,
+        direction: Direction::ToServer,
+        expected: None,
         starts_segment: true,
         payload,
         wire_len,

@@ -121,16 +121,26 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// One direction of a TCP connection: from the client, who sends requests, to the server.
+/// A TCP connection: a client, who sends requests, and a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId {
-    /// The end that sends: the client.
+    /// The end that sends requests.
     pub client: Endpoint,
-    /// The end that receives: the server.
+    /// The end that answers them.
     pub server: Endpoint,
     /// Where it was seen: the same 4-tuple may exist in two network namespaces. In a capture file
     /// it is the connection's number, as the same 4-tuple may be used again.
     pub attachment: u32,
+}
+
+/// Which end of a connection sent something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The client, to the server: requests.
+    #[default]
+    ToServer,
+    /// The server, to the client: replies, and what it acknowledges of the requests.
+    ToClient,
 }
 
 /// The TCP flags that reassembly looks at.
@@ -177,8 +187,13 @@ impl TcpFlags {
 pub struct Segment<'a> {
     /// When it was captured.
     pub at: Time,
-    /// The direction it belongs to.
+    /// The connection it belongs to, whichever end sent it.
     pub flow: FlowId,
+    /// The end that sent it.
+    pub direction: Direction,
+    /// The sequence number that the receiver's kernel waited for when the segment came to it; none
+    /// where it was not asked, or has no established connection yet.
+    pub expected: Option<SeqNum>,
     /// Its sequence number: of the SYN if it has one, else of the first payload byte.
     pub seq: SeqNum,
     /// Its acknowledgment number, if it has one.

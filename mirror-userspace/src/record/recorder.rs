@@ -11,7 +11,7 @@ use mirror_core::{
     http::Head,
     pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
     policy::redact,
-    segment::{Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, Segment, SeqNum, TcpFlags, Time},
 };
 
 use super::{
@@ -109,6 +109,8 @@ impl Recorder {
             ack: flags.ack().then_some(SeqNum(1)),
             flags,
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: len,

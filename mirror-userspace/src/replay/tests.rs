@@ -5,7 +5,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 use super::*;
@@ -67,6 +67,8 @@ impl Replay {
             ack: None,
             flags: TcpFlags(flags),
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),

@@ -6,7 +6,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{ConnectionId, CopyId, Limits, Output, Pipeline, Rest},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 /// A connection's sending end: sequence numbers count from its first byte.
@@ -76,6 +76,8 @@ impl Mirror {
             ack: Some(SeqNum(ack)),
             flags: TcpFlags(flags),
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),

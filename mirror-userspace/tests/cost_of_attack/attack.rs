@@ -6,7 +6,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{ConnectionId, Limits, MirrorCopy, Output, Pipeline, PipelineCounters},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 use crate::allocator;
@@ -113,6 +113,8 @@ impl Attack {
             ack: Some(SeqNum(1)),
             flags: TcpFlags(flags),
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_common::record::flag;
-use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 /// 2026-11-22T06:00:00Z, in nanoseconds since the Unix epoch.
 const START: u64 = 1_795_327_200_000_000_000;
@@ -82,6 +82,8 @@ impl Capture {
             ack: flags.ack().then_some(SeqNum(1)),
             flags,
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),

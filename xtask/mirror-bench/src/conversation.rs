@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use mirror_common::record::flag;
-use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 /// Connections that take turns, request by request.
 const CONNECTIONS: u16 = 8;
@@ -110,6 +110,8 @@ impl Record {
             ack: flags.ack().then_some(SeqNum(1)),
             flags,
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: self.starts_segment,
             payload: &self.payload,
             // At most 64 KiB.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use mirror_common::packet::{LoadBytes, TcpSegment};
-use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use super::{Captured, StreamNumber};
 
@@ -74,6 +74,8 @@ impl Found {
                 ack: flags.ack().then_some(SeqNum(tcp.acknowledgment)),
                 flags,
                 urgent: flags.urg().then_some(tcp.urgent),
+                direction: Direction::ToServer,
+                expected: None,
                 starts_segment: true,
                 payload: &[],
                 wire_len: u32::try_from(tcp.payload_len).ok()?,

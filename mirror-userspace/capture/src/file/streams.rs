@@ -139,7 +139,7 @@ mod tests {
     use mirror_common::record::flag;
 
     use super::*;
-    use mirror_core::segment::{TcpFlags, Time};
+    use mirror_core::segment::{Direction, TcpFlags, Time};
 
     fn segment(from: u16, to: u16, flags: u8, seq: u32, ack: u32) -> Segment<'static> {
         let flags = TcpFlags(flags);
@@ -154,6 +154,8 @@ mod tests {
             ack: flags.ack().then_some(SeqNum(ack)),
             flags,
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload: &[],
             wire_len: 0,

@@ -4,7 +4,7 @@
 //! than it carries is counted and dropped, never believed.
 
 use mirror_common::record::{MAX_SEGMENT, SegmentHeader, flag};
-use mirror_core::segment::{Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 use zerocopy::FromBytes as _;
 
 /// A record of the ring, parsed.
@@ -73,6 +73,8 @@ fn segment<'a>(header: &SegmentHeader, payload: &'a [u8], ends_segment: bool) ->
         ack: (flags & flag::ACK != 0).then_some(SeqNum(header.acknowledgment)),
         flags: TcpFlags(flags),
         urgent,
+        direction: Direction::ToServer,
+        expected: None,
         starts_segment,
         payload,
         wire_len: header.captured,

@@ -12,7 +12,7 @@ use std::{fmt::Write, net::SocketAddr, time::Duration};
 use super::{Close, FlowTable, Limits, StreamEvent};
 use crate::{
     budget::Budget,
-    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 use mirror_common::record::flag;
 
@@ -87,6 +87,8 @@ impl Sent {
             ack: Some(SeqNum(7)),
             flags: TcpFlags(self.flags),
             urgent: self.urgent,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: self.starts_segment,
             payload: &self.bytes,
             wire_len: u32::try_from(self.bytes.len()).unwrap() + self.cut,

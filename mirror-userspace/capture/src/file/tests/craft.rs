@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mirror_common::record::flag;
 use mirror_core::{
     counters::FragmentCounters,
-    segment::{FlowId, SeqNum, TcpFlags, Time},
+    segment::{Direction, FlowId, SeqNum, TcpFlags, Time},
 };
 
 use super::super::headers::{Headers, Piece, rebuild};
@@ -28,6 +28,8 @@ pub(super) fn between<'a>(from: &str, to: &str, seq: u32, payload: &'a [u8]) -> 
         ack: Some(SeqNum(77)),
         flags: TcpFlags(flag::ACK | flag::PSH),
         urgent: None,
+        direction: Direction::ToServer,
+        expected: None,
         starts_segment: true,
         payload,
         wire_len: payload.len() as u32,

@@ -16,7 +16,7 @@ use mirror_common::record::flag;
 use super::*;
 use crate::{
     policy::{PolicyConfig, TargetPolicy},
-    segment::{FlowId, SeqNum, TcpFlags},
+    segment::{Direction, FlowId, SeqNum, TcpFlags},
 };
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: v1\r\n\r\n";
@@ -136,6 +136,8 @@ impl Bench {
             ack: Some(SeqNum(1)),
             flags: TcpFlags(flags),
             urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),
