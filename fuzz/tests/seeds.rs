@@ -1,5 +1,6 @@
 //! Every target keeps its promise on its seeds and on mutations of them. Runs on any toolchain.
 
+use mirror_core::random::Random;
 use podmirror_fuzz::{TARGETS, Target, seeds};
 
 /// Mutations of each seed.
@@ -21,7 +22,7 @@ fn seeds_and_their_mutations_keep_the_promises() {
 }
 
 fn try_mutation(name: &str, target: Target, seed: &[u8], other: &[u8], round: u64) {
-    let mut random = Random(round);
+    let mut random = Random::new(round);
     let mut data = seed.to_vec();
     for _ in 0..1 + round % 4 {
         let at = random.below(data.len() + 1);
@@ -39,17 +40,4 @@ fn try_mutation(name: &str, target: Target, seed: &[u8], other: &[u8], round: u6
         "{name}, round {round}: {}",
         data.escape_ascii()
     );
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
-    }
 }

@@ -29,8 +29,9 @@
 //! 6. [`counters`]: what those who do the I/O count: the kernel, rings, files, targets.
 //! 7. [`ledger`]: all counters side by side, and whether they balance.
 //!
-//! Beside the path: [`destination`] is what a target may be (a URL, a service's endpoints, pods), and
-//! [`value`] what flags and documents share (rates, ports, hosts).
+//! Beside the path: [`destination`] is what a target may be (a URL, a service's endpoints, pods),
+//! [`value`] what flags and documents share (rates, ports, hosts), and [`random`] what is left to
+//! chance.
 //!
 //! Imports run `segment, budget, value, counters < {stream, http} < policy < {destination, pipeline} <
 //! ledger`. Crates that capture, send or serve depend on this one, never the other way round;
@@ -43,6 +44,7 @@ pub mod http;
 pub mod ledger;
 pub mod pipeline;
 pub mod policy;
+pub mod random;
 pub mod segment;
 pub mod stream;
 #[cfg(any(test, feature = "testing"))]

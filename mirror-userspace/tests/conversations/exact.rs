@@ -2,11 +2,12 @@
 
 use mirror_core::{
     pipeline::{ConnectionId, Limits},
+    random::Random,
     segment::SeqNum,
 };
 
 use crate::{
-    generate::{Random, Request},
+    generate::{Request, segments},
     mirror::{Client, Mirror, Sent},
 };
 
@@ -24,11 +25,11 @@ impl Connection {
             .map(|_| Request::random(random))
             .collect();
         let stream: Vec<u8> = requests.iter().flat_map(Request::wire).collect();
-        let mut segments = random.segments(stream.len());
+        let mut segments = segments(random, stream.len());
         segments.reverse();
         // Often such that sequence numbers wrap within the stream.
         let wrapping = SeqNum(0) - u32::try_from(random.below(stream.len())).unwrap();
-        let anywhere = SeqNum((random.next() >> 32) as u32);
+        let anywhere = SeqNum((random.bits() >> 32) as u32);
         let first = if random.one_in(2) { wrapping } else { anywhere };
         Self {
             client: Client { number, first },
@@ -40,7 +41,7 @@ impl Connection {
 }
 
 fn come_back_exactly(seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let limits = Limits {
         memory: 8 << 20,
         max_body: 2_000,

@@ -1,50 +1,27 @@
 //! Random valid requests (RFC 9112), and how their bytes may arrive.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
+use mirror_core::random::Random;
 
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
+fn letters(random: &mut Random, most: usize) -> String {
+    let len = 1 + random.below(most);
+    (0..len)
+        .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz"[random.below(26)]))
+        .collect()
+}
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    fn letters(&mut self, most: usize) -> String {
-        let len = 1 + self.below(most);
-        (0..len)
-            .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz"[self.below(26)]))
-            .collect()
-    }
-
-    /// Any bytes, often such as look like protocol.
-    fn content(&mut self, len: usize) -> Vec<u8> {
-        let misleading = b"0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
-        let mut bytes = Vec::new();
-        while bytes.len() < len {
-            if self.one_in(20) {
-                bytes.extend_from_slice(misleading);
-            } else {
-                bytes.push(self.next().to_le_bytes()[0]);
-            }
+/// Any bytes, often such as look like protocol.
+fn content(random: &mut Random, len: usize) -> Vec<u8> {
+    let misleading = b"0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        if random.one_in(20) {
+            bytes.extend_from_slice(misleading);
+        } else {
+            bytes.push(random.bits().to_le_bytes()[0]);
         }
-        bytes.truncate(len);
-        bytes
     }
+    bytes.truncate(len);
+    bytes
 }
 
 /// A request as it stands on the wire.
@@ -77,13 +54,13 @@ impl Request {
         let method = random.pick(&["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]);
         let query = random.pick(&["", "?", "?a=b&c", "?%20=/../"]);
         let version = if random.one_in(8) { "1.0" } else { "1.1" };
-        let path = random.letters(40);
-        let mut lines = vec![format!("Host: {}", random.letters(12))];
+        let path = letters(random, 40);
+        let mut lines = vec![format!("Host: {}", letters(random, 12))];
         for _ in 0..random.below(6) {
             let space = random.pick(&["", " ", "  ", "\t"]);
             let value = random.pick(&["", "1", "two words", "a\tb", "é", "\"quoted, list\"", ";="]);
             let name =
-                random.pick(&["X-", "x_", "ACCEPT-", "Cookie!"]).to_owned() + &random.letters(3);
+                random.pick(&["X-", "x_", "ACCEPT-", "Cookie!"]).to_owned() + &letters(random, 3);
             lines.push(format!("{name}:{space}{value}{space}"));
         }
         // HTTP/1.0 has no transfer codings; what has no length there has no body.
@@ -94,13 +71,13 @@ impl Request {
                 let len = random.below(most);
                 let name = random.pick(&["Content-Length", "content-length", "CONTENT-LENGTH"]);
                 lines.push(format!("{name}: {len}"));
-                random.content(len)
+                content(random, len)
             }
             _ => {
                 let codings =
                     random.pick(&["chunked", "Chunked", "gzip, chunked", "gzip ,\tchunked"]);
                 lines.push(format!("Transfer-Encoding: {codings}"));
-                random.chunks()
+                chunks(random)
             }
         };
         // The order of field lines is the sender's.
@@ -115,53 +92,51 @@ impl Request {
     }
 }
 
-impl Random {
-    fn chunks(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
-        for _ in 0..self.below(5) {
-            let most = if self.one_in(8) { 4_000 } else { 40 };
-            let len = 1 + self.below(most);
-            let zeros = self.pick(&["", "0", "000"]);
-            let extension = self.pick(&["", ";a", ";a=b", ";q=\"x;\\\" y\""]);
-            let size = if self.one_in(2) {
-                format!("{len:x}")
-            } else {
-                format!("{len:X}")
-            };
-            body.extend(format!("{zeros}{size}{extension}\r\n").into_bytes());
-            body.extend(self.content(len));
-            body.extend(b"\r\n");
-        }
-        let last = self.pick(&["0\r\n\r\n", "00;last\r\n\r\n", "0\r\nSum: 1\r\nB:\r\n\r\n"]);
-        body.extend(last.as_bytes());
-        body
+fn chunks(random: &mut Random) -> Vec<u8> {
+    let mut body = Vec::new();
+    for _ in 0..random.below(5) {
+        let most = if random.one_in(8) { 4_000 } else { 40 };
+        let len = 1 + random.below(most);
+        let zeros = random.pick(&["", "0", "000"]);
+        let extension = random.pick(&["", ";a", ";a=b", ";q=\"x;\\\" y\""]);
+        let size = if random.one_in(2) {
+            format!("{len:x}")
+        } else {
+            format!("{len:X}")
+        };
+        body.extend(format!("{zeros}{size}{extension}\r\n").into_bytes());
+        body.extend(content(random, len));
+        body.extend(b"\r\n");
     }
+    let last = random.pick(&["0\r\n\r\n", "00;last\r\n\r\n", "0\r\nSum: 1\r\nB:\r\n\r\n"]);
+    body.extend(last.as_bytes());
+    body
+}
 
-    /// Cuts a stream into segments, as offset and length: each byte in order once, then some
-    /// repeated, some overlapping what is before them, and all a little out of order.
-    pub(crate) fn segments(&mut self, len: usize) -> Vec<(usize, usize)> {
-        let largest = [1, 20, 300, 1_448, 9_000][self.below(5)];
-        let mut segments = Vec::new();
-        let mut start = 0;
-        while start < len {
-            let size = (1 + self.below(largest)).min(len - start);
-            let overlap = if self.one_in(4) {
-                self.below(30).min(start)
-            } else {
-                0
-            };
-            segments.push((start - overlap, size + overlap));
-            if self.one_in(10) {
-                segments.push((start, size));
-            }
-            start += size;
+/// Cuts a stream into segments, as offset and length: each byte in order once, then some
+/// repeated, some overlapping what is before them, and all a little out of order.
+pub(crate) fn segments(random: &mut Random, len: usize) -> Vec<(usize, usize)> {
+    let largest = [1, 20, 300, 1_448, 9_000][random.below(5)];
+    let mut segments = Vec::new();
+    let mut start = 0;
+    while start < len {
+        let size = (1 + random.below(largest)).min(len - start);
+        let overlap = if random.one_in(4) {
+            random.below(30).min(start)
+        } else {
+            0
+        };
+        segments.push((start - overlap, size + overlap));
+        if random.one_in(10) {
+            segments.push((start, size));
         }
-        for at in 0..segments.len() {
-            if self.one_in(4) {
-                let with = (at + self.below(6)).min(segments.len() - 1);
-                segments.swap(at, with);
-            }
-        }
-        segments
+        start += size;
     }
+    for at in 0..segments.len() {
+        if random.one_in(4) {
+            let with = (at + random.below(6)).min(segments.len() - 1);
+            segments.swap(at, with);
+        }
+    }
+    segments
 }

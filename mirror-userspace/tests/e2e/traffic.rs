@@ -2,6 +2,8 @@
 
 use std::iter;
 
+use mirror_core::random::Random;
+
 /// A GET of this target.
 pub(crate) fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: v1.test\r\nUser-Agent: tests\r\naccept:  */*\r\n\r\n")
@@ -18,15 +20,10 @@ pub(crate) fn post(target: &str, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes without pattern, always the same (xorshift64).
+/// Bytes without pattern, always the same.
 pub(crate) fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let words = iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    });
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
+    let words = iter::repeat_with(move || random.bits());
     words
         .take(len.div_ceil(8))
         .flat_map(u64::to_le_bytes)

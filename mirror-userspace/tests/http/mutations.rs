@@ -1,6 +1,6 @@
 //! Streams that are nearly right, cut anywhere: what is said must not depend on the cuts.
 
-use mirror_core::http::Protocol;
+use mirror_core::{http::Protocol, random::Random};
 
 use crate::feed::{Connection, Said, complete, lost, protocols, text};
 
@@ -15,19 +15,7 @@ const STREAMS: [&str; 5] = [
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET / HTTP/1.1\r\n\r\n",
 ];
 
-/// Numbers that are the same in each run (xorshift64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound as u64).unwrap()
-    }
-}
-
-fn mutated(numbers: &mut Numbers) -> Vec<u8> {
+fn mutated(numbers: &mut Random) -> Vec<u8> {
     let mut stream = STREAMS[numbers.below(STREAMS.len())].as_bytes().to_vec();
     for _ in 0..numbers.below(4) {
         let at = numbers.below(stream.len());
@@ -64,7 +52,7 @@ fn check(said: &[Said]) {
 #[test]
 fn cuts_change_nothing() {
     println!("seed {SEED:#x}");
-    let mut numbers = Numbers(SEED);
+    let mut numbers = Random::new(SEED);
     for round in 0..ROUNDS {
         let stream = mutated(&mut numbers);
         let whole = Connection::from_start().segment(&stream, 1).close();
@@ -83,7 +71,7 @@ fn cuts_change_nothing() {
 #[test]
 fn out_of_step_nothing_is_said_of_a_request_that_did_not_prove_itself() {
     println!("seed {SEED:#x}");
-    let mut numbers = Numbers(SEED);
+    let mut numbers = Random::new(SEED);
     for round in 0..ROUNDS {
         let stream = mutated(&mut numbers);
         let mut midway = Connection::midway();

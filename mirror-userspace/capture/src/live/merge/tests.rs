@@ -1,4 +1,5 @@
 use mirror_common::record::SegmentHeader;
+use mirror_core::random::Random;
 use zerocopy::IntoBytes as _;
 
 use super::*;
@@ -125,7 +126,7 @@ fn a_lane_says_when_it_is_full() {
 #[test]
 fn at_random_it_is_a_sort() {
     for seed in 0..400 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let cpus = 1 + random.below(8);
         let mut rings = vec![VecDeque::new(); cpus];
         let mut expected = Vec::new();
@@ -182,18 +183,5 @@ fn fill(merge: &mut Merge, rings: &mut [VecDeque<(u64, u64, u32)>], now: u64, ra
             merge.put(cpu, micros(now), (&record(micros(captured), number), b""));
             has_room = random.below(8) > 0;
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
     }
 }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::policy::{Policy, PolicyConfig, TargetPolicy};
-use crate::testing::{Choices, flow_of, with_head};
+use crate::{
+    random::Random,
+    testing::{flow_of, with_head},
+};
 
 const MARK: &str = "x-mirrored-by: podmirror\r\n";
 
@@ -220,7 +223,7 @@ fn a_head_is_written_without_growing_twice() {
 #[test]
 fn what_is_written_parses_to_the_expected_fields() {
     for seed in 0..3_000_u64 {
-        let mut choices = Choices(seed);
+        let mut choices = Random::new(seed);
         let names = [
             "A",
             "a",

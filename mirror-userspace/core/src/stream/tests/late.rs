@@ -1,6 +1,7 @@
 //! A SYN that is read after what follows it: rings of several CPUs are read one after the other.
 
-use super::{model::Random, *};
+use super::*;
+use crate::random::Random;
 
 const FIRST: SeqNum = SeqNum(5);
 

@@ -4,34 +4,12 @@
 use std::collections::HashMap;
 
 use super::*;
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub(super) struct Random(u64);
+use crate::random::Random;
 
 impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
     /// Often close to a wrap.
     pub(super) fn first(&mut self) -> SeqNum {
-        let random = SeqNum(u32::try_from(self.next() >> 32).unwrap());
+        let random = SeqNum(u32::try_from(self.bits() >> 32).unwrap());
         if self.one_in(2) {
             SeqNum(0) - (random.0 % 300)
         } else {
@@ -205,7 +183,7 @@ fn items(log: &[(FlowId, Told)], of: FlowId) -> Vec<Item> {
 #[test]
 fn with_room_enough_the_stream_is_what_linux_reads() {
     for seed in 0..1_500 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut bench = Bench::new(Limits::default(), 1 << 20);
         let mut told: HashMap<FlowId, Vec<Item>> = HashMap::new();
         let mut clients: Vec<(FlowId, Option<Client>)> = (0..1 + u32::try_from(random.below(3))
@@ -216,7 +194,7 @@ fn with_room_enough_the_stream_is_what_linux_reads() {
             let which = random.below(clients.len());
             let (flow, client) = &mut clients[which];
             if random.one_in(40) {
-                bench.wait(Duration::from_millis(1_000 + random.next() % 500));
+                bench.wait(Duration::from_millis(1_000 + random.bits() % 500));
                 let open = clients.iter_mut().filter_map(|(_, client)| client.as_mut());
                 open.for_each(|client| client.model.give_up_all());
                 continue;
@@ -272,7 +250,7 @@ fn with_room_enough_the_stream_is_what_linux_reads() {
 #[test]
 fn in_need_everything_delivered_is_in_its_place() {
     for seed in 0..1_500 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let limits = Limits {
             connections: 1 + random.below(4),
             queued_bytes: random.below(3_000),
@@ -289,7 +267,7 @@ fn in_need_everything_delivered_is_in_its_place() {
                 bench.send(flow(u32::try_from(number).unwrap()), client.first, &segment);
             }
             if random.one_in(30) {
-                bench.wait(Duration::from_millis(random.next() % 1_500));
+                bench.wait(Duration::from_millis(random.bits() % 1_500));
             }
         }
         bench.shutdown();
@@ -332,7 +310,7 @@ fn in_need_everything_delivered_is_in_its_place() {
 fn every_first_sequence_number_around_the_wrap_gives_the_same() {
     for seed in 0..40 {
         let run = |first: SeqNum| {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let mut client = Client::new(&mut random, true);
             let mut bench = Bench::new(Limits::default(), 1 << 20);
             bench.send(flow(0), first, &syn());

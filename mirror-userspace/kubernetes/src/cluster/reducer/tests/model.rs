@@ -3,21 +3,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use mirror_core::random::Random;
+
 use super::*;
 
 const OTHER: RuleId = RuleId(2);
 const PODS: u16 = 4;
 
-/// xorshift64*: small, and the same everywhere.
-struct Chance(u64);
+/// Pods and ports have numbers of 16 bits.
+struct Chance(Random);
 
 impl Chance {
     fn below(&mut self, bound: u16) -> u16 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 48;
-        u16::try_from(bits).unwrap() % bound
+        u16::try_from(self.0.below(bound.into())).unwrap()
     }
 
     fn one_in(&mut self, bound: u16) -> bool {
@@ -45,7 +43,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut world = Self {
-            chance: Chance(seed),
+            chance: Chance(Random::new(seed)),
             state: State::default(),
             pods: BTreeMap::new(),
             unsaid: VecDeque::from([Event::PodsListed(vec![])]),
