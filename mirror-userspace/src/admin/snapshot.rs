@@ -12,6 +12,9 @@ use crate::runtime::Daemon;
 pub struct Snapshot {
     /// The mirrors, each with a name of its own.
     pub mirrors: Vec<Mirror>,
+    /// The names of the rules that are stopped, and not among `mirrors`, because a part of their mirror
+    /// panicked.
+    pub rules_stopped: Vec<String>,
     /// The pods of this node that a rule selects. Without a cluster there are none.
     pub pods: Vec<Pod>,
     /// What is watched in the cluster, each kind once.

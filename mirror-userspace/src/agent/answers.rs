@@ -19,6 +19,7 @@ impl Mirrors for Agent {
             mirrors: self.mirrors.snapshot().await?,
             pods: self.pods(),
             watches: self.watches.by_kind().into_iter().map(watch).collect(),
+            rules_stopped: self.broken.values().cloned().collect(),
             documents_refused: self.documents.refused().to_vec(),
         })
     }

@@ -10,7 +10,11 @@ mod mirrors;
 mod own;
 mod rules;
 
-use std::{collections::VecDeque, future, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use log::{error, info, warn};
@@ -70,6 +74,8 @@ pub struct Agent {
     mirrors: Mirrors,
     questions: Questions,
     actions: VecDeque<Action>,
+    /// The rules that were stopped because one of their shards panicked, with their names.
+    broken: BTreeMap<RuleId, String>,
     check: Interval,
 }
 
@@ -108,6 +114,7 @@ impl Agent {
             mirrors: Mirrors::new(config.mirror, config.node),
             questions,
             actions: VecDeque::new(),
+            broken: BTreeMap::new(),
             check,
         };
         agent.on_documents(AllDocuments::default())?;
@@ -204,6 +211,7 @@ impl Agent {
         error!(
             "a shard of {rule} panicked (its message is above): it is stopped until its document changes"
         );
+        self.broken.insert(id, rule.to_owned());
         self.mirrors.remove(id);
         self.on_event(Event::RuleRemoved(id));
         Ok(())
@@ -262,6 +270,7 @@ impl Agent {
             match change {
                 RuleChange::Stop(id, name) => {
                     info!("{name}: the rule is gone, or has changed");
+                    self.broken.remove(&id);
                     self.mirrors.remove(id);
                     self.on_event(Event::RuleRemoved(id));
                 }

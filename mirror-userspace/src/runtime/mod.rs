@@ -11,7 +11,9 @@
 
 pub mod clock;
 mod daemon;
+mod fault;
 mod names;
+mod panics;
 pub mod replay;
 mod shard;
 

@@ -20,7 +20,7 @@ use tokio::{
     time,
 };
 
-use super::clock;
+use super::{clock, fault::Fault, panics};
 use crate::record::{RecordTo, Recorder};
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
@@ -92,6 +92,7 @@ impl Shard {
     ) -> anyhow::Result<Self> {
         let (control, commands) = mpsc::channel(4);
         let (ready, started) = oneshot::channel();
+        panics::remember();
         let thread = thread::Builder::new()
             .name(format!("shard-{number}"))
             .spawn(move || {
@@ -185,6 +186,7 @@ async fn serve(
             pipeline
         }
     };
+    let fault = Fault::of(&config.targets);
     let mut dispatcher = match Dispatcher::new(
         config.dispatch,
         config.targets,
@@ -199,8 +201,12 @@ async fn serve(
     }
     let mut tick = Time::default();
     let mut turns_in_vain = 0;
-    loop {
+    // A task's panic is the shard's end: its connection would never end, nor the copies on it.
+    while !panics::here() {
         let read = turn(&mut reader, &mut pipeline, &mut dispatcher);
+        if read > 0 {
+            fault.strike();
+        }
         let now = clock::now();
         if tick <= now {
             tick = now + TICK;
@@ -253,7 +259,10 @@ async fn serve(
                 read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
                 pipeline.shutdown();
                 hand_over(&mut pipeline, &mut dispatcher);
-                dispatcher.shutdown().await;
+                tokio::select! {
+                    () = dispatcher.shutdown() => {}
+                    () = panics::wait() => return,
+                }
                 return drop(last.send(report(&reader, &pipeline, &dispatcher)));
             }
         }

@@ -61,12 +61,18 @@ impl Node {
 
     /// An agent with these flags on top of those that the lab needs.
     pub(crate) fn agent_with(&self, flags: &[&str]) -> Agent {
+        self.agent_where(&[], flags)
+    }
+
+    /// An agent with these variables, `NAME=value`, in its environment.
+    pub(crate) fn agent_where(&self, variables: &[&str], flags: &[&str]) -> Agent {
         let kubeconfig = self.scratch.path().join("kubeconfig");
         fs::write(&kubeconfig, self.api.kubeconfig()).unwrap();
         let kubeconfig = kubeconfig.to_str().unwrap();
         let host = self.lab.node.name();
         let socket = self.socket();
         let needed = [
+            env!("CARGO_BIN_EXE_podmirror"),
             "agent",
             "--kubeconfig",
             kubeconfig,
@@ -79,9 +85,8 @@ impl Node {
             "--admin-socket",
             socket.to_str().unwrap(),
         ];
-        let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
-        let all = [&needed[..], flags].concat();
-        Agent(Mirror::start_command(&self.lab.node, binary, &all, "mirroring ").unwrap())
+        let all = [variables, &needed, flags].concat();
+        Agent(Mirror::start_command(&self.lab.node, Path::new("env"), &all, "mirroring ").unwrap())
     }
 
     /// Where the agent is tuned.

@@ -156,6 +156,10 @@ pub(super) const DOCUMENTS_REFUSED: Family = gauge(
     "podmirror_documents_refused",
     "Documents of which something is refused, by their namespace and the reason.",
 );
+pub(super) const RULE_STOPPED: Family = gauge(
+    "podmirror_rule_stopped",
+    "1 for a document's rule that was stopped because a part of its mirror panicked, until the document changes.",
+);
 pub(super) const OMITTED: Family = gauge(
     "podmirror_metrics_omitted",
     "Rules, pods and namespaces without series of their own, because there are too many.",

@@ -39,6 +39,14 @@ pub fn render(snapshot: &Snapshot) -> String {
             omitted += 1;
         }
     }
+    let stopped: BTreeSet<_> = snapshot.rules_stopped.iter().collect();
+    for (number, rule) in stopped.into_iter().enumerate() {
+        if number < limits::RULES {
+            page.add(all::RULE_STOPPED, &[("rule", rule)], 1);
+        } else {
+            omitted += 1;
+        }
+    }
     page.add(all::OMITTED, &[("of", "rules")], omitted);
     of_pods(&mut page, &snapshot.pods, &rules);
     of_watches(&mut page, &snapshot.watches);

@@ -30,12 +30,15 @@ fn names_that_users_choose_are_escaped() {
             healthy: true,
             errors: 0,
         }],
+        rules_stopped: vec![rule.into()],
         documents_refused: vec![refused("a\"b\nc", 1)],
     };
     let page = exposition::read(&render(&snapshot)).unwrap();
     let labels = [("namespace", "a\"b\nc"), ("reason", "source")];
     let count = page.value("podmirror_documents_refused", &labels);
     assert_eq!(count, Some(1.0));
+    let stopped = page.value("podmirror_rule_stopped", &[("rule", rule)]);
+    assert_eq!(stopped, Some(1.0));
     let labels = [("rule", rule), ("target", target)];
     assert_eq!(page.value("podmirror_requests_pending", &labels), Some(0.0));
     let labels = [("rule", rule), ("namespace", "default"), ("pod", "web\\")];
@@ -165,6 +168,7 @@ fn the_documentation_has_every_metric_with_its_type() {
         mirrors: vec![mirror("flags", "http://v2")],
         pods: vec![pod("flags", "web-0", PodState::Attached)],
         watches: vec![watch],
+        rules_stopped: vec!["HTTPRoute default/web rules[0]".into()],
         documents_refused: vec![refused("a", 1)],
     };
     let text = render(&snapshot) + &of_server(0, 0);
@@ -190,6 +194,19 @@ fn refused(namespace: &str, count: u64) -> DocumentsRefused {
         reason: "source",
         count,
     }
+}
+
+#[test]
+fn stopped_rules_are_bounded() {
+    let snapshot = Snapshot {
+        rules_stopped: (10..80).map(|number| format!("r{number}")).collect(),
+        ..Snapshot::default()
+    };
+    let page = exposition::read(&render(&snapshot)).unwrap();
+    let value = |rule: &str| page.value("podmirror_rule_stopped", &[("rule", rule)]);
+    assert_eq!((value("r73"), value("r74")), (Some(1.0), None));
+    let omitted = page.value("podmirror_metrics_omitted", &[("of", "rules")]);
+    assert_eq!(omitted, Some(6.0));
 }
 
 #[test]

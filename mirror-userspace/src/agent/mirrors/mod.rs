@@ -174,7 +174,10 @@ impl Mirrors {
     pub(super) async fn attach(&mut self, id: RuleId, to: ToAttach) -> Vec<Event> {
         let mut events = match self.admit(id) {
             Ok(events) => events,
-            Err(why) => return vec![Event::AttachFailed(id, to.pod, to.search, why)],
+            Err(why) => {
+                let why = of_rule(self.mirrors.get(&id), &why);
+                return vec![Event::AttachFailed(id, to.pod, to.search, why)];
+            }
         };
         let Some(mirror) = self.mirrors.get_mut(&id) else {
             return events;
@@ -193,7 +196,10 @@ impl Mirrors {
                 info!("{name}: attached to {interface}, port {ports}, for {rule}");
                 Event::Attached(id, to.pod, to.search)
             }
-            Err(error) => Event::AttachFailed(id, to.pod, to.search, format!("{error:#}")),
+            Err(error) => {
+                let why = of_rule(Some(mirror), &format!("{error:#}"));
+                Event::AttachFailed(id, to.pod, to.search, why)
+            }
         });
         let tenant = mirror.tenant().map(ToOwned::to_owned);
         if !mirror.has_begun() {
@@ -270,11 +276,14 @@ impl Mirrors {
     /// All mirrors, as the metrics show them.
     ///
     /// # Errors
-    /// Counters can't be read.
+    /// Counters of the flags' mirror can't be read.
     pub(super) async fn snapshot(&self) -> Result<Vec<admin::Mirror>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
         for mirror in self.mirrors.values() {
-            all.push(mirror.snapshot().await?);
+            match mirror.snapshot().await {
+                Ok(shown) => all.push(shown),
+                Err(error) => unreadable(mirror, error)?,
+            }
         }
         Ok(all)
     }
@@ -282,12 +291,14 @@ impl Mirrors {
     /// The books of the mirrors that have begun, by rule.
     ///
     /// # Errors
-    /// Counters can't be read.
+    /// Counters of the flags' mirror can't be read.
     pub(super) async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
         for mirror in self.mirrors.values() {
-            let ledger = mirror.ledger().await?;
-            all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger)));
+            match mirror.ledger().await {
+                Ok(ledger) => all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger))),
+                Err(error) => unreadable(mirror, error)?,
+            }
         }
         Ok(all)
     }
@@ -320,6 +331,21 @@ impl Mirrors {
         ended.sort_by(|one, other| one.rule.cmp(&other.rule));
         ended
     }
+}
+
+/// Why a rule's mirror was not attached, with the rule's name.
+fn of_rule(mirror: Option<&Mirror>, why: &str) -> String {
+    mirror.map_or_else(|| why.to_owned(), |it| format!("{}: {why}", it.name()))
+}
+
+/// A document's mirror whose counters can't be read, as that of a shard that has just panicked, does not
+/// keep the others' from being shown.
+fn unreadable(mirror: &Mirror, error: anyhow::Error) -> Result<()> {
+    if mirror.tenant().is_none() {
+        return Err(error.context(mirror.name().to_owned()));
+    }
+    warn!("{}: its counters can't be read: {error:#}", mirror.name());
+    Ok(())
 }
 
 /// Returns a rule one of whose shards has ended though nobody stopped it.

@@ -3,6 +3,7 @@
 //!
 //! The agent has the flags that `deploy/components/watch-config` gives it.
 
+mod failures;
 mod names;
 mod slices;
 mod usage;
@@ -70,6 +71,10 @@ impl Cluster {
     }
 
     fn agent(&self, flags: &[&str]) -> Agent {
+        self.agent_where(&[], flags)
+    }
+
+    fn agent_where(&self, variables: &[&str], flags: &[&str]) -> Agent {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../deploy/components/watch-config/args.yaml");
         let text = fs::read_to_string(manifest).unwrap();
@@ -81,7 +86,8 @@ impl Cluster {
             .filter(|flag| !flag.starts_with("--admin-address="))
             .collect();
         assert!(rendered.contains(&"--watch-config"), "{rendered:?}");
-        self.node.agent_with(&[&rendered[..], flags].concat())
+        self.node
+            .agent_where(variables, &[&rendered[..], flags].concat())
     }
 
     /// Applies a document of the namespace `evil`.
