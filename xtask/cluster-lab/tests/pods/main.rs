@@ -12,10 +12,10 @@
 mod front;
 mod image;
 mod scene;
-
-use serde_json::json;
+mod tenant;
 
 use scene::Scene;
+use tenant::Tenant;
 
 #[test]
 fn a_privileged_agent_mirrors_the_pods() {
@@ -50,57 +50,26 @@ fn a_sandbox_that_is_restarted_is_mirrored_again() {
 #[test]
 fn a_virtual_service_says_what_is_mirrored() {
     let mut scene = Scene::new();
-    scene.api.serve(VIRTUAL_SERVICES);
-    scene.api.serve(DESTINATION_RULES);
-    scene.api.apply(
-        "/api/v1/services",
-        json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web-service", "namespace": "default"},
-            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 80}]},
-        }),
-    );
-    scene.endpoints_of("web-service", &["v1", "v2"]);
-    scene.api.apply(
-        DESTINATION_RULES,
-        json!({
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "DestinationRule",
-            "metadata": {"name": "web-service", "namespace": "default"},
-            "spec": {
-                "host": "web-service",
-                "subsets": [
-                    {"name": "v1", "labels": {"version": "v1"}},
-                    {"name": "v2", "labels": {"version": "v2"}},
-                ],
-            },
-        }),
-    );
-    scene.api.apply(
-        VIRTUAL_SERVICES,
-        json!({
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "VirtualService",
-            "metadata": {"name": "web-service", "namespace": "default"},
-            "spec": {
-                "hosts": ["web-service"],
-                "http": [{
-                    "route": [{
-                        "destination": {"host": "web-service", "subset": "v1"},
-                        "weight": 100,
-                    }],
-                    "mirror": {"host": "web-service", "subset": "v2"},
-                    "mirrorPercentage": {"value": 100.0},
-                }],
-            },
-        }),
-    );
+    scene.apply_the_tutorials_documents();
     let agent = scene.agent("overlays/istio");
     scene.wait_for_log(&agent, "attached");
     scene.assert_mirrored(&agent, "first", 10);
     scene.stop(&agent, 10);
 }
 
-const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
-const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
+/// What a pod's root says of its interface is not believed: a pod whose interface has the numbers of the victim's
+/// gets none of the victim's requests.
+#[test]
+fn a_pod_that_forges_its_interfaces_numbers_gets_nothing() {
+    let mut scene = Scene::new();
+    scene.apply_the_tutorials_documents();
+    scene.ask_v1("/before");
+    let tenant = Tenant::forging(&mut scene);
+    let agent = scene.agent_with("overlays/istio", &["--attach=host"]);
+    tenant.wait_until_refused(&scene, &agent);
+    // The victim's own mirror is at the very interface that the tenant wants.
+    scene.wait_for_log(&agent, "default/v1: attached to ");
+    scene.assert_mirrored(&agent, "secret", 20);
+    tenant.assert_empty_handed(&scene, &agent);
+    scene.stop(&agent, 20);
+}

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,8 @@ const PODS: &str = "/api/v1/pods";
 const ACCOUNT: &str = "account";
 const SERVICES: &str = "/api/v1/services";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
+pub(crate) const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
+pub(crate) const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,15 +53,6 @@ impl Scene {
         for pod in [&v1, &v2] {
             api.apply(PODS, serde_json::to_value(&pod.object).unwrap());
         }
-        api.apply(
-            SERVICES,
-            json!({
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": "web-v2", "namespace": "default"},
-                "spec": {"selector": {"version": "v2"}, "ports": [{"port": 80, "targetPort": 80}]},
-            }),
-        );
         let scene = Self {
             api,
             front,
@@ -66,34 +60,103 @@ impl Scene {
             v2,
             node,
         };
-        scene.endpoints_of("web-v2", &["v2"]);
+        scene.serve("default", "web-v2", "v2", &[&scene.v2]);
         scene
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Runs a pod that the API tells of.
+    pub(crate) fn run(&mut self, pod: Pod) -> RunningPod {
+        let pod = self.node.run(pod).unwrap();
+        self.api
+            .apply(PODS, serde_json::to_value(&pod.object).unwrap());
+        pod
+    }
+
+    /// v1's and v2's documents of the mirroring tutorial, as they are, and what they name.
+    pub(crate) fn apply_the_tutorials_documents(&self) {
+        self.api.serve(VIRTUAL_SERVICES);
+        self.api.serve(DESTINATION_RULES);
+        self.service("default", "web-service", json!({"app": "web"}));
+        self.slice("default", "web-service", &[&self.v1, &self.v2]);
+        self.api.apply(
+            DESTINATION_RULES,
+            json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "DestinationRule",
+                "metadata": {"name": "web-service", "namespace": "default"},
+                "spec": {
+                    "host": "web-service",
+                    "subsets": [
+                        {"name": "v1", "labels": {"version": "v1"}},
+                        {"name": "v2", "labels": {"version": "v2"}},
+                    ],
+                },
+            }),
+        );
+        self.api.apply(
+            VIRTUAL_SERVICES,
+            json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": {"name": "web-service", "namespace": "default"},
+                "spec": {
+                    "hosts": ["web-service"],
+                    "http": [{
+                        "route": [{
+                            "destination": {"host": "web-service", "subset": "v1"},
+                            "weight": 100,
+                        }],
+                        "mirror": {"host": "web-service", "subset": "v2"},
+                        "mirrorPercentage": {"value": 100.0},
+                    }],
+                },
+            }),
+        );
+    }
+
+    /// A service that stands for the pods of a version, with its endpoints.
+    pub(crate) fn serve(&self, namespace: &str, name: &str, version: &str, pods: &[&RunningPod]) {
+        self.service(namespace, name, json!({"version": version}));
+        self.slice(namespace, name, pods);
+    }
+
+    fn service(&self, namespace: &str, name: &str, selector: Value) {
+        self.api.apply(
+            SERVICES,
+            json!({
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"selector": selector, "ports": [{"port": 80, "targetPort": 80}]},
+            }),
+        );
+    }
+
     /// Says which pods are the ready endpoints of a service.
-    pub(crate) fn endpoints_of(&self, service: &str, versions: &[&str]) {
-        let pods = [&self.v1, &self.v2].into_iter();
-        let endpoints = pods
-            .filter(|pod| versions.iter().any(|version| pod.name() == *version))
-            .map(|pod| {
-                json!({
-                    "addresses": [pod.ip()],
-                    "conditions": {"ready": true},
-                    "nodeName": Node::NAME,
-                    "targetRef": {
-                        "kind": "Pod",
-                        "namespace": "default",
-                        "name": pod.name(),
-                        "uid": pod.uid(),
-                    },
-                })
-            });
+    fn slice(&self, namespace: &str, service: &str, pods: &[&RunningPod]) {
+        let endpoints = pods.iter().map(|pod| {
+            json!({
+                "addresses": [pod.ip()],
+                "conditions": {"ready": true},
+                "nodeName": Node::NAME,
+                "targetRef": {
+                    "kind": "Pod",
+                    "namespace": namespace,
+                    "name": pod.name(),
+                    "uid": pod.uid(),
+                },
+            })
+        });
         let slice = json!({
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
                 "name": format!("{service}-a"),
-                "namespace": "default",
+                "namespace": namespace,
                 "labels": {"kubernetes.io/service-name": service},
             },
             "addressType": "IPv4",
@@ -103,8 +166,15 @@ impl Scene {
         self.api.apply(SLICES, slice);
     }
 
-    /// Runs the DaemonSet's pod with what a kubelet adds, its service account, and waits until its readiness probe says yes.
+    /// Runs the DaemonSet's pod, and waits until its readiness probe says yes.
     pub(crate) fn agent(&mut self, overlay: &str) -> RunningPod {
+        let agent = self.agent_with(overlay, &[]);
+        self.wait(&agent, "it is ready", |scene| scene.is_ready(&agent));
+        agent
+    }
+
+    /// Runs the DaemonSet's pod with what a kubelet adds, its service account, and with more flags.
+    pub(crate) fn agent_with(&mut self, overlay: &str, flags: &[&str]) -> RunningPod {
         let objects = kustomize(overlay).unwrap();
         let set = of_kind(&objects, "DaemonSet").unwrap();
         let mut spec = set["spec"]["template"]["spec"].clone();
@@ -113,6 +183,9 @@ impl Scene {
         let volume = json!({"name": ACCOUNT, "hostPath": {"path": path}});
         push(&mut spec["volumes"], volume);
         let agent = &mut spec["containers"][0];
+        for flag in flags {
+            push(&mut agent["args"], json!(flag));
+        }
         let path = "/var/run/secrets/kubernetes.io/serviceaccount";
         let mount = json!({"name": ACCOUNT, "mountPath": path, "readOnly": true});
         push(&mut agent["volumeMounts"], mount);
@@ -128,9 +201,15 @@ impl Scene {
             "metadata": {"name": "podmirror", "namespace": "podmirror"},
             "spec": spec,
         });
-        let agent = self.node.run(serde_json::from_value(pod).unwrap()).unwrap();
-        self.wait(&agent, "it is ready", |scene| scene.is_ready(&agent));
-        agent
+        self.node.run(serde_json::from_value(pod).unwrap()).unwrap()
+    }
+
+    /// A request that v1 must answer.
+    pub(crate) fn ask_v1(&self, path: &str) {
+        let mut client = self.connect(&self.v1, 80);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: web\r\n\r\n");
+        client.write(request.as_bytes()).unwrap();
+        assert_eq!(client.read_reply("GET").unwrap().status, 200);
     }
 
     /// Asks v1 on one connection, each time with a body, and waits until v2 has all of it.
@@ -197,6 +276,23 @@ impl Scene {
         });
     }
 
+    /// Waits until a container of another pod has written this.
+    pub(crate) fn wait_for_output(&self, pod: &RunningPod, container: &str, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.node.logs(pod, container);
+            if log.contains(text) {
+                return;
+            }
+            let ended = self.node.exit_code(pod, container).unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "{ended:?}: {log}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What the kubelet's readiness probe asks.
     fn is_ready(&self, agent: &RunningPod) -> bool {
         let probe = &agent.object.spec.as_ref().unwrap().containers[0].readiness_probe;
@@ -248,8 +344,38 @@ impl Scene {
     }
 }
 
+/// The number of a pod's interface in its network, and that of its other end on the node.
+pub(crate) fn ends_of(node: &Node, pod: &RunningPod) -> (u32, u32) {
+    let said = |command: &str| {
+        let output = node
+            .namespace()
+            .output(Command::new("sh").args(["-euc", command]));
+        let output = output.unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let after = |text: &str, word: &str| {
+        let mut words = text.split_whitespace().skip_while(|found| *found != word);
+        words
+            .nth(1)
+            .unwrap_or_else(|| panic!("no {word} in: {text}"))
+            .to_owned()
+    };
+    // The bridge knows behind which port it has seen the pod's hardware address.
+    let neighbour = after(
+        &said(&format!("ip -o neighbour show {}", pod.ip())),
+        "lladdr",
+    );
+    let port = said(&format!("bridge fdb show br cni0 | grep -i ^{neighbour}"));
+    let link = said(&format!("ip -o link show {}", after(&port, "dev")));
+    // `5: veth1a2b3c@if2: <…`
+    let (outside, rest) = link.split_once(": ").unwrap();
+    let (_, inside) = rest.split_once(": ").unwrap().0.split_once("@if").unwrap();
+    (inside.parse().unwrap(), outside.parse().unwrap())
+}
+
 /// A pod that answers with its version's name.
-fn web(version: &str) -> Pod {
+pub(crate) fn web(version: &str) -> Pod {
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
