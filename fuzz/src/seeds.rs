@@ -248,7 +248,16 @@ fn choices() -> Vec<Vec<u8>> {
                 let rest = (0..24).map(move |at| (at * 7 + kind * 5 + first) % 11);
                 [(kind + first) % 3, kind].into_iter().chain(rest)
             });
-            seeds.push(consent.iter().copied().chain(documents).collect());
+            let documents: Vec<u8> = documents.collect();
+            seeds.push([consent, &documents].concat());
+            // And with so many changes of the cluster, some 8 choices each.
+            let count = 12;
+            let changes: Vec<u8> = (0..8 * u16::from(count))
+                .map(|at| (at * 5 + at / 8 + u16::from(first)) % 13)
+                .map(|choice| choice as u8)
+                .collect();
+            let bits = consent[0] | (count << 3);
+            seeds.push([&[bits], &changes[..], &consent[1..], &documents].concat());
         }
     }
     seeds

@@ -1,12 +1,18 @@
 //! Documents of two tenants and of the mesh: nobody's rule takes requests from, or sends copies to, what
-//! its writer has no right to.
+//! its writer has no right to. Nor does what follows from the rules: no pod is attached to, and no address
+//! gets copies, that is outside of the writer's authority, however services, slices and pods change.
 //!
-//! The bytes are choices: which documents there are, what they name and how it is spelled, who consents.
-//! What is allowed is said here a second time, in other words than in the code.
+//! The bytes are choices: which documents there are, what they name and how it is spelled, who consents, and
+//! how the cluster changes.
+
+mod authority;
+mod cluster;
 
 use std::sync::Arc;
 
-use mirror_core::destination::{Destination, Origin, ServiceRef};
+use authority::{Authority, Flags, Grant, writer};
+use cluster::Cluster;
+use mirror_core::destination::{Destination, Origin};
 use mirror_kubernetes::{
     config::{Consent, Document, NamespaceOrAll, Quotas, Reader, Terms},
     plan::{Rule, Source},
@@ -19,36 +25,14 @@ const NAMESPACES: [&str; 3] = ["evil", "bank", "istio-system"];
 const SERVICES: [&str; 3] = ["a", "b", "c"];
 const ISTIO: &str = "networking.istio.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
-/// Routes, and their groups.
-const ROUTES: [(&str, &str); 3] = [
-    (ISTIO, "VirtualService"),
-    (GATEWAY, "HTTPRoute"),
-    (GATEWAY, "GRPCRoute"),
-];
 const GLOB: &str = "*.example.com";
 const MOST: usize = 24;
 
-/// A consent, as it was written down.
-struct Grant {
-    within: &'static str,
-    from: (&'static str, &'static str),
-    of: &'static str,
-    to: &'static str,
-    name: Option<&'static str>,
-}
-
-/// What the operator consents to.
-#[derive(Clone, Copy)]
-struct Flags {
-    cross: Option<&'static str>,
-    target: Option<&'static str>,
-    external: bool,
-}
-
-/// `data` is a sequence of choices.
+/// `data` is a sequence of choices, of which the first says how many of the others are about the cluster.
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let Some(bits) = input.byte() else { return };
+    let mut changes = Input(input.take(8 * usize::from(bits >> 3)));
     let flags = Flags {
         cross: (bits & 1 != 0).then(|| pick(&mut input, &NAMESPACES)),
         target: (bits & 2 != 0).then(|| pick(&mut input, &NAMESPACES)),
@@ -63,15 +47,19 @@ pub fn run(data: &[u8]) {
             value: Arc::new(value),
         });
     }
-    let mut reader = Reader::new(terms(flags));
+    let authority = Authority { grants, flags };
+    let terms = terms(flags);
+    let consent = terms.consent.clone();
+    let mut reader = Reader::new(terms);
     let (plan, _) = reader.read_each(&documents);
     for rule in &plan.rules {
-        check(rule, &grants, flags);
+        check(rule, &authority);
     }
     let (again, _) = reader.read_each(&documents);
     assert_eq!(again.to_string(), plan.to_string(), "reading has no memory");
     let told: u64 = plan.refusals.values().sum();
     assert!(plan.refused.is_empty() || told > 0);
+    Cluster::new(&plan.rules, &authority, &consent, &mut changes).run(&mut changes);
 }
 
 fn terms(flags: Flags) -> Terms {
@@ -96,27 +84,12 @@ fn terms(flags: Flags) -> Terms {
     }
 }
 
-fn check(rule: &Rule, grants: &[Grant], flags: Flags) {
-    let mut words = rule.name.split(' ');
-    let kind = words.next().unwrap_or_default();
-    let writer = words.next().unwrap_or_default();
-    let (writer, _) = writer.split_once('/').unwrap_or_default();
+fn check(rule: &Rule, authority: &Authority) {
+    let (_, writer) = writer(rule);
     assert_eq!(rule.tenant.as_deref(), Some(writer), "{}", rule.name);
-    let granted = |service: &ServiceRef| {
-        grants.iter().any(|grant| {
-            let route = ROUTES
-                .iter()
-                .any(|route| *route == grant.from && route.1 == kind);
-            route
-                && grant.within == service.namespace
-                && grant.of == writer
-                && grant.to == "Service"
-                && grant.name.is_none_or(|name| name == service.name)
-        })
-    };
     match &rule.source {
         Source::Service { service, .. } => assert!(
-            service.namespace == writer || granted(service) || flags.cross == Some(writer),
+            authority.may_take(rule, service),
             "{} takes requests of {service}",
             rule.name
         ),
@@ -126,16 +99,14 @@ fn check(rule: &Rule, grants: &[Grant], flags: Flags) {
         assert_eq!(target.origin, Origin::Document, "{}", rule.name);
         match &target.destination {
             Destination::Service { service, .. } => assert!(
-                service.namespace == writer
-                    || granted(service)
-                    || flags.target == Some(&service.namespace),
+                authority.may_send(rule, service),
                 "{} sends copies to {service}",
                 rule.name
             ),
             Destination::Url(url) => {
                 let host = url.host.to_string();
                 let host = host.strip_suffix('.').unwrap_or(&host);
-                let allowed = flags.external && host.ends_with(".example.com");
+                let allowed = authority.flags.external && host.ends_with(".example.com");
                 assert!(allowed, "{} sends copies to {url}", rule.name);
             }
             Destination::Pods { .. } => panic!("{} names pods by label", rule.name),
