@@ -11,6 +11,7 @@
 
 mod front;
 mod image;
+mod objects;
 mod scene;
 mod tenant;
 

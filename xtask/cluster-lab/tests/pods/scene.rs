@@ -21,17 +21,13 @@ use crate::{front::Front, image};
 const PODS: &str = "/api/v1/pods";
 /// The folder, and the volume, with what a pod's service account is given.
 const ACCOUNT: &str = "account";
-const SERVICES: &str = "/api/v1/services";
-const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
-pub(crate) const VIRTUAL_SERVICES: &str = "/apis/networking.istio.io/v1/virtualservices";
-pub(crate) const DESTINATION_RULES: &str = "/apis/networking.istio.io/v1/destinationrules";
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
     pub(crate) api: FakeApi,
     pub(crate) v1: RunningPod,
-    v2: RunningPod,
+    pub(crate) v2: RunningPod,
     front: Front,
     node: Node,
 }
@@ -74,96 +70,6 @@ impl Scene {
         self.api
             .apply(PODS, serde_json::to_value(&pod.object).unwrap());
         pod
-    }
-
-    /// v1's and v2's documents of the mirroring tutorial, as they are, and what they name.
-    pub(crate) fn apply_the_tutorials_documents(&self) {
-        self.api.serve(VIRTUAL_SERVICES);
-        self.api.serve(DESTINATION_RULES);
-        self.service("default", "web-service", json!({"app": "web"}));
-        self.slice("default", "web-service", &[&self.v1, &self.v2]);
-        self.api.apply(
-            DESTINATION_RULES,
-            json!({
-                "apiVersion": "networking.istio.io/v1",
-                "kind": "DestinationRule",
-                "metadata": {"name": "web-service", "namespace": "default"},
-                "spec": {
-                    "host": "web-service",
-                    "subsets": [
-                        {"name": "v1", "labels": {"version": "v1"}},
-                        {"name": "v2", "labels": {"version": "v2"}},
-                    ],
-                },
-            }),
-        );
-        self.api.apply(
-            VIRTUAL_SERVICES,
-            json!({
-                "apiVersion": "networking.istio.io/v1",
-                "kind": "VirtualService",
-                "metadata": {"name": "web-service", "namespace": "default"},
-                "spec": {
-                    "hosts": ["web-service"],
-                    "http": [{
-                        "route": [{
-                            "destination": {"host": "web-service", "subset": "v1"},
-                            "weight": 100,
-                        }],
-                        "mirror": {"host": "web-service", "subset": "v2"},
-                        "mirrorPercentage": {"value": 100.0},
-                    }],
-                },
-            }),
-        );
-    }
-
-    /// A service that stands for the pods of a version, with its endpoints.
-    pub(crate) fn serve(&self, namespace: &str, name: &str, version: &str, pods: &[&RunningPod]) {
-        self.service(namespace, name, json!({"version": version}));
-        self.slice(namespace, name, pods);
-    }
-
-    fn service(&self, namespace: &str, name: &str, selector: Value) {
-        self.api.apply(
-            SERVICES,
-            json!({
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": {"selector": selector, "ports": [{"port": 80, "targetPort": 80}]},
-            }),
-        );
-    }
-
-    /// Says which pods are the ready endpoints of a service.
-    fn slice(&self, namespace: &str, service: &str, pods: &[&RunningPod]) {
-        let endpoints = pods.iter().map(|pod| {
-            json!({
-                "addresses": [pod.ip()],
-                "conditions": {"ready": true},
-                "nodeName": Node::NAME,
-                "targetRef": {
-                    "kind": "Pod",
-                    "namespace": namespace,
-                    "name": pod.name(),
-                    "uid": pod.uid(),
-                },
-            })
-        });
-        let slice = json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": format!("{service}-a"),
-                "namespace": namespace,
-                "labels": {"kubernetes.io/service-name": service},
-            },
-            "addressType": "IPv4",
-            "ports": [{"name": "", "port": 80, "protocol": "TCP"}],
-            "endpoints": endpoints.collect::<Vec<_>>(),
-        });
-        self.api.apply(SLICES, slice);
     }
 
     /// Runs the DaemonSet's pod, and waits until its readiness probe says yes.

@@ -4,7 +4,10 @@ use cluster_lab::{POD_IMAGE, RunningPod};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, VIRTUAL_SERVICES, ends_of, web};
+use crate::{
+    objects::VIRTUAL_SERVICES,
+    scene::{Scene, ends_of, web},
+};
 
 /// The tenant's namespace.
 const TENANT: &str = "evil";
