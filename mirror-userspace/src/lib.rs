@@ -18,7 +18,7 @@
 //! # The tour
 //!
 //! 1. [`cli`]: every command and flag. `cli/run.rs` is the shortest way through: flags to a
-//!    [`runtime::DaemonConfig`], a daemon, an attachment, and `cli/watch.rs`, which waits for signals and
+//!    [`runtime::DaemonConfig`], a daemon, an attachment, and `cli/supervise.rs`, which waits for signals and
 //!    prints the ledger.
 //! 2. [`runtime`]: [`runtime::Daemon`] owns the rings and shards of one mirror; attachments come and go.
 //!    `runtime/shard.rs` is the loop that everything passes: ring, pipeline, dispatcher, sleep.

@@ -14,7 +14,7 @@ mod dispatch_args;
 mod documents;
 mod explain;
 mod limit_args;
-mod only_mirror;
+mod only_daemon;
 mod place_args;
 mod policy_args;
 mod record;
@@ -23,12 +23,12 @@ mod report_args;
 mod run;
 mod select_args;
 mod set;
+mod supervise;
 mod target_args;
 mod terms_args;
 #[cfg(test)]
 mod tests;
 mod value;
-mod watch;
 
 use std::{fmt, io::IsTerminal as _, process::ExitCode};
 

@@ -20,12 +20,13 @@ use super::{
     UsageError,
     capture_args::CaptureArgs,
     limit_args::LimitArgs,
+    only_daemon::OnlyDaemon,
     place_args::PlaceArgs,
     policy_args::RedactArgs,
     report_args::ReportArgs,
     select_args::SelectArgs,
+    supervise::{self, Signals, finish, supervise},
     value::{duration, size},
-    watch::{self, Signals, watch},
 };
 use crate::{
     admin::Questions,
@@ -73,7 +74,7 @@ pub struct RecordArgs {
 
 impl RecordArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        watch::runtime()?.block_on(self.record())?;
+        supervise::runtime()?.block_on(self.record())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -91,14 +92,10 @@ impl RecordArgs {
         let mut daemon = Daemon::start(config).await?;
         daemon.attach(place).await?;
         eprintln!("{banner}");
-        let ledger = watch(
-            daemon,
-            signals,
-            Questions::none(),
-            &report,
-            failed(&recording),
-        )
-        .await?;
+        let failed = failed(Arc::clone(&recording));
+        let daemon = OnlyDaemon::new(daemon, Questions::none()).until(failed);
+        let ledger = supervise(daemon, signals, &report).await?;
+        finish(&ledger, report.ledger_json.as_deref())?;
         close(recording, &ledger).with_context(|| format!("--write {name}"))
     }
 
@@ -150,7 +147,7 @@ impl RecordArgs {
 }
 
 /// Returns when the disk no longer takes what is written.
-async fn failed(recording: &Mutex<Recording>) {
+async fn failed(recording: Arc<Mutex<Recording>>) {
     let mut look = time::interval(DISK_CHECK);
     loop {
         look.tick().await;

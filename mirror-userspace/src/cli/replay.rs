@@ -3,20 +3,17 @@
 use std::{
     cell::RefCell,
     io::{self, IsTerminal as _, Write as _},
+    ops::ControlFlow,
     path::PathBuf,
     process::ExitCode,
     rc::Rc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::LocalSet,
-    time,
-};
+use mirror_core::ledger::Ledger;
+use tokio::task::LocalSet;
 
 use super::{
     UsageError,
@@ -24,7 +21,7 @@ use super::{
     limit_args::LimitArgs,
     policy_args::PolicyArgs,
     report_args::ReportArgs,
-    watch::{self, finish},
+    supervise::{self, Signals, Supervised, finish, supervise},
 };
 use crate::runtime::replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture};
 
@@ -81,7 +78,7 @@ fn speed(text: &str) -> Result<Speed, String> {
 
 impl ReplayArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = watch::runtime()?;
+        let runtime = supervise::runtime()?;
         let outcome = LocalSet::new().block_on(&runtime, self.replay());
         // A read of standard input may be under way; it is not waited for.
         runtime.shutdown_background();
@@ -96,10 +93,8 @@ impl ReplayArgs {
         let config = self.configure()?;
         let shows_progress = !config.targets.is_empty();
 
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut ask = signal(SignalKind::user_defined1())?;
-        let mut replay = tokio::select! {
+        let mut signals = Signals::listen()?;
+        let replay = tokio::select! {
             replay = Replay::open(config, print) => replay.map_err(|error| {
                 if is_no_capture(&error) {
                     UsageError(format!("{name}: {error}")).into()
@@ -107,45 +102,23 @@ impl ReplayArgs {
                     error
                 }
             })?,
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            () = signals.end() => return Ok(()),
         };
         let bar = Bar::new(shows_progress, replay.position().clone());
-
-        let mut every = time::interval(Duration::from_secs(
-            report.report_every.unwrap_or(u64::MAX >> 32),
-        ));
-        every.tick().await;
-        let end = time::sleep(report.duration.unwrap_or(Duration::MAX));
-        tokio::pin!(end);
-        let mut outcome = Ok(());
-        while printing.borrow().is_ok() {
-            bar.draw();
-            tokio::select! {
-                biased;
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                () = &mut end => break,
-                _ = ask.recv() => eprintln!("{}", replay.ledger()),
-                _ = every.tick() => log::info!("{}", replay.ledger().summary()),
-                turn = replay.turn() => if let Turn::Done(read) = turn {
-                    outcome = read.with_context(|| format!("reading {name}"));
-                    break;
-                },
-            }
-        }
-        let ledger = tokio::select! {
-            ledger = replay.stop() => ledger,
-            _ = interrupt.recv() => anyhow::bail!("interrupted again: stopped without finishing the copies under way"),
+        let replaying = Replaying {
+            replay,
+            bar,
+            printing: Rc::clone(&printing),
+            outcome: Ok(()),
         };
-        bar.clear();
+        let (ledger, outcome) = supervise(replaying, signals, &report).await?;
         finish(&ledger, report.ledger_json.as_deref())?;
         match printing.replace(Ok(())) {
             // Whoever reads has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             printed => printed.context("printing")?,
         }
-        outcome
+        outcome.with_context(|| format!("reading {name}"))
     }
 
     fn configure(self) -> anyhow::Result<ReplayConfig> {
@@ -158,6 +131,51 @@ impl ReplayArgs {
             dispatch: self.dispatch.for_shard(1)?,
             speed: self.speed,
         })
+    }
+}
+
+/// A replay, supervised. It leaves how reading ended, beside its ledger.
+struct Replaying {
+    replay: Replay,
+    bar: Bar,
+    printing: Rc<RefCell<io::Result<()>>>,
+    outcome: io::Result<()>,
+}
+
+impl Supervised for Replaying {
+    type Work = Turn;
+    type Left = (Ledger, io::Result<()>);
+
+    async fn next(&mut self) -> Turn {
+        self.replay.turn().await
+    }
+
+    async fn perform(&mut self, turn: Turn) -> anyhow::Result<ControlFlow<()>> {
+        self.bar.draw();
+        if let Turn::Done(read) = turn {
+            self.outcome = read;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(match *self.printing.borrow() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        })
+    }
+
+    async fn print(&mut self) -> anyhow::Result<()> {
+        eprintln!("{}", self.replay.ledger());
+        Ok(())
+    }
+
+    async fn summarize(&mut self) -> anyhow::Result<()> {
+        log::info!("{}", self.replay.ledger().summary());
+        Ok(())
+    }
+
+    async fn stop(mut self) -> anyhow::Result<Self::Left> {
+        let ledger = self.replay.stop().await;
+        self.bar.clear();
+        Ok((ledger, self.outcome))
     }
 }
 

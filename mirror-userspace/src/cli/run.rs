@@ -1,6 +1,6 @@
 //! `podmirror run`: mirror one interface until told to stop.
 
-use std::{future, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
 use mirror_core::{
@@ -14,10 +14,11 @@ use super::{
     capture_args::CaptureArgs,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
+    only_daemon::OnlyDaemon,
     place_args::PlaceArgs,
     policy_args::PolicyArgs,
     report_args::ReportArgs,
-    watch::{self, Signals, watch},
+    supervise::{self, Signals, finish, supervise},
 };
 use crate::runtime::{Daemon, DaemonConfig};
 
@@ -45,7 +46,7 @@ pub struct RunArgs {
 
 impl RunArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        watch::runtime()?.block_on(self.mirror())?;
+        supervise::runtime()?.block_on(self.mirror())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -60,8 +61,8 @@ impl RunArgs {
         let mut daemon = Daemon::start(config).await?;
         daemon.attach(place).await?;
         eprintln!("{banner}");
-        watch(daemon, signals, questions, &report, future::pending()).await?;
-        Ok(())
+        let ledger = supervise(OnlyDaemon::new(daemon, questions), signals, &report).await?;
+        finish(&ledger, report.ledger_json.as_deref())
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {

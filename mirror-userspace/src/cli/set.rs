@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 use mirror_core::value::Rate;
 
-use super::{UsageError, watch};
+use super::{UsageError, supervise};
 use crate::admin::{SOCKET, client};
 
 /// Tune a running podmirror
@@ -49,7 +49,7 @@ impl SetArgs {
         let server = self.server()?;
         let What::SampleRate { rate, rule } = self.what;
         let set = client::set_sample_rate(&server, rule.as_deref(), rate);
-        print!("{}", watch::runtime()?.block_on(set)?);
+        print!("{}", supervise::runtime()?.block_on(set)?);
         Ok(ExitCode::SUCCESS)
     }
 

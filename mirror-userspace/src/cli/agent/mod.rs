@@ -1,7 +1,7 @@
 //! `podmirror agent`: mirror the pods of a node, as the cluster's API tells of them.
 
 mod guard_args;
-mod turns;
+mod supervised;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -28,8 +28,8 @@ use super::{
     place_args::PortArgs,
     policy_args::PolicyArgs,
     report_args::ReportArgs,
+    supervise::{self, Signals, supervise},
     terms_args::TermsArgs,
-    watch::{self, Signals},
 };
 use crate::{
     admin::Listen,
@@ -156,7 +156,7 @@ impl From<AttachArg> for AttachAt {
 
 impl AgentArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        watch::runtime()?.block_on(self.mirror())?;
+        supervise::runtime()?.block_on(self.mirror())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -187,7 +187,8 @@ impl AgentArgs {
         };
         let agent = Agent::new(config, questions)?;
         eprintln!("mirroring pods of node {node_name}");
-        turns::take(agent, signals, &self.report).await
+        let ended = supervise(agent, signals, &self.report).await?;
+        supervised::finish(ended, self.report.ledger_json.as_deref())
     }
 
     /// The namespaces whose documents are watched.
