@@ -27,7 +27,7 @@ use crate::record::RecordTo;
 /// Everything that a running mirror is built from.
 #[derive(Clone, Debug)]
 pub struct DaemonConfig {
-    /// How to capture, wherever it attaches. Its threshold and key are those of `policy`.
+    /// How to capture, wherever it attaches.
     pub capture: LiveConfig,
     /// The limits of one shard.
     pub limits: Limits,
@@ -64,12 +64,7 @@ impl Daemon {
             targets: names::of_targets(&config.targets),
         };
         let sampling = config.policy.kernel_sampling();
-        let (capture, readers) = Capture::open(LiveConfig {
-            threshold: sampling.threshold,
-            sample_key: sampling.key,
-            sample_secret: sampling.secret,
-            ..config.capture
-        })?;
+        let (capture, readers) = Capture::open(config.capture, sampling)?;
         let policy = config.policy.clone();
         let shard = ShardConfig {
             limits: config.limits,

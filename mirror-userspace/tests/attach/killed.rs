@@ -9,6 +9,7 @@ use std::{
 };
 
 use mirror_capture::{Capture, Hook, LiveConfig, Method, OpenNetns, Place};
+use mirror_core::policy::KernelSampling;
 
 use crate::{
     V4,
@@ -57,7 +58,7 @@ fn a_child_of_these_tests() {
         "egress" => Hook::Egress,
         _ => Hook::Ingress,
     };
-    let (mut capture, _readers) = Capture::open(config).unwrap();
+    let (mut capture, _readers) = Capture::open(config, KernelSampling::default()).unwrap();
     let place = Place::new(OpenNetns::current().unwrap(), "eth0", vec![PORT]);
     let _id = capture.attach(Place { hook, ..place }).unwrap();
     println!("done");

@@ -9,6 +9,7 @@ use mirror_capture::{
     Capture, LiveConfig, Netns, Place, RingKind,
     check::{Question, Verdict, check},
 };
+use mirror_core::policy::KernelSampling;
 
 use crate::{lab::Lab, watch::Setup};
 
@@ -47,7 +48,8 @@ fn a_missing_namespace_is_answered_with_those_that_exist() {
 fn a_file_that_is_no_namespace_is_named() {
     let Some(_lab) = Lab::new() else { return };
     let file = Netns::Path("/proc/self/status".into()).open().unwrap();
-    let (mut capture, _readers) = Capture::open(LiveConfig::default()).unwrap();
+    let (mut capture, _readers) =
+        Capture::open(LiveConfig::default(), KernelSampling::default()).unwrap();
     let error = capture.attach(Place::new(file, "eth0", vec![80]));
     assert_eq!(
         error.unwrap_err().to_string(),
@@ -124,10 +126,11 @@ fn without_permission_the_missing_capabilities_are_named() {
 /// In a process without any capability.
 fn refusals_of_nobody(netns: &str) {
     let refused = |ring| {
-        let opened = Capture::open(LiveConfig {
+        let config = LiveConfig {
             ring,
             ..LiveConfig::default()
-        });
+        };
+        let opened = Capture::open(config, KernelSampling::default());
         format!("{:#}", opened.err().unwrap())
     };
     let bpf = refused(RingKind::Bpf);

@@ -8,6 +8,7 @@ use mirror_capture::{
 };
 use mirror_core::{
     counters::KernelCounters,
+    policy::KernelSampling,
     segment::{FlowId, SeqNum, Time},
 };
 use podmirror::runtime::clock;
@@ -54,7 +55,7 @@ impl Setup {
     }
 
     pub(crate) fn start(&self) -> Result<Watch> {
-        let (mut capture, readers) = Capture::open(self.live.clone())?;
+        let (mut capture, readers) = Capture::open(self.live.clone(), KernelSampling::default())?;
         let id = capture.attach(self.place()?)?;
         Ok(Watch {
             capture,

@@ -13,7 +13,7 @@ use mirror_common::{
     counter::Counters,
     settings::{Settings, TapSettings},
 };
-use mirror_core::counters::KernelCounters;
+use mirror_core::{counters::KernelCounters, policy::KernelSampling};
 
 use super::{
     attach::Attachment,
@@ -51,6 +51,7 @@ impl Attached {
     pub(super) fn new(
         rings: &mut Rings,
         config: &LiveConfig,
+        sampling: KernelSampling,
         id: AttachmentId,
         place: Place,
     ) -> Result<Self> {
@@ -59,7 +60,13 @@ impl Attached {
             Some(tap) => Some(place.netns.run(|| tap.settings(&interface))?),
             None => None,
         };
-        let settings = place.settings(config, interface.link_layer()?, rings.shards()?, id)?;
+        let settings = place.settings(
+            config,
+            sampling,
+            interface.link_layer()?,
+            rings.shards()?,
+            id,
+        )?;
 
         let mut ebpf = rings.load(tap.is_some())?;
         let mut settings_map = Array::try_from(take(&mut ebpf, "SETTINGS")?)?;

@@ -3,10 +3,8 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Result, ensure};
-use mirror_common::{
-    sample::Secret,
-    settings::{MAX_PORTS, SampleKey, Settings},
-};
+use mirror_common::settings::{MAX_PORTS, Settings};
+use mirror_core::policy::KernelSampling;
 
 use super::{
     attach::{Hook, Method, Tap},
@@ -25,12 +23,6 @@ pub struct LiveConfig {
     /// A `/proc` that shows the processes of all pods: by them a namespace is found in which a killed
     /// process left a filter.
     pub proc: PathBuf,
-    /// How much is sampled, 0 to [`ALWAYS`](mirror_common::sample::ALWAYS).
-    pub threshold: u64,
-    /// What the sampling decision is taken on.
-    pub sample_key: SampleKey,
-    /// What its hash starts from.
-    pub sample_secret: Secret,
     /// The kind of ring.
     pub ring: RingKind,
     /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
@@ -51,15 +43,12 @@ impl LiveConfig {
 }
 
 impl Default for LiveConfig {
-    /// Everything, through one BPF ring.
+    /// One BPF ring.
     fn default() -> Self {
         Self {
             method: Method::Auto,
             notes: Self::NOTES.into(),
             proc: "/proc".into(),
-            threshold: mirror_common::sample::ALWAYS,
-            sample_key: SampleKey::Connection,
-            sample_secret: Secret::NONE,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
             shards: 1,
@@ -104,6 +93,7 @@ impl Place {
     pub(super) fn settings(
         &self,
         config: &LiveConfig,
+        sampling: KernelSampling,
         link: LinkLayer,
         shards: u32,
         attachment: AttachmentId,
@@ -118,15 +108,15 @@ impl Place {
             *slot = port;
         }
         Ok(Settings {
-            threshold: config.threshold,
+            threshold: sampling.threshold,
             ports,
-            sample_key: config.sample_key as u32,
+            sample_key: sampling.key as u32,
             shards,
             ethernet: u32::from(link == LinkLayer::Ethernet),
             attachment: attachment.0,
             log: u32::from(config.log_kernel),
             reserved: 0,
-            secret: config.sample_secret,
+            secret: sampling.secret,
         })
     }
 }

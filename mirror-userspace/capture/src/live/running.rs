@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use mirror_core::counters::KernelCounters;
+use mirror_core::{counters::KernelCounters, policy::KernelSampling};
 
 use super::{
     attach::abandoned::delete_everywhere,
@@ -22,6 +22,8 @@ use super::{
 /// waits until no CPU runs it any more, 5 to 15 ms (2 cores, Linux 6.18).
 pub struct Capture {
     config: LiveConfig,
+    /// What the program of each attachment is told.
+    sampling: KernelSampling,
     rings: Rings,
     attached: BTreeMap<AttachmentId, Attached>,
     /// What those counted that are detached.
@@ -36,18 +38,19 @@ impl Capture {
         delete_everywhere(&config.notes, &config.proc);
     }
 
-    /// Makes the rings, and a reader for each shard. Nothing is attached yet.
+    /// Makes the rings, and a reader for each shard. Nothing is attached yet; what is will sample as `sampling` says.
     ///
     /// # Errors
     ///
     /// If a capability is missing, or the kernel refuses a ring.
-    pub fn open(config: LiveConfig) -> Result<(Self, Vec<RingReader>)> {
+    pub fn open(config: LiveConfig, sampling: KernelSampling) -> Result<(Self, Vec<RingReader>)> {
         demand_capabilities(config.ring)?;
         Self::delete_abandoned(&config);
         locked_memory::raise(config.ring);
         let (rings, readers) = Rings::open(&config)?;
         let capture = Self {
             config,
+            sampling,
             rings,
             attached: BTreeMap::new(),
             detached: KernelCounters::default(),
@@ -64,7 +67,7 @@ impl Capture {
     /// entered, or the kernel refuses the program.
     pub fn attach(&mut self, place: Place) -> Result<AttachmentId> {
         let id = self.next;
-        let attached = Attached::new(&mut self.rings, &self.config, id, place)?;
+        let attached = Attached::new(&mut self.rings, &self.config, self.sampling, id, place)?;
         self.next = AttachmentId(id.0.wrapping_add(1));
         self.attached.insert(id, attached);
         Ok(id)
@@ -119,7 +122,7 @@ impl Capture {
     ///
     /// If a program's settings can't be written: there the old value stays.
     pub fn set_threshold(&mut self, threshold: u64) -> Result<()> {
-        self.config.threshold = threshold;
+        self.sampling.threshold = threshold;
         first_error(
             self.attached
                 .values_mut()

@@ -91,6 +91,17 @@ pub struct KernelSampling {
     pub secret: Secret,
 }
 
+impl Default for KernelSampling {
+    /// Everything.
+    fn default() -> Self {
+        Self {
+            key: SampleKey::Connection,
+            threshold: ALWAYS,
+            secret: Secret::NONE,
+        }
+    }
+}
+
 /// The compiled policy. Clones share nothing that changes, so each shard has its own.
 #[derive(Clone, Debug)]
 pub struct Policy {

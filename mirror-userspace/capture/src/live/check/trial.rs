@@ -4,6 +4,7 @@
 //! this machine is looked at. All that is made goes before this returns.
 
 use anyhow::{Context as _, Result};
+use mirror_core::policy::KernelSampling;
 
 use super::{Finding, Question, Verdict};
 use crate::live::{
@@ -26,7 +27,7 @@ pub(super) fn try_out(question: &Question) -> Vec<Finding> {
     let mut findings = [RingKind::Bpf, RingKind::Perf]
         .map(|ring| program(ring, config.ring))
         .to_vec();
-    match Capture::open(config.clone()) {
+    match Capture::open(config.clone(), KernelSampling::default()) {
         Ok((capture, readers)) => {
             findings.push(Finding::good(
                 "rings",
