@@ -1,11 +1,12 @@
 //! What `/metrics` shows, as its owner sees it at one moment.
 
 use mirror_core::{
+    counters::TargetCounters,
     ledger::{Counted, Names},
     value::Rate,
 };
 
-use crate::runtime::Daemon;
+use crate::runtime::{Daemon, DaemonConfig};
 
 /// Everything that `/metrics` shows.
 #[derive(Clone, Debug, Default)]
@@ -45,12 +46,26 @@ impl Mirror {
     /// Its counters can't be read.
     pub async fn of(rule: String, daemon: &Daemon) -> anyhow::Result<Self> {
         Ok(Self {
-            rule,
-            rates: daemon.sample_rates(),
             counted: daemon.counted().await?,
-            names: daemon.names().clone(),
             attachments: daemon.attachments()?.len() as u64,
+            ..Self::idle(rule, daemon.config())
         })
+    }
+
+    /// The mirror whose daemon is yet to be started, with this configuration: all is zero.
+    #[must_use]
+    pub fn idle(rule: String, config: &DaemonConfig) -> Self {
+        let names = config.names();
+        Self {
+            rule,
+            rates: config.sample_rates(),
+            counted: Counted {
+                targets: vec![TargetCounters::default(); names.targets.len()],
+                ..Counted::default()
+            },
+            names,
+            attachments: 0,
+        }
     }
 }
 
@@ -66,13 +81,12 @@ pub struct SampleRate {
 }
 
 impl SampleRate {
-    /// Those of the targets of the mirror that `daemon` is, under this name.
-    pub fn of<'a>(rule: &'a str, daemon: &'a Daemon) -> impl Iterator<Item = Self> + 'a {
-        let targets = daemon.names().targets.iter();
-        let rates = targets.zip(daemon.sample_rates());
+    /// Those of the targets of the mirror with this configuration, under this name.
+    pub fn of<'a>(rule: &'a str, config: &'a DaemonConfig) -> impl Iterator<Item = Self> + 'a {
+        let rates = config.sink.targets().iter().zip(config.sample_rates());
         rates.map(move |(target, rate)| Self {
             rule: rule.to_owned(),
-            target: target.clone(),
+            target: target.name.clone(),
             rate,
         })
     }

@@ -11,6 +11,7 @@ use super::{
     target_args::TargetArgs,
     value::{duration, size},
 };
+use crate::runtime::Targets;
 
 /// Where copies go, and how hard they are tried.
 #[derive(Args, Clone, Debug)]
@@ -106,6 +107,10 @@ impl From<OrderArg> for Order {
     }
 }
 
+fn no_target() -> UsageError {
+    UsageError("--target is missing: where are copies to go?".into())
+}
+
 impl DispatchArgs {
     /// The targets, at least one.
     ///
@@ -113,18 +118,18 @@ impl DispatchArgs {
     /// A [`UsageError`] if there is none.
     pub fn specs(&self) -> anyhow::Result<Vec<TargetSpec>> {
         if self.targets.targets.is_empty() {
-            return Err(UsageError("--target is missing: where are copies to go?".into()).into());
+            return Err(no_target().into());
         }
         Ok(self.targets.targets.clone())
     }
 
-    /// The targets, at least one, none of which only a cluster's API knows.
+    /// The targets, none of which only a cluster's API knows.
     ///
     /// # Errors
     /// A [`UsageError`] if there is none, or one that only the agent can find.
-    pub fn specs_outside_clusters(&self) -> anyhow::Result<Vec<TargetSpec>> {
-        self.specs()?;
-        self.targets.outside_clusters()
+    pub fn targets_outside_clusters(&self) -> anyhow::Result<Targets> {
+        let targets = Targets::new(self.targets.outside_clusters()?);
+        Ok(targets.ok_or_else(no_target)?)
     }
 
     /// What each of `shards` shards is told: its share of what is limited for a target.

@@ -108,7 +108,7 @@ impl Mirrors for OnlyDaemon {
     }
 
     fn sample_rates(&mut self) -> Vec<SampleRate> {
-        SampleRate::of(RULE, &self.daemon).collect()
+        SampleRate::of(RULE, self.daemon.config()).collect()
     }
 
     async fn set_sample_rate(&mut self, rule: Option<&str>, rate: Rate) -> Result<(), Refused> {

@@ -9,10 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use mirror_core::{
-    ledger::Ledger,
-    policy::{Policy, PolicyConfig, TargetPolicy},
-};
+use mirror_core::ledger::Ledger;
 use mirror_dispatch::DispatchConfig;
 use tokio::time;
 
@@ -31,7 +28,7 @@ use super::{
 use crate::{
     admin::Questions,
     record::{Files, RecordTo, Recording, Rotation},
-    runtime::{Daemon, DaemonConfig, clock},
+    runtime::{Daemon, DaemonConfig, Sink, clock},
 };
 
 /// How often to check whether the disk still takes what is written.
@@ -118,11 +115,14 @@ impl RecordArgs {
         self,
         recording: &Arc<Mutex<Recording>>,
     ) -> anyhow::Result<(DaemonConfig, String)> {
-        let policy = Policy::new(PolicyConfig {
-            targets: vec![TargetPolicy::default()],
-            ..self.select.into()
-        })
-        .map_err(|error| UsageError(error.to_string()))?;
+        let sink = Sink::Record(RecordTo {
+            recording: Arc::clone(recording),
+            redact: self.redact.redact_header,
+            epoch: clock::epoch(),
+        });
+        let policy = sink
+            .policy(self.select.into())
+            .map_err(|error| UsageError(error.to_string()))?;
         let capture = self.capture.config()?;
         let banner = format!(
             "recording {} -> {} (sample {})",
@@ -135,12 +135,7 @@ impl RecordArgs {
             dispatch: DispatchConfig::default(),
             capture,
             policy,
-            targets: Vec::new(),
-            record: Some(RecordTo {
-                recording: Arc::clone(recording),
-                redact: self.redact.redact_header,
-                epoch: clock::epoch(),
-            }),
+            sink,
         };
         Ok((config, banner))
     }

@@ -23,7 +23,10 @@ use super::{
     report_args::ReportArgs,
     supervise::{self, Signals, Supervised, finish, supervise},
 };
-use crate::runtime::replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture};
+use crate::runtime::{
+    Sink, Targets,
+    replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture},
+};
 
 /// Print or re-send the requests in a capture file
 ///
@@ -91,7 +94,7 @@ impl ReplayArgs {
         let print = self.print.then(|| to_stdout(&printing));
         let name = self.file.display().to_string();
         let config = self.configure()?;
-        let shows_progress = !config.targets.is_empty();
+        let shows_progress = matches!(config.sink, Sink::Targets(_));
 
         let mut signals = Signals::listen()?;
         let replay = tokio::select! {
@@ -127,7 +130,8 @@ impl ReplayArgs {
             ports: self.ports,
             limits: self.limits.for_file(),
             policy: self.policy.into(),
-            targets: self.dispatch.targets.outside_clusters()?,
+            sink: Targets::new(self.dispatch.targets.outside_clusters()?)
+                .map_or(Sink::Look, Sink::Targets),
             dispatch: self.dispatch.for_shard(1)?,
             speed: self.speed,
         })

@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mirror_core::{
-    destination::TargetSpec,
-    policy::{Policy, PolicyConfig},
-};
+use mirror_core::policy::Policy;
 
 use super::{
     UsageError,
@@ -20,7 +17,7 @@ use super::{
     report_args::ReportArgs,
     supervise::{self, Signals, finish, supervise},
 };
-use crate::runtime::{Daemon, DaemonConfig};
+use crate::runtime::{Daemon, DaemonConfig, Sink};
 
 /// Mirror the requests that arrive at an interface
 ///
@@ -66,32 +63,30 @@ impl RunArgs {
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
-        let targets = self.dispatch.specs_outside_clusters()?;
-        let policy = Policy::new(PolicyConfig {
-            targets: targets.iter().map(Into::into).collect(),
-            ..self.policy.into()
-        })
-        .map_err(|error| UsageError(error.to_string()))?;
+        let sink = Sink::Targets(self.dispatch.targets_outside_clusters()?);
+        let policy = sink
+            .policy(self.policy.into())
+            .map_err(|error| UsageError(error.to_string()))?;
         let capture = self.capture.config()?;
-        let banner = banner(&self.place.describe()?, &policy, &targets);
+        let banner = banner(&self.place.describe()?, &policy, &sink);
         let shards = capture.shards as usize;
         let config = DaemonConfig {
             limits: self.limits.for_shard(shards),
             dispatch: self.dispatch.for_shard(shards)?,
             capture,
             policy,
-            targets,
-            record: None,
+            sink,
         };
         Ok((config, banner))
     }
 }
 
 /// `mirroring eth0 port 80 -> http://v2:80 (sample 25 % of connections)`
-fn banner(place: &str, policy: &Policy, targets: &[TargetSpec]) -> String {
-    let urls: Vec<String> = targets
+fn banner(place: &str, policy: &Policy, sink: &Sink) -> String {
+    let urls: Vec<String> = sink
+        .targets()
         .iter()
-        .map(|target| target.destination.to_string())
+        .map(|target| target.spec.destination.to_string())
         .collect();
     let urls = urls.join(", ");
     format!("mirroring {place} -> {urls} (sample {})", policy.share())

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use mirror_capture::{AttachmentId, Capture, LiveConfig, Place};
 use mirror_core::{
     counters::KernelCounters,
-    destination::TargetSpec,
     ledger::{Counted, Ledger, Names},
     pipeline::Limits,
     policy::Policy,
@@ -19,10 +18,9 @@ use mirror_dispatch::DispatchConfig;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
-    names,
     shard::{Ended, Shard, ShardConfig},
+    sink::Sink,
 };
-use crate::record::RecordTo;
 
 /// Everything that a running mirror is built from.
 #[derive(Clone, Debug)]
@@ -33,20 +31,34 @@ pub struct DaemonConfig {
     pub limits: Limits,
     /// Sampling, filters and rewrites.
     pub policy: Policy,
-    /// The targets that copies go to.
-    pub targets: Vec<TargetSpec>,
+    /// Where copies go. `policy` is [made for it](Sink::policy).
+    pub sink: Sink,
     /// How they get there.
     pub dispatch: DispatchConfig,
-    /// Where requests are recorded, instead of being sent.
-    pub record: Option<RecordTo>,
+}
+
+impl DaemonConfig {
+    /// What filters and targets are called.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.sink.names(&self.policy)
+    }
+
+    /// The rate of each target, in the order of [`names`](Self::names).
+    #[must_use]
+    pub fn sample_rates(&self) -> Vec<Rate> {
+        (0..self.policy.targets())
+            .map(|target| self.policy.rate(target))
+            .collect()
+    }
 }
 
 /// A running mirror of any number of interfaces. Dropping it detaches from all of them.
 pub struct Daemon {
     /// Shared with the thread that attaches or detaches, which nobody else waits for.
     capture: Arc<Mutex<Capture>>,
-    /// As the shards have it, to know what the kernel is to copy.
-    policy: Policy,
+    /// What it was started with. Its policy has the rates of now, as the shards' have.
+    config: DaemonConfig,
     shards: Vec<Shard>,
     names: Names,
     ended: mpsc::UnboundedReceiver<()>,
@@ -59,19 +71,14 @@ impl Daemon {
     /// # Errors
     /// A target that can't be used, or a capability that is missing.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
-        let names = Names {
-            rules: config.policy.rules().to_vec(),
-            targets: names::of_targets(&config.targets),
-        };
+        let names = config.names();
         let sampling = config.policy.kernel_sampling();
-        let (capture, readers) = Capture::open(config.capture, sampling)?;
-        let policy = config.policy.clone();
+        let (capture, readers) = Capture::open(config.capture.clone(), sampling)?;
         let shard = ShardConfig {
-            limits: config.limits,
-            policy: config.policy,
-            targets: config.targets,
-            dispatch: config.dispatch,
-            record: config.record,
+            limits: config.limits.clone(),
+            policy: config.policy.clone(),
+            sink: config.sink.clone(),
+            dispatch: config.dispatch.clone(),
         };
         let (tell, ended) = mpsc::unbounded_channel();
         let mut shards = Vec::with_capacity(readers.len());
@@ -80,7 +87,7 @@ impl Daemon {
         }
         Ok(Self {
             capture: Arc::new(Mutex::new(capture)),
-            policy,
+            config,
             shards,
             names,
             ended,
@@ -134,8 +141,8 @@ impl Daemon {
     /// # Errors
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
     pub async fn set_sample_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
-        self.policy.set_sample_rate(rate);
-        let sampling = self.policy.kernel_sampling();
+        self.config.policy.set_sample_rate(rate);
+        let sampling = self.config.policy.kernel_sampling();
         let told = self.capture().set_threshold(sampling.threshold);
         for shard in &self.shards {
             shard.set_sample_rate(rate).await;
@@ -153,12 +160,10 @@ impl Daemon {
         }
     }
 
-    /// The rate of each target now, in the order of [`names`](Self::names).
+    /// What it was started with, but for the rates, which are those of now.
     #[must_use]
-    pub fn sample_rates(&self) -> Vec<Rate> {
-        (0..self.policy.targets())
-            .map(|target| self.policy.rate(target))
-            .collect()
+    pub const fn config(&self) -> &DaemonConfig {
+        &self.config
     }
 
     /// What filters and targets are called.

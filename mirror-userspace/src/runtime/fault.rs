@@ -13,7 +13,7 @@ pub(super) struct Fault;
 
 #[cfg(not(debug_assertions))]
 impl Fault {
-    pub(super) const fn of(_: &[mirror_core::destination::TargetSpec]) -> Self {
+    pub(super) const fn of(_: &[super::Target]) -> Self {
         Self
     }
 
@@ -22,7 +22,7 @@ impl Fault {
 
 #[cfg(debug_assertions)]
 mod on_purpose {
-    use mirror_core::destination::TargetSpec;
+    use super::super::Target;
 
     /// How a shard fails, if it is to fail.
     pub(in crate::runtime) struct Fault(Option<Panics>);
@@ -34,12 +34,12 @@ mod on_purpose {
 
     impl Fault {
         /// Of a shard that mirrors to these targets.
-        pub(in crate::runtime) fn of(targets: &[TargetSpec]) -> Self {
+        pub(in crate::runtime) fn of(targets: &[Target]) -> Self {
             let wanted = std::env::var("PODMIRROR_FAULT").unwrap_or_default();
             let faults = wanted.split(',').filter_map(|fault| fault.split_once('='));
             let mut own = faults.filter(|(_, name)| {
                 let mut targets = targets.iter();
-                targets.any(|target| target.destination.to_string() == **name)
+                targets.any(|target| target.name == **name)
             });
             Self(own.find_map(|(fault, _)| match fault {
                 "panic" => Some(Panics::Thread),

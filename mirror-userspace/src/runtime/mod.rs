@@ -12,10 +12,10 @@
 pub mod clock;
 mod daemon;
 mod fault;
-mod names;
 mod panics;
 pub mod replay;
 mod shard;
+mod sink;
 
 pub use daemon::{Daemon, DaemonConfig};
-pub use names::of_targets as target_names;
+pub use sink::{Sink, Target, Targets};

@@ -1,27 +1,25 @@
 //! A shard: one OS thread that drains its ring, runs its own pipeline and sends on its own
 //! connections. Shards share nothing; they are asked for their counters.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use mirror_capture::{AttachmentId, Batch, RingReader};
 use mirror_core::{
-    destination::TargetSpec,
     ledger::Counted,
     pipeline::{Limits, Pipeline},
     policy::Policy,
     segment::Time,
     value::Rate,
 };
-use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
+use mirror_dispatch::{DispatchConfig, Dispatcher};
 use tokio::{
     sync::{mpsc, oneshot},
     task::LocalSet,
     time,
 };
 
-use super::{clock, fault::Fault, panics};
-use crate::record::{RecordTo, Recorder};
+use super::{clock, fault::Fault, panics, sink::Sink};
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
 /// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
@@ -48,9 +46,8 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 pub(super) struct ShardConfig {
     pub(super) limits: Limits,
     pub(super) policy: Policy,
-    pub(super) targets: Vec<TargetSpec>,
+    pub(super) sink: Sink,
     pub(super) dispatch: DispatchConfig,
-    pub(super) record: Option<RecordTo>,
 }
 
 /// daemon --what to do--> shard
@@ -178,21 +175,9 @@ async fn serve(
     mut commands: mpsc::Receiver<Control>,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
-    let mut pipeline = match config.record {
-        None => Pipeline::new(config.limits, config.policy),
-        Some(to) => {
-            let mut pipeline = Pipeline::observing(config.limits, config.policy);
-            pipeline.observe(Box::new(Recorder::new(to)));
-            pipeline
-        }
-    };
-    let fault = Fault::of(&config.targets);
-    let mut dispatcher = match Dispatcher::new(
-        config.dispatch,
-        config.targets,
-        clock::now,
-        Rc::new(SystemResolver),
-    ) {
+    let mut pipeline = config.sink.pipeline(config.limits, config.policy);
+    let fault = Fault::of(config.sink.targets());
+    let mut dispatcher = match config.sink.dispatcher(config.dispatch) {
         Ok(dispatcher) => dispatcher,
         Err(error) => return drop(ready.send(Err(error))),
     };

@@ -18,15 +18,11 @@ use std::{
 
 use mirror_capture::{AttachmentId, LiveConfig, RingKind};
 use mirror_core::{
-    counters::KernelCounters,
-    ledger::Ledger,
-    pipeline::Limits,
-    policy::{Policy, PolicyConfig, TargetPolicy},
-    value::Rate,
+    counters::KernelCounters, ledger::Ledger, pipeline::Limits, policy::PolicyConfig, value::Rate,
 };
 use mirror_dispatch::DispatchConfig;
 use pod::{Pod, get};
-use podmirror::runtime::{Daemon, DaemonConfig};
+use podmirror::runtime::{Daemon, DaemonConfig, Sink, Targets};
 use target::Target;
 
 /// How long anything may take before a test gives up on it.
@@ -68,10 +64,8 @@ fn with_config(
 
 /// Two shards, or the one that the perf ring has, that send all to one target.
 fn config(ring: RingKind, target: &str) -> DaemonConfig {
-    let policy = PolicyConfig {
-        targets: vec![TargetPolicy::default()],
-        ..PolicyConfig::default()
-    };
+    let target = target.parse().unwrap();
+    let sink = Sink::Targets(Targets::new([target]).unwrap());
     DaemonConfig {
         capture: LiveConfig {
             ring,
@@ -82,10 +76,9 @@ fn config(ring: RingKind, target: &str) -> DaemonConfig {
             memory: 32 << 20,
             ..Limits::default()
         },
-        policy: Policy::new(policy).unwrap(),
-        targets: vec![target.parse().unwrap()],
+        policy: sink.policy(PolicyConfig::default()).unwrap(),
+        sink,
         dispatch: DispatchConfig::default(),
-        record: None,
     }
 }
 

@@ -2,14 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use mirror_capture::{AttachmentId, Place};
-use mirror_core::{
-    counters::TargetCounters,
-    ledger::{Counted, Ledger, Names},
-    policy::{Policy, PolicyConfig},
-    value::Rate,
-};
+use mirror_core::{ledger::Ledger, value::Rate};
 use mirror_kubernetes::{
     cluster::{Aim, PodUid, RuleId, Search},
     plan::Rule,
@@ -18,7 +13,7 @@ use mirror_kubernetes::{
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
 use crate::{
     admin::{self, SampleRate},
-    runtime::{Daemon, DaemonConfig, target_names},
+    runtime::{Daemon, DaemonConfig, Sink, Targets},
 };
 
 /// A rule's mirror, whose daemon runs once a pod was attached.
@@ -26,10 +21,15 @@ pub(super) struct Mirror {
     rule: String,
     /// The namespace of its document.
     tenant: Option<String>,
-    /// What the daemon is, or will be, started with. Its policy has the rate of now.
-    config: DaemonConfig,
-    daemon: Option<Daemon>,
+    stage: Stage,
     attached: BTreeMap<PodUid, Attached>,
+}
+
+/// Whether the daemon runs. Either way there is one configuration, whose policy has the rate of now.
+enum Stage {
+    /// It will be started with this.
+    Idle(Box<DaemonConfig>),
+    Runs(Box<Daemon>),
 }
 
 struct Attached {
@@ -40,10 +40,9 @@ struct Attached {
 
 impl Mirror {
     pub(super) fn new(rule: &Rule, common: &MirrorConfig) -> Result<Self> {
-        let policy = Policy::new(PolicyConfig {
-            targets: rule.targets.iter().map(Into::into).collect(),
-            ..rule.policy.clone()
-        })?;
+        let targets = Targets::new(rule.targets.iter().cloned());
+        let sink = Sink::Targets(targets.context("it has no target")?);
+        let policy = sink.policy(rule.policy.clone())?;
         let MirrorConfig {
             capture,
             limits,
@@ -53,15 +52,13 @@ impl Mirror {
         Ok(Self {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
-            config: DaemonConfig {
+            stage: Stage::Idle(Box::new(DaemonConfig {
                 capture,
                 limits,
                 policy,
-                targets: rule.targets.clone(),
+                sink,
                 dispatch,
-                record: None,
-            },
-            daemon: None,
+            })),
             attached: BTreeMap::new(),
         })
     }
@@ -78,13 +75,14 @@ impl Mirror {
     /// Bytes that its daemon takes whether or not there are requests: rings, and free blocks of large
     /// bodies, which are at most 1/32 of its memory.
     pub(super) fn rings(&self) -> usize {
-        let shards = self.config.capture.shards as usize;
-        let shard = self.config.capture.ring_bytes + self.config.limits.memory / 32;
+        let config = self.config();
+        let shards = config.capture.shards as usize;
+        let shard = config.capture.ring_bytes + config.limits.memory / 32;
         shards.saturating_mul(shard)
     }
 
     pub(super) const fn has_begun(&self) -> bool {
-        self.daemon.is_some()
+        matches!(self.stage, Stage::Runs(_))
     }
 
     /// Interfaces that it is attached to.
@@ -98,10 +96,9 @@ impl Mirror {
     ) -> (Vec<(PodUid, Search)>, impl Future<Output = Ended> + use<>) {
         let attached = std::mem::take(&mut self.attached).into_iter();
         let attached = attached.map(|(pod, attached)| (pod, attached.search));
-        (
-            attached.collect(),
-            end(self.rule.clone(), self.daemon.take()),
-        )
+        let anew = Stage::Idle(Box::new(self.config().clone()));
+        let ended = std::mem::replace(&mut self.stage, anew);
+        (attached.collect(), end(self.rule.clone(), ended))
     }
 
     pub(super) async fn attach(
@@ -111,7 +108,7 @@ impl Mirror {
         addresses: &Addresses,
     ) -> Result<()> {
         self.detach(&to.pod).await?;
-        let id = self.daemon(addresses).await?.attach(place).await?;
+        let id = self.start(addresses).await?.attach(place).await?;
         let attached = Attached {
             id,
             search: to.search,
@@ -124,7 +121,7 @@ impl Mirror {
     /// Returns the pod's name, if it was attached to.
     pub(super) async fn detach(&mut self, pod: &PodUid) -> Result<Option<String>> {
         let attached = self.attached.remove(pod);
-        let (Some(attached), Some(daemon)) = (attached, &mut self.daemon) else {
+        let (Some(attached), Stage::Runs(daemon)) = (attached, &mut self.stage) else {
             return Ok(None);
         };
         daemon.detach(attached.id).await?;
@@ -133,8 +130,7 @@ impl Mirror {
 
     /// The attachments whose interface is gone.
     pub(super) fn gone(&self) -> impl Iterator<Item = (PodUid, Search)> {
-        let daemons = self.daemon.iter();
-        daemons.flat_map(|daemon| {
+        self.daemon().into_iter().flat_map(|daemon| {
             let all = self.attached.iter();
             all.filter(|(_, attached)| !daemon.attachment_alive(attached.id))
                 .map(|(pod, attached)| (pod.clone(), attached.search))
@@ -142,70 +138,53 @@ impl Mirror {
     }
 
     pub(super) async fn set_addresses(&self, to: &Aim, addresses: &[SocketAddr]) {
-        let Some(daemon) = &self.daemon else { return };
-        for (number, target) in self.config.targets.iter().enumerate() {
-            if Aim::from(target) == *to {
+        let Some(daemon) = self.daemon() else { return };
+        for (number, target) in self.config().sink.targets().iter().enumerate() {
+            if Aim::from(&target.spec) == *to {
                 daemon.set_addresses(number, addresses.to_vec()).await;
             }
         }
     }
 
     pub(super) async fn set_sample_rate(&mut self, rate: Rate) -> Result<()> {
-        self.config.policy.set_sample_rate(rate);
-        match &mut self.daemon {
-            Some(daemon) => daemon.set_sample_rate(rate).await,
-            None => Ok(()),
+        match &mut self.stage {
+            Stage::Runs(daemon) => daemon.set_sample_rate(rate).await,
+            Stage::Idle(config) => {
+                config.policy.set_sample_rate(rate);
+                Ok(())
+            }
         }
     }
 
-    pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
-        if let Some(daemon) = &self.daemon {
-            return SampleRate::of(&self.rule, daemon).collect();
-        }
-        let rates = self.targets().into_iter().zip(self.rates());
-        let rates = rates.map(|(target, rate)| SampleRate {
-            rule: self.rule.clone(),
-            target,
-            rate,
-        });
-        rates.collect()
+    pub(super) fn sample_rates(&self) -> impl Iterator<Item = SampleRate> {
+        SampleRate::of(&self.rule, self.config())
     }
 
     /// As metrics show it: before it has begun, all is zero.
     pub(super) async fn snapshot(&self) -> Result<admin::Mirror> {
-        if let Some(daemon) = &self.daemon {
-            return admin::Mirror::of(self.rule.clone(), daemon).await;
+        match &self.stage {
+            Stage::Runs(daemon) => admin::Mirror::of(self.rule.clone(), daemon).await,
+            Stage::Idle(config) => Ok(admin::Mirror::idle(self.rule.clone(), config)),
         }
-        let targets = self.targets();
-        Ok(admin::Mirror {
-            rule: self.rule.clone(),
-            rates: self.rates(),
-            counted: Counted {
-                targets: vec![TargetCounters::default(); targets.len()],
-                ..Counted::default()
-            },
-            names: Names {
-                rules: self.config.policy.rules().to_vec(),
-                targets,
-            },
-            attachments: 0,
-        })
     }
 
-    fn rates(&self) -> Vec<Rate> {
-        let policy = &self.config.policy;
-        (0..policy.targets())
-            .map(|target| policy.rate(target))
-            .collect()
+    fn config(&self) -> &DaemonConfig {
+        match &self.stage {
+            Stage::Runs(daemon) => daemon.config(),
+            Stage::Idle(config) => config,
+        }
     }
 
-    fn targets(&self) -> Vec<String> {
-        target_names(&self.config.targets)
+    fn daemon(&self) -> Option<&Daemon> {
+        match &self.stage {
+            Stage::Runs(daemon) => Some(daemon),
+            Stage::Idle(_) => None,
+        }
     }
 
     /// `None` if it has not begun.
     pub(super) async fn ledger(&self) -> Result<Option<Ledger>> {
-        match &self.daemon {
+        match self.daemon() {
             Some(daemon) => Ok(Some(daemon.ledger().await?)),
             None => Ok(None),
         }
@@ -213,7 +192,9 @@ impl Mirror {
 
     /// What returns the rule's number once a shard has ended; `None` if it has not begun.
     pub(super) fn broken(&mut self, id: RuleId) -> Option<impl Future<Output = RuleId>> {
-        let daemon = self.daemon.as_mut()?;
+        let Stage::Runs(daemon) = &mut self.stage else {
+            return None;
+        };
         Some(async move {
             daemon.broken().await;
             id
@@ -222,31 +203,31 @@ impl Mirror {
 
     /// Detaches everywhere, and lets copies in flight end.
     pub(super) async fn stop(self) -> Ended {
-        end(self.rule, self.daemon).await
+        end(self.rule, self.stage).await
     }
 
     /// The daemon, started if it is not running.
-    async fn daemon(&mut self, addresses: &Addresses) -> Result<&mut Daemon> {
-        let daemon = match self.daemon.take() {
-            Some(daemon) => daemon,
-            None => {
-                let daemon = Daemon::start(self.config.clone()).await?;
-                for (number, target) in self.config.targets.iter().enumerate() {
-                    if let Some(known) = addresses.get(&Aim::from(target)) {
-                        daemon.set_addresses(number, known.clone()).await;
-                    }
+    async fn start(&mut self, addresses: &Addresses) -> Result<&mut Daemon> {
+        if let Stage::Idle(config) = &self.stage {
+            let daemon = Daemon::start(config.as_ref().clone()).await?;
+            for (number, target) in config.sink.targets().iter().enumerate() {
+                if let Some(known) = addresses.get(&Aim::from(&target.spec)) {
+                    daemon.set_addresses(number, known.clone()).await;
                 }
-                daemon
             }
-        };
-        Ok(self.daemon.insert(daemon))
+            self.stage = Stage::Runs(Box::new(daemon));
+        }
+        match &mut self.stage {
+            Stage::Runs(daemon) => Ok(daemon),
+            Stage::Idle(_) => bail!("the daemon was not started"),
+        }
     }
 }
 
-async fn end(rule: String, daemon: Option<Daemon>) -> Ended {
-    let ledger = match daemon {
-        Some(daemon) => daemon.stop().await.map(Some),
-        None => Ok(None),
+async fn end(rule: String, stage: Stage) -> Ended {
+    let ledger = match stage {
+        Stage::Runs(daemon) => daemon.stop().await.map(Some),
+        Stage::Idle(_) => Ok(None),
     };
     Ended { rule, ledger }
 }

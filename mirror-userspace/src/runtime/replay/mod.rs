@@ -12,17 +12,16 @@
 mod pace;
 mod reader;
 
-use std::{io, path::PathBuf, rc::Rc, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use mirror_capture::file::OpenError;
 use mirror_core::{
     counters::FileCounters,
-    destination::TargetSpec,
     ledger::{Counted, Ledger, Names},
-    pipeline::{Limits, Output, Pipeline},
-    policy::{Policy, PolicyConfig, TargetPolicy},
+    pipeline::{Limits, Output},
+    policy::PolicyConfig,
 };
-use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
+use mirror_dispatch::{DispatchConfig, Dispatcher};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
@@ -31,7 +30,7 @@ use tokio::{
 pub use pace::Speed;
 pub use reader::Position;
 
-use super::{clock, names};
+use super::{clock, sink::Sink};
 use crate::replay::{Playback, Printer, RequestLine};
 use pace::Pace;
 use reader::{Read, Taken};
@@ -56,8 +55,8 @@ pub struct ReplayConfig {
     pub limits: Limits,
     /// Sampling, filters and rewrites.
     pub policy: PolicyConfig,
-    /// The targets. Without any, requests are only looked at, including probes, upgrades and mirrored ones.
-    pub targets: Vec<TargetSpec>,
+    /// Where copies go.
+    pub sink: Sink,
     /// How they get there.
     pub dispatch: DispatchConfig,
     /// How fast requests are sent again.
@@ -112,30 +111,17 @@ impl Replay {
     /// # Errors
     /// An [`OpenError`], or a policy or target that can't be used.
     pub async fn open(config: ReplayConfig, print: Option<Print>) -> anyhow::Result<Self> {
-        let policy = Policy::new(policy(&config))?;
-        let names = Names {
-            rules: policy.rules().to_vec(),
-            targets: names::of_targets(&config.targets),
-        };
-        let mut pipeline = if config.targets.is_empty() {
-            Pipeline::observing(config.limits, policy)
-        } else {
-            Pipeline::new(config.limits, policy)
-        };
+        let policy = config.sink.policy(config.policy)?;
+        let names = config.sink.names(&policy);
+        let mut pipeline = config.sink.pipeline(config.limits, policy);
         if let Some(print) = print {
             pipeline.observe(Box::new(Printer::new(pipeline.budget().clone(), print)));
         }
         let patience = config.dispatch.connect_timeout + 2 * config.dispatch.reply_timeout;
-        let dispatcher = Dispatcher::new(
-            config.dispatch,
-            config.targets.iter().cloned(),
-            clock::now,
-            Rc::new(SystemResolver),
-        )?;
-        let pace = if config.targets.is_empty() {
-            Speed::Max
-        } else {
-            config.speed
+        let dispatcher = config.sink.dispatcher(config.dispatch)?;
+        let pace = match config.sink {
+            Sink::Targets(_) => config.speed,
+            Sink::Record(_) | Sink::Look => Speed::Max,
         };
         let (reads, position) = reader::start(config.file, config.ports).await?;
         Ok(Self {
@@ -296,22 +282,6 @@ impl Replay {
             time::sleep(ROOM_STEP).await;
         }
         self.waiting = None;
-    }
-}
-
-/// Without a target everything is shown: one pretended target, and no guards that would protect it.
-fn policy(config: &ReplayConfig) -> PolicyConfig {
-    let policy = config.policy.clone();
-    if !config.targets.is_empty() {
-        return PolicyConfig {
-            targets: config.targets.iter().map(Into::into).collect(),
-            ..policy
-        };
-    }
-    PolicyConfig {
-        targets: vec![TargetPolicy::default()],
-        filter: policy.filter.without_guards(),
-        ..policy
     }
 }
 
