@@ -46,7 +46,7 @@ impl AddAssign<&Self> for Counted {
 /// The names of rules and targets that the ledger is printed with.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// Names of the filter's rules, indexed by [`RuleId`](crate::policy::RuleId).
+    /// Names of the filter's rules, indexed by [`FilterRuleId`](crate::policy::FilterRuleId).
     pub rules: Vec<String>,
     /// Names of the targets, indexed by [`TargetId`](crate::pipeline::TargetId).
     pub targets: Vec<String>,

@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use crate::{
     http::{Lost, Protocol},
-    policy::RuleId,
+    policy::FilterRuleId,
 };
 
 /// Why a copy was dropped before it was handed to the target.
@@ -111,7 +111,7 @@ pub struct TargetCopies {
 pub struct PipelineCounters {
     /// Requests of which at least a part was seen.
     pub requests: u64,
-    /// Requests refused by a rule of the policy, indexed by [`RuleId`].
+    /// Requests refused by a rule of the policy, indexed by [`FilterRuleId`].
     pub filtered: Vec<u64>,
     /// Requests lost before they had a complete, trustworthy head, by reason.
     pub lost_unseen: Drops,
@@ -134,7 +134,7 @@ impl PipelineCounters {
         }
     }
 
-    pub(super) fn count_filtered(&mut self, rule: RuleId) {
+    pub(super) fn count_filtered(&mut self, rule: FilterRuleId) {
         if let Some(count) = self.filtered.get_mut(rule.0) {
             *count += 1;
         }

@@ -7,7 +7,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    RuleId,
+    FilterRuleId,
     field::{MIRROR_NAME, MIRRORED_BY, is_token},
     pattern::{FieldPattern, PathPattern},
     request_target::TargetParts,
@@ -162,19 +162,19 @@ impl Filter {
         }
     }
 
-    /// The rules' names, by [`RuleId`].
+    /// The rules' names, by [`FilterRuleId`].
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The first rule that keeps this request from being mirrored.
-    pub(super) fn refuses(&self, head: &Head<'_>) -> Option<RuleId> {
+    pub(super) fn refuses(&self, head: &Head<'_>) -> Option<FilterRuleId> {
         let target = head.target();
         let path = TargetParts::of(target).path(target);
         self.rules
             .iter()
             .position(|rule| rule.refuses(head, path))
-            .map(RuleId)
+            .map(FilterRuleId)
     }
 }
 

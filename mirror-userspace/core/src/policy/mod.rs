@@ -78,7 +78,7 @@ pub struct TargetPolicy {
 
 /// A rule of the filter, by its place in [`Policy::rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RuleId(pub usize);
+pub struct FilterRuleId(pub usize);
 
 /// What the kernel is to copy so that every target's sample is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Policy {
         })
     }
 
-    /// The names of the rules for the ledger, by [`RuleId`]; no two are the same.
+    /// The names of the rules for the ledger, by [`FilterRuleId`]; no two are the same.
     #[must_use]
     pub fn rules(&self) -> &[String] {
         self.filter.names()
@@ -149,7 +149,7 @@ impl Policy {
 
     /// The rule that keeps this request from every target, if one does.
     #[must_use]
-    pub fn filter(&self, head: &Head<'_>) -> Option<RuleId> {
+    pub fn filter(&self, head: &Head<'_>) -> Option<FilterRuleId> {
         self.filter.refuses(head)
     }
 
