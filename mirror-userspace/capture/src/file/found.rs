@@ -26,9 +26,9 @@ impl LoadBytes for Cut<'_> {
     }
 }
 
-/// Where a segment's IP packet lies.
+/// What a segment's IP packet lies in.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum PacketIn {
     Window,
     Datagram,
 }
@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub(super) stream: StreamNumber,
     pub(super) segment: Segment<'static>,
     payload: Range<usize>,
-    pub(super) place: Place,
+    pub(super) place: PacketIn,
 }
 
 impl Found {
@@ -49,7 +49,7 @@ impl Found {
         tcp: &TcpSegment,
         packet: &[u8],
         offset: usize,
-        place: Place,
+        place: PacketIn,
     ) -> Option<Self> {
         let addresses = tcp.addresses(packet)?;
         let flags = TcpFlags(tcp.flags);

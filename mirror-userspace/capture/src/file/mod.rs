@@ -40,7 +40,7 @@ pub use streams::StreamNumber;
 pub use writer::{CaptureWriter, Headers};
 
 use format::{Format, Packet, Skipped, Step};
-use found::{Cut, Found, Place};
+use found::{Cut, Found, PacketIn};
 use fragments::Fragments;
 use link::Carried;
 use streams::{Sender, Streams};
@@ -171,8 +171,8 @@ impl<R: Read> CaptureFile<R> {
         };
         self.counters.segments += 1;
         Ok(Some(found.captured(match found.place {
-            Place::Window => self.window.bytes(),
-            Place::Datagram => self.fragments.whole(),
+            PacketIn::Window => self.window.bytes(),
+            PacketIn::Datagram => self.fragments.whole(),
         })))
     }
 
@@ -227,11 +227,11 @@ impl<R: Read> CaptureFile<R> {
                 }
                 let whole = self.fragments.whole();
                 match packet::walk(whole, packet::Link::Ip) {
-                    Walk::Tcp(tcp) => Found::new(packet.at, &tcp, whole, 0, Place::Datagram),
+                    Walk::Tcp(tcp) => Found::new(packet.at, &tcp, whole, 0, PacketIn::Datagram),
                     _ => None,
                 }
             }
-            Walk::Tcp(tcp) => Found::new(packet.at, &tcp, ip.bytes, offset, Place::Window),
+            Walk::Tcp(tcp) => Found::new(packet.at, &tcp, ip.bytes, offset, PacketIn::Window),
             Walk::NotTcp => {
                 self.counters.not_tcp += 1;
                 return None;

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
-    Rest, TargetId, blocks::Blocks, body::Body, connection::Place, counters::TargetCopies,
+    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, counters::TargetCopies,
     manner::Manner,
 };
 use crate::{
@@ -118,7 +118,7 @@ impl Assembly {
     }
 
     /// Takes a request's head, and decides what becomes of the request.
-    pub(super) fn begin(&mut self, place: &Place, request: &mut Request, head: &Head<'_>) {
+    pub(super) fn begin(&mut self, place: &RequestContext, request: &mut Request, head: &Head<'_>) {
         self.counters.requests += 1;
         *request = Request::Settled;
         let Some(flow) = place.flow else { return };
@@ -148,7 +148,13 @@ impl Assembly {
 
     /// Writes the head for each target whose sample the request is in; without targets to send to,
     /// the first one's sample says what is observed.
-    fn hold(&mut self, place: &Place, flow: &FlowId, request: &mut Request, head: &Head<'_>) {
+    fn hold(
+        &mut self,
+        place: &RequestContext,
+        flow: &FlowId,
+        request: &mut Request,
+        head: &Head<'_>,
+    ) {
         let hash = self.policy.sample_hash(flow, place.ordinal, head);
         if self.sending == Sending::Never {
             let sampled = self.policy.samples(0, hash);
@@ -190,7 +196,7 @@ impl Assembly {
     }
 
     /// Takes more of the request's body.
-    pub(super) fn extend(&mut self, place: &Place, request: &mut Request, bytes: &[u8]) {
+    pub(super) fn extend(&mut self, place: &RequestContext, request: &mut Request, bytes: &[u8]) {
         match request {
             Request::None | Request::Settled => return,
             Request::Observed => {}
@@ -213,7 +219,7 @@ impl Assembly {
     }
 
     /// The request is complete.
-    pub(super) fn finish(&mut self, place: &Place, request: &mut Request) {
+    pub(super) fn finish(&mut self, place: &RequestContext, request: &mut Request) {
         match std::mem::take(request) {
             Request::None | Request::Settled => return,
             Request::Observed => {
@@ -238,7 +244,7 @@ impl Assembly {
     }
 
     /// The request will not be completed.
-    pub(super) fn lose(&mut self, place: &Place, request: &mut Request, reason: Lost) {
+    pub(super) fn lose(&mut self, place: &RequestContext, request: &mut Request, reason: Lost) {
         match std::mem::take(request) {
             Request::None => {
                 self.counters.requests += 1;
@@ -254,7 +260,7 @@ impl Assembly {
     }
 
     /// Begins to stream a request: hands over what is there, and passes on the rest as it arrives.
-    fn stream(&mut self, place: &Place, request: &mut Request) {
+    fn stream(&mut self, place: &RequestContext, request: &mut Request) {
         if let Request::Held(held) = std::mem::take(request) {
             let mut copies = Vec::with_capacity(held.heads.len());
             self.hand_over(place, *held, Rest::Streamed, |copy| copies.push(copy));
@@ -263,7 +269,13 @@ impl Assembly {
     }
 
     /// Gives each target its copy of what is held; returns the copies.
-    fn hand_over(&mut self, place: &Place, held: Held, rest: Rest, mut given: impl FnMut(CopyId)) {
+    fn hand_over(
+        &mut self,
+        place: &RequestContext,
+        held: Held,
+        rest: Rest,
+        mut given: impl FnMut(CopyId),
+    ) {
         let Held {
             heads,
             manner,
@@ -313,7 +325,7 @@ impl Assembly {
 
     fn push_copy(
         &mut self,
-        place: &Place,
+        place: &RequestContext,
         target: TargetId,
         pieces: Vec<Bytes>,
         rest: Rest,
@@ -361,13 +373,13 @@ impl Assembly {
     }
 
     /// Takes the end of a connection, whose last request has ended before.
-    pub(super) fn close(&mut self, place: &Place) {
+    pub(super) fn close(&mut self, place: &RequestContext) {
         self.observe(place, |observer, info| observer.closed(info));
     }
 
     fn observe<R>(
         &mut self,
-        place: &Place,
+        place: &RequestContext,
         see: impl FnOnce(&mut dyn Observer, &RequestInfo) -> R,
     ) -> Option<R> {
         let (observer, info) = (self.observer.as_mut()?, place.info()?);

@@ -14,13 +14,13 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Connection {
     parser: Parser,
-    place: Place,
+    place: RequestContext,
     request: Request,
 }
 
 /// What policy and ordering need to know of a request's connection.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct RequestContext {
     pub(super) id: ConnectionId,
     /// `None` only before the first event.
     pub(super) flow: Option<FlowId>,
@@ -34,7 +34,7 @@ pub(super) struct Place {
     pub(super) protocol: Protocol,
 }
 
-impl Place {
+impl RequestContext {
     /// The request at hand.
     pub(super) const fn request(&self) -> RequestKey {
         RequestKey {
@@ -63,10 +63,10 @@ impl Connection {
         } = self;
         match event {
             StreamEvent::Opened { flow, from_start } => {
-                *place = Place {
+                *place = RequestContext {
                     id: assembly.next_connection(),
                     flow: Some(flow),
-                    ..Place::default()
+                    ..RequestContext::default()
                 };
                 assembly.counters.connections.opened(from_start);
                 parser.handle_open(from_start);
@@ -101,7 +101,7 @@ impl Connection {
 }
 
 fn on_http(
-    place: &mut Place,
+    place: &mut RequestContext,
     request: &mut Request,
     event: HttpEvent<'_>,
     assembly: &mut Assembly,

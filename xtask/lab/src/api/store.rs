@@ -39,7 +39,7 @@ pub(super) struct Change {
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Resource {
     collection: String,
     namespace: Option<String>,
     pub(super) name: Option<String>,
@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// Reads `/api/v1/[namespaces/NS/]pods[/NAME]`; `None` if the kind is not served.
-    pub(super) fn locate(&self, path: &str) -> Option<Place> {
+    pub(super) fn locate(&self, path: &str) -> Option<Resource> {
         let parts: Vec<_> = path.trim_matches('/').split('/').collect();
         let group = if parts.first() == Some(&"api") { 2 } else { 3 };
         let (group, rest) = parts.split_at_checked(group)?;
@@ -99,7 +99,7 @@ impl Store {
             [kind, name] => (None, kind, Some(*name)),
             _ => return None,
         };
-        let place = Place {
+        let place = Resource {
             collection: format!("/{}/{kind}", group.join("/")),
             namespace: namespace.map(str::to_owned),
             name: name.map(str::to_owned),
@@ -107,7 +107,7 @@ impl Store {
         self.served.contains(&place.collection).then_some(place)
     }
 
-    pub(super) fn list(&self, place: &Place, request: &Request) -> Value {
+    pub(super) fn list(&self, place: &Resource, request: &Request) -> Value {
         let inside = self.objects.iter().filter(|(key, _)| place.holds(key));
         let selected = inside.filter(|(_, object)| selects(request, object));
         // In pages, as a client asks for: the token is how many came before.
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    pub(super) fn get(&self, place: &Place, name: &str) -> Option<Value> {
+    pub(super) fn get(&self, place: &Resource, name: &str) -> Option<Value> {
         let namespace = place.namespace.clone().unwrap_or_default();
         let key = (place.collection.clone(), namespace, name.to_owned());
         self.objects.get(&key).cloned()
@@ -151,7 +151,7 @@ impl Store {
     }
 }
 
-impl Place {
+impl Resource {
     fn holds(&self, (collection, namespace, _): &Key) -> bool {
         let mut wanted = self.namespace.iter();
         *collection == self.collection && wanted.all(|wanted| wanted == namespace)
@@ -160,7 +160,7 @@ impl Place {
 
 impl Change {
     /// What a watch is told of it: one that left its selector is deleted, as far as it knows.
-    pub(super) fn told_to(&self, place: &Place, request: &Request) -> Option<Value> {
+    pub(super) fn told_to(&self, place: &Resource, request: &Request) -> Option<Value> {
         let visible = |object: &&Value| place.holds(&self.key) && selects(request, object);
         let before = self.before.as_ref().filter(visible);
         let after = self.after.as_ref().filter(visible);

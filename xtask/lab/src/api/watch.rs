@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Health, Shared, failure, request::Request, status, store::Place};
+use super::{Health, Shared, failure, request::Request, status, store::Resource};
 
 /// How long a watch lasts unless the request says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -18,7 +18,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) fn serve(
     mut connection: &TcpStream,
     shared: &Shared,
-    place: &Place,
+    place: &Resource,
     request: &Request,
     start: Instant,
 ) -> io::Result<()> {

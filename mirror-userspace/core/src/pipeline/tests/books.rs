@@ -1,7 +1,7 @@
 //! The books notice what vanishes inside: a request or a connection that ends in no bucket.
 
 use super::{
-    super::{assembly::Request, connection::Place},
+    super::{assembly::Request, connection::RequestContext},
     *,
 };
 use crate::{
@@ -78,9 +78,9 @@ fn a_request_that_its_connection_forgets_keeps_them_from_balancing() {
     for forgotten in [false, true] {
         let policy = Policy::new(to_targets(1)).unwrap();
         let mut pipeline = Pipeline::new(Limits::default(), policy);
-        let place = Place {
+        let place = RequestContext {
             flow: Some(flow_of("10.0.0.1:4000")),
-            ..Place::default()
+            ..RequestContext::default()
         };
         let mut request = Request::None;
         with_head(GET.as_bytes(), |head| {

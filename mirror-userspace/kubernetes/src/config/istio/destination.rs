@@ -10,7 +10,7 @@ use crate::config::{draft::Backend, error::BadField, node::Node};
 
 /// Where requests or copies go.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Referent {
     /// Pods of a service.
     Pods(Backend),
     /// A URL outside the cluster's services.
@@ -20,7 +20,11 @@ pub(super) enum Place {
 }
 
 /// Reads a destination of a document in `namespace`.
-pub(super) fn read(node: &Node<'_>, namespace: &str, subsets: &Subsets) -> Result<Place, BadField> {
+pub(super) fn read(
+    node: &Node<'_>,
+    namespace: &str,
+    subsets: &Subsets,
+) -> Result<Referent, BadField> {
     let mut fields = node.fields()?;
     let host = fields.need("host")?;
     let subset = fields.take("subset").filter(|node| node.str() != Ok(""));
@@ -39,11 +43,11 @@ pub(super) fn read(node: &Node<'_>, namespace: &str, subsets: &Subsets) -> Resul
         Named::Other(name) => {
             if let Some(subset) = subset {
                 subset.ignore("only a service of the cluster has subsets");
-                return Ok(Place::Unknown);
+                return Ok(Referent::Unknown);
             }
             let authority = format!("http://{name}:{}", port.unwrap_or(80));
             let url = authority.parse().map_err(|bad| host.bad(bad))?;
-            return Ok(Place::Elsewhere(url));
+            return Ok(Referent::Elsewhere(url));
         }
     };
     let labels = match &subset {
@@ -54,18 +58,18 @@ pub(super) fn read(node: &Node<'_>, namespace: &str, subsets: &Subsets) -> Resul
                 node.ignore(&format!(
                     "no DestinationRule says which pods of {service} it is"
                 ));
-                return Ok(Place::Unknown);
+                return Ok(Referent::Unknown);
             }
         },
     };
-    Ok(Place::Pods(Backend {
+    Ok(Referent::Pods(Backend {
         service,
         port,
         subset: labels,
     }))
 }
 
-impl Place {
+impl Referent {
     /// As the destination of copies.
     pub(super) fn into_destination(self) -> Option<Destination> {
         match self {

@@ -4,13 +4,13 @@ use mirror_core::value::Rate;
 
 use super::{
     Subsets,
-    destination::{self, Place},
+    destination::{self, Referent},
     host::{Named, resolve},
     request_match,
 };
 use crate::config::{
     authority::{Authority, Checked},
-    draft::{Backend, Candidate, Draft, Mirror, Route},
+    draft::{Backend, Candidate, Draft, MirrorDraft, Route},
     error::BadField,
     node::{Fields, Node, Remarks},
     object::Object,
@@ -186,22 +186,22 @@ impl<'a> Reader<'a, '_> {
             match destination::read(&place, self.namespace, self.subsets)? {
                 // The weight of an only destination does not count.
                 _ if weight == 0 && !only => {}
-                Place::Pods(backend) => match self.authority.source(backend) {
+                Referent::Pods(backend) => match self.authority.source(backend) {
                     Ok(backend) if sources.contains(&backend) => {}
                     Ok(backend) => sources.push(backend),
                     Err(denied) => place.refuse(denied),
                 },
-                Place::Elsewhere(_) => {
+                Referent::Elsewhere(_) => {
                     place.ignore("is no service of the cluster: its pods cannot be told");
                 }
-                Place::Unknown => {}
+                Referent::Unknown => {}
             }
         }
         Ok(sources)
     }
 
     /// `mirror` with its percentage, or `mirrors`.
-    fn mirrors(&self, fields: &mut Fields<'a>) -> Result<Vec<Mirror<'a>>, BadField> {
+    fn mirrors(&self, fields: &mut Fields<'a>) -> Result<Vec<MirrorDraft<'a>>, BadField> {
         let mirror = fields.take("mirror");
         let several = fields.take("mirrors");
         let share = share::istio_mirror(fields)?;
@@ -227,7 +227,11 @@ impl<'a> Reader<'a, '_> {
         Ok(mirrors)
     }
 
-    fn mirror(&self, node: Node<'a>, share: Option<Rate>) -> Result<Option<Mirror<'a>>, BadField> {
+    fn mirror(
+        &self,
+        node: Node<'a>,
+        share: Option<Rate>,
+    ) -> Result<Option<MirrorDraft<'a>>, BadField> {
         let place = destination::read(&node, self.namespace, self.subsets)?;
         if share == Some(Rate::ZERO) {
             node.ignore(OFF);
@@ -237,7 +241,7 @@ impl<'a> Reader<'a, '_> {
             return Ok(None);
         };
         match self.authority.target(destination) {
-            Ok(to) => Ok(Some(Mirror {
+            Ok(to) => Ok(Some(MirrorDraft {
                 to,
                 sample: share,
                 only: None,
