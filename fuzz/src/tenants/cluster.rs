@@ -10,8 +10,8 @@ use std::{
 use mirror_core::destination::{Destination, Labels, ServiceRef};
 use mirror_kubernetes::{
     cluster::{
-        Action, Aim, BackendPod, Endpoints, Event, NetnsId, Phase, PodUid, PodView, RuleId,
-        Sandbox, ServicePort, ServiceView, SliceEndpoint, SlicePort, SliceView, State, Subset,
+        Action, Aim, BackendPod, Endpoints, Event, NetnsId, NodeState, Phase, PodUid, PodView,
+        RuleId, Sandbox, ServicePort, ServiceView, SliceEndpoint, SlicePort, SliceView, Subset,
         TargetPort,
     },
     config::Consent,
@@ -37,7 +37,7 @@ pub(super) struct Cluster<'a> {
     pods: BTreeMap<String, PodView>,
     services: BTreeMap<(String, String), ServiceView>,
     slices: BTreeMap<(String, String), SliceView>,
-    state: State,
+    state: NodeState,
     attached: BTreeSet<(RuleId, PodUid)>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Cluster<'a> {
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
             slices: BTreeMap::new(),
-            state: State::default(),
+            state: NodeState::default(),
             attached: BTreeSet::new(),
         };
         for (first, namespace) in (0..).zip(NAMESPACES) {

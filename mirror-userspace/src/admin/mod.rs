@@ -4,7 +4,7 @@
 //! mirrors answers them between its other duties:
 //!
 //! ```text
-//! kubelet, Prometheus, `podmirror set` ──HTTP──► Admin ──Question──► Questions ─► impl Mirrors
+//! kubelet, Prometheus, `podmirror set` ──HTTP──► Admin ──Question──► Questions ─► impl MirrorOwner
 //!                                                  ▲                                   │
 //!                                                  └───────────── answer ──────────────┘
 //! ```
@@ -41,7 +41,9 @@ mod token;
 
 pub use listen::Listen;
 pub use metrics::render;
-pub use question::{Mirrors, Question, Questions, Refused};
+pub use question::{MirrorOwner, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};
-pub use snapshot::{DocumentsRefused, Mirror, Pod, PodState, SampleRate, Snapshot, Watch};
+pub use snapshot::{
+    DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,
+};
 pub use socket::SOCKET;

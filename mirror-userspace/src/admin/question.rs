@@ -18,7 +18,7 @@ const WAITING: usize = 16;
 ///
 /// Each answer is given between its owner's other duties, so it should not take long: `/readyz` is
 /// given up after a second, the others after some seconds.
-pub trait Mirrors {
+pub trait MirrorOwner {
     /// Whether everything is attached that should be; if not, what is missing, for people.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ pub(super) enum Ask {
 impl Question {
     /// Has `mirrors` answer it. If nobody waits for the answer any more, nothing is done: a client
     /// that was told of no success must not see its change come true later.
-    pub async fn answer(self, mirrors: &mut impl Mirrors) {
+    pub async fn answer(self, mirrors: &mut impl MirrorOwner) {
         if self.is_abandoned() {
             return;
         }

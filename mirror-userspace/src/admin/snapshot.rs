@@ -12,21 +12,21 @@ use crate::runtime::{Daemon, DaemonConfig};
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The mirrors, each with a name of its own.
-    pub mirrors: Vec<Mirror>,
+    pub mirrors: Vec<ShownMirror>,
     /// The names of the rules that are stopped, and not among `mirrors`, because a part of their mirror
     /// panicked.
     pub rules_stopped: Vec<String>,
     /// The pods of this node that a rule selects. Without a cluster there are none.
-    pub pods: Vec<Pod>,
+    pub pods: Vec<ShownPod>,
     /// What is watched in the cluster, each kind once.
-    pub watches: Vec<Watch>,
+    pub watches: Vec<ShownWatch>,
     /// Documents of which something is refused.
     pub documents_refused: Vec<DocumentsRefused>,
 }
 
 /// The state of one rule's mirror.
 #[derive(Clone, Debug)]
-pub struct Mirror {
+pub struct ShownMirror {
     /// The rule's name ([`Rule::name`](mirror_kubernetes::plan::Rule)): `flags`, `HTTPRoute default/web rules[0]`.
     pub rule: String,
     /// What each target gets a sample of now, in the order of `names.targets`.
@@ -39,7 +39,7 @@ pub struct Mirror {
     pub attachments: u64,
 }
 
-impl Mirror {
+impl ShownMirror {
     /// The mirror that `daemon` is, under this name.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl SampleRate {
 
 /// A pod that a rule selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pod {
+pub struct ShownPod {
     /// The pod's namespace.
     pub namespace: String,
     /// The pod's name.
@@ -152,7 +152,7 @@ pub struct DocumentsRefused {
 
 /// One kind of object that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct ShownWatch {
     /// Its kind in the plural: `pods`, `endpointslices`.
     pub kind: String,
     /// Whether the last thing heard was no error.

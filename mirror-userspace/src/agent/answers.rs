@@ -3,11 +3,11 @@
 use mirror_core::value::Rate;
 use mirror_kubernetes::cluster::{AttachState, PodStatus, WatchedKind};
 
-use crate::admin::{Mirrors, Pod, PodState, Refused, SampleRate, Snapshot, Watch};
+use crate::admin::{MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot};
 
 use super::Agent;
 
-impl Mirrors for Agent {
+impl MirrorOwner for Agent {
     /// Ready: all that is watched has been listed, and every selected pod of the node is attached to.
     fn ready(&mut self) -> Result<(), String> {
         self.watches.complete()?;
@@ -38,9 +38,9 @@ impl Mirrors for Agent {
 }
 
 impl Agent {
-    fn pods(&self) -> Vec<Pod> {
+    fn pods(&self) -> Vec<ShownPod> {
         let shown = |pod: PodStatus| {
-            Some(Pod {
+            Some(ShownPod {
                 rule: self.rules.name(pod.rule)?.to_owned(),
                 namespace: pod.namespace,
                 name: pod.name,
@@ -56,8 +56,8 @@ impl Agent {
     }
 }
 
-fn watch(watched: WatchedKind) -> Watch {
-    Watch {
+fn watch(watched: WatchedKind) -> ShownWatch {
+    ShownWatch {
         kind: watched.kind.to_owned(),
         healthy: watched.healthy,
         errors: watched.failures,

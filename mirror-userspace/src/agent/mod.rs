@@ -21,8 +21,8 @@ use log::{error, info, warn};
 use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use mirror_kubernetes::{
     cluster::{
-        Action, AllDocuments, Client, Event, Needs, Node, RuleId, Searcher, Sought, State, Update,
-        Watches,
+        Action, AllDocuments, Client, Event, Needs, Node, NodeState, RuleId, Searcher, Sought,
+        Update, Watches,
     },
     config::{Document, Terms},
     plan::{Rule, Scope},
@@ -64,7 +64,7 @@ pub struct AgentConfig {
 
 /// A running agent. Dropping it detaches everywhere.
 pub struct Agent {
-    state: State,
+    state: NodeState,
     rules: Rules,
     fixed: Vec<Rule>,
     documents: Documents,
@@ -104,7 +104,7 @@ impl Agent {
         let mut watches = Watches::new(config.client, config.node_name);
         watches.set_consent(config.terms.consent.clone());
         let mut agent = Self {
-            state: State::default(),
+            state: NodeState::default(),
             rules: Rules::default(),
             fixed: config.rules,
             documents: Documents::new(config.documents, config.terms, config.policy),

@@ -7,14 +7,14 @@ use mirror_core::{ledger::Ledger, value::Rate};
 
 use super::supervise::Supervised;
 use crate::{
-    admin::{Mirror, Mirrors, Question, Questions, Refused, SampleRate, Snapshot},
+    admin::{MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror, Snapshot},
     runtime::Daemon,
 };
 
 /// Its rule's name: it comes from flags.
 const RULE: &str = "flags";
 
-/// A daemon that is the only one. Answers the admin server's questions; see [`Mirrors`].
+/// A daemon that is the only one. Answers the admin server's questions; see [`MirrorOwner`].
 pub(super) struct OnlyDaemon {
     daemon: Daemon,
     questions: Questions,
@@ -85,7 +85,7 @@ impl Supervised for OnlyDaemon {
     }
 }
 
-impl Mirrors for OnlyDaemon {
+impl MirrorOwner for OnlyDaemon {
     /// It is ready as long as its interface is there.
     fn ready(&mut self) -> Result<(), String> {
         let attachments = self.daemon.attachments();
@@ -102,7 +102,7 @@ impl Mirrors for OnlyDaemon {
 
     async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         Ok(Snapshot {
-            mirrors: vec![Mirror::of(RULE.into(), &self.daemon).await?],
+            mirrors: vec![ShownMirror::of(RULE.into(), &self.daemon).await?],
             ..Snapshot::default()
         })
     }

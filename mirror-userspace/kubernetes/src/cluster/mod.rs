@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Reports of the API and of the node arrive late, twice and in any order. So one place decides what to do,
-//! without I/O: [`State`] takes an [`Event`] and returns [`Action`]s, and everything that can happen to a
+//! without I/O: [`NodeState`] takes an [`Event`] and returns [`Action`]s, and everything that can happen to a
 //! pod is a unit test of it. Which pods a rule selects is decided in `selection`, and which endpoints get its
 //! copies in `endpoints`. Without the feature `cluster` there are only those that decide.
 
@@ -46,7 +46,7 @@ pub use endpoints::{
 };
 pub use event::{Action, Event, RuleId, Search};
 pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
-pub use reducer::{AttachState, PodStatus, State, Waiting};
+pub use reducer::{AttachState, NodeState, PodStatus, Waiting};
 pub use service::{ServicePort, ServiceView, TargetPort};
 
 #[cfg(feature = "cluster")]

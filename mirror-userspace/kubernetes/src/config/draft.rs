@@ -56,7 +56,7 @@ pub(super) struct Route<'a> {
     /// `http[0]`.
     pub(super) name: String,
     pub(super) sources: Vec<Checked<Backend>>,
-    pub(super) mirrors: Vec<Mirror<'a>>,
+    pub(super) mirrors: Vec<MirrorDraft<'a>>,
 }
 
 /// Pods that a route leads to.
@@ -69,7 +69,7 @@ pub(super) struct Backend {
 
 /// Where copies go.
 #[derive(Debug)]
-pub(super) struct Mirror<'a> {
+pub(super) struct MirrorDraft<'a> {
     pub(super) to: Checked<Destination>,
     /// Its own sampling rate.
     pub(super) sample: Option<Rate>,

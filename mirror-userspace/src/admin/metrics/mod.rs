@@ -17,7 +17,7 @@ use catalogue as all;
 
 use super::{
     limits,
-    snapshot::{DocumentsRefused, Mirror, Pod, PodState, Snapshot, Watch},
+    snapshot::{DocumentsRefused, PodState, ShownMirror, ShownPod, ShownWatch, Snapshot},
     text::{Family, Labels, Page},
 };
 
@@ -62,7 +62,7 @@ pub(super) fn of_server(evicted: u64, timed_out: u64) -> String {
     page.to_string()
 }
 
-fn of_mirror(page: &mut Page, mirror: &Mirror) {
+fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     let rule = ("rule", mirror.rule.as_str());
     for (name, rate) in mirror.names.targets.iter().zip(&mirror.rates) {
         page.add(all::SAMPLE_RATIO, &[rule, ("target", name)], rate.ratio());
@@ -254,7 +254,7 @@ fn add_named(
     }
 }
 
-fn of_pods(page: &mut Page, pods: &[Pod], rules: &BTreeSet<&str>) {
+fn of_pods(page: &mut Page, pods: &[ShownPod], rules: &BTreeSet<&str>) {
     let mut counts: BTreeMap<(&str, PodState), u64> = rules
         .iter()
         .flat_map(|rule| PodState::ALL.map(|state| ((*rule, state), 0)))
@@ -286,9 +286,9 @@ fn of_pods(page: &mut Page, pods: &[Pod], rules: &BTreeSet<&str>) {
     page.add(all::OMITTED, &[("of", "pods")], omitted);
 }
 
-fn of_watches(page: &mut Page, watches: &[Watch]) {
+fn of_watches(page: &mut Page, watches: &[ShownWatch]) {
     let mut seen = BTreeSet::new();
-    for Watch {
+    for ShownWatch {
         kind,
         healthy,
         errors,

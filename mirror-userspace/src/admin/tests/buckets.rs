@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::owner::mirror;
 use crate::admin::{
-    Mirror, Snapshot, render,
+    ShownMirror, Snapshot, render,
     tests::exposition::{self, Page},
 };
 
@@ -19,7 +19,7 @@ const RULE: &str = "flags";
 const TARGETS: [&str; 2] = ["http://v2", "http://v3 #2"];
 
 /// Counts that differ wherever they can, so that no two buckets can be mixed up.
-fn busy_mirror() -> Mirror {
+fn busy_mirror() -> ShownMirror {
     let mut next = 1_000;
     let mut another = || {
         next += 1;

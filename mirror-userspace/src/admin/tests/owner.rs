@@ -12,13 +12,13 @@ use mirror_core::{
     value::Rate,
 };
 
-use crate::admin::{Mirror, Mirrors, Questions, Refused, SampleRate, Snapshot};
+use crate::admin::{MirrorOwner, Questions, Refused, SampleRate, ShownMirror, Snapshot};
 
 /// Two rules with a target each.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) ready: Result<(), String>,
-    pub(super) mirrors: Vec<Mirror>,
+    pub(super) mirrors: Vec<ShownMirror>,
     /// How often it was asked for a snapshot.
     pub(super) snapshots: Arc<AtomicU64>,
 }
@@ -43,8 +43,8 @@ impl Owner {
 }
 
 /// A mirror that has counted nothing yet.
-pub(super) fn mirror(rule: &str, target: &str) -> Mirror {
-    Mirror {
+pub(super) fn mirror(rule: &str, target: &str) -> ShownMirror {
+    ShownMirror {
         rule: rule.into(),
         rates: vec![Rate::ALL],
         counted: Counted {
@@ -60,7 +60,7 @@ pub(super) fn mirror(rule: &str, target: &str) -> Mirror {
     }
 }
 
-impl Mirrors for Owner {
+impl MirrorOwner for Owner {
     fn ready(&mut self) -> Result<(), String> {
         self.ready.clone()
     }

@@ -6,11 +6,12 @@ use mirror_core::counters::TargetCounters;
 
 use super::owner::mirror;
 use crate::admin::{
-    DocumentsRefused, Pod, PodState, Snapshot, Watch, metrics::of_server, render, tests::exposition,
+    DocumentsRefused, PodState, ShownPod, ShownWatch, Snapshot, metrics::of_server, render,
+    tests::exposition,
 };
 
-fn pod(rule: &str, name: &str, state: PodState) -> Pod {
-    Pod {
+fn pod(rule: &str, name: &str, state: PodState) -> ShownPod {
+    ShownPod {
         namespace: "default".into(),
         name: name.into(),
         rule: rule.into(),
@@ -25,7 +26,7 @@ fn names_that_users_choose_are_escaped() {
     let snapshot = Snapshot {
         mirrors: vec![mirror(rule, target)],
         pods: vec![pod(rule, "web\\", PodState::Attached)],
-        watches: vec![Watch {
+        watches: vec![ShownWatch {
             kind: "\"".into(),
             healthy: true,
             errors: 0,
@@ -91,7 +92,7 @@ fn pods_are_counted_by_state_and_shown_by_name() {
 fn too_many_rules_pods_and_twins_are_counted_and_left_out() {
     let rules = (0..100).map(|rule| format!("rule {}", rule % 90));
     let pods = (0..600).map(|number| pod("rule 0", &format!("web-{number}"), PodState::Attached));
-    let watch = |kind: &str| Watch {
+    let watch = |kind: &str| ShownWatch {
         kind: kind.into(),
         healthy: false,
         errors: 3,
@@ -159,7 +160,7 @@ fn durations_lie_in_their_buckets() {
 #[test]
 fn the_documentation_has_every_metric_with_its_type() {
     let documented = include_str!("../../../../docs/ADMIN.md");
-    let watch = Watch {
+    let watch = ShownWatch {
         kind: "pods".into(),
         healthy: true,
         errors: 0,

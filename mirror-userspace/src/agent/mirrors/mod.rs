@@ -23,7 +23,7 @@ use mirror_kubernetes::plan::Rule;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::admin::{self, SampleRate};
-use one::Mirror;
+use one::RuleMirror;
 pub use room::Rooms;
 use room::{Admission, Room};
 
@@ -47,7 +47,7 @@ pub(super) type Addresses = HashMap<Aim, Vec<SocketAddr>>;
 pub(super) struct Mirrors {
     config: MirrorConfig,
     node: Node,
-    mirrors: BTreeMap<RuleId, Mirror>,
+    mirrors: BTreeMap<RuleId, RuleMirror>,
     addresses: Addresses,
     room: Room,
     /// The daemons of rules that have ended, while their copies in flight end.
@@ -103,7 +103,7 @@ impl Mirrors {
         if let Some(namespace) = &rule.tenant {
             config.limits.pool = Some(self.room.pool(namespace));
         }
-        self.mirrors.insert(id, Mirror::new(rule, &config)?);
+        self.mirrors.insert(id, RuleMirror::new(rule, &config)?);
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl Mirrors {
             .mirrors
             .values()
             .filter(|it| it.tenant() == Some(tenant));
-        let count = own.map(Mirror::attachments).sum();
+        let count = own.map(RuleMirror::attachments).sum();
         self.room.set_attachments(tenant, count);
     }
 
@@ -269,7 +269,7 @@ impl Mirrors {
     pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
         self.mirrors
             .values()
-            .flat_map(Mirror::sample_rates)
+            .flat_map(RuleMirror::sample_rates)
             .collect()
     }
 
@@ -277,7 +277,7 @@ impl Mirrors {
     ///
     /// # Errors
     /// Counters of the flags' mirror can't be read.
-    pub(super) async fn snapshot(&self) -> Result<Vec<admin::Mirror>> {
+    pub(super) async fn snapshot(&self) -> Result<Vec<admin::ShownMirror>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
         for mirror in self.mirrors.values() {
             match mirror.snapshot().await {
@@ -334,13 +334,13 @@ impl Mirrors {
 }
 
 /// Why a rule's mirror was not attached, with the rule's name.
-fn of_rule(mirror: Option<&Mirror>, why: &str) -> String {
+fn of_rule(mirror: Option<&RuleMirror>, why: &str) -> String {
     mirror.map_or_else(|| why.to_owned(), |it| format!("{}: {why}", it.name()))
 }
 
 /// A document's mirror whose counters can't be read, as that of a shard that has just panicked, does not
 /// keep the others' from being shown.
-fn unreadable(mirror: &Mirror, error: anyhow::Error) -> Result<()> {
+fn unreadable(mirror: &RuleMirror, error: anyhow::Error) -> Result<()> {
     if mirror.tenant().is_none() {
         return Err(error.context(mirror.name().to_owned()));
     }
@@ -349,7 +349,7 @@ fn unreadable(mirror: &Mirror, error: anyhow::Error) -> Result<()> {
 }
 
 /// Returns a rule one of whose shards has ended though nobody stopped it.
-async fn broken(mirrors: &mut BTreeMap<RuleId, Mirror>) -> RuleId {
+async fn broken(mirrors: &mut BTreeMap<RuleId, RuleMirror>) -> RuleId {
     let running = mirrors
         .iter_mut()
         .filter_map(|(id, mirror)| mirror.broken(*id));

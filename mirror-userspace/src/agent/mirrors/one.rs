@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// A rule's mirror, whose daemon runs once a pod was attached.
-pub(super) struct Mirror {
+pub(super) struct RuleMirror {
     rule: String,
     /// The namespace of its document.
     tenant: Option<String>,
     stage: Stage,
-    attached: BTreeMap<PodUid, Attached>,
+    attached: BTreeMap<PodUid, AttachedPod>,
 }
 
 /// Whether the daemon runs. Either way there is one configuration, whose policy has the rate of now.
@@ -32,13 +32,13 @@ enum Stage {
     Runs(Box<Daemon>),
 }
 
-struct Attached {
+struct AttachedPod {
     id: AttachmentId,
     search: Search,
     pod: String,
 }
 
-impl Mirror {
+impl RuleMirror {
     pub(super) fn new(rule: &Rule, common: &MirrorConfig) -> Result<Self> {
         let targets = Targets::new(rule.targets.iter().cloned());
         let sink = Sink::Targets(targets.context("it has no target")?);
@@ -109,7 +109,7 @@ impl Mirror {
     ) -> Result<()> {
         self.detach(&to.pod).await?;
         let id = self.start(addresses).await?.attach(place).await?;
-        let attached = Attached {
+        let attached = AttachedPod {
             id,
             search: to.search,
             pod: to.name.clone(),
@@ -161,10 +161,10 @@ impl Mirror {
     }
 
     /// As metrics show it: before it has begun, all is zero.
-    pub(super) async fn snapshot(&self) -> Result<admin::Mirror> {
+    pub(super) async fn snapshot(&self) -> Result<admin::ShownMirror> {
         match &self.stage {
-            Stage::Runs(daemon) => admin::Mirror::of(self.rule.clone(), daemon).await,
-            Stage::Idle(config) => Ok(admin::Mirror::idle(self.rule.clone(), config)),
+            Stage::Runs(daemon) => admin::ShownMirror::of(self.rule.clone(), daemon).await,
+            Stage::Idle(config) => Ok(admin::ShownMirror::idle(self.rule.clone(), config)),
         }
     }
 

@@ -112,17 +112,17 @@ impl Attachment {
             if method == Method::Auto
                 && let Some(link) = TcxLink::attach(interface, hook, program)?
             {
-                return Ok(Attached::Tcx(link));
+                return Ok(AttachedBy::Tcx(link));
             }
             let (filter, record) = attach_filter(interface, spot, notes, program)?;
-            Ok(Attached::Filter(filter, record))
+            Ok(AttachedBy::Filter(filter, record))
         };
         let attached = netns
             .run(attach)
             .with_context(|| format!("attaching to {hook} of `{}`", shown(&interface.name)))?;
         Ok(Self(Some(match attached {
-            Attached::Tcx(link) => Link::Tcx(link),
-            Attached::Filter(filter, record) => Link::Filter(NotedFilter {
+            AttachedBy::Tcx(link) => Link::Tcx(link),
+            AttachedBy::Filter(filter, record) => Link::Filter(NotedFilter {
                 netns,
                 spot,
                 filter,
@@ -179,7 +179,7 @@ impl Drop for Attachment {
 }
 
 /// What attaching inside the namespace came to.
-enum Attached {
+enum AttachedBy {
     Tcx(TcxLink),
     Filter(Filter, Option<Record>),
 }

@@ -29,7 +29,7 @@ use super::{
 
 /// All that is known of pods, services and rules.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct NodeState {
     pods: BTreeMap<PodUid, Tracked>,
     demand: Demand,
     listing: Listing,
@@ -43,7 +43,7 @@ enum Listing {
     Known,
 }
 
-impl State {
+impl NodeState {
     /// Takes in what happened, and says what is to be done, in this order.
     pub fn on_event(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();

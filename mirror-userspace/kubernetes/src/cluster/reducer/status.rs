@@ -1,6 +1,6 @@
 //! What the state says to probes, metrics and people.
 
-use super::{Listing, State, tracked::MirrorState};
+use super::{Listing, NodeState, tracked::MirrorState};
 use crate::cluster::{event::RuleId, pod::PodUid, selection::Selection};
 
 /// What became of a pod that a rule selects.
@@ -44,7 +44,7 @@ pub enum Waiting {
     Attachment,
 }
 
-impl State {
+impl NodeState {
     /// Every pair of a rule and a pod that may serve and is selected by it.
     pub fn status(&self) -> impl Iterator<Item = PodStatus> {
         let serving = self.pods.iter().filter(|(_, pod)| pod.view.may_serve());

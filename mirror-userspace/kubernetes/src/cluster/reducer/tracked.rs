@@ -30,7 +30,7 @@ pub(super) struct Tracked {
     sought: Option<Sought>,
     /// Attachments that failed since the last one that worked.
     failures: u32,
-    mirrors: BTreeMap<RuleId, Mirror>,
+    mirrors: BTreeMap<RuleId, PodMirror>,
     told: BTreeSet<String>,
 }
 
@@ -45,7 +45,7 @@ struct Sought {
 
 /// A rule's attachment to the pod.
 #[derive(Debug)]
-pub(super) struct Mirror {
+pub(super) struct PodMirror {
     netns: NetnsId,
     interface: String,
     ports: Vec<u16>,
@@ -61,7 +61,7 @@ pub(super) enum MirrorState {
     Failed(String),
 }
 
-impl Mirror {
+impl PodMirror {
     fn stands(&self) -> bool {
         !matches!(self.state, MirrorState::Failed(_))
     }
@@ -94,7 +94,7 @@ impl Tracked {
     /// What the rules want may have changed.
     pub(super) fn compare(&mut self, demand: &mut Demand, actions: &mut Vec<Action>) {
         let wanted = self.trim(demand, actions);
-        let lacks = |rule| !self.mirrors.get(rule).is_some_and(Mirror::stands);
+        let lacks = |rule| !self.mirrors.get(rule).is_some_and(PodMirror::stands);
         if self.sought.is_none() && wanted.keys().any(lacks) {
             self.seek(0, demand, actions);
         }
@@ -114,10 +114,10 @@ impl Tracked {
         self.sought = None;
         self.detach_if(|_, mirror| !mirror.is_in(sandbox), actions);
         for (rule, ports) in self.wanted(demand, actions) {
-            if self.mirrors.get(&rule).is_some_and(Mirror::stands) {
+            if self.mirrors.get(&rule).is_some_and(PodMirror::stands) {
                 continue;
             }
-            let mirror = Mirror {
+            let mirror = PodMirror {
                 netns: sandbox.netns,
                 interface: sandbox.interface.clone(),
                 ports: ports.clone(),
@@ -203,7 +203,7 @@ impl Tracked {
 
     pub(super) fn detach_if(
         &mut self,
-        outdated: impl Fn(RuleId, &Mirror) -> bool,
+        outdated: impl Fn(RuleId, &PodMirror) -> bool,
         actions: &mut Vec<Action>,
     ) {
         let pod = &self.view.uid;
@@ -289,7 +289,7 @@ impl Tracked {
             .is_some_and(|sought| sought.search == search)
     }
 
-    fn mirror(&mut self, rule: RuleId, search: Search) -> Option<&mut Mirror> {
+    fn mirror(&mut self, rule: RuleId, search: Search) -> Option<&mut PodMirror> {
         let mirror = self.mirrors.get_mut(&rule);
         mirror.filter(|mirror| mirror.search == search)
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::{
     authority::Authority,
-    draft::{Candidate, Draft, Mirror, Route},
+    draft::{Candidate, Draft, MirrorDraft, Route},
     error::BadField,
     node::{Fields, Node, Remarks},
     object::{Kind, Object},
@@ -170,7 +170,7 @@ impl<'a> Reader<'a, '_> {
         &self,
         fields: &mut Fields<'a>,
         only: Option<usize>,
-        mirrors: &mut Vec<Mirror<'a>>,
+        mirrors: &mut Vec<MirrorDraft<'a>>,
     ) -> Result<bool, BadField> {
         let mut redirected = false;
         for node in fields.list("filters")? {
@@ -193,7 +193,11 @@ impl<'a> Reader<'a, '_> {
         Ok(redirected)
     }
 
-    fn mirror(&self, node: &Node<'a>, only: Option<usize>) -> Result<Option<Mirror<'a>>, BadField> {
+    fn mirror(
+        &self,
+        node: &Node<'a>,
+        only: Option<usize>,
+    ) -> Result<Option<MirrorDraft<'a>>, BadField> {
         let mut fields = node.fields()?;
         let to = fields.need("backendRef")?;
         let share = share::gateway_mirror(&mut fields)?;
@@ -209,7 +213,7 @@ impl<'a> Reader<'a, '_> {
             return Ok(None);
         };
         match self.authority.target(Destination::from(backend)) {
-            Ok(checked) => Ok(Some(Mirror {
+            Ok(checked) => Ok(Some(MirrorDraft {
                 to: checked,
                 sample: share,
                 only,

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 
 use mirror_core::destination::{LabelSelector, Labels, ServiceRef};
 
-use super::{AttachState, State};
+use super::{AttachState, NodeState};
 use crate::{
     cluster::{
         Action, Event, NetnsId, Phase, PodUid, PodView, RuleId, Sandbox, Search, ServicePort,
@@ -73,7 +73,7 @@ fn sandbox(inode: u64, cookie: u64) -> Sandbox {
 
 /// The reducer, and the node that does what it says.
 struct Node {
-    state: State,
+    state: NodeState,
 }
 
 impl Node {
@@ -92,7 +92,7 @@ impl Node {
     }
 
     fn with_rule(source: Source) -> Self {
-        let mut state = State::default();
+        let mut state = NodeState::default();
         assert_eq!(state.on_event(Event::RuleApplied(FLAGS, source)), []);
         Self { state }
     }

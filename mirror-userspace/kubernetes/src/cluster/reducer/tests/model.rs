@@ -26,7 +26,7 @@ impl Chance {
 /// The cluster and the node as they are, which the reducer learns late.
 struct World {
     chance: Chance,
-    state: State,
+    state: NodeState,
     /// The pods that exist, each with its network.
     pods: BTreeMap<PodUid, (PodView, Sandbox)>,
     /// What the API has not said yet, in its order.
@@ -44,7 +44,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut world = Self {
             chance: Chance(Random::new(seed)),
-            state: State::default(),
+            state: NodeState::default(),
             pods: BTreeMap::new(),
             unsaid: VecDeque::from([Event::PodsListed(vec![])]),
             undone: VecDeque::new(),

@@ -78,7 +78,7 @@ fn a_rule_that_goes_takes_its_attachments_along() {
     assert_eq!(node.on(Event::PodDeleted(uid("a"))), []);
     assert_eq!(node.on(Event::PodApplied(pod("a", "10.0.0.1"))), []);
     assert_eq!(
-        State::default().ready(),
+        NodeState::default().ready(),
         Ok(()),
         "no rule, no watch, no list"
     );
