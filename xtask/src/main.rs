@@ -1,8 +1,11 @@
 //! podmirror's front door for developers: `cargo xtask --help`.
 
+mod arch;
+mod archive;
 mod bench;
 mod binary;
 mod checks;
+mod cross;
 mod demo;
 mod e2e;
 mod ebpf;

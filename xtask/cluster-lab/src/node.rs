@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use lab::{Namespace, Process, Scratch, oci::Image, packages};
+use lab::{Namespace, Process, Scratch, oci, oci::Image, packages};
 
 use crate::{
     cgroups,
@@ -344,6 +344,7 @@ fn pod_image(folder: &Path) -> Result<Vec<u8>> {
         reference: POD_IMAGE,
         programs: vec![("pod", fs::read(program)?)],
         entrypoint: "/pod",
+        architecture: oci::architecture()?,
         labels: Vec::new(),
     };
     Ok(image.pack()?.bytes)

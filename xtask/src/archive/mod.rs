@@ -1,111 +1,68 @@
-//! The distribution's packages, of other releases than this machine's, too: looked up, fetched and
-//! unpacked, never installed.
+//! The distribution's packages, of other releases and for other architectures than this machine's,
+//! too: looked up, fetched and unpacked, never installed.
 //!
 //! apt does all of it, with a configuration of its own: sources for every release that the mirror
 //! of this machine may have, lists and downloads under the target folder. Nothing of the machine's
 //! own configuration changes.
 
+mod distribution;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use lab::packages::require;
+use anyhow::{Context as _, Result, ensure};
 
-use super::version::Version;
-use crate::step::{self, command, output, while_spinning};
-
-/// A distribution: its releases, and how it names kernels.
-struct Distribution {
-    /// As apt names it.
-    origin: &'static str,
-    /// Releases of the archive, the oldest first; one that is gone is left out.
-    releases: &'static [&'static str],
-    /// Releases of the archive of security updates.
-    security: &'static [&'static str],
-    /// The part of the archive.
-    component: &'static str,
-    /// The release whose `ip`, `tc` and `ethtool` the machines get: the newest stable one.
-    tools: &'static str,
-    /// How the names of kernels end.
-    flavour: &'static str,
-    /// Where its keys are.
-    keyring: &'static str,
-}
-
-const DISTRIBUTIONS: [Distribution; 2] = [
-    Distribution {
-        origin: "Debian",
-        releases: &[
-            "bullseye",
-            "bookworm",
-            "bookworm-backports",
-            "trixie",
-            "trixie-backports",
-            "sid",
-        ],
-        security: &["bullseye-security", "bookworm-security", "trixie-security"],
-        component: "main",
-        tools: "trixie",
-        flavour: "-cloud-amd64",
-        keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
-    },
-    Distribution {
-        origin: "Ubuntu",
-        releases: &[
-            "focal",
-            "focal-updates",
-            "jammy",
-            "jammy-updates",
-            "noble",
-            "noble-updates",
-        ],
-        security: &[],
-        component: "main",
-        tools: "noble",
-        flavour: "-generic",
-        keyring: "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
-    },
-];
+pub(crate) use self::distribution::Distribution;
+use crate::{
+    arch::Arch,
+    step::{self, command, output, target_dir, while_spinning},
+};
 
 /// How old a list of packages may be.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
-
-/// A kernel that can be had.
-#[derive(Clone, Debug)]
-pub(super) struct Kernel {
-    /// Its version.
-    pub(super) version: Version,
-    /// The package with the kernel in it; the modules may be in another.
-    package: String,
-}
+/// How often a download that breaks is tried, and how long it is left alone in between.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// apt with a configuration of its own.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     folder: PathBuf,
-    distribution: &'static Distribution,
+    /// What this machine is of.
+    pub(crate) distribution: &'static Distribution,
+    /// What the packages are for.
+    pub(crate) arch: Arch,
 }
 
 impl Archive {
-    /// Reads the lists of packages, into `folder`.
+    /// Reads the lists of packages for this architecture.
     ///
     /// # Errors
     ///
     /// When this machine has no apt, or its mirror has no list at all.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
-        let (distribution, mirrors) = mirrors()?;
-        let archive = Self {
-            folder: folder.to_owned(),
-            distribution,
+    pub(crate) fn open(arch: Arch) -> Result<Self> {
+        let (distribution, mirrors) = Distribution::find()?;
+        let folder = target_dir().join("kernels");
+        let folder = if arch == Arch::host() {
+            folder
+        } else {
+            folder.join(arch.debian())
         };
+        let archive = Self {
+            folder,
+            distribution,
+            arch,
+        };
+        let folder = archive.folder();
         for made in ["lists/partial", "archives/partial", "parts"] {
             fs::create_dir_all(folder.join(made))?;
         }
         fs::write(folder.join("status"), "")?;
-        let sources = sources(distribution, &mirrors);
+        let sources = distribution.sources(&mirrors, arch);
         let list = folder.join("sources.list");
         let fresh = fs::metadata(folder.join("updated"))
             .and_then(|file| file.modified())
@@ -124,8 +81,8 @@ impl Archive {
         })
         .context("apt-get update")?;
         ensure!(
-            !archive.kernels()?.is_empty(),
-            "no kernels in the lists of packages:\n{}",
+            !archive.search("^dpkg$")?.is_empty(),
+            "no lists of packages for {arch}:\n{}",
             String::from_utf8_lossy(&said.stderr)
         );
         fs::write(folder.join("updated"), "")?;
@@ -133,60 +90,39 @@ impl Archive {
     }
 
     /// Where all of it is.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All kernels that can be had, the oldest first.
-    pub(super) fn kernels(&self) -> Result<Vec<Kernel>> {
-        let pattern = format!(
-            "^linux-image-(unsigned-)?[0-9.]+.*{}$",
-            self.distribution.flavour
-        );
+    /// The names of packages that match.
+    pub(crate) fn search(&self, pattern: &str) -> Result<Vec<String>> {
         let names = output(
             self.apt("apt-cache")
-                .args(["search", "--names-only", &pattern]),
+                .args(["search", "--names-only", pattern]),
         )
         .context("apt-cache search")?;
-        let mut kernels: Vec<_> = names
-            .lines()
-            .filter_map(|line| {
-                let package = line.split(' ').next()?.to_owned();
-                let name = package.trim_start_matches("linux-image-");
-                let version = name.trim_start_matches("unsigned-");
-                let version = version.trim_end_matches(self.distribution.flavour);
-                Some(Kernel {
-                    version: Version::of_package(version)?,
-                    package,
-                })
-            })
-            .collect();
-        kernels.sort_by(|one, other| one.version.cmp(&other.version));
-        Ok(kernels)
+        let lines = names.lines();
+        let names = lines.filter_map(|line| Some(line.split(' ').next()?.to_owned()));
+        Ok(names.filter(|name| !name.is_empty()).collect())
     }
 
-    /// Unpacks a kernel and its modules into a folder, and returns it.
+    /// What is said of a package.
+    pub(crate) fn show(&self, package: &str) -> Result<String> {
+        let said = output(self.apt("apt-cache").args(["show", package]));
+        said.with_context(|| format!("apt-cache show {package}"))
+    }
+
+    /// Unpacks packages into the folder `to`, and returns it. `package=version` asks for a version.
     ///
     /// # Errors
     ///
-    /// When it can't be fetched.
-    pub(super) fn unpack_kernel(&self, kernel: &Kernel) -> Result<PathBuf> {
-        let names = self.parts(kernel)?;
-        let to = self.folder.join(&kernel.package);
-        self.unpack(&to, |archive| {
-            archive.run("download", &names, &archive.folder.join("archives"))?;
-            names.iter().map(|name| archive.file(name)).collect()
+    /// When one can't be fetched.
+    pub(crate) fn unpack_packages(&self, names: &[String], to: &str) -> Result<PathBuf> {
+        self.unpack(to, |archive| {
+            archive.run("download", names, &archive.folder.join("archives"))?;
+            let bare = names.iter().map(|name| name.split('=').next());
+            bare.flatten().map(|name| archive.file(name)).collect()
         })
-    }
-
-    /// The package, and those of the same kernel that it depends on: some releases have the modules
-    /// apart, some the kernel itself, too.
-    fn parts(&self, kernel: &Kernel) -> Result<Vec<String>> {
-        let said = output(self.apt("apt-cache").args(["show", &kernel.package]));
-        let said = said.with_context(|| format!("apt-cache show {}", kernel.package))?;
-        let mut names = vec![kernel.package.clone()];
-        names.extend(parts_in(&said, &kernel.version.to_string()));
-        Ok(names)
     }
 
     /// Unpacks programs with all that they need to run into a folder, and returns it.
@@ -194,9 +130,8 @@ impl Archive {
     /// # Errors
     ///
     /// When they can't be fetched.
-    pub(super) fn unpack_programs(&self, names: &[&str]) -> Result<PathBuf> {
-        let to = self.folder.join(names.join("+"));
-        self.unpack(&to, |archive| {
+    pub(crate) fn unpack_programs(&self, names: &[&str]) -> Result<PathBuf> {
+        self.unpack(&names.join("+"), |archive| {
             let apart = archive.folder.join("programs-archives");
             fs::create_dir_all(apart.join("partial"))?;
             let cache = format!("Dir::Cache::archives={}", apart.display());
@@ -212,33 +147,25 @@ impl Archive {
         })
     }
 
-    /// Unpacks what `fetch` finds, once: the folder gets its name when all is in it.
-    fn unpack(
-        &self,
-        to: &Path,
-        fetch: impl FnOnce(&Self) -> Result<Vec<PathBuf>>,
-    ) -> Result<PathBuf> {
+    /// Unpacks what `fetch` finds, once: the folder gets its name when all is in it. A mirror that
+    /// breaks off is asked again.
+    fn unpack(&self, to: &str, fetch: impl Fn(&Self) -> Result<Vec<PathBuf>>) -> Result<PathBuf> {
+        let to = self.folder.join(to);
         if to.is_dir() {
-            return Ok(to.to_owned());
+            return Ok(to);
         }
-        let packages = fetch(self)?;
-        ensure!(!packages.is_empty(), "nothing was fetched");
         let unfinished = PathBuf::from(format!("{}.unfinished", to.display()));
-        if unfinished.exists() {
-            fs::remove_dir_all(&unfinished)?;
+        let attempt = || fetch(self).and_then(|packages| extract(&packages, &unfinished));
+        let mut done = attempt();
+        for again in 1..ATTEMPTS {
+            let Err(error) = &done else { break };
+            eprintln!("{error:#}\ntried again ({again} of {})", ATTEMPTS - 1);
+            thread::sleep(PAUSE);
+            done = attempt();
         }
-        fs::create_dir_all(&unfinished)?;
-        for package in packages {
-            step::run(
-                "unpacking a package",
-                command("dpkg-deb")
-                    .arg("--extract")
-                    .args([&package, &unfinished]),
-            )?;
-            fs::remove_file(&package)?;
-        }
-        fs::rename(&unfinished, to)?;
-        Ok(to.to_owned())
+        done?;
+        fs::rename(&unfinished, &to)?;
+        Ok(to)
     }
 
     /// The downloaded file of a package.
@@ -275,9 +202,12 @@ impl Archive {
             format!("Dir::State::status={folder}/status"),
             format!("Dir::State::lists={folder}/lists"),
             format!("Dir::Cache={folder}"),
+            format!("APT::Architecture={}", self.arch.debian()),
+            format!("APT::Architectures={}", self.arch.debian()),
             "DPkg::Lock::Timeout=300".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::Check-Valid-Until=false".to_owned(),
+            "Acquire::Retries=3".to_owned(),
             "APT::Sandbox::User=root".to_owned(),
             // What the machine does after an update is not for these lists.
             "APT::Update::Post-Invoke-Success=".to_owned(),
@@ -289,65 +219,24 @@ impl Archive {
     }
 }
 
-/// The distribution, and the mirrors that this machine's apt is configured with.
-fn mirrors() -> Result<(&'static Distribution, Vec<String>)> {
-    require("dpkg-deb").context("kernels come from Debian's or Ubuntu's packages")?;
-    let listed = output(command("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(ORIGIN) $(REPO_URI)",
-        "Created-By: Packages",
-    ]));
-    let listed = listed.context("apt-get says nothing of its sources: run `apt-get update`")?;
-    for distribution in &DISTRIBUTIONS {
-        let mut uris: Vec<_> = listed
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(origin, _)| *origin == distribution.origin)
-            .map(|(_, uri)| uri.to_owned())
-            .collect();
-        uris.sort();
-        uris.dedup();
-        if !uris.is_empty() {
-            return Ok((distribution, uris));
-        }
+/// Unpacks these files into a new folder, and deletes them, whether they are whole or not: a broken
+/// one has to be fetched again.
+fn extract(packages: &[PathBuf], to: &Path) -> Result<()> {
+    ensure!(!packages.is_empty(), "nothing was fetched");
+    if to.exists() {
+        fs::remove_dir_all(to)?;
     }
-    bail!("apt has no mirror of Debian or Ubuntu: run `apt-get update` first")
-}
-
-fn sources(distribution: &Distribution, mirrors: &[String]) -> String {
-    let key = if Path::new(distribution.keyring).exists() {
-        format!("[signed-by={}] ", distribution.keyring)
-    } else {
-        String::new()
-    };
-    let mut lines = String::new();
-    for mirror in mirrors {
-        let releases = if mirror.trim_end_matches('/').ends_with("-security") {
-            distribution.security
-        } else {
-            distribution.releases
-        };
-        for release in releases {
-            lines += &format!("deb {key}{mirror} {release} {}\n", distribution.component);
+    fs::create_dir_all(to)?;
+    let mut done = Ok(());
+    for package in packages {
+        if done.is_ok() {
+            let mut extract = command("dpkg-deb");
+            extract.arg("--extract").arg(package).arg(to);
+            done = step::run("unpacking a package", &mut extract);
         }
+        fs::remove_file(package)?;
     }
-    lines
-}
-
-/// Of what a package depends on, by `apt-cache show`, the other packages of the same kernel.
-fn parts_in(said: &str, version: &str) -> Vec<String> {
-    let lines = said.lines();
-    let depends = lines.filter_map(|line| line.strip_prefix("Depends: "));
-    let needed = depends.flat_map(|line| line.split([',', '|']));
-    let names = needed.filter_map(|one| one.split_whitespace().next());
-    let mut names: Vec<_> = names
-        .filter(|name| name.starts_with("linux-") && name.contains(version))
-        .map(str::to_owned)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    done
 }
 
 #[cfg(test)]
@@ -355,30 +244,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_in_parts_is_fetched_whole() {
-        let said = "Package: linux-image-7.3.4-cloud-amd64\n\
-            Depends: dracut | linux-initramfs-tool, linux-base (>= 4), \
-            linux-binary-7.3.4-cloud-amd64 (= 7.3.4-1), linux-modules-7.3.4-cloud-amd64\n";
-        let parts = [
-            "linux-binary-7.3.4-cloud-amd64",
-            "linux-modules-7.3.4-cloud-amd64",
-        ];
-        assert_eq!(parts_in(said, "7.3.4"), parts);
-        assert_eq!(
-            parts_in("Depends: kmod, linux-base (>= 4.3~)\n", "5.10.0-46"),
-            [""; 0]
-        );
-    }
-
-    #[test]
-    fn every_mirror_gets_its_own_releases() {
-        let mirrors = ["http://a.test/debian/", "http://a.test/debian-security/"];
-        let text = sources(&DISTRIBUTIONS[0], &mirrors.map(str::to_owned));
-        assert!(text.contains("debian/ bullseye main\n"), "{text}");
-        assert!(
-            text.contains("debian-security/ bullseye-security main\n"),
-            "{text}"
-        );
-        assert!(!text.contains("debian/ bullseye-security"), "{text}");
+    fn a_package_that_is_not_whole_is_an_error_and_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let [broken, to] = ["broken.deb", "to"].map(|name| folder.path().join(name));
+        fs::write(&broken, "!<arch>\ndebian-binary   ").unwrap();
+        let error = extract(std::slice::from_ref(&broken), &to).unwrap_err();
+        assert!(format!("{error:#}").contains("dpkg-deb"), "{error:#}");
+        assert!(!broken.exists(), "it has to be fetched again");
+        assert!(extract(&[], &to).is_err(), "nothing is not enough");
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use lab::packages::require;
 
-use crate::step::command;
+use crate::{arch::Arch, step::command};
 
 /// How long the first sign of life may take. Where a hypervisor's nesting is broken, a machine
 /// stands still before its kernel is unpacked.
@@ -33,8 +33,19 @@ pub(super) enum Accelerator {
     Emulation,
 }
 
+/// The program that is a machine of this architecture, installed if need be.
+///
+/// # Errors
+///
+/// When it can't be had: the error says what to install.
+pub(super) fn qemu(arch: Arch) -> Result<PathBuf> {
+    require(&format!("qemu-system-{}", arch.gnu()))
+}
+
 /// What boots.
 pub(super) struct Machine {
+    /// What it is made of.
+    pub(super) arch: Arch,
     /// The kernel.
     pub(super) kernel: PathBuf,
     /// Its root.
@@ -67,7 +78,7 @@ impl Machine {
     /// When qemu cannot be had or started.
     pub(super) fn run(&self, mut take: impl FnMut(&str)) -> Result<End> {
         let kvm = File::options().read(true).write(true).open("/dev/kvm");
-        if kvm.is_ok() && !EMULATED.load(Ordering::Relaxed) {
+        if self.arch.is_native() && kvm.is_ok() && !EMULATED.load(Ordering::Relaxed) {
             let mut lines = 0;
             let end = self.run_with(Accelerator::Kvm, &mut |line: &str| {
                 lines += 1;
@@ -83,11 +94,24 @@ impl Machine {
     }
 
     fn run_with(&self, accelerator: Accelerator, take: &mut impl FnMut(&str)) -> Result<End> {
-        let qemu = require("qemu-system-x86_64")?;
-        let mut command = command(qemu);
+        let mut command = command(qemu(self.arch)?);
         let how: &[&str] = match accelerator {
             Accelerator::Kvm => &["-accel", "kvm", "-cpu", "host"],
             Accelerator::Emulation => &["-accel", "tcg,thread=multi", "-cpu", "max"],
+        };
+        // Where there is one serial port only, the report has one that is made of memory.
+        let report: &[&str] = match self.arch {
+            Arch::Amd64 => &["-serial", "stdio"],
+            Arch::Arm64 => &[
+                "-machine",
+                "virt",
+                "-chardev",
+                "stdio,id=report",
+                "-device",
+                "virtio-serial-device",
+                "-device",
+                "virtconsole,chardev=report",
+            ],
         };
         command
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
@@ -100,7 +124,7 @@ impl Machine {
             .args(["-append", &self.words()])
             .arg("-serial")
             .arg(format!("file:{}", self.console.display()))
-            .args(["-serial", "stdio"])
+            .args(report)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(self.console.with_extension("qemu"))?);
@@ -120,8 +144,12 @@ impl Machine {
     /// The kernel's command line; what it does not know is the
     /// probe's: an assignment for the environment, and behind `--` the arguments.
     fn words(&self) -> String {
+        let console = match self.arch {
+            Arch::Amd64 => "ttyS0",
+            Arch::Arm64 => "ttyAMA0",
+        };
         format!(
-            "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/init \
+            "console={console} quiet panic=-1 mitigations=off rdinit=/init \
              PATH=/usr/sbin:/usr/bin -- {}",
             self.checks
         )

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`packages`] | kernels and tools from the distribution's packages |
+//! | [`packages`] | kernels from the distribution's packages |
 //! | [`modules`] | the modules that a machine needs |
 //! | [`programs`] | what runs in the machines |
 //! | [`initramfs`] | a machine's root |
@@ -27,16 +27,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use lab::packages::require;
 
 use self::{
-    machine::Machine,
-    packages::{Archive, Kernel},
-    programs::{Programs, Which},
+    machine::{Machine, qemu},
+    packages::{Kernel, kernels},
+    programs::{Programs, Which, tools},
     report::Report,
     version::Series,
 };
-use crate::{checks::Outcome, step::target_dir};
+use crate::{arch::Arch, archive::Archive, checks::Outcome};
 
 /// The series that nodes run, with long-term support upstream or from a distribution; and, besides
 /// them, the newest that can be had.
@@ -61,6 +60,10 @@ pub(crate) struct Options {
     /// support, and the newest]
     #[arg(value_name = "VERSION")]
     versions: Vec<Series>,
+    /// The machines' architecture [default: this machine's]. For another one, podmirror is that of
+    /// `cargo xtask image --target ARCH`, and its integration tests are left out
+    #[arg(long, value_name = "ARCH", value_enum)]
+    arch: Option<Arch>,
     /// Only what every change has to pass: each ring mirrors a few requests
     #[arg(long)]
     quick: bool,
@@ -90,23 +93,29 @@ pub(crate) struct Options {
 ///
 /// When a check failed, a kernel that was named can't be had, or nothing could be tried at all.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let archive = Archive::open(&folder())?;
-    let had = newest(archive.kernels()?);
+    let archive = Archive::open(options.arch.unwrap_or_else(Arch::host))?;
+    let had = newest(kernels(&archive)?);
     if options.list {
         for kernel in had {
             println!("{:<6} {}", kernel.version.series(), kernel.version);
         }
         return Ok(());
     }
-    let chosen = choose(&had, &options.versions)?;
+    qemu(archive.arch)?;
+    let fetched = if options.versions.is_empty() {
+        fetch_what_can_be_had(&archive, &usual(&had))?
+    } else {
+        fetch(&archive, &named(&had, &options.versions)?)?
+    };
     let only = options.only.as_deref().unwrap_or_default();
     let checks = if options.quick { "quick" } else { only };
     let which = Which {
         of_image: options.image,
         quick: options.quick,
     };
-    let programs = Programs::build(&archive, which)?;
-    let reports = try_all(&archive, &programs, &chosen, checks, options.jobs)?;
+    let tools = tools(&archive)?;
+    let programs = Programs::build(&archive, tools, which)?;
+    let reports = try_all(&archive, &programs, &fetched, checks, options.jobs)?;
     let table = format!(
         "{}\n{}",
         report::summary(&reports),
@@ -128,34 +137,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When a check failed. Without qemu or packages the step is skipped.
+/// When a check failed. Without qemu or packages the step is skipped, and so it is when they can't be
+/// fetched.
 pub(crate) fn step() -> Result<Outcome> {
-    let ready = require("qemu-system-x86_64").and_then(|_| {
-        let archive = Archive::open(&folder())?;
-        let had = newest(archive.kernels()?);
-        Ok((archive, had))
-    });
-    let (archive, had) = match ready {
+    let ready = || -> Result<_> {
+        let archive = Archive::open(Arch::host())?;
+        qemu(archive.arch)?;
+        let had = newest(kernels(&archive)?);
+        let oldest = had.first().map(|kernel| kernel.version.series());
+        let mut wanted: Vec<_> = oldest.into_iter().chain([Series(6, 1)]).collect();
+        wanted.dedup();
+        let fetched = fetch(&archive, &named(&had, &wanted)?)?;
+        let tools = tools(&archive)?;
+        Ok((archive, fetched, tools))
+    };
+    let (archive, fetched, tools) = match ready() {
         Ok(ready) => ready,
         Err(error) => return Ok(Outcome::skipped(format!("{error:#}"))),
     };
-    let oldest = had.first().map(|kernel| kernel.version.series());
-    let mut wanted: Vec<_> = oldest.into_iter().chain([Series(6, 1)]).collect();
-    wanted.dedup();
-    let chosen = choose(&had, &wanted)?;
     let which = Which {
         of_image: true,
         quick: true,
     };
-    let programs = Programs::build(&archive, which)?;
-    let reports = try_all(&archive, &programs, &chosen, "quick", 1)?;
+    let programs = Programs::build(&archive, tools, which)?;
+    let reports = try_all(&archive, &programs, &fetched, "quick", 1)?;
     verdict(&reports)?;
     let names: Vec<_> = reports.iter().map(|report| &*report.release).collect();
     Ok(Outcome::passed(format!("Linux {}", names.join(", "))))
-}
-
-fn folder() -> PathBuf {
-    target_dir().join("kernels")
 }
 
 /// The newest kernel of each series, the oldest series first.
@@ -170,22 +178,20 @@ fn newest(kernels: Vec<Kernel>) -> Vec<Kernel> {
     newest
 }
 
-/// The kernels of these series; of those that a person named, all must be there.
-fn choose(had: &[Kernel], named: &[Series]) -> Result<Vec<Kernel>> {
-    let find = |series: Series| {
-        had.iter()
-            .find(|kernel| kernel.version.series() == series)
-            .cloned()
+/// The kernels of series that a person named, all of which must be there.
+fn named(had: &[Kernel], series: &[Series]) -> Result<Vec<Kernel>> {
+    let find = |&series: &Series| {
+        let found = of_series(had, series);
+        found.with_context(|| format!("no package has Linux {series}"))
     };
-    if !named.is_empty() {
-        let found = named
-            .iter()
-            .map(|&series| find(series).with_context(|| format!("no package has Linux {series}")));
-        return found.collect();
-    }
+    series.iter().map(find).collect()
+}
+
+/// The kernels of the usual series that are there, and the newest.
+fn usual(had: &[Kernel]) -> Vec<Kernel> {
     let mut chosen = Vec::new();
     for series in SERIES {
-        match find(series) {
+        match of_series(had, series) {
             Some(kernel) => chosen.push(kernel),
             None => eprintln!("NOT TRIED: Linux {series}: no package of this distribution has it"),
         }
@@ -195,28 +201,51 @@ fn choose(had: &[Kernel], named: &[Series]) -> Result<Vec<Kernel>> {
     {
         chosen.push(last.clone());
     }
-    ensure!(!chosen.is_empty(), "no kernel can be had");
-    Ok(chosen)
+    chosen
+}
+
+fn of_series(had: &[Kernel], series: Series) -> Option<Kernel> {
+    let mut kernels = had.iter();
+    kernels
+        .find(|kernel| kernel.version.series() == series)
+        .cloned()
+}
+
+/// Unpacks the kernels.
+fn fetch(archive: &Archive, kernels: &[Kernel]) -> Result<Vec<(Kernel, PathBuf)>> {
+    let unpack = |kernel: &Kernel| Ok((kernel.clone(), kernel.unpack(archive)?));
+    kernels.iter().map(unpack).collect()
+}
+
+/// Unpacks the kernels but for those that the mirror does not hand out.
+fn fetch_what_can_be_had(archive: &Archive, kernels: &[Kernel]) -> Result<Vec<(Kernel, PathBuf)>> {
+    let mut fetched = Vec::new();
+    for kernel in kernels {
+        match kernel.unpack(archive) {
+            Ok(package) => fetched.push((kernel.clone(), package)),
+            Err(error) => eprintln!("NOT TRIED: Linux {}: {error:#}", kernel.version),
+        }
+    }
+    ensure!(!fetched.is_empty(), "no kernel can be had");
+    Ok(fetched)
 }
 
 /// Boots the kernels, so many at once.
 fn try_all(
     archive: &Archive,
     programs: &Programs,
-    kernels: &[Kernel],
+    kernels: &[(Kernel, PathBuf)],
     checks: &str,
     jobs: usize,
 ) -> Result<Vec<Report>> {
-    let mut packages = Vec::new();
-    for kernel in kernels {
-        packages.push((kernel, archive.unpack_kernel(kernel)?));
-    }
     let mut reports = Vec::new();
-    for some in packages.chunks(jobs.max(1)) {
+    for some in kernels.chunks(jobs.max(1)) {
         let done: Vec<Result<Report>> = thread::scope(|scope| {
             let threads: Vec<_> = some
                 .iter()
-                .map(|(kernel, package)| scope.spawn(|| try_one(programs, kernel, package, checks)))
+                .map(|(kernel, package)| {
+                    scope.spawn(|| try_one(archive, programs, kernel, package, checks))
+                })
                 .collect();
             let ended = threads.into_iter().map(|thread| {
                 let ended = thread.join();
@@ -231,10 +260,17 @@ fn try_all(
     Ok(reports)
 }
 
-fn try_one(programs: &Programs, kernel: &Kernel, package: &Path, checks: &str) -> Result<Report> {
+fn try_one(
+    archive: &Archive,
+    programs: &Programs,
+    kernel: &Kernel,
+    package: &Path,
+    checks: &str,
+) -> Result<Report> {
     let version = &kernel.version;
-    let file = |end: &str| folder().join(format!("run-{version}.{end}"));
+    let file = |end: &str| archive.folder().join(format!("run-{version}.{end}"));
     let machine = Machine {
+        arch: archive.arch,
         kernel: image(package)?,
         initramfs: file("cpio"),
         console: file("console"),

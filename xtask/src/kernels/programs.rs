@@ -13,9 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{initramfs::Initramfs, modules::modules, packages::Archive};
+use super::{initramfs::Initramfs, modules::modules};
 use crate::{
-    ebpf, image,
+    archive::Archive,
+    cross, ebpf, image,
     step::{command, target_dir, while_spinning, workspace},
 };
 
@@ -27,8 +28,28 @@ const PROGRAMS: [(&str, &str, [&str; 2]); 4] = [
     ("tests/attach", "mirror-userspace", ["--test", "attach"]),
 ];
 
-/// What a machine needs of the distribution: `ip` and `tc`; `ethtool`; `setpriv` and `prlimit`; `wg`.
-const TOOLS: [&str; 4] = ["iproute2", "ethtool", "util-linux", "wireguard-tools"];
+/// What a machine needs of the distribution: `ip` and `tc`; `ethtool`; `setpriv`, `prlimit` and
+/// `unshare`; `wg`; `socat`, which serves tun devices; a shell and the few programs that tests call.
+const TOOLS: [&str; 6] = [
+    "iproute2",
+    "ethtool",
+    "util-linux",
+    "wireguard-tools",
+    "socat",
+    "busybox-static",
+];
+
+/// What busybox is called as.
+const BUSYBOX_AS: [&str; 4] = ["sh", "ls", "sleep", "mount"];
+
+/// Fetches them.
+///
+/// # Errors
+///
+/// When they can't be had.
+pub(super) fn tools(archive: &Archive) -> Result<PathBuf> {
+    archive.unpack_programs(&TOOLS)
+}
 
 /// Which programs are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -46,19 +67,21 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds ours, and fetches the others. The podmirror is one for debugging, or that of
-    /// `cargo xtask image`; the tests are left out where only quick checks are wanted.
+    /// Builds ours, which go with the unpacked `tools`. The podmirror is one for debugging, or that of
+    /// `cargo xtask image`; the tests are left out where only quick checks are wanted. For another
+    /// architecture there are neither tests nor programs for debugging.
     ///
     /// # Errors
     ///
-    /// When something does not compile, can't be fetched, or there is no image.
-    pub(super) fn build(archive: &Archive, which: Which) -> Result<Self> {
+    /// When something does not compile, or there is no image.
+    pub(super) fn build(archive: &Archive, tools: PathBuf, which: Which) -> Result<Self> {
+        let arch = archive.arch;
         let mut built = Vec::new();
         if which.of_image {
-            let podmirror = image::binary_of_image();
+            let podmirror = image::binary_of_image(arch);
             ensure!(
                 podmirror.is_file(),
-                "no {}: run `cargo xtask image` first",
+                "no {}: run `cargo xtask image` for {arch} first",
                 podmirror.display()
             );
             built.push(("podmirror", podmirror));
@@ -68,22 +91,25 @@ impl Programs {
         let folder = archive.folder().join("built");
         fs::create_dir_all(&folder)?;
         for (name, package, target) in PROGRAMS {
+            let is_test = name.starts_with("tests/");
             let is_there = built.iter().any(|(known, _)| *known == name);
-            if is_there || (which.quick && name.starts_with("tests/")) {
+            if is_there || (is_test && (which.quick || !arch.is_native())) {
                 continue;
             }
-            let what = format!("building {}, static", target.join(" "));
-            let path = while_spinning(&what, || build_static(package, target))?;
+            let [_, binary] = target;
+            let path = if arch.is_native() {
+                let what = format!("building {binary}, static");
+                while_spinning(&what, || build_static(package, target))?
+            } else {
+                cross::build_static(arch, package, binary)?
+            };
             // A build that follows may put another in its place.
             let kept = folder.join(name.replace('/', "-"));
             fs::copy(&path, &kept).with_context(|| path.display().to_string())?;
-            image::must_be_static(&kept)?;
+            cross::must_be_static(&kept)?;
             built.push((name, kept));
         }
-        Ok(Self {
-            built,
-            tools: archive.unpack_programs(&TOOLS)?,
-        })
+        Ok(Self { built, tools })
     }
 
     /// Writes a machine's root for the unpacked kernel package.
@@ -117,6 +143,15 @@ impl Programs {
             }
         }
         root.tree(&self.tools.join("usr"), "usr/")?;
+        let busybox = self.tools.join("usr/bin/busybox");
+        let busybox = if busybox.is_file() {
+            "/usr/bin/busybox"
+        } else {
+            "/bin/busybox"
+        };
+        for name in BUSYBOX_AS {
+            root.link(&format!("usr/sbin/{name}"), busybox)?;
+        }
         for (name, path) in &self.built {
             root.program(name, path)?;
         }

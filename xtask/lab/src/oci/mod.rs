@@ -32,6 +32,8 @@ pub struct Image<'a> {
     pub programs: Vec<(&'a str, Vec<u8>)>,
     /// The path of the program that runs, with a leading slash.
     pub entrypoint: &'a str,
+    /// The architecture of the programs, as Go calls it: `amd64`, `arm64`.
+    pub architecture: &'a str,
     /// Labels such as `org.opencontainers.image.version`.
     pub labels: Vec<(&'a str, &'a str)>,
 }
@@ -52,7 +54,7 @@ impl Image<'_> {
     ///
     /// # Errors
     ///
-    /// When a path is longer than 100 bytes, or this machine's architecture has no name in OCI.
+    /// When a path is longer than 100 bytes.
     pub fn pack(&self) -> Result<Archive> {
         let files = self.layer()?;
         let layer = Blob::new(LAYER, gzip(&files)?);
@@ -62,7 +64,7 @@ impl Image<'_> {
             CONFIG,
             &json!({
                 "created": EPOCH,
-                "architecture": architecture()?,
+                "architecture": self.architecture,
                 "os": "linux",
                 "config": {
                     "Entrypoint": [self.entrypoint],
@@ -193,8 +195,12 @@ fn tag(reference: &str) -> &str {
     name.split_once(':').map_or("latest", |(_, tag)| tag)
 }
 
-/// This machine's, as Go calls it.
-fn architecture() -> Result<&'static str> {
+/// This machine's architecture, as Go calls it.
+///
+/// # Errors
+///
+/// When it has no name in OCI that is known here.
+pub fn architecture() -> Result<&'static str> {
     match std::env::consts::ARCH {
         "x86_64" => Ok("amd64"),
         "aarch64" => Ok("arm64"),

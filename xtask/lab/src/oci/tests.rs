@@ -19,6 +19,7 @@ fn image() -> Image<'static> {
             ("first", vec![7; 1000]),
         ],
         entrypoint: "/first",
+        architecture: "arm64",
         labels: vec![("org.opencontainers.image.version", "1.2")],
     }
 }
@@ -67,6 +68,7 @@ fn every_blob_has_the_hash_and_the_size_that_it_is_named_by() {
     );
     let manifest: Value = serde_json::from_slice(&follow(entry)).unwrap();
     let config: Value = serde_json::from_slice(&follow(&manifest["config"])).unwrap();
+    assert_eq!(config["architecture"], "arm64");
     assert_eq!(config["config"]["Entrypoint"], json!(["/first"]));
     let layer = follow(&manifest["layers"][0]);
     assert_eq!(layer.len(), archive.download);
