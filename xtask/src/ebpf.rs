@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The objects: one for each kind of ring, the one for ports that receive copies, and what tests have
-/// instead of a network card.
-const OBJECTS: [&str; 4] = ["ring", "perf", "xdp", "wire"];
+/// instead of a network card and of others' programs.
+pub(crate) const OBJECTS: [&str; 5] = ["ring", "perf", "xdp", "wire", "neighbour"];
 
 /// Builds the objects, and installs the tools for it that are missing.
 ///

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The line that a copy has more.
 const MARK: &str = "x-mirrored-by";
 /// Bodies: none, one byte, what fills a segment, what takes several records.
-const SIZES: [usize; 4] = [0, 1, 1_448, 70_000];
+pub(crate) const SIZES: [usize; 4] = [0, 1, 1_448, 70_000];
 
 /// Where podmirror looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +81,16 @@ impl Scene {
     }
 
     /// What podmirror is called with to mirror v1.
-    pub(crate) fn arguments(&self, hook: Hook, more: &[&str]) -> Vec<String> {
-        let mut arguments = vec!["run".to_owned()];
-        arguments.extend(hook.flags(&self.lab));
+    fn arguments(&self, hook: Hook, more: &[&str]) -> Vec<String> {
+        let place = hook.flags(&self.lab);
+        let place: Vec<_> = place.iter().map(String::as_str).collect();
+        let flags = self.flags_at(&place, more);
+        ["run".to_owned()].into_iter().chain(flags).collect()
+    }
+
+    /// The flags of it at another place than a pod's interface.
+    pub(crate) fn flags_at(&self, place: &[&str], more: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<_> = place.iter().map(|&flag| flag.to_owned()).collect();
         let target = format!("http://{}", Host::V2.address(self.family, 80));
         arguments.extend(["--port", "80", "--target", &target].map(str::to_owned));
         arguments.extend(more.iter().map(|&flag| flag.to_owned()));

@@ -98,7 +98,7 @@ fn all(runner: &mut Runner) -> Result<()> {
     runner.step("cargo deny", cargo_deny)?;
     runner.step("kernel half", || {
         ebpf::build()?;
-        Ok(Outcome::passed("three objects, and the wire of tests"))
+        Ok(Outcome::passed("three objects, and two of tests"))
     })?;
     runner.command(
         "clippy",

@@ -167,8 +167,9 @@ impl Programs {
         }
         let built = built.to_string_lossy();
         root.link(built.trim_start_matches('/'), "/podmirror")?;
-        for object in ["ring.o", "perf.o"] {
-            let from = target_dir().join("bpf").join(object);
+        for object in ebpf::OBJECTS {
+            let object = format!("{object}.o");
+            let from = target_dir().join("bpf").join(&object);
             let bytes = fs::read(&from).with_context(|| from.display().to_string())?;
             root.file(&format!("objects/{object}"), 0o644, &bytes)?;
         }

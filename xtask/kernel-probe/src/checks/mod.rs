@@ -5,8 +5,10 @@ mod ends;
 mod mirrored;
 mod neighbours;
 mod objects;
+mod port;
 mod programs;
 mod rights;
+mod verdicts;
 
 use crate::report::Check;
 
@@ -21,9 +23,11 @@ pub(crate) fn all(wanted: &str) -> Vec<Check> {
         mirrored::loads(),
         mirrored::all(),
         neighbours::all(),
+        verdicts::all(),
         ends::all(),
         rights::all(),
         devices::all(),
+        port::all(),
         programs::all(),
     ];
     let all = groups.into_iter().flatten();

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use lab::{Family, Lab};
+use lab::{Family, Lab, Namespace};
 
 use crate::{
     boot::Machine,
@@ -104,6 +104,11 @@ pub(super) fn filters(lab: &Lab, hook: Hook) -> Result<String> {
 
 fn tc(lab: &Lab, hook: Hook, words: &str) -> Result<String> {
     let (namespace, _) = hook.place(lab);
+    tc_in(namespace, words)
+}
+
+/// Runs `tc` in a namespace, and returns what it prints.
+pub(super) fn tc_in(namespace: &Namespace, words: &str) -> Result<String> {
     let output = namespace.output(Command::new("tc").args(words.split_whitespace()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "tc {words}: {}", said.trim());
