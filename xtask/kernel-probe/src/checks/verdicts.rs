@@ -7,10 +7,11 @@ use aya::{
     maps::PerCpuArray,
     programs::{
         LinkOrder, SchedClassifier, TcAttachType,
-        tc::{NlOptions, TcAttachOptions},
+        tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact},
     },
 };
 use lab::{Family, Lab};
+use nix::libc;
 
 use crate::{
     boot::Machine,
@@ -21,12 +22,15 @@ use crate::{
 /// Where theirs is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// A clsact filter in the first place, before podmirror starts.
+    /// A clsact filter of the first priority, before podmirror starts. Of one priority, the newest is
+    /// first.
     Filter,
+    /// The same, while podmirror runs.
+    FilterLater,
     /// By tcx, before podmirror starts.
     Tcx,
     /// By tcx at the head, while podmirror runs.
-    TcxHead,
+    TcxLater,
 }
 
 /// A verdict, by the name of the program that gives it.
@@ -38,7 +42,12 @@ enum Verdict {
     Redirect,
 }
 
-const PLACES: [Place; 3] = [Place::Filter, Place::Tcx, Place::TcxHead];
+const PLACES: [Place; 4] = [
+    Place::Filter,
+    Place::FilterLater,
+    Place::Tcx,
+    Place::TcxLater,
+];
 const VERDICTS: [Verdict; 4] = [Verdict::Next, Verdict::Ok, Verdict::Drop, Verdict::Redirect];
 
 pub(super) fn all() -> Vec<Check> {
@@ -58,28 +67,38 @@ impl Place {
     fn name(self) -> &'static str {
         match self {
             Self::Filter => "their clsact program",
+            Self::FilterLater => "their clsact program, later",
             Self::Tcx => "their tcx program",
-            Self::TcxHead => "their tcx program, later",
+            Self::TcxLater => "their tcx program, later",
         }
     }
 
     fn options(self) -> TcAttachOptions {
         match self {
-            Self::Filter => TcAttachOptions::Netlink(NlOptions {
+            Self::Filter | Self::FilterLater => TcAttachOptions::Netlink(NlOptions {
                 priority: 1,
                 ..NlOptions::default()
             }),
-            Self::Tcx | Self::TcxHead => TcAttachOptions::TcxOrder(LinkOrder::first()),
+            Self::Tcx | Self::TcxLater => TcAttachOptions::TcxOrder(LinkOrder::first()),
         }
     }
 
     /// Whether theirs decides before ours is asked.
     fn is_before_ours(self, machine: &Machine) -> bool {
         match self {
-            Self::Filter => !machine.has(6, 6),
-            Self::Tcx => false,
-            Self::TcxHead => true,
+            Self::Filter | Self::Tcx => false,
+            // Ours is by tcx where there is one, which is before all filters.
+            Self::FilterLater => !machine.has(6, 6),
+            Self::TcxLater => true,
         }
+    }
+
+    fn is_tcx(self) -> bool {
+        matches!(self, Self::Tcx | Self::TcxLater)
+    }
+
+    fn is_later(self) -> bool {
+        matches!(self, Self::FilterLater | Self::TcxLater)
     }
 }
 
@@ -116,9 +135,14 @@ impl Theirs {
         let program: &mut SchedClassifier = program.try_into()?;
         program.load()?;
         let (namespace, interface) = Hook::Ingress.place(lab);
-        if place == Place::Filter {
-            let added = namespace.run(|| aya::programs::tc::qdisc_add_clsact(interface))?;
-            added.context("adding a clsact qdisc")?;
+        if !place.is_tcx() {
+            // Ours may have made it.
+            match namespace.run(|| qdisc_add_clsact(interface))? {
+                Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => {
+                }
+                Err(TcError::AlreadyAttached) => {}
+                added => added.context("adding a clsact qdisc")?,
+            }
         }
         let options = place.options();
         let attach = || program.attach_with_options(interface, TcAttachType::Ingress, options);
@@ -135,12 +159,12 @@ impl Theirs {
 }
 
 fn beside(place: Place, verdict: Verdict, machine: &Machine) -> Result<Outcome> {
-    if place != Place::Filter && !machine.has(6, 6) {
+    if place.is_tcx() && !machine.has(6, 6) {
         return Ok(Outcome::Absent("since Linux 6.6".to_owned()));
     }
     let scene = Scene::new(Family::V4)?;
     let attach = || Theirs::attach(&scene.lab, place, verdict);
-    let (theirs, mirror) = if place == Place::TcxHead {
+    let (theirs, mirror) = if place.is_later() {
         let mirror = scene.mirror(Hook::Ingress, &[])?;
         (attach()?, mirror)
     } else {
