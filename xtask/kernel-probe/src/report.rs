@@ -11,7 +11,8 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
@@ -20,6 +21,9 @@ use crate::boot::Machine;
 
 /// The ports that may carry the report: x86's second one, or a virtual one where there is only one.
 const PORTS: [&str; 2] = ["/dev/hvc0", "/dev/ttyS1"];
+
+/// How long the port may take to be there.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a check ended that did not fail.
 pub(crate) enum Outcome {
@@ -56,10 +60,18 @@ impl Check {
 pub(crate) struct Report(Option<File>);
 
 impl Report {
-    /// Opens the port; without one all is said on the console only.
+    /// Opens the port, which the kernel may make a moment after its module; without one all is said on
+    /// the console only.
     pub(crate) fn open() -> Self {
         let open = |path| OpenOptions::new().write(true).open(path).ok();
-        Self(PORTS.into_iter().find_map(open))
+        let start = Instant::now();
+        loop {
+            let port = PORTS.into_iter().find_map(open);
+            if port.is_some() || start.elapsed() > PATIENCE {
+                return Self(port);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Says which kernel this is.

@@ -14,6 +14,7 @@ use crate::step::command;
 
 /// What the machines try. One that a kernel has built in, or lacks, is not there.
 const WANTED: &[&str] = &[
+    "virtio_mmio",
     "virtio_console",
     "veth",
     "bridge",
