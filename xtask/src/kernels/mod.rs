@@ -116,11 +116,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tools = tools(&archive)?;
     let programs = Programs::build(&archive, tools, which)?;
     let reports = try_all(&archive, &programs, &fetched, checks, options.jobs)?;
-    let table = format!(
-        "{}\n{}",
-        report::summary(&reports),
-        report::markdown(&reports)
-    );
+    let table = format!("{}{}", report::summary(&reports), report::details(&reports));
     println!("\n{table}");
     if let Some(path) = &options.markdown {
         fs::write(path, &table).with_context(|| path.display().to_string())?;

@@ -1,8 +1,10 @@
-//! What the machines said, and the table of it.
+//! What the machines said, and the tables of it.
 
-use std::fmt::Write as _;
+mod tables;
 
 use serde_json::{Value, json};
+
+pub(super) use self::tables::{details, summary};
 
 use super::{machine::End, version::Series};
 
@@ -119,66 +121,6 @@ impl Verdict {
     }
 }
 
-/// A table in Markdown: a row a check, a column a kernel. Where a detail says more than how many
-/// requests there were, it stands in the cell.
-pub(super) fn markdown(reports: &[Report]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for check in reports.iter().flat_map(|report| &report.checks) {
-        if !names.contains(&check.name.as_str()) {
-            names.push(&check.name);
-        }
-    }
-    let mut text = "| Linux |".to_owned();
-    for report in reports {
-        let _written = write!(text, " {} |", report.release);
-    }
-    text += "\n|---|";
-    text += &"---|".repeat(reports.len());
-    for name in names {
-        let _written = write!(text, "\n| {name} |");
-        for report in reports {
-            let cell = report.find(name).map_or_else(|| "–".to_owned(), cell);
-            let _written = write!(text, " {cell} |");
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// A row a kernel: how the programs are attached there, and how many checks there were.
-pub(super) fn summary(reports: &[Report]) -> String {
-    let mut text =
-        "| Linux | attached by | checks passed | of things it lacks | failed |\n".to_owned();
-    text += "|---|---|---|---|---|";
-    for report in reports {
-        let attached = report.find("load bpf").map_or("–", |check| &check.detail);
-        let count = |verdict| {
-            let checks = report.checks.iter();
-            checks.filter(|check| check.verdict == verdict).count()
-        };
-        let _written = write!(
-            text,
-            "\n| {} | {attached} | {} | {} | {} |",
-            report.release,
-            count(Verdict::Passed),
-            count(Verdict::Absent),
-            count(Verdict::Failed)
-        );
-    }
-    text.push('\n');
-    text
-}
-
-fn cell(check: &Checked) -> String {
-    let counted = check.detail.ends_with(" requests") || check.detail.ends_with(" passed");
-    match check.verdict {
-        Verdict::Passed if counted || check.detail.is_empty() => "ok".to_owned(),
-        Verdict::Passed => check.detail.clone(),
-        Verdict::Absent => "–".to_owned(),
-        Verdict::Failed => "**FAILED**".to_owned(),
-    }
-}
-
 /// All that was found, for machines.
 pub(super) fn json(reports: &[Report]) -> Value {
     let checks = |report: &Report| -> Vec<_> {
@@ -210,7 +152,7 @@ pub(super) fn json(reports: &[Report]) -> Value {
 mod tests {
     use super::*;
 
-    fn report(lines: &[&str], end: End) -> Report {
+    pub(super) fn report(lines: &[&str], end: End) -> Report {
         let mut report = Report::new(Series(6, 1), "6.1.0-50".to_owned());
         for line in lines {
             report.take(line);
@@ -235,30 +177,6 @@ mod tests {
         let stuck = [&good[..], &["start\tkill -9"]].concat();
         let stuck = report(&stuck, End::Silent);
         assert!(!stuck.is_good());
-        assert!(markdown(&[stuck]).contains("| kill -9 | **FAILED** |"));
-    }
-
-    #[test]
-    fn the_table_has_a_column_a_kernel() {
-        let first = report(
-            &["kernel\t6.1.1", "check\ta\tok\t1\t4 requests"],
-            End::Ended,
-        );
-        let second = report(&["kernel\t6.6.1", "check\tb\tok\t1\ttcx"], End::Ended);
-        assert_eq!(
-            markdown(&[first, second]),
-            "| Linux | 6.1.1 | 6.6.1 |\n|---|---|---|\n| a | ok | – |\n| b | – | tcx |\n"
-        );
-    }
-
-    #[test]
-    fn the_summary_has_a_row_a_kernel() {
-        let lines = [
-            "kernel\t6.1.1",
-            "check\tload bpf\tok\t1\ttcx",
-            "check\tb\tabsent\t0\t",
-        ];
-        let text = summary(&[report(&lines, End::Ended)]);
-        assert!(text.ends_with("\n| 6.1.1 | tcx | 1 | 1 | 0 |\n"), "{text}");
+        assert!(details(&[stuck]).contains("| kill -9 | **FAILED** |"));
     }
 }
