@@ -21,6 +21,7 @@
 pub mod asm;
 pub mod maps;
 pub mod mirror;
+#[cfg(feature = "rings")]
 pub mod rings;
 pub mod skb;
 pub mod xdp;

@@ -11,9 +11,16 @@ use crate::{
     toolchain::TARGET,
 };
 
-/// The objects: one for each kind of ring, the one for ports that receive copies, and what tests have
-/// instead of a network card and of others' programs.
-pub(crate) const OBJECTS: [&str; 5] = ["ring", "perf", "xdp", "wire", "neighbour"];
+/// The objects with BPF ring buffers in them: for pods, and for ports that receive copies.
+const WITH_RINGS: [&str; 2] = ["ring", "xdp"];
+/// Those without: for pods on older kernels, and what tests have instead of a network card and of
+/// others' programs.
+const WITHOUT_RINGS: [&str; 3] = ["perf", "wire", "neighbour"];
+
+/// All objects.
+pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
+    WITH_RINGS.into_iter().chain(WITHOUT_RINGS)
+}
 
 /// Builds the objects, and installs the tools for it that are missing.
 ///
@@ -24,18 +31,26 @@ pub(crate) fn build() -> Result<()> {
     let toolchain = setup::toolchain()?;
     let linker = setup::bpf_linker()?;
     let built = target_dir().join("ebpf");
-    run(
-        "building the kernel half",
-        toolchain
-            .cargo_build()
-            .current_dir(workspace().join("mirror-ebpf"))
-            .env("CARGO_TARGET_DIR", &built)
-            .env("PATH", with_first(linker.parent())?)
-            .env("RUSTFLAGS", rustflags()),
-    )?;
+    // Features are a package's, not an object's.
+    for (objects, more) in [
+        (&WITHOUT_RINGS[..], &[][..]),
+        (&WITH_RINGS, &["--features", "rings"]),
+    ] {
+        run(
+            "building the kernel half",
+            toolchain
+                .cargo_build()
+                .args(objects.iter().flat_map(|object| ["--bin", object]))
+                .args(more)
+                .current_dir(workspace().join("mirror-ebpf"))
+                .env("CARGO_TARGET_DIR", &built)
+                .env("PATH", with_first(linker.parent())?)
+                .env("RUSTFLAGS", rustflags()),
+        )?;
+    }
     let to = target_dir().join("bpf");
     fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-    for object in OBJECTS {
+    for object in objects() {
         let from = built.join(TARGET).join("release").join(object);
         let to = to.join(object).with_extension("o");
         let object = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;

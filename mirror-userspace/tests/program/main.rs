@@ -15,6 +15,8 @@ mod frame;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod oldest;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod port;

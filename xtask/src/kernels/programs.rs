@@ -167,7 +167,7 @@ impl Programs {
         }
         let built = built.to_string_lossy();
         root.link(built.trim_start_matches('/'), "/podmirror")?;
-        for object in ebpf::OBJECTS {
+        for object in ebpf::objects() {
             let object = format!("{object}.o");
             let from = target_dir().join("bpf").join(&object);
             let bytes = fs::read(&from).with_context(|| from.display().to_string())?;
