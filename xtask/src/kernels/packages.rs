@@ -53,7 +53,8 @@ impl Kernel {
 }
 
 /// Of what a package depends on, by `apt-cache show`, the other packages of the same kernel: some
-/// releases have the modules apart, some the kernel itself, too.
+/// releases have the modules apart, some the kernel itself, too. The `linux-base` of a kernel has
+/// nothing that boots, and leaves the archive before the kernel does.
 fn parts_in(said: &str, version: &str) -> Vec<String> {
     let lines = said.lines();
     let depends = lines.filter_map(|line| line.strip_prefix("Depends: "));
@@ -61,6 +62,7 @@ fn parts_in(said: &str, version: &str) -> Vec<String> {
     let names = needed.filter_map(|one| one.split_whitespace().next());
     let mut names: Vec<_> = names
         .filter(|name| name.starts_with("linux-") && name.contains(version))
+        .filter(|name| !name.starts_with("linux-base-"))
         .map(str::to_owned)
         .collect();
     names.sort();
@@ -76,6 +78,7 @@ mod tests {
     fn a_kernel_in_parts_is_fetched_whole() {
         let said = "Package: linux-image-7.3.4-cloud-amd64\n\
             Depends: dracut | linux-initramfs-tool, linux-base (>= 4), \
+            linux-base-7.3.4-cloud-amd64 (= 7.3.4-1), \
             linux-binary-7.3.4-cloud-amd64 (= 7.3.4-1), linux-modules-7.3.4-cloud-amd64\n";
         let parts = [
             "linux-binary-7.3.4-cloud-amd64",
