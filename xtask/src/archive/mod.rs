@@ -36,6 +36,8 @@ pub(crate) struct Archive {
     pub(crate) distribution: &'static Distribution,
     /// What the packages are for.
     pub(crate) arch: Arch,
+    /// How long a mirror that breaks off is left alone.
+    pause: Duration,
 }
 
 impl Archive {
@@ -56,6 +58,7 @@ impl Archive {
             folder,
             distribution,
             arch,
+            pause: PAUSE,
         };
         let folder = archive.folder();
         for made in ["lists/partial", "archives/partial", "parts"] {
@@ -160,7 +163,7 @@ impl Archive {
         for again in 1..ATTEMPTS {
             let Err(error) = &done else { break };
             eprintln!("{error:#}\ntried again ({again} of {})", ATTEMPTS - 1);
-            thread::sleep(PAUSE);
+            thread::sleep(self.pause);
             done = attempt();
         }
         done?;
@@ -241,16 +244,68 @@ fn extract(packages: &[PathBuf], to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
+    /// An archive of nothing, which asks again at once.
+    fn archive(folder: &Path) -> Archive {
+        let (distribution, _) = Distribution::find().unwrap();
+        Archive {
+            folder: folder.to_owned(),
+            distribution,
+            arch: Arch::host(),
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// A package with one file, `name`.
+    fn package(folder: &Path, name: &str) -> Vec<u8> {
+        let root = folder.join("root");
+        fs::create_dir_all(root.join("DEBIAN")).unwrap();
+        let control =
+            "Package: a\nVersion: 1\nArchitecture: all\nMaintainer: a <a@a.test>\nDescription: a\n";
+        fs::write(root.join("DEBIAN/control"), control).unwrap();
+        fs::write(root.join(name), "content").unwrap();
+        let file = folder.join("whole.deb");
+        let mut build = command("dpkg-deb");
+        build
+            .args(["--root-owner-group", "--build"])
+            .arg(&root)
+            .arg(&file);
+        step::run("building a package", &mut build).unwrap();
+        fs::read(file).unwrap()
+    }
+
     #[test]
-    fn a_package_that_is_not_whole_is_an_error_and_gone() {
+    fn a_download_that_breaks_off_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
-        let [broken, to] = ["broken.deb", "to"].map(|name| folder.path().join(name));
-        fs::write(&broken, "!<arch>\ndebian-binary   ").unwrap();
-        let error = extract(std::slice::from_ref(&broken), &to).unwrap_err();
-        assert!(format!("{error:#}").contains("dpkg-deb"), "{error:#}");
-        assert!(!broken.exists(), "it has to be fetched again");
-        assert!(extract(&[], &to).is_err(), "nothing is not enough");
+        let whole = package(folder.path(), "file");
+        let (attempts, file) = (Cell::new(0), folder.path().join("a.deb"));
+        let fetch = |_: &Archive| {
+            attempts.set(attempts.get() + 1);
+            let half = whole.get(..whole.len() / 2).unwrap();
+            fs::write(&file, if attempts.get() == 1 { half } else { &whole })?;
+            Ok(vec![file.clone()])
+        };
+        let archive = archive(folder.path());
+        let to = archive.unpack("to", fetch).unwrap();
+        assert_eq!(fs::read_to_string(to.join("file")).unwrap(), "content");
+        assert_eq!((attempts.get(), file.exists()), (2, false));
+        archive.unpack("to", fetch).unwrap();
+        assert_eq!(attempts.get(), 2, "it is there");
+    }
+
+    #[test]
+    fn a_mirror_that_has_nothing_is_an_error_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = Cell::new(0);
+        let nothing = |_: &Archive| {
+            attempts.set(attempts.get() + 1);
+            Ok(Vec::new())
+        };
+        assert!(archive(folder.path()).unpack("to", nothing).is_err());
+        assert_eq!(attempts.get(), ATTEMPTS);
+        assert!(!folder.path().join("to").exists());
     }
 }

@@ -44,10 +44,8 @@ fn by_xdp(machine: &Machine) -> Result<Outcome> {
         (Ok(_), false) => bail!("it starts before Linux 5.18"),
     };
     let said = mirror.stderr();
-    let mode = ["native", "generic"].into_iter();
-    let mode = mode
-        .filter(|mode| said.contains(&format!("XDP on `tap1`: {mode}")))
-        .next_back();
+    let mut modes = ["native", "generic"].into_iter();
+    let mode = modes.find(|mode| said.contains(&format!("XDP on `tap1`: {mode}")));
     let mode = mode.with_context(|| format!("it says no mode: {said}"))?;
     scene.converse(&SIZES).with_context(|| mirror.stderr())?;
     let ended = mirror.stop()?;
