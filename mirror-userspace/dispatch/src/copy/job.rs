@@ -94,6 +94,12 @@ impl Job {
         !std::mem::replace(&mut self.begun, true)
     }
 
+    /// Whether bytes of it are still to be written.
+    #[cfg(debug_assertions)]
+    pub(crate) const fn is_unwritten(&self) -> bool {
+        self.unwritten
+    }
+
     /// What it was before.
     pub(super) const fn set_unwritten(&mut self, unwritten: bool) -> bool {
         std::mem::replace(&mut self.unwritten, unwritten)

@@ -61,6 +61,12 @@ impl Copies {
         }
     }
 
+    /// How many copies are not written whole.
+    #[cfg(debug_assertions)]
+    pub(crate) const fn unwritten(&self) -> usize {
+        self.unwritten
+    }
+
     /// Whether all copies are written whole.
     pub(crate) const fn are_written(&self) -> bool {
         self.unwritten == 0

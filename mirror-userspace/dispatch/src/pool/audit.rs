@@ -1,6 +1,7 @@
 //! What must hold between the parts of a pool, for tests and fuzzers to ask at any moment.
 
 use super::{Pool, link::Phase, target::Target};
+use crate::copy::Job;
 
 impl Pool {
     /// Looks at everything, which takes its time.
@@ -10,10 +11,25 @@ impl Pool {
     /// If anything is not as it must be.
     pub fn audit(&self) {
         self.targets.iter().for_each(Target::audit);
+        let copies = &self.shared.copies;
+        let unwritten = |job: &&Job| job.is_unwritten() && !copies.is_dropped(job);
+        let jobs = self.targets.iter().flat_map(Target::jobs);
+        assert_eq!(
+            copies.unwritten(),
+            jobs.filter(unwritten).count(),
+            "unwritten"
+        );
     }
 }
 
 impl Target {
+    /// The copies that wait or are under way.
+    fn jobs(&self) -> impl Iterator<Item = &Job> {
+        let links = self.links.iter();
+        let under_way = links.flat_map(|(_, link)| link.exchange.jobs());
+        self.queue.jobs().chain(under_way)
+    }
+
     fn audit(&self) {
         let under_way: usize = self.links.iter().map(|(_, link)| link.exchange.len()).sum();
         assert_eq!(self.counters.in_flight, under_way as u64, "in flight");

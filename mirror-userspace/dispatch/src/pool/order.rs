@@ -66,6 +66,13 @@ impl Queue {
         self.ready.is_empty() && self.lanes.is_empty()
     }
 
+    /// All that wait, in no particular order.
+    #[cfg(debug_assertions)]
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        let behind = self.lanes.values().flat_map(|lane| &lane.behind);
+        self.ready.iter().chain(behind)
+    }
+
     /// Puts a copy at the end.
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
@@ -265,6 +272,23 @@ mod tests {
         }
         assert_eq!(pop(&mut queue, copies), Some((1, 2)));
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn nobody_overtakes_one_that_waits_to_follow() {
+        let copies = &mut Copies::default();
+        let mut queue = Queue::new(Order::Connection);
+        let (client, link) = (ConnectionId(1), LinkId { target: 0, slot: 0 });
+        queue.push(job(copies, 1, 0));
+        assert_eq!(pop(&mut queue, copies), Some((1, 0)));
+        queue.handle_given(client, link);
+        assert_eq!(queue.link_to_follow(client), Some(link));
+        queue.push(job(copies, 1, 1));
+        assert_eq!(queue.link_to_follow(client), None, "1 is first");
+        let behind = queue.pop_behind(client, copies, |_| true).unwrap();
+        assert_eq!(behind.at.as_nanos(), 1);
+        copies.end(behind);
+        assert_eq!(queue.link_to_follow(client), Some(link));
     }
 
     #[test]

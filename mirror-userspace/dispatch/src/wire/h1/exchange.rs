@@ -61,6 +61,12 @@ impl Exchange {
         self.turns.is_empty()
     }
 
+    /// The copies, in the order of the requests.
+    #[cfg(debug_assertions)]
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.turns.iter().map(|turn| &turn.job)
+    }
+
     /// Puts a copy behind the others.
     #[inline]
     pub(crate) fn push(&mut self, mut job: Job, limits: Limits) {

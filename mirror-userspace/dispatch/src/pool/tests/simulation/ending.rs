@@ -3,8 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    super::vocabulary::{LinkId, Order},
-    Seen,
+    super::vocabulary::{LinkId, Order, TargetCounters},
     world::World,
 };
 
@@ -13,7 +12,7 @@ const ROUNDS: usize = 2_000;
 
 impl World<'_> {
     /// Brings all to an end, and checks what must hold then.
-    pub(super) fn end(mut self) -> Seen {
+    pub(super) fn end(mut self) -> TargetCounters {
         while !self.streaming.is_empty() {
             let breaks = self.streaming.len().is_multiple_of(2);
             self.end_stream(0, breaks);
@@ -33,13 +32,13 @@ impl World<'_> {
         assert!(self.is_memory_back(), "bytes of the budget are lost");
         self.check_order();
         self.check();
-        let mut seen = Seen::default();
+        let mut seen = TargetCounters::default();
         for counters in self.pool.counters() {
             assert_eq!(
                 (counters.queued, counters.in_flight, counters.open),
                 (0, 0, 0)
             );
-            seen += Seen::of(&counters);
+            seen += &counters;
         }
         seen
     }

@@ -9,8 +9,6 @@ mod ending;
 mod server;
 mod world;
 
-use std::ops::AddAssign;
-
 use super::vocabulary::{Output, TargetCounters};
 use world::World;
 
@@ -32,68 +30,8 @@ impl Choices<'_> {
     }
 }
 
-/// What came about, to see that a test has seen it all.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    answered: u64,
-    pipelined: u64,
-    sent_again: u64,
-    cut: u64,
-    avoided: u64,
-    breaker_opened: u64,
-    dropped: [u64; 7],
-    failed: [u64; 8],
-}
-
-impl Seen {
-    pub(super) fn of(counters: &TargetCounters) -> Self {
-        Self {
-            answered: counters.answered.total(),
-            pipelined: counters.pipelined,
-            sent_again: counters.sent_again,
-            cut: counters.replies_cut,
-            avoided: counters.avoided,
-            breaker_opened: counters.breaker_opened,
-            dropped: counters.dropped.named().map(|(_, count)| count),
-            failed: counters.failed.named().map(|(_, count)| count),
-        }
-    }
-
-    /// Whether nothing is left out.
-    #[allow(dead_code, reason = "a fuzzer need not see everything")]
-    pub(crate) fn covers_all(&self) -> bool {
-        let singles = [
-            self.answered,
-            self.pipelined,
-            self.sent_again,
-            self.cut,
-            self.avoided,
-            self.breaker_opened,
-        ];
-        let mut all = singles.iter().chain(&self.dropped).chain(&self.failed);
-        all.all(|count| *count > 0)
-    }
-}
-
-impl AddAssign for Seen {
-    fn add_assign(&mut self, other: Self) {
-        self.answered += other.answered;
-        self.pipelined += other.pipelined;
-        self.sent_again += other.sent_again;
-        self.cut += other.cut;
-        self.avoided += other.avoided;
-        self.breaker_opened += other.breaker_opened;
-        for (mine, theirs) in self.dropped.iter_mut().zip(other.dropped) {
-            *mine += theirs;
-        }
-        for (mine, theirs) in self.failed.iter_mut().zip(other.failed) {
-            *mine += theirs;
-        }
-    }
-}
-
-/// Plays what the choices say, and holds the pool to its promises.
-pub(crate) fn run(choices: &[u8]) -> Seen {
+/// Plays what the choices say, and holds the pool to its promises. Returns what came about.
+pub(crate) fn run(choices: &[u8]) -> TargetCounters {
     let mut world = World::new(Choices(choices));
     while !world.choices.is_empty() {
         world.step();
