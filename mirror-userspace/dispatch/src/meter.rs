@@ -1,21 +1,22 @@
 //! Which replies' latency is measured.
 //!
-//! Under light load a shard naps (`RingReader::nap`), and a reply
-//! waits in its socket until somebody looks: when it came is not known then. So some copies are
-//! watched, one in [`EVERY`], and while one of them is on its way the shard stays awake, for at most
-//! [`PATIENCE`]: a slower reply is read a nap late, which is little by then. Where there was no nap,
-//! every reply is measured. Each that is measured stands for those before it that were not.
+//! Under light load a shard sleeps for milliseconds at a time (`RingReader::nap` in
+//! `mirror-capture`), and a reply that arrives meanwhile waits in its socket: nobody knows for how
+//! long. So one copy in [`EVERY`] is watched, and keeps the shard awake until its reply, for at most
+//! [`PATIENCE`]: for a slower reply, the error of one sleep is small. A reply whose shard did not
+//! sleep is measured in any case. Each measured reply stands for those before it that were not
+//! measured.
 
 use std::time::Duration;
 
 use mirror_core::segment::Time;
 
-/// Between two copies that are watched.
+/// The time between two watched copies.
 const EVERY: Duration = Duration::from_millis(40);
-/// How long a copy that is watched keeps the shard awake.
+/// How long a watched copy keeps its shard awake at most.
 const PATIENCE: Duration = Duration::from_millis(8);
 
-/// The naps of a shard, and who keeps it from them.
+/// How often a shard has slept, and the copies that keep it awake.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     naps: u64,
@@ -23,7 +24,7 @@ pub(super) struct Meter {
     began: Time,
 }
 
-/// Measures one reply's latency, from the copy's first byte on. To be given back to
+/// Measures one reply's latency, from the copy's first byte on. Must be given back to
 /// [`Meter::stop`], with or without a reply.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
@@ -37,7 +38,7 @@ impl Meter {
         self.naps += 1;
     }
 
-    /// Whether a nap now would spoil a measurement.
+    /// Whether sleeping now would spoil a measurement.
     pub(super) fn is_watching(&self, now: Time) -> bool {
         self.watched > 0 && now.since(self.began) < PATIENCE
     }

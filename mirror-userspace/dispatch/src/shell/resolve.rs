@@ -1,4 +1,5 @@
-//! Names become addresses, again and again: behind a name in a cluster pods come and go.
+//! Turns names into addresses. Names are resolved again and again: behind a name in a cluster, pods
+//! come and go.
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
