@@ -12,7 +12,7 @@ mod vocabulary {
         budget::{Budget, Reserved},
         counters::TargetCounters,
         pipeline::{
-            ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
+            ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
             TargetId,
         },
         segment::Time,

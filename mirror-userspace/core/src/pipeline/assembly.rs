@@ -344,6 +344,7 @@ impl Assembly {
             rest,
             expect: manner.expect,
             persistence: manner.persistence,
+            effect: manner.effect,
             reserved,
         }));
         id

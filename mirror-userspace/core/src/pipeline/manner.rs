@@ -1,6 +1,7 @@
-//! What a request's head says of the reply to come and of the connection afterwards.
+//! What a request's head says of the reply to come, of the connection afterwards, and of a second
+//! sending.
 
-use super::{Expect, Persistence};
+use super::{Effect, Expect, Persistence};
 use crate::http::Head;
 
 /// How the connection to the target is to be treated.
@@ -8,6 +9,7 @@ use crate::http::Head;
 pub(super) struct Manner {
     pub(super) expect: Expect,
     pub(super) persistence: Persistence,
+    pub(super) effect: Effect,
 }
 
 impl Manner {
@@ -24,9 +26,14 @@ impl Manner {
         } else {
             Persistence::Closes
         };
+        let effect = match head.method() {
+            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE" => Effect::Idempotent,
+            _ => Effect::Repeats,
+        };
         Self {
             expect,
             persistence,
+            effect,
         }
     }
 }

@@ -24,7 +24,8 @@ mod tests;
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
-    ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest, TargetId,
+    ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
+    TargetId,
 };
 
 use assembly::{Assembly, Sending};

@@ -75,6 +75,8 @@ pub struct MirrorCopy {
     pub expect: Expect,
     /// Whether the connection to the target may carry another copy after this one.
     pub persistence: Persistence,
+    /// Whether the copy may reach its target twice.
+    pub effect: Effect,
     /// The memory that `pieces` take from the budget; drop it when they are written.
     pub reserved: Reserved,
 }
@@ -95,6 +97,16 @@ pub enum Persistence {
     Persistent,
     /// The target closes it after the reply, whether or not the reply says so.
     Closes,
+}
+
+/// What it means for a target to get a request twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The same as getting it once: the method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110
+    /// section 9.2.2).
+    Idempotent,
+    /// Maybe more: any other method.
+    Repeats,
 }
 
 /// What a reply's framing depends on (RFC 9112 section 6.3).

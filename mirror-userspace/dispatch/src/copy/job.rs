@@ -1,7 +1,7 @@
 //! A copy that waits or is being sent.
 
 use mirror_core::{
-    pipeline::{ConnectionId, CopyId, Expect, Persistence},
+    pipeline::{ConnectionId, CopyId, Effect, Expect, Persistence},
     segment::Time,
 };
 
@@ -15,6 +15,7 @@ pub(crate) struct Job {
     pub(crate) connection: ConnectionId,
     pub(crate) expect: Expect,
     pub(crate) persistence: Persistence,
+    effect: Effect,
     /// The bytes to write; those of a streamed copy are in [`Copies`](super::Copies).
     whole: Option<Outgoing>,
     /// Whether a byte of it was ever written.
@@ -31,6 +32,7 @@ impl Job {
         whole: Option<Outgoing>,
         expect: Expect,
         persistence: Persistence,
+        effect: Effect,
     ) -> Self {
         Self {
             id,
@@ -38,6 +40,7 @@ impl Job {
             connection,
             expect,
             persistence,
+            effect,
             whole,
             begun: false,
             unwritten: true,
@@ -54,12 +57,14 @@ impl Job {
         self.whole.as_mut()
     }
 
-    /// Whether its connection is for it alone: copies behind it would wait for its source, or be
-    /// lost with the connection.
+    /// Whether its connection is for it alone. Copies behind it would wait for its source, or be lost
+    /// with the connection; or nobody could tell whether the target has taken it when the connection
+    /// closes behind the reply to a copy before it.
     #[inline]
     pub(crate) const fn is_exclusive(&self) -> bool {
         let ends = matches!(self.persistence, Persistence::Closes);
-        self.whole.is_none() || ends || matches!(self.expect, Expect::Tunnel)
+        let once = matches!(self.effect, Effect::Repeats);
+        self.whole.is_none() || ends || once || matches!(self.expect, Expect::Tunnel)
     }
 
     /// It is sent behind another one: what is written of it is kept, as long as it may have to be

@@ -49,6 +49,7 @@ impl Copies {
             whole,
             copy.expect,
             copy.persistence,
+            copy.effect,
         )
     }
 

@@ -121,8 +121,17 @@ impl Queue {
         }
     }
 
+    /// Whether the next copy waits for a connection that has nothing to do. Until it has one, no copy
+    /// follows others, or there might never be such a connection.
+    fn is_held_up(&self) -> bool {
+        self.ready.front().is_some_and(Job::is_exclusive)
+    }
+
     /// Where a new copy of this client connection may follow those ahead of it, with none between.
     pub(super) fn link_to_follow(&self, connection: ConnectionId) -> Option<LinkId> {
+        if self.is_held_up() {
+            return None;
+        }
         let lane = self.lanes.get(&connection)?;
         lane.link.filter(|_| lane.behind.is_empty())
     }
@@ -142,6 +151,9 @@ impl Queue {
         copies: &mut Copies,
         fits: impl Fn(&Job) -> bool,
     ) -> Option<Job> {
+        if self.is_held_up() {
+            return None;
+        }
         let lane = self.lanes.get_mut(&connection)?;
         lane.link?;
         loop {
@@ -199,7 +211,7 @@ mod tests {
     use super::*;
     use mirror_core::{
         budget::Budget,
-        pipeline::{CopyId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
+        pipeline::{CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
         segment::Time,
     };
 
@@ -217,6 +229,7 @@ mod tests {
             rest: Rest::Streamed,
             expect: Expect::Body,
             persistence: Persistence::Persistent,
+            effect: Effect::Idempotent,
             reserved: Budget::new(0).empty(),
         })
     }

@@ -20,7 +20,9 @@ use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, time::Duration};
 use bytes::Bytes;
 use mirror_core::{
     budget::Budget,
-    pipeline::{ConnectionId, CopyId, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
+    pipeline::{
+        ConnectionId, CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId,
+    },
 };
 use tokio::{
     runtime,
@@ -55,6 +57,18 @@ fn run(test: impl Future<Output = ()>) {
     LocalSet::new()
         .block_on(&runtime, within)
         .expect("the test hangs");
+}
+
+/// What it means to get this request twice.
+fn effect(pieces: &[&[u8]]) -> Effect {
+    let posts = pieces
+        .first()
+        .is_some_and(|first| first.starts_with(b"POST"));
+    if posts {
+        Effect::Repeats
+    } else {
+        Effect::Idempotent
+    }
 }
 
 /// A dispatcher and what it was given.
@@ -104,6 +118,7 @@ impl Rig {
             rest,
             expect,
             persistence,
+            effect: effect(pieces),
             reserved: self.budget.reserve(len).unwrap(),
         }));
         id

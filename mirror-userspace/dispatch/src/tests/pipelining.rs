@@ -1,6 +1,9 @@
 //! Several copies on one connection before the first reply.
 
 mod closing;
+mod posts;
+
+use std::cell::RefCell;
 
 use tokio::net::TcpStream;
 

@@ -5,12 +5,14 @@ use std::{
     future::Future,
     net::SocketAddr,
     rc::Rc,
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, spawn_local},
+    time::timeout,
 };
 
 /// What a server saw.
@@ -136,6 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         seen.most_open
             .set(seen.most_open.get().max(seen.open.get()));
         Some(request)
+    }
+
+    /// The next request, if it is here; does not wait for one.
+    pub(super) async fn next_that_is_here(&mut self) -> Option<Vec<u8>> {
+        let next = timeout(Duration::ZERO, self.request());
+        next.await.ok().flatten()
     }
 
     /// Reads more into the buffer; `None` at the end.

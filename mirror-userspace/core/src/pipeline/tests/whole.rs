@@ -109,6 +109,24 @@ fn the_method_tells_how_the_reply_is_to_be_read() {
 }
 
 #[test]
+fn a_copy_says_whether_it_may_arrive_twice() {
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.connect(1);
+    let methods = "GET HEAD OPTIONS TRACE PUT DELETE POST PATCH LOCK PROPFIND get";
+    for method in methods.split(' ') {
+        bench.say(&mut client, format!("{method} / HTTP/1.1\r\n\r\n"));
+    }
+    let effects = bench.held.iter().map(|output| match output {
+        Output::Copy(copy) => copy.effect,
+        other => panic!("{other:?}"),
+    });
+    let idempotent = effects.map(|effect| effect == Effect::Idempotent);
+    let expected = (0..methods.split(' ').count()).map(|number| number < 6);
+    assert!(idempotent.eq(expected), "Case counts, too.");
+    bench.end();
+}
+
+#[test]
 fn copies_of_one_request_share_its_key() {
     let mut bench = Bench::new(Limits::default(), to_targets(2));
     let mut client = bench.connect(1);

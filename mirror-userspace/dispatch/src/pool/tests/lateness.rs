@@ -1,128 +1,93 @@
 //! From when on a target is late: each step that the target makes gives it all of its time again, and
 //! while the source of a copy makes it wait, it has nothing to be late with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use mirror_core::{
-    budget::Budget,
-    pipeline::{CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest, TargetId},
-    segment::Time,
-};
+use mirror_core::{pipeline::Rest, segment::Time};
 
-use crate::{
-    DispatchConfig, LinkId,
-    pool::{Action, Origin, Pool, Settings, Work},
-};
+use super::driver::{Driver, OK, at, link};
+use crate::{DispatchConfig, pool::Work};
 
-const LINK: LinkId = LinkId { target: 0, slot: 0 };
+const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 
-/// How long the target has.
-const REPLY: Duration = Duration::from_secs(5);
-
-fn at(seconds: u64) -> Time {
-    Time::from_nanos((1_000 + seconds) * 1_000_000_000)
-}
-
-fn copy(rest: Rest) -> Output {
-    Output::Copy(MirrorCopy {
-        id: CopyId(1),
-        target: TargetId(0),
-        request: RequestKey::default(),
-        at: at(0),
-        pieces: vec![Bytes::from_static(b"0123456789")],
-        rest,
-        expect: Expect::Body,
-        persistence: Persistence::Persistent,
-        reserved: Budget::new(0).empty(),
-    })
-}
-
-/// A pool with one target, and a connection to it that is being opened for this copy.
-fn opening(rest: Rest) -> Pool {
-    let config = DispatchConfig {
-        reply_timeout: REPLY,
+/// A connection that is being opened, for a copy; the target has 5 s.
+fn opening(rest: Rest) -> Driver {
+    let mut driver = Driver::new(&DispatchConfig {
+        reply_timeout: Duration::from_secs(5),
         ..DispatchConfig::default()
-    };
-    let endpoint = SocketAddr::from(([10, 0, 0, 1], 80));
-    let mut pool = Pool::new(Settings::from(&config), [Origin::Written(endpoint)]);
-    pool.handle_output(at(0), copy(rest));
-    let link = LINK;
-    assert_eq!(pool.poll_action(), Some(Action::Open { link, endpoint }));
-    pool
+    });
+    driver.give(1, GET, rest);
+    assert_eq!(driver.opened(), [link(0)]);
+    driver
 }
 
 /// Whether the pool waits for the target until this second, and not longer.
-fn waits_until(pool: &mut Pool, seconds: u64) -> bool {
-    pool.poll_timeout() == Some(at(seconds)) && {
-        pool.handle_timeout(Time::from_nanos(at(seconds).as_nanos() - 1));
-        let in_time = pool.work(LINK) != Work::Settle;
-        pool.handle_timeout(at(seconds));
-        pool.settle(at(seconds), LINK);
-        in_time && pool.counters().next().unwrap().failed.timeout == 1
+fn waits_until(driver: &mut Driver, seconds: u64) -> bool {
+    let (pool, end) = (&mut driver.pool, at(seconds * 1_000));
+    pool.poll_timeout() == Some(end) && {
+        pool.handle_timeout(Time::from_nanos(end.as_nanos() - 1));
+        let in_time = pool.work(link(0)) != Work::Settle;
+        pool.handle_timeout(end);
+        pool.settle(end, link(0));
+        in_time && driver.counters().failed.timeout == 1
     }
 }
 
 #[test]
 fn it_has_its_time_from_the_connection_on() {
-    let mut pool = opening(Rest::Complete);
-    assert_eq!(pool.poll_timeout(), None, "the shell bounds connecting");
-    pool.handle_connected(at(2), LINK);
-    assert!(waits_until(&mut pool, 7));
+    let mut driver = opening(Rest::Complete);
+    assert_eq!(
+        driver.pool.poll_timeout(),
+        None,
+        "the shell bounds connecting"
+    );
+    driver.pool.handle_connected(at(2_000), link(0));
+    assert!(waits_until(&mut driver, 7));
 }
 
 #[test]
 fn each_byte_that_it_takes_gives_it_its_time_again() {
-    let mut pool = opening(Rest::Complete);
-    pool.handle_connected(at(0), LINK);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_written(at(3), LINK, 4);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_blocked(at(6), LINK);
-    assert!(waits_until(&mut pool, 8));
+    let mut driver = opening(Rest::Complete);
+    driver.pool.handle_connected(at(0), link(0));
+    assert!(driver.pool.has_bytes(link(0)));
+    driver.pool.handle_written(at(3_000), link(0), 4);
+    assert!(driver.pool.has_bytes(link(0)));
+    driver.pool.handle_blocked(at(6_000), link(0));
+    assert!(waits_until(&mut driver, 8));
 }
 
 #[test]
 fn it_has_its_time_from_the_last_byte_that_left() {
-    let mut pool = opening(Rest::Complete);
-    pool.handle_connected(at(0), LINK);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_written(at(1), LINK, 10);
-    assert!(!pool.has_bytes(LINK) && pool.is_unflushed(LINK));
-    pool.handle_flushed(at(4), LINK);
-    assert!(waits_until(&mut pool, 9));
+    let mut driver = opening(Rest::Complete);
+    driver.pool.handle_connected(at(0), link(0));
+    assert!(driver.pool.has_bytes(link(0)));
+    driver.pool.handle_written(at(1_000), link(0), GET.len());
+    assert!(!driver.pool.has_bytes(link(0)) && driver.pool.is_unflushed(link(0)));
+    driver.pool.handle_flushed(at(4_000), link(0));
+    assert!(waits_until(&mut driver, 9));
 }
 
 #[test]
 fn it_has_nothing_to_be_late_with_while_the_source_pauses() {
-    let mut pool = opening(Rest::Streamed);
-    pool.handle_connected(at(0), LINK);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_written(at(1), LINK, 10);
-    assert!(!pool.has_bytes(LINK));
-    assert_eq!(pool.poll_timeout(), None);
-    let chunk = Output::Chunk {
-        copy: CopyId(1),
-        bytes: Bytes::from_static(b"more"),
-        reserved: Budget::new(0).empty(),
-    };
-    pool.handle_output(at(60), chunk);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_blocked(at(60), LINK);
-    assert!(waits_until(&mut pool, 65), "it does not read");
+    let mut driver = opening(Rest::Streamed);
+    driver.pool.handle_connected(at(0), link(0));
+    assert_eq!(driver.write(link(0)), GET);
+    assert_eq!(driver.pool.poll_timeout(), None);
+    driver.now = at(60_000);
+    driver.chunk(mirror_core::pipeline::CopyId(0), "more");
+    assert!(driver.pool.has_bytes(link(0)));
+    driver.pool.handle_blocked(at(60_000), link(0));
+    assert!(waits_until(&mut driver, 65), "it does not read");
 }
 
 #[test]
 fn a_connection_that_rested_gives_it_all_of_its_time() {
-    let mut pool = opening(Rest::Complete);
-    pool.handle_connected(at(0), LINK);
-    assert!(pool.has_bytes(LINK));
-    pool.handle_written(at(0), LINK, 10);
-    assert!(!pool.has_bytes(LINK));
-    pool.handle_flushed(at(0), LINK);
-    pool.handle_read(at(1), LINK, b"HTTP/1.1 204 No\r\n\r\n");
-    assert!(matches!(pool.work(LINK), Work::Rest { .. }));
-    pool.handle_output(at(20), copy(Rest::Complete));
-    pool.handle_awake(at(21), LINK);
-    assert!(waits_until(&mut pool, 26));
+    let mut driver = opening(Rest::Complete);
+    driver.pool.handle_connected(at(0), link(0));
+    assert_eq!(driver.write(link(0)), GET);
+    driver.read(link(0), OK);
+    driver.now = at(20_000);
+    driver.send(1, GET);
+    driver.pool.handle_awake(at(21_000), link(0));
+    assert!(waits_until(&mut driver, 26));
 }

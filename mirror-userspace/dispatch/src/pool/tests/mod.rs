@@ -1,7 +1,9 @@
 //! The pool under a simulated network and a simulated clock.
 
+mod driver;
 mod lateness;
 mod simulation;
+mod turns;
 
 use mirror_core::counters::TargetCounters;
 
@@ -18,8 +20,8 @@ mod vocabulary {
         budget::{Budget, Reserved},
         counters::TargetCounters,
         pipeline::{
-            ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-            TargetId,
+            ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey,
+            Rest, TargetId,
         },
         segment::Time,
     };

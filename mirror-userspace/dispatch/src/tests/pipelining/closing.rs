@@ -1,7 +1,5 @@
 //! What becomes of copies that were written on a connection that the target closes.
 
-use std::cell::RefCell;
-
 use super::*;
 
 const LAST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";

@@ -2,7 +2,8 @@
 
 use super::{
     super::vocabulary::{
-        ConnectionId, CopyId, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest, TargetId,
+        ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
+        TargetId,
     },
     world::World,
 };
@@ -13,6 +14,7 @@ pub(super) struct Facts {
     pub(super) client: u64,
     pub(super) expect: Expect,
     pub(super) persistence: Persistence,
+    pub(super) effect: Effect,
     pub(super) streamed: bool,
     /// Bytes that the pool was given.
     pub(super) len: usize,
@@ -24,7 +26,9 @@ pub(super) struct Facts {
 impl Facts {
     /// Whether its connection is to be for it alone.
     pub(super) fn is_exclusive(&self) -> bool {
-        self.streamed || self.expect == Expect::Tunnel || self.persistence == Persistence::Closes
+        let ends = self.persistence == Persistence::Closes;
+        let once = self.effect == Effect::Repeats;
+        self.streamed || ends || once || self.expect == Expect::Tunnel
     }
 }
 
@@ -64,6 +68,10 @@ impl World<'_> {
             5..=7 => Rest::Streamed,
             _ => Rest::Complete,
         };
+        let effect = match kind {
+            4 | 7 => Effect::Repeats,
+            _ => Effect::Idempotent,
+        };
         let copy = self.copies.len();
         let (first, second) = (bytes(copy, 0, len / 2), bytes(copy, len / 2, len));
         let streamed = rest == Rest::Streamed;
@@ -71,6 +79,7 @@ impl World<'_> {
             client,
             expect,
             persistence,
+            effect,
             streamed,
             len,
             whole: !streamed,
@@ -91,6 +100,7 @@ impl World<'_> {
             rest,
             expect,
             persistence,
+            effect,
             reserved: self.reserve(len),
         });
         self.hand_over(target, output);
