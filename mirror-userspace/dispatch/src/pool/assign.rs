@@ -209,6 +209,13 @@ impl Target {
         };
         let crowded = self.endpoints.is_crowded(endpoint);
         self.endpoints.end(endpoint);
+        if let Some(link) = self.links.get_mut(id.slot)
+            && link.is_free()
+        {
+            // It may be closed behind the reply: what it is given now is not to be lost with it.
+            link.phase = Phase::Resting;
+            link.due = None;
+        }
         while !crowded && let Some(job) = self.next_for(shared, id, connection) {
             self.give(shared, now, id, job);
         }
@@ -224,7 +231,6 @@ impl Target {
             // The connection that takes its place goes to where there are fewer.
             return Next::Close;
         }
-        link.phase = Phase::Resting(now);
         link.due = Some(now + shared.settings.idle_timeout);
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.idle.push(id);

@@ -51,7 +51,7 @@ impl Target {
         for (id, endpoint) in self.endpoints.iter() {
             for idle in &endpoint.idle {
                 let rests = self.links.get(idle.slot).is_some_and(|link| {
-                    let resting = matches!(link.phase, Phase::Resting(_));
+                    let resting = matches!(link.phase, Phase::Resting);
                     resting && link.is_free() && link.stop.is_none() && link.endpoint == id
                 });
                 assert!(rests, "an idle connection that is none");

@@ -14,9 +14,7 @@ pub enum Work {
     Exchange,
     /// To read, as it may be closed.
     Rest {
-        /// Since when nothing was under way.
-        since: Time,
-        /// Whether it was given a copy since then, which is to be begun.
+        /// Whether it was given a copy, which is to be begun if it is still open.
         given: bool,
     },
     /// To have it [settled](super::Pool::settle): something ended without a word from the target.
@@ -38,8 +36,8 @@ pub enum Unconnected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Connecting,
-    /// Nothing is under way since then; what it is given must wait until it is looked at.
-    Resting(Time),
+    /// Nothing is under way; what it is given must wait until it is looked at.
+    Resting,
     /// Copies are under way.
     Busy,
     /// It is of no use any more, and nothing is under way.
@@ -86,9 +84,8 @@ impl Link {
         match self.phase {
             Phase::Connecting => Work::Connect,
             Phase::Closed => Work::Close,
-            Phase::Resting(_) if self.stop.is_some() => Work::Settle,
-            Phase::Resting(since) => Work::Rest {
-                since,
+            Phase::Resting if self.stop.is_some() => Work::Settle,
+            Phase::Resting => Work::Rest {
                 given: !self.exchange.is_empty(),
             },
             Phase::Busy => {
@@ -103,7 +100,7 @@ impl Link {
 
     /// Whether there is a connection.
     pub(super) const fn is_connected(&self) -> bool {
-        matches!(self.phase, Phase::Resting(_) | Phase::Busy)
+        matches!(self.phase, Phase::Resting | Phase::Busy)
     }
 
     /// Hands it a copy to send.

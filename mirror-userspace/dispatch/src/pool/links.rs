@@ -112,7 +112,7 @@ impl Pool {
         };
         let ended = match link.phase {
             Phase::Connecting | Phase::Closed => return,
-            Phase::Resting(_) => None,
+            Phase::Resting => None,
             Phase::Busy => {
                 let stop = link.stop.map(Failure::from);
                 link.exchange.poll_ended(&shared.copies, stop)
@@ -129,7 +129,7 @@ impl Pool {
     #[inline]
     pub fn handle_awake(&mut self, now: Time, id: LinkId) {
         if let Some((link, shared)) = self.link_mut(id)
-            && let Phase::Resting(_) = link.phase
+            && let Phase::Resting = link.phase
             && !link.is_free()
         {
             link.phase = Phase::Busy;
@@ -226,7 +226,7 @@ impl Pool {
             };
             match link.phase {
                 Phase::Connecting | Phase::Closed => return,
-                Phase::Resting(_) => return self.hang_up(now, id),
+                Phase::Resting => return self.hang_up(now, id),
                 Phase::Busy => {}
             }
             match link.exchange.handle_data(bytes) {
@@ -258,7 +258,7 @@ impl Pool {
         };
         match link.phase {
             Phase::Connecting | Phase::Closed => {}
-            Phase::Resting(_) => self.hang_up(now, id),
+            Phase::Resting => self.hang_up(now, id),
             Phase::Busy => {
                 let ended = how(link);
                 self.conclude(now, id, ended);
@@ -272,7 +272,7 @@ impl Pool {
             Some(Phase::Connecting) => {
                 self.handle_unconnected(now, id, Unconnected::Failed);
             }
-            Some(Phase::Resting(_) | Phase::Busy) => self.handle_reset(now, id),
+            Some(Phase::Resting | Phase::Busy) => self.handle_reset(now, id),
             Some(Phase::Closed) | None => {}
         }
         if let Some((target, shared)) = self.of(id) {

@@ -23,8 +23,8 @@
 //!    * [`Work::Exchange`]: while it [`has_bytes`](Pool::has_bytes), write what
 //!      [`fill`](Pool::fill) gives; [flush](Pool::handle_flushed) what is
 //!      [unflushed](Pool::is_unflushed); then read.
-//!    * [`Work::Rest`]: read, for it may be closed; with a copy given, begin
-//!      ([`handle_awake`](Pool::handle_awake)).
+//!    * [`Work::Rest`]: read, for it may be closed; with a copy given, look whether it is, and if not,
+//!      begin ([`handle_awake`](Pool::handle_awake)).
 //!    * [`Work::Settle`]: call [`settle`](Pool::settle), which needs the time.
 //!    * [`Work::Close`]: close it, and say so ([`handle_closed`](Pool::handle_closed)).
 //!

@@ -30,17 +30,24 @@ pub(super) enum Wire {
 
 /// A stream to a target, plain or not.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// Whether what lies unread in the socket need not be for us.
+    const ENCRYPTED: bool;
+
     /// The socket below.
     fn socket(&self) -> &TcpStream;
 }
 
 impl Transport for TcpStream {
+    const ENCRYPTED: bool = false;
+
     fn socket(&self) -> &TcpStream {
         self
     }
 }
 
 impl Transport for TlsStream<TcpStream> {
+    const ENCRYPTED: bool = true;
+
     fn socket(&self) -> &TcpStream {
         self.get_ref().0
     }

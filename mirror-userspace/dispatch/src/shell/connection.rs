@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use mirror_core::segment::Time;
@@ -33,10 +32,6 @@ use crate::{
 
 /// Pieces that one system call writes, at most.
 const PIECES: usize = 16;
-
-/// A connection that rested longer is looked at before it is used: the runtime may not have heard
-/// yet that it was closed. Shorter ones are not worth the system call.
-const LONG_REST: Duration = Duration::from_millis(100);
 
 /// Opens a connection, sends what it is given, and goes on until it is closed.
 pub(super) async fn run(shell: Rc<Shell>, link: LinkId, endpoint: SocketAddr) {
@@ -95,7 +90,7 @@ impl<S: Transport> Connection<'_, S> {
                     let now = self.now();
                     pool.settle(now, self.link);
                 }
-                Work::Rest { since, given } => {
+                Work::Rest { given } => {
                     self.now = None;
                     // Targets close idle connections when they like, and a copy sent then would be
                     // lost.
@@ -105,11 +100,18 @@ impl<S: Transport> Connection<'_, S> {
                     if !given {
                         return Poll::Pending;
                     }
-                    let now = self.now();
-                    if now.since(since) >= LONG_REST && is_stale(self.stream.socket()) {
-                        pool.handle_eof(now, self.link);
-                    } else {
-                        pool.handle_awake(now, self.link);
+                    match unread(self.stream.socket()) {
+                        Unread::Nothing => {
+                            let now = self.now();
+                            pool.handle_awake(now, self.link);
+                        }
+                        // A session ticket, or that it is closed: the runtime is about to hear of it.
+                        Unread::Bytes if S::ENCRYPTED => return Poll::Pending,
+                        // Nobody asked for a reply: it is the target's last word.
+                        Unread::Bytes | Unread::End => {
+                            let now = self.now();
+                            pool.handle_eof(now, self.link);
+                        }
                     }
                 }
                 Work::Connect | Work::Close => return Poll::Ready(()),
@@ -183,8 +185,20 @@ impl<S: Transport> Connection<'_, S> {
     }
 }
 
-/// Whether there is anything to read from an idle connection, be it its end.
-fn is_stale(socket: &TcpStream) -> bool {
+/// What lies unread in a connection.
+enum Unread {
+    Nothing,
+    Bytes,
+    /// It is closed, or broken.
+    End,
+}
+
+/// What lies unread in a connection that rests: the runtime may not have heard of it yet.
+fn unread(socket: &TcpStream) -> Unread {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    recv(socket.as_raw_fd(), &mut [0], flags) != Err(Errno::EAGAIN)
+    match recv(socket.as_raw_fd(), &mut [0], flags) {
+        Err(Errno::EAGAIN) => Unread::Nothing,
+        Ok(1..) => Unread::Bytes,
+        Ok(0) | Err(_) => Unread::End,
+    }
 }

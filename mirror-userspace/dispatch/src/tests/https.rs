@@ -7,6 +7,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
@@ -98,6 +99,36 @@ fn a_target_that_the_ca_vouches_for_gets_everything() {
         assert_eq!((counters.answered.success, counters.opened), (2, 1));
         assert_eq!(requests[0].len(), 44 + 3_000_000);
         assert_eq!(requests[1], GET.as_bytes());
+    });
+}
+
+/// It says in TLS that it closes, right behind the reply.
+#[test]
+fn a_connection_that_tls_closes_behind_the_reply_is_not_used() {
+    run(async {
+        let (ca, acceptor) = certified();
+        let server = Server::start(move |peer| {
+            let acceptor = acceptor.clone();
+            async move {
+                let stream = acceptor.accept(peer.stream).await.unwrap();
+                let mut peer = Peer::new(stream, peer.seen);
+                peer.request().await;
+                peer.reply(OK).await;
+                let _gone = peer.stream.shutdown().await;
+            }
+        })
+        .await;
+        let config = DispatchConfig {
+            tls: Some(tls::client_config(&Trust::CaFile(ca.path().to_owned())).unwrap()),
+            ..DispatchConfig::default()
+        };
+        let target = format!("https://localhost:{}", server.address.port());
+        let mut rig = Rig::with(config, target.parse().unwrap(), Rc::new(Here));
+        for _ in 0..10 {
+            rig.send(1, "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+        }
+        let counters = rig.settle().await;
+        assert_eq!((counters.answered.success, counters.opened), (10, 10));
     });
 }
 

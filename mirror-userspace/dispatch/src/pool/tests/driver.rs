@@ -110,7 +110,7 @@ impl Driver {
 
     /// Writes all that there is on a connection, which is looked at and found open if it rested.
     pub(super) fn write(&mut self, link: LinkId) -> String {
-        if let Work::Rest { given: true, .. } = self.pool.work(link) {
+        if let Work::Rest { given: true } = self.pool.work(link) {
             self.pool.handle_awake(self.now, link);
         }
         let mut written = Vec::new();

@@ -98,7 +98,7 @@ impl World<'_> {
                     }
                 }
                 Work::Settle => self.pool.settle(self.now, link),
-                Work::Rest { given, .. } => {
+                Work::Rest { given } => {
                     if self.read(link) {
                         continue;
                     }
