@@ -19,7 +19,7 @@ mod vocabulary {
     };
     pub(super) use mirror_dispatch::{
         LinkId, Order, breaker,
-        pool::{Action, Origin, Pool, Settings, Unconnected, Work},
+        pool::{Action, Origin, Pool, Retry, Settings, Unconnected, Work},
         reply,
     };
 }

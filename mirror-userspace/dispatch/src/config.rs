@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use super::{
     breaker,
     guard::Guard,
-    pool::{Order, Settings, seed},
+    pool::{Order, Retry, Settings, seed},
     shell::congestion::CongestionControl,
     wire::h1::reply,
 };
@@ -20,8 +20,11 @@ pub struct DispatchConfig {
     /// Most open connections. Default: 64.
     pub connections: usize,
     /// Most copies in flight on one connection: above 1, copies held whole are written back to back,
-    /// before the first reply (RFC 9112 section 9.3.2). Default: 1.
+    /// before the first reply (RFC 9112 section 9.3.2), if their methods are idempotent. Default: 1.
     pub pipeline: usize,
+    /// Which copies are sent once more when a connection that had answered others closes before a byte
+    /// of the reply. Default: [`Retry::Idempotent`].
+    pub retry: Retry,
     /// Most copies that wait for a connection or for their turn; beyond that, new copies are dropped.
     /// Their bytes are bounded by the shard's budget. Default: 10 000.
     pub queue: usize,
@@ -73,6 +76,7 @@ impl Default for DispatchConfig {
             order: Order::Connection,
             connections: 64,
             pipeline: 1,
+            retry: Retry::Idempotent,
             queue: 10_000,
             max_rps: None,
             stream_window: 16 << 20,
@@ -104,6 +108,7 @@ impl From<&DispatchConfig> for Settings {
             order: config.order,
             connections: config.connections.max(1),
             pipeline: config.pipeline,
+            retry: config.retry,
             queue: config.queue,
             max_rps: config.max_rps,
             stream_window: config.stream_window,

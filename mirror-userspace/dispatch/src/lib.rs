@@ -64,7 +64,7 @@ pub use self::{
     config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
     ids::LinkId,
-    pool::{Order, breaker},
+    pool::{Order, Retry, breaker},
     shell::{
         congestion::CongestionControl,
         resolve::{Resolve, Resolving, SystemResolver},

@@ -20,6 +20,8 @@ pub(crate) struct Job {
     whole: Option<Outgoing>,
     /// Whether a byte of it was ever written.
     begun: bool,
+    /// Whether it is being sent for the second time, since a connection closed without a word of it.
+    retried: bool,
     /// Until the last byte is written.
     unwritten: bool,
 }
@@ -43,6 +45,7 @@ impl Job {
             effect,
             whole,
             begun: false,
+            retried: false,
             unwritten: true,
         }
     }
@@ -67,8 +70,13 @@ impl Job {
         self.whole.is_none() || ends || once || matches!(self.expect, Expect::Tunnel)
     }
 
-    /// It is sent behind another one: what is written of it is kept, as long as it may have to be
-    /// sent again.
+    /// Whether it may be sent again, if it was not before.
+    #[inline]
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        matches!(self.effect, Effect::Idempotent) && self.whole.is_some()
+    }
+
+    /// It may have to be sent again: what is written of it is kept.
     pub(crate) fn keep(&mut self) {
         if let Some(outgoing) = &mut self.whole {
             outgoing.keep();
@@ -91,6 +99,16 @@ impl Job {
     /// Whether a byte of it was ever written.
     pub(crate) const fn is_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Whether it is being sent for the second time, since a connection closed without a word of it.
+    pub(crate) const fn is_retried(&self) -> bool {
+        self.retried
+    }
+
+    /// It is sent for the second time from now on, for that reason.
+    pub(crate) const fn retry(&mut self) {
+        self.retried = true;
     }
 
     /// Its first byte is written; whether for the first time.

@@ -95,6 +95,10 @@ impl Target {
             return Pick::NoAddress;
         };
         let below_limit = self.links.len() < shared.settings.connections;
+        if job.is_retried() && below_limit {
+            // Others that rest may be about to close as well.
+            return Pick::Open(chosen);
+        }
         let mut ready = self.gathering(shared, chosen, job);
         if ready.is_none() {
             let endpoint = self.endpoints.get_mut(chosen);

@@ -1,15 +1,16 @@
 //! How copies on connections end, and what becomes of those behind them.
 //!
-//! A connection that ends takes copies with it. Those that the target has not seen, or said that it
-//! does not take (RFC 9112 section 9.6), may be sent once more; of the others nobody knows.
+//! A connection that ends takes copies with it. Those that the target has not seen go on another one.
+//! Of the others, [`Retry`] says which are sent again: those that the target said it does not take
+//! (RFC 9112 section 9.6), and once those that met the connection as it was closed.
 
 use mirror_core::{pipeline::Persistence, segment::Time};
 
 use super::{
-    Shared,
+    Retry, Shared,
     assign::Next,
     breaker::Tripped,
-    link::Phase,
+    link::{Link, Phase},
     target::{Mode, Target},
 };
 use crate::{
@@ -19,13 +20,35 @@ use crate::{
     wire::h1::{Ended, Turn},
 };
 
+/// Whether a copy that was begun is sent again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    /// The target said that it has not taken it.
+    Disclaimed,
+    /// The connection closed before a byte of its reply.
+    Retried,
+}
+
 impl Target {
+    /// Whether the front copy of a connection, which closed before its reply, is sent again.
+    fn is_front_repeated(&self, shared: &Shared, id: LinkId) -> bool {
+        let Some(link) = self.links.get(id.slot) else {
+            return false;
+        };
+        let repeated = link.exchange.front().is_some_and(Turn::may_be_repeated);
+        repeated && link.is_reused() && shared.settings.retry == Retry::Idempotent
+    }
+
     pub(super) fn pop_turn(&mut self, id: LinkId) -> Option<Turn> {
         self.links.get_mut(id.slot)?.exchange.pop_front()
     }
 
     /// The front copy of a connection is over.
     pub(super) fn conclude(&mut self, shared: &mut Shared, now: Time, id: LinkId, ended: Ended) {
+        if ended == Err(Failure::Reset) && self.is_front_repeated(shared, id) {
+            return self.abandon(shared, now, id, Failure::Reset);
+        }
         let Some(turn) = self.pop_turn(id) else {
             return;
         };
@@ -42,7 +65,7 @@ impl Target {
         match self.finish(shared, now, id, turn.job, &outcome) {
             Next::More => {
                 if let Some(link) = self.links.get_mut(id.slot)
-                    && link.exchange.commit_front()
+                    && link.phase == Phase::Busy
                 {
                     link.allow_time(shared, now);
                 }
@@ -111,22 +134,32 @@ impl Target {
 
     /// A connection ended with this: what becomes of the copies on it.
     pub(super) fn abandon(&mut self, shared: &mut Shared, now: Time, id: LinkId, failure: Failure) {
+        let link = self.links.get(id.slot);
+        let closes = failure == Failure::Reset && link.is_some_and(Link::is_reused);
         self.close(id);
         while let Some(link) = self.links.get_mut(id.slot)
             && let Some(mut turn) = link.exchange.pop_back()
         {
             let (endpoint, disclaimed) = (link.endpoint, link.exchange.is_disclaimed());
             self.endpoints.end(endpoint);
+            let again = match shared.settings.retry {
+                Retry::Idempotent if disclaimed => Again::Disclaimed,
+                Retry::Idempotent if closes && turn.may_be_repeated() => Again::Retried,
+                _ => Again::No,
+            };
             let begun = turn.is_begun();
             if let Some(watch) = turn.stopwatch.take() {
                 shared.meter.stop(watch, now);
             }
-            if disclaimed || !begun {
-                self.endpoints.handle_no_verdict(endpoint, now);
-                self.give_back(shared, now, turn.job);
-            } else {
+            if begun && again == Again::No {
                 self.forsake(shared, now, turn.job, failure);
+                continue;
             }
+            if begun && again == Again::Retried {
+                turn.job.retry();
+            }
+            self.endpoints.handle_no_verdict(endpoint, now);
+            self.give_back(shared, now, turn.job);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use mirror_core::segment::Time;
 
-use super::{Shared, endpoints::EndpointId};
+use super::{Retry, Shared, endpoints::EndpointId};
 use crate::{copy::Job, outcome::Stop, wire::h1::Exchange};
 
 /// What is to be done on a connection.
@@ -105,15 +105,25 @@ impl Link {
 
     /// Hands it a copy to send.
     #[inline]
-    pub(super) fn give(&mut self, shared: &Shared, job: Job) {
+    pub(super) fn give(&mut self, shared: &Shared, mut job: Job) {
         self.exclusive = job.is_exclusive();
         self.fresh = true;
+        let reused = self.is_reused() || !self.is_free();
+        if reused && shared.settings.retry == Retry::Idempotent && job.is_repeatable() {
+            job.keep();
+        }
         self.exchange.push(job, shared.settings.reply);
     }
 
     /// One of its copies was answered, and it can carry others.
     pub(super) const fn handle_answer(&mut self) {
         self.answered = self.answered.saturating_add(1);
+    }
+
+    /// Whether it has answered others: that it closes says nothing of what it was given next.
+    #[inline]
+    pub(super) const fn is_reused(&self) -> bool {
+        self.answered > 0
     }
 
     /// Whether nothing is to be sent or answered.

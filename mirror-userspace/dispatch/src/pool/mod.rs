@@ -63,7 +63,7 @@ pub(crate) use self::random::seed;
 use self::target::Target;
 pub use self::{
     link::{Unconnected, Work},
-    settings::{Order, Origin, Settings},
+    settings::{Order, Origin, Retry, Settings},
 };
 
 use super::{copy::Copies, ids::LinkId, meter::Meter};

@@ -15,6 +15,21 @@ pub enum Order {
     None,
 }
 
+/// Which copies are sent a second time, if a connection closes before the first byte of their reply.
+///
+/// Without any being sent again, a copy that meets a connection just as the target closes it is lost:
+/// targets do so when they like. It is sent again at most once, on a connection that is new if there may
+/// be one more; and only if the connection had answered another copy before, or had said that it takes no
+/// more (RFC 9112 section 9.6). Bytes of a streamed copy are not kept for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// None: each copy is sent at most once.
+    Never,
+    /// Those with an idempotent method (RFC 9110 section 9.2.2).
+    #[default]
+    Idempotent,
+}
+
 /// The limits and rules of a pool: what [`DispatchConfig`](crate::DispatchConfig) says, without what is the shell's.
 #[derive(Clone, Debug)]
 #[expect(
@@ -25,6 +40,7 @@ pub struct Settings {
     pub order: Order,
     pub connections: usize,
     pub pipeline: usize,
+    pub retry: Retry,
     pub queue: usize,
     pub max_rps: Option<f64>,
     pub stream_window: usize,

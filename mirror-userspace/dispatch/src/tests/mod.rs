@@ -12,6 +12,7 @@ mod pipelining;
 mod purity;
 mod readiness;
 mod replies;
+mod retry;
 mod server;
 mod streams;
 

@@ -13,7 +13,7 @@ use super::random::Random;
 mod vocabulary {
     pub(super) use crate::{
         LinkId, Order, breaker,
-        pool::{Action, Origin, Pool, Settings, Unconnected, Work},
+        pool::{Action, Origin, Pool, Retry, Settings, Unconnected, Work},
         reply,
     };
     pub(super) use mirror_core::{

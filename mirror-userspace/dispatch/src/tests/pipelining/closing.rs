@@ -63,11 +63,15 @@ fn a_target_that_closes_always_gets_nothing_in_vain() {
 }
 
 /// It reads four, answers some of them with `replies`, and closes.
-fn what_became_of_four(replies: &'static str) -> (TargetCounters, usize) {
+fn what_became_of_four(retry: Retry, replies: &'static str) -> (TargetCounters, usize) {
     let became = Rc::new(RefCell::new(None));
     let result = Rc::clone(&became);
     run(async move {
         let server = Server::start(move |mut peer| async move {
+            if peer.seen.connections.get() > 1 {
+                while answer_together(&mut peer, 1).await.is_some() {}
+                return;
+            }
             for _ in 0..3 {
                 answer_together(&mut peer, 1).await.unwrap();
             }
@@ -77,7 +81,9 @@ fn what_became_of_four(replies: &'static str) -> (TargetCounters, usize) {
             peer.write(replies).await;
         })
         .await;
-        let mut rig = Rig::new(pipelining(4), server.address);
+        let mut config = pipelining(4);
+        config.retry = retry;
+        let mut rig = Rig::new(config, server.address);
         prove(&mut rig, 3).await;
         for connection in 0..4 {
             rig.send(connection, &numbered(connection));
@@ -90,8 +96,9 @@ fn what_became_of_four(replies: &'static str) -> (TargetCounters, usize) {
 }
 
 #[test]
-fn what_a_target_may_have_taken_is_not_sent_again() {
+fn nothing_is_sent_again_if_nothing_is_to_be() {
     for (replies, answered) in [
+        (LAST, 1),
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 1),
         (
             "HTTP/1.1 200 OK\r\n\r\nuntil it closes, without a word of it",
@@ -101,16 +108,37 @@ fn what_a_target_may_have_taken_is_not_sent_again() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ncut", 0),
         ("", 0),
     ] {
-        let (counters, seen) = what_became_of_four(replies);
+        let (counters, seen) = what_became_of_four(Retry::Never, replies);
         assert_eq!(counters.answered.total(), 3 + answered, "{replies:?}");
         assert_eq!(counters.failed.reset, 4 - answered, "{replies:?}");
         assert_eq!((seen, counters.sent_again), (7, 0), "nothing twice");
     }
 }
 
+/// The connection had answered others, and closes.
+#[test]
+fn what_has_no_byte_of_its_reply_is_sent_once_more() {
+    for (replies, failed, again) in [
+        (LAST, 0, 3),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 0, 3),
+        ("HTTP/1.1 200 OK\r\n\r\nuntil it closes", 0, 3),
+        ("HTTP/1.1 101 Unasked\r\n\r\n", 0, 3),
+        ("HTTP", 1, 3),
+        ("HTTP/1.1 100 Continue\r\n\r\n", 1, 3),
+        ("", 0, 4),
+    ] {
+        let (counters, seen) = what_became_of_four(Retry::Idempotent, replies);
+        assert_eq!(counters.answered.total(), 7 - failed, "{replies:?}");
+        assert_eq!(counters.failed.reset, failed, "{replies:?}");
+        assert_eq!(counters.sent_again, again, "{replies:?}");
+        assert_eq!(seen as u64, 7 + again, "{replies:?}");
+    }
+}
+
 #[test]
 fn behind_nonsense_all_fail_for_the_same_reason() {
-    let (counters, seen) = what_became_of_four("I beg your pardon?\r\n\r\n");
+    let nonsense = "I beg your pardon?\r\n\r\n";
+    let (counters, seen) = what_became_of_four(Retry::Idempotent, nonsense);
     assert_eq!((counters.failed.bad_reply, seen), (4, 7));
 }
 

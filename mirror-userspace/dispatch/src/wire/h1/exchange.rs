@@ -69,10 +69,7 @@ impl Exchange {
 
     /// Puts a copy behind the others.
     #[inline]
-    pub(crate) fn push(&mut self, mut job: Job, limits: Limits) {
-        if !self.turns.is_empty() {
-            job.keep();
-        }
+    pub(crate) fn push(&mut self, job: Job, limits: Limits) {
         self.turns.push_back(Turn::new(job, limits));
     }
 
@@ -99,12 +96,10 @@ impl Exchange {
         self.closes
     }
 
-    /// The reply of the front is next, and the connection lives: it will not be sent again.
-    /// Whether there is a front.
+    /// The copy whose reply is next.
     #[inline]
-    pub(crate) fn commit_front(&mut self) -> bool {
-        let front = self.turns.front_mut();
-        front.map(|front| front.job.forget()).is_some()
+    pub(crate) fn front(&self) -> Option<&Turn> {
+        self.turns.front()
     }
 
     /// What there is to write, behind what is handed over.
@@ -236,6 +231,7 @@ impl Exchange {
             // More than was asked for.
             return Read::Ended(Ok((early.status, After::Spent)), bytes.len());
         }
+        front.hear();
         let (reply, used) = match front.reader.handle_data(bytes) {
             Ok(Step::More) => return Read::More,
             Ok(Step::Complete(reply, used)) => (reply, used),

@@ -9,6 +9,8 @@ pub(crate) struct Turn {
     pub(crate) job: Job,
     pub(super) writing: Writing,
     pub(super) reader: ReplyReader,
+    /// Whether a byte of its reply has come.
+    heard: bool,
     /// A reply that was complete before the copy was written.
     pub(super) early: Option<Reply>,
     /// Since the first byte was written.
@@ -33,9 +35,25 @@ impl Turn {
             job,
             writing: Writing::Bytes,
             reader,
+            heard: false,
             early: None,
             stopwatch: None,
         }
+    }
+
+    /// A byte of its reply has come: it will not be sent again.
+    #[inline]
+    pub(super) fn hear(&mut self) {
+        if !self.heard {
+            self.heard = true;
+            self.job.forget();
+        }
+    }
+
+    /// Whether it may be sent once more, if the connection is over and had answered others.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        let again = self.job.is_retried() || self.heard;
+        self.is_begun() && !again && self.job.is_repeatable()
     }
 
     /// Whether the target may have seen anything of it.

@@ -24,6 +24,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Whether it may arrive twice.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.effect == Effect::Idempotent && !self.streamed
+    }
+
     /// Whether its connection is to be for it alone.
     pub(super) fn is_exclusive(&self) -> bool {
         let ends = self.persistence == Persistence::Closes;

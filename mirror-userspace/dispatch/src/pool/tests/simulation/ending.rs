@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     super::vocabulary::{LinkId, Order, TargetCounters},
-    world::World,
+    world::{Delivery, World},
 };
 
 /// Rounds in which a pool comes to rest that has nothing to wait for but these.
@@ -107,13 +107,14 @@ impl World<'_> {
         self.run_all();
     }
 
-    /// Of each client connection copies arrived in order, those aside that were not taken.
+    /// Of each client connection copies arrived in order, whichever time was the last.
     fn check_order(&self) {
         if self.settings.order != Order::Connection {
             return;
         }
         let mut last = HashMap::new();
-        for delivery in self.deliveries.iter().filter(|one| !one.disclaimed) {
+        let lost = |one: &&Delivery| one.disclaimed || one.repeated;
+        for delivery in self.deliveries.iter().filter(|one| !lost(one)) {
             let client = self.copies[delivery.copy].client;
             let before = last.insert(client, delivery.copy);
             assert!(before < Some(delivery.copy), "{} came late", delivery.copy);

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
-    super::vocabulary::{Expect, LinkId, Order},
+    super::vocabulary::{Expect, LinkId, Order, Retry},
     copies::byte,
     world::{Delivery, World},
 };
@@ -145,15 +145,30 @@ impl World<'_> {
             "it wants the connection for itself"
         );
 
-        let mut before = self.deliveries.iter().filter(|one| one.copy == copy);
-        assert!(before.all(|one| one.disclaimed), "sent twice");
         let delivery = Delivery {
             copy,
             conn: conn.serial,
             disclaimed: conn.said_close,
+            reused: conn.read_replies() > 0,
+            repeated: false,
         };
+        self.check_repeated(copy);
         self.deliveries.push(delivery);
         self.conn(link).requests.push(Request { copy, received: 4 });
+    }
+
+    /// If the copy arrived before, it may do so again.
+    fn check_repeated(&mut self, copy: usize) {
+        let may = self.settings.retry == Retry::Idempotent && self.copies[copy].may_repeat();
+        let mut retried = 0;
+        let before = self.deliveries.iter_mut();
+        for delivery in before.filter(|one| one.copy == copy) {
+            assert!(may, "sent twice");
+            assert!(delivery.disclaimed || delivery.reused, "of a new one");
+            retried += usize::from(!delivery.disclaimed);
+            delivery.repeated = true;
+        }
+        assert!(retried < 2, "sent more than once more");
     }
 
     /// A server does something on one of its connections.

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use super::{
     super::vocabulary::{
-        Action, Budget, LinkId, Order, Origin, Pool, Reserved, Settings, TargetCounters, Time,
-        breaker, reply,
+        Action, Budget, LinkId, Order, Origin, Pool, Reserved, Retry, Settings, TargetCounters,
+        Time, breaker, reply,
     },
     Choices,
     copies::Facts,
@@ -44,6 +44,10 @@ pub(super) struct Delivery {
     pub(super) conn: usize,
     /// The server said, before it answered this one, that it takes no more.
     pub(super) disclaimed: bool,
+    /// The connection had answered others.
+    pub(super) reused: bool,
+    /// It arrived once more.
+    pub(super) repeated: bool,
 }
 
 /// The addresses that targets may have.
@@ -62,6 +66,7 @@ impl<'a> World<'a> {
             },
             connections: 1 + choices.of(4),
             pipeline: [1, 2, 5, 16][pick],
+            retry: [Retry::Idempotent, Retry::Idempotent, Retry::Never][choices.of(3)],
             queue: [50, 4][choices.of(2)],
             max_rps: [None, None, Some(20.0)][choices.of(3)],
             stream_window: 150,
