@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(doc)]
+use mirror_core::counters::TargetCounters;
 use rustls::ClientConfig;
 
 use super::{
@@ -37,10 +39,13 @@ pub struct DispatchConfig {
     pub congestion_control: CongestionControl,
     /// How long connecting may take, including the TLS handshake. Default: 1 s.
     pub connect_timeout: Duration,
-    /// How long a target may go without reading anything of a copy, and then how long the whole reply may
-    /// take once the copy is written. Only as precise as the calls of
+    /// How long a target may go without reading anything of a copy, and then how long the head of the
+    /// reply may take once the copy is written. Only as precise as the calls of
     /// [`tick`](super::Dispatcher::tick). Default: 5 s.
     pub reply_timeout: Duration,
+    /// How long the body of a reply may go on after its head, with which its copy is answered. Then the
+    /// connection is closed, and counted as a [cut reply](TargetCounters::replies_cut). Default: 5 s.
+    pub reply_body_timeout: Duration,
     /// How long a connection is kept without a copy to send. Default: 30 s.
     pub idle_timeout: Duration,
     /// How often a name is resolved again. Default: 30 s.
@@ -83,6 +88,7 @@ impl Default for DispatchConfig {
             congestion_control: CongestionControl::default(),
             connect_timeout: Duration::from_secs(1),
             reply_timeout: Duration::from_secs(5),
+            reply_body_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             resolve_every: Duration::from_secs(30),
             endpoint_wait: Duration::from_secs(5),
@@ -113,6 +119,7 @@ impl From<&DispatchConfig> for Settings {
             max_rps: config.max_rps,
             stream_window: config.stream_window,
             reply_timeout: config.reply_timeout,
+            reply_body_timeout: config.reply_body_timeout,
             idle_timeout: config.idle_timeout,
             resolve_every: config.resolve_every,
             endpoint_wait: config.endpoint_wait,

@@ -10,14 +10,16 @@ use super::copy::Broken;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Answered(Answer),
+    /// It was [answered](Outcome::Answered) before, and the body of the reply is over.
+    Read(After),
     Failed(Failure),
 }
 
-/// A reply that was read to its end.
+/// A reply whose head was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// How long the reply took; `None` if it was not measured.
+    /// How long the reply's head took; `None` if it was not measured.
     pub(super) latency: Option<Duration>,
     pub(super) connection: After,
 }
@@ -29,8 +31,13 @@ pub(super) enum After {
     Reusable,
     /// The connection cannot carry another request.
     Spent,
-    /// The connection is closed, because the reply is longer than it is worth reading.
+    /// The connection is closed, because the reply is longer than it is worth reading, or takes longer
+    /// than it is worth waiting.
     Cut,
+    /// The connection is closed, because the body of the reply broke off or cannot be framed.
+    Broken,
+    /// The connection is needed for the body of the reply, which goes on.
+    Reading,
 }
 
 /// Why a connection has to stop what it does.
@@ -103,13 +110,20 @@ impl From<Broken> for Failure {
 
 impl Outcome {
     pub(super) const fn leaves_reusable(&self) -> bool {
-        matches!(self, Self::Answered(answer) if matches!(answer.connection, After::Reusable))
+        match self {
+            Self::Answered(Answer { connection, .. }) | Self::Read(connection) => {
+                matches!(connection, After::Reusable)
+            }
+            Self::Failed(_) => false,
+        }
     }
 
     /// What the outcome says about the target, if it has no other address.
     pub(super) const fn verdict(&self) -> Verdict {
         match self {
             Self::Answered(_) => Verdict::Works,
+            // It was heard already.
+            Self::Read(_) => Verdict::Unknown,
             Self::Failed(failure) => failure.verdict(),
         }
     }
@@ -120,8 +134,9 @@ impl Outcome {
             Self::Answered(answer) => {
                 counters.answered.count(answer.status);
                 counters.count_latency(answer.latency);
-                counters.replies_cut += u64::from(answer.connection == After::Cut);
+                count_end(counters, answer.connection);
             }
+            Self::Read(connection) => count_end(counters, *connection),
             Self::Failed(failure) => {
                 let failed = &mut counters.failed;
                 *match failure {
@@ -136,5 +151,14 @@ impl Outcome {
                 } += 1;
             }
         }
+    }
+}
+
+/// Enters how the body of a reply ended.
+const fn count_end(counters: &mut TargetCounters, connection: After) {
+    match connection {
+        After::Reusable | After::Spent | After::Reading => {}
+        After::Cut => counters.replies_cut += 1,
+        After::Broken => counters.replies_broken += 1,
     }
 }

@@ -57,7 +57,7 @@ counters! {
 }
 
 counters! {
-    /// Replies read to their end, by status class.
+    /// Replies by status class. A reply counts when its head is there and the copy is written.
     Answered {
         /// Replies with status 101; other 1xx replies are followed by the final one.
         informational,
@@ -94,9 +94,9 @@ counters! {
         /// No connection: a document named the target, and its address is one that documents may not
         /// have (loopback, link-local, the node's own, …).
         target_refused,
-        /// The target did not read, or did not finish its reply, in time.
+        /// The target did not read, or the head of its reply did not come, in time.
         timeout,
-        /// The connection was closed before the end of its reply: by the target, or, of pipelined
+        /// The connection was closed before the head of its reply: by the target, or, of pipelined
         /// copies, by the mirror behind a reply that is too long.
         reset,
         /// What came is no HTTP/1 reply, or its head exceeds the limit.
@@ -121,9 +121,9 @@ pub struct TargetCounters {
     pub sent: u64,
     /// Copies sent that have neither been answered nor failed yet.
     pub in_flight: u64,
-    /// Copies sent whose reply was read to its end, by status class.
+    /// Copies sent whose reply has come, at least its head, by status class.
     pub answered: Answered,
-    /// Copies sent that got no whole reply, by reason.
+    /// Copies sent that got no reply, by reason.
     pub failed: Failed,
     /// Connections opened to the target so far.
     pub opened: u64,
@@ -133,15 +133,18 @@ pub struct TargetCounters {
     pub breaker_opened: u64,
     /// Times that one of several addresses failed and was avoided for a while.
     pub avoided: u64,
-    /// Copies answered with a body so long that the connection was closed instead of reading it.
+    /// Copies answered with a body so long, or that took so long, that the connection was closed instead of
+    /// reading it.
     pub replies_cut: u64,
+    /// Copies answered with a body that broke off, or whose framing is in doubt.
+    pub replies_broken: u64,
     /// Copies written on a connection before the reply to the one before them.
     pub pipelined: u64,
     /// Copies that a target had not taken when it closed the connection, and that were sent again.
     pub sent_again: u64,
     /// Mirror lag: from the capture of a copy's last byte (its first, if streamed) to its first byte written.
     pub lag: Histogram,
-    /// Reply latency: from a copy's first byte written to the end of its reply. Under light load only 25
+    /// Reply latency: from a copy's first byte written to the end of its reply's head. Under light load only 25
     /// per second and shard are measured, and each stands for those before it that were not.
     pub latency: Histogram,
     /// Replies since the last one that was measured.
@@ -186,6 +189,7 @@ impl AddAssign<&Self> for TargetCounters {
         self.breaker_opened += other.breaker_opened;
         self.avoided += other.avoided;
         self.replies_cut += other.replies_cut;
+        self.replies_broken += other.replies_broken;
         self.pipelined += other.pipelined;
         self.sent_again += other.sent_again;
         self.lag += &other.lag;

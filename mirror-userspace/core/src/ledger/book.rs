@@ -185,6 +185,7 @@ fn target(
         breaker_opened: _,
         avoided: _,
         replies_cut: _,
+        replies_broken: _,
         pipelined: _,
         sent_again: _,
         // On the way into `latency`.

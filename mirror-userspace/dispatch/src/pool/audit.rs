@@ -1,6 +1,10 @@
 //! What must hold between the parts of a pool, for tests and fuzzers to ask at any moment.
 
-use super::{Pool, link::Phase, target::Target};
+use super::{
+    Pool,
+    link::{Link, Phase},
+    target::Target,
+};
 use crate::copy::Job;
 
 impl Pool {
@@ -31,7 +35,9 @@ impl Target {
     }
 
     fn audit(&self) {
-        let under_way: usize = self.links.iter().map(|(_, link)| link.exchange.len()).sum();
+        let unanswered =
+            |link: &Link| link.exchange.len() - usize::from(link.exchange.is_reading_body());
+        let under_way: usize = self.links.iter().map(|(_, link)| unanswered(link)).sum();
         assert_eq!(self.counters.in_flight, under_way as u64, "in flight");
         assert!(self.queue.len() as u64 >= self.counters.queued, "queued");
         let quiet = self.is_quiet() && self.queue.len() == 0;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     copy::{Job, Source, Stage},
     ids::LinkId,
-    outcome::{Answer, Failure, Outcome, Verdict},
+    outcome::{After, Answer, Failure, Outcome, Verdict},
     wire::h1::{Ended, Turn},
 };
 
@@ -44,6 +44,29 @@ impl Target {
         self.links.get_mut(id.slot)?.exchange.pop_front()
     }
 
+    /// If the head of the reply to the front copy has come, the copy is answered. The body of the reply
+    /// has some time of its own, and how it ends says nothing of the target.
+    #[inline]
+    pub(super) fn hear(&mut self, shared: &mut Shared, now: Time, id: LinkId) {
+        let Some(link) = self.links.get_mut(id.slot) else {
+            return;
+        };
+        let Some((status, watch)) = link.exchange.poll_answered() else {
+            return;
+        };
+        link.allow_time(shared, now);
+        let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
+        let outcome = Outcome::Answered(Answer {
+            status,
+            latency,
+            connection: After::Reading,
+        });
+        self.endpoints.handle_answer(link.endpoint);
+        self.counters.in_flight -= 1;
+        outcome.count(&mut self.counters);
+        self.breaker.handle_answer();
+    }
+
     /// The front copy of a connection is over.
     pub(super) fn conclude(&mut self, shared: &mut Shared, now: Time, id: LinkId, ended: Ended) {
         if ended == Err(Failure::Reset) && self.is_front_repeated(shared, id) {
@@ -52,9 +75,10 @@ impl Target {
         let Some(turn) = self.pop_turn(id) else {
             return;
         };
-        let watch = turn.stopwatch;
+        let (answered, watch) = (turn.is_answered(), turn.stopwatch);
         let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
         let outcome = match ended {
+            Ok((_, connection)) if answered => Outcome::Read(connection),
             Ok((status, connection)) => Outcome::Answered(Answer {
                 status,
                 latency,
@@ -97,6 +121,7 @@ impl Target {
                 self.endpoints.handle_answer(endpoint);
                 Tripped::No
             }
+            Outcome::Read(_) => Tripped::No,
             Outcome::Failed(failure) if failure.blames_address() => {
                 self.endpoints.handle_failure(endpoint, now)
             }

@@ -51,6 +51,8 @@ pub(super) struct Link {
     pub(super) exchange: Exchange,
     pub(super) phase: Phase,
     pub(super) stop: Option<Stop>,
+    /// Since when the target has had the time that ends when it is due.
+    pub(super) since: Time,
     /// When it is to be stopped.
     pub(super) due: Option<Time>,
     /// It was given a copy that nobody has looked at yet.
@@ -70,6 +72,7 @@ impl Link {
             exchange: Exchange::default(),
             phase: Phase::Connecting,
             stop: None,
+            since: Time::default(),
             due: None,
             fresh: false,
             waits_for_source: false,
@@ -146,6 +149,12 @@ impl Link {
     /// The target has this long from now on.
     #[inline]
     pub(super) fn allow_time(&mut self, shared: &Shared, now: Time) {
-        self.due = Some(now + shared.settings.reply_timeout);
+        let settings = &shared.settings;
+        let time = match self.exchange.is_reading_body() {
+            true => settings.reply_body_timeout,
+            false => settings.reply_timeout,
+        };
+        self.since = now;
+        self.due = Some(now + time);
     }
 }

@@ -215,6 +215,7 @@ impl Pool {
             && link.exchange.handle_flushed(&mut shared.copies)
         {
             link.allow_time(shared, now);
+            self.hear(now, id);
         }
     }
 
@@ -230,7 +231,7 @@ impl Pool {
                 Phase::Busy => {}
             }
             match link.exchange.handle_data(bytes) {
-                Read::More => return,
+                Read::More => return self.hear(now, id),
                 Read::Ended(ended, used) => {
                     self.conclude(now, id, ended);
                     bytes = bytes.get(used..).unwrap_or_default();
@@ -239,6 +240,14 @@ impl Pool {
             if bytes.is_empty() {
                 return;
             }
+        }
+    }
+
+    /// If the head of a reply has come, its copy is answered.
+    #[inline]
+    fn hear(&mut self, now: Time, id: LinkId) {
+        if let Some((target, shared)) = self.of(id) {
+            target.hear(shared, now, id);
         }
     }
 

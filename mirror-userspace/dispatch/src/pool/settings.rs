@@ -45,6 +45,7 @@ pub struct Settings {
     pub max_rps: Option<f64>,
     pub stream_window: usize,
     pub reply_timeout: Duration,
+    pub reply_body_timeout: Duration,
     pub idle_timeout: Duration,
     pub resolve_every: Duration,
     pub endpoint_wait: Duration,

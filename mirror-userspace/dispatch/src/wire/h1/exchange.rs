@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     copy::{Copies, Job, Source},
+    meter::Stopwatch,
     outcome::{After, Failure},
 };
 
 /// How the front copy ended: the status of its reply and what becomes of the connection, or why
-/// there is no reply.
+/// there is no reply. A copy has a reply as soon as the head of one is there, however its body ends.
 pub(crate) type Ended = Result<(u16, After), Failure>;
 
 /// What bytes that were read brought.
@@ -192,6 +193,25 @@ impl Exchange {
         }
     }
 
+    /// The status of the front's reply, the first time that its head is there and the copy needs nothing
+    /// more than to be read: it is answered.
+    #[inline]
+    pub(crate) fn poll_answered(&mut self) -> Option<(u16, Option<Stopwatch>)> {
+        let front = self.turns.front_mut()?;
+        if front.is_answered() || !front.is_written() {
+            return None;
+        }
+        let status = front.reader.head()?.status;
+        front.answered = true;
+        Some((status, front.stopwatch.take()))
+    }
+
+    /// Whether the front is answered, and the body of its reply goes on.
+    #[inline]
+    pub(crate) fn is_reading_body(&self) -> bool {
+        self.turns.front().is_some_and(Turn::is_answered)
+    }
+
     /// How the front ends without more bytes from the target, if it does. `stop`: it has to.
     #[inline]
     pub(crate) fn poll_ended(&self, copies: &Copies, stop: Option<Failure>) -> Option<Ended> {
@@ -207,7 +227,11 @@ impl Exchange {
             (Some(_), Some(early), _) | (None, Some(early), Writing::GivenUp) => {
                 Some(Ok((early.status, After::Spent)))
             }
-            (Some(failure), None, _) => Some(Err(failure)),
+            (Some(failure), None, _) => {
+                let head = front.reader.head();
+                let cut = head.map(|reply| (reply.status, After::Cut));
+                Some(cut.ok_or(failure))
+            }
             (None, Some(early), Writing::Done) => Some(Ok((early.status, After::Reusable))),
             (None, ..) => None,
         }
@@ -238,7 +262,11 @@ impl Exchange {
             Ok(Step::Cut(reply)) => {
                 return Read::Ended(Ok((reply.status, After::Cut)), bytes.len());
             }
-            Err(_) => return Read::Ended(Err(Failure::BadReply), bytes.len()),
+            Err(_) => {
+                let head = front.reader.head();
+                let ended = head.map(|reply| (reply.status, After::Broken));
+                return Read::Ended(ended.ok_or(Failure::BadReply), bytes.len());
+            }
         };
         self.closes = reply.closes;
         let after = if !reply.reusable || (used < bytes.len() && !next_is_begun) {
@@ -262,18 +290,22 @@ impl Exchange {
     /// The target closed the connection.
     pub(crate) fn handle_eof(&self) -> Ended {
         let front = self.turns.front();
-        let reply = front.and_then(|front| front.early.or_else(|| front.reader.handle_close()));
-        reply.map_or(Err(Failure::Reset), |reply| {
-            Ok((reply.status, After::Spent))
-        })
+        match front.and_then(|front| front.early.or_else(|| front.reader.handle_close())) {
+            Some(reply) => Ok((reply.status, After::Spent)),
+            None => self.handle_reset(),
+        }
     }
 
     /// The connection broke.
     pub(crate) fn handle_reset(&self) -> Ended {
-        let early = self.turns.front().and_then(|front| front.early);
-        early.map_or(Err(Failure::Reset), |reply| {
-            Ok((reply.status, After::Spent))
-        })
+        let Some(front) = self.turns.front() else {
+            return Err(Failure::Reset);
+        };
+        match (front.early, front.reader.head()) {
+            (Some(reply), _) => Ok((reply.status, After::Spent)),
+            (None, Some(reply)) => Ok((reply.status, After::Broken)),
+            (None, None) => Err(Failure::Reset),
+        }
     }
 }
 

@@ -153,6 +153,15 @@ impl ReplyReader {
         }
     }
 
+    /// The reply, once its head is whole; its body may go on.
+    #[must_use]
+    pub const fn head(&self) -> Option<Reply> {
+        match self.state {
+            State::Body(reply, _) => Some(reply),
+            State::Head => None,
+        }
+    }
+
     /// Bytes of memory held for a head that came in pieces: at most [`Limits::head`].
     #[must_use]
     pub const fn held(&self) -> usize {

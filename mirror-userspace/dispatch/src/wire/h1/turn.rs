@@ -11,6 +11,8 @@ pub(crate) struct Turn {
     pub(super) reader: ReplyReader,
     /// Whether a byte of its reply has come.
     heard: bool,
+    /// Whether the head of its reply is counted; the body goes on.
+    pub(super) answered: bool,
     /// A reply that was complete before the copy was written.
     pub(super) early: Option<Reply>,
     /// Since the first byte was written.
@@ -36,6 +38,7 @@ impl Turn {
             writing: Writing::Bytes,
             reader,
             heard: false,
+            answered: false,
             early: None,
             stopwatch: None,
         }
@@ -50,6 +53,17 @@ impl Turn {
         }
     }
 
+    /// Whether the head of its reply is counted; the body goes on.
+    #[inline]
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Whether nothing of it will be written any more.
+    pub(super) const fn is_written(&self) -> bool {
+        matches!(self.writing, Writing::Done | Writing::GivenUp)
+    }
+
     /// Whether it may be sent once more, if the connection is over and had answered others.
     pub(crate) fn may_be_repeated(&self) -> bool {
         let again = self.job.is_retried() || self.heard;
@@ -58,6 +72,6 @@ impl Turn {
 
     /// Whether the target may have seen anything of it.
     pub(crate) const fn is_begun(&self) -> bool {
-        self.stopwatch.is_some()
+        self.stopwatch.is_some() || self.answered
     }
 }

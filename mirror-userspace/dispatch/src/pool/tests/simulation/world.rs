@@ -71,6 +71,7 @@ impl<'a> World<'a> {
             max_rps: [None, None, Some(20.0)][choices.of(3)],
             stream_window: 150,
             reply_timeout: Duration::from_secs(5),
+            reply_body_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(30),
             resolve_every: Duration::from_secs(30),
             endpoint_wait: Duration::from_secs(5),

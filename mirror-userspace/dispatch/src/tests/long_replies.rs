@@ -1,0 +1,122 @@
+//! Replies whose bodies go on: event streams, large downloads, and those that break off.
+
+use super::{server::Server, *};
+
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Begins a reply with `start`, goes on with `more` for as long as anyone reads it.
+async fn going_on(start: &'static str, more: &'static str) -> Server {
+    Server::start(move |mut peer| async move {
+        peer.request().await;
+        peer.reply(start).await;
+        while peer.write(more).await {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+}
+
+/// Lets time pass, in small steps.
+async fn wait(rig: &Rig, time: Duration) {
+    for _ in 0..10 {
+        sleep(Duration::from_millis(2)).await;
+        advance(time / 10);
+        rig.dispatcher.tick();
+    }
+}
+
+#[test]
+fn the_head_answers_and_the_body_has_its_own_time() {
+    run(async {
+        for (start, more) in [
+            (ENDLESS, "1\r\nx\r\n"),
+            ("HTTP/1.1 200 OK\r\n\r\n", "x"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", "x"),
+        ] {
+            let server = going_on(start, more).await;
+            let config = DispatchConfig {
+                reply_body_timeout: Duration::from_secs(20),
+                ..DispatchConfig::default()
+            };
+            let mut rig = Rig::new(config, server.address);
+            rig.send(1, GET);
+            let counters = rig.settle().await;
+            assert_eq!((counters.answered.success, counters.open), (1, 1));
+            assert_eq!(counters.latency.count(), 1);
+            wait(&rig, Duration::from_secs(19)).await;
+            assert_eq!((rig.counters().open, rig.counters().replies_cut), (1, 0));
+            wait(&rig, Duration::from_secs(1)).await;
+            let counters = rig.until(|c| c.open == 0).await;
+            assert_eq!((counters.replies_cut, counters.failed.total()), (1, 0));
+            assert_eq!(counters.answered.total(), 1, "once");
+        }
+    });
+}
+
+#[test]
+fn bodies_that_are_cut_or_break_off_are_no_failures_of_the_target() {
+    run(async {
+        for part in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhe",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        ] {
+            let server = Server::start(move |mut peer| async move {
+                peer.request().await;
+                peer.reply(part).await;
+            })
+            .await;
+            let mut rig = Rig::new(DispatchConfig::default(), server.address);
+            for connection in 0..10 {
+                rig.send(connection, GET);
+            }
+            rig.settle().await;
+            let counters = rig.until(|c| c.open == 0).await;
+            assert_eq!(counters.answered.success, 10, "{counters:?}");
+            assert_eq!((counters.replies_broken, counters.breaker_opened), (10, 0));
+        }
+    });
+}
+
+#[test]
+fn what_waits_for_the_reply_waits_for_its_end() {
+    run(async {
+        let server = Server::start(|mut peer| async move {
+            let number = peer.seen.connections.get();
+            while peer.request().await.is_some() {
+                peer.reply("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+                    .await;
+                if number == 1 {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                peer.write("body").await;
+            }
+        })
+        .await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        rig.send(1, GET);
+        rig.until(|c| c.answered.success == 1).await;
+        rig.send(1, GET);
+        assert_eq!(rig.counters().queued, 1, "its body is not there");
+        let counters = rig.settle().await;
+        assert_eq!((counters.answered.success, counters.opened), (2, 1));
+    });
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_bodies() {
+    run(async {
+        let server = going_on(ENDLESS, "1\r\nx\r\n").await;
+        let config = DispatchConfig {
+            // Longer than the test may take.
+            drain_timeout: Duration::from_secs(600),
+            ..DispatchConfig::default()
+        };
+        let mut rig = Rig::new(config, server.address);
+        rig.send(1, GET);
+        rig.settle().await;
+        rig.dispatcher.shutdown().await;
+        let counters = rig.counters();
+        assert_eq!((counters.answered.success, counters.failed.total()), (1, 0));
+    });
+}
