@@ -94,7 +94,7 @@ impl Target {
         let Some(chosen) = self.endpoints.choose(now) else {
             return Pick::NoAddress;
         };
-        let below_limit = self.links.len() < shared.settings.connections;
+        let below_limit = self.links.len() < self.limit(&shared.settings);
         if job.is_retried() && below_limit {
             // Others that rest may be about to close as well.
             return Pick::Open(chosen);
@@ -246,7 +246,7 @@ impl Target {
     /// Whether all connections that there may be are busy.
     fn is_exhausted(&self, shared: &Shared) -> bool {
         let mut endpoints = self.endpoints.iter();
-        self.links.len() >= shared.settings.connections
+        self.links.len() >= self.limit(&shared.settings)
             && endpoints.all(|(_, other)| other.idle.is_empty())
     }
 }

@@ -30,7 +30,8 @@ impl Target {
     /// The copies that wait or are under way.
     fn jobs(&self) -> impl Iterator<Item = &Job> {
         let links = self.links.iter();
-        let under_way = links.flat_map(|(_, link)| link.exchange.jobs());
+        let turns = links.flat_map(|(_, link)| link.exchange.turns());
+        let under_way = turns.map(|turn| &turn.job);
         self.queue.jobs().chain(under_way)
     }
 
@@ -39,8 +40,12 @@ impl Target {
             |link: &Link| link.exchange.len() - usize::from(link.exchange.is_reading_body());
         let under_way: usize = self.links.iter().map(|(_, link)| unanswered(link)).sum();
         assert_eq!(self.counters.in_flight, under_way as u64, "in flight");
+        let reads = self
+            .links
+            .iter()
+            .any(|(_, link)| link.exchange.is_reading_body());
         assert!(self.queue.len() as u64 >= self.counters.queued, "queued");
-        let quiet = self.is_quiet() && self.queue.len() == 0;
+        let quiet = self.is_quiet() && self.queue.len() == 0 && !reads;
         assert!(!quiet || self.queue.is_idle(), "lanes without a copy");
         for (_, link) in &self.links {
             let endpoint = self.endpoints.get(link.endpoint);

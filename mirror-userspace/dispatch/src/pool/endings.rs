@@ -36,7 +36,8 @@ impl Target {
         let Some(link) = self.links.get(id.slot) else {
             return false;
         };
-        let repeated = link.exchange.front().is_some_and(Turn::may_be_repeated);
+        let mut turns = link.exchange.turns();
+        let repeated = turns.next().is_some_and(Turn::may_be_repeated);
         repeated && link.is_reused() && shared.settings.retry == Retry::Idempotent
     }
 
@@ -61,10 +62,10 @@ impl Target {
             latency,
             connection: After::Reading,
         });
-        self.endpoints.handle_answer(link.endpoint);
+        self.endpoints.handle_answer(link.endpoint, now);
         self.counters.in_flight -= 1;
         outcome.count(&mut self.counters);
-        self.breaker.handle_answer();
+        self.handle_answer(now);
     }
 
     /// The front copy of a connection is over.
@@ -111,18 +112,23 @@ impl Target {
         job: Job,
         outcome: &Outcome,
     ) -> Next {
-        let Some(endpoint) = self.links.get(id.slot).map(|link| link.endpoint) else {
+        let Some(link) = self.links.get(id.slot) else {
             return Next::Close;
         };
+        let (endpoint, since) = (link.endpoint, link.since);
+        let is_late = *outcome == Outcome::Failed(Failure::Timeout);
+        // A copy that is late while others are answered takes its time, and so does not count.
+        let endpoint_works = is_late && self.endpoints.has_answered_since(endpoint, since);
+        let works = is_late && self.answered.is_some_and(|answered| answered > since);
         // Asked to close, a target may do so without a word in its reply.
         let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
         let tripped = match outcome {
             Outcome::Answered(_) => {
-                self.endpoints.handle_answer(endpoint);
+                self.endpoints.handle_answer(endpoint, now);
                 Tripped::No
             }
             Outcome::Read(_) => Tripped::No,
-            Outcome::Failed(failure) if failure.blames_address() => {
+            Outcome::Failed(failure) if failure.blames_address() && !endpoint_works => {
                 self.endpoints.handle_failure(endpoint, now)
             }
             Outcome::Failed(_) => {
@@ -133,8 +139,10 @@ impl Target {
         self.counters.avoided += u64::from(tripped == Tripped::Yes);
         let gone = self.endpoints.is_gone(endpoint);
         let verdict = match outcome.verdict() {
-            // Copies go elsewhere: that is enough.
-            Verdict::Fails if gone || self.endpoints.has_other(endpoint) => Verdict::Unknown,
+            // It answers others, or copies go elsewhere: that is enough.
+            Verdict::Fails if works || gone || self.endpoints.has_other(endpoint) => {
+                Verdict::Unknown
+            }
             verdict => verdict,
         };
         let connection = job.connection;

@@ -34,6 +34,8 @@ pub(super) struct Endpoint {
     /// Copies under way.
     busy: usize,
     connections: usize,
+    /// When it answered last.
+    answered: Option<Time>,
     /// Connections that are free, the last used one last.
     pub(super) idle: Vec<LinkId>,
     /// The connection that was given a copy last, if copies may be pipelined.
@@ -154,6 +156,7 @@ impl Endpoints {
             gone: false,
             busy: 0,
             connections: 0,
+            answered: None,
             idle: Vec::new(),
             gathering: None,
             breaker: Breaker::new(self.avoid),
@@ -268,14 +271,21 @@ impl Endpoints {
 
     /// It answered.
     #[inline]
-    pub(super) fn handle_answer(&mut self, id: EndpointId) {
+    pub(super) fn handle_answer(&mut self, id: EndpointId, now: Time) {
         let was_healthy = self.is_healthy(id);
         if let Some(endpoint) = self.get_mut(id) {
+            endpoint.answered = Some(now);
             endpoint.breaker.handle_answer();
         }
         if !was_healthy {
             shift(&mut self.avoided, &mut self.healthy, id);
         }
+    }
+
+    /// Whether it has answered since.
+    pub(super) fn has_answered_since(&self, id: EndpointId, since: Time) -> bool {
+        let answered = self.get(id).and_then(|endpoint| endpoint.answered);
+        answered.is_some_and(|answered| answered > since)
     }
 
     /// It failed; whether it is avoided from now on, or for longer. One that is the only one is not.

@@ -143,7 +143,8 @@ impl Link {
             return true;
         }
         let room = limit.min(self.answered.saturating_add(1));
-        self.exchange.len() < room && !self.exclusive && !job.is_exclusive()
+        let waits = self.exclusive || self.exchange.is_reading_body();
+        self.exchange.len() < room && !waits && !job.is_exclusive()
     }
 
     /// The target has this long from now on.

@@ -38,6 +38,7 @@ mod audit;
 pub mod breaker;
 mod endings;
 mod endpoints;
+mod held;
 mod link;
 mod links;
 mod names;

@@ -55,6 +55,11 @@ impl Queue {
         }
     }
 
+    /// How many wait for nothing but a connection.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// How many wait; those that were dropped in their place count until their turn comes.
     pub(super) const fn len(&self) -> usize {
         self.len

@@ -36,6 +36,11 @@ pub(super) struct Target {
     pub(super) breaker: Breaker,
     pub(super) addressing: Addressing,
     pub(super) counters: TargetCounters,
+    /// When a copy was answered last.
+    pub(super) answered: Option<Time>,
+    /// Connections that copies held for long when it was last looked, which was then.
+    pub(super) held: usize,
+    pub(super) looked: Time,
     rate: Option<RateLimit>,
 }
 
@@ -76,6 +81,9 @@ impl Target {
             breaker: Breaker::new(settings.breaker),
             addressing,
             counters: TargetCounters::default(),
+            answered: None,
+            held: 0,
+            looked: Time::default(),
             rate: settings.max_rps.map(RateLimit::new),
         }
     }
@@ -151,6 +159,13 @@ impl Target {
         *counter(&mut self.counters.dropped) += waiting;
     }
 
+    /// A copy was answered.
+    #[inline]
+    pub(super) const fn handle_answer(&mut self, now: Time) {
+        self.breaker.handle_answer();
+        self.answered = Some(now);
+    }
+
     /// A copy that was given to a connection ended.
     pub(super) fn end(
         &mut self,
@@ -165,7 +180,7 @@ impl Target {
         shared.copies.end(job);
         outcome.count(&mut self.counters);
         match verdict {
-            Verdict::Works => self.breaker.handle_answer(),
+            Verdict::Works => self.handle_answer(now),
             Verdict::Fails => {
                 if self.breaker.handle_failure(now) == Tripped::Yes {
                     self.drop_waiting(shared, |dropped| &mut dropped.breaker_open);
@@ -192,6 +207,7 @@ impl Target {
         if matches!(&self.addressing, Addressing::Name(names) if names.is_due(now)) {
             self.find_addresses(shared, now);
         }
+        self.see_to_held(shared, now);
     }
 
     /// When something is due next.
@@ -205,7 +221,8 @@ impl Target {
                 vacancy.end_of(settings.endpoint_wait).filter(|_| waits)
             }
         };
-        links.into_iter().chain(addresses).min()
+        let held = self.held_due(settings);
+        links.into_iter().chain(addresses).chain(held).min()
     }
 
     /// Takes nothing new.

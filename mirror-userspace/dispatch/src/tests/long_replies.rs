@@ -120,3 +120,82 @@ fn a_shutdown_does_not_wait_for_bodies() {
         assert_eq!((counters.answered.success, counters.failed.total()), (1, 0));
     });
 }
+
+/// Event streams and long polls, more than there may be connections, beside ordinary requests.
+#[test]
+fn copies_that_take_long_do_not_keep_others_from_the_target() {
+    run(async {
+        let server = Server::start(|mut peer| async move {
+            while let Some(request) = peer.request().await {
+                if request.starts_with(b"GET /poll") {
+                    // The answer comes when there is one.
+                    peer.more().await;
+                } else if request.starts_with(b"GET /events") {
+                    peer.reply(ENDLESS).await;
+                    while peer.write("1\r\nx\r\n").await {
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                } else {
+                    peer.reply("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                        .await;
+                }
+            }
+        })
+        .await;
+        // Long enough that nothing ends by being late.
+        let patience = Duration::from_secs(3_600);
+        let config = DispatchConfig {
+            reply_timeout: patience,
+            reply_body_timeout: patience,
+            ..DispatchConfig::default()
+        };
+        let mut rig = Rig::new(config, server.address);
+        for connection in 0..200 {
+            let path = ["/events", "/poll"][connection as usize % 2];
+            rig.send(connection, &GET.replace(" / ", &format!(" {path} ")));
+        }
+        for number in 0..50 {
+            rig.send(1_000 + number % 5, GET);
+        }
+        while rig.counters().answered.success < 150 {
+            advance(Duration::from_millis(20));
+            rig.until(|_| true).await;
+        }
+        let counters = rig.counters();
+        assert_eq!((counters.in_flight, counters.queued), (100, 0), "the polls");
+        assert!(counters.open <= 128, "{counters:?}");
+        advance(patience);
+        let counters = rig.settle().await;
+        assert_eq!(counters.failed.timeout, 100, "{counters:?}");
+    });
+}
+
+/// The polls begin to be late while others are answered.
+#[test]
+fn polls_that_are_late_do_not_stop_the_mirror() {
+    run(async {
+        let server = Server::start(|mut peer| async move {
+            while let Some(request) = peer.request().await {
+                if request.starts_with(b"GET /poll") {
+                    peer.more().await;
+                }
+                peer.reply("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .await;
+            }
+        })
+        .await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        for connection in 0..20 {
+            rig.send(connection, &GET.replace(" / ", " /poll "));
+        }
+        rig.until(|c| c.lag.count() == 20).await;
+        advance(Duration::from_secs(1));
+        rig.send(100, GET);
+        rig.until(|c| c.answered.success == 1).await;
+        advance(Duration::from_secs(4));
+        let counters = rig.settle().await;
+        assert_eq!((counters.failed.timeout, counters.breaker_opened), (20, 0));
+        rig.send(100, GET);
+        assert_eq!(rig.settle().await.answered.success, 2);
+    });
+}

@@ -86,7 +86,7 @@ fn one_that_fails_is_avoided_and_probed_by_one() {
             if address == bad {
                 assert_eq!(addresses.handle_failure(bad, at(second)), Tripped::Yes);
             } else {
-                addresses.handle_answer(address);
+                addresses.handle_answer(address, at(0));
             }
             addresses.end(address);
         }
@@ -97,7 +97,7 @@ fn one_that_fails_is_avoided_and_probed_by_one() {
     let probe = choose_at(&mut addresses, at(40));
     assert_eq!(probe, bad);
     assert_ne!(choose_at(&mut addresses, at(40)), bad, "one at a time");
-    addresses.handle_answer(bad);
+    addresses.handle_answer(bad, at(0));
     assert_eq!((addresses.healthy.len(), addresses.avoided.len()), (3, 0));
 }
 
@@ -154,7 +154,7 @@ fn a_new_list_keeps_what_is_known_of_those_that_stay() {
     addresses.replace(&sockets(&[9]));
     assert!(addresses.is_gone(bad));
     assert_eq!(addresses.handle_failure(bad, at(0)), Tripped::No);
-    addresses.handle_answer(bad);
+    addresses.handle_answer(bad, at(0));
     assert_eq!(addresses.len(), 1, "one that is gone does not come back");
     others.for_each(|id| addresses.close(id, 0));
     addresses.close(bad, 0);

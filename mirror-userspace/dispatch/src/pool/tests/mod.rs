@@ -1,6 +1,7 @@
 //! The pool under a simulated network and a simulated clock.
 
 mod driver;
+mod held;
 mod lateness;
 mod simulation;
 mod turns;

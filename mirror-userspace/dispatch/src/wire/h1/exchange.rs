@@ -63,9 +63,8 @@ impl Exchange {
     }
 
     /// The copies, in the order of the requests.
-    #[cfg(debug_assertions)]
-    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.turns.iter().map(|turn| &turn.job)
+    pub(crate) fn turns(&self) -> impl Iterator<Item = &Turn> {
+        self.turns.iter()
     }
 
     /// Puts a copy behind the others.
@@ -95,12 +94,6 @@ impl Exchange {
     /// (RFC 9112 section 9.6).
     pub(crate) const fn is_disclaimed(&self) -> bool {
         self.closes
-    }
-
-    /// The copy whose reply is next.
-    #[inline]
-    pub(crate) fn front(&self) -> Option<&Turn> {
-        self.turns.front()
     }
 
     /// What there is to write, behind what is handed over.

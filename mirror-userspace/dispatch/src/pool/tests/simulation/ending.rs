@@ -1,10 +1,13 @@
 //! The world turns kind, and the pool comes to rest.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use super::{
     super::vocabulary::{LinkId, Order, TargetCounters},
-    world::{Delivery, World},
+    world::World,
 };
 
 /// Rounds in which a pool comes to rest that has nothing to wait for but these.
@@ -107,14 +110,13 @@ impl World<'_> {
         self.run_all();
     }
 
-    /// Of each client connection copies arrived in order, whichever time was the last.
+    /// Of each client connection copies arrived in order, the first time that they did.
     fn check_order(&self) {
         if self.settings.order != Order::Connection {
             return;
         }
-        let mut last = HashMap::new();
-        let lost = |one: &&Delivery| one.disclaimed || one.repeated;
-        for delivery in self.deliveries.iter().filter(|one| !lost(one)) {
+        let (mut last, mut seen) = (HashMap::new(), HashSet::new());
+        for delivery in self.deliveries.iter().filter(|one| seen.insert(one.copy)) {
             let client = self.copies[delivery.copy].client;
             let before = last.insert(client, delivery.copy);
             assert!(before < Some(delivery.copy), "{} came late", delivery.copy);

@@ -150,7 +150,6 @@ impl World<'_> {
             conn: conn.serial,
             disclaimed: conn.said_close,
             reused: conn.read_replies() > 0,
-            repeated: false,
         };
         self.check_repeated(copy);
         self.deliveries.push(delivery);
@@ -158,15 +157,14 @@ impl World<'_> {
     }
 
     /// If the copy arrived before, it may do so again.
-    fn check_repeated(&mut self, copy: usize) {
+    fn check_repeated(&self, copy: usize) {
         let may = self.settings.retry == Retry::Idempotent && self.copies[copy].may_repeat();
         let mut retried = 0;
-        let before = self.deliveries.iter_mut();
+        let before = self.deliveries.iter();
         for delivery in before.filter(|one| one.copy == copy) {
             assert!(may, "sent twice");
             assert!(delivery.disclaimed || delivery.reused, "of a new one");
             retried += usize::from(!delivery.disclaimed);
-            delivery.repeated = true;
         }
         assert!(retried < 2, "sent more than once more");
     }
