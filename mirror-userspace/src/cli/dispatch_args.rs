@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mirror_core::destination::{Scheme, TargetSpec};
-use mirror_dispatch::{CongestionControl, DispatchConfig, Order, tls};
+use mirror_dispatch::{CongestionControl, DispatchConfig, Order, Retry, tls};
 
 use super::{
     UsageError,
@@ -26,12 +26,14 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "ORDER", default_value = "connection")]
     pub order: OrderArg,
 
-    /// Most connections to each target; shards share them equally, and each has at least one
+    /// Most connections to each target; shards share them equally, and each has at least one. Those that
+    /// wait for the target for more than 0.5 s (event streams, long polls) do not count, up to as many
+    /// again
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 
-    /// Most copies in flight on one connection; above 1, copies that are ready at the same time are
-    /// written together, and a slow reply delays those behind it
+    /// Most copies in flight on one connection; above 1, copies with idempotent methods that are ready at
+    /// the same time are written together, and a slow reply delays those behind it
     #[arg(long, value_name = "N", default_value = "1")]
     pub pipeline: NonZeroUsize,
 
@@ -56,9 +58,19 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub connect_timeout: Duration,
 
-    /// How long a reply may take, from the last byte of the request to the last byte of the reply
+    /// How long a reply may take, from the last byte of the request to the end of the reply's head
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub reply_timeout: Duration,
+
+    /// How long the body of a reply may go on after its head; then it is cut, which does not count against
+    /// the target
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub reply_body_timeout: Duration,
+
+    /// Which copies are sent once more when a connection that was used before closes before a byte of the
+    /// reply
+    #[arg(long, value_name = "WHICH", default_value = "idempotent")]
+    pub retry: RetryArg,
 
     /// How long an unused connection to a target is kept
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -91,6 +103,15 @@ pub enum OrderArg {
     None,
 }
 
+/// The values of `--retry`; see [`Retry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RetryArg {
+    /// None: each copy is sent at most once
+    Never,
+    /// Those whose method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE, unless their bodies are streamed
+    Idempotent,
+}
+
 fn rps(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
@@ -103,6 +124,15 @@ impl From<OrderArg> for Order {
         match order {
             OrderArg::Connection => Self::Connection,
             OrderArg::None => Self::None,
+        }
+    }
+}
+
+impl From<RetryArg> for Retry {
+    fn from(retry: RetryArg) -> Self {
+        match retry {
+            RetryArg::Never => Self::Never,
+            RetryArg::Idempotent => Self::Idempotent,
         }
     }
 }
@@ -166,6 +196,8 @@ impl DispatchArgs {
             congestion_control: self.congestion_control()?,
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,
+            reply_body_timeout: self.reply_body_timeout,
+            retry: self.retry.into(),
             idle_timeout: self.target_idle_timeout,
             resolve_every: self.resolve_every,
             drain_timeout: self.drain,
@@ -214,6 +246,19 @@ mod tests {
             (5, 5, 9)
         );
         assert!(Command::try_parse_from(["podmirror", "--pipeline", "0"]).is_err());
+    }
+
+    #[test]
+    fn what_is_sent_twice_and_how_long_bodies_go_on_can_be_chosen() {
+        let config = |args: &[&str]| {
+            let command = Command::try_parse_from(["podmirror"].iter().chain(args)).unwrap();
+            let config = command.dispatch.for_shard(1).unwrap();
+            (config.retry, config.reply_body_timeout)
+        };
+        assert_eq!(config(&[]), (Retry::Idempotent, Duration::from_secs(5)));
+        let args = ["--retry", "never", "--reply-body-timeout", "100ms"];
+        assert_eq!(config(&args), (Retry::Never, Duration::from_millis(100)));
+        assert!(Command::try_parse_from(["podmirror", "--retry", "always"]).is_err());
     }
 
     fn congestion_control(args: &[&str]) -> anyhow::Result<CongestionControl> {

@@ -72,6 +72,7 @@ impl Ledger {
             stages_agree &= copies.handed_over == sent.given();
             ledger.requests.add(&target.requests);
             ledger.replies.add(&target.replies);
+            ledger.sent_again += target.sent_again;
             if let Some(name) = names.targets.get(index) {
                 ledger.targets.insert(name.clone(), target);
             }
@@ -177,6 +178,7 @@ fn target(
         in_flight,
         answered,
         failed,
+        sent_again,
         lag,
         latency,
         // Of connections and addresses: metrics show them.
@@ -187,7 +189,6 @@ fn target(
         replies_cut: _,
         replies_broken: _,
         pipelined: _,
-        sent_again: _,
         // On the way into `latency`.
         unmeasured: _,
     } = sent;
@@ -225,6 +226,7 @@ fn target(
             failed: named(&failed.named()),
             in_flight: *in_flight,
         },
+        sent_again: *sent_again,
         lag_us: quantiles(lag),
         latency_us: quantiles(latency),
     }

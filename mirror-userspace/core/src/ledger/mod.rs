@@ -40,6 +40,8 @@ pub struct Ledger {
     pub requests: Requests,
     /// What became of the copies that were sent.
     pub replies: Replies,
+    /// Copies that were sent a second time: they are not in `requests` and `replies` once more.
+    pub sent_again: u64,
     /// Client connections by what they carry.
     pub connections: Connections,
     /// Payload bytes that never reached the parser, by reason.
@@ -97,9 +99,9 @@ pub struct Requests {
 /// See the module's documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Replies {
-    /// Copies whose reply was read to its end, by status class.
+    /// Copies whose reply has come, at least its head, by status class.
     pub answered: Named,
-    /// Copies that got no whole reply, by reason.
+    /// Copies that got no reply, by reason.
     pub failed: Named,
     /// Copies in flight; 0 at the end of a run.
     pub in_flight: u64,
@@ -135,10 +137,12 @@ pub struct Target {
     pub requests: Requests,
     /// What became of those that were sent.
     pub replies: Replies,
+    /// Those that were sent a second time.
+    pub sent_again: u64,
     /// Mirror lag: from when the kernel saw a request's last byte (its first, if streamed) to the first byte
     /// written to the target.
     pub lag_us: Quantiles,
-    /// Reply latency: from a copy's first byte written to the end of its reply.
+    /// Reply latency: from a copy's first byte written to the end of its reply's head.
     pub latency_us: Quantiles,
 }
 

@@ -88,6 +88,19 @@ fn requests_under_way_are_pending_and_in_flight() {
 }
 
 #[test]
+fn copies_that_were_sent_again_are_said_and_count_once() {
+    let (mut counted, names) = counted();
+    counted.targets[0].sent_again = 3;
+    let ledger = Ledger::new(&counted, &names);
+    assert!(ledger.balanced, "{ledger}");
+    let json = serde_json::to_value(&ledger).unwrap();
+    assert_eq!(json["sent_again"], 3);
+    let target = names.targets[0].as_str();
+    assert_eq!(json["targets"][target]["sent_again"], 3);
+    assert!(ledger.to_string().contains("  sent again "), "{ledger}");
+}
+
+#[test]
 fn with_two_targets_a_request_counts_for_each() {
     let (mut counted, mut names) = counted();
     counted
@@ -122,6 +135,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "segments",
         "requests",
         "replies",
+        "sent_again",
         "connections",
         "bytes_lost",
         "targets",

@@ -58,6 +58,7 @@ impl Ledger {
             segments,
             requests,
             replies,
+            sent_again,
             connections,
             bytes_lost,
             targets,
@@ -91,6 +92,7 @@ impl Ledger {
         rows(f, "answered", &replies.answered)?;
         rows(f, "failed", &replies.failed)?;
         row(f, "in flight", replies.in_flight)?;
+        row(f, "sent again", *sent_again)?;
         if sum(bytes_lost) > 0 {
             head(f, "bytes lost", sum(bytes_lost))?;
             rows(f, "", bytes_lost)?;

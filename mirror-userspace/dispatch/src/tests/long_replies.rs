@@ -151,8 +151,12 @@ fn copies_that_take_long_do_not_keep_others_from_the_target() {
         };
         let mut rig = Rig::new(config, server.address);
         for connection in 0..200 {
-            let path = ["/events", "/poll"][connection as usize % 2];
-            rig.send(connection, &GET.replace(" / ", &format!(" {path} ")));
+            let path = if connection % 2 == 0 {
+                " /events "
+            } else {
+                " /poll "
+            };
+            rig.send(connection, &GET.replace(" / ", path));
         }
         for number in 0..50 {
             rig.send(1_000 + number % 5, GET);

@@ -90,7 +90,11 @@ pub(super) const IN_FLIGHT: Family = gauge(
 );
 pub(super) const REPLIES_CUT: Family = counter(
     "podmirror_replies_cut_total",
-    "Replies too long to read to their end: answered, but the connection was closed on them.",
+    "Replies whose bodies were too long, or went on for too long, to read to their end: answered, but the connection was closed on them.",
+);
+pub(super) const REPLIES_BROKEN: Family = counter(
+    "podmirror_replies_broken_total",
+    "Replies whose bodies broke off or cannot be framed: answered, by their heads.",
 );
 pub(super) const PIPELINED: Family = counter(
     "podmirror_copies_pipelined_total",
@@ -98,7 +102,7 @@ pub(super) const PIPELINED: Family = counter(
 );
 pub(super) const SENT_AGAIN: Family = counter(
     "podmirror_copies_sent_again_total",
-    "Pipelined copies that the target closed on before it took them, and that were sent once more.",
+    "Copies that were sent a second time: the target closed the connection before their reply.",
 );
 pub(super) const LAG: Family = histogram(
     "podmirror_mirror_lag_seconds",
@@ -106,7 +110,7 @@ pub(super) const LAG: Family = histogram(
 );
 pub(super) const LATENCY: Family = histogram(
     "podmirror_reply_latency_seconds",
-    "From a copy's first byte written to the end of its reply.",
+    "From a copy's first byte written to the end of its reply's head.",
 );
 pub(super) const TARGET_CONNECTIONS: Family = gauge(
     "podmirror_target_connections",

@@ -70,7 +70,8 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
     let Ledger {
         segments,
-        // The sum of those of the targets.
+        // The sums of those of the targets.
+        sent_again: _,
         requests: _,
         replies: _,
         connections,
@@ -167,6 +168,8 @@ fn of_target(page: &mut Page, labels: &[(&'static str, &str); 2], target: &Targe
         replies,
         // Their histograms say more: see `of_dispatch`.
         lag_us: _,
+        // From dispatch.
+        sent_again: _,
         latency_us: _,
     } = target;
     let Requests {
@@ -217,6 +220,7 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
         breaker_opened,
         avoided,
         replies_cut,
+        replies_broken,
         pipelined,
         sent_again,
         lag,
@@ -230,6 +234,7 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
     page.add(all::BREAKER_OPENED, labels, breaker_opened);
     page.add(all::AVOIDED, labels, avoided);
     page.add(all::REPLIES_CUT, labels, replies_cut);
+    page.add(all::REPLIES_BROKEN, labels, replies_broken);
     page.add(all::PIPELINED, labels, pipelined);
     page.add(all::SENT_AGAIN, labels, sent_again);
     page.add_histogram(all::LAG, labels, lag);
