@@ -10,7 +10,7 @@ use super::{
     breaker,
     guard::Guard,
     pool::{Order, Retry, Settings, seed},
-    shell::congestion::CongestionControl,
+    shell::{congestion::CongestionControl, trouble::Said},
     wire::h1::reply,
 };
 
@@ -70,6 +70,9 @@ pub struct DispatchConfig {
     pub guard: Guard,
     /// What the choice between addresses is drawn from. Default: another one for each dispatcher.
     pub seed: Option<u64>,
+    /// What was said in the log of connections that did not come about: clones share it, so that it is said
+    /// once for all shards.
+    pub said: Said,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
     /// https. Default: nobody.
     pub tls: Option<Arc<ClientConfig>>,
@@ -103,6 +106,7 @@ impl Default for DispatchConfig {
             },
             guard: Guard::default(),
             seed: None,
+            said: Said::default(),
             tls: None,
         }
     }

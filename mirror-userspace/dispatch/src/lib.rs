@@ -69,6 +69,7 @@ pub use self::{
         congestion::CongestionControl,
         resolve::{Resolve, Resolving, SystemResolver},
         tls,
+        trouble::Said,
     },
     wire::h1::reply,
 };
@@ -82,6 +83,7 @@ mod copy;
 mod guard;
 mod ids;
 mod meter;
+mod news;
 mod outcome;
 pub mod pool;
 mod shell;
@@ -141,6 +143,7 @@ impl Dispatcher {
             config.connect_timeout,
             config.congestion_control,
             config.guard,
+            config.said,
         );
         Ok(Self {
             shell,

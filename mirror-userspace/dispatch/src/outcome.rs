@@ -53,6 +53,10 @@ pub(super) enum Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     Connect,
+    Tls,
+    NoRoute,
+    Unresolved,
+    Local,
     TargetRefused,
     Timeout,
     Reset,
@@ -82,10 +86,16 @@ impl Failure {
 
     const fn verdict(self) -> Verdict {
         match self {
-            Self::Connect | Self::Timeout | Self::Reset | Self::BadReply => Verdict::Fails,
+            Self::Connect
+            | Self::Tls
+            | Self::NoRoute
+            | Self::Unresolved
+            | Self::Timeout
+            | Self::Reset
+            | Self::BadReply => Verdict::Fails,
             // Nothing was asked of it, and every copy is to be counted as refused.
             Self::TargetRefused => Verdict::Unknown,
-            Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
+            Self::Local | Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
         }
     }
 }
@@ -141,6 +151,10 @@ impl Outcome {
                 let failed = &mut counters.failed;
                 *match failure {
                     Failure::Connect => &mut failed.connect,
+                    Failure::Tls => &mut failed.tls,
+                    Failure::NoRoute => &mut failed.no_route,
+                    Failure::Unresolved => &mut failed.unresolved,
+                    Failure::Local => &mut failed.local,
                     Failure::TargetRefused => &mut failed.target_refused,
                     Failure::Timeout => &mut failed.timeout,
                     Failure::Reset => &mut failed.reset,

@@ -15,6 +15,7 @@ mod documents;
 mod explain;
 mod limit_args;
 mod only_daemon;
+mod open_files;
 mod place_args;
 mod policy_args;
 mod record;
@@ -93,6 +94,7 @@ impl Cli {
     /// A [`UsageError`], or any failure at run time.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         log_to_stderr(self.command.log_filter());
+        open_files::allow_all();
         match self.command {
             Command::Run(run) => run.run(),
             #[cfg(feature = "kubernetes")]

@@ -89,8 +89,17 @@ impl Answered {
 counters! {
     /// Copies that were given to a connection and got no reply.
     Failed {
-        /// No connection: it was refused or timed out, the name did not resolve, or TLS found no trust.
+        /// No connection: it was refused or timed out.
         connect,
+        /// No connection: TLS did not come about; mostly, the certificate is not trusted. The log says why.
+        tls,
+        /// No connection: there is no route to the address, or its host is not there.
+        no_route,
+        /// No address: the target's name did not resolve.
+        unresolved,
+        /// No connection, for want of something of our own: open files (`RLIMIT_NOFILE`), memory, local
+        /// ports, permission. Says nothing of the target.
+        local,
         /// No connection: a document named the target, and its address is one that documents may not
         /// have (loopback, link-local, the node's own, …).
         target_refused,

@@ -13,10 +13,9 @@ mod network;
 mod refusal;
 
 use std::{
-    collections::HashMap,
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -26,16 +25,14 @@ use refusal::refusal;
 
 use mirror_core::{destination::Origin, segment::Time};
 
+use super::news::{News, lock};
+
 /// How old the list of our own addresses may be: reading it is a netlink dump, and needed only when
 /// a connection is opened.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// How often a target's refusal is named in the log.
 const NAMED_EVERY: Duration = Duration::from_secs(60);
-
-/// Targets that are named in the log in that time, at most: whoever writes thousands of documents
-/// does not fill it.
-const NAMED: usize = 256;
 
 /// Who knows the addresses that are the mirror's own or its node's.
 pub trait OwnAddresses: Send + Sync {
@@ -55,7 +52,7 @@ struct Inner {
     own: Option<Box<dyn OwnAddresses>>,
     denied: Vec<Network>,
     known: Mutex<Known>,
-    named: Mutex<HashMap<String, Time>>,
+    named: News,
 }
 
 /// Our own addresses, as last read.
@@ -95,7 +92,7 @@ impl Guard {
         why: Refusal,
         now: Time,
     ) {
-        if self.0.is_news(target.to_string(), now) {
+        if self.0.named.is_news(target.to_string(), NAMED_EVERY, now) {
             log::warn!(
                 "{target}: {address} {why}: copies are not sent there, as a document named the target"
             );
@@ -122,29 +119,6 @@ impl Inner {
         };
         refusal(address, own, &self.denied)
     }
-
-    fn is_news(&self, target: String, now: Time) -> bool {
-        let mut named = lock(&self.named);
-        if named
-            .get(&target)
-            .is_some_and(|&at| now.since(at) < NAMED_EVERY)
-        {
-            return false;
-        }
-        if named.len() >= NAMED {
-            named.retain(|_, &mut at| now.since(at) < NAMED_EVERY);
-        }
-        if named.len() >= NAMED {
-            return false;
-        }
-        named.insert(target, now);
-        true
-    }
-}
-
-/// A panic leaves what is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Inner {
@@ -209,18 +183,5 @@ mod tests {
         );
         let operator = guard.refusal(Origin::Operator, [10, 0, 0, 2].into(), at(200));
         assert_eq!(operator, None);
-    }
-
-    #[test]
-    fn a_refusal_is_news_once_a_minute_for_each_target_and_for_so_many() {
-        let inner = Inner::default();
-        let is_news = |target: usize, seconds| inner.is_news(target.to_string(), at(seconds));
-        assert!(is_news(0, 0) && !is_news(0, 59) && is_news(0, 60) && !is_news(0, 61));
-        for target in 1..NAMED {
-            assert!(is_news(target, 61));
-        }
-        assert!(!is_news(NAMED, 61), "that would be one too many");
-        assert!(is_news(NAMED, 121), "those before are forgotten");
-        assert!(lock(&inner.named).len() < NAMED);
     }
 }

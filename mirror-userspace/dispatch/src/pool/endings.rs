@@ -250,7 +250,7 @@ impl Target {
         self.counters.queued -= 1;
         self.counters.sent += 1;
         self.counters.in_flight += 1;
-        let outcome = Outcome::Failed(Failure::Connect);
-        self.end(shared, job, &outcome, Verdict::Fails, now);
+        let outcome = Outcome::Failed(Failure::Unresolved);
+        self.end(shared, job, &outcome, outcome.verdict(), now);
     }
 }

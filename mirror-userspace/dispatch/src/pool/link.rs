@@ -28,6 +28,13 @@ pub enum Work {
 pub enum Unconnected {
     /// The endpoint refused, or did not answer in time.
     Failed,
+    /// TLS did not come about.
+    Tls,
+    /// There is no route to the endpoint.
+    NoRoute,
+    /// Something of our own is wanting. Not to be told by [`handle_refused`](super::Pool::handle_refused),
+    /// as it says nothing of the endpoint.
+    Local,
     /// The endpoint may not be connected to.
     Forbidden,
 }

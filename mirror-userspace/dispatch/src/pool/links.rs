@@ -61,7 +61,7 @@ impl Pool {
     ) -> Option<SocketAddr> {
         let (target, _) = self.of(id)?;
         if let Addressing::Name(names) = &mut target.addressing
-            && why == Unconnected::Failed
+            && why != Unconnected::Forbidden
         {
             names.hasten(now);
         }
@@ -86,6 +86,9 @@ impl Pool {
         let failure = match (stop, why) {
             (Some(stop), _) => stop.into(),
             (None, Unconnected::Failed) => Failure::Connect,
+            (None, Unconnected::Tls) => Failure::Tls,
+            (None, Unconnected::NoRoute) => Failure::NoRoute,
+            (None, Unconnected::Local) => Failure::Local,
             (None, Unconnected::Forbidden) => Failure::TargetRefused,
         };
         if let Some((target, shared)) = self.of(id) {

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{Shell, Site};
+use super::{Shell, Site, trouble::Trouble};
 use crate::{ids::LinkId, pool::Unconnected};
 
 /// Endpoints that are tried for one connection, at most.
@@ -63,13 +63,19 @@ pub(super) async fn connect(
     let (mut socket, mut why) = (endpoint, Unconnected::Forbidden);
     for _ in 0..ATTEMPTS {
         if admits(shell, site, socket) {
-            why = Unconnected::Failed;
             let attempt = timeout(shell.connect_timeout, open(shell, site, socket));
-            match unless_stopped(shell, link, attempt).await.ok_or(why)? {
+            let trouble = match unless_stopped(shell, link, attempt).await.ok_or(why)? {
                 Ok(Ok(wire)) => return Ok(wire),
-                Ok(Err(error)) => log::debug!("{}: {socket}: {error}", site.destination),
-                Err(_) => log::debug!("{}: {socket}: no connection in time", site.destination),
+                Ok(Err(trouble)) => trouble,
+                Err(_) => Trouble::Late,
+            };
+            shell.said.tell(&site.destination, &trouble, shell.now());
+            why = trouble.why();
+            if why == Unconnected::Local {
+                return Err(why);
             }
+        } else {
+            why = Unconnected::Forbidden;
         }
         let another = shell.tell(|pool, now| pool.handle_refused(now, link, why));
         socket = another.ok_or(why)?;
@@ -90,7 +96,19 @@ fn admits(shell: &Shell, site: &Site, socket: SocketAddr) -> bool {
     }
 }
 
-async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> io::Result<Wire> {
+async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> Result<Wire, Trouble> {
+    let stream = connected(shell, site, socket);
+    let stream = stream.await.map_err(Trouble::Socket)?;
+    Ok(match &site.tls {
+        None => Wire::Plain(stream),
+        Some((connector, name)) => {
+            let stream = connector.connect(name.clone(), stream);
+            Wire::Tls(Box::new(stream.await.map_err(Trouble::Tls)?))
+        }
+    })
+}
+
+async fn connected(shell: &Shell, site: &Site, socket: SocketAddr) -> io::Result<TcpStream> {
     let unconnected = match socket {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -103,12 +121,7 @@ async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> io::Result<Wire
     }
     let stream = unconnected.connect(socket).await?;
     stream.set_nodelay(true)?;
-    Ok(match &site.tls {
-        None => Wire::Plain(stream),
-        Some((connector, name)) => {
-            Wire::Tls(Box::new(connector.connect(name.clone(), stream).await?))
-        }
-    })
+    Ok(stream)
 }
 
 /// `None` if the connection is not wanted any more.

@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 pub(super) mod resolve;
 pub mod tls;
+pub(super) mod trouble;
 
 use std::{
     cell::RefCell,
@@ -26,7 +27,7 @@ use rustls::pki_types::ServerName;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
 
-use self::{congestion::CongestionControl, resolve::Resolve};
+use self::{congestion::CongestionControl, resolve::Resolve, trouble::Said};
 use super::{
     Clock,
     guard::Guard,
@@ -46,6 +47,7 @@ pub(super) struct Shell {
     connect_timeout: Duration,
     congestion_control: CongestionControl,
     guard: Guard,
+    said: Said,
     /// Who waits for word of a connection, by the connection's target and place.
     wakers: RefCell<Vec<Vec<Option<Waker>>>>,
     /// Where replies are read to. Its bytes are looked at before anyone else reads.
@@ -69,6 +71,7 @@ impl Shell {
         connect_timeout: Duration,
         congestion_control: CongestionControl,
         guard: Guard,
+        said: Said,
     ) -> Rc<Self> {
         let wakers = sites.iter().map(|_| Vec::new()).collect();
         Rc::new(Self {
@@ -79,6 +82,7 @@ impl Shell {
             connect_timeout,
             congestion_control,
             guard,
+            said,
             wakers: RefCell::new(wakers),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
         })

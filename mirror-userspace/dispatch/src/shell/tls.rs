@@ -1,13 +1,22 @@
 //! Which certificates of https targets are trusted.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, ensure};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 
 /// The certificates that are accepted.
@@ -16,7 +25,8 @@ pub enum Trust {
     /// Certificates issued under the platform's roots.
     #[default]
     System,
-    /// Certificates issued under those in this PEM file, and no others.
+    /// Certificates issued under those in this PEM file, and those in it themselves, if they are for the
+    /// target's name and in their time; no others.
     CaFile(PathBuf),
     /// Any certificate: the bytes are encrypted, but nobody knows for whom.
     Insecure,
@@ -35,9 +45,11 @@ pub fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>> {
     let mut config = match trust {
         Trust::System => builder.with_root_certificates(system_roots()?),
         Trust::CaFile(path) => {
-            let roots = file_roots(path)
+            let verifier = FromFile::new(path, &provider)
                 .with_context(|| format!("cannot use the CA file {}", path.display()))?;
-            builder.with_root_certificates(roots)
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
         }
         Trust::Insecure => builder
             .dangerous()
@@ -62,13 +74,84 @@ fn system_roots() -> Result<RootCertStore> {
     Ok(roots)
 }
 
-fn file_roots(path: &PathBuf) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
+/// Accepts what the certificates of a file vouch for.
+///
+/// Somebody's own certificate, made by `openssl req -x509`, is often marked as a CA's and presented by the
+/// server itself. RFC 5280 wants no CA there, so webpki refuses it; but whoever names it says that it is to be
+/// trusted (OpenSSL and so curl do). Then its time and its name count, and nothing else.
+#[derive(Debug)]
+struct FromFile {
+    issued: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl FromFile {
+    fn new(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let mut named = Vec::new();
+        for certificate in CertificateDer::pem_file_iter(path)? {
+            let certificate = certificate?;
+            roots.add(certificate.clone())?;
+            named.push(certificate);
+        }
+        ensure!(!roots.is_empty(), "it holds no certificate");
+        let issued = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
+        let issued = issued.build()?;
+        Ok(Self { issued, named })
     }
-    ensure!(!roots.is_empty(), "it holds no certificate");
-    Ok(roots)
+}
+
+/// Whether a certificate was refused for being a CA's. That is looked at after its time
+/// (`check_issuer_independent_properties` of webpki), which holds then.
+fn is_of_ca(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error else {
+        return false;
+    };
+    why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+}
+
+impl ServerCertVerifier for FromFile {
+    fn verify_server_cert(
+        &self,
+        presented: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let issued = &self.issued;
+        match issued.verify_server_cert(presented, intermediates, name, ocsp, now) {
+            Err(error) if is_of_ca(&error) && self.named.contains(presented) => {
+                verify_server_name(&ParsedCertificate::try_from(presented)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let issued = &self.issued;
+        issued.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let issued = &self.issued;
+        issued.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.issued.supported_verify_schemes()
+    }
 }
 
 /// Accepts any certificate, but still checks that the peer has its key.

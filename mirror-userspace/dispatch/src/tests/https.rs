@@ -4,7 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig,
     crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -32,13 +32,32 @@ fn certified() -> (NamedTempFile, TlsAcceptor) {
         .signed_by(&key, &Issuer::new(ca, ca_key))
         .unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    (file, accepting(leaf.der().clone(), key))
+}
+
+/// A certificate that nobody issued, as `openssl req -x509` makes it, in a file and for a server.
+fn self_signed(ca: IsCa, name: &str, expired: bool) -> (NamedTempFile, TlsAcceptor) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = ca;
+    if expired {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    }
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(certificate.pem().as_bytes()).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    (file, accepting(certificate.der().clone(), key))
+}
+
+fn accepting(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> TlsAcceptor {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
-    (file, TlsAcceptor::from(Arc::new(config)))
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Sends a large copy and a small one to a server with `acceptor`, trusting `trust`.
@@ -139,7 +158,7 @@ fn a_target_that_nobody_vouches_for_gets_nothing() {
         let (other_ca, _) = certified();
         let trust = Trust::CaFile(other_ca.path().to_owned());
         let (counters, requests) = sent_to("localhost", acceptor, &trust).await;
-        assert_eq!((counters.failed.connect, requests.len()), (2, 0));
+        assert_eq!((counters.failed.tls, requests.len()), (2, 0));
     });
 }
 
@@ -149,7 +168,39 @@ fn a_certificate_for_another_name_is_refused() {
         let (ca, acceptor) = certified();
         let trust = Trust::CaFile(ca.path().to_owned());
         let (counters, requests) = sent_to("v2.test", acceptor, &trust).await;
-        assert_eq!((counters.failed.connect, requests.len()), (2, 0));
+        assert_eq!((counters.failed.tls, requests.len()), (2, 0));
+    });
+}
+
+#[test]
+fn a_certificate_that_is_named_itself_is_accepted_in_its_time_and_for_its_name() {
+    run(async {
+        let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+        for (is_ca, name, expired, accepted) in [
+            (ca(), "localhost", false, true),
+            (IsCa::ExplicitNoCa, "localhost", false, true),
+            (IsCa::NoCa, "localhost", false, true),
+            (ca(), "v2.test", false, false),
+            (IsCa::ExplicitNoCa, "v2.test", false, false),
+            (ca(), "localhost", true, false),
+            (IsCa::ExplicitNoCa, "localhost", true, false),
+        ] {
+            let what = format!("{is_ca:?} for {name}, expired: {expired}");
+            let (file, acceptor) = self_signed(is_ca, name, expired);
+            let trust = Trust::CaFile(file.path().to_owned());
+            let (counters, _) = sent_to("localhost", acceptor, &trust).await;
+            let answered = if accepted { 2 } else { 0 };
+            assert_eq!(counters.answered.success, answered, "{what}: {counters:?}");
+            assert_eq!(counters.failed.tls, 2 - answered, "{what}: {counters:?}");
+        }
+        let (file, _) = self_signed(ca(), "localhost", false);
+        let (_, another) = self_signed(ca(), "localhost", false);
+        let trust = Trust::CaFile(file.path().to_owned());
+        let (counters, _) = sent_to("localhost", another, &trust).await;
+        assert_eq!(
+            counters.failed.tls, 2,
+            "one that looks the same: {counters:?}"
+        );
     });
 }
 

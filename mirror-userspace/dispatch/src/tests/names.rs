@@ -88,14 +88,14 @@ fn a_name_that_moves_away_from_a_dead_address_is_followed_soon() {
 }
 
 #[test]
-fn a_name_without_addresses_is_a_connect_failure() {
+fn a_name_without_addresses_is_a_failure_of_its_own() {
     run(async {
         let zone = Zone::default();
         let mut rig = rig(DispatchConfig::default(), &zone);
         (0..20).for_each(|_| rig.send(1, GET));
         let counters = rig.settle().await;
         assert_eq!(
-            (counters.failed.connect, counters.dropped.breaker_open),
+            (counters.failed.unresolved, counters.dropped.breaker_open),
             (5, 15)
         );
         let server = Server::answering(OK).await;

@@ -61,6 +61,11 @@ impl World<'_> {
     }
 
     fn refuse(&mut self, link: LinkId) {
+        if self.choices.of(8) == 7 {
+            self.pool
+                .handle_unconnected(self.now, link, Unconnected::Local);
+            return self.tell_closed(link);
+        }
         let why = self.why_not();
         let another = self.pool.handle_refused(self.now, link, why);
         let conn = self.conn(link);
@@ -74,8 +79,10 @@ impl World<'_> {
     }
 
     fn why_not(&mut self) -> Unconnected {
-        match self.choices.of(4) {
-            3 => Unconnected::Forbidden,
+        match self.choices.of(8) {
+            7 => Unconnected::Forbidden,
+            6 => Unconnected::Tls,
+            5 => Unconnected::NoRoute,
             _ => Unconnected::Failed,
         }
     }

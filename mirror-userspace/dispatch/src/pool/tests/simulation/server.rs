@@ -183,7 +183,7 @@ impl World<'_> {
         let facts = &self.copies[request.copy];
         let whole = facts.whole && request.received == facts.len;
         if whole || self.choices.of(4) == 3 {
-            let kind = self.choices.of(16);
+            let kind = self.choices.of(17);
             self.reply(link, request.copy, kind);
         }
         self.woken.push_back(link);
@@ -224,6 +224,7 @@ impl World<'_> {
             12 => ("I beg your pardon?\r\n\r\n", ""),
             13 => ("HTTP/1.1 101 Switching\r\n\r\n", ""),
             14 => ("HTTP/1.1 200 OK\r\n\r\n", "until it closes"),
+            16 => ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "half"),
             _ => ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "long"),
         };
         let bare = self.copies[copy].expect != Expect::Body;
@@ -237,14 +238,14 @@ impl World<'_> {
         let conn = self.conn(link);
         conn.to_client.extend(head.bytes().chain(body.bytes()));
         conn.sent += head.len() + body.len();
-        let endless = kind == 12 || (!bare && matches!(kind, 14 | 15));
+        let endless = kind == 12 || (!bare && matches!(kind, 14..=16));
         conn.ends.push(if endless { NEVER } else { conn.sent });
         conn.silent = kind >= 8;
         if (8..=10).contains(&kind) {
             conn.said_close = true;
             let (serial, answered) = (conn.serial, conn.ends.len());
             self.disclaim(serial, answered);
-        } else if kind == 14 {
+        } else if matches!(kind, 14 | 16) {
             conn.eof = true;
         }
     }
