@@ -44,7 +44,11 @@
 //! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
 //! connection, a few hundred bytes for each waiting copy.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use mirror_core::{
@@ -187,6 +191,12 @@ impl Dispatcher {
     /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
     pub fn tick(&self) {
         self.shell.tell(Pool::handle_timeout);
+    }
+
+    /// The addresses of all targets, if they are others than when this was asked last: those that were
+    /// written, told, or resolved.
+    pub fn poll_addresses(&mut self) -> Option<Vec<IpAddr>> {
+        self.shell.tell(|pool, _| pool.poll_addresses())
     }
 
     /// The books of each target.

@@ -87,6 +87,13 @@ pub struct SelectArgs {
     /// Only the request is sent: what follows on the upgraded connection is no longer HTTP/1.
     #[arg(long, help_heading = FILTERS)]
     pub mirror_upgrades: bool,
+
+    /// Also mirrors requests that come from the address of a target [default: skipped].
+    ///
+    /// A target that asks v1 while it answers a copy would be asked again and again. For targets that share
+    /// an address with clients: on the same host, or behind the same NAT.
+    #[arg(long, help_heading = FILTERS)]
+    pub mirror_from_targets: bool,
 }
 
 /// Bytes of a key, at least: fewer can be guessed.
@@ -136,6 +143,7 @@ impl From<SelectArgs> for PolicyConfig {
                 kube_probes: handling(args.mirror_kube_probes),
                 upgrades: handling(args.mirror_upgrades),
                 loops: Handling::Skip,
+                from_targets: handling(args.mirror_from_targets),
             },
             ..Self::default()
         }

@@ -50,6 +50,7 @@ const FLAGS: [(&str, Option<&str>); 19] = [
     ("--allow-header", Some("x-tenant=acme*")),
     ("--deny-header", Some("x-secret")),
     ("--mirror-kube-probes", None),
+    ("--mirror-from-targets", None),
     ("--mirror-upgrades", None),
     ("--set-header", Some("X-Env: shadow")),
     ("--remove-header", Some("Cookie")),
@@ -142,7 +143,10 @@ fn a_bad_value_is_refused_with_flag_value_and_what_is_accepted() {
 #[test]
 fn without_flags_everything_is_mirrored_as_it_is() {
     let policy = policy(&["--target", "http://v2"]);
-    assert_eq!(policy.rules(), ["loop", "upgrade", "kube-probe"]);
+    assert_eq!(
+        policy.rules(),
+        ["loop", "from-target", "upgrade", "kube-probe"]
+    );
     assert_eq!(policy.rate(0).to_string(), "100 %");
 }
 

@@ -285,6 +285,9 @@ fn see_to_timeouts(now: Time, pipeline: &mut Pipeline, dispatcher: &mut Dispatch
         hand_over(pipeline, dispatcher);
     }
     dispatcher.tick();
+    if let Some(addresses) = dispatcher.poll_addresses() {
+        pipeline.policy_mut().set_target_addresses(addresses);
+    }
 }
 
 fn hand_over(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {

@@ -56,6 +56,11 @@ impl Mirror {
         self.0.stderr()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         self.0.signal(signal).unwrap();
     }

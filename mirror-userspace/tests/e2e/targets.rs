@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use lab::{Behaviour, Family, Host, RecordingServer};
+use lab::{Behaviour, Family, Host, RawClient, RecordingServer};
 
 use crate::{
     scene::{PATIENCE, Scene},
@@ -186,6 +186,58 @@ fn two_targets_get_a_copy_each() {
             .all(|copy| copy.head.windows(13).any(|part| part == b"Host: v3.test"))
     );
     scene.mirror.stop().assert_all_answered(20);
+}
+
+/// v2 asks v1 for something while it answers: were that mirrored, it would ask again, without end.
+#[test]
+fn what_a_target_asks_of_v1_is_not_mirrored() {
+    for (flags, mirrored) in [(&[][..], 0), (&["--mirror-from-targets"], 1)] {
+        let scene = Scene::new(flags);
+        v1_is_unharmed(&scene, 1);
+        scene.v2.wait_for(1, PATIENCE);
+        let mut of_v2 = RawClient::connect(&scene.lab.v2, scene.v1.address()).unwrap();
+        of_v2.write(&get("/from-v2")).unwrap();
+        assert_eq!(of_v2.read_reply("GET").unwrap().status, 200);
+        v1_is_unharmed(&scene, 1);
+        scene.v2.wait_for(2 + mirrored, PATIENCE);
+        let copies = scene.v2.requests().len();
+        let ledger = scene.mirror.stop();
+        assert_eq!(copies, 2 + mirrored);
+        if mirrored == 0 {
+            assert_eq!(ledger.count("requests/filtered/from-target"), 1);
+        }
+    }
+}
+
+/// There may be few open files; each connection to a target is one.
+#[test]
+fn a_failure_of_our_own_is_not_the_targets() {
+    let scene = Scene::new(&[]);
+    let pid = scene.mirror.id();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let mut columns = files.unwrap().split_whitespace().skip(3);
+    assert_eq!(columns.next(), columns.next(), "soft and hard: {limits}");
+    let allow = |files: &str| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid.to_string(), files]);
+        assert!(prlimit.status().unwrap().success());
+    };
+    allow("--nofile=0:");
+    v1_is_unharmed(&scene, 10);
+    scene.mirror.wait_for("Too many open files");
+    allow("--nofile=1024:");
+    v1_is_unharmed(&scene, 10);
+    scene.v2.wait_for(10, PATIENCE);
+    let ledger = scene.mirror.stop();
+    let (local, answered) = (
+        ledger.count("replies/failed/local"),
+        ledger.count("replies/answered/2xx"),
+    );
+    assert!(local > 0);
+    assert_eq!(local + answered, 20, "none is kept from v2");
 }
 
 /// As the kernel says it of the sockets that are open.

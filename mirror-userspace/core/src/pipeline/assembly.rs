@@ -122,7 +122,8 @@ impl Assembly {
         self.counters.requests += 1;
         *request = Request::Settled;
         let Some(flow) = place.flow else { return };
-        if let Some(rule) = self.policy.filter(head) {
+        let client = self.policy.filter_client(&flow.client);
+        if let Some(rule) = client.or_else(|| self.policy.filter(head)) {
             self.counters.count_filtered(rule);
             return;
         }

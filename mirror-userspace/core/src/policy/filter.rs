@@ -41,17 +41,22 @@ pub struct FilterConfig {
     pub upgrades: Handling,
     /// Requests that a mirror has sent: mirrored again, they could loop for ever.
     pub loops: Handling,
+    /// Requests of connections that a target opened
+    /// ([`Policy::set_target_addresses`](super::Policy::set_target_addresses)): what a target asks v1 while it
+    /// answers a copy would be mirrored to it, and make it ask again.
+    pub from_targets: Handling,
 }
 
 impl FilterConfig {
-    /// The same rules without the guards that only protect targets: probes, upgrades and loops
-    /// pass.
+    /// The same rules without the guards that only protect targets: probes, upgrades, loops and what
+    /// targets send pass.
     #[must_use]
     pub fn without_guards(self) -> Self {
         Self {
             kube_probes: Handling::Mirror,
             upgrades: Handling::Mirror,
             loops: Handling::Mirror,
+            from_targets: Handling::Mirror,
             ..self
         }
     }
@@ -99,6 +104,8 @@ pub(super) struct Filter {
 #[derive(Clone, Debug)]
 enum Rule {
     Loop,
+    /// It is for the connection's client to break.
+    FromTarget,
     Upgrade,
     KubeProbe,
     OtherRoute(RouteTable),
@@ -122,6 +129,9 @@ impl Filter {
         };
         if config.loops == Handling::Skip {
             filter.push("loop".to_owned(), Rule::Loop);
+        }
+        if config.from_targets == Handling::Skip {
+            filter.push("from-target".to_owned(), Rule::FromTarget);
         }
         if config.upgrades == Handling::Skip {
             filter.push("upgrade".to_owned(), Rule::Upgrade);
@@ -167,6 +177,13 @@ impl Filter {
         &self.names
     }
 
+    /// The rule against clients that are targets, if there is one.
+    pub(super) fn from_target(&self) -> Option<RuleId> {
+        let mut rules = self.rules.iter();
+        let place = rules.position(|rule| matches!(rule, Rule::FromTarget));
+        place.map(RuleId)
+    }
+
     /// The first rule that keeps this request from being mirrored.
     pub(super) fn refuses(&self, head: &Head<'_>) -> Option<FilterRuleId> {
         let target = head.target();
@@ -184,6 +201,7 @@ impl Rule {
             Self::Loop => head
                 .values(MIRRORED_BY)
                 .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
+            Self::FromTarget => false,
             Self::Upgrade => head.upgrade,
             Self::KubeProbe => head
                 .values("user-agent")

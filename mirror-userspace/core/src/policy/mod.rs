@@ -21,6 +21,8 @@ mod route;
 mod sample;
 mod splice;
 
+use std::net::{IpAddr, SocketAddr};
+
 use bytes::BytesMut;
 use mirror_common::{
     sample::{ALWAYS, Secret},
@@ -111,6 +113,8 @@ pub struct Policy {
     filter: Filter,
     rewriter: Rewriter,
     targets: Vec<TargetPolicy>,
+    /// The addresses that targets are known to have, as in an [`Endpoint`].
+    addresses: Vec<[u8; 16]>,
 }
 
 impl Policy {
@@ -126,6 +130,7 @@ impl Policy {
             filter: Filter::new(config.filter),
             rewriter: Rewriter::new(config.rewrite)?,
             targets: config.targets,
+            addresses: Vec::new(),
         })
     }
 
@@ -151,6 +156,28 @@ impl Policy {
     #[must_use]
     pub fn filter(&self, head: &Head<'_>) -> Option<FilterRuleId> {
         self.filter.refuses(head)
+    }
+
+    /// These are the addresses of targets, from the next request on. Loopback addresses are left out: a host
+    /// shares them with all its clients.
+    pub fn set_target_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let addresses = addresses.into_iter().map(|address| address.to_canonical());
+        let addresses = addresses.filter(|address| !address.is_loopback());
+        self.addresses = addresses
+            .map(|address| Endpoint::from(SocketAddr::new(address, 0)).address)
+            .collect();
+        self.addresses.sort_unstable();
+        self.addresses.dedup();
+    }
+
+    /// The rule that keeps all requests of this client from being mirrored, if it is one of the targets.
+    #[must_use]
+    #[inline]
+    pub fn filter_client(&self, client: &Endpoint) -> Option<RuleId> {
+        if self.addresses.is_empty() || self.addresses.binary_search(&client.address).is_err() {
+            return None;
+        }
+        self.filter.from_target()
     }
 
     /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets.

@@ -127,3 +127,25 @@ fn rewrites_of_one_field_must_agree() {
         both("--forwarded-for", redact, xff)
     );
 }
+
+#[test]
+fn requests_of_targets_are_known_by_their_addresses() {
+    let client = |ip: &str| Endpoint::from(std::net::SocketAddr::new(ip.parse().unwrap(), 4_711));
+    let addresses = ["10.0.0.2", "::ffff:10.0.0.3", "fd00::2", "127.0.0.1", "::1"];
+    let addresses = addresses.map(|address| address.parse().unwrap());
+    let mut policy = Policy::new(PolicyConfig::default()).unwrap();
+    assert_eq!(policy.filter_client(&client("10.0.0.2")), None);
+    policy.set_target_addresses(addresses);
+    for ip in ["10.0.0.2", "10.0.0.3", "fd00::2"] {
+        let rule = policy.filter_client(&client(ip)).unwrap();
+        assert_eq!(policy.rules()[rule.0], "from-target", "{ip}");
+    }
+    for ip in ["10.0.0.1", "fd00::3", "127.0.0.1", "::1"] {
+        assert_eq!(policy.filter_client(&client(ip)), None, "{ip}");
+    }
+    let mut open = PolicyConfig::default();
+    open.filter.from_targets = Handling::Mirror;
+    let mut open = Policy::new(open).unwrap();
+    open.set_target_addresses(addresses);
+    assert_eq!(open.filter_client(&client("10.0.0.2")), None);
+}

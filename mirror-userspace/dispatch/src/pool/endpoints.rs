@@ -68,6 +68,8 @@ pub(super) struct Endpoints {
     healthy: Vec<EndpointId>,
     /// They failed.
     avoided: Vec<EndpointId>,
+    /// Whether they were replaced, and nobody has asked.
+    changed: bool,
 }
 
 impl Endpoints {
@@ -78,12 +80,18 @@ impl Endpoints {
             all: Slab::new(),
             healthy: Vec::new(),
             avoided: Vec::new(),
+            changed: false,
         }
     }
 
     /// How many the target stands for.
     pub(super) const fn len(&self) -> usize {
         self.healthy.len() + self.avoided.len()
+    }
+
+    /// Whether others are there than when this was asked last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Those that the target stands for, the healthy ones first.
@@ -126,6 +134,7 @@ impl Endpoints {
     /// Replaces them all. One that stays keeps what is known of it; returns the free connections to
     /// those that are gone.
     pub(super) fn replace(&mut self, sockets: &[SocketAddr]) -> Vec<LinkId> {
+        self.changed = true;
         let before = self.healthy.drain(..).chain(self.avoided.drain(..));
         let mut known: HashMap<_, _> = before
             .filter_map(|id| Some((self.all.get(id.0)?.socket, id)))

@@ -52,7 +52,10 @@ mod target;
 mod tests;
 mod vacancy;
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use mirror_core::{
     counters::TargetCounters,
@@ -178,6 +181,24 @@ impl Pool {
         for target in targets {
             target.handle_timeout(shared, now);
         }
+    }
+
+    /// The addresses of all targets, if they are others than when this was asked last.
+    pub fn poll_addresses(&mut self) -> Option<Vec<IpAddr>> {
+        let mut changed = false;
+        for target in &mut self.targets {
+            changed |= target.endpoints.take_changed();
+        }
+        let endpoints = || {
+            self.targets
+                .iter()
+                .flat_map(|target| target.endpoints.iter())
+        };
+        changed.then(|| {
+            endpoints()
+                .map(|(_, endpoint)| endpoint.socket.ip())
+                .collect()
+        })
     }
 
     /// When something is due next.

@@ -137,7 +137,10 @@ mod tests {
             let error = rustls::Error::InvalidCertificate(why);
             let trouble = Trouble::Tls(io::Error::new(io::ErrorKind::InvalidData, error));
             let text = trouble.to_string();
-            assert!(text.contains("certificate") && text.contains(words), "{text}");
+            assert!(
+                text.contains("certificate") && text.contains(words),
+                "{text}"
+            );
         }
     }
 

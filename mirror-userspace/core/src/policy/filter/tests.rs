@@ -24,7 +24,10 @@ fn patterns<T: FromStr<Err: fmt::Debug>>(texts: &[&str]) -> Vec<T> {
 #[test]
 fn by_default_all_but_loops_upgrades_and_probes_is_mirrored() {
     let default = filter(|_| {});
-    assert_eq!(default.names(), ["loop", "upgrade", "kube-probe"]);
+    assert_eq!(
+        default.names(),
+        ["loop", "from-target", "upgrade", "kube-probe"]
+    );
     assert_eq!(refused(&default, get("/")), None);
     let probe = "GET /healthz HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.31\r\n\r\n";
     assert_eq!(refused(&default, probe), Some("kube-probe"));
@@ -78,6 +81,7 @@ fn deny_wins_and_one_of_each_allowed_kind_must_match() {
         filter.names(),
         [
             "loop",
+            "from-target",
             "upgrade",
             "kube-probe",
             "deny-method TRACE",

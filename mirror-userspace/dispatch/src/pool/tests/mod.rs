@@ -5,6 +5,7 @@ mod held;
 mod lateness;
 mod simulation;
 mod turns;
+mod unconnected;
 
 use mirror_core::counters::TargetCounters;
 
