@@ -12,8 +12,8 @@ mod vocabulary {
         budget::{Budget, Reserved},
         counters::TargetCounters,
         pipeline::{
-            ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-            TargetId,
+            ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey,
+            Rest, TargetId,
         },
         segment::Time,
     };

@@ -39,7 +39,7 @@ fn policy(args: &[&str]) -> Policy {
 }
 
 /// Every flag with a value that is accepted.
-const FLAGS: [(&str, Option<&str>); 19] = [
+const FLAGS: [(&str, Option<&str>); 20] = [
     ("--sample-rate", Some("0.5%")),
     ("--sample-by", Some("header:X-Id")),
     ("--sample-key-file", Some("/proc/version")),

@@ -178,10 +178,10 @@ impl Filter {
     }
 
     /// The rule against clients that are targets, if there is one.
-    pub(super) fn from_target(&self) -> Option<RuleId> {
+    pub(super) fn from_target(&self) -> Option<FilterRuleId> {
         let mut rules = self.rules.iter();
         let place = rules.position(|rule| matches!(rule, Rule::FromTarget));
-        place.map(RuleId)
+        place.map(FilterRuleId)
     }
 
     /// The first rule that keeps this request from being mirrored.

@@ -173,7 +173,7 @@ impl Policy {
     /// The rule that keeps all requests of this client from being mirrored, if it is one of the targets.
     #[must_use]
     #[inline]
-    pub fn filter_client(&self, client: &Endpoint) -> Option<RuleId> {
+    pub fn filter_client(&self, client: &Endpoint) -> Option<FilterRuleId> {
         if self.addresses.is_empty() || self.addresses.binary_search(&client.address).is_err() {
             return None;
         }
