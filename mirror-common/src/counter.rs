@@ -2,13 +2,13 @@
 
 use crate::packet::Unparsable;
 
-/// The number of counters per CPU.
+/// The number of counters per CPU and direction.
 pub const COUNTERS: usize = 32;
 
 /// A kernel-side counter: an index into the per-CPU [`Counters`].
 ///
 /// At a quiet moment, over all CPUs, `Seen` equals the sum of `OtherPort`, `NoPayload`,
-/// `SampledOut`, `Copied`, `RingFull` and all [`Unparsable`] reasons.
+/// `SampledOut`, `Copied`, `RingFull`, all of [`Counter::REFUSED`] and all [`Unparsable`] reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Counter {
@@ -26,8 +26,45 @@ pub enum Counter {
     Copied = 5,
     /// Segments lost, in part or whole, because the ring had no room.
     RingFull = 6,
+    /// Refused by v1's kernel: no socket has the port, though sockets answered for it before.
+    NoSocket = 7,
+    /// Refused by v1's kernel: data for a listener that no valid SYN cookie comes with.
+    Listen = 8,
+    /// Refused by v1's kernel: a SYN on a connection that exists.
+    SynOnEstablished = 9,
+    /// Refused by v1's kernel: out of the connection's window.
+    Window = 10,
+    /// Refused by v1's kernel: acknowledges nothing, or what v1 never sent.
+    Ack = 11,
+    /// Refused by v1's kernel: the frame is for another station.
+    NotForUs = 12,
+    /// Sampled segments for which v1's kernel had no answer: no socket has ever had a connection on
+    /// the port. Outside the balance: they end in one of the others.
+    Unasked = 13,
     /// The first of [`Unparsable::ALL`]; the others follow in order.
     Unparsable = 16,
+}
+
+impl Counter {
+    /// The reasons for which v1's kernel refuses a segment.
+    pub const REFUSED: [Self; 6] = [
+        Self::NoSocket,
+        Self::Listen,
+        Self::SynOnEstablished,
+        Self::Window,
+        Self::Ack,
+        Self::NotForUs,
+    ];
+}
+
+/// The slots of the program's counters: one for each direction, which balances by itself.
+pub mod slot {
+    /// Segments to the server.
+    pub const REQUESTS: u32 = 0;
+    /// Segments to the client.
+    pub const REPLIES: u32 = 1;
+    /// How many there are.
+    pub const SLOTS: usize = 2;
 }
 
 /// The counters of one CPU, or their sum.

@@ -47,16 +47,54 @@ pub struct SegmentHeader {
     pub urgent: u16,
     /// TCP flags, as in the header's 14th byte (FIN is bit 0).
     pub flags: u8,
+    /// Which end sent it: 0 the client, to the server; 1 the server, to the client.
+    pub direction: u8,
+    /// The sequence number that the receiver's kernel waits for (`rcv_nxt`); meaningful only where
+    /// [`socket`](Self::socket) [has one](SocketState::has_expected).
+    pub expected: u32,
+    /// One of [`SocketState`]'s values: what the receiver's kernel has for it.
+    pub socket: u8,
     /// Padding that keeps the layout without holes; always zero.
-    pub reserved: u8,
+    pub reserved: [u8; 3],
+}
+
+/// What the receiver's kernel has for a segment when it comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SocketState {
+    /// The kernel was not asked, or no socket answers for the port (a mesh redirects it).
+    #[default]
+    NotAsked = 0,
+    /// An established connection.
+    Established = 1,
+    /// A handshake whose last ACK has not come, or is this (`TCP_NEW_SYN_RECV`).
+    Request = 2,
+    /// The same, with a whole socket (TCP Fast Open, simultaneous open).
+    SynReceived = 3,
+    /// A listener only: a SYN, or the last ACK of a handshake under SYN cookies.
+    Listen = 4,
+    /// A connection that at least one end has closed.
+    Closing = 5,
+}
+
+impl SocketState {
+    /// Whether the socket has a sequence number that it waits for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_expected(socket: u8) -> bool {
+        socket == Self::Established as u8
+            || socket == Self::SynReceived as u8
+            || socket == Self::Closing as u8
+    }
 }
 
 impl SegmentHeader {
-    /// Whether this is the last record of its skb.
+    /// Whether this is the last record of its skb. A segment to the client is one record, which may
+    /// be cut: see [`Settings::reply_head`](crate::settings::Settings::reply_head).
     #[must_use]
     #[inline(always)]
     pub const fn is_last(&self) -> bool {
-        self.offset.wrapping_add(self.captured) == self.segment_len
+        self.direction != 0 || self.offset.wrapping_add(self.captured) == self.segment_len
     }
 }
 
@@ -82,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_header_has_no_padding_and_keeps_payload_aligned() {
-        assert_eq!(size_of::<SegmentHeader>(), 72);
+        assert_eq!(size_of::<SegmentHeader>(), 80);
         assert_eq!(size_of::<SegmentHeader>() % 8, 0);
     }
 
@@ -101,5 +139,10 @@ mod tests {
         assert!(!first.is_last());
         assert!(second.is_last());
         assert!(SegmentHeader::default().is_last(), "a bare SYN is whole");
+        let reply = SegmentHeader {
+            direction: 1,
+            ..first
+        };
+        assert!(reply.is_last(), "of a reply only the head is copied");
     }
 }

@@ -32,6 +32,12 @@ pub struct Settings {
     pub attachment: u32,
     /// Whether to log rare events through aya-log (1) or stay silent (0).
     pub log: u32,
+    /// Whether v1's kernel is asked for the socket of each sampled segment (1) or not (0). Only at
+    /// ingress, inside v1's network namespace.
+    pub ask_kernel: u32,
+    /// The most payload bytes that are copied of each segment to a client; 0 copies nothing of that
+    /// direction.
+    pub reply_head: u32,
     /// Padding that keeps the layout without holes; always zero.
     pub reserved: u32,
     /// What the sampling hash starts from.

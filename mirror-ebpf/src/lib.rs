@@ -7,6 +7,7 @@
 //! | [`skb`] | reads headers and payload of a socket buffer |
 //! | [`xdp`] | the same of a frame that is none yet, with tunnels taken off |
 //! | [`asm`] | keeps the compiler from outsmarting the verifier |
+//! | [`ask`] | what v1's kernel has for a segment |
 //! | [`maps`] | settings in, counters out |
 //! | [`mirror`] | one frame: parse, port, sample, copy, count |
 //! | [`rings`] | a segment's records in BPF ring buffers |
@@ -18,6 +19,7 @@
 #![no_std]
 #![feature(asm_experimental_arch)]
 
+pub mod ask;
 pub mod asm;
 pub mod maps;
 pub mod mirror;

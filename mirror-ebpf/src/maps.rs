@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use mirror_common::{
-    counter::{Counter, Counters},
+    counter::{Counter, Counters, slot},
     settings::Settings,
 };
 
@@ -13,9 +13,9 @@ use mirror_common::{
 #[btf_map]
 pub static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// One array of counters per CPU: one lookup per frame, then plain increments.
+/// One array of counters per CPU and direction: one lookup per frame, then plain increments.
 #[btf_map]
-pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
+pub static COUNTERS: PerCpuArray<Counters, { slot::SLOTS }> = PerCpuArray::new();
 
 /// The counters of the CPU that the program runs on.
 pub struct CpuCounters(&'static mut Counters);
@@ -24,7 +24,7 @@ impl CpuCounters {
     /// The counters of the CPU that the program runs on.
     #[inline(always)]
     pub fn current() -> Option<Self> {
-        let counters = COUNTERS.get_ptr_mut(0)?;
+        let counters = COUNTERS.get_ptr_mut(slot::REQUESTS)?;
         // SAFETY: the map returned a valid slot of this CPU; the program runs to its end on it
         // with bottom halves off, so nothing else holds a reference to the slot.
         Some(Self(unsafe { &mut *counters }))

@@ -5,12 +5,13 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
 use mirror_common::{
     counter::{Counter, unparsable},
     packet::{Addresses, Link, TcpSegment, Unparsable, Walk, walk},
-    record::{SegmentHeader, flag},
+    record::{SegmentHeader, SocketState, flag},
     sample::{client_hash, connection_hash, is_sampled, shard_hash},
     settings::{SampleKey, Settings},
 };
 
 use crate::{
+    ask::{self, Answer},
     maps::{CpuCounters, SETTINGS},
     skb::{self, Linear, Paged},
 };
@@ -22,6 +23,12 @@ pub trait Frame {
 
     /// The addresses of the segment that was found in it.
     fn addresses(&self, segment: &TcpSegment) -> Option<Addresses>;
+
+    /// What v1's kernel has for the segment, if it can be asked at this hook.
+    #[inline(always)]
+    fn ask(&self, _settings: &Settings, _segment: &TcpSegment) -> Answer {
+        ask::NOT_ASKED
+    }
 
     /// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the frame does not have them.
     /// `MOST` is a power of two.
@@ -54,6 +61,11 @@ impl Frame for TcContext {
             None => segment.addresses(&Paged(self)),
             found => found,
         }
+    }
+
+    #[inline(always)]
+    fn ask(&self, settings: &Settings, segment: &TcpSegment) -> Answer {
+        ask::ask(self, settings, segment)
     }
 
     #[inline(always)]
@@ -142,7 +154,22 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         return;
     }
     let shard = shard(settings, &segment, &addresses);
-    let header = header(settings, &segment, &addresses);
+    let mut header = header(settings, &segment, &addresses);
+    if settings.ask_kernel != 0 {
+        match frame.ask(settings, &segment) {
+            Answer::Takes { socket, expected } => {
+                if socket as u8 == SocketState::NotAsked as u8 {
+                    counters.count(Counter::Unasked);
+                }
+                header.socket = socket as u8;
+                header.expected = expected;
+            }
+            Answer::Refuses(reason) => {
+                counters.count(reason);
+                return;
+            }
+        }
+    }
     match ring.capture(frame, &segment, header, shard) {
         Capture::Whole => {
             counters.count(Counter::Copied);
@@ -212,6 +239,9 @@ fn header(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> S
         attachment: settings.attachment,
         urgent: segment.urgent,
         flags: segment.flags,
-        reserved: 0,
+        direction: 0,
+        expected: 0,
+        socket: SocketState::NotAsked as u8,
+        reserved: [0; 3],
     }
 }

@@ -104,6 +104,7 @@ impl Ledger {
             "sampled_out",
             "copied",
             "ring_full",
+            "refused",
             "unparsable",
         ];
         let segments = segments.map(|end| self.count(&format!("segments/{end}")));

@@ -78,12 +78,14 @@ impl Done {
             .map(|reason| self.unparsable(reason))
             .iter()
             .sum();
+        let by_kernel = Counter::REFUSED.map(|reason| self.count(reason));
+        let refused = refused + by_kernel.iter().sum::<u64>();
         let sum = ways.map(|way| self.count(way)).iter().sum::<u64>() + refused;
         assert_eq!(self.count(Counter::Seen), sum, "{:?}", self.counters);
         let total: u64 = self.counters.iter().sum();
         assert_eq!(
             total,
-            self.count(Counter::NotTcp) + 2 * sum,
+            self.count(Counter::NotTcp) + self.count(Counter::Unasked) + 2 * sum,
             "{:?}",
             self.counters
         );

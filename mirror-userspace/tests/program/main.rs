@@ -4,6 +4,8 @@
 //! Needs root, and the objects of `cargo xtask build-ebpf`.
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod bed;
 #[cfg(test)]
 mod copies;

@@ -10,7 +10,7 @@ use aya::{
     util::KernelVersion,
 };
 use mirror_common::{
-    counter::Counters,
+    counter::{Counters, slot},
     settings::{Settings, TapSettings},
 };
 use mirror_core::{counters::KernelCounters, policy::KernelSampling};
@@ -118,7 +118,7 @@ impl Attached {
     pub(super) fn counters(&self) -> Result<KernelCounters> {
         let cpus = self
             .counters
-            .get(&0, 0)
+            .get(&slot::REQUESTS, 0)
             .context("reading the kernel program's counters")?;
         let mut sum = KernelCounters::default();
         for cpu in cpus.iter() {

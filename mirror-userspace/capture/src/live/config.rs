@@ -23,6 +23,9 @@ pub struct LiveConfig {
     /// A `/proc` that shows the processes of all pods: by them a namespace is found in which a killed
     /// process left a filter.
     pub proc: PathBuf,
+    /// Whether v1's kernel is asked for the socket of each sampled segment, and what it would not take
+    /// is refused. Only at [`Hook::Ingress`], where v1 itself receives; off unless told otherwise.
+    pub ask_kernel: bool,
     /// The kind of ring.
     pub ring: RingKind,
     /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
@@ -49,6 +52,7 @@ impl Default for LiveConfig {
             method: Method::Auto,
             notes: Self::NOTES.into(),
             proc: "/proc".into(),
+            ask_kernel: false,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
             shards: 1,
@@ -115,6 +119,10 @@ impl Place {
             ethernet: u32::from(link == LinkLayer::Ethernet),
             attachment: attachment.0,
             log: u32::from(config.log_kernel),
+            ask_kernel: u32::from(
+                config.ask_kernel && self.hook == Hook::Ingress && self.tap.is_none(),
+            ),
+            reply_head: 0,
             reserved: 0,
             secret: sampling.secret,
         })

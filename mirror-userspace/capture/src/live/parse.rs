@@ -3,7 +3,7 @@
 //! The records come from our own program, and are checked all the same: a record that claims more
 //! than it carries is counted and dropped, never believed.
 
-use mirror_common::record::{MAX_SEGMENT, SegmentHeader, flag};
+use mirror_common::record::{MAX_SEGMENT, SegmentHeader, SocketState, flag};
 use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 use zerocopy::FromBytes as _;
 
@@ -58,26 +58,47 @@ fn segment<'a>(header: &SegmentHeader, payload: &'a [u8], ends_segment: bool) ->
     }
     Segment {
         at: Time::from_nanos(header.timestamp),
-        flow: FlowId {
-            client: Endpoint {
-                address: header.source,
-                port: header.source_port,
-            },
-            server: Endpoint {
-                address: header.destination,
-                port: header.destination_port,
-            },
-            attachment: header.attachment,
-        },
+        flow: flow(header),
         seq: SeqNum(header.sequence) + skipped,
         ack: (flags & flag::ACK != 0).then_some(SeqNum(header.acknowledgment)),
         flags: TcpFlags(flags),
         urgent,
-        direction: Direction::ToServer,
-        expected: None,
+        direction: direction(header),
+        expected: SocketState::has_expected(header.socket).then_some(SeqNum(header.expected)),
         starts_segment,
         payload,
-        wire_len: header.captured,
+        wire_len: match direction(header) {
+            Direction::ToServer => header.captured,
+            Direction::ToClient => header.segment_len.saturating_sub(header.offset),
+        },
+    }
+}
+
+const fn direction(header: &SegmentHeader) -> Direction {
+    match header.direction {
+        0 => Direction::ToServer,
+        _ => Direction::ToClient,
+    }
+}
+
+/// The connection, which has the same name whichever end sent the segment.
+fn flow(header: &SegmentHeader) -> FlowId {
+    let source = Endpoint {
+        address: header.source,
+        port: header.source_port,
+    };
+    let destination = Endpoint {
+        address: header.destination,
+        port: header.destination_port,
+    };
+    let (client, server) = match direction(header) {
+        Direction::ToServer => (source, destination),
+        Direction::ToClient => (destination, source),
+    };
+    FlowId {
+        client,
+        server,
+        attachment: header.attachment,
     }
 }
 

@@ -9,7 +9,7 @@ use mirror_common::{
 
 /// How segments ended in the kernel program, summed over CPUs.
 ///
-/// At a quiet moment [`seen`](Self::seen) is the sum of all that follow it. The CPUs go on
+/// At a quiet moment [`seen`](Self::seen) is the sum of all that follow it but [`unasked`](Self::unasked). The CPUs go on
 /// counting while they are read, so that sums taken under load are off by the few segments in
 /// between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct KernelCounters {
     pub copied: u64,
     /// Segments lost, in part or whole, because the ring had no room.
     pub ring_full: u64,
+    /// Segments that v1's kernel refuses, by reason, in the order of [`Counter::REFUSED`].
+    pub refused: [u64; Counter::REFUSED.len()],
+    /// Sampled segments for which v1's kernel had no answer; not part of the sum.
+    pub unasked: u64,
     /// Segments whose headers could not be parsed, by reason, in the order of [`Unparsable::ALL`].
     pub unparsable: [u64; Unparsable::ALL.len()],
 }
@@ -49,7 +53,8 @@ impl KernelCounters {
             self.copied,
             self.ring_full,
         ];
-        self.seen == ended.iter().chain(&self.unparsable).sum::<u64>()
+        let ended = ended.iter().chain(&self.refused).chain(&self.unparsable);
+        self.seen == ended.sum::<u64>()
     }
 }
 
@@ -66,6 +71,8 @@ impl From<&Counters> for KernelCounters {
             sampled_out: of(Counter::SampledOut),
             copied: of(Counter::Copied),
             ring_full: of(Counter::RingFull),
+            refused: Counter::REFUSED.map(of),
+            unasked: of(Counter::Unasked),
             unparsable: Unparsable::ALL.map(|reason| at(unparsable(reason))),
         }
     }
@@ -80,6 +87,10 @@ impl AddAssign for KernelCounters {
         self.sampled_out += other.sampled_out;
         self.copied += other.copied;
         self.ring_full += other.ring_full;
+        self.unasked += other.unasked;
+        for (sum, more) in self.refused.iter_mut().zip(other.refused) {
+            *sum += more;
+        }
         for (sum, more) in self.unparsable.iter_mut().zip(other.unparsable) {
             *sum += more;
         }
@@ -123,21 +134,23 @@ mod tests {
         }
         let one = KernelCounters::from(&counters);
         assert_eq!(one.copied, 1 << Counter::Copied as usize);
+        assert_eq!(one.refused, Counter::REFUSED.map(|why| 1 << why as usize));
         for reason in Unparsable::ALL {
             assert_eq!(one.unparsable(reason), 1 << unparsable(reason));
         }
         assert!(!one.balance());
 
         let mut sum = KernelCounters {
-            seen: 15,
+            seen: 21,
             other_port: 5,
             copied: 6,
+            refused: [1; Counter::REFUSED.len()],
             unparsable: [1; Unparsable::ALL.len()],
             ..KernelCounters::default()
         };
         assert!(sum.balance());
         sum += sum;
-        assert_eq!((sum.seen, sum.unparsable[0]), (30, 2));
+        assert_eq!((sum.seen, sum.unparsable[0]), (42, 2));
         assert!(sum.balance());
     }
 }

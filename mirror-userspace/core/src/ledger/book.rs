@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use mirror_common::packet::Unparsable;
+use mirror_common::{counter::Counter, packet::Unparsable};
 
 use super::{Connections, Ledger, Named, Quantiles, Replies, Requests, Segments, Target};
 use crate::{
@@ -97,12 +97,30 @@ fn segments(kernel: &KernelCounters, ring: &RingCounters) -> Segments {
         copied: kernel.copied,
         read: ring.read,
         ring_full: kernel.ring_full,
+        refused: refused(kernel),
+        unasked: kernel.unasked,
         unparsable: reasons
             .map(|(reason, name)| (name.to_owned(), kernel.unparsable(reason)))
             .into(),
         not_tcp: kernel.not_tcp,
         from_server: 0,
     }
+}
+
+fn refused(kernel: &KernelCounters) -> Named {
+    const NAMES: [&str; Counter::REFUSED.len()] = [
+        "no_socket",
+        "listen",
+        "syn_on_established",
+        "window",
+        "ack",
+        "not_for_us",
+    ];
+    NAMES
+        .into_iter()
+        .map(str::to_owned)
+        .zip(kernel.refused)
+        .collect()
 }
 
 fn connections(counted: &ConnectionCounters) -> Connections {

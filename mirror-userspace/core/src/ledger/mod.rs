@@ -5,7 +5,7 @@
 //! `requests`, because its copies may end differently.
 //!
 //! ```text
-//! segments.seen    = other_port + no_payload + from_server + sampled_out + copied + ring_full + unparsable
+//! segments.seen    = other_port + no_payload + from_server + sampled_out + copied + ring_full + refused + unparsable
 //! segments.copied  = segments.read
 //! requests.framed  = sent + filtered + sampled_out + dropped + pending
 //! requests.sent    = replies.answered + replies.failed + replies.in_flight
@@ -71,6 +71,11 @@ pub struct Segments {
     pub read: u64,
     /// Segments lost because a ring was full.
     pub ring_full: u64,
+    /// Segments that v1's kernel refuses, by reason.
+    pub refused: Named,
+    /// Sampled segments for which v1's kernel had no answer, as no socket has had a connection on
+    /// their port: part of the other rows.
+    pub unasked: u64,
     /// Segments whose headers could not be parsed, by reason.
     pub unparsable: Named,
     /// Frames that are not TCP: not part of `seen`.
@@ -166,6 +171,7 @@ impl Segments {
             self.sampled_out,
             self.copied,
             self.ring_full,
+            sum(&self.refused),
             sum(&self.unparsable),
         ];
         self.seen == ends.iter().sum::<u64>() && self.copied == self.read

@@ -49,7 +49,8 @@ fn books_in_which_everything_has_its_place_balance() {
 
 #[test]
 fn a_count_that_is_off_anywhere_shows() {
-    let off: [fn(&mut Counted); 11] = [
+    let off: [fn(&mut Counted); 12] = [
+        |counted| counted.kernel.refused[3] += 1,
         |counted| counted.pipeline.connections.open -= 1,
         |counted| counted.pipeline.requests += 1,
         |counted| counted.pipeline.targets[0].assembling += 1,
@@ -144,6 +145,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
     assert_eq!(keys, contract);
     for path in [
         "/segments/ring_full",
+        "/segments/refused/syn_on_established",
         "/segments/unparsable/fragment",
         "/requests/dropped/gap",
         "/replies/answered/5xx",

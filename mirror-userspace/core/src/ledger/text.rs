@@ -71,7 +71,9 @@ impl Ledger {
         row(f, "sampled out", segments.sampled_out)?;
         row(f, "copied", segments.copied)?;
         row(f, "ring full", segments.ring_full)?;
+        rows(f, "refused", &segments.refused)?;
         rows(f, "unparsable", &segments.unparsable)?;
+        row(f, "v1's kernel not asked", segments.unasked)?;
         head(f, "segments read", segments.read)?;
         head(f, "connections", connections.opened)?;
         row(f, "http/1", connections.http1)?;

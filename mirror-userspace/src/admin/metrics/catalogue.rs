@@ -18,6 +18,10 @@ pub(super) const SEGMENTS_READ: Family = counter(
     "podmirror_segments_read_total",
     "Segments read from the ring: at a quiet moment as many as were copied.",
 );
+pub(super) const UNASKED: Family = counter(
+    "podmirror_segments_unasked_total",
+    "Sampled segments for which v1's kernel had no answer: no socket has had a connection on the port.",
+);
 pub(super) const NOT_TCP: Family = counter(
     "podmirror_frames_not_tcp_total",
     "Frames that are no TCP over IP.",

@@ -103,6 +103,8 @@ fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments)
         copied,
         read,
         ring_full,
+        refused,
+        unasked,
         unparsable,
         not_tcp,
     } = segments;
@@ -116,6 +118,9 @@ fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments)
     ] {
         page.add(all::SEGMENTS, &[rule, ("outcome", outcome)], count);
     }
+    let labels = [rule, ("outcome", "refused")];
+    add_named(page, all::SEGMENTS, &labels, "reason", refused);
+    page.add(all::UNASKED, &[rule], unasked);
     let labels = [rule, ("outcome", "unparsable")];
     add_named(page, all::SEGMENTS, &labels, "reason", unparsable);
     page.add(all::SEGMENTS_READ, &[rule], read);

@@ -37,6 +37,8 @@ fn busy_mirror() -> ShownMirror {
         sampled_out: another(),
         copied: another(),
         ring_full: another(),
+        refused: std::array::from_fn(|_| another()),
+        unasked: another(),
         unparsable: [another(), another(), another(), another()],
     };
     counted.ring = RingCounters {

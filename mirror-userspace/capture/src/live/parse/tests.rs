@@ -213,3 +213,49 @@ fn what_contradicts_itself_is_refused() {
         assert!(read_record(&short[..len]).is_none());
     }
 }
+
+#[test]
+fn a_reply_is_of_the_same_connection_and_may_be_cut() {
+    let request = bytes(header(), b"GET /");
+    let reply = SegmentHeader {
+        source: header().destination,
+        destination: header().source,
+        source_port: 80,
+        destination_port: 4242,
+        segment_len: 9_000,
+        captured: 4,
+        direction: 1,
+        flags: flag::ACK | flag::FIN,
+        ..header()
+    };
+    let reply = bytes(reply, b"HTTP");
+    let Record {
+        segment,
+        ends_segment,
+    } = read_record(&reply).unwrap();
+    assert_eq!(segment.flow, read_record(&request).unwrap().segment.flow);
+    assert_eq!(segment.direction, Direction::ToClient);
+    assert_eq!((segment.payload, segment.wire_len), (&b"HTTP"[..], 9_000));
+    assert!(ends_segment && segment.flags.fin());
+}
+
+#[test]
+fn what_the_kernel_waits_for_is_known_of_sockets_that_wait() {
+    for (socket, expected) in [
+        (SocketState::NotAsked, None),
+        (SocketState::Established, Some(SeqNum(990))),
+        (SocketState::Request, None),
+        (SocketState::SynReceived, Some(SeqNum(990))),
+        (SocketState::Listen, None),
+        (SocketState::Closing, Some(SeqNum(990))),
+    ] {
+        let asked = SegmentHeader {
+            socket: socket as u8,
+            expected: 990,
+            ..header()
+        };
+        let record = bytes(asked, b"GET /");
+        let segment = read_record(&record).unwrap().segment;
+        assert_eq!(segment.expected, expected, "{socket:?}");
+    }
+}

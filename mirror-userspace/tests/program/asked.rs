@@ -1,0 +1,250 @@
+//! What v1's kernel is asked, of real sockets on a loopback of the test's own.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
+
+use aya::programs::{TcAttachType, tc};
+use mirror_common::{
+    counter::Counter::{
+        self, Ack, Copied, Listen, NoSocket, NotForUs, SynOnEstablished, Unasked, Window,
+    },
+    record::{
+        SegmentHeader, SocketState,
+        flag::{ACK, PSH, SYN},
+    },
+};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::{
+    bed::{BOTH, Bed, Done, PORT, program},
+    frame::{Frame, IPV4, IPV6, Network},
+};
+
+const FAR: u32 = 64 << 20;
+
+fn loopback() {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let ip = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status()
+        .unwrap();
+    assert!(ip.success());
+    tc::qdisc_add_clsact("lo").unwrap();
+}
+
+fn asking(kind: mirror_capture::object::RingKind) -> Bed {
+    let mut bed = Bed::new(kind);
+    bed.set(|settings| settings.ask_kernel = 1);
+    bed
+}
+
+/// What was refused, for whatever reason.
+fn refused(done: &Done) -> u64 {
+    Counter::REFUSED.map(|why| done.count(why)).iter().sum()
+}
+
+/// A request over a connection that stays open, and the request's record.
+fn exchange(bed: &mut Bed, listener: &TcpListener, to: &str) -> (TcpStream, TcpStream, Done) {
+    let link = program(&mut bed.ebpf)
+        .attach("lo", TcAttachType::Ingress)
+        .unwrap();
+    let before = bed.counters();
+    let mut client = TcpStream::connect((to, PORT)).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    for _ in 0..3 {
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        server.read_exact(&mut [0; 18]).unwrap();
+        server
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        client.read_exact(&mut [0; 27]).unwrap();
+    }
+    program(&mut bed.ebpf).detach(link).unwrap();
+    let done = bed.done_since(&before);
+    (client, server, done)
+}
+
+/// A frame as the client of this record would send it next.
+fn next(header: &SegmentHeader, network: &Network) -> Frame {
+    let network = match network.clone() {
+        Network::V4 {
+            header_len,
+            options,
+            fragment,
+            ..
+        } => Network::V4 {
+            source: [127, 0, 0, 1],
+            destination: [127, 0, 0, 1],
+            header_len,
+            options,
+            fragment,
+        },
+        Network::V6 { extensions, .. } => Network::V6 {
+            source: std::net::Ipv6Addr::LOCALHOST.octets(),
+            destination: std::net::Ipv6Addr::LOCALHOST.octets(),
+            extensions,
+        },
+    };
+    Frame {
+        network,
+        source_port: header.source_port,
+        destination_port: PORT,
+        sequence: header.sequence.wrapping_add(header.segment_len),
+        acknowledgment: header.acknowledgment.wrapping_add(27),
+        flags: ACK | PSH,
+        payload: b"GET /x HTTP/1.1\r\n\r\n".to_vec(),
+        ..Frame::default()
+    }
+}
+
+/// Runs the program on a frame for this station.
+fn run(bed: &mut Bed, frame: &Frame) -> Done {
+    let mut bytes = frame.bytes();
+    bytes[..6].fill(0);
+    bed.run_times(&bytes, 1)
+}
+
+#[test]
+fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
+    for kind in BOTH {
+        for (listen, to, network) in [
+            ("127.0.0.1", "127.0.0.1", IPV4),
+            ("::", "127.0.0.1", IPV4),
+            ("::1", "::1", IPV6),
+        ] {
+            loopback();
+            let mut bed = asking(kind);
+            let listener = TcpListener::bind((listen, PORT)).unwrap();
+            let mut stray = SegmentHeader {
+                source_port: 999,
+                ..SegmentHeader::default()
+            };
+            stray.sequence = 5;
+            let stray = next(&stray, &network);
+            let done = run(&mut bed, &stray);
+            let what = "before a connection has been seen a listener proves nothing";
+            assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1), "{what}");
+
+            let (client, server, done) = exchange(&mut bed, &listener, to);
+            assert_eq!(refused(&done), 0, "{done:?}");
+            let data = done
+                .records
+                .iter()
+                .filter(|record| !record.payload.is_empty());
+            let data: Vec<_> = data.map(|record| record.header).collect();
+            assert_eq!(data.len(), 3);
+            for header in &data {
+                assert_eq!(header.socket, SocketState::Established as u8);
+                assert_eq!(header.expected, header.sequence);
+            }
+
+            let good = next(&data[2], &network);
+            let done = run(&mut bed, &good);
+            assert_eq!(done.count(Copied), 1, "{done:?}");
+            assert_eq!(done.records[0].header.expected, good.sequence);
+            let cases: [(Frame, Counter); 8] = [
+                (
+                    Frame {
+                        flags: SYN,
+                        ..good.clone()
+                    },
+                    SynOnEstablished,
+                ),
+                (
+                    Frame {
+                        sequence: good.sequence.wrapping_add(FAR),
+                        ..good.clone()
+                    },
+                    Window,
+                ),
+                (
+                    Frame {
+                        sequence: good.sequence.wrapping_sub(1 << 31),
+                        ..good.clone()
+                    },
+                    Window,
+                ),
+                (
+                    Frame {
+                        acknowledgment: good.acknowledgment.wrapping_add(FAR),
+                        ..good.clone()
+                    },
+                    Ack,
+                ),
+                (
+                    Frame {
+                        acknowledgment: good.acknowledgment.wrapping_sub(FAR),
+                        ..good.clone()
+                    },
+                    Ack,
+                ),
+                (
+                    Frame {
+                        flags: PSH,
+                        ..good.clone()
+                    },
+                    Ack,
+                ),
+                (stray.clone(), Listen),
+                (
+                    Frame {
+                        sequence: good.sequence.wrapping_sub(19),
+                        ..good.clone()
+                    },
+                    Copied,
+                ),
+            ];
+            for (frame, outcome) in cases {
+                let done = run(&mut bed, &frame);
+                assert_eq!(done.count(outcome), 1, "{outcome:?} {frame:?} {done:?}");
+                assert_eq!(done.records.len(), usize::from(outcome == Copied));
+            }
+            let begins = Frame {
+                flags: SYN,
+                payload: Vec::new(),
+                ..stray.clone()
+            };
+            let done = run(&mut bed, &begins);
+            assert_eq!(done.records[0].header.socket, SocketState::Listen as u8);
+
+            let mut elsewhere = good.bytes();
+            elsewhere[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+            assert_eq!(bed.run_times(&elsewhere, 1).count(NotForUs), 1);
+
+            drop((listener, client, server));
+            let done = run(&mut bed, &stray);
+            assert_eq!(done.count(NoSocket), 1, "{done:?}");
+            bed.set(|settings| settings.ask_kernel = 0);
+            assert_eq!(run(&mut bed, &stray).count(Copied), 1, "not asked");
+        }
+    }
+}
+
+#[test]
+fn handshakes_under_syn_cookies_lose_nothing() {
+    for kind in BOTH {
+        for (listen, to) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::", "127.0.0.1"),
+            ("::1", "::1"),
+        ] {
+            loopback();
+            fs::write("/proc/sys/net/ipv4/tcp_syncookies", "2").unwrap();
+            let mut bed = asking(kind);
+            let listener = TcpListener::bind((listen, PORT)).unwrap();
+            for _ in 0..20 {
+                let (_client, _server, done) = exchange(&mut bed, &listener, to);
+                assert_eq!(refused(&done), 0, "{done:?}");
+                let data = done
+                    .records
+                    .iter()
+                    .filter(|record| !record.payload.is_empty());
+                assert_eq!(data.count(), 3);
+            }
+        }
+    }
+}
