@@ -10,7 +10,8 @@ use std::{
 use aya::programs::{TcAttachType, tc};
 use mirror_common::{
     counter::Counter::{
-        self, Ack, Copied, Listen, NoSocket, NotForUs, SynOnEstablished, Unasked, Window,
+        self, Ack, Copied, Listen, NoSocket, NotForUs, SampledOut, SynOnEstablished, Unasked,
+        Window,
     },
     record::{
         SegmentHeader, SocketState,
@@ -21,6 +22,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::{
     bed::{BOTH, Bed, Done, PORT, program},
+    cost::measure,
     frame::{Frame, IPV4, IPV6, Network},
 };
 
@@ -245,6 +247,33 @@ fn handshakes_under_syn_cookies_lose_nothing() {
                     .filter(|record| !record.payload.is_empty());
                 assert_eq!(data.count(), 3);
             }
+        }
+    }
+}
+
+#[test]
+fn cost_of_asking() {
+    for kind in BOTH {
+        for (to, network) in [("127.0.0.1", IPV4), ("::1", IPV6)] {
+            loopback();
+            let mut bed = Bed::with_rings(kind, 1, 1 << 26);
+            bed.set(|settings| settings.ask_kernel = 1);
+            let listener = TcpListener::bind((to, PORT)).unwrap();
+            let (_client, _server, done) = exchange(&mut bed, &listener, to);
+            let last = done
+                .records
+                .iter()
+                .rfind(|record| !record.payload.is_empty());
+            let mut frame = next(&last.unwrap().header, &network).bytes();
+            frame[..6].fill(0);
+            for ask in [0, 1] {
+                bed.set(|settings| settings.ask_kernel = ask);
+                let (plain, stats) = measure(&mut bed, &frame, Copied);
+                println!("{kind:5}{to:10} asked: {ask} {plain:>8.0?}{stats:>8.0?} with bpf_stats");
+            }
+            bed.set(|settings| settings.threshold = 1);
+            let (plain, stats) = measure(&mut bed, &frame, SampledOut);
+            println!("{kind:5}{to:10} unsampled{plain:>8.0?}{stats:>8.0?} with bpf_stats");
         }
     }
 }

@@ -24,7 +24,7 @@ const RUNS: u32 = 10_000;
 const BATCHES: usize = 10;
 
 /// The cheapest batch of a test run, and of the kernel's own statistics, a run.
-fn measure(bed: &mut Bed, frame: &[u8], outcome: Counter) -> (Duration, Duration) {
+pub(crate) fn measure(bed: &mut Bed, frame: &[u8], outcome: Counter) -> (Duration, Duration) {
     let run = |bed: &mut Bed| {
         let before = bed.counters();
         let stats = program(&mut bed.ebpf).info().unwrap().run_time();

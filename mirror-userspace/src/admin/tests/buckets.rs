@@ -117,6 +117,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["segments", "from_server"] => return None,
         ["segments", "seen"] => ("segments_seen_total", vec![rule]),
         ["segments", "read"] => ("segments_read_total", vec![rule]),
+        ["segments", "unasked"] => ("segments_unasked_total", vec![rule]),
         ["segments", "not_tcp"] => ("frames_not_tcp_total", vec![rule]),
         ["segments", outcome] => ("segments_total", vec![rule, ("outcome", outcome)]),
         ["segments", outcome, reason] => (
