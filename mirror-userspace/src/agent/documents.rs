@@ -56,15 +56,15 @@ impl Documents {
         let mut telling = self.told.begin();
         for error in no_sense {
             let text = format!("{error}: the document is not acted on");
-            telling.tell(&error.namespace, &text, |text| error!("{text}"));
+            telling.tell(&error.at.namespace, &text, |text| error!("{text}"));
         }
         for refused in &plan.refused {
             let text = format!("refused: {refused}");
-            telling.tell(&refused.namespace, &text, |text| warn!("{text}"));
+            telling.tell(&refused.at.namespace, &text, |text| warn!("{text}"));
         }
         for ignored in &plan.ignored {
             let text = format!("not acted on: {ignored}");
-            telling.tell(&ignored.namespace, &text, |text| warn!("{text}"));
+            telling.tell(&ignored.at.namespace, &text, |text| warn!("{text}"));
         }
         let mut refusals = plan.refusals.clone();
         for LeftOut {

@@ -2,33 +2,21 @@
 
 use std::{error::Error, fmt};
 
-use super::refusal::Reason;
+use super::{at::At, refusal::Reason};
 
 /// A document that means nothing, or nothing safe. It says so in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The namespace that it is in; empty if it does not say.
-    pub namespace: String,
-    /// The document: `VirtualService default/web (web.yaml, document 2)`.
-    pub document: String,
-    /// The field: `spec.http[0].mirror.host`; empty if it is the document as a whole.
-    pub path: String,
+    /// Which field, or the document as a whole.
+    pub at: At,
     /// What is wrong with it: `is missing`.
     pub problem: String,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            document,
-            path,
-            problem,
-            ..
-        } = self;
-        if path.is_empty() {
-            return write!(f, "{document}: {problem}");
-        }
-        write!(f, "{document}: {path}: {problem}")
+        let Self { at, problem } = self;
+        write!(f, "{at}: {problem}")
     }
 }
 
@@ -73,9 +61,11 @@ impl BadField {
 
     pub(super) fn in_document(self, namespace: &str, document: &str) -> ConfigError {
         ConfigError {
-            namespace: namespace.to_owned(),
-            document: document.to_owned(),
-            path: self.path,
+            at: At {
+                namespace: namespace.to_owned(),
+                document: document.to_owned(),
+                path: self.path,
+            },
             problem: self.problem,
         }
     }

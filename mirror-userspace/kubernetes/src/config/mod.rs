@@ -18,6 +18,7 @@
 //! cannot be told for sure (a match on the sender's labels, a subset that nobody defines) is not
 //! mirrored, and reported.
 
+mod at;
 mod authority;
 mod draft;
 mod error;
@@ -37,6 +38,7 @@ use std::{collections::BTreeMap, fmt};
 
 use mirror_core::policy::{FilterConfig, PolicyConfig};
 
+pub use at::At;
 pub use authority::{Consent, HostGlob, NamespaceOrAll, Namespaces};
 pub use error::ConfigError;
 pub use quota::{MAX_RULES, Quotas};
@@ -72,25 +74,16 @@ pub struct Plan {
 /// A field that is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ignored {
-    /// The document, for people.
-    pub document: String,
-    /// The namespace that it is in; empty if it does not say.
-    pub namespace: String,
-    /// The field: `spec.http[0].timeout`.
-    pub path: String,
+    /// Which field.
+    pub at: At,
     /// Why.
     pub why: String,
 }
 
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            document,
-            path,
-            why,
-            ..
-        } = self;
-        write!(f, "{document}: {path}: {why}")
+        let Self { at, why } = self;
+        write!(f, "{at}: {why}")
     }
 }
 

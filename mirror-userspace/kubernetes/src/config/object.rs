@@ -4,6 +4,7 @@ use mirror_core::destination::{is_object_name, is_subdomain};
 use serde_json::Value;
 
 use super::{
+    at::At,
     error::{BadField, ConfigError},
     node::{Node, Remarks},
     text::Document,
@@ -85,6 +86,15 @@ impl<'a> Object<'a> {
     /// Where its fields are read from.
     pub(super) fn spec(&self, remarks: &'a Remarks) -> Node<'a> {
         Node::at("spec", self.spec, remarks)
+    }
+
+    /// Its field at this path.
+    pub(super) fn field(&self, path: String) -> At {
+        At {
+            document: self.document.clone(),
+            namespace: self.namespace.clone(),
+            path,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    ConfigError, Document, Ignored, MAX_RULES, Plan, Reason, Refusal, Terms,
+    At, ConfigError, Document, Ignored, MAX_RULES, Plan, Reason, Refusal, Terms,
     authority::{Authority, Grants},
     draft::{Draft, TooMany},
     error::BadField,
@@ -157,15 +157,15 @@ impl<'a> Reading<'a> {
                     objects.push(object);
                 }
                 Ok(Identity::Known(object)) => self.no_sense(ConfigError {
-                    namespace: object.namespace,
-                    document: object.document,
-                    path: "metadata.name".to_owned(),
+                    at: object.field("metadata.name".to_owned()),
                     problem: "another document describes the same object".to_owned(),
                 }),
                 Ok(Identity::Other(why)) => self.plan.ignored.push(Ignored {
-                    namespace: String::new(),
-                    document: document.origin.clone(),
-                    path: "kind".to_owned(),
+                    at: At {
+                        namespace: String::new(),
+                        document: document.origin.clone(),
+                        path: "kind".to_owned(),
+                    },
                     why,
                 }),
                 Err(error) => self.no_sense(error),
@@ -185,9 +185,7 @@ impl<'a> Reading<'a> {
             Ok(value) => {
                 let told = remarks.ignored().into_iter();
                 self.plan.ignored.extend(told.map(|(path, why)| Ignored {
-                    namespace: object.namespace.clone(),
-                    document: object.document.clone(),
-                    path,
+                    at: object.field(path),
                     why,
                 }));
                 for (path, reason, why) in remarks.refused() {
@@ -207,7 +205,7 @@ impl<'a> Reading<'a> {
     }
 
     fn no_sense(&mut self, error: ConfigError) {
-        let key = (error.namespace.clone(), Reason::Invalid);
+        let key = (error.at.namespace.clone(), Reason::Invalid);
         *self.plan.refusals.entry(key).or_default() += 1;
         self.refused.push(error);
     }
@@ -222,9 +220,7 @@ impl<'a> Reading<'a> {
             *self.plan.refusals.entry(key).or_default() += 1;
         }
         self.plan.refused.push(Refusal {
-            document: object.document.clone(),
-            namespace: object.namespace.clone(),
-            path,
+            at: object.field(path),
             reason,
             why,
         });

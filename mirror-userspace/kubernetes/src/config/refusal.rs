@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::at::At;
+
 /// Why a document, or a part of it, is not acted on though it means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -37,12 +39,8 @@ impl Reason {
 /// A part of a document that is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
-    /// The document, for people.
-    pub document: String,
-    /// The namespace that it is in.
-    pub namespace: String,
-    /// The field: `spec.http[0].mirror`.
-    pub path: String,
+    /// Which field.
+    pub at: At,
     /// What kind of refusal it is.
     pub reason: Reason,
     /// Why, and what would allow it.
@@ -51,13 +49,8 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            document,
-            path,
-            why,
-            ..
-        } = self;
-        write!(f, "{document}: {path}: {why}")
+        let Self { at, why, .. } = self;
+        write!(f, "{at}: {why}")
     }
 }
 

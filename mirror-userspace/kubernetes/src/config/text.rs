@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::ConfigError;
+use super::{At, ConfigError};
 
 /// The longest text that is read, 4 MiB: an object in the API is 1.5 MiB at most.
 pub const MAX_TEXT: usize = 4 << 20;
@@ -34,9 +34,10 @@ pub struct Document {
 /// If it is too long, no YAML, or beyond the bounds of depth, nodes and aliases.
 pub fn parse(origin: &str, text: &str) -> Result<Vec<Document>, ConfigError> {
     let refuse = |problem: String| ConfigError {
-        namespace: String::new(),
-        document: origin.to_owned(),
-        path: String::new(),
+        at: At {
+            document: origin.to_owned(),
+            ..At::default()
+        },
         problem,
     };
     if text.len() > MAX_TEXT {

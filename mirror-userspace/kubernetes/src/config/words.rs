@@ -7,7 +7,7 @@ use mirror_core::{
     policy::{RouteStep, RouteTable, Verdict},
 };
 
-use super::{Ignored, Plan};
+use super::{At, Ignored, Plan};
 use crate::plan::{Rule, Scope, Source};
 
 impl fmt::Display for Plan {
@@ -32,11 +32,16 @@ impl fmt::Display for Plan {
             if document.is_none() {
                 writeln!(f, "\nNot acted on:")?;
             }
-            if document != Some(&ignored.document) {
-                writeln!(f, "  {}", ignored.document)?;
-                document = Some(&ignored.document);
+            let Ignored { at, why } = ignored;
+            let At {
+                document: own,
+                path,
+                ..
+            } = at;
+            if document != Some(own) {
+                writeln!(f, "  {own}")?;
+                document = Some(own);
             }
-            let Ignored { path, why, .. } = ignored;
             let colon = if path.is_empty() { "" } else { ": " };
             writeln!(f, "    {path}{colon}{why}")?;
         }

@@ -255,6 +255,6 @@ fn names_and_values_stay_in_their_line() {
     let key = format!("\"x\\n{}\"", "y".repeat(900));
     let text = istio(OWN, &format!("host: sink, {key}: 1"));
     let plan = plan(&text);
-    let told = &plan.ignored[0].path;
+    let told = &plan.ignored[0].at.path;
     assert!(told.len() < 200 && !told.contains('\n'), "{told:?}");
 }

@@ -172,7 +172,7 @@ fn hosts_are_resolved_in_the_documents_namespace() {
     }
     for bad in ["", "a b", "a/b", "a:80", "http://a", "a..b"] {
         let error = to(bad).unwrap_err();
-        assert_eq!(error.path, "spec.http[0].mirror.host", "{error}");
+        assert_eq!(error.at.path, "spec.http[0].mirror.host", "{error}");
     }
 }
 

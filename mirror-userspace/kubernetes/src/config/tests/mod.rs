@@ -69,7 +69,7 @@ fn routes(plan: &Plan) -> Vec<String> {
 fn ignored(plan: &Plan) -> Vec<&str> {
     plan.ignored
         .iter()
-        .map(|ignored| ignored.path.as_str())
+        .map(|ignored| ignored.at.path.as_str())
         .collect()
 }
 
@@ -77,7 +77,7 @@ fn ignored(plan: &Plan) -> Vec<&str> {
 fn refusals(plan: &Plan) -> Vec<String> {
     let refused = plan.refused.iter();
     refused
-        .map(|refusal| format!("{} {}", refusal.reason.name(), refusal.path))
+        .map(|refusal| format!("{} {}", refusal.reason.name(), refusal.at.path))
         .collect()
 }
 
@@ -120,9 +120,11 @@ fn what_is_of_another_kind_is_told() {
     let plan = plan("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {}");
     assert!(plan.rules.is_empty());
     let told = Ignored {
-        document: "web.yaml".to_owned(),
-        namespace: String::new(),
-        path: "kind".to_owned(),
+        at: At {
+            document: "web.yaml".to_owned(),
+            namespace: String::new(),
+            path: "kind".to_owned(),
+        },
         why: "Deployment is not read".to_owned(),
     };
     assert_eq!(plan.ignored, [told]);
@@ -201,6 +203,6 @@ fn a_watched_object_needs_no_file() {
     let plan = read(&[document], &Terms::default()).unwrap();
     assert_eq!(routes(&plan), ["shop/a -> service/shop/b"]);
     assert_eq!(plan.rules[0].name, "VirtualService shop/a http[0]");
-    assert_eq!(plan.ignored[0].document, "VirtualService shop/a");
+    assert_eq!(plan.ignored[0].at.document, "VirtualService shop/a");
     assert_eq!(ignored(&plan), ["spec.http[0].timeout"]);
 }

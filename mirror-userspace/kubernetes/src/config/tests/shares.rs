@@ -104,7 +104,7 @@ fn compiled_expressions_are_paid_for_by_their_namespace() {
     assert_eq!(rules_of(&plan, "aaa"), 0);
     let refused = &plan.refused[0];
     assert_eq!(
-        (refused.namespace.as_str(), refused.reason),
+        (refused.at.namespace.as_str(), refused.reason),
         ("aaa", Reason::Quota)
     );
     assert!(
