@@ -62,29 +62,38 @@ pub(crate) fn web_service(node: &Node) -> (Web, Web) {
             },
         }),
     );
-    let endpoints = [&v1, &v2].map(|web| {
+    let addresses = [&v1, &v2].map(|web| web.pod.ip(lab::Family::V4).to_string());
+    let slice = endpoints_of_web_service(&[(&v1, &addresses[0]), (&v2, &addresses[1])]);
+    node.api.apply(SLICES, slice);
+    (v1, v2)
+}
+
+/// The slice of the service's endpoints: pods, each with the address that it is said to have.
+pub(crate) fn endpoints_of_web_service(pods: &[(&Web, &str)]) -> Value {
+    let endpoints = pods.iter().map(|(web, address)| {
         json!({
-            "addresses": [web.pod.ip(lab::Family::V4).to_string()],
+            "addresses": [address],
             "conditions": {"ready": true},
-            "targetRef": {"kind": "Pod", "name": web.pod.name(), "uid": web.pod.uid()},
+            "targetRef": {
+                "kind": "Pod",
+                "namespace": "default",
+                "name": web.pod.name(),
+                "uid": web.pod.uid(),
+            },
         })
     });
-    node.api.apply(
-        SLICES,
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "default",
-                "name": "web-service-1",
-                "labels": {"kubernetes.io/service-name": "web-service"},
-            },
-            "addressType": "IPv4",
-            "ports": [{"port": 80, "protocol": "TCP"}],
-            "endpoints": endpoints,
-        }),
-    );
-    (v1, v2)
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "namespace": "default",
+            "name": "web-service-1",
+            "labels": {"kubernetes.io/service-name": "web-service"},
+        },
+        "addressType": "IPv4",
+        "ports": [{"port": 80, "protocol": "TCP"}],
+        "endpoints": endpoints.collect::<Vec<_>>(),
+    })
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::{os::unix::fs::MetadataExt as _, process::Command};
 
 use crate::{
     documents::{
-        DESTINATION_RULES, SLICES, V2, VIRTUAL_SERVICES, destination_rule, virtual_service,
-        web_service,
+        DESTINATION_RULES, SLICES, V2, VIRTUAL_SERVICES, destination_rule,
+        endpoints_of_web_service, virtual_service, web_service,
     },
     node::{NODE, Node, PODS, Web},
 };
@@ -19,30 +19,8 @@ fn claim(node: &Node, v2: &Web, address: &str) {
     pod["status"]["podIP"] = json!(address);
     pod["status"]["podIPs"] = json!([{"ip": address}]);
     node.api.apply(PODS, pod);
-    node.api.apply(
-        SLICES,
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "default",
-                "name": "web-service-1",
-                "labels": {"kubernetes.io/service-name": "web-service"},
-            },
-            "addressType": "IPv4",
-            "ports": [{"port": 80, "protocol": "TCP"}],
-            "endpoints": [{
-                "addresses": [address],
-                "conditions": {"ready": true},
-                "targetRef": {
-                    "kind": "Pod",
-                    "namespace": "default",
-                    "name": "v2",
-                    "uid": v2.pod.uid(),
-                },
-            }],
-        }),
-    );
+    node.api
+        .apply(SLICES, endpoints_of_web_service(&[(v2, address)]));
 }
 
 /// Who may write EndpointSlices may write any address into them, and a pod of the host's network has the
