@@ -162,6 +162,10 @@ impl Archive {
         let mut done = attempt();
         for again in 1..ATTEMPTS {
             let Err(error) = &done else { break };
+            // Asking again does not bring back what the mirror has deleted.
+            if format!("{error:#}").contains(" 404 ") {
+                break;
+            }
             eprintln!("{error:#}\ntried again ({again} of {})", ATTEMPTS - 1);
             thread::sleep(self.pause);
             done = attempt();
@@ -304,8 +308,15 @@ mod tests {
             attempts.set(attempts.get() + 1);
             Ok(Vec::new())
         };
-        assert!(archive(folder.path()).unpack("to", nothing).is_err());
+        let archive = archive(folder.path());
+        assert!(archive.unpack("to", nothing).is_err());
         assert_eq!(attempts.get(), ATTEMPTS);
+        let gone = |_: &Archive| {
+            attempts.set(attempts.get() + 1);
+            anyhow::bail!("Err:1 http://a.test/debian sid/main linux-image\n  404  Not Found")
+        };
+        assert!(archive.unpack("to", gone).is_err());
+        assert_eq!(attempts.get(), ATTEMPTS + 1, "it is gone for good");
         assert!(!folder.path().join("to").exists());
     }
 }

@@ -94,7 +94,8 @@ pub(crate) struct Options {
 /// When a check failed, a kernel that was named can't be had, or nothing could be tried at all.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let archive = Archive::open(options.arch.unwrap_or_else(Arch::host))?;
-    let had = newest(kernels(&archive)?);
+    let all = kernels(&archive)?;
+    let had = newest(&all);
     if options.list {
         for kernel in had {
             println!("{:<6} {}", kernel.version.series(), kernel.version);
@@ -103,9 +104,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     qemu(archive.arch)?;
     let fetched = if options.versions.is_empty() {
-        fetch_what_can_be_had(&archive, &usual(&had))?
+        fetch_what_can_be_had(&archive, &all, &usual(&had))?
     } else {
-        fetch(&archive, &named(&had, &options.versions)?)?
+        fetch(&archive, &all, &named(&had, &options.versions)?)?
     };
     let only = options.only.as_deref().unwrap_or_default();
     let checks = if options.quick { "quick" } else { only };
@@ -139,11 +140,12 @@ pub(crate) fn step() -> Result<Outcome> {
     let ready = || -> Result<_> {
         let archive = Archive::open(Arch::host())?;
         qemu(archive.arch)?;
-        let had = newest(kernels(&archive)?);
+        let all = kernels(&archive)?;
+        let had = newest(&all);
         let oldest = had.first().map(|kernel| kernel.version.series());
         let mut wanted: Vec<_> = oldest.into_iter().chain([Series(6, 1)]).collect();
         wanted.dedup();
-        let fetched = fetch(&archive, &named(&had, &wanted)?)?;
+        let fetched = fetch(&archive, &all, &named(&had, &wanted)?)?;
         let tools = tools(&archive)?;
         Ok((archive, fetched, tools))
     };
@@ -163,9 +165,9 @@ pub(crate) fn step() -> Result<Outcome> {
 }
 
 /// The newest kernel of each series, the oldest series first.
-fn newest(kernels: Vec<Kernel>) -> Vec<Kernel> {
+fn newest(kernels: &[Kernel]) -> Vec<Kernel> {
     let mut newest: Vec<Kernel> = Vec::new();
-    for kernel in kernels {
+    for kernel in kernels.iter().cloned() {
         match newest.last_mut() {
             Some(last) if last.version.series() == kernel.version.series() => *last = kernel,
             _ => newest.push(kernel),
@@ -208,22 +210,44 @@ fn of_series(had: &[Kernel], series: Series) -> Option<Kernel> {
 }
 
 /// Unpacks the kernels.
-fn fetch(archive: &Archive, kernels: &[Kernel]) -> Result<Vec<(Kernel, PathBuf)>> {
-    let unpack = |kernel: &Kernel| Ok((kernel.clone(), kernel.unpack(archive)?));
-    kernels.iter().map(unpack).collect()
+fn fetch(archive: &Archive, all: &[Kernel], kernels: &[Kernel]) -> Result<Vec<(Kernel, PathBuf)>> {
+    let fetch = |kernel| fetch_one(archive, all, kernel);
+    kernels.iter().map(fetch).collect()
 }
 
 /// Unpacks the kernels but for those that the mirror does not hand out.
-fn fetch_what_can_be_had(archive: &Archive, kernels: &[Kernel]) -> Result<Vec<(Kernel, PathBuf)>> {
+fn fetch_what_can_be_had(
+    archive: &Archive,
+    all: &[Kernel],
+    kernels: &[Kernel],
+) -> Result<Vec<(Kernel, PathBuf)>> {
     let mut fetched = Vec::new();
     for kernel in kernels {
-        match kernel.unpack(archive) {
-            Ok(package) => fetched.push((kernel.clone(), package)),
+        match fetch_one(archive, all, kernel) {
+            Ok(one) => fetched.push(one),
             Err(error) => eprintln!("NOT TRIED: Linux {}: {error:#}", kernel.version),
         }
     }
     ensure!(!fetched.is_empty(), "no kernel can be had");
     Ok(fetched)
+}
+
+/// Unpacks a kernel, or an older one of its series: lists may name what the mirror has deleted.
+fn fetch_one(archive: &Archive, all: &[Kernel], kernel: &Kernel) -> Result<(Kernel, PathBuf)> {
+    let newest = match kernel.unpack(archive) {
+        Ok(package) => return Ok((kernel.clone(), package)),
+        Err(error) => error,
+    };
+    let (series, version) = (kernel.version.series(), &kernel.version);
+    let older = all.iter().rev();
+    let older = older.filter(|one| one.version.series() == series && one.version < *version);
+    for one in older {
+        if let Ok(package) = one.unpack(archive) {
+            eprintln!("Linux {} instead of {version}: {newest:#}", one.version);
+            return Ok((one.clone(), package));
+        }
+    }
+    Err(newest)
 }
 
 /// Boots the kernels, so many at once.
