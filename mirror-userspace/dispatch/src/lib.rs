@@ -7,37 +7,37 @@
 //!              v2 ◄─ bytes ─┘                                      └─ wire/h1: bytes, replies
 //! ```
 //!
-//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile costs only
-//! counters, and every copy ends in exactly one of them. A copy is sent once. Only one that the
-//! target has not seen, or said that it does not take, is sent again: a connection that breaks before
-//! the reply is a failure.
+//! Nothing here ever makes the caller wait: a target that is slow, dead or hostile only moves counters,
+//! and every copy ends in exactly one of them. A copy is sent once, unless the target has not seen it.
+//! The one exception is [`Retry`]: an idempotent copy that meets a connection as the target closes it is
+//! sent once more.
 //!
 //! # How it is divided
 //!
 //! [`pool`] decides everything and does nothing: it is a value, without a socket, a task or a clock.
 //! `shell` does what the pool says and decides nothing. `wire` is what a version of HTTP does on a
-//! connection, also without I/O; `copy` is a copy on its way. So each knows only those before it:
+//! connection, also without I/O; `copy` is a copy on its way. Each knows only those before it:
 //! `copy < wire < pool < shell`.
 //!
 //! What the pool keeps is in slabs and known by numbers ([`LinkId`]): a target has its queue, its
-//! endpoints and its links; a link has an exchange, which holds the copies whose turn it is. A copy
-//! moves by value between queue and exchange. Nothing is shared but what all of a shard have in
-//! common (settings, bodies that are streamed, the meter), which is handed down as an argument.
+//! endpoints and its links (connections); a link has an exchange, which holds the copies whose turn it
+//! is. A copy moves by value between queue and exchange. What all targets of a shard share (settings,
+//! streamed bodies, the meter) is handed down as an argument.
 //!
-//! The pool is told what happened (`handle_*`) with the time at which it did, and is asked what to
-//! do. [`Action`](pool::Action)s are for whoever is not there: open a connection, wake its task,
-//! resolve a name. The task of a connection asks for its own [`work`](pool::Pool::work), and goes on
-//! until that is to wait. It borrows the pool while it runs. What a stop or a time-out means for a
-//! copy is settled when its task looks, not before: so a reply that was read in time counts.
+//! The pool is told what happened (`handle_*`), and when, and is asked what to do.
+//! [`Action`](pool::Action)s are for the shell at large: open a connection, wake its task, resolve a name.
+//! The task of a connection asks for its own [`work`](pool::Pool::work), and goes on until that is to wait.
+//! It borrows the pool while it runs. What a stop or a time-out means for a copy is settled when the task
+//! looks, not before, so that a reply that was read in time counts.
 //!
 //! Time-outs of replies, of idle connections, of names and of missing endpoints are the pool's: it
 //! says [when](pool::Pool::poll_timeout) the next one is due. Those of connecting and of the shutdown
-//! are the shell's, as they bound what only the shell waits for.
+//! are the shell's, since only the shell waits for these.
 //!
 //! Because all of that is values, `pool/tests` and a fuzz target play networks against it in which
-//! anything happens at any moment, and hold it to this: each copy ends in one counter; copies of one
-//! client connection arrive in order; nothing arrives twice but what was disclaimed; limits hold; in
-//! the end all is quiet and every byte of the budget is back.
+//! anything happens at any moment, and check that each copy ends in one counter, that copies of one
+//! client connection arrive in order, that nothing arrives twice but what may, that limits hold, and
+//! that in the end all is quiet and every byte of the budget is back.
 //!
 //! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). There is
 //! a task for each open connection, none for a request. Worst-case memory besides the copies

@@ -1,11 +1,11 @@
 //! The endpoints that a target stands for, and which of them the next copy goes to.
 //!
-//! Of two that are drawn at random the less busy one gets it ("power of two choices", Mitzenmacher
-//! 2001): nearly as even as asking all of them, and shards, which know nothing of each other, do not
-//! all run to the same one. An endpoint that fails is avoided while there are others. When its wait
-//! is over one copy probes it; a probe that fails doubles the wait, any answer ends it. When none is
-//! healthy, copies go to those that are not, and failures are the target's: its own breaker says
-//! when it is left alone altogether.
+//! Of two endpoints drawn at random, the less busy one gets the copy ("power of two choices",
+//! Mitzenmacher 2001). That is nearly as even as comparing all of them, and shards, which know nothing
+//! of each other, do not all choose the same one. An endpoint that fails is avoided while there are
+//! others. After a wait, one copy probes it: a failed probe doubles the wait, any answer ends it. When
+//! no endpoint is healthy, copies go to the unhealthy ones, and failures count against the target, whose
+//! own breaker decides when to leave it alone altogether.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -29,8 +29,7 @@
 //!    * [`Work::Close`]: close it, and say so ([`handle_closed`](Pool::handle_closed)).
 //!
 //! At any moment `copies given = queued + sent + dropped`, and every copy ends in exactly one
-//! counter. A copy is sent once more only if the target has not seen it, or said that it takes no
-//! more (RFC 9112 section 9.6).
+//! counter. What may be sent twice, [`Retry`] says.
 
 mod assign;
 #[cfg(debug_assertions)]
