@@ -139,19 +139,11 @@ impl Dispatcher {
             .collect::<Result<_>>()?;
         let origins = sites.iter().map(|site| origin_of(&site.destination));
         let pool = Pool::new(Settings::from(&config), origins);
-        let shell = Shell::new(
-            pool,
-            clock,
-            resolver,
-            sites,
-            config.connect_timeout,
-            config.congestion_control,
-            config.guard,
-            config.said,
-        );
+        let drain_timeout = config.drain_timeout;
+        let shell = Shell::new(pool, clock, resolver, sites, config);
         Ok(Self {
             shell,
-            drain_timeout: config.drain_timeout,
+            drain_timeout,
         })
     }
 

@@ -178,7 +178,7 @@ impl Filter {
     }
 
     /// The rule against clients that are targets, if there is one.
-    pub(super) fn rule_against_targets(&self) -> Option<FilterRuleId> {
+    pub(super) fn against_targets(&self) -> Option<FilterRuleId> {
         let mut rules = self.rules.iter();
         let place = rules.position(|rule| matches!(rule, Rule::FromTarget));
         place.map(FilterRuleId)

@@ -177,7 +177,7 @@ impl Policy {
         if self.addresses.is_empty() || self.addresses.binary_search(&client.address).is_err() {
             return None;
         }
-        self.filter.rule_against_targets()
+        self.filter.against_targets()
     }
 
     /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets.

@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 
 use self::{congestion::CongestionControl, resolve::Resolve, trouble::Said};
 use super::{
-    Clock,
+    Clock, DispatchConfig,
     guard::Guard,
     ids::LinkId,
     pool::{Action, Pool},
@@ -68,10 +68,7 @@ impl Shell {
         clock: Clock,
         resolver: Rc<dyn Resolve>,
         sites: Vec<Site>,
-        connect_timeout: Duration,
-        congestion_control: CongestionControl,
-        guard: Guard,
-        said: Said,
+        config: DispatchConfig,
     ) -> Rc<Self> {
         let wakers = sites.iter().map(|_| Vec::new()).collect();
         Rc::new(Self {
@@ -79,10 +76,10 @@ impl Shell {
             clock,
             resolver,
             sites,
-            connect_timeout,
-            congestion_control,
-            guard,
-            said,
+            connect_timeout: config.connect_timeout,
+            congestion_control: config.congestion_control,
+            guard: config.guard,
+            said: config.said,
             wakers: RefCell::new(wakers),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
         })
