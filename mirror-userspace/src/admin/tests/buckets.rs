@@ -88,6 +88,7 @@ fn busy_mirror() -> ShownMirror {
         let mut target = TargetCounters {
             sent: another(),
             in_flight: another(),
+            sent_again: another(),
             ..TargetCounters::default()
         };
         target.dropped.queue_full = another();
@@ -130,7 +131,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
         // The sums of those of the targets.
-        ["requests" | "replies", ..] => return None,
+        ["requests" | "replies", ..] | ["sent_again"] => return None,
         // Histograms have them.
         ["targets", _, "lag_us" | "latency_us", _] => return None,
         ["targets", target, ref rest @ ..] => {
@@ -144,6 +145,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
                     "requests_total",
                     with(&[("outcome", outcome), ("reason", reason)]),
                 ),
+                ["sent_again"] => ("copies_sent_again_total", both),
                 ["replies", "in_flight"] => ("replies_in_flight", both),
                 ["replies", "answered", status] => {
                     ("replies_answered_total", with(&[("status", status)]))
