@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
     let told: BTreeSet<_> = plan
         .ignored
         .iter()
-        .map(|ignored| (&ignored.document, &ignored.path))
+        .map(|ignored| (&ignored.at.document, &ignored.at.path))
         .collect();
     assert_eq!(told.len(), plan.ignored.len(), "each field is told once");
     assert!(plan.to_string().ends_with('\n'));
