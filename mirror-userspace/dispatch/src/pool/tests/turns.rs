@@ -4,6 +4,7 @@ use super::driver::{Driver, OK, link};
 use crate::DispatchConfig;
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+const PUT: &str = "PUT / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 
 /// A connection that has answered so often that it may have `pipeline` copies.
@@ -61,4 +62,29 @@ fn copies_that_take_effect_each_time_go_alone() {
         }
     }
     assert_eq!(driver.counters().answered.success, 9);
+}
+
+/// There may be no new connection: the copy meets another one that is closed.
+#[test]
+fn a_copy_is_sent_again_once_wherever_it_goes() {
+    let mut driver = Driver::new(&DispatchConfig {
+        connections: 2,
+        ..DispatchConfig::default()
+    });
+    (0..2).for_each(|client| driver.send(client, GET));
+    assert_eq!(driver.connect(), 2);
+    for slot in 0..2 {
+        assert_eq!(driver.write(link(slot)), GET);
+        driver.read(link(slot), OK);
+    }
+    driver.send(0, PUT);
+    assert_eq!(driver.write(link(1)), PUT, "it was used last");
+    driver.pool.handle_eof(driver.now, link(1));
+    assert_eq!(driver.counters().queued, 1);
+    // The connection is not closed yet as another copy comes.
+    driver.send(1, GET);
+    assert_eq!(driver.write(link(0)), PUT);
+    driver.pool.handle_eof(driver.now, link(0));
+    let counters = driver.counters();
+    assert_eq!((counters.failed.reset, counters.sent_again), (1, 1));
 }
