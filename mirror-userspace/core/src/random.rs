@@ -17,6 +17,7 @@ impl Random {
     }
 
     /// The next 64 bits.
+    #[inline]
     pub const fn bits(&mut self) -> u64 {
         let bits = Mix::new(self.0).word(0).finish();
         self.0 = self.0.wrapping_add(Self::STEP);
@@ -24,6 +25,7 @@ impl Random {
     }
 
     /// A number below `bound`; 0 if that is 0. All numbers are practically equally likely.
+    #[inline]
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
         usize::try_from(self.bits() % bound).unwrap_or(0)

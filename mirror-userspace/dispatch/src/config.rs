@@ -1,6 +1,10 @@
 //! What re-sending is told: plain data, the same for every shard.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 #[cfg(doc)]
 use mirror_core::counters::TargetCounters;
@@ -9,7 +13,7 @@ use rustls::ClientConfig;
 use super::{
     breaker,
     guard::Guard,
-    pool::{Order, Retry, Settings, seed},
+    pool::{Order, Retry, Settings},
     shell::{congestion::CongestionControl, trouble::Said},
     wire::h1::reply,
 };
@@ -136,4 +140,9 @@ impl From<&DispatchConfig> for Settings {
             seed: config.seed.unwrap_or_else(seed),
         }
     }
+}
+
+/// A different seed each time: shards must not all make the same choices.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
 }

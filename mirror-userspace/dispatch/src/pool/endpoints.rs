@@ -12,13 +12,10 @@ use std::{
     net::SocketAddr,
 };
 
-use mirror_core::segment::Time;
+use mirror_core::{random::Random, segment::Time};
 use slab::Slab;
 
-use super::{
-    breaker::{Breaker, Limits, Tripped},
-    random::Random,
-};
+use super::breaker::{Breaker, Limits, Tripped};
 use crate::ids::LinkId;
 
 /// An endpoint, as long as the target stands for it or has a connection to it.

@@ -42,7 +42,6 @@ mod link;
 mod links;
 mod names;
 mod order;
-mod random;
 mod rate;
 mod settings;
 mod streams;
@@ -62,7 +61,6 @@ use mirror_core::{
     segment::Time,
 };
 
-pub(crate) use self::random::seed;
 use self::target::Target;
 pub use self::{
     link::{Unconnected, Work},
@@ -188,13 +186,9 @@ impl Pool {
         for target in &mut self.targets {
             changed |= target.endpoints.take_changed();
         }
-        let endpoints = || {
-            self.targets
-                .iter()
-                .flat_map(|target| target.endpoints.iter())
-        };
+        let endpoints = self.targets.iter().flat_map(|it| it.endpoints.iter());
         changed.then(|| {
-            endpoints()
+            endpoints
                 .map(|(_, endpoint)| endpoint.socket.ip())
                 .collect()
         })

@@ -7,9 +7,7 @@ mod simulation;
 mod turns;
 mod unconnected;
 
-use mirror_core::counters::TargetCounters;
-
-use super::random::Random;
+use mirror_core::{counters::TargetCounters, random::Random};
 
 /// What the simulation is written in: the fuzz target of the pool includes it with other words.
 mod vocabulary {
