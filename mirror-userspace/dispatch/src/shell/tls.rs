@@ -42,18 +42,20 @@ pub fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .context("no usable TLS version")?;
-    let mut config = match trust {
-        Trust::System => builder.with_root_certificates(system_roots()?),
+    let accepts = match trust {
+        Trust::System => None,
         Trust::CaFile(path) => {
-            let verifier = FromFile::new(path, &provider)
+            let file = FromFile::new(path, &provider)
                 .with_context(|| format!("cannot use the CA file {}", path.display()))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
+            Some(Accepts::FromFile(file))
         }
-        Trust::Insecure => builder
+        Trust::Insecure => Some(Accepts::Any),
+    };
+    let mut config = match accepts {
+        None => builder.with_root_certificates(system_roots()?),
+        Some(accepts) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+            .with_custom_certificate_verifier(Arc::new(Verifier { accepts, provider })),
     }
     .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -72,6 +74,19 @@ fn system_roots() -> Result<RootCertStore> {
         "the platform has no certificate roots; name a CA file"
     );
     Ok(roots)
+}
+
+/// Which certificates are accepted; that the peer has the key is checked in any case.
+#[derive(Debug)]
+struct Verifier {
+    accepts: Accepts,
+    provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+enum Accepts {
+    FromFile(FromFile),
+    Any,
 }
 
 /// Accepts what the certificates of a file vouch for.
@@ -110,7 +125,7 @@ fn is_of_ca(error: &rustls::Error) -> bool {
     why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
-impl ServerCertVerifier for FromFile {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         presented: &CertificateDer<'_>,
@@ -119,9 +134,11 @@ impl ServerCertVerifier for FromFile {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let issued = &self.issued;
+        let Accepts::FromFile(FromFile { issued, named }) = &self.accepts else {
+            return Ok(ServerCertVerified::assertion());
+        };
         match issued.verify_server_cert(presented, intermediates, name, ocsp, now) {
-            Err(error) if is_of_ca(&error) && self.named.contains(presented) => {
+            Err(error) if is_of_ca(&error) && named.contains(presented) => {
                 verify_server_name(&ParsedCertificate::try_from(presented)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -135,48 +152,7 @@ impl ServerCertVerifier for FromFile {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let issued = &self.issued;
-        issued.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let issued = &self.issued;
-        issued.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
-    }
-}
-
-/// Accepts any certificate, but still checks that the peer has its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -186,11 +162,12 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
