@@ -3,8 +3,11 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use aya::{
@@ -12,6 +15,7 @@ use aya::{
     util::KernelVersion,
 };
 use mirror_capture::{LiveConfig, Method};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::{
     V4,
@@ -100,6 +104,40 @@ fn detaching_ends_it_and_counters_stay() {
     assert_eq!(watch.capture.counters().unwrap(), before);
     let again = watch.capture.detach(watch.id).unwrap_err().to_string();
     assert_eq!(again, "there is no attachment 0");
+}
+
+/// Copies of this process's files that are links of programs, as a process has them that was forked
+/// from it and is not yet another program.
+fn held_links() -> Vec<OwnedFd> {
+    let us = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    let files = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let links = files.filter(|file| {
+        let target = fs::read_link(file.path()).unwrap_or_default();
+        target.to_string_lossy().starts_with("anon_inode:bpf_link")
+    });
+    let number = |file: fs::DirEntry| file.file_name().to_str().unwrap().parse().unwrap();
+    links
+        .map(|file| pidfd_getfd(&us, number(file), PidfdGetfdFlags::empty()).unwrap())
+        .collect()
+}
+
+#[test]
+fn detached_is_detached_whoever_holds_the_link() {
+    if !has_tcx() {
+        eprintln!("SKIPPED: Linux 6.6 has tcx");
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    let mut watch = Watch::start(&Setup::new(&lab.server));
+    let held = held_links();
+    assert!(!held.is_empty());
+    let lets_go = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        drop(held);
+    });
+    watch.capture.detach(watch.id).unwrap();
+    assert!(tcx_programs(&lab).is_empty());
+    lets_go.join().unwrap();
 }
 
 #[test]

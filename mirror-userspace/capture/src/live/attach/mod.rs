@@ -17,6 +17,7 @@
 pub(super) mod abandoned;
 mod filter;
 mod folder;
+mod quiet;
 mod record;
 mod status;
 mod tap;
@@ -70,7 +71,12 @@ pub enum Method {
 
 /// A program at a hook. Dropping it detaches.
 #[derive(Debug)]
-pub(super) struct Attachment(Option<Link>);
+pub(super) struct Attachment {
+    /// `None` once it is detached.
+    link: Option<Link>,
+    /// The kernel's number of the program.
+    program: u32,
+}
 
 #[derive(Debug)]
 enum Link {
@@ -102,6 +108,10 @@ impl Attachment {
         notes: &Path,
         program: &mut SchedClassifier,
     ) -> Result<Self> {
+        let number = program
+            .info()
+            .context("asking for the program's number")?
+            .id();
         let spot = Spot {
             netns: netns.inode(),
             interface: interface.index,
@@ -120,7 +130,7 @@ impl Attachment {
         let attached = netns
             .run(attach)
             .with_context(|| format!("attaching to {hook} of `{}`", shown(&interface.name)))?;
-        Ok(Self(Some(match attached {
+        let link = match attached {
             AttachedBy::Tcx(link) => Link::Tcx(link),
             AttachedBy::Filter(filter, record) => Link::Filter(NotedFilter {
                 netns,
@@ -128,7 +138,11 @@ impl Attachment {
                 filter,
                 record,
             }),
-        })))
+        };
+        Ok(Self {
+            link: Some(link),
+            program: number,
+        })
     }
 
     /// Attaches the loaded program to a port that receives copies, inside the namespace.
@@ -137,21 +151,28 @@ impl Attachment {
         interface: &Interface,
         program: &mut Xdp,
     ) -> Result<Self> {
+        let number = program
+            .info()
+            .context("asking for the program's number")?
+            .id();
         let link = netns
             .run(|| XdpLink::attach(interface, program))
             .with_context(|| format!("attaching to `{}`", interface.name))?;
-        Ok(Self(Some(Link::Xdp(link))))
+        Ok(Self {
+            link: Some(Link::Xdp(link)),
+            program: number,
+        })
     }
 
     /// Whether it is a tcx link, which needs no tidying up after a crash.
     pub(super) const fn is_tcx(&self) -> bool {
-        matches!(self.0, Some(Link::Tcx(_)))
+        matches!(self.link, Some(Link::Tcx(_)))
     }
 
     /// Whether the program still sees frames: not once its interface is gone, or somebody deleted
     /// its filter.
     pub(super) fn is_alive(&self) -> bool {
-        match &self.0 {
+        match &self.link {
             None => false,
             Some(Link::Tcx(link)) => link.is_attached(),
             Some(Link::Xdp(link)) => link.is_attached(),
@@ -159,13 +180,21 @@ impl Attachment {
         }
     }
 
-    /// Detaches, if it is still attached. When this returns the program is on no CPU any more
-    /// (tcx), or about to be (filter). After an error it can be tried again.
+    /// Detaches, if it is still attached. When this returns the program is on no CPU any more,
+    /// unless somebody else has held it for a second. After an error it can be tried again.
     pub(super) fn detach(&mut self) -> Result<()> {
-        if let Some(Link::Filter(noted)) = &mut self.0 {
+        if let Some(Link::Filter(noted)) = &mut self.link {
             noted.delete()?;
         }
-        self.0 = None;
+        let Some(link) = self.link.take() else {
+            return Ok(());
+        };
+        let before_buffers = matches!(link, Link::Xdp(_));
+        drop(link);
+        quiet::wait_until_gone(self.program);
+        if before_buffers {
+            quiet::wait_for_every_cpu();
+        }
         Ok(())
     }
 }
