@@ -122,7 +122,7 @@ impl Attached {
             .context("reading the kernel program's counters")?;
         let mut sum = KernelCounters::default();
         for cpu in cpus.iter() {
-            sum += KernelCounters::from(cpu);
+            sum += &KernelCounters::from(cpu);
         }
         Ok(sum)
     }

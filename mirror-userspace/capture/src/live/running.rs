@@ -86,7 +86,7 @@ impl Capture {
             .get_mut(&id)
             .with_context(|| format!("there is no attachment {id}"))?;
         attached.detach()?;
-        self.detached += attached.counters()?;
+        self.detached += &attached.counters()?;
         self.attached.remove(&id);
         self.rings.leave(id);
         Ok(())
@@ -149,7 +149,7 @@ impl Capture {
     pub fn counters(&self) -> Result<KernelCounters> {
         let mut sum = self.detached;
         for attached in self.attached.values() {
-            sum += attached.counters()?;
+            sum += &attached.counters()?;
         }
         Ok(sum)
     }

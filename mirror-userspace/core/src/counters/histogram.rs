@@ -1,6 +1,8 @@
 //! How long something took, in buckets of fixed size in memory.
 
-use std::{ops::AddAssign, time::Duration};
+use std::time::Duration;
+
+use super::sum::Sum;
 
 /// Four buckets for every doubling, from 256 ns to 137 s: an error of 25 % at most.
 const BUCKETS: usize = 112;
@@ -93,13 +95,11 @@ impl Histogram {
     }
 }
 
-impl AddAssign<&Self> for Histogram {
-    fn add_assign(&mut self, other: &Self) {
-        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
-            *mine += theirs;
-        }
-        self.longest = self.longest.max(other.longest);
-        self.sum = self.sum.saturating_add(other.sum);
+impl Sum for Histogram {
+    fn add(&mut self, more: &Self) {
+        self.buckets.add(&more.buckets);
+        self.longest = self.longest.max(more.longest);
+        self.sum = self.sum.saturating_add(more.sum);
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         for us in 1..=1000 {
             let mut one = Histogram::default();
             one.record(Duration::from_micros(us));
-            all += &one;
+            all.add(&one);
         }
         assert_eq!(all.count(), 1000);
         for (q, us) in [(0.5, 500), (0.99, 990), (1.0, 1000)] {
@@ -179,7 +179,7 @@ mod tests {
         for us in [1, 20, 300] {
             let mut one = Histogram::default();
             one.record(Duration::from_micros(us));
-            all += &one;
+            all.add(&one);
         }
         assert_eq!(all.sum(), Duration::from_micros(321));
     }

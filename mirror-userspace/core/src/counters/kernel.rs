@@ -1,39 +1,41 @@
 //! What was counted on either side of the ring.
 
-use std::ops::AddAssign;
-
 use mirror_common::{
     counter::{Counter, Counters, unparsable},
     packet::Unparsable,
 };
 
-/// How segments ended in the kernel program, summed over CPUs.
-///
-/// At a quiet moment [`seen`](Self::seen) is the sum of all that follow it but [`unasked`](Self::unasked). The CPUs go on
-/// counting while they are read, so that sums taken under load are off by the few segments in
-/// between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelCounters {
-    /// Frames that are no TCP over IP; not part of `seen`.
-    pub not_tcp: u64,
-    /// TCP segments that reached the program.
-    pub seen: u64,
-    /// Segments to a port that is not mirrored.
-    pub other_port: u64,
-    /// Segments with neither payload nor SYN, FIN or RST.
-    pub no_payload: u64,
-    /// Segments that are not in the sample.
-    pub sampled_out: u64,
-    /// Segments copied whole into a ring.
-    pub copied: u64,
-    /// Segments lost, in part or whole, because the ring had no room.
-    pub ring_full: u64,
-    /// Segments that v1's kernel refuses, by reason, in the order of [`Counter::REFUSED`].
-    pub refused: [u64; Counter::REFUSED.len()],
-    /// Sampled segments for which v1's kernel had no answer; not part of the sum.
-    pub unasked: u64,
-    /// Segments whose headers could not be parsed, by reason, in the order of [`Unparsable::ALL`].
-    pub unparsable: [u64; Unparsable::ALL.len()],
+use super::sum::counters;
+
+counters! {
+    /// How segments ended in the kernel program, summed over CPUs.
+    ///
+    /// At a quiet moment [`seen`](Self::seen) is the sum of all that follow it but [`unasked`](Self::unasked). The CPUs go on
+    /// counting while they are read, so that sums taken under load are off by the few segments in
+    /// between.
+    #[derive(Copy)]
+    KernelCounters {
+        /// Frames that are no TCP over IP; not part of `seen`.
+        not_tcp: u64,
+        /// TCP segments that reached the program.
+        seen: u64,
+        /// Segments to a port that is not mirrored.
+        other_port: u64,
+        /// Segments with neither payload nor SYN, FIN or RST.
+        no_payload: u64,
+        /// Segments that are not in the sample.
+        sampled_out: u64,
+        /// Segments copied whole into a ring.
+        copied: u64,
+        /// Segments lost, in part or whole, because the ring had no room.
+        ring_full: u64,
+        /// Segments that v1's kernel refuses, by reason, in the order of [`Counter::REFUSED`].
+        refused: [u64; Counter::REFUSED.len()],
+        /// Sampled segments for which v1's kernel had no answer; not part of the sum.
+        unasked: u64,
+        /// Segments whose headers could not be parsed, by reason, in the order of [`Unparsable::ALL`].
+        unparsable: [u64; Unparsable::ALL.len()],
+    }
 }
 
 impl KernelCounters {
@@ -78,45 +80,19 @@ impl From<&Counters> for KernelCounters {
     }
 }
 
-impl AddAssign for KernelCounters {
-    fn add_assign(&mut self, other: Self) {
-        self.not_tcp += other.not_tcp;
-        self.seen += other.seen;
-        self.other_port += other.other_port;
-        self.no_payload += other.no_payload;
-        self.sampled_out += other.sampled_out;
-        self.copied += other.copied;
-        self.ring_full += other.ring_full;
-        self.unasked += other.unasked;
-        for (sum, more) in self.refused.iter_mut().zip(other.refused) {
-            *sum += more;
-        }
-        for (sum, more) in self.unparsable.iter_mut().zip(other.unparsable) {
-            *sum += more;
-        }
-    }
-}
-
-/// What one reader took out of its ring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RingCounters {
-    /// Segments read whole: over all readers, at a quiet moment, the kernel's
-    /// [`copied`](KernelCounters::copied).
-    pub read: u64,
-    /// Records, of which a large segment takes several.
-    pub records: u64,
-    /// Payload bytes in the records that were read.
-    pub bytes: u64,
-    /// Records that contradicted themselves and were dropped.
-    pub malformed: u64,
-}
-
-impl AddAssign for RingCounters {
-    fn add_assign(&mut self, other: Self) {
-        self.read += other.read;
-        self.records += other.records;
-        self.bytes += other.bytes;
-        self.malformed += other.malformed;
+counters! {
+    /// What one reader took out of its ring.
+    #[derive(Copy)]
+    RingCounters {
+        /// Segments read whole: over all readers, at a quiet moment, the kernel's
+        /// [`copied`](KernelCounters::copied).
+        read: u64,
+        /// Records, of which a large segment takes several.
+        records: u64,
+        /// Payload bytes in the records that were read.
+        bytes: u64,
+        /// Records that contradicted themselves and were dropped.
+        malformed: u64,
     }
 }
 
@@ -149,7 +125,7 @@ mod tests {
             ..KernelCounters::default()
         };
         assert!(sum.balance());
-        sum += sum;
+        sum += &sum.clone();
         assert_eq!((sum.seen, sum.unparsable[0]), (42, 2));
         assert!(sum.balance());
     }

@@ -4,9 +4,11 @@
 mod file;
 mod histogram;
 mod kernel;
+pub(crate) mod sum;
 mod target;
 
 pub use file::{FileCounters, FragmentCounters};
 pub use histogram::Histogram;
 pub use kernel::{KernelCounters, RingCounters};
+pub use sum::Sum;
 pub use target::{Answered, Dropped, Failed, TargetCounters};

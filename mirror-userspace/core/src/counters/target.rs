@@ -3,40 +3,14 @@
 //! At any moment `copies given = queued + sent + dropped` and
 //! `sent = in_flight + answered + failed`; both gauges are zero when all is quiet.
 
-use std::{ops::AddAssign, time::Duration};
+use std::time::Duration;
 
-use super::histogram::Histogram;
+use super::{
+    histogram::Histogram,
+    sum::{counters, reasons},
+};
 
-/// Declares counters that add up field by field.
-macro_rules! counters {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name { $($(#[$field_doc])* pub $field: u64,)* }
-
-        impl $name {
-            /// All of them together.
-            #[must_use]
-            pub const fn total(&self) -> u64 {
-                0 $(+ self.$field)*
-            }
-
-            /// Each with its name, in the order of the ledger.
-            #[must_use]
-            pub const fn named(&self) -> [(&'static str, u64); [$(stringify!($field)),*].len()] {
-                [$((stringify!($field), self.$field)),*]
-            }
-        }
-
-        impl AddAssign<&Self> for $name {
-            fn add_assign(&mut self, other: &Self) {
-                $(self.$field += other.$field;)*
-            }
-        }
-    };
-}
-
-counters! {
+reasons! {
     /// Copies that never began to be sent.
     Dropped {
         /// Copies dropped because too many were waiting already.
@@ -56,7 +30,7 @@ counters! {
     }
 }
 
-counters! {
+reasons! {
     /// Replies by status class. A reply counts when its head is there and the copy is written.
     Answered {
         /// Replies with status 101; other 1xx replies are followed by the final one.
@@ -86,7 +60,7 @@ impl Answered {
     }
 }
 
-counters! {
+reasons! {
     /// Copies that were given to a connection and got no reply.
     Failed {
         /// No connection: it was refused or timed out.
@@ -119,45 +93,46 @@ counters! {
     }
 }
 
-/// The books of one target in one shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetCounters {
-    /// Copies that are waiting at the moment.
-    pub queued: u64,
-    /// Copies dropped before they were sent.
-    pub dropped: Dropped,
-    /// Copies given to a connection.
-    pub sent: u64,
-    /// Copies sent that have neither been answered nor failed yet.
-    pub in_flight: u64,
-    /// Copies sent whose reply has come, at least its head, by status class.
-    pub answered: Answered,
-    /// Copies sent that got no reply, by reason.
-    pub failed: Failed,
-    /// Connections opened to the target so far.
-    pub opened: u64,
-    /// Connections to the target that are open at the moment.
-    pub open: u64,
-    /// Times that the breaker opened.
-    pub breaker_opened: u64,
-    /// Times that one of several addresses failed and was avoided for a while.
-    pub avoided: u64,
-    /// Copies answered with a body so long, or that took so long, that the connection was closed instead of
-    /// reading it.
-    pub replies_cut: u64,
-    /// Copies answered with a body that broke off, or whose framing is in doubt.
-    pub replies_broken: u64,
-    /// Copies written on a connection before the reply to the one before them.
-    pub pipelined: u64,
-    /// Copies that a target had not taken when it closed the connection, and that were sent again.
-    pub sent_again: u64,
-    /// Mirror lag: from the capture of a copy's last byte (its first, if streamed) to its first byte written.
-    pub lag: Histogram,
-    /// Reply latency: from a copy's first byte written to the end of its reply's head. Under light load only 25
-    /// per second and shard are measured, and each stands for those before it that were not.
-    pub latency: Histogram,
-    /// Replies since the last one that was measured.
-    pub unmeasured: u64,
+counters! {
+    /// The books of one target in one shard.
+    TargetCounters {
+        /// Copies that are waiting at the moment.
+        queued: u64,
+        /// Copies dropped before they were sent.
+        dropped: Dropped,
+        /// Copies given to a connection.
+        sent: u64,
+        /// Copies sent that have neither been answered nor failed yet.
+        in_flight: u64,
+        /// Copies sent whose reply has come, at least its head, by status class.
+        answered: Answered,
+        /// Copies sent that got no reply, by reason.
+        failed: Failed,
+        /// Connections opened to the target so far.
+        opened: u64,
+        /// Connections to the target that are open at the moment.
+        open: u64,
+        /// Times that the breaker opened.
+        breaker_opened: u64,
+        /// Times that one of several addresses failed and was avoided for a while.
+        avoided: u64,
+        /// Copies answered with a body so long, or that took so long, that the connection was closed instead of
+        /// reading it.
+        replies_cut: u64,
+        /// Copies answered with a body that broke off, or whose framing is in doubt.
+        replies_broken: u64,
+        /// Copies written on a connection before the reply to the one before them.
+        pipelined: u64,
+        /// Copies that a target had not taken when it closed the connection, and that were sent again.
+        sent_again: u64,
+        /// Mirror lag: from the capture of a copy's last byte (its first, if streamed) to its first byte written.
+        lag: Histogram,
+        /// Reply latency: from a copy's first byte written to the end of its reply's head. Under light load only 25
+        /// per second and shard are measured, and each stands for those before it that were not.
+        latency: Histogram,
+        /// Replies since the last one that was measured.
+        unmeasured: u64,
+    }
 }
 
 impl TargetCounters {
@@ -182,28 +157,6 @@ impl TargetCounters {
     #[must_use]
     pub const fn balanced(&self) -> bool {
         self.sent == self.in_flight + self.answered.total() + self.failed.total()
-    }
-}
-
-impl AddAssign<&Self> for TargetCounters {
-    fn add_assign(&mut self, other: &Self) {
-        self.queued += other.queued;
-        self.dropped += &other.dropped;
-        self.sent += other.sent;
-        self.in_flight += other.in_flight;
-        self.answered += &other.answered;
-        self.failed += &other.failed;
-        self.opened += other.opened;
-        self.open += other.open;
-        self.breaker_opened += other.breaker_opened;
-        self.avoided += other.avoided;
-        self.replies_cut += other.replies_cut;
-        self.replies_broken += other.replies_broken;
-        self.pipelined += other.pipelined;
-        self.sent_again += other.sent_again;
-        self.lag += &other.lag;
-        self.latency += &other.latency;
-        self.unmeasured += other.unmeasured;
     }
 }
 

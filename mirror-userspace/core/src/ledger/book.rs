@@ -1,45 +1,28 @@
 //! Makes the ledger out of the stages' counters.
 
-use std::ops::AddAssign;
-
 use mirror_common::{counter::Counter, packet::Unparsable};
 
 use super::{Connections, Ledger, Named, Quantiles, Replies, Requests, Segments, Target};
 use crate::{
-    counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters},
+    counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters, sum::counters},
     pipeline::{ConnectionCounters, Drops, PipelineCounters, TargetCopies},
-    stream::{BytesLost, FlowCounters},
+    stream::FlowCounters,
 };
 
-/// Everything that was counted, by stage. Counters of stages that a run lacks (a replay has no ring) are
-/// zero.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    /// Segments by outcome, as the kernel program counted them.
-    pub kernel: KernelCounters,
-    /// Records taken out of the rings, summed over all readers.
-    pub ring: RingCounters,
-    /// Segments, bytes and connections, as reassembly counted them.
-    pub flow: FlowCounters,
-    /// Requests by fate, as the pipeline counted them.
-    pub pipeline: PipelineCounters,
-    /// What became of copies, as dispatch counted it for each target.
-    pub targets: Vec<TargetCounters>,
-}
-
-impl AddAssign<&Self> for Counted {
-    fn add_assign(&mut self, other: &Self) {
-        self.kernel += other.kernel;
-        self.ring += other.ring;
-        self.flow += other.flow;
-        self.pipeline += &other.pipeline;
-        self.targets.resize(
-            self.targets.len().max(other.targets.len()),
-            TargetCounters::default(),
-        );
-        for (target, more) in self.targets.iter_mut().zip(&other.targets) {
-            *target += more;
-        }
+counters! {
+    /// Everything that was counted, by stage. Counters of stages that a run lacks (a replay has no ring) are
+    /// zero.
+    Counted {
+        /// Segments by outcome, as the kernel program counted them.
+        kernel: KernelCounters,
+        /// Records taken out of the rings, summed over all readers.
+        ring: RingCounters,
+        /// Segments, bytes and connections, as reassembly counted them.
+        flow: FlowCounters,
+        /// Requests by fate, as the pipeline counted them.
+        pipeline: PipelineCounters,
+        /// What became of copies, as dispatch counted it for each target.
+        targets: Vec<TargetCounters>,
     }
 }
 
@@ -149,31 +132,9 @@ fn connections(counted: &ConnectionCounters) -> Connections {
 }
 
 fn bytes_lost(flow: &FlowCounters) -> Named {
-    let BytesLost {
-        gap,
-        over_budget,
-        cut,
-        idle,
-        evicted,
-        reused,
-        detached,
-        shutdown,
-        reset,
-        after_fin,
-    } = flow.lost;
-    named(&[
-        ("gap", gap),
-        ("over_budget", over_budget),
-        ("cut", cut),
-        ("idle", idle),
-        ("evicted", evicted),
-        ("reused", reused),
-        ("detached", detached),
-        ("shutdown", shutdown),
-        ("reset", reset),
-        ("after_fin", after_fin),
-        ("ignored", flow.ignored),
-    ])
+    let mut lost = named(&flow.lost.named());
+    lost.insert("ignored".to_owned(), flow.ignored);
+    lost
 }
 
 fn target(
@@ -182,6 +143,15 @@ fn target(
     sent: &TargetCounters,
     rules: &[String],
 ) -> Target {
+    let PipelineCounters {
+        requests: framed,
+        filtered,
+        lost_unseen,
+        observed,
+        // Each target with its copies, and connections: see `Ledger::new`.
+        targets: _,
+        connections: _,
+    } = pipeline;
     let TargetCopies {
         sampled_out,
         dropped: lost,
@@ -211,17 +181,17 @@ fn target(
         unmeasured: _,
     } = sent;
     let mut requests = Requests {
-        framed: pipeline.requests,
+        framed: *framed,
         sent: *sent,
-        observed: pipeline.observed,
+        observed: *observed,
         sampled_out: *sampled_out,
         pending: assembling + queued,
         ..Requests::default()
     };
-    for (rule, count) in rules.iter().zip(&pipeline.filtered) {
+    for (rule, count) in rules.iter().zip(filtered) {
         requests.filtered.insert(rule.clone(), *count);
     }
-    add_drops(&mut requests.dropped, &pipeline.lost_unseen);
+    add_drops(&mut requests.dropped, lost_unseen);
     add_drops(&mut requests.dropped, lost);
     add(&mut requests.dropped, &named(&dropped.named()));
     let Answered {

@@ -1,8 +1,7 @@
 //! What the pipeline counts: every connection in one class, every copy in one bucket.
 
-use std::ops::AddAssign;
-
 use crate::{
+    counters::{Sum, sum::counters},
     http::{Lost, Protocol},
     policy::FilterRuleId,
 };
@@ -81,46 +80,46 @@ impl Drops {
     }
 }
 
-impl AddAssign<&Self> for Drops {
-    fn add_assign(&mut self, other: &Self) {
-        for (count, more) in self.0.iter_mut().zip(other.0) {
-            *count += more;
-        }
+impl Sum for Drops {
+    fn add(&mut self, more: &Self) {
+        self.0.add(&more.0);
     }
 }
 
-/// What became of the copies for one target, up to the hand-over.
-///
-/// `requests = filtered + lost_unseen + observed + sampled_out + dropped + handed_over + assembling`,
-/// where the first three are counted once for all targets in [`PipelineCounters`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetCopies {
-    /// Requests that are not in this target's sample.
-    pub sampled_out: u64,
-    /// Requests that were sampled but lost before their copy was complete, by reason.
-    pub dropped: Drops,
-    /// Copies handed over to dispatch.
-    pub handed_over: u64,
-    /// Being collected now, or shown to the observer: 0 once all connections have ended. Counted for
-    /// itself, so that a request that vanishes keeps the books from balancing.
-    pub assembling: u64,
+counters! {
+    /// What became of the copies for one target, up to the hand-over.
+    ///
+    /// `requests = filtered + lost_unseen + observed + sampled_out + dropped + handed_over + assembling`,
+    /// where the first three are counted once for all targets in [`PipelineCounters`].
+    TargetCopies {
+        /// Requests that are not in this target's sample.
+        sampled_out: u64,
+        /// Requests that were sampled but lost before their copy was complete, by reason.
+        dropped: Drops,
+        /// Copies handed over to dispatch.
+        handed_over: u64,
+        /// Being collected now, or shown to the observer: 0 once all connections have ended. Counted for
+        /// itself, so that a request that vanishes keeps the books from balancing.
+        assembling: u64,
+    }
 }
 
-/// What the pipeline counts. Requests that share a fate for all targets are counted once here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PipelineCounters {
-    /// Requests of which at least a part was seen.
-    pub requests: u64,
-    /// Requests refused by a rule of the policy, indexed by [`FilterRuleId`].
-    pub filtered: Vec<u64>,
-    /// Requests lost before they had a complete, trustworthy head, by reason.
-    pub lost_unseen: Drops,
-    /// Complete requests shown to the observer, where nothing is sent.
-    pub observed: u64,
-    /// What became of the other requests, for each target.
-    pub targets: Vec<TargetCopies>,
-    /// What the connections carried.
-    pub connections: ConnectionCounters,
+counters! {
+    /// What the pipeline counts. Requests that share a fate for all targets are counted once here.
+    PipelineCounters {
+        /// Requests of which at least a part was seen.
+        requests: u64,
+        /// Requests refused by a rule of the policy, indexed by [`FilterRuleId`].
+        filtered: Vec<u64>,
+        /// Requests lost before they had a complete, trustworthy head, by reason.
+        lost_unseen: Drops,
+        /// Complete requests shown to the observer, where nothing is sent.
+        observed: u64,
+        /// What became of the other requests, for each target.
+        targets: Vec<TargetCopies>,
+        /// What the connections carried.
+        connections: ConnectionCounters,
+    }
 }
 
 impl PipelineCounters {
@@ -141,51 +140,29 @@ impl PipelineCounters {
     }
 }
 
-impl AddAssign<&Self> for PipelineCounters {
-    fn add_assign(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.filtered
-            .resize(self.filtered.len().max(other.filtered.len()), 0);
-        for (count, more) in self.filtered.iter_mut().zip(&other.filtered) {
-            *count += more;
-        }
-        self.lost_unseen += &other.lost_unseen;
-        self.observed += other.observed;
-        self.targets.resize(
-            self.targets.len().max(other.targets.len()),
-            TargetCopies::default(),
-        );
-        for (target, more) in self.targets.iter_mut().zip(&other.targets) {
-            target.sampled_out += more.sampled_out;
-            target.dropped += &more.dropped;
-            target.handed_over += more.handed_over;
-            target.assembling += more.assembling;
-        }
-        self.connections += &other.connections;
+counters! {
+    /// Connections by what they carry: each in exactly one class, `opened` being the sum of the six.
+    #[derive(Copy)]
+    ConnectionCounters {
+        /// All connections that were tracked.
+        opened: u64,
+        /// Of these, those that are tracked now.
+        open: u64,
+        /// Of these, those already open when the mirror was attached.
+        midstream: u64,
+        /// Connections that carry HTTP/1.0 or HTTP/1.1.
+        http1: u64,
+        /// Connections that begin with the preface of HTTP/2 (prior knowledge).
+        http2: u64,
+        /// Connections that begin with a TLS handshake.
+        tls: u64,
+        /// Connections that carry another protocol.
+        not_http: u64,
+        /// Connections that left HTTP/1 by Upgrade or CONNECT.
+        upgraded: u64,
+        /// Those whose first bytes have not told, or did not tell, what they are.
+        undecided: u64,
     }
-}
-
-/// Connections by what they carry: each in exactly one class, `opened` being the sum of the six.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionCounters {
-    /// All connections that were tracked.
-    pub opened: u64,
-    /// Of these, those that are tracked now.
-    pub open: u64,
-    /// Of these, those already open when the mirror was attached.
-    pub midstream: u64,
-    /// Connections that carry HTTP/1.0 or HTTP/1.1.
-    pub http1: u64,
-    /// Connections that begin with the preface of HTTP/2 (prior knowledge).
-    pub http2: u64,
-    /// Connections that begin with a TLS handshake.
-    pub tls: u64,
-    /// Connections that carry another protocol.
-    pub not_http: u64,
-    /// Connections that left HTTP/1 by Upgrade or CONNECT.
-    pub upgraded: u64,
-    /// Those whose first bytes have not told, or did not tell, what they are.
-    pub undecided: u64,
 }
 
 impl ConnectionCounters {
@@ -215,19 +192,5 @@ impl ConnectionCounters {
             Protocol::Upgraded => &mut self.upgraded,
             Protocol::Undecided => &mut self.undecided,
         }
-    }
-}
-
-impl AddAssign<&Self> for ConnectionCounters {
-    fn add_assign(&mut self, other: &Self) {
-        self.opened += other.opened;
-        self.open += other.open;
-        self.midstream += other.midstream;
-        self.http1 += other.http1;
-        self.http2 += other.http2;
-        self.tls += other.tls;
-        self.not_http += other.not_http;
-        self.upgraded += other.upgraded;
-        self.undecided += other.undecided;
     }
 }

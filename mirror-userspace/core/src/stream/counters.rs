@@ -1,23 +1,7 @@
 //! What became of every segment, byte and connection.
 
-use std::ops::AddAssign;
-
 use super::Close;
-
-/// Plain counters and their sum: a field that is forgotten in the sum can't happen.
-macro_rules! counters {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name { $($(#[$doc])* pub $field: $kind,)* }
-
-        impl AddAssign for $name {
-            fn add_assign(&mut self, other: Self) {
-                $(self.$field += other.$field;)*
-            }
-        }
-    };
-}
+use crate::counters::sum::{counters, reasons};
 
 counters! {
     /// The counters of reassembly.
@@ -31,6 +15,7 @@ counters! {
     ///
     /// where `queued` are payload bytes behind holes. Each byte that is missing from a stream (in
     /// `lost`, all but `reset` and `after_fin`) has been told to the consumer as a part of a `Gap`.
+    #[derive(Copy)]
     FlowCounters {
         /// Segments handed to reassembly.
         segments: u64,
@@ -71,49 +56,49 @@ counters! {
     }
 }
 
-counters! {
+reasons! {
     /// Connections by how they ended; see [`Close`].
     ClosedBy {
         /// Connections that the client finished (FIN).
-        fin: u64,
+        fin,
         /// Connections that the client aborted (RST).
-        reset: u64,
+        reset,
         /// Connections whose 4-tuple was taken by a new SYN.
-        reused: u64,
+        reused,
         /// Connections on which nothing arrived for the idle timeout.
-        idle: u64,
+        idle,
         /// Connections evicted to make room.
-        evicted: u64,
+        evicted,
         /// Connections of an interface that is no longer mirrored.
-        detached: u64,
+        detached,
         /// Connections that were open when the mirror stopped.
-        shutdown: u64,
+        shutdown,
     }
 }
 
-counters! {
+reasons! {
     /// Bytes lost, by why.
     BytesLost {
         /// Missing; given up when [`Limits::gap_wait`](super::Limits::gap_wait) was over.
-        gap: u64,
+        gap,
         /// Missing; given up because there was no room for what stood behind.
-        over_budget: u64,
+        over_budget,
         /// Missing: cut off by the capture's snap length.
-        cut: u64,
+        cut,
         /// Missing; given up when the connection ended with [`Close::Idle`].
-        idle: u64,
+        idle,
         /// Missing; given up when the connection ended with [`Close::Evicted`].
-        evicted: u64,
+        evicted,
         /// Missing; given up when the connection ended with [`Close::Reused`].
-        reused: u64,
+        reused,
         /// Missing; given up when the connection ended with [`Close::Detached`].
-        detached: u64,
+        detached,
         /// Missing; given up when the connection ended with [`Close::Shutdown`].
-        shutdown: u64,
+        shutdown,
         /// Captured, but behind a hole when the client aborted: the server never read them either.
-        reset: u64,
+        reset,
         /// Captured, but behind the end that the client had declared.
-        after_fin: u64,
+        after_fin,
     }
 }
 
@@ -142,18 +127,6 @@ impl ClosedBy {
             Close::Shutdown => &mut self.shutdown,
         };
         *counter += 1;
-    }
-
-    /// Connections closed for any reason.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.fin
-            + self.reset
-            + self.reused
-            + self.idle
-            + self.evicted
-            + self.detached
-            + self.shutdown
     }
 }
 
