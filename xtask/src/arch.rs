@@ -4,7 +4,7 @@ use std::{env::consts, fmt};
 
 use clap::ValueEnum;
 
-/// One of them.
+/// A CPU architecture that podmirror is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Arch {
     /// 64-bit x86.

@@ -17,7 +17,7 @@ const WITH_RINGS: [&str; 2] = ["ring", "xdp"];
 /// others' programs.
 const WITHOUT_RINGS: [&str; 3] = ["perf", "wire", "neighbour"];
 
-/// All objects.
+/// The names of all object files.
 pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
     WITH_RINGS.into_iter().chain(WITHOUT_RINGS)
 }

@@ -14,7 +14,7 @@ pub(crate) struct Tunnel {
     header: fn(v6: bool, inner: usize) -> Vec<u8>,
 }
 
-/// Who carries it.
+/// The IP header that carries a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outer {
     V4,

@@ -45,7 +45,7 @@ pub(super) enum After {
 pub(super) enum Stop {
     /// Its time is up.
     Timeout,
-    /// The mirror stops.
+    /// The mirror is shutting down.
     Shutdown,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Failure {
 /// What a copy says of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The target answers.
+    /// The target answered a copy, whatever the status: the breaker closes.
     Works,
     /// The target does not answer.
     Fails,

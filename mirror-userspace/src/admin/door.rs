@@ -27,7 +27,7 @@ impl fmt::Display for Client {
 
 /// Where connections come in.
 pub(super) trait Door: Send + 'static {
-    /// A connection.
+    /// The type of an accepted connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next one, and whose it is.

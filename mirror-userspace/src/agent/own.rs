@@ -16,7 +16,7 @@ pub struct NodeAddresses {
 }
 
 impl NodeAddresses {
-    /// Of this node.
+    /// A reader for the agent on this node.
     #[must_use]
     pub const fn of(node: Node) -> Self {
         Self {

@@ -29,9 +29,9 @@ pub struct AdminArgs {
 /// See [`Listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
-    /// Nowhere.
+    /// The admin server does not listen.
     Off,
-    /// There.
+    /// The admin server listens at this address.
     On(Listen),
 }
 

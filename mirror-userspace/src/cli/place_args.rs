@@ -26,7 +26,7 @@ pub struct PlaceArgs {
     #[command(flatten)]
     pub tap: TapArgs,
 
-    /// Its ports.
+    /// The ports whose requests are mirrored.
     #[command(flatten)]
     pub ports: PortArgs,
 }

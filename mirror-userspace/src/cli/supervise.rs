@@ -60,7 +60,7 @@ impl Signals {
 pub(super) trait Supervised {
     /// Something to be done.
     type Work;
-    /// What it leaves.
+    /// What is left to report once it has stopped.
     type Left;
 
     /// Waits for something to do. Nothing is lost if this is dropped before it is done.

@@ -8,7 +8,7 @@ use std::{
 
 use super::create_private;
 
-/// Where output goes.
+/// A file, or standard output.
 pub(super) type Output = Box<dyn Write + Send>;
 
 /// When a file is followed by the next one.

@@ -7,7 +7,7 @@
 #[cfg(debug_assertions)]
 pub(super) use on_purpose::Fault;
 
-/// None.
+/// Builds without debug assertions have no faults to plant.
 #[cfg(not(debug_assertions))]
 pub(super) struct Fault;
 

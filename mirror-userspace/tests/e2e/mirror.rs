@@ -56,7 +56,7 @@ impl Mirror {
         self.0.stderr()
     }
 
-    /// Its process.
+    /// The number of the mirror's process.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }

@@ -15,7 +15,7 @@ pub(crate) struct Package {
     pub(crate) tests_with: BTreeSet<String>,
 }
 
-/// Asks cargo.
+/// All packages of the workspace, as `cargo metadata` tells them.
 pub(crate) fn packages() -> Vec<Package> {
     let told = Command::new(env::var_os("CARGO").unwrap())
         .args([

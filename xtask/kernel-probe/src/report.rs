@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a check ended that did not fail.
 pub(crate) enum Outcome {
-    /// As it should.
+    /// It did as it should; what was seen.
     Passed(String),
     /// This kernel lacks what the check is about.
     Absent(String),
@@ -38,7 +38,7 @@ type Try = dyn Fn(&Machine) -> Result<Outcome>;
 
 /// One thing to try.
 pub(crate) struct Check {
-    /// Its column.
+    /// The name of the check, a row of the matrix.
     pub(crate) name: String,
     /// How it is tried.
     pub(crate) run: Box<Try>,
@@ -56,7 +56,7 @@ impl Check {
     }
 }
 
-/// The way out.
+/// Where the machine's results leave it: a serial port.
 pub(crate) struct Report(Option<File>);
 
 impl Report {

@@ -164,7 +164,7 @@ impl Scene {
         Ok(sent)
     }
 
-    /// All sizes.
+    /// Sends requests of all sizes, and demands that each arrives.
     pub(crate) fn all_mirrored(&self, hook: Hook, more: &[&str]) -> Result<usize> {
         self.mirrored(hook, more, &SIZES)
     }

@@ -35,7 +35,7 @@ pub(super) struct Traffic {
 pub(super) enum Sampled {
     /// 0, 1, 25 and 100 %.
     AllRates,
-    /// Only 100 %.
+    /// Measured at a sample rate of 100 % only.
     Whole,
 }
 

@@ -42,7 +42,7 @@ pub(super) fn qemu(arch: Arch) -> Result<PathBuf> {
     require(&format!("qemu-system-{}", arch.gnu()))
 }
 
-/// What boots.
+/// A virtual machine to boot: its kernel and its root file system.
 pub(super) struct Machine {
     /// What it is made of.
     pub(super) arch: Arch,
@@ -61,7 +61,7 @@ pub(super) struct Machine {
 pub(super) enum End {
     /// It said that it was ready.
     Ended,
-    /// It ended before.
+    /// It ended before it said that it was ready.
     Died,
     /// It said nothing for too long.
     Silent,

@@ -56,7 +56,7 @@ pub(super) fn tools(archive: &Archive) -> Result<PathBuf> {
 pub(super) struct Which {
     /// The podmirror that is in the image.
     pub(super) of_image: bool,
-    /// Without the tests.
+    /// Leaves the programs of tests out.
     pub(super) quick: bool,
 }
 

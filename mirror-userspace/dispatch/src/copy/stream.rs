@@ -9,7 +9,7 @@ use crate::ids::LinkId;
 /// What there is to write now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Bytes.
+    /// The next bytes of the body.
     Bytes,
     /// Nothing, but more will come.
     Later,
@@ -22,7 +22,7 @@ pub(crate) enum Source {
 /// Why a streamed copy will never be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// Its source broke.
+    /// The client's request broke off.
     Aborted,
     /// More came than may wait.
     Overflow,
@@ -82,7 +82,7 @@ impl Stream {
         self.outgoing.bytes()
     }
 
-    /// More to write.
+    /// Adds bytes to be written, and the memory that they take from the budget.
     pub(crate) fn push(&mut self, bytes: Bytes, reserved: Reserved) {
         self.outgoing.push(bytes, reserved);
     }

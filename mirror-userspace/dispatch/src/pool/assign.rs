@@ -40,9 +40,9 @@ enum Pick {
 pub(super) enum Next {
     /// Goes on with what it has or was given.
     More,
-    /// Waits for one.
+    /// There is no copy for it: the connection rests until there is.
     Rest,
-    /// Closes.
+    /// It is not to be used again, and closes.
     Close,
 }
 

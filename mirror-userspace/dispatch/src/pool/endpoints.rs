@@ -28,7 +28,7 @@ pub(super) struct Endpoint {
     pub(super) socket: SocketAddr,
     /// The target does not stand for it any more: its connections are not used again.
     gone: bool,
-    /// Copies under way.
+    /// Copies given to connections of this endpoint that have not ended yet.
     busy: usize,
     connections: usize,
     /// When it answered last.
@@ -63,7 +63,7 @@ pub(super) struct Endpoints {
     all: Slab<Endpoint>,
     /// They work, as far as is known.
     healthy: Vec<EndpointId>,
-    /// They failed.
+    /// Endpoints that failed and are left alone for a while.
     avoided: Vec<EndpointId>,
     /// Whether they were replaced, and nobody has asked.
     changed: bool,
@@ -275,7 +275,7 @@ impl Endpoints {
         }
     }
 
-    /// It answered.
+    /// The endpoint answered: it is healthy again.
     #[inline]
     pub(super) fn handle_answer(&mut self, id: EndpointId, now: Time) {
         let was_healthy = self.is_healthy(id);

@@ -8,7 +8,7 @@ use crate::{copy::Job, outcome::Stop, wire::h1::Exchange};
 /// What is to be done on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// To connect.
+    /// To connect to the endpoint.
     Connect,
     /// To write what there is, and to read.
     Exchange,
@@ -19,7 +19,7 @@ pub enum Work {
     },
     /// To have it [settled](super::Pool::settle): something ended without a word from the target.
     Settle,
-    /// To close.
+    /// To close the connection: nothing more comes on it.
     Close,
 }
 

@@ -41,7 +41,7 @@ impl Pool {
         self.link(id).is_none_or(|link| link.stop.is_some())
     }
 
-    /// It is connected.
+    /// The shell has connected it: it takes its first copy.
     pub fn handle_connected(&mut self, now: Time, id: LinkId) {
         if let Some((target, shared)) = self.of(id)
             && let Some(link) = target.links.get_mut(id.slot)
@@ -259,7 +259,7 @@ impl Pool {
         self.handle_end(now, id, |link| link.exchange.handle_eof());
     }
 
-    /// It broke.
+    /// The connection broke: its copies fail, or are sent once more.
     pub fn handle_reset(&mut self, now: Time, id: LinkId) {
         self.handle_end(now, id, |link| link.exchange.handle_reset());
     }

@@ -88,11 +88,11 @@ struct Shared {
 /// What the shell is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a connection.
+    /// The shell is to open a connection.
     Open {
         /// What it is called from now on.
         link: LinkId,
-        /// Where to.
+        /// The address to connect to first.
         endpoint: SocketAddr,
     },
     /// There is [`work`](Pool::work) on a connection, or an order to stop.
@@ -235,7 +235,7 @@ impl Pool {
         self.shared.meter.handle_nap();
     }
 
-    /// Takes nothing new.
+    /// Takes no new copies from now on; those that it has go on.
     pub fn drain(&mut self) {
         self.targets.iter_mut().for_each(Target::drain);
     }

@@ -225,7 +225,7 @@ impl Target {
         links.into_iter().chain(addresses).chain(held).min()
     }
 
-    /// Takes nothing new.
+    /// Takes no new copies from now on; those that it has go on.
     pub(super) fn drain(&mut self) {
         self.mode = Mode::Draining;
     }

@@ -22,7 +22,7 @@ use crate::{ids::LinkId, pool::Unconnected};
 /// Endpoints that are tried for one connection, at most.
 const ATTEMPTS: usize = 3;
 
-/// An open connection.
+/// An open connection to a target, encrypted or not.
 pub(super) enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -33,7 +33,7 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// Whether what lies unread in the socket need not be for us.
     const ENCRYPTED: bool;
 
-    /// The socket below.
+    /// The TCP socket below whatever encrypts.
     fn socket(&self) -> &TcpStream;
 }
 

@@ -162,7 +162,7 @@ impl<S: Transport> Connection<'_, S> {
         }
     }
 
-    /// Reads once.
+    /// Reads what the socket has, once, and hands it to the pool.
     fn poll_read(&mut self, pool: &mut Pool, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = self.shell.scratch.borrow_mut();
         let mut buffer = ReadBuf::new(&mut scratch);

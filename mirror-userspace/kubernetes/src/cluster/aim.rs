@@ -11,9 +11,9 @@ use mirror_core::{
 /// count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Aim {
-    /// Where.
+    /// Where copies are sent.
     pub destination: Destination,
-    /// By whose word.
+    /// Who named the destination: the operator, or a document of a namespace.
     pub origin: Origin,
 }
 

@@ -36,7 +36,7 @@ pub struct AllDocuments {
 /// A document that is not held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its namespace.
+    /// The namespace of the document.
     pub namespace: String,
     /// `VirtualService default/web`.
     pub title: String,
@@ -44,7 +44,7 @@ pub struct LeftOut {
     pub reason: Reason,
 }
 
-/// Documents by kind.
+/// The documents of the cluster, by kind.
 #[derive(Debug)]
 pub(super) struct Documents {
     kinds: BTreeMap<DocumentKind, Kind>,

@@ -16,7 +16,7 @@ pub struct Shares {
 /// Whether a namespace can have more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// There is enough.
+    /// What is asked for fits in the share.
     Enough,
     /// Once this namespace has given something back.
     After(String),

@@ -50,10 +50,10 @@ pub(super) struct Draft<'a> {
     regexes: usize,
 }
 
-/// One route.
+/// One route of a document, while it is being read.
 #[derive(Debug, Default)]
 pub(super) struct Route<'a> {
-    /// `http[0]`.
+    /// How messages name the route: `http[0]`.
     pub(super) name: String,
     pub(super) sources: Vec<Checked<Backend>>,
     pub(super) mirrors: Vec<MirrorDraft<'a>>,
@@ -67,7 +67,7 @@ pub(super) struct Backend {
     pub(super) subset: Labels,
 }
 
-/// Where copies go.
+/// A destination of copies, while its document is being read.
 #[derive(Debug)]
 pub(super) struct MirrorDraft<'a> {
     pub(super) to: Checked<Destination>,

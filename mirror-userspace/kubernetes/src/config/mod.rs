@@ -57,7 +57,7 @@ pub struct Terms {
     pub quotas: Quotas,
 }
 
-/// What documents say.
+/// The rules that a set of documents asks for, and what was refused.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// What is mirrored, in the order of the documents.
@@ -74,9 +74,9 @@ pub struct Plan {
 /// A field that is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ignored {
-    /// Which field.
+    /// The document and field that the warning is about.
     pub at: At,
-    /// Why.
+    /// What is wrong with it, for the person who wrote it.
     pub why: String,
 }
 

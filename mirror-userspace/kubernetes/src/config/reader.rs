@@ -140,7 +140,7 @@ fn mirrors(rules: &[Rule]) -> usize {
 struct Reading<'a> {
     plan: Plan,
     refused: Vec<ConfigError>,
-    /// By title.
+    /// The rules accepted so far, by the title of their document.
     accepted: BTreeMap<&'a str, Vec<Rule>>,
     /// The documents of which something is refused, by title, each with one of the reasons.
     counted: BTreeSet<(String, Reason)>,

@@ -39,7 +39,7 @@ impl Reason {
 /// A part of a document that is not acted on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
-    /// Which field.
+    /// The document and field that is refused.
     pub at: At,
     /// What kind of refusal it is.
     pub reason: Reason,

@@ -23,7 +23,7 @@ const MAX_ALIASED_NODES: usize = 20_000;
 pub struct Document {
     /// Where it comes from, for people: `web.yaml, document 2`, or the watch that told of it.
     pub origin: String,
-    /// What it says.
+    /// The parsed document.
     pub value: Arc<Value>,
 }
 

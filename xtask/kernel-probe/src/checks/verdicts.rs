@@ -19,7 +19,7 @@ use crate::{
     scene::{Hook, Scene, balanced},
 };
 
-/// Where theirs is.
+/// How the other program is attached, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A clsact filter of the first priority, before podmirror starts. Of one priority, the newest is

@@ -289,7 +289,7 @@ impl Exchange {
         }
     }
 
-    /// The connection broke.
+    /// The connection broke: how the copies on it end.
     pub(crate) fn handle_reset(&self) -> Ended {
         let Some(front) = self.turns.front() else {
             return Err(Failure::Reset);

@@ -33,7 +33,7 @@ pub(in crate::cluster) struct RawDocument {
     pub(super) spec: Spec,
 }
 
-/// A `spec`, weighed.
+/// A document's `spec`, with the memory that it takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Spec {
     /// `None` if there is none, or if it is too heavy.

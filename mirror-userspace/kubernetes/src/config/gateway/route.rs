@@ -21,7 +21,7 @@ const NOT_IN_THE_PATH: &str = "podmirror does not stand in the path of requests"
 const AS_RECEIVED: &str = "requests are matched and copied as v1 receives them";
 const OFF: &str = "0 % switches this mirror off";
 
-/// Reads a route.
+/// Reads an HTTPRoute or GRPCRoute.
 pub(in crate::config) fn read<'a>(
     object: &'a Object<'a>,
     authority: Authority<'_>,

@@ -16,7 +16,7 @@ use world::World;
 pub(super) struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
-    /// One of `count`.
+    /// A number below `count`, each as likely.
     pub(super) fn of(&mut self, count: usize) -> usize {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
@@ -41,7 +41,7 @@ pub(crate) fn run(choices: &[u8]) -> TargetCounters {
 }
 
 impl World<'_> {
-    /// One thing happens.
+    /// Lets the next event of the simulated network happen.
     fn step(&mut self) {
         match self.choices.of(20) {
             0..=3 => self.give_copy(),
