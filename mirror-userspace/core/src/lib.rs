@@ -29,11 +29,11 @@
 //! 6. [`counters`]: what those who do the I/O count: the kernel, rings, files, targets.
 //! 7. [`ledger`]: all counters side by side, and whether they balance.
 //!
-//! Beside the path: [`destination`] is what a target may be (a URL, a service's endpoints, pods),
+//! Beside the path: [`verdict`] is whether one version does as well as another, [`destination`] is what a target may be (a URL, a service's endpoints, pods),
 //! [`value`] what flags and documents share (rates, ports, hosts), and [`random`] what is left to
 //! chance.
 //!
-//! Imports run `segment, budget, value, counters < {stream, http} < policy < {destination, pipeline} <
+//! Imports run `segment, budget, value, counters < {stream, http, verdict} < policy < {destination, pipeline} <
 //! ledger`. Crates that capture, send or serve depend on this one, never the other way round;
 //! `mirror-userspace/tests/layering/` holds both.
 
@@ -50,3 +50,4 @@ pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod value;
+pub mod verdict;

@@ -52,6 +52,7 @@ const CORE_USES: &[&str] = &[
     "globset",
     "hashbrown",
     "httparse",
+    "libm",
     "memchr",
     "mirror-common",
     "regex",
@@ -65,7 +66,7 @@ const MODULES: &[(&str, &[&[&str]])] = &[
         "mirror-userspace/core/src",
         &[
             &["segment", "budget", "value", "counters"],
-            &["stream", "http"],
+            &["stream", "http", "verdict"],
             &["policy"],
             &["destination", "pipeline"],
             &["ledger"],
