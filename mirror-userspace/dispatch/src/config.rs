@@ -8,6 +8,7 @@ use std::{
 
 #[cfg(doc)]
 use mirror_core::counters::TargetCounters;
+use mirror_core::policy::PathPattern;
 use rustls::ClientConfig;
 
 use super::{
@@ -77,6 +78,9 @@ pub struct DispatchConfig {
     /// What was said in the log of connections that did not come about: clones share it, so that it is said
     /// once for all shards.
     pub said: Said,
+    /// By which paths the requests of a comparison are grouped: the first that matches. Default: none,
+    /// by the first part of their path.
+    pub groups: Vec<PathPattern>,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
     /// https. Default: nobody.
     pub tls: Option<Arc<ClientConfig>>,
@@ -111,6 +115,7 @@ impl Default for DispatchConfig {
             guard: Guard::default(),
             seed: None,
             said: Said::default(),
+            groups: Vec::new(),
             tls: None,
         }
     }

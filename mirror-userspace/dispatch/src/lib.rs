@@ -56,6 +56,7 @@ use mirror_core::{
     destination::{Destination, Scheme, TargetHost, TargetSpec, TargetUrl},
     pipeline::Output,
     segment::Time,
+    verdict::Comparison,
 };
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -118,9 +119,11 @@ impl Dispatcher {
         clock: Clock,
         resolver: Rc<dyn Resolve>,
     ) -> Result<Self> {
+        let mut roles = Vec::new();
         let sites: Vec<_> = targets
             .into_iter()
             .map(|target| {
+                roles.push(target.role);
                 let TargetSpec {
                     destination,
                     origin,
@@ -138,7 +141,8 @@ impl Dispatcher {
             })
             .collect::<Result<_>>()?;
         let origins = sites.iter().map(|site| origin_of(&site.destination));
-        let pool = Pool::new(Settings::from(&config), origins);
+        let mut pool = Pool::new(Settings::from(&config), origins);
+        pool.compare(roles, config.groups.clone());
         let drain_timeout = config.drain_timeout;
         let shell = Shell::new(pool, clock, resolver, sites, config);
         Ok(Self {
@@ -195,6 +199,13 @@ impl Dispatcher {
     #[must_use]
     pub fn snapshot(&self) -> Vec<TargetCounters> {
         self.shell.ask(|pool| pool.counters().collect())
+    }
+
+    /// How requests went at a baseline and a candidate; empty where there are not both.
+    #[must_use]
+    pub fn comparison(&self) -> Comparison {
+        self.shell
+            .ask(|pool| pool.comparison().cloned().unwrap_or_default())
     }
 
     /// Whether nothing waits and nothing is under way.

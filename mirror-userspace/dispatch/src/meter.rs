@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(8);
 /// How often a shard has slept, and the copies that keep it awake.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
+    /// Whether every copy is watched.
+    all: bool,
     naps: u64,
     watched: usize,
     began: Time,
@@ -34,6 +36,14 @@ pub(super) struct Stopwatch {
 }
 
 impl Meter {
+    /// With `all`, every copy is watched: what is compared must not be a choice of the quick.
+    pub(super) fn new(all: bool) -> Self {
+        Self {
+            all,
+            ..Self::default()
+        }
+    }
+
     pub(super) const fn handle_nap(&mut self) {
         self.naps += 1;
     }
@@ -45,7 +55,7 @@ impl Meter {
 
     #[inline]
     pub(super) fn start(&mut self, now: Time) -> Stopwatch {
-        let watched = now.since(self.began) >= EVERY;
+        let watched = self.all || now.since(self.began) >= EVERY;
         if watched {
             self.began = now;
             self.watched += 1;

@@ -1,4 +1,4 @@
-//! The other end of the admin server: what `podmirror set` says to a running podmirror.
+//! The other end of the admin server: what `podmirror set` and `podmirror verdict` say to a running podmirror.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, client::conn::http1, header::HOST};
+use hyper::{Method, Request, StatusCode, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use mirror_core::value::Rate;
 use tokio::{
@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer may be: a line for each rule.
 const ANSWER_BYTES: usize = 1 << 20;
 
-/// Where a podmirror is tuned.
+/// Where a podmirror is tuned, and asked.
 #[derive(Clone, Debug)]
 pub enum Server {
     /// At its unix socket.
     Socket(PathBuf),
-    /// At `HOST:PORT`, with the token in this file.
-    Network(String, PathBuf),
+    /// At `HOST:PORT`, with the token in this file, which tuning takes.
+    Network(String, Option<PathBuf>),
 }
 
 impl fmt::Display for Server {
@@ -58,15 +58,45 @@ pub async fn set_sample_rate(
         None => rate.to_string(),
         Some(rule) => format!("{rate}\t{rule}"),
     };
-    time::timeout(PATIENCE, put(server, "/sample-rate", line))
+    let (status, answer) = ask(server, Method::PUT, "/sample-rate", line).await?;
+    if !status.is_success() {
+        bail!("{server}: {status}: {}", answer.trim_end());
+    }
+    Ok(answer)
+}
+
+/// What `GET /verdict` says, whatever it is.
+///
+/// # Errors
+/// The server can't be reached, takes longer than ten seconds, or has no verdict: then with its reason.
+pub async fn verdict(server: &Server) -> anyhow::Result<String> {
+    let (status, answer) = ask(server, Method::GET, "/verdict", String::new()).await?;
+    match status {
+        StatusCode::OK | StatusCode::CONFLICT | StatusCode::TOO_EARLY => Ok(answer),
+        _ => bail!("{server}: {status}: {}", answer.trim_end()),
+    }
+}
+
+async fn ask(
+    server: &Server,
+    method: Method,
+    path: &str,
+    body: String,
+) -> anyhow::Result<(StatusCode, String)> {
+    time::timeout(PATIENCE, send(server, method, path, body))
         .await
         .with_context(|| format!("no answer in {} s", PATIENCE.as_secs()))
         .and_then(|answer| answer)
         .with_context(|| server.to_string())
 }
 
-async fn put(server: &Server, path: &str, body: String) -> anyhow::Result<String> {
-    let request = Request::builder().method(Method::PUT).uri(path);
+async fn send(
+    server: &Server,
+    method: Method,
+    path: &str,
+    body: String,
+) -> anyhow::Result<(StatusCode, String)> {
+    let request = Request::builder().method(method).uri(path);
     let body = Full::new(Bytes::from(body));
     match server {
         Server::Socket(socket) => {
@@ -75,8 +105,10 @@ async fn put(server: &Server, path: &str, body: String) -> anyhow::Result<String
             exchange(stream.context("is a podmirror running here?")?, request).await
         }
         Server::Network(address, token) => {
-            let token = TokenFile::open(Path::new(token))?.read()?;
-            let request = request.header(HOST, address).header(TOKEN, token);
+            let mut request = request.header(HOST, address);
+            if let Some(token) = token {
+                request = request.header(TOKEN, TokenFile::open(Path::new(token))?.read()?);
+            }
             exchange(TcpStream::connect(address).await?, request.body(body)?).await
         }
     }
@@ -85,7 +117,7 @@ async fn put(server: &Server, path: &str, body: String) -> anyhow::Result<String
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<(StatusCode, String)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
@@ -97,8 +129,5 @@ async fn exchange(
         .to_bytes();
     connection.abort();
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    if !status.is_success() {
-        bail!("{status}: {}", answer.trim_end());
-    }
-    Ok(answer)
+    Ok((status, answer))
 }

@@ -38,6 +38,7 @@ mod socket;
 mod tests;
 mod text;
 mod token;
+mod verdict;
 
 pub use listen::Listen;
 pub use metrics::render;

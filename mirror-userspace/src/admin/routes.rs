@@ -1,4 +1,4 @@
-//! From a request to its answer. There are four paths; everything else is refused unread.
+//! From a request to its answer. There are five paths; everything else is refused unread.
 
 use std::{
     convert::Infallible,
@@ -28,6 +28,7 @@ use super::{
     question::{Ask, Asker, NoAnswer, Refused},
     snapshot::SampleRate,
     token::TokenFile,
+    verdict,
 };
 
 /// <https://www.w3.org/TR/fetch-metadata/>
@@ -43,9 +44,17 @@ pub(super) struct Routes {
     token: Option<TokenFile>,
     limits: Limits,
     health: Mutex<Health>,
-    metrics: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
+    shown: tokio::sync::Mutex<Option<Shown>>,
     evicted: AtomicU64,
     timed_out: AtomicU64,
+}
+
+/// What a snapshot came to, for all who ask soon after each other.
+#[derive(Clone, Debug)]
+struct Shown {
+    at: Instant,
+    metrics: Bytes,
+    verdict: Option<verdict::Answer>,
 }
 
 /// An answer that is not 200.
@@ -58,7 +67,7 @@ impl Routes {
             token,
             limits,
             health: Mutex::default(),
-            metrics: tokio::sync::Mutex::default(),
+            shown: tokio::sync::Mutex::default(),
             evicted: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
         }
@@ -86,7 +95,7 @@ impl Routes {
             return Ok(plain(StatusCode::FORBIDDEN, why.into()));
         }
         let allowed: &[Method] = match request.uri().path() {
-            "/healthz" | "/readyz" | "/metrics" => &READ_ONLY,
+            "/healthz" | "/readyz" | "/metrics" | "/verdict" => &READ_ONLY,
             "/sample-rate" => &RATES,
             _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path".into())),
         };
@@ -97,6 +106,7 @@ impl Routes {
             ("/healthz", _) => self.healthz(),
             ("/readyz", _) => self.readyz().await,
             ("/metrics", _) => return Ok(self.metrics().await),
+            ("/verdict", _) => return Ok(self.verdict().await),
             (_, &Method::PUT) => self.put_rate(client, request).await,
             _ => self.rates().await,
         };
@@ -127,27 +137,44 @@ impl Routes {
     }
 
     async fn metrics(&self) -> Response<Full<Bytes>> {
+        match self.shown().await {
+            Ok(shown) => respond(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                shown.metrics,
+            ),
+            Err((status, text)) => plain(status, text),
+        }
+    }
+
+    async fn verdict(&self) -> Response<Full<Bytes>> {
+        let none = "nothing is compared: give targets with role=baseline and role=candidate";
+        match self.shown().await.map(|shown| shown.verdict) {
+            Ok(Some((status, text))) => respond(status, "application/json", text),
+            Ok(None) => plain(StatusCode::NOT_FOUND, none.into()),
+            Err((status, text)) => plain(status, text),
+        }
+    }
+
+    /// What there is to show now, or a moment ago.
+    async fn shown(&self) -> Result<Shown, Failure> {
         // Held while the mirrors are asked: whoever comes meanwhile gets the same answer.
-        let mut last = self.metrics.lock().await;
-        let text = match &*last {
-            Some((at, text)) if at.elapsed() < self.limits.metrics_age => text.clone(),
-            _ => match self.ask(self.limits.answer_time, Ask::Snapshot).await {
-                Ok(Ok(snapshot)) => {
-                    let text = Bytes::from(metrics::render(&snapshot) + &self.own_metrics());
-                    *last = Some((Instant::now(), text.clone()));
-                    text
-                }
-                Ok(Err(error)) => {
-                    return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"));
-                }
-                Err((status, text)) => return plain(status, text),
-            },
+        let mut last = self.shown.lock().await;
+        if let Some(shown) = &*last
+            && shown.at.elapsed() < self.limits.metrics_age
+        {
+            return Ok(shown.clone());
+        }
+        let snapshot = self.ask(self.limits.answer_time, Ask::Snapshot).await?;
+        let snapshot =
+            snapshot.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))?;
+        let shown = Shown {
+            at: Instant::now(),
+            metrics: (metrics::render(&snapshot) + &self.own_metrics()).into(),
+            verdict: verdict::of(&snapshot),
         };
-        respond(
-            StatusCode::OK,
-            "text/plain; version=0.0.4; charset=utf-8",
-            text,
-        )
+        *last = Some(shown.clone());
+        Ok(shown)
     }
 
     fn own_metrics(&self) -> String {

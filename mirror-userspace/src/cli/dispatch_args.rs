@@ -8,6 +8,7 @@ use mirror_dispatch::{CongestionControl, DispatchConfig, Order, Retry, tls};
 
 use super::{
     UsageError,
+    compare_args::CompareArgs,
     target_args::TargetArgs,
     value::{duration, size},
 };
@@ -20,6 +21,10 @@ pub struct DispatchArgs {
     /// The targets themselves.
     #[command(flatten)]
     pub targets: TargetArgs,
+
+    /// How two of them are compared.
+    #[command(flatten)]
+    pub compare: CompareArgs,
 
     /// Order in which the requests of one client connection reach the target: that of the client
     /// connection, or none
@@ -201,6 +206,7 @@ impl DispatchArgs {
             idle_timeout: self.target_idle_timeout,
             resolve_every: self.resolve_every,
             drain_timeout: self.drain,
+            groups: self.compare.group_paths.clone(),
             tls,
             ..DispatchConfig::default()
         })

@@ -8,6 +8,7 @@ mod admin_args;
 mod agent;
 mod capture_args;
 mod check;
+mod compare_args;
 #[cfg(test)]
 mod defaults;
 mod dispatch_args;
@@ -30,6 +31,7 @@ mod terms_args;
 #[cfg(test)]
 mod tests;
 mod value;
+mod verdict;
 
 use std::{fmt, io::IsTerminal as _, process::ExitCode};
 
@@ -53,6 +55,7 @@ pub use run::RunArgs;
 pub use select_args::SelectArgs;
 pub use set::SetArgs;
 pub use target_args::TargetArgs;
+pub use verdict::VerdictArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
 ///
@@ -74,6 +77,7 @@ enum Command {
     Replay(Box<ReplayArgs>),
     Check(CheckArgs),
     Set(SetArgs),
+    Verdict(VerdictArgs),
     Explain(ExplainArgs),
 }
 
@@ -103,6 +107,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(),
             Command::Check(check) => check.run(),
             Command::Set(set) => set.run(),
+            Command::Verdict(verdict) => verdict.run(),
             Command::Explain(explain) => explain.run(),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use mirror_core::ledger::Ledger;
+use mirror_core::{ledger::Ledger, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
 use tokio::time;
 
@@ -133,6 +133,7 @@ impl RecordArgs {
         let config = DaemonConfig {
             limits: self.limits.for_shard(capture.shards as usize),
             dispatch: DispatchConfig::default(),
+            terms: Terms::default(),
             capture,
             policy,
             sink,

@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 
 use super::{
     UsageError,
+    compare_args::VerdictFileArgs,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
     policy_args::PolicyArgs,
@@ -66,6 +67,8 @@ pub struct ReplayArgs {
     limits: LimitArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    verdict: VerdictFileArgs,
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
@@ -90,6 +93,7 @@ impl ReplayArgs {
 
     async fn replay(self) -> anyhow::Result<()> {
         let report = self.report.clone();
+        let verdict = self.verdict.clone();
         let printing = Rc::new(RefCell::new(Ok(())));
         let print = self.print.then(|| to_stdout(&printing));
         let name = self.file.display().to_string();
@@ -116,6 +120,7 @@ impl ReplayArgs {
         };
         let (ledger, outcome) = supervise(replaying, signals, &report).await?;
         finish(&ledger, report.ledger_json.as_deref())?;
+        verdict.write(&ledger)?;
         match printing.replace(Ok(())) {
             // Whoever reads has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -133,6 +138,7 @@ impl ReplayArgs {
             sink: Targets::new(self.dispatch.targets.outside_clusters()?)
                 .map_or(Sink::Look, Sink::Targets),
             dispatch: self.dispatch.for_shard(1)?,
+            terms: self.dispatch.compare.terms(),
             speed: self.speed,
         })
     }

@@ -9,6 +9,7 @@ use super::{
     UsageError,
     admin_args::AdminArgs,
     capture_args::CaptureArgs,
+    compare_args::VerdictFileArgs,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
     only_daemon::OnlyDaemon,
@@ -38,6 +39,8 @@ pub struct RunArgs {
     #[command(flatten)]
     report: ReportArgs,
     #[command(flatten)]
+    verdict: VerdictFileArgs,
+    #[command(flatten)]
     admin: AdminArgs,
 }
 
@@ -49,6 +52,7 @@ impl RunArgs {
 
     async fn mirror(self) -> anyhow::Result<()> {
         let report = self.report.clone();
+        let verdict = self.verdict.clone();
         let admin = self.admin.clone();
         let place = self.place.clone();
         let (config, banner) = self.configure()?;
@@ -59,7 +63,8 @@ impl RunArgs {
         daemon.attach(place).await?;
         eprintln!("{banner}");
         let ledger = supervise(OnlyDaemon::new(daemon, questions), signals, &report).await?;
-        finish(&ledger, report.ledger_json.as_deref())
+        finish(&ledger, report.ledger_json.as_deref())?;
+        verdict.write(&ledger)
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
@@ -73,6 +78,7 @@ impl RunArgs {
         let config = DaemonConfig {
             limits: self.limits.for_shard(shards),
             dispatch: self.dispatch.for_shard(shards)?,
+            terms: self.dispatch.compare.terms(),
             capture,
             policy,
             sink,

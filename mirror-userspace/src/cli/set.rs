@@ -57,7 +57,7 @@ impl SetArgs {
         let refuse = |problem: &str| Err(UsageError(problem.to_owned()));
         match (self.admin_address.clone(), self.admin_token_file.clone()) {
             (None, None) => Ok(client::Server::Socket(self.admin_socket.clone())),
-            (Some(address), Some(token)) => Ok(client::Server::Network(address, token)),
+            (Some(address), Some(token)) => Ok(client::Server::Network(address, Some(token))),
             (Some(_), None) => refuse(
                 "--admin-address takes --admin-token-file: over the network nobody tunes without a token",
             ),

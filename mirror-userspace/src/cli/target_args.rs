@@ -13,10 +13,11 @@ pub struct TargetArgs {
     /// TARGET is a URL: http or https, a name or an address (IPv6 in brackets), and optionally a port;
     /// a copy keeps the path of its request. For `podmirror agent` it may also be
     /// service/NAMESPACE/NAME:PORT or pods/NAMESPACE/LABEL-SELECTOR:PORT. For this target, sample=RATE
-    /// replaces --sample-rate, and host=HOST replaces --set-host or --host-suffix.
+    /// replaces --sample-rate, and host=HOST replaces --set-host or --host-suffix. A target with
+    /// role=baseline and one with role=candidate are compared.
     #[arg(
         long = "target",
-        value_name = "TARGET[,sample=RATE][,host=HOST]",
+        value_name = "TARGET[,sample=RATE][,host=HOST][,role=ROLE]",
         help_heading = "Targets"
     )]
     pub targets: Vec<TargetSpec>,

@@ -26,6 +26,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         })
 }
 
+/// `0.05`: a number above 0 and below 1.
+pub(super) fn part(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|part| *part > 0.0 && *part < 1.0)
+        .ok_or_else(|| "accepted: a number above 0 and below 1, such as 0.05".into())
+}
+
+/// `0.5%`: a part of one, above 0.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    text.strip_suffix('%')
+        .and_then(|number| number.parse::<f64>().ok())
+        .filter(|percent| percent.is_finite() && *percent > 0.0)
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "accepted: a percentage above 0, such as 0.5%".into())
+}
+
 /// `4096`, `64K`, `256M`, `1G`: bytes, with powers of 1024.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     const ACCEPTED: &str =
@@ -46,6 +63,22 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_and_percentages_are_above_nothing() {
+        assert_eq!(part("0.05"), Ok(0.05));
+        assert_eq!(percent("0.5%"), Ok(0.005));
+        assert!(
+            ["0", "1", "-0.1", "nan", "5%"]
+                .iter()
+                .all(|bad| part(bad).is_err())
+        );
+        assert!(
+            ["0%", "5", "-1%", "inf%", "nan%"]
+                .iter()
+                .all(|bad| percent(bad).is_err())
+        );
+    }
 
     #[test]
     fn durations_need_a_unit() {

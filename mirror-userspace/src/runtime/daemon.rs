@@ -13,6 +13,7 @@ use mirror_core::{
     pipeline::Limits,
     policy::Policy,
     value::Rate,
+    verdict::Terms,
 };
 use mirror_dispatch::DispatchConfig;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -35,13 +36,15 @@ pub struct DaemonConfig {
     pub sink: Sink,
     /// How they get there.
     pub dispatch: DispatchConfig,
+    /// How a baseline is compared with a candidate, where targets are that.
+    pub terms: Terms,
 }
 
 impl DaemonConfig {
     /// What filters and targets are called.
     #[must_use]
     pub fn names(&self) -> Names {
-        self.sink.names(&self.policy)
+        self.sink.names(&self.policy, self.terms)
     }
 
     /// The rate of each target, in the order of [`names`](Self::names).

@@ -313,6 +313,7 @@ fn report(reader: &RingReader, pipeline: &Pipeline, dispatcher: &Dispatcher) -> 
         flow: *pipeline.flow_counters(),
         pipeline: pipeline.counters().clone(),
         targets: dispatcher.snapshot(),
+        comparison: dispatcher.comparison(),
         ..Counted::default()
     }
 }

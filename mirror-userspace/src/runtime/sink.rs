@@ -7,6 +7,7 @@ use mirror_core::{
     ledger::Names,
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
+    verdict::{Role, Terms},
 };
 use mirror_dispatch::{DispatchConfig, Dispatcher, SystemResolver};
 
@@ -98,10 +99,14 @@ impl Sink {
         })
     }
 
-    /// What the ledger calls the rules of `policy`, and the targets.
+    /// What the ledger calls the rules of `policy`, and the targets; and by which terms they are
+    /// compared, if two of them are.
     #[must_use]
-    pub fn names(&self, policy: &Policy) -> Names {
+    pub fn names(&self, policy: &Policy, terms: Terms) -> Names {
+        let has = |role| self.targets().iter().any(|it| it.spec.role == Some(role));
+        let compares = has(Role::Baseline) && has(Role::Candidate);
         Names {
+            terms: compares.then_some(terms),
             rules: policy.rules().to_vec(),
             targets: self.targets().iter().map(|it| it.name.clone()).collect(),
         }
@@ -152,7 +157,7 @@ mod tests {
             .unwrap(),
         );
         let policy = sink.policy(PolicyConfig::default()).unwrap();
-        let names = sink.names(&policy);
+        let names = sink.names(&policy, Terms::default());
         assert_eq!(
             names.targets,
             ["http://v2", "http://v3", "http://v2 #2", "http://v2 #3"]
@@ -165,7 +170,7 @@ mod tests {
     fn where_nothing_is_sent_one_target_is_pretended_and_has_no_name() {
         let policy = Sink::Look.policy(PolicyConfig::default()).unwrap();
         assert_eq!(policy.targets(), 1);
-        assert_eq!(Sink::Look.names(&policy).targets, [""; 0]);
+        assert_eq!(Sink::Look.names(&policy, Terms::default()).targets, [""; 0]);
         assert!(Sink::Look.targets().is_empty());
     }
 }

@@ -19,6 +19,7 @@ use std::{
 use mirror_capture::{AttachmentId, LiveConfig, RingKind};
 use mirror_core::{
     counters::KernelCounters, ledger::Ledger, pipeline::Limits, policy::PolicyConfig, value::Rate,
+    verdict::Terms,
 };
 use mirror_dispatch::DispatchConfig;
 use pod::{Pod, get};
@@ -79,6 +80,7 @@ fn config(ring: RingKind, target: &str) -> DaemonConfig {
         policy: sink.policy(PolicyConfig::default()).unwrap(),
         sink,
         dispatch: DispatchConfig::default(),
+        terms: Terms::default(),
     }
 }
 

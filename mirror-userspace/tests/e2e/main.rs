@@ -10,6 +10,7 @@
 
 mod admin;
 mod clients;
+mod compare;
 mod daemon;
 mod fidelity;
 mod hooks;

@@ -1,4 +1,4 @@
-//! Where copies go: a target as the user writes it, `DESTINATION[,sample=RATE][,host=HOST]`.
+//! Where copies go: a target as the user writes it, `DESTINATION[,sample=RATE][,host=HOST][,role=ROLE]`.
 //!
 //! Plain data, checked while it is read, so that the stages that sample, rewrite and send by it
 //! need not check again.
@@ -20,11 +20,13 @@ pub use url::{Scheme, TargetHost, TargetUrl};
 use crate::{
     policy::TargetPolicy,
     value::{BadValue, Host, Rate},
+    verdict::Role,
 };
 
 const ACCEPTED: &str = "http://HOST[:PORT] or https://HOST[:PORT], an IPv6 address in brackets, \
                         service/NAMESPACE/NAME:PORT or pods/NAMESPACE/SELECTOR:PORT, \
-                        then maybe ,sample=RATE and ,host=HOST";
+                        then maybe ,sample=RATE, ,host=HOST and \
+                        ,role=baseline or ,role=candidate";
 
 /// One target with what is particular to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct TargetSpec {
     pub host: Option<Host>,
     /// Who named it. Default: [`Origin::Operator`].
     pub origin: Origin,
+    /// What it is to a comparison of two targets. Default: no part of one.
+    pub role: Option<Role>,
 }
 
 impl From<Destination> for TargetSpec {
@@ -47,6 +51,7 @@ impl From<Destination> for TargetSpec {
             sample: None,
             host: None,
             origin: Origin::Operator,
+            role: None,
         }
     }
 }
@@ -71,6 +76,7 @@ impl FromStr for TargetSpec {
             let twice = match option.split_once('=') {
                 Some(("sample", rate)) => spec.sample.replace(rate.parse()?).is_some(),
                 Some(("host", host)) => spec.host.replace(host.parse()?).is_some(),
+                Some(("role", role)) => spec.role.replace(role.parse()?).is_some(),
                 _ => return Err(refuse(format!("has an unknown option \"{option}\""))),
             };
             if twice {
@@ -104,6 +110,9 @@ impl fmt::Display for TargetSpec {
         }
         if let Some(host) = &self.host {
             write!(f, ",host={host}")?;
+        }
+        if let Some(role) = &self.role {
+            write!(f, ",role={role}")?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::{
     counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters, sum::counters},
     pipeline::{ConnectionCounters, Drops, PipelineCounters, TargetCopies},
     stream::FlowCounters,
+    verdict::{Comparison, Report, Terms},
 };
 
 counters! {
@@ -23,6 +24,8 @@ counters! {
         pipeline: PipelineCounters,
         /// What became of copies, as dispatch counted it for each target.
         targets: Vec<TargetCounters>,
+        /// How requests went at a baseline and a candidate, where there are both.
+        comparison: Comparison,
     }
 }
 
@@ -33,6 +36,8 @@ pub struct Names {
     pub rules: Vec<String>,
     /// Names of the targets, indexed by [`TargetId`](crate::pipeline::TargetId).
     pub targets: Vec<String>,
+    /// How a baseline and a candidate are judged, if the targets are that.
+    pub terms: Option<Terms>,
 }
 
 impl Ledger {
@@ -60,6 +65,8 @@ impl Ledger {
                 ledger.targets.insert(name.clone(), target);
             }
         }
+        let report = |terms| Report::new(&counted.comparison, terms);
+        ledger.verdict = names.terms.as_ref().map(report);
         ledger.balanced = ledger.balances() && stages_agree;
         ledger
     }

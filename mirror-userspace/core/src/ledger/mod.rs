@@ -27,12 +27,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::verdict::Report;
+
 /// Counts by name, in the order of their names.
 pub type Named = BTreeMap<String, u64>;
 
 /// The books of a run. `Display` prints them for people; serialised, they are the JSON of
 /// `--ledger-json`, whose keys are stable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Ledger {
     /// TCP segments, from the hook to the daemon.
     pub segments: Segments,
@@ -50,6 +52,9 @@ pub struct Ledger {
     pub targets: BTreeMap<String, Target>,
     /// Whether every row adds up.
     pub balanced: bool,
+    /// Whether the candidate does as well as the baseline, where the targets are that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Report>,
 }
 
 /// See the module's documentation.

@@ -34,6 +34,7 @@ fn counted() -> (Counted, Names) {
     let names = Names {
         rules: vec!["deny-path /x".into()],
         targets: vec!["http://v2".into()],
+        terms: None,
     };
     (counted, names)
 }

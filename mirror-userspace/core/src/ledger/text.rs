@@ -50,7 +50,11 @@ impl Ledger {
         } else {
             unbalanced
         };
-        writeln!(f, "{verdict}")
+        writeln!(f, "{verdict}")?;
+        match &self.verdict {
+            None => Ok(()),
+            Some(report) => write!(f, "{report}"),
+        }
     }
 
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +66,9 @@ impl Ledger {
             connections,
             bytes_lost,
             targets,
+            // Behind the table.
             balanced: _,
+            verdict: _,
         } = self;
         head(f, "segments seen", segments.seen)?;
         row(f, "other port", segments.other_port)?;

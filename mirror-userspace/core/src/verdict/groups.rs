@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::Serialize;
+
 use super::{
     latency::{Latency, QUANTILES},
     pairs::{Pair, Pairs},
@@ -27,7 +29,8 @@ pub enum Verdict {
 pub struct Margins {
     /// Of shares, absolute (0 to 1). Default: 0.005, half a percent of the requests.
     pub share: f64,
-    /// Of latencies, relative. Default: 0.1, ten percent.
+    /// Of latencies, relative. Default: 0.1, ten percent. Less than a millisecond never matters: the mirror
+    /// itself takes such times.
     pub latency: f64,
 }
 
@@ -146,7 +149,7 @@ impl Group {
 }
 
 /// Numbers between two bounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The lower bound.
     pub from: f64,
@@ -162,7 +165,7 @@ impl Interval {
 }
 
 /// The answer to one question.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// What was asked.
     pub question: Question,
@@ -210,6 +213,8 @@ pub(super) fn verdict(difference: Interval, margin: f64, differs: bool) -> Verdi
 /// Everything that was counted of a baseline and a candidate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
+    /// Requests of which one copy came to nothing, for a reason that is no version's.
+    pub not_compared: u64,
     /// All requests.
     pub overall: Group,
     /// Requests by group, at most 64 groups; those of more count overall only.
@@ -278,6 +283,7 @@ impl Comparison {
 
 impl Sum for Comparison {
     fn add(&mut self, more: &Self) {
+        self.not_compared += more.not_compared;
         self.overall.add(&more.overall);
         for (name, group) in &more.groups {
             if self.groups.contains_key(name) || self.has_room() {

@@ -11,6 +11,8 @@ use crate::counters::Sum;
 
 /// The quantiles that are compared: the median and the 99th percentile.
 pub(super) const QUANTILES: [f64; 2] = [0.5, 0.99];
+/// What differs by less than this, in seconds, may be a matter of whose turn it was in the mirror.
+const RESOLUTION: f64 = 0.001;
 /// Latencies before the first limit is set.
 const ENOUGH: u64 = 64;
 
@@ -57,6 +59,7 @@ impl Latency {
         let slow = place.and_then(|place| self.slow.get(place));
         let evidence = slow.copied().unwrap_or_default().evidence();
         let difference = self.difference(q, level);
+        let margin = margin.max(RESOLUTION / baseline.max(f64::MIN_POSITIVE));
         let matters = (candidate - baseline).abs() > margin * baseline;
         Finding {
             question: Question::Latency(q),

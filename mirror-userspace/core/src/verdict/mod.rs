@@ -39,7 +39,9 @@
 mod groups;
 mod latency;
 mod mixture;
+mod pairing;
 mod pairs;
+mod report;
 mod sketch;
 #[cfg(test)]
 mod tests;
@@ -49,5 +51,7 @@ pub use groups::{
 };
 pub use latency::Latency;
 pub use mixture::{Evidence, Shares};
+pub use pairing::{Pairing, Role};
 pub use pairs::{Pair, Pairs};
+pub use report::{Report, Terms};
 pub use sketch::Sketch;

@@ -1,7 +1,7 @@
 //! A copy that waits or is being sent.
 
 use mirror_core::{
-    pipeline::{ConnectionId, CopyId, Effect, Expect, Persistence},
+    pipeline::{ConnectionId, CopyId, Effect, Expect, Persistence, RequestKey},
     segment::Time,
 };
 
@@ -13,6 +13,8 @@ pub(crate) struct Job {
     pub(crate) id: CopyId,
     pub(crate) at: Time,
     pub(crate) connection: ConnectionId,
+    /// Its number on that connection.
+    number: u32,
     pub(crate) expect: Expect,
     pub(crate) persistence: Persistence,
     effect: Effect,
@@ -30,7 +32,7 @@ impl Job {
     pub(super) const fn new(
         id: CopyId,
         at: Time,
-        connection: ConnectionId,
+        request: RequestKey,
         whole: Option<Outgoing>,
         expect: Expect,
         persistence: Persistence,
@@ -39,7 +41,8 @@ impl Job {
         Self {
             id,
             at,
-            connection,
+            connection: request.connection,
+            number: request.number,
             expect,
             persistence,
             effect,
@@ -47,6 +50,14 @@ impl Job {
             begun: false,
             retried: false,
             unwritten: true,
+        }
+    }
+
+    /// The request that it is a copy of.
+    pub(crate) const fn request(&self) -> RequestKey {
+        RequestKey {
+            connection: self.connection,
+            number: self.number,
         }
     }
 

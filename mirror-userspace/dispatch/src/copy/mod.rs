@@ -45,7 +45,7 @@ impl Copies {
         Job::new(
             copy.id,
             copy.at,
-            copy.request.connection,
+            copy.request,
             whole,
             copy.expect,
             copy.persistence,

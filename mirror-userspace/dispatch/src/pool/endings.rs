@@ -62,6 +62,11 @@ impl Target {
             latency,
             connection: After::Reading,
         });
+        if let Some(compared) = &mut shared.compared
+            && let Some(front) = link.exchange.turns().next()
+        {
+            compared.end(self.index, front.job.request(), &outcome);
+        }
         self.endpoints.handle_answer(link.endpoint, now);
         self.counters.in_flight -= 1;
         outcome.count(&mut self.counters);

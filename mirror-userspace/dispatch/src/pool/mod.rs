@@ -35,6 +35,7 @@ mod assign;
 #[cfg(debug_assertions)]
 mod audit;
 pub mod breaker;
+mod compared;
 mod endings;
 mod endpoints;
 mod held;
@@ -58,10 +59,12 @@ use std::{
 use mirror_core::{
     counters::TargetCounters,
     pipeline::{MirrorCopy, Output},
+    policy::PathPattern,
     segment::Time,
+    verdict::{Comparison, Role},
 };
 
-use self::target::Target;
+use self::{compared::Compared, target::Target};
 pub use self::{
     link::{Unconnected, Work},
     settings::{Order, Origin, Retry, Settings},
@@ -82,6 +85,8 @@ struct Shared {
     settings: Settings,
     copies: Copies,
     meter: Meter,
+    /// `None` where no targets are compared.
+    compared: Option<Compared>,
     actions: VecDeque<Action>,
 }
 
@@ -115,9 +120,24 @@ impl Pool {
                 settings,
                 copies: Copies::default(),
                 meter: Meter::default(),
+                compared: None,
                 actions: VecDeque::new(),
             },
         }
+    }
+
+    /// Compares the targets with these roles, from the first copy on; does nothing unless there are a
+    /// baseline and a candidate. Every reply's latency is measured then. Requests are grouped by the
+    /// first of `patterns` that their path matches; without any, by the first part of their path.
+    pub fn compare(&mut self, roles: Vec<Option<Role>>, patterns: Vec<PathPattern>) {
+        self.shared.compared = Compared::new(roles, patterns);
+        self.shared.meter = Meter::new(self.shared.compared.is_some());
+    }
+
+    /// What was compared so far; `None` where nothing is.
+    #[must_use]
+    pub fn comparison(&self) -> Option<&Comparison> {
+        self.shared.compared.as_ref().map(Compared::comparison)
     }
 
     /// Takes one step of re-sending. What is for a target that does not exist is dropped uncounted.
@@ -136,6 +156,9 @@ impl Pool {
 
     fn handle_copy(&mut self, now: Time, copy: MirrorCopy) {
         let Self { targets, shared } = self;
+        if let Some(compared) = &mut shared.compared {
+            compared.begin(&copy);
+        }
         if let Some(target) = targets.get_mut(copy.target.0) {
             target.handle_copy(shared, now, copy);
         }

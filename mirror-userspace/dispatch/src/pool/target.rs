@@ -177,6 +177,9 @@ impl Target {
     ) {
         self.counters.in_flight -= u64::from(!matches!(outcome, Outcome::Read(_)));
         self.queue.release(job.connection);
+        if let Some(compared) = &mut shared.compared {
+            compared.end(self.index, job.request(), outcome);
+        }
         shared.copies.end(job);
         outcome.count(&mut self.counters);
         match verdict {

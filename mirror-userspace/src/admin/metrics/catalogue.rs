@@ -173,6 +173,21 @@ pub(super) const OMITTED: Family = gauge(
     "Rules, pods and namespaces without series of their own, because there are too many.",
 );
 
+// The comparison of a baseline and a candidate, by rule.
+
+pub(super) const COMPARED: Family = counter(
+    "podmirror_compared_requests_total",
+    "Requests sent to a baseline and a candidate, by whether both had a chance to answer.",
+);
+pub(super) const VERDICT: Family = gauge(
+    "podmirror_verdict",
+    "1 for what the comparison comes to (same, not enough yet, differs), 0 for the others.",
+);
+pub(super) const E_VALUE: Family = gauge(
+    "podmirror_verdict_e_value",
+    "The evidence that baseline and candidate differ, by question: at most 1 on average if they do not.",
+);
+
 // The admin server.
 
 pub(super) const ADMIN_CLOSED: Family = counter(

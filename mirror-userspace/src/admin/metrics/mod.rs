@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mirror_core::{
     counters::{RingCounters, TargetCounters},
     ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
+    verdict::{Report, Verdict},
 };
 
 use catalogue as all;
@@ -79,6 +80,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         targets,
         // Counters are read one after the other: under load they never balance to the last one.
         balanced: _,
+        verdict,
     } = Ledger::new(&mirror.counted, &mirror.names);
     of_segments(page, rule, &segments);
     of_ring(page, rule, mirror.counted.ring);
@@ -89,6 +91,34 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     }
     for (name, target) in &targets {
         of_target(page, &[rule, ("target", name)], target);
+    }
+    if let Some(report) = verdict {
+        of_comparison(page, rule, &report);
+    }
+}
+
+fn of_comparison(page: &mut Page, rule: (&'static str, &str), report: &Report) {
+    let Report {
+        verdict,
+        compared,
+        not_compared,
+        // What was asked for.
+        alpha: _,
+        findings,
+        // As many series as groups: GET /verdict has them.
+        groups: _,
+    } = report;
+    for (outcome, count) in [("compared", compared), ("not_compared", not_compared)] {
+        page.add(all::COMPARED, &[rule, ("outcome", outcome)], count);
+    }
+    for one in [Verdict::Same, Verdict::NotEnough, Verdict::Differs] {
+        let labels = [rule, ("verdict", one.name())];
+        page.add(all::VERDICT, &labels, u8::from(one == *verdict));
+    }
+    for finding in findings {
+        let question = finding.question.name();
+        let labels = [rule, ("question", question.as_str())];
+        page.add(all::E_VALUE, &labels, finding.e_value.min(f64::MAX));
     }
 }
 

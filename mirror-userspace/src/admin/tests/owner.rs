@@ -55,6 +55,7 @@ pub(super) fn mirror(rule: &str, target: &str) -> ShownMirror {
         names: Names {
             rules: vec!["loop".into()],
             targets: vec![target.into()],
+            terms: None,
         },
         attachments: 1,
     }

@@ -214,7 +214,7 @@ async fn a_change_that_was_given_up_is_not_made_later() {
 async fn the_client_says_what_is_set_and_what_is_wrong() {
     let server = answered(patient(), Owner::new()).await;
     let at = server.address().to_string();
-    let there = Network(at.clone(), server.token_file());
+    let there = Network(at.clone(), Some(server.token_file()));
     let half = "50%".parse().unwrap();
     let set = client::set_sample_rate(&there, Some("flags"), half)
         .await
@@ -229,7 +229,7 @@ async fn the_client_says_what_is_set_and_what_is_wrong() {
     );
     let token = server.token_file();
     // What the port answers then, if at all, is not ours.
-    let nowhere = Network("127.0.0.1:1".to_owned(), token.clone());
+    let nowhere = Network("127.0.0.1:1".to_owned(), Some(token.clone()));
     let error = client::set_sample_rate(&nowhere, None, half)
         .await
         .unwrap_err();

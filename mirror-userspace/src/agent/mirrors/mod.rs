@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
 use mirror_capture::{LiveConfig, Place};
-use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate};
+use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::Rule;
@@ -36,6 +36,8 @@ pub struct MirrorConfig {
     pub limits: Limits,
     /// How copies get to where they go.
     pub dispatch: DispatchConfig,
+    /// How a baseline is compared with a candidate, where the targets of a rule are that.
+    pub terms: Terms,
     /// What the mirrors of documents may take up, all together.
     pub rooms: Rooms,
 }

@@ -47,6 +47,7 @@ impl RuleMirror {
             capture,
             limits,
             dispatch,
+            terms,
             rooms: _,
         } = common.clone();
         Ok(Self {
@@ -58,6 +59,7 @@ impl RuleMirror {
                 policy,
                 sink,
                 dispatch,
+                terms,
             })),
             attached: BTreeMap::new(),
         })

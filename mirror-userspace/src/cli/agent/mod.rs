@@ -240,6 +240,7 @@ impl AgentArgs {
                 guard: self.guard.guard(self.cluster.node()),
                 ..self.dispatch.for_shard(shards)?
             },
+            terms: self.dispatch.compare.terms(),
             rooms: self.terms.rooms(),
         })
     }

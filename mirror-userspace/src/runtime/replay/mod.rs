@@ -20,6 +20,7 @@ use mirror_core::{
     ledger::{Counted, Ledger, Names},
     pipeline::{Limits, Output},
     policy::PolicyConfig,
+    verdict::Terms,
 };
 use mirror_dispatch::{DispatchConfig, Dispatcher};
 use tokio::{
@@ -59,6 +60,8 @@ pub struct ReplayConfig {
     pub sink: Sink,
     /// How they get there.
     pub dispatch: DispatchConfig,
+    /// How a baseline is compared with a candidate, where targets are that.
+    pub terms: Terms,
     /// How fast requests are sent again.
     pub speed: Speed,
 }
@@ -112,7 +115,7 @@ impl Replay {
     /// An [`OpenError`], or a policy or target that can't be used.
     pub async fn open(config: ReplayConfig, print: Option<Print>) -> anyhow::Result<Self> {
         let policy = config.sink.policy(config.policy)?;
-        let names = config.sink.names(&policy);
+        let names = config.sink.names(&policy, config.terms);
         let mut pipeline = config.sink.pipeline(config.limits, policy);
         if let Some(print) = print {
             pipeline.observe(Box::new(Printer::new(pipeline.budget().clone(), print)));
@@ -170,6 +173,7 @@ impl Replay {
             flow: *pipeline.flow_counters(),
             pipeline: pipeline.counters().clone(),
             targets: self.dispatcher.snapshot(),
+            comparison: self.dispatcher.comparison(),
             ..Counted::default()
         };
         Ledger::new(&counted, &self.names).with_file(&self.counted, self.read)

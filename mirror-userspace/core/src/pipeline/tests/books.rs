@@ -31,6 +31,7 @@ fn books(pipeline: &Pipeline) -> Ledger {
     let names = Names {
         rules: pipeline.assembly.policy.rules().to_vec(),
         targets: (0..targets).map(|number| number.to_string()).collect(),
+        terms: None,
     };
     Ledger::new(&counted, &names).at_end()
 }

@@ -21,13 +21,13 @@ const GOOD: Version = Version {
 impl Version {
     fn answer(self, random: &mut Random) -> Measured {
         let failed = random.below(1_000) < self.failures;
-        // Between 1 and 2 ms mostly, a few up to 30: what queues do.
+        // Between 10 and 20 ms mostly, a few up to 300: what queues do.
         let tail = if random.one_in(50) {
             1 + random.below(15)
         } else {
             1
         };
-        let us = (1_000 + random.below(1_000)) * tail;
+        let us = (10_000 + random.below(10_000)) * tail;
         let latency = Duration::from_micros(u64::try_from(us).unwrap()).mul_f64(self.slower);
         Measured {
             status: Some(if failed { 503 } else { 200 }),
@@ -92,6 +92,22 @@ fn a_slower_version_is_found() {
     };
     let found = differ(100, slower, 2_000);
     assert!(found >= 95, "{found} of 100");
+}
+
+#[test]
+fn less_than_a_millisecond_is_no_difference() {
+    let (mut random, mut comparison) = (Random::new(1), Comparison::default());
+    for _ in 0..2_000 {
+        let us = 100 + u64::try_from(random.below(100)).unwrap();
+        let [ours, theirs] = [us, us * 4].map(|us| Measured {
+            status: Some(200),
+            latency: Some(Duration::from_micros(us)),
+        });
+        comparison.count("/", &ours, &theirs);
+    }
+    for finding in comparison.overall(Level::default(), &Margins::default()) {
+        assert_ne!(finding.verdict, Verdict::Differs, "{finding:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,201 @@
+//! Puts together what both versions did with the same request.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    hash::Hash,
+    str::FromStr,
+};
+
+use super::groups::{Comparison, Measured};
+use crate::value::BadValue;
+
+/// Requests that may be open at once, about 2 MiB of memory: older ones are given up.
+const OPEN: usize = 16_384;
+
+/// What a target is to a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What the candidate is compared with.
+    Baseline,
+    /// What is asked about.
+    Candidate,
+}
+
+impl FromStr for Role {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        match text {
+            "baseline" => Ok(Self::Baseline),
+            "candidate" => Ok(Self::Candidate),
+            _ => Err(BadValue::new(text, "is no role", "baseline, candidate")),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Baseline => "baseline",
+            Self::Candidate => "candidate",
+        })
+    }
+}
+
+/// A request of which a copy is under way.
+#[derive(Debug)]
+struct Open {
+    group: Box<str>,
+    baseline: Option<Measured>,
+    candidate: Option<Measured>,
+}
+
+/// The requests that are under way at a baseline and a candidate, known by `K`, and the comparison of
+/// those that both have ended. Memory is bounded: at most 16 384 requests are open.
+#[derive(Debug)]
+pub struct Pairing<K> {
+    open: HashMap<K, Open, foldhash::fast::RandomState>,
+    /// In the order in which they began. Those that have ended may still be here.
+    began: VecDeque<K>,
+    comparison: Comparison,
+}
+
+impl<K> Default for Pairing<K> {
+    fn default() -> Self {
+        Self {
+            open: HashMap::default(),
+            began: VecDeque::new(),
+            comparison: Comparison::default(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Pairing<K> {
+    /// A copy of this request is taken for one of both. `group` is asked for the first of them.
+    pub fn begin(&mut self, key: K, group: impl FnOnce() -> Box<str>) {
+        if self.open.contains_key(&key) {
+            return;
+        }
+        if self.began.len() >= OPEN
+            && let Some(oldest) = self.began.pop_front()
+        {
+            self.give_up(oldest);
+        }
+        self.began.push_back(key);
+        self.open.insert(
+            key,
+            Open {
+                group: group(),
+                baseline: None,
+                candidate: None,
+            },
+        );
+    }
+
+    /// How the copy for this one went.
+    pub fn end(&mut self, key: K, role: Role, measured: Measured) {
+        let Some(open) = self.open.get_mut(&key) else {
+            return;
+        };
+        match role {
+            Role::Baseline => open.baseline = Some(measured),
+            Role::Candidate => open.candidate = Some(measured),
+        }
+        if let (Some(baseline), Some(candidate)) = (open.baseline, open.candidate) {
+            self.comparison.count(&open.group, &baseline, &candidate);
+            self.open.remove(&key);
+        }
+    }
+
+    /// One of its copies came to nothing for a reason that is no version's: it is not compared.
+    pub fn give_up(&mut self, key: K) {
+        if self.open.remove(&key).is_some() {
+            self.comparison.not_compared += 1;
+        }
+    }
+
+    /// What was compared so far.
+    #[must_use]
+    pub const fn comparison(&self) -> &Comparison {
+        &self.comparison
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Measured = Measured {
+        status: Some(200),
+        latency: None,
+    };
+    const BAD: Measured = Measured {
+        status: None,
+        ..GOOD
+    };
+
+    fn begun(keys: impl IntoIterator<Item = usize>) -> Pairing<usize> {
+        let mut pairing = Pairing::default();
+        for key in keys {
+            pairing.begin(key, || "GET /".into());
+        }
+        pairing
+    }
+
+    #[test]
+    fn a_request_counts_once_both_have_ended() {
+        let mut pairing = begun([1, 1, 2]);
+        pairing.end(1, Role::Candidate, BAD);
+        assert_eq!(pairing.comparison().overall.failures.total(), 0);
+        pairing.end(1, Role::Baseline, GOOD);
+        pairing.end(1, Role::Baseline, BAD);
+        let failures = pairing.comparison().overall.failures;
+        assert_eq!((failures.total(), failures.only_candidate), (1, 1));
+        assert!(pairing.comparison().groups.contains_key("GET /"));
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_once() {
+        let mut pairing = begun([1]);
+        pairing.end(1, Role::Baseline, GOOD);
+        pairing.give_up(1);
+        pairing.give_up(1);
+        pairing.end(1, Role::Candidate, GOOD);
+        let comparison = pairing.comparison();
+        assert_eq!(
+            (comparison.not_compared, comparison.overall.failures.total()),
+            (1, 0)
+        );
+    }
+
+    #[test]
+    fn halves_that_never_meet_are_given_up_in_time() {
+        let mut pairing = begun(0..OPEN + 10);
+        assert_eq!(pairing.open.len(), OPEN);
+        assert_eq!(pairing.comparison().not_compared, 10);
+        for key in 0..OPEN + 10 {
+            pairing.end(key, Role::Baseline, GOOD);
+            pairing.end(key, Role::Candidate, GOOD);
+        }
+        assert!(pairing.open.is_empty());
+        // Those that have ended make room without being given up.
+        for key in OPEN + 10..3 * OPEN {
+            pairing.begin(key, || "GET /".into());
+        }
+        assert_eq!(
+            pairing.comparison().not_compared,
+            10 + (2 * OPEN - 10 - OPEN) as u64
+        );
+        assert_eq!(pairing.began.len(), OPEN);
+    }
+
+    #[test]
+    fn roles_are_read_and_written() {
+        for text in ["baseline", "candidate"] {
+            assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
+        }
+        let error = "Baseline".parse::<Role>().unwrap_err().to_string();
+        assert!(error.contains("baseline, candidate"), "{error}");
+    }
+}

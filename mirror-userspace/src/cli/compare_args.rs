@@ -1,0 +1,75 @@
+//! Flags for comparing two targets.
+
+use std::{fs::File, io::Write as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use mirror_core::{
+    ledger::Ledger,
+    policy::PathPattern,
+    verdict::{Level, Margins, Terms},
+};
+
+use super::value::{part, percent};
+
+/// How a target with role=baseline is compared with one with role=candidate.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Comparison")]
+pub struct CompareArgs {
+    /// Groups the requests of a comparison by the first of these that their path matches; may be given several
+    /// times [default: by the first part of the path]
+    #[arg(long = "group-path", value_name = "PATTERN")]
+    pub group_paths: Vec<PathPattern>,
+
+    /// The probability of finding a difference that is not there, over all questions and however often
+    /// one looks: above 0, below 1
+    #[arg(long, value_name = "ALPHA", default_value = "0.05", value_parser = part)]
+    pub alpha: f64,
+
+    /// The smallest difference in the share of failed requests that matters
+    #[arg(long, value_name = "PERCENT", default_value = "0.5%", value_parser = percent)]
+    pub margin: f64,
+
+    /// The smallest relative difference in latency that matters
+    #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percent)]
+    pub latency_margin: f64,
+}
+
+impl CompareArgs {
+    /// How the comparison is judged.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        Terms {
+            level: Level(self.alpha),
+            margins: Margins {
+                share: self.margin,
+                latency: self.latency_margin,
+            },
+        }
+    }
+}
+
+/// Where the verdict goes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct VerdictFileArgs {
+    /// Write the verdict of a comparison (targets with role=baseline and role=candidate) to this file,
+    /// as JSON, at the end
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(super) verdict_json: Option<PathBuf>,
+}
+
+impl VerdictFileArgs {
+    /// Writes the verdict where asked.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(super) fn write(&self, ledger: &Ledger) -> anyhow::Result<()> {
+        let Some(path) = &self.verdict_json else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(&ledger.verdict)?;
+        File::create(path)
+            .and_then(|mut file| writeln!(file, "{text}"))
+            .with_context(|| format!("--verdict-json {}", path.display()))
+    }
+}
