@@ -23,11 +23,6 @@ use crate::{
     segment::{Segment, SeqNum, Time},
 };
 
-/// How far ahead of the stream a reset may be. The server believes only the exact position (RFC
-/// 5961 section 3.2), which may be ahead of ours by what we missed: at most its receive window.
-/// Linux lets that grow to 6 MiB by default and to 32 MiB where it was tuned (`tcp_rmem`).
-const RESET_REACH: u64 = 32 << 20;
-
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Assembler {
@@ -84,10 +79,25 @@ impl Assembler {
         self.queue.as_ref().map_or(0, |queue| queue.payload())
     }
 
-    /// Whether a reset with this sequence number is to be believed.
+    /// Whether a reset with this sequence number is to be believed. The server believes only the
+    /// exact position (RFC 5961 section 3.2), which may be ahead of ours by what we missed.
     pub(super) fn believes_reset(&self, seq: SeqNum) -> bool {
         let position = self.next.nearest(seq);
-        self.next <= position && position.since(self.next) <= RESET_REACH
+        self.next <= position && position.since(self.next) <= REACH
+    }
+
+    /// Whether a segment with payload belongs to the stream that a SYN proposed in place of this
+    /// one: it starts where that starts, or behind it and not where this one goes on.
+    pub(super) fn is_of_proposed(&self, first: SeqNum, segment: &Segment<'_>) -> bool {
+        let seq = segment.payload_seq();
+        if seq == first {
+            return true;
+        }
+        let first = self.next.nearest(first);
+        let start = self.next.nearest(seq);
+        let is_ours = start <= self.next && start + u64::from(segment.wire_len) >= self.next;
+        let behind_first = first < start && start.since(first) <= REACH;
+        behind_first && !is_ours && (self.next < first || self.next.since(first) > REACH)
     }
 
     /// Takes a segment's payload and FIN.

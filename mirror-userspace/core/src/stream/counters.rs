@@ -21,8 +21,10 @@ counters! {
         segments: u64,
         /// Segments that had to be queued behind a hole.
         queued_segments: u64,
-        /// Segments whose sequence number no window of RFC 7323 reaches (1 GiB), and SYN+FIN.
-        implausible_segments: u64,
+        /// Segments that no server takes, by why.
+        implausible: Implausible,
+        /// SYNs on an open connection that are not its own. They end nothing: data that follows does.
+        proposed: u64,
         /// Segments of connections that had ended: old duplicates, mostly.
         late_segments: u64,
         /// FIN, RST and empty segments of unknown connections.
@@ -57,13 +59,25 @@ counters! {
 }
 
 reasons! {
+    /// Segments that no server takes, by why.
+    Implausible {
+        /// Their sequence number is more than 32 MiB from where the stream is.
+        sequence,
+        /// They have no ACK (RFC 9293 section 3.10.7.4: dropped), and are neither SYN nor RST.
+        no_ack,
+        /// SYN with FIN or RST.
+        syn_flags,
+    }
+}
+
+reasons! {
     /// Connections by how they ended; see [`Close`].
     ClosedBy {
         /// Connections that the client finished (FIN).
         fin,
         /// Connections that the client aborted (RST).
         reset,
-        /// Connections whose 4-tuple was taken by a new SYN.
+        /// Connections whose 4-tuple was taken by a new SYN and data behind it.
         reused,
         /// Connections on which nothing arrived for the idle timeout.
         idle,

@@ -43,7 +43,7 @@ pub enum Close {
     Fin,
     /// The client aborted (RST).
     Reset,
-    /// A new SYN took the 4-tuple.
+    /// A new SYN, and data that followed it, took the 4-tuple.
     Reused,
     /// Nothing arrived for the idle time-out.
     Idle,

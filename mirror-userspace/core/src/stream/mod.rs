@@ -21,6 +21,10 @@
 //!
 //! Known gaps:
 //!
+//! * A connection of which more than 32 MiB are missed at once is not followed until it has been
+//!   silent for the idle time-out.
+//! * How far a client's acknowledgments go is not judged: what the client has read since may be any
+//!   number of bytes, as segments without payload are not captured.
 //! * A 4-tuple that is used again with its SYN missed by the capture looks like stale segments of the
 //!   old connection until the idle time-out.
 //! * A connection that is picked up in the middle starts with the first segment seen. If that is a
@@ -43,7 +47,7 @@ mod table;
 mod tests;
 mod work;
 
-pub use counters::{BytesLost, ClosedBy, FlowCounters};
+pub use counters::{BytesLost, ClosedBy, FlowCounters, Implausible};
 pub use event::{Close, Data, StreamEvent};
 pub use limits::Limits;
 pub use table::FlowTable;

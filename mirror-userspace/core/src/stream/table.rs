@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     budget::Budget,
-    segment::{FlowId, Segment, Time},
+    segment::{Direction, FlowId, Segment, SeqNum, Time},
 };
 use lifecycle::Start;
 
@@ -71,6 +71,9 @@ struct Connection<T> {
     embryonic: bool,
     beginning: Beginning,
     assembler: Assembler,
+    /// The first sequence number of the stream that a later SYN proposes for this 4-tuple. The SYN
+    /// alone may be forged, or old: it ends nothing until data follows it.
+    proposed: Option<SeqNum>,
     last_active: Time,
     by_activity: Links,
     by_wait: Links,
@@ -125,7 +128,7 @@ impl<T: Default> FlowTable<T> {
         self.len() == 0
     }
 
-    /// Takes a segment from a client to a server.
+    /// Takes a segment, whichever end sent it. What servers send is only counted.
     pub fn handle_segment(
         &mut self,
         now: Time,
@@ -133,12 +136,20 @@ impl<T: Default> FlowTable<T> {
         mut deliver: impl FnMut(&mut T, StreamEvent<'_>),
     ) {
         let now = self.clock.advance(now);
+        if segment.direction == Direction::ToClient {
+            self.counters.from_server += 1;
+            return;
+        }
         self.counters.segments += 1;
         self.counters.payload += segment.payload.len() as u64;
         let flags = segment.flags;
         if flags.syn() && (flags.fin() || flags.rst()) {
             // No TCP sends these; Linux drops them where a connection could begin.
-            self.counters.implausible_segments += 1;
+            self.counters.implausible.syn_flags += 1;
+            return self.ignore(segment);
+        }
+        if !(flags.ack() || flags.syn() || flags.rst()) {
+            self.counters.implausible.no_ack += 1;
             return self.ignore(segment);
         }
         let hash = self.hasher.hash_one(segment.flow);
@@ -146,8 +157,12 @@ impl<T: Default> FlowTable<T> {
         let key = match known {
             Some(key) if flags.rst() => return self.handle_reset(now, key, segment, &mut deliver),
             Some(key) if flags.syn() && !self.is_its_syn(key, segment) => {
+                self.propose(key, segment);
+                return self.ignore(segment);
+            }
+            Some(key) if let Some(first) = self.is_of_proposed(key, segment) => {
                 self.close(now, key, Close::Reused, &mut deliver);
-                self.open(now, hash, segment, Start::Syn, &mut deliver)
+                self.open(now, hash, segment, Start::Proposed(first), &mut deliver)
             }
             Some(key) => Some(key),
             None => self
@@ -256,7 +271,7 @@ impl<T> FlowTable<T> {
             Progress::Finished => self.close(now, key, Close::Fin, deliver),
             // Not a sign of life: the connection may be one that has ended unseen.
             Progress::Implausible => {
-                self.counters.implausible_segments += 1;
+                self.counters.implausible.sequence += 1;
                 self.ignore(segment);
             }
         }

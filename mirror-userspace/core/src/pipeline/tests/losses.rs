@@ -32,6 +32,8 @@ fn an_unfinished_body_is_dropped_for_the_reason_that_ended_it() {
         ("truncated 1", |bench, client| {
             client.next = client.next + 70_000;
             bench.segment(client, flag::SYN, b"");
+            client.next = client.next + 1;
+            bench.say(client, GET);
         }),
         ("evicted 1", |bench, _| {
             for number in 2..4 {

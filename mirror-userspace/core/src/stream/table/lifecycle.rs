@@ -20,6 +20,8 @@ use crate::{
 pub(super) enum Start {
     /// Its SYN was seen: the stream starts at its first byte.
     Syn,
+    /// A SYN with this sequence number's predecessor was seen before, and data follows it.
+    Proposed(SeqNum),
     /// In the middle, with this sequence number as the first.
     Middle(SeqNum),
 }
@@ -29,6 +31,22 @@ impl<T> FlowTable<T> {
     pub(super) fn is_its_syn(&self, key: Key, syn: &Segment<'_>) -> bool {
         let connection = self.connections.get(key);
         connection.is_some_and(|known| known.beginning.is_of(syn))
+    }
+
+    /// Notes that a SYN proposes another stream for a connection's 4-tuple.
+    pub(super) fn propose(&mut self, key: Key, syn: &Segment<'_>) {
+        self.counters.proposed += 1;
+        if let Some(known) = self.connections.get_mut(key) {
+            known.proposed = Some(syn.payload_seq());
+        }
+    }
+
+    /// Where the proposed stream starts, if this segment has its data.
+    pub(super) fn is_of_proposed(&self, key: Key, segment: &Segment<'_>) -> Option<SeqNum> {
+        let known = self.connections.get(key)?;
+        let first = known.proposed?;
+        let is_it = segment.wire_len > 0 && known.assembler.is_of_proposed(first, segment);
+        is_it.then_some(first)
     }
 
     /// Whether, and how, a segment of an unknown connection opens one. What has no payload and is
@@ -146,6 +164,7 @@ impl<T: Default> FlowTable<T> {
         }
         let (first, from_start) = match start {
             Start::Syn => (segment.payload_seq(), true),
+            Start::Proposed(first) => (first, true),
             Start::Middle(first) => (first, false),
         };
         let mut state = T::default();
@@ -158,6 +177,7 @@ impl<T: Default> FlowTable<T> {
                 at: segment.at,
             },
             assembler: Assembler::new(first),
+            proposed: None,
             last_active: now,
             by_activity: Links::default(),
             by_wait: Links::default(),

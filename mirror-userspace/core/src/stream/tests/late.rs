@@ -42,7 +42,9 @@ fn an_earlier_syn_with_a_number_from_ahead_takes_it_too() {
     let mut bench = Bench::new(Limits::default(), 1 << 20);
     bench.send_captured(3, flow(1), FIRST, &data(2, "cd"));
     bench.send_captured(1, flow(1), FIRST + 90, &syn());
-    assert_eq!(bench.short_log(), "middle ^cd Reused open");
+    assert_eq!(bench.short_log(), "middle ^cd", "until data follows it");
+    bench.send_captured(4, flow(1), FIRST + 90, &data(0, "GET"));
+    assert_eq!(bench.short_log(), "middle ^cd Reused open ^GET");
 }
 
 /// Whatever place the SYN is read at, there is one connection, and all of its bytes that

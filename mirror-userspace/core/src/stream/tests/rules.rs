@@ -110,9 +110,18 @@ rules! {
     after_reset_the_old_is_old: [syn(), data(0, "ab"), rst(2), data(0, "ab"), data(1, "b")] => "open ^ab Reset";
     after_reset_the_new_is_new: [syn(), data(0, "ab"), rst(2), data(1, "bc")] => "open ^ab Reset middle c";
 
-    reuse: [syn(), data(0, "a"), data(99, "xy").and(SYN), data(102, "z")] => "open ^a Reused open ^xy ^z";
-    reuse_delivers_what_was_queued: [syn(), data(1, "b"), data(99, "").and(SYN)] => "open -1 ^b Reused open";
-    reuse_of_the_middle: [data(5, "a"), syn()] => "middle ^a Reused open";
+    reuse: [syn(), data(0, "a"), data(99, "").and(SYN), data(100, "xy"), data(102, "z")] => "open ^a Reused open ^xy ^z";
+    reuse_delivers_what_was_queued: [syn(), data(1, "b"), data(99, "").and(SYN), data(100, "x")] => "open -1 ^b Reused open ^x";
+    reuse_of_the_middle: [data(5, "a"), syn(), data(0, "b")] => "middle ^a Reused open ^b";
+    reuse_with_its_first_segments_in_disorder:
+        [syn(), data(0, "a"), data(99, "").and(SYN), data(102, "z"), data(100, "xy")] => "open ^a Reused open ^xy ^z";
+    reuse_far_from_the_old: [syn(), data(0, "a"), data(2 * GIB - 9, "").and(SYN), data(2 * GIB - 8, "x")] => "open ^a Reused open ^x";
+    a_syn_alone_ends_nothing: [syn(), data(0, "a"), data(99, "").and(SYN), data(1, "b"), fin(2)] => "open ^a ^b Fin";
+    a_syn_right_ahead_ends_nothing: [syn(), data(0, "a"), data(1, "").and(SYN), data(1, "bcd"), data(4, "e")] => "open ^a ^bcd ^e";
+    a_syn_from_behind_ends_nothing: [syn(), data(0, "abcd"), data(1, "").and(SYN), data(4, "e"), data(6, "g"), data(5, "f")] => "open ^abcd ^e ^f ^g";
+    a_syn_with_data_ends_nothing: [syn(), data(0, "a"), data(99, "xy").and(SYN), data(1, "b")] => "open ^a ^b";
+    data_without_ack_is_nothing: [syn(), sent(0, "XY", 0), data(0, "ab"), sent(2, "", FIN), data(2, "c")] => "open ^ab ^c";
+    data_without_ack_opens_nothing: [sent(0, "XY", 0)] => "";
     a_syn_captured_late: [data(0, "a"), syn(), data(1, "b")] => "middle ^a ^b";
 
     middle: [data(5, "ab"), data(7, "c"), fin(8)] => "middle ^ab ^c Fin";
@@ -138,9 +147,9 @@ rules! {
     nothing_captured_in_the_middle: [data(0, "").cut(3), data(3, "d")] => "middle -3 ^d";
     cut_out_of_order: [syn(), data(1, "b").cut(2), data(4, "e"), data(0, "a")] => "open ^a ^b -2 ^e";
 
-    far_ahead_is_not_ours: [syn(), data(GIB + 1, "x"), data(0, "a"), Wait(1000)] => "open ^a";
-    far_behind_is_not_ours: [syn(), data(-GIB - 1, "x"), data(0, "a")] => "open ^a";
-    a_full_window_ahead_is: [syn(), data(GIB - 1, "x"), Wait(1000)] => "open -1073741823 ^x";
+    far_ahead_is_not_ours: [syn(), data((32 << 20) + 1, "x"), data(0, "a"), Wait(1000)] => "open ^a";
+    far_behind_is_not_ours: [syn(), data(-(32 << 20) - 1, "x"), data(0, "a")] => "open ^a";
+    a_full_window_ahead_is: [syn(), data((32 << 20) - 1, "x"), Wait(1000)] => "open -33554431 ^x";
 
     idle: [syn(), data(0, "a"), Wait(119_900), data(1, "b"), Wait(119_900), Wait(100)] => "open ^a ^b Idle";
     after_idle_it_goes_on_in_the_middle: [syn(), Wait(120_000), data(0, "a")] => "open Idle middle ^a";
