@@ -65,6 +65,7 @@ impl LimitArgs {
                 queued_bytes: self.gap_bytes,
                 gap_wait: self.gap_wait.unwrap_or(gap_wait),
                 idle: self.idle_timeout,
+                confirm: stream::Confirm::None,
             },
             http: http::Limits {
                 head: self.max_head,

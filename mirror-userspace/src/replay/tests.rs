@@ -175,7 +175,7 @@ fn what_is_not_complete_is_not_told() {
         replay.open(port);
         replay.data(port, 1, 1, head);
     }
-    replay.segment(2, 2, after_head, flag::FIN, b"");
+    replay.segment(2, 2, after_head, flag::FIN | flag::ACK, b"");
     replay.data(
         3,
         3,

@@ -12,11 +12,14 @@
 //! long as it takes, but the mirror itself may have missed a segment that the server got. So a hole
 //! is given up at some point, and the stream goes on behind it.
 
+mod confirm;
+
 use super::{
-    BytesLost, Close, Data, FlowCounters, Limits, StreamEvent,
+    Close, Confirm, Data, FlowCounters, Limits, StreamEvent,
     counters::Missing,
     piece::{Piece, Position, REACH},
     queue::{Queue, Refused},
+    unconfirmed::Unconfirmed,
 };
 use crate::{
     budget::Budget,
@@ -32,6 +35,12 @@ pub(super) struct Assembler {
     urgent: Option<Position>,
     /// What stands behind a hole; there only while there is one.
     queue: Option<Box<Queue>>,
+    /// What the server has: everything before this.
+    acknowledged: Position,
+    /// What waits to be acknowledged; there only while something does.
+    unconfirmed: Option<Box<Unconfirmed>>,
+    /// Whether FIN was reached.
+    finished: bool,
 }
 
 /// What the table lends to an assembler for one step.
@@ -61,6 +70,9 @@ impl Assembler {
             next: Position::of_first(first),
             urgent: None,
             queue: None,
+            acknowledged: Position::of_first(first),
+            unconfirmed: None,
+            finished: false,
         }
     }
 
@@ -107,11 +119,26 @@ impl Assembler {
         context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) -> Progress {
+        if let Some(expected) = segment
+            .expected
+            .filter(|_| context.limits.confirm == Confirm::Ack)
+        {
+            self.acknowledge(expected, context, emit);
+        }
         let piece = Piece::of(segment, self.next);
         if piece.end().since(self.next) > REACH || self.next.since(piece.start) > REACH {
             return Progress::Implausible;
         }
         self.note_urgent(segment, &piece);
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.compare(&piece, context.counters);
+        }
+        if self.finished {
+            let (new, old) = piece.from(self.next);
+            context.counters.duplicate += old;
+            context.counters.lost.after_fin += new.len();
+            return self.progress();
+        }
         if piece.is_empty() {
             return Progress::Open;
         }
@@ -128,7 +155,7 @@ impl Assembler {
         let Some(first) = self.queue.as_ref().and_then(|queue| queue.first_start()) else {
             return Progress::Open;
         };
-        self.pass_hole(first, why, context.counters, emit);
+        self.pass_hole(first, why, context, emit);
         let progress = self.drain(context, emit);
         if let Some(queue) = &mut self.queue {
             // The next hole has been waited for as long as there was data behind it.
@@ -144,16 +171,24 @@ impl Assembler {
         context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) -> Progress {
-        let mut progress = Progress::Open;
-        while self.queue.is_some() {
-            progress = self.give_up_hole(Missing::Closed(why), context, emit);
+        if why == Close::Reset {
+            self.discard(context, emit);
         }
-        progress
+        while self.queue.is_some() {
+            self.give_up_hole(Missing::Closed(why), context, emit);
+        }
+        self.flush(context, emit);
+        self.progress()
     }
 
-    /// Drops what stands behind holes.
-    pub(super) fn discard(&mut self, lost: &mut BytesLost) {
-        lost.reset += self.queued();
+    /// Drops what stands behind holes, but for what the server acknowledged.
+    fn discard(&mut self, context: &mut Context<'_>, emit: &mut impl FnMut(StreamEvent<'_>)) {
+        let first =
+            |queue: &Option<Box<Queue>>| queue.as_ref().and_then(|queue| queue.first_start());
+        while first(&self.queue).is_some_and(|first| first < self.acknowledged) {
+            self.give_up_hole(Missing::TimedOut, context, emit);
+        }
+        context.counters.lost.reset += self.queued();
         self.queue = None;
     }
 
@@ -169,7 +204,7 @@ impl Assembler {
                 return Progress::Open;
             }
             if piece.start <= self.next {
-                if self.deliver(piece, context.counters, emit) == Progress::Finished {
+                if self.deliver(piece, context, emit) == Progress::Finished {
                     return self.finish(context);
                 }
                 return self.drain(context, emit);
@@ -181,10 +216,12 @@ impl Assembler {
             // until the segment fits or is in order itself.
             let first = self.queue.as_ref().and_then(|queue| queue.first_start());
             if first.is_none_or(|first| piece.start <= first) {
-                self.pass_hole(piece.start, Missing::OverBudget, context.counters, emit);
-            } else if self.give_up_hole(Missing::OverBudget, context, emit) == Progress::Finished {
+                self.pass_hole(piece.start, Missing::OverBudget, context, emit);
+            } else if self.give_up_hole(Missing::OverBudget, context, emit) == Progress::Finished
+                || self.finished
+            {
                 context.counters.lost.after_fin += piece.len();
-                return Progress::Finished;
+                return self.progress();
             }
         }
     }
@@ -217,7 +254,7 @@ impl Assembler {
             let piece = queued.piece();
             if piece.end() <= self.next {
                 context.counters.duplicate += piece.len();
-            } else if self.deliver(piece, context.counters, emit) == Progress::Finished {
+            } else if self.deliver(piece, context, emit) == Progress::Finished {
                 self.queue = Some(queue);
                 return self.finish(context);
             }
@@ -233,11 +270,11 @@ impl Assembler {
     fn deliver(
         &mut self,
         piece: Piece<'_>,
-        counters: &mut FlowCounters,
+        context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) -> Progress {
         let (piece, taken) = piece.from(self.next);
-        counters.duplicate += taken;
+        context.counters.duplicate += taken;
         let data = Data {
             bytes: piece.bytes,
             starts_segment: piece.starts_segment,
@@ -246,33 +283,24 @@ impl Assembler {
         };
         let end = self.next + piece.len();
         match self.take_urgent_before(end) {
-            None => deliver_bytes(data, counters, emit),
+            None => self.tell_bytes(self.next, data, context, emit),
             Some(urgent) => {
                 let (before, after) = split_around(piece.bytes, urgent.since(self.next));
-                counters.urgent += 1;
+                context.counters.urgent += 1;
                 let starts_segment = data.starts_segment && before.is_empty();
-                deliver_bytes(
-                    Data {
-                        bytes: before,
-                        ..data
-                    },
-                    counters,
-                    emit,
-                );
-                deliver_bytes(
-                    Data {
-                        bytes: after,
-                        starts_segment,
-                        ..data
-                    },
-                    counters,
-                    emit,
-                );
+                let bytes = before;
+                self.tell_bytes(self.next, Data { bytes, ..data }, context, emit);
+                let after = Data {
+                    bytes: after,
+                    starts_segment,
+                    ..data
+                };
+                self.tell_bytes(urgent + 1, after, context, emit);
             }
         }
         self.next = end;
         if piece.cut > 0 {
-            self.pass_hole(end + u64::from(piece.cut), Missing::Cut, counters, emit);
+            self.pass_hole(end + u64::from(piece.cut), Missing::Cut, context, emit);
         }
         if piece.fin {
             self.next = self.next + 1;
@@ -286,23 +314,24 @@ impl Assembler {
         &mut self,
         to: Position,
         why: Missing,
-        counters: &mut FlowCounters,
+        context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) {
         let urgent = u64::from(self.take_urgent_before(to).is_some());
         let len = to.since(self.next) - urgent;
-        self.next = to;
+        let from = std::mem::replace(&mut self.next, to);
         if len > 0 {
-            counters.gaps += 1;
-            counters.lost.count(why, len);
-            emit(StreamEvent::Gap { len });
+            context.counters.gaps += 1;
+            context.counters.lost.count(why, len);
+            self.tell_gap((from, to), len, context, emit);
         }
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> Progress {
         context.counters.lost.after_fin += self.queued();
         self.queue = None;
-        Progress::Finished
+        self.finished = true;
+        self.progress()
     }
 
     /// Linux keeps one urgent position, the last (`tcp_check_urg`); a lower one that is announced
@@ -323,17 +352,6 @@ impl Assembler {
 
     fn take_urgent_before(&mut self, end: Position) -> Option<Position> {
         self.urgent.take_if(|urgent| *urgent < end)
-    }
-}
-
-fn deliver_bytes(
-    data: Data<'_>,
-    counters: &mut FlowCounters,
-    emit: &mut impl FnMut(StreamEvent<'_>),
-) {
-    if !data.bytes.is_empty() {
-        counters.delivered += data.bytes.len() as u64;
-        emit(StreamEvent::Data(data));
     }
 }
 

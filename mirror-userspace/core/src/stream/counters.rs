@@ -9,12 +9,14 @@ counters! {
     /// At every moment
     ///
     /// ```text
-    /// payload = delivered + duplicate + urgent + ignored + lost.reset + lost.after_fin + queued
+    /// payload = delivered + duplicate + urgent + ignored + queued
+    ///         + lost.{reset, after_fin, unconfirmed, conflicting}
     /// opened  = closed (all reasons) + open
     /// ```
     ///
-    /// where `queued` are payload bytes behind holes. Each byte that is missing from a stream (in
-    /// `lost`, all but `reset` and `after_fin`) has been told to the consumer as a part of a `Gap`.
+    /// where `queued` are payload bytes behind holes, or not acknowledged yet. Each byte that is
+    /// missing from a stream (in `lost`, all but `reset` and `after_fin`) has been told to the consumer as
+    /// a part of a `Gap`.
     #[derive(Copy)]
     FlowCounters {
         /// Segments handed to reassembly.
@@ -25,6 +27,8 @@ counters! {
         implausible: Implausible,
         /// SYNs on an open connection that are not its own. They end nothing: data that follows does.
         proposed: u64,
+        /// Segments from servers to clients. Not part of `payload`.
+        from_server: u64,
         /// Segments of connections that had ended: old duplicates, mostly.
         late_segments: u64,
         /// FIN, RST and empty segments of unknown connections.
@@ -67,6 +71,8 @@ reasons! {
         no_ack,
         /// SYN with FIN or RST.
         syn_flags,
+        /// Servers' acknowledgments of what is more than 32 MiB ahead of what was seen.
+        acknowledgment,
     }
 }
 
@@ -109,6 +115,12 @@ reasons! {
         detached,
         /// Missing; given up when the connection ended with [`Close::Shutdown`].
         shutdown,
+        /// Captured, but never acknowledged by the server; told as gaps. Only with
+        /// [`Confirm::Ack`](super::Confirm::Ack).
+        unconfirmed,
+        /// Captured, but sent again with other content before the server acknowledged it; told as
+        /// gaps. Only with [`Confirm::Ack`](super::Confirm::Ack).
+        conflicting,
         /// Captured, but behind a hole when the client aborted: the server never read them either.
         reset,
         /// Captured, but behind the end that the client had declared.
@@ -164,6 +176,8 @@ impl BytesLost {
     #[must_use]
     pub const fn missing(&self) -> u64 {
         self.gap
+            + self.unconfirmed
+            + self.conflicting
             + self.over_budget
             + self.cut
             + self.idle

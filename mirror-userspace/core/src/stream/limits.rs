@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// When the bytes of a stream are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// At once: it is taken for granted that the server gets what the capture saw. The default.
+    #[default]
+    None,
+    /// Once the server has acknowledged them, by a segment that it sent
+    /// ([`Direction::ToClient`](crate::segment::Direction::ToClient)) or by what its kernel
+    /// [waited for](crate::segment::Segment::expected). Where neither is captured, nothing is told.
+    /// Bytes that wait cost their length and 224 bytes a segment, out of the room for data behind
+    /// holes, and at most `queued_bytes` a connection; what finds no room is a gap. Holes that the
+    /// server has not acknowledged past are waited for without limit of time.
+    Ack,
+}
+
 /// The bounds of a [`FlowTable`](super::FlowTable).
 ///
 /// The memory of all connections together, and of all data queued behind holes, comes out of the
@@ -10,7 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once. Default 65 536, at least 1; one more evicts the least recently
-    /// active. Worst-case memory of the default: 65 536 × (144 bytes + the consumer's state).
+    /// active. Worst-case memory of the default: 65 536 × (168 bytes + the consumer's state).
     pub connections: usize,
     /// Bytes *allocated* for one connection's data behind a hole. Default 1 MiB; a segment costs
     /// its payload and 192 bytes. Beyond it the hole is given up.
@@ -21,6 +36,8 @@ pub struct Limits {
     /// How long a connection may be silent before it is forgotten. Default 120 s. What it sends
     /// later is picked up again in the middle.
     pub idle: Duration,
+    /// Whether bytes wait for the server's acknowledgment. Default none.
+    pub confirm: Confirm,
 }
 
 impl Default for Limits {
@@ -30,6 +47,7 @@ impl Default for Limits {
             queued_bytes: 1 << 20,
             gap_wait: Duration::from_secs(1),
             idle: Duration::from_secs(120),
+            confirm: Confirm::None,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `table` | which connection is it; when is a connection opened, evicted, forgotten |
 //! | `assembler` | what does v1's kernel deliver for this segment |
 //! | `queue` | which bytes win behind a hole, and how many may wait |
+//! | `unconfirmed` | which bytes wait until v1 acknowledges them (`Confirm::Ack`) |
 //! | `piece` | where does a segment stand in the stream |
 //! | `beginning` | does a SYN begin another connection, or was it read late |
 //! | `departed` | is this an old segment of a connection that has ended |
@@ -45,9 +46,10 @@ mod slab;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unconfirmed;
 mod work;
 
 pub use counters::{BytesLost, ClosedBy, FlowCounters, Implausible};
 pub use event::{Close, Data, StreamEvent};
-pub use limits::Limits;
+pub use limits::{Confirm, Limits};
 pub use table::FlowTable;

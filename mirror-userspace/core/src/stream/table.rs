@@ -1,5 +1,6 @@
 //! All connections of a shard: which one a segment belongs to, and what is due when.
 
+mod confirm;
 mod lifecycle;
 mod upkeep;
 
@@ -9,7 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Close, FlowCounters, Limits, StreamEvent,
+    Close, Confirm, FlowCounters, Limits, StreamEvent,
     assembler::{Assembler, Context, Progress},
     beginning::Beginning,
     chain::{Chain, Linked, Links},
@@ -128,7 +129,8 @@ impl<T: Default> FlowTable<T> {
         self.len() == 0
     }
 
-    /// Takes a segment, whichever end sent it. What servers send is only counted.
+    /// Takes a segment, whichever end sent it. What servers acknowledge counts with
+    /// [`Confirm::Ack`] only.
     pub fn handle_segment(
         &mut self,
         now: Time,
@@ -137,8 +139,7 @@ impl<T: Default> FlowTable<T> {
     ) {
         let now = self.clock.advance(now);
         if segment.direction == Direction::ToClient {
-            self.counters.from_server += 1;
-            return;
+            return self.handle_from_server(now, segment, &mut deliver);
         }
         self.counters.segments += 1;
         self.counters.payload += segment.payload.len() as u64;
@@ -315,6 +316,11 @@ impl<T> FlowTable<T> {
         let mut progress = Progress::Open;
         while waits.is_some_and(|since| now.since(since) >= self.limits.gap_wait) {
             work::step();
+            if !connection.assembler.may_give_up(self.limits.confirm) {
+                connection.assembler.wait_longer(&context);
+                waits = connection.assembler.waiting_since();
+                break;
+            }
             progress =
                 connection
                     .assembler
@@ -342,6 +348,13 @@ impl<T> FlowTable<T> {
         .filter_map(|key| self.connections.get(key))
         .map(|connection| connection.assembler.queued())
         .sum()
+    }
+
+    /// Payload bytes that servers have not acknowledged, of all connections.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        let keys = self.connections.keys_of(|_| true);
+        let known = keys.into_iter().filter_map(|key| self.connections.get(key));
+        known.map(|known| known.assembler.unconfirmed_bytes()).sum()
     }
 
     /// What a connection costs besides the consumer's state.

@@ -1,6 +1,7 @@
 //! What the tests share: scripts of segments, and a log of what was delivered.
 
 mod attacks;
+mod confirm;
 mod late;
 mod linux;
 mod model;
@@ -160,11 +161,13 @@ impl Bench {
     /// The books balance, and memory is within the budget.
     fn check(&self) {
         let counters = &self.table.counters;
-        let lost = counters.lost.reset + counters.lost.after_fin;
+        let captured = &counters.lost;
+        let lost =
+            captured.reset + captured.after_fin + captured.unconfirmed + captured.conflicting;
         let kept = counters.delivered + counters.duplicate + counters.urgent + counters.ignored;
         assert_eq!(
             counters.payload,
-            kept + lost + self.table.queued(),
+            kept + lost + self.table.queued() + self.table.unconfirmed(),
             "{counters:?}"
         );
         let open = self.table.len() as u64;

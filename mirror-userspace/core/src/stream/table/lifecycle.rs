@@ -99,9 +99,6 @@ impl<T> FlowTable<T> {
             room: &self.room,
             counters: &mut self.counters,
         };
-        if why == Close::Reset {
-            assembler.discard(&mut context.counters.lost);
-        }
         let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
         let why = match assembler.give_up_all(why, &mut context, &mut emit) {
             Progress::Finished => Close::Fin,

@@ -1,0 +1,120 @@
+//! What v1 acknowledged, and what waits for it.
+
+use super::{Assembler, Context, Progress};
+use crate::{
+    segment::SeqNum,
+    stream::{
+        Confirm, Data, StreamEvent,
+        piece::{Position, REACH},
+        unconfirmed::Unconfirmed,
+    },
+};
+
+impl Assembler {
+    /// Notes that the server has everything before `next`, and tells what that frees.
+    pub(in crate::stream) fn acknowledge(
+        &mut self,
+        next: SeqNum,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) -> Progress {
+        let position = self.next.nearest(next);
+        if position.since(self.next) > REACH {
+            context.counters.implausible.acknowledgment += 1;
+            return Progress::Open;
+        }
+        self.acknowledged = self.acknowledged.max(position);
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.release(self.acknowledged, context.counters, emit);
+            if unconfirmed.is_empty() {
+                self.unconfirmed = None;
+            }
+        }
+        self.progress()
+    }
+
+    /// Whether the first hole is what the capture lost. If the server has not acknowledged past it,
+    /// the network lost it, and will fill it.
+    pub(in crate::stream) fn may_give_up(&self, confirm: Confirm) -> bool {
+        confirm == Confirm::None || self.acknowledged > self.next
+    }
+
+    /// Waits for the first hole from `now` on.
+    pub(in crate::stream) fn wait_longer(&mut self, context: &Context<'_>) {
+        if let Some(queue) = &mut self.queue {
+            queue.since = context.now;
+        }
+    }
+
+    /// Payload bytes that wait to be acknowledged.
+    #[cfg(test)]
+    pub(in crate::stream) fn unconfirmed_bytes(&self) -> u64 {
+        let unconfirmed = self.unconfirmed.as_ref();
+        unconfirmed.map_or(0, |unconfirmed| unconfirmed.payload())
+    }
+
+    /// Whether the end was reached, and all before it told.
+    pub(super) const fn progress(&self) -> Progress {
+        if self.finished && self.unconfirmed.is_none() {
+            Progress::Finished
+        } else {
+            Progress::Open
+        }
+    }
+
+    /// Tells what waits, as far as the server has it.
+    pub(super) fn flush(
+        &mut self,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) {
+        if let Some(mut unconfirmed) = self.unconfirmed.take() {
+            unconfirmed.flush(self.acknowledged, context.counters, emit);
+        }
+    }
+
+    /// Tells bytes that start here, once the server has them.
+    pub(super) fn tell_bytes(
+        &mut self,
+        start: Position,
+        data: Data<'_>,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) {
+        if data.bytes.is_empty() {
+            return;
+        }
+        if self.is_confirmed(start + data.bytes.len() as u64, context) {
+            context.counters.delivered += data.bytes.len() as u64;
+            return emit(StreamEvent::Data(data));
+        }
+        let limit = context.limits.queued_bytes;
+        self.unconfirmed(context)
+            .push(start, data, limit, context.counters);
+    }
+
+    /// Tells a gap, in its place.
+    pub(super) fn tell_gap(
+        &mut self,
+        (start, end): (Position, Position),
+        len: u64,
+        context: &mut Context<'_>,
+        emit: &mut impl FnMut(StreamEvent<'_>),
+    ) {
+        if self.is_confirmed(end, context) {
+            emit(StreamEvent::Gap { len });
+        } else {
+            self.unconfirmed(context).push_gap(start, end, len);
+        }
+    }
+
+    fn is_confirmed(&self, end: Position, context: &Context<'_>) -> bool {
+        context.limits.confirm == Confirm::None
+            || self.unconfirmed.is_none() && end <= self.acknowledged
+    }
+
+    fn unconfirmed(&mut self, context: &Context<'_>) -> &mut Unconfirmed {
+        self.unconfirmed
+            .get_or_insert_with(|| Box::new(Unconfirmed::new(context.room)))
+    }
+}

@@ -1,0 +1,42 @@
+//! What servers send: it says what they have of the clients' streams.
+
+use std::hash::BuildHasher;
+
+use super::{Close, Confirm, Context, FlowTable, Progress, Segment, StreamEvent, Time};
+
+impl<T: Default> FlowTable<T> {
+    /// Takes a segment from a server to a client.
+    pub(super) fn handle_from_server(
+        &mut self,
+        now: Time,
+        segment: &Segment<'_>,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        self.counters.from_server += 1;
+        if self.limits.confirm == Confirm::None || segment.flags.rst() {
+            return;
+        }
+        let Some(ack) = segment.ack.filter(|_| segment.flags.ack()) else {
+            return;
+        };
+        let key = self.find(self.hasher.hash_one(segment.flow), &segment.flow);
+        let Some((key, connection)) =
+            key.and_then(|key| Some((key, self.connections.get_mut(key)?)))
+        else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            limits: &self.limits,
+            room: &self.room,
+            counters: &mut self.counters,
+        };
+        let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
+        let progress = connection
+            .assembler
+            .acknowledge(ack, &mut context, &mut emit);
+        if progress == Progress::Finished {
+            self.close(now, key, Close::Fin, deliver);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is told when v1's acknowledgments are waited for.
+
+use super::*;
+use crate::stream::Confirm;
+
+const FIRST: SeqNum = SeqNum(u32::MAX - 5);
+
+fn bench() -> Bench {
+    let limits = Limits {
+        confirm: Confirm::Ack,
+        ..Limits::default()
+    };
+    Bench::new(limits, 1 << 20)
+}
+
+impl Bench {
+    /// The client sends.
+    fn says(&mut self, sent: &Sent) -> String {
+        self.send(flow(1), FIRST, sent);
+        self.short_log()
+    }
+
+    /// The server acknowledges all bytes before this one.
+    fn acks(&mut self, offset: u32) -> String {
+        let empty = data(0, "");
+        let mut ack = empty.segment(flow(1), FIRST, self.now);
+        ack.direction = Direction::ToClient;
+        ack.ack = Some(FIRST + offset);
+        let (now, log) = (self.now, &mut self.log);
+        self.table
+            .handle_segment(now, &ack, |who, event| tell(log, who, event));
+        self.check();
+        self.short_log()
+    }
+}
+
+#[test]
+fn bytes_are_told_when_they_are_acknowledged() {
+    let mut bench = bench();
+    bench.says(&syn());
+    assert_eq!(bench.says(&data(0, "ab")), "open");
+    assert_eq!(bench.says(&data(2, "cd")), "open");
+    assert_eq!(bench.acks(2), "open ^ab");
+    assert_eq!(bench.acks(1), "open ^ab", "an old one changes nothing");
+    assert_eq!(bench.acks(3), "open ^ab");
+    assert_eq!(bench.acks(4), "open ^ab ^cd");
+    assert_eq!(bench.says(&data(4, "e").and(flag::FIN)), "open ^ab ^cd");
+    assert_eq!(bench.acks(6), "open ^ab ^cd ^e Fin");
+}
+
+#[test]
+fn an_acknowledgment_that_is_read_first_frees_what_follows() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.acks(2);
+    assert_eq!(bench.says(&data(0, "ab")), "open ^ab");
+}
+
+#[test]
+fn what_the_servers_kernel_waits_for_is_proof_too() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(0, "ab"));
+    let second = data(2, "cd");
+    let mut segment = second.segment(flow(1), FIRST, bench.now);
+    segment.expected = Some(FIRST + 2);
+    let (now, log) = (bench.now, &mut bench.log);
+    bench
+        .table
+        .handle_segment(now, &segment, |who, event| tell(log, who, event));
+    assert_eq!(bench.short_log(), "open ^ab");
+}
+
+#[test]
+fn an_acknowledgment_from_far_ahead_frees_nothing() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(0, "ab"));
+    assert_eq!(bench.acks((32 << 20) + 3), "open");
+    assert_eq!(bench.table.counters.implausible.acknowledgment, 1);
+}
+
+#[test]
+fn bytes_that_come_again_are_told_only_if_they_are_the_same() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(0, "ab"));
+    bench.says(&data(2, "cd"));
+    bench.says(&data(4, "ef"));
+    bench.says(&data(0, "abc"));
+    bench.says(&data(3, "X"));
+    assert_eq!(bench.acks(6), "open ^ab -2 ^ef");
+    let lost = bench.table.counters.lost;
+    assert_eq!((lost.conflicting, lost.missing()), (2, 2));
+    bench.says(&data(4, "XY"));
+    assert_eq!(bench.table.counters.lost.conflicting, 2, "told is told");
+}
+
+#[test]
+fn what_was_never_acknowledged_is_told_to_nobody() {
+    for (end, told) in [
+        (rst(5), "open ^ab ^c -1 Reset"),
+        (data(99, "").and(flag::SYN), "open ^ab ^c -1 Shutdown"),
+    ] {
+        let mut bench = bench();
+        bench.says(&syn());
+        bench.says(&data(0, "ab"));
+        bench.says(&data(2, "cd"));
+        bench.acks(3);
+        bench.says(&end);
+        bench.shutdown();
+        assert_eq!(bench.short_log(), told);
+        assert_eq!(bench.table.counters.lost.unconfirmed, 1);
+    }
+}
+
+#[test]
+fn a_reset_drops_nothing_that_was_acknowledged_behind_a_hole() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(2, "cd"));
+    bench.says(&data(6, "gh"));
+    bench.acks(4);
+    assert_eq!(bench.says(&rst(8)), "open -2 ^cd Reset");
+    assert_eq!(bench.table.counters.lost.reset, 2);
+}
+
+#[test]
+fn a_hole_is_given_up_only_if_the_server_has_it() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(2, "cd"));
+    bench.wait(Duration::from_secs(20));
+    assert_eq!(bench.short_log(), "open", "the network will fill it");
+    bench.acks(4);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(bench.short_log(), "open -2 ^cd");
+}
+
+#[test]
+fn what_finds_no_room_is_a_gap() {
+    let limits = Limits {
+        confirm: Confirm::Ack,
+        queued_bytes: 500,
+        ..Limits::default()
+    };
+    let mut bench = Bench::new(limits, 1 << 20);
+    bench.says(&syn());
+    for offset in [0, 2, 4, 6] {
+        bench.says(&data(offset, "ab"));
+    }
+    assert_eq!(bench.acks(8), "open ^ab ^ab -4");
+    assert_eq!(bench.says(&fin(8)), "open ^ab ^ab -4 Fin");
+    assert_eq!(bench.table.counters.lost.unconfirmed, 4);
+}
+
+#[test]
+fn nothing_is_taken_behind_an_end_that_is_not_acknowledged_yet() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(0, "ab").and(flag::FIN));
+    bench.says(&data(3, "X"));
+    bench.says(&data(0, "ab").and(flag::FIN));
+    assert_eq!(bench.acks(3), "open ^ab Fin");
+}
