@@ -8,7 +8,7 @@ use std::{net::SocketAddr, time::Duration};
 use mirror_core::{
     budget::Budget,
     segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
-    stream::{FlowTable, Limits, StreamEvent},
+    stream::{Confirm, FlowTable, Limits, StreamEvent},
 };
 
 use crate::input::Input;
@@ -43,6 +43,11 @@ pub fn run(data: &[u8]) {
     let limits = Limits {
         connections: if choice & 1 == 0 { 4 } else { 1_000 },
         queued_bytes: if choice & 2 == 0 { 2_000 } else { 1 << 20 },
+        confirm: if choice & 16 == 0 {
+            Confirm::None
+        } else {
+            Confirm::Ack
+        },
         ..Limits::default()
     };
     let budget = Budget::new(if choice & 4 == 0 { 40_000 } else { 1 << 22 });
@@ -76,6 +81,7 @@ pub fn run(data: &[u8]) {
                 None,
                 true,
             ),
+            7 => bench.acknowledge(which, firsts[index] + 1 + u32::from(place)),
             kind => {
                 let mut flags = ACK;
                 if kind == 3 {
@@ -145,6 +151,34 @@ impl Bench {
         self.check();
     }
 
+    /// The server acknowledges what is before `next`.
+    fn acknowledge(&mut self, which: u8, next: SeqNum) {
+        let client = SocketAddr::from(([10, 0, 0, which % 8], 4_000));
+        let segment = Segment {
+            at: self.now,
+            flow: FlowId {
+                client: client.into(),
+                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
+                attachment: 0,
+            },
+            seq: SeqNum(1),
+            ack: Some(next),
+            flags: TcpFlags(ACK),
+            urgent: None,
+            direction: Direction::ToClient,
+            expected: None,
+            starts_segment: true,
+            payload: &[],
+            wire_len: 0,
+        };
+        let (check, closed) = (self.honest, &mut self.closed);
+        self.table
+            .handle_segment(self.now, &segment, |told, event| {
+                on_event(told, event, None, check, closed);
+            });
+        self.check();
+    }
+
     fn wait(&mut self, wait: Duration) {
         self.now = self.now + wait;
         let (check, closed) = (self.honest, &mut self.closed);
@@ -173,6 +207,8 @@ impl Bench {
                 + counters.ignored
                 + counters.lost.reset
                 + counters.lost.after_fin
+                + counters.lost.unconfirmed
+                + counters.lost.conflicting
         );
         drop(self.table);
         assert_eq!(self.budget.used(), 0);
