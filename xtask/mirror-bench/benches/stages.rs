@@ -9,7 +9,7 @@ use mirror_common::packet::{Link, walk};
 use mirror_core::{
     budget::Budget,
     http::{self, Input, Parser},
-    stream::{FlowTable, Limits, StreamEvent},
+    stream::{Confirm, FlowTable, Limits, StreamEvent},
 };
 
 /// Runs `work` on every conversation.
@@ -119,7 +119,7 @@ fn framing(criterion: &mut Criterion) {
     reason = "the defaults do not contradict each other"
 )]
 fn whole(criterion: &mut Criterion) {
-    let set_up = || pipeline().unwrap();
+    let set_up = || pipeline(Confirm::None).unwrap();
     by_conversation(criterion, "pipeline", set_up, |conversation, pipeline| {
         black_box(play(conversation, pipeline));
     });

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use mirror_common::record::flag;
-use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::{
+    segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time},
+    stream::Confirm,
+};
 
 /// Connections that take turns, request by request.
 const CONNECTIONS: u16 = 8;
@@ -21,15 +24,19 @@ pub struct Conversation {
     pub name: &'static str,
     /// How many requests it holds.
     pub requests: u64,
-    /// How many payload bytes.
+    /// How many payload bytes the clients send.
     pub bytes: u64,
+    /// Whether v1's acknowledgments are in it, and are to be waited for.
+    pub confirm: Confirm,
     records: Vec<Record>,
 }
 
 #[derive(Clone, Debug)]
 struct Record {
     flow: FlowId,
+    direction: Direction,
     seq: SeqNum,
+    ack: SeqNum,
     flags: u8,
     starts_segment: bool,
     payload: Vec<u8>,
@@ -45,25 +52,36 @@ impl Conversation {
     /// Small GETs, as a browser sends them: what most services serve.
     #[must_use]
     pub fn get() -> Self {
-        Self::new("get", 250, &request("GET", 0))
+        Self::new("get", 250, &request("GET", 0), Confirm::None)
     }
 
     /// POSTs of 2 KiB: head and body in one record.
     #[must_use]
     pub fn post() -> Self {
-        Self::new("post", 50, &request("POST", 2 << 10))
+        Self::new("post", 50, &request("POST", 2 << 10), Confirm::None)
     }
 
     /// POSTs of 256 KiB, in records of 64 KiB, as segmentation offload makes them.
     #[must_use]
     pub fn upload() -> Self {
-        Self::new("upload", 5, &request("POST", 256 << 10))
+        Self::new("upload", 5, &request("POST", 256 << 10), Confirm::None)
     }
 
     /// All three conversations.
     #[must_use]
     pub fn all() -> [Self; 3] {
         [Self::get(), Self::post(), Self::upload()]
+    }
+
+    /// The same three, with v1's acknowledgment of each request.
+    #[must_use]
+    pub fn confirmed() -> [Self; 3] {
+        let new = |name, rounds, request: &[u8]| Self::new(name, rounds, request, Confirm::Ack);
+        [
+            new("get-confirmed", 250, &request("GET", 0)),
+            new("post-confirmed", 50, &request("POST", 2 << 10)),
+            new("upload-confirmed", 5, &request("POST", 256 << 10)),
+        ]
     }
 
     /// Its segments, in the order of their capture.
@@ -73,13 +91,15 @@ impl Conversation {
             .map(|(number, record)| record.segment(Time::from_nanos(number * STEP)))
     }
 
-    fn new(name: &'static str, rounds: u64, request: &[u8]) -> Self {
+    fn new(name: &'static str, rounds: u64, request: &[u8], confirm: Confirm) -> Self {
         let mut conversation = Self {
             name,
             requests: rounds * u64::from(CONNECTIONS),
             bytes: rounds * u64::from(CONNECTIONS) * request.len() as u64,
+            confirm,
             records: Vec::new(),
         };
+        let confirms = confirm == Confirm::Ack;
         let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
         for client in &mut clients {
             conversation.records.push(client.say(flag::SYN, &[]));
@@ -89,12 +109,18 @@ impl Conversation {
                 let records = request.chunks(RECORD);
                 let records = records.map(|bytes| client.say(flag::ACK, bytes));
                 conversation.records.extend(records);
+                conversation
+                    .records
+                    .extend(confirms.then(|| client.is_acknowledged()));
             }
         }
         for client in &mut clients {
             conversation
                 .records
                 .push(client.say(flag::FIN | flag::ACK, &[]));
+            conversation
+                .records
+                .extend(confirms.then(|| client.is_acknowledged()));
         }
         conversation
     }
@@ -107,10 +133,10 @@ impl Record {
             at,
             flow: self.flow,
             seq: self.seq,
-            ack: flags.ack().then_some(SeqNum(1)),
+            ack: flags.ack().then_some(self.ack),
             flags,
             urgent: None,
-            direction: Direction::ToServer,
+            direction: self.direction,
             expected: None,
             starts_segment: self.starts_segment,
             payload: &self.payload,
@@ -137,14 +163,30 @@ impl Client {
     fn say(&mut self, flags: u8, bytes: &[u8]) -> Record {
         let record = Record {
             flow: self.flow,
+            direction: Direction::ToServer,
             seq: self.next,
+            ack: SeqNum(1),
             flags,
             starts_segment: true,
             payload: bytes.to_vec(),
         };
         let taken = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.next = self.next + taken + u32::from(TcpFlags(flags).syn());
+        let flags = TcpFlags(flags);
+        self.next = self.next + taken + u32::from(flags.syn()) + u32::from(flags.fin());
         record
+    }
+
+    /// v1 has all that it said.
+    fn is_acknowledged(&self) -> Record {
+        Record {
+            flow: self.flow,
+            direction: Direction::ToClient,
+            seq: SeqNum(1),
+            ack: self.next,
+            flags: flag::ACK,
+            starts_segment: true,
+            payload: Vec::new(),
+        }
     }
 }
 
@@ -174,7 +216,10 @@ mod tests {
 
     #[test]
     fn it_holds_what_it_says() {
-        for conversation in Conversation::all() {
+        for conversation in Conversation::all()
+            .into_iter()
+            .chain(Conversation::confirmed())
+        {
             let lengths = conversation.segments().map(|segment| segment.payload.len());
             assert_eq!(lengths.sum::<usize>() as u64, conversation.bytes);
             let heads = conversation.segments().filter(|segment| {

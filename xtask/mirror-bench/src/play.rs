@@ -3,6 +3,7 @@
 use mirror_core::{
     pipeline::{Limits, Output, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
+    stream::Confirm,
 };
 
 use crate::Conversation;
@@ -16,17 +17,19 @@ pub struct Played {
     pub bytes: u64,
 }
 
-/// A pipeline with the defaults and one target.
+/// A pipeline with one target and the defaults, but for what it waits for.
 ///
 /// # Errors
 ///
 /// Never, as long as the defaults do not contradict each other.
-pub fn pipeline() -> Result<Pipeline, PolicyError> {
+pub fn pipeline(confirm: Confirm) -> Result<Pipeline, PolicyError> {
     let policy = Policy::new(PolicyConfig {
         targets: vec![TargetPolicy::default()],
         ..PolicyConfig::default()
     })?;
-    Ok(Pipeline::new(Limits::default(), policy))
+    let mut limits = Limits::default();
+    limits.flow.confirm = confirm;
+    Ok(Pipeline::new(limits, policy))
 }
 
 /// Hands in every segment and lets go of what comes out, as if it were sent at once.
@@ -56,8 +59,11 @@ mod tests {
     #[test]
     fn every_request_comes_out_whole() {
         const MARK: u64 = "x-mirrored-by: podmirror\r\n".len() as u64;
-        for conversation in Conversation::all() {
-            let mut pipeline = pipeline().unwrap();
+        for conversation in Conversation::all()
+            .into_iter()
+            .chain(Conversation::confirmed())
+        {
+            let mut pipeline = pipeline(conversation.confirm).unwrap();
             let played = play(&conversation, &mut pipeline);
             let expected = Played {
                 copies: conversation.requests,

@@ -9,16 +9,26 @@ use allocation_counter::measure;
 use mirror_bench::{Conversation, pipeline, play};
 
 /// Allocations for each request, at most. Lower them when a change needs fewer.
-const MOST: [(&str, f64); 3] = [("get", 4.01), ("post", 7.05), ("upload", 16.5)];
+const MOST: [(&str, f64); 6] = [
+    ("get", 4.01),
+    ("post", 7.05),
+    ("upload", 16.5),
+    ("get-confirmed", 7.01),
+    ("post-confirmed", 10.05),
+    ("upload-confirmed", 25.0),
+];
 
 #[test]
 fn no_request_takes_more_allocations_than_it_did() {
     let mut more = Vec::new();
-    for (conversation, (name, most)) in Conversation::all().iter().zip(MOST) {
+    let all = Conversation::all()
+        .into_iter()
+        .chain(Conversation::confirmed());
+    for (conversation, (name, most)) in all.zip(MOST) {
         assert_eq!(conversation.name, name);
-        let mut pipeline = pipeline().unwrap();
+        let mut pipeline = pipeline(conversation.confirm).unwrap();
         let counted = measure(|| {
-            play(conversation, &mut pipeline);
+            play(&conversation, &mut pipeline);
         });
         let each = counted.count_total as f64 / conversation.requests as f64;
         println!("{name}: {each:.3} allocations a request");

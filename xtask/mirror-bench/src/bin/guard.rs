@@ -14,12 +14,14 @@ fn measured(conversation: &Conversation, pipeline: &mut Pipeline) -> Played {
 
 fn main() -> ExitCode {
     let name = env::args().nth(1).unwrap_or_default();
-    let mut all = Conversation::all().into_iter();
+    let mut all = Conversation::all()
+        .into_iter()
+        .chain(Conversation::confirmed());
     let Some(conversation) = all.find(|conversation| conversation.name == name) else {
         eprintln!("no conversation is called {name:?}");
         return ExitCode::FAILURE;
     };
-    let mut pipeline = match pipeline() {
+    let mut pipeline = match pipeline(conversation.confirm) {
         Ok(pipeline) => pipeline,
         Err(error) => {
             eprintln!("{error}");
