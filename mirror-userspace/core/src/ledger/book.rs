@@ -45,7 +45,7 @@ impl Ledger {
     #[must_use]
     pub fn new(counted: &Counted, names: &Names) -> Self {
         let mut ledger = Self {
-            segments: segments(&counted.kernel, &counted.ring),
+            segments: segments(&counted.kernel, &counted.ring, &counted.flow),
             connections: connections(&counted.pipeline.connections),
             bytes_lost: bytes_lost(&counted.flow),
             ..Self::default()
@@ -72,7 +72,7 @@ impl Ledger {
     }
 }
 
-fn segments(kernel: &KernelCounters, ring: &RingCounters) -> Segments {
+fn segments(kernel: &KernelCounters, ring: &RingCounters, flow: &FlowCounters) -> Segments {
     let reasons = [
         (Unparsable::Truncated, "truncated"),
         (Unparsable::Malformed, "malformed"),
@@ -86,6 +86,7 @@ fn segments(kernel: &KernelCounters, ring: &RingCounters) -> Segments {
         sampled_out: kernel.sampled_out,
         copied: kernel.copied,
         read: ring.read,
+        implausible: named(&flow.implausible.named()),
         ring_full: kernel.ring_full,
         refused: refused(kernel),
         unasked: kernel.unasked,

@@ -38,6 +38,7 @@ impl Ledger {
             from_server: counted.from_server,
             copied: counted.segments,
             read,
+            implausible: self.segments.implausible,
             unparsable,
             not_tcp: counted.not_tcp,
             ..Segments::default()

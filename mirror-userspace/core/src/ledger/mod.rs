@@ -74,6 +74,8 @@ pub struct Segments {
     pub copied: u64,
     /// Segments read whole from a ring.
     pub read: u64,
+    /// Segments read that belong to no stream, or that no server takes, by why: part of `read`.
+    pub implausible: Named,
     /// Segments lost because a ring was full.
     pub ring_full: u64,
     /// Segments that v1's kernel refuses, by reason.

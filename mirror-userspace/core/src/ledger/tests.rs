@@ -147,6 +147,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
     for path in [
         "/segments/ring_full",
         "/segments/refused/syn_on_established",
+        "/segments/implausible/no_ack",
         "/segments/unparsable/fragment",
         "/requests/dropped/gap",
         "/replies/answered/5xx",

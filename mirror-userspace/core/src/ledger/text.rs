@@ -81,6 +81,7 @@ impl Ledger {
         rows(f, "unparsable", &segments.unparsable)?;
         row(f, "v1's kernel not asked", segments.unasked)?;
         head(f, "segments read", segments.read)?;
+        rows(f, "implausible", &segments.implausible)?;
         head(f, "connections", connections.opened)?;
         row(f, "http/1", connections.http1)?;
         row(f, "http/2", connections.http2)?;

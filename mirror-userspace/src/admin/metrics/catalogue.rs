@@ -18,6 +18,10 @@ pub(super) const SEGMENTS_READ: Family = counter(
     "podmirror_segments_read_total",
     "Segments read from the ring: at a quiet moment as many as were copied.",
 );
+pub(super) const IMPLAUSIBLE: Family = counter(
+    "podmirror_segments_implausible_total",
+    "Segments read that belong to no stream, or that no server takes, by reason.",
+);
 pub(super) const UNASKED: Family = counter(
     "podmirror_segments_unasked_total",
     "Sampled segments for which v1's kernel had no answer: no socket has had a connection on the port.",

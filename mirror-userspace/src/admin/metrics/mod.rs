@@ -132,6 +132,7 @@ fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments)
         sampled_out,
         copied,
         read,
+        implausible,
         ring_full,
         refused,
         unasked,
@@ -154,6 +155,7 @@ fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments)
     let labels = [rule, ("outcome", "unparsable")];
     add_named(page, all::SEGMENTS, &labels, "reason", unparsable);
     page.add(all::SEGMENTS_READ, &[rule], read);
+    add_named(page, all::IMPLAUSIBLE, &[rule], "reason", implausible);
     page.add(all::NOT_TCP, &[rule], not_tcp);
 }
 

@@ -45,6 +45,15 @@ fn busy_mirror() -> ShownMirror {
         read: another(),
         ..RingCounters::default()
     };
+    let implausible = &mut counted.flow.implausible;
+    for segments in [
+        &mut implausible.sequence,
+        &mut implausible.no_ack,
+        &mut implausible.syn_flags,
+        &mut implausible.acknowledgment,
+    ] {
+        *segments = another();
+    }
     let lost = &mut counted.flow.lost;
     for bytes in [
         &mut lost.gap,
@@ -53,7 +62,10 @@ fn busy_mirror() -> ShownMirror {
         &mut lost.idle,
         &mut lost.evicted,
         &mut lost.reused,
+        &mut lost.detached,
         &mut lost.shutdown,
+        &mut lost.unconfirmed,
+        &mut lost.conflicting,
         &mut lost.reset,
         &mut lost.after_fin,
         &mut counted.flow.ignored,
@@ -120,6 +132,9 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["segments", "read"] => ("segments_read_total", vec![rule]),
         ["segments", "unasked"] => ("segments_unasked_total", vec![rule]),
         ["segments", "not_tcp"] => ("frames_not_tcp_total", vec![rule]),
+        ["segments", "implausible", reason] => {
+            ("segments_implausible_total", vec![rule, ("reason", reason)])
+        }
         ["segments", outcome] => ("segments_total", vec![rule, ("outcome", outcome)]),
         ["segments", outcome, reason] => (
             "segments_total",
