@@ -81,7 +81,7 @@ pub fn run(data: &[u8]) {
                 None,
                 true,
             ),
-            7 => bench.acknowledge(which, firsts[index] + 1 + u32::from(place)),
+            15 => bench.acknowledge(which, firsts[index] + 1 + u32::from(place)),
             kind => {
                 let mut flags = ACK;
                 if kind == 3 {
@@ -233,8 +233,9 @@ fn on_event(
     match event {
         StreamEvent::Opened { from_start, .. } => {
             told.opened = true;
+            // Data that follows a SYN on an open connection opens the next one: it need not be the first.
             told.next = cause
-                .filter(|_| from_start)
+                .filter(|segment| from_start && segment.flags.syn())
                 .map(|segment| segment.payload_seq());
         }
         StreamEvent::Data(data) => {

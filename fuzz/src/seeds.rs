@@ -34,6 +34,17 @@ fn scripts() -> Vec<Vec<u8>> {
     let reversed: Vec<_> = (1..20).rev().map(|n| op(7, 0, n * 10, 10, 0)).collect();
     vec![
         script(0, &[syn(), op(7, 0, 0, 100, 0), op(3, 0, 100, 5, 0)]),
+        // The server acknowledges.
+        script(
+            16,
+            &[
+                syn(),
+                op(7, 0, 0, 100, 0),
+                op(15, 0, 60, 0, 0),
+                op(3, 0, 100, 5, 0),
+                op(15, 0, 106, 0, 0),
+            ],
+        ),
         script(
             6,
             &[
