@@ -35,8 +35,10 @@ pub(super) struct Assembler {
     urgent: Option<Position>,
     /// What stands behind a hole; there only while there is one.
     queue: Option<Box<Queue>>,
-    /// What the server has: everything before this.
+    /// What the server has, as far as it was heard: everything before this.
     acknowledged: Position,
+    /// Whether it was heard at all.
+    heard: bool,
     /// What waits to be acknowledged; there only while something does.
     unconfirmed: Option<Box<Unconfirmed>>,
     /// Whether FIN was reached.
@@ -71,6 +73,7 @@ impl Assembler {
             urgent: None,
             queue: None,
             acknowledged: Position::of_first(first),
+            heard: false,
             unconfirmed: None,
             finished: false,
         }
@@ -119,10 +122,7 @@ impl Assembler {
         context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) -> Progress {
-        if let Some(expected) = segment
-            .expected
-            .filter(|_| context.limits.confirm == Confirm::Ack)
-        {
+        if let Some(expected) = segment.expected {
             self.acknowledge(expected, context, emit);
         }
         let piece = Piece::of(segment, self.next);
@@ -181,8 +181,12 @@ impl Assembler {
         self.progress()
     }
 
-    /// Drops what stands behind holes, but for what the server acknowledged.
+    /// Drops what stands behind holes and the server never acknowledged. Of a server that was not heard it
+    /// is taken for granted that it got what the capture saw.
     fn discard(&mut self, context: &mut Context<'_>, emit: &mut impl FnMut(StreamEvent<'_>)) {
+        if !self.heard && context.limits.confirm == Confirm::None {
+            return;
+        }
         let first =
             |queue: &Option<Box<Queue>>| queue.as_ref().and_then(|queue| queue.first_start());
         while first(&self.queue).is_some_and(|first| first < self.acknowledged) {

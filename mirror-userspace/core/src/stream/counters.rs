@@ -121,7 +121,8 @@ reasons! {
         /// Captured, but sent again with other content before the server acknowledged it; told as
         /// gaps. Only with [`Confirm::Ack`](super::Confirm::Ack).
         conflicting,
-        /// Captured, but behind a hole when the client aborted: the server never read them either.
+        /// Captured, but behind a hole when the client aborted, and never acknowledged: the server never
+        /// read them either. Only where the server is heard.
         reset,
         /// Captured, but behind the end that the client had declared.
         after_fin,

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Close, Confirm, FlowCounters, Limits, StreamEvent,
+    Close, FlowCounters, Limits, StreamEvent,
     assembler::{Assembler, Context, Progress},
     beginning::Beginning,
     chain::{Chain, Linked, Links},
@@ -129,8 +129,7 @@ impl<T: Default> FlowTable<T> {
         self.len() == 0
     }
 
-    /// Takes a segment, whichever end sent it. What servers acknowledge counts with
-    /// [`Confirm::Ack`] only.
+    /// Takes a segment, whichever end sent it.
     pub fn handle_segment(
         &mut self,
         now: Time,
@@ -286,6 +285,9 @@ impl<T> FlowTable<T> {
         deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
     ) {
         self.ignore(segment);
+        if let Some(expected) = segment.expected {
+            self.acknowledge(now, key, expected, deliver);
+        }
         let connection = self.connections.get(key);
         if connection.is_some_and(|connection| connection.assembler.believes_reset(segment.seq)) {
             self.close(now, key, Close::Reset, deliver);

@@ -23,6 +23,7 @@ impl Assembler {
             context.counters.implausible.acknowledgment += 1;
             return Progress::Open;
         }
+        self.heard = true;
         self.acknowledged = self.acknowledged.max(position);
         if let Some(unconfirmed) = &mut self.unconfirmed {
             unconfirmed.release(self.acknowledged, context.counters, emit);
@@ -33,10 +34,11 @@ impl Assembler {
         self.progress()
     }
 
-    /// Whether the first hole is what the capture lost. If the server has not acknowledged past it,
-    /// the network lost it, and will fill it.
+    /// Whether the first hole may be what the capture lost. If the server was heard and has not
+    /// acknowledged past it, the network lost it, and will fill it.
     pub(in crate::stream) fn may_give_up(&self, confirm: Confirm) -> bool {
-        confirm == Confirm::None || self.acknowledged > self.next
+        let waits_for_server = self.heard || confirm == Confirm::Ack;
+        !waits_for_server || self.acknowledged > self.next
     }
 
     /// Waits for the first hole from `now` on.

@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use super::{Close, Confirm, Context, FlowTable, Progress, Segment, StreamEvent, Time};
+use super::{Close, Context, FlowTable, Key, Progress, Segment, SeqNum, StreamEvent, Time};
 
 impl<T: Default> FlowTable<T> {
     /// Takes a segment from a server to a client.
@@ -13,16 +13,29 @@ impl<T: Default> FlowTable<T> {
         deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
     ) {
         self.counters.from_server += 1;
-        if self.limits.confirm == Confirm::None || segment.flags.rst() {
+        if segment.flags.rst() {
             return;
         }
         let Some(ack) = segment.ack.filter(|_| segment.flags.ack()) else {
             return;
         };
         let key = self.find(self.hasher.hash_one(segment.flow), &segment.flow);
-        let Some((key, connection)) =
-            key.and_then(|key| Some((key, self.connections.get_mut(key)?)))
-        else {
+        if let Some(key) = key {
+            self.acknowledge(now, key, ack, deliver);
+        }
+    }
+}
+
+impl<T> FlowTable<T> {
+    /// Notes that the server has all of a connection's stream before `next`.
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Time,
+        key: Key,
+        next: SeqNum,
+        deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
         let mut context = Context {
@@ -34,7 +47,7 @@ impl<T: Default> FlowTable<T> {
         let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
         let progress = connection
             .assembler
-            .acknowledge(ack, &mut context, &mut emit);
+            .acknowledge(next, &mut context, &mut emit);
         if progress == Progress::Finished {
             self.close(now, key, Close::Fin, deliver);
         }

@@ -80,8 +80,8 @@ impl<T> FlowTable<T> {
         start
     }
 
-    /// Closes a connection. Holes are given up, but for a reset: then neither the server nor
-    /// anybody else will get what stands behind them.
+    /// Closes a connection. Holes are given up; at a reset, only those that the server acknowledged past, if
+    /// it was heard: it will never read what stands behind the others.
     pub(super) fn close(
         &mut self,
         now: Time,

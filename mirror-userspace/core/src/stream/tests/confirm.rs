@@ -20,6 +20,17 @@ impl Bench {
         self.short_log()
     }
 
+    /// The client sends, and the server's kernel waits for the byte at `expected` when that comes.
+    fn says_to(&mut self, sent: &Sent, expected: u32) -> String {
+        let mut segment = sent.segment(flow(1), FIRST, self.now);
+        segment.expected = Some(FIRST + expected);
+        let (now, log) = (self.now, &mut self.log);
+        self.table
+            .handle_segment(now, &segment, |who, event| tell(log, who, event));
+        self.check();
+        self.short_log()
+    }
+
     /// The server acknowledges all bytes before this one.
     fn acks(&mut self, offset: u32) -> String {
         let empty = data(0, "");
@@ -61,14 +72,7 @@ fn what_the_servers_kernel_waits_for_is_proof_too() {
     let mut bench = bench();
     bench.says(&syn());
     bench.says(&data(0, "ab"));
-    let second = data(2, "cd");
-    let mut segment = second.segment(flow(1), FIRST, bench.now);
-    segment.expected = Some(FIRST + 2);
-    let (now, log) = (bench.now, &mut bench.log);
-    bench
-        .table
-        .handle_segment(now, &segment, |who, event| tell(log, who, event));
-    assert_eq!(bench.short_log(), "open ^ab");
+    assert_eq!(bench.says_to(&data(2, "cd"), 2), "open ^ab");
 }
 
 #[test]
@@ -162,4 +166,29 @@ fn nothing_is_taken_behind_an_end_that_is_not_acknowledged_yet() {
     bench.says(&data(3, "X"));
     bench.says(&data(0, "ab").and(flag::FIN));
     assert_eq!(bench.acks(3), "open ^ab Fin");
+}
+
+/// Where nothing waits for the server, its kernel still says which holes it has.
+#[test]
+fn a_kernel_that_is_asked_tells_the_networks_loss_from_the_captures() {
+    let mut bench = Bench::new(Limits::default(), 1 << 20);
+    bench.says(&syn());
+    bench.says_to(&data(0, "ab"), 0);
+    bench.says_to(&data(4, "ef"), 2);
+    bench.wait(Duration::from_secs(20));
+    assert_eq!(bench.short_log(), "open ^ab", "the network will fill it");
+    bench.says_to(&data(6, "gh"), 6);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(bench.short_log(), "open ^ab -2 ^ef ^gh");
+}
+
+#[test]
+fn what_an_asked_kernel_never_had_is_lost_with_the_reset() {
+    for (expected, told) in [(2, "open ^ab Reset"), (6, "open ^ab -2 ^ef Reset")] {
+        let mut bench = Bench::new(Limits::default(), 1 << 20);
+        bench.says(&syn());
+        bench.says_to(&data(0, "ab"), 0);
+        bench.says_to(&data(4, "ef"), 2);
+        assert_eq!(bench.says_to(&rst(6), expected), told);
+    }
 }

@@ -214,6 +214,7 @@ fn with_room_enough_the_stream_is_what_linux_reads() {
                         }
                         if random.one_in(2) {
                             bench.send(*flow, old.first, &rst(old.model.next));
+                            old.model.give_up_all();
                             old.model.finish(Close::Reset);
                         }
                         old.model.give_up_all();

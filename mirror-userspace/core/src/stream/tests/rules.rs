@@ -105,7 +105,7 @@ rules! {
     reset_of_an_old_sequence_number: [syn(), data(0, "a"), rst(0), data(1, "b")] => "open ^a ^b";
     reset_far_ahead: [syn(), data(0, "a"), rst((32 << 20) + 2), data(1, "b")] => "open ^a ^b";
     reset_within_the_window: [syn(), data(0, "a"), rst((32 << 20) + 1)] => "open ^a Reset";
-    reset_drops_what_is_queued: [syn(), data(0, "a"), data(2, "c"), rst(3)] => "open ^a Reset";
+    reset_tells_what_is_queued: [syn(), data(0, "a"), data(2, "c"), rst(3)] => "open ^a -1 ^c Reset";
     reset_with_a_reason: [syn(), data(0, "because").and(RST)] => "open Reset";
     after_reset_the_old_is_old: [syn(), data(0, "ab"), rst(2), data(0, "ab"), data(1, "b")] => "open ^ab Reset";
     after_reset_the_new_is_new: [syn(), data(0, "ab"), rst(2), data(1, "bc")] => "open ^ab Reset middle c";
