@@ -17,6 +17,7 @@ mod detect;
 mod event;
 mod framing;
 pub(crate) mod grammar;
+pub mod h2;
 mod head;
 mod limits;
 mod parser;

@@ -1,0 +1,98 @@
+//! The fields of a header block.
+
+use super::super::Span;
+
+/// What a field counts beside its name and value (RFC 9113 section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE).
+const OVERHEAD: usize = 32;
+
+/// A decoded field list: in the encoder's order, duplicates and pseudo-headers kept.
+#[derive(Debug)]
+pub struct FieldList {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+    size: usize,
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name: Span,
+    value: Span,
+    never_indexed: bool,
+}
+
+/// One field, as it was decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name; pseudo-headers with their colon.
+    pub name: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// Whether the client forbade to index it (RFC 7541 section 6.2.3): whoever sends it on has to forbid it too.
+    pub never_indexed: bool,
+}
+
+impl FieldList {
+    /// An empty list for at most `limit` bytes, by the measure of RFC 9113 section 6.5.2: name, value and 32 a field.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            lines: Vec::new(),
+            size: 0,
+            limit,
+        }
+    }
+
+    /// Its fields, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let bytes = |span: Span| self.bytes.get(span.range()).unwrap_or_default();
+        self.lines.iter().map(move |line| Field {
+            name: bytes(line.name),
+            value: bytes(line.value),
+            never_indexed: line.never_indexed,
+        })
+    }
+
+    /// Whether fields are missing, since the list is past its limit.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
+        self.size > self.limit
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+        self.size = 0;
+    }
+
+    pub(super) fn push(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
+        #[cfg(test)]
+        crate::http::tests::work::done(1);
+        if self.is_too_large() {
+            return;
+        }
+        self.size += name.len() + value.len() + OVERHEAD;
+        if self.is_too_large() {
+            return;
+        }
+        #[cfg(test)]
+        crate::http::tests::work::done(name.len() + value.len());
+        let (name, value) = (self.append(name), self.append(value));
+        self.lines.push(Line {
+            name,
+            value,
+            never_indexed,
+        });
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Span {
+        let at = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let start = at(self.bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        Span {
+            start,
+            end: at(self.bytes.len()),
+        }
+    }
+}
