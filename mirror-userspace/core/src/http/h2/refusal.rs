@@ -4,6 +4,8 @@
 /// later header block could be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// A frame header breaks a rule whose breach is a connection error (RFC 9113 section 6).
+    Framing,
     /// A header block does not decode (RFC 7541; COMPRESSION_ERROR of RFC 9113 section 7).
     Compression,
     /// The client's dynamic table is larger than 64 KiB.
