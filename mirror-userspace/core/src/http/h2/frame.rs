@@ -79,7 +79,7 @@ impl FrameHeader {
             Kind::Priority => on_stream,
             Kind::Reset => on_stream && self.len == 4,
             Kind::Settings if self.flags & ACK != 0 => !on_stream && self.len == 0,
-            Kind::Settings => !on_stream && self.len % 6 == 0,
+            Kind::Settings => !on_stream && self.len.is_multiple_of(6),
             // Section 8.4: a client cannot push.
             Kind::PushPromise => false,
             Kind::Ping => !on_stream && self.len == 8,
