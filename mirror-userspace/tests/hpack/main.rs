@@ -14,6 +14,7 @@ use mirror_core::{
     http::h2::{FieldList, hpack::Decoder},
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 const ENCODERS: [&str; 4] = [
     "nghttp2",
@@ -21,6 +22,37 @@ const ENCODERS: [&str; 4] = [
     "nghttp2-change-table-size",
     "node-http2-hpack",
 ];
+
+/// SHA-256 of the lines "index name: value" of RFC 7541 appendix A, made from the table of another implementation
+/// (hpack 4.2.0 for Python).
+const APPENDIX_A: &str = "61b0bff70cf8211a207425393c13bbe63956fdcf3651ea2e2aee7a0e793ea270";
+
+#[test]
+fn the_static_table_is_appendix_a() {
+    let mut decoder = Decoder::new(&Budget::new(1 << 20));
+    let mut list = FieldList::new(1 << 20);
+    let mut hash = Sha256::new();
+    for index in 1..=61 {
+        decoder.decode(&[0x80 | index], &mut list).unwrap();
+        for field in list.iter() {
+            hash.update(format!("{index} "));
+            hash.update(field.name);
+            hash.update(": ");
+            hash.update(field.value);
+            hash.update("\n");
+        }
+    }
+    let hash: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(hash, APPENDIX_A);
+    assert!(
+        decoder.decode(&[0x80 | 62], &mut list).is_err(),
+        "no entry 62"
+    );
+}
 
 #[test]
 fn every_story_decodes_to_its_headers() {

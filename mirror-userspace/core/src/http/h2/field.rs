@@ -1,9 +1,13 @@
 //! The fields of a header block.
 
+use std::mem;
+
 use super::super::Span;
 
 /// What a field counts beside its name and value (RFC 9113 section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE).
 const OVERHEAD: usize = 32;
+/// Bytes of a buffer that is kept for the next list.
+const KEPT: usize = 8 * 1024;
 
 /// A decoded field list: in the encoder's order, duplicates and pseudo-headers kept.
 #[derive(Debug)]
@@ -12,6 +16,8 @@ pub struct FieldList {
     lines: Vec<Line>,
     size: usize,
     limit: usize,
+    /// Where the decoder puts a literal; kept here since a list is reused for many connections.
+    spare: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +47,14 @@ impl FieldList {
             lines: Vec::new(),
             size: 0,
             limit,
+            spare: Vec::new(),
         }
+    }
+
+    /// Bytes by the measure of RFC 9113 section 6.5.2; past the limit it is only the size at which that was noticed.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
     }
 
     /// Its fields, in order.
@@ -60,10 +73,23 @@ impl FieldList {
         self.size > self.limit
     }
 
+    /// Empties the list; what one long list needed is not kept for ever.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
         self.lines.clear();
+        self.lines.shrink_to(KEPT / OVERHEAD);
         self.size = 0;
+    }
+
+    pub(super) fn take_spare(&mut self) -> Vec<u8> {
+        mem::take(&mut self.spare)
+    }
+
+    pub(super) fn keep_spare(&mut self, mut spare: Vec<u8>) {
+        spare.clear();
+        spare.shrink_to(KEPT);
+        self.spare = spare;
     }
 
     pub(super) fn push(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {

@@ -71,7 +71,7 @@ fn requests_of_appendix_c3_and_c4_decode() {
         for (block, expected) in wire.iter().zip(REQUESTS) {
             assert_eq!(decode(&mut decoder, &bytes(block)).unwrap(), expected);
         }
-        assert_eq!(budget.used(), 164, "the table's size in appendix C.3.3");
+        assert_eq!(decoder.table_size(), 164, "appendix C.3.3");
         drop(decoder);
         assert_eq!(budget.used(), 0);
     }
@@ -127,7 +127,9 @@ fn the_table_stays_within_its_size() {
     for _ in 0..1000 {
         decode(&mut decoder, &bytes("40 05 6161 6161 61 05 6262 6262 62")).unwrap();
     }
-    assert!(budget.peak() <= 4096, "{}", budget.peak());
+    assert!(decoder.table_size() <= 4096, "{}", decoder.table_size());
+    // Entries of 42 bytes, and what their places take.
+    assert!(budget.peak() <= 4 * 4096, "{}", budget.peak());
     decode(&mut decoder, &bytes("20")).unwrap();
     assert_eq!(budget.used(), 0, "a size of 0 empties it");
 }
@@ -143,12 +145,74 @@ fn a_bomb_costs_no_more_than_its_bytes_and_the_limit() {
     let mut list = FieldList::new(1 << 14);
     let done = work::of(|| decoder.decode(&block, &mut list).unwrap());
     assert!(list.is_too_large());
-    assert!(done <= block.len() + (1 << 14), "{done}");
+    assert!(done <= 2 * block.len() + (1 << 14), "{done}");
     // The table has followed: the next block can still be read.
     decoder.decode(&[0xbe], &mut list).unwrap();
     assert!(!list.is_too_large());
     assert_eq!(list.iter().next().unwrap().value.len(), 4000);
-    assert!(budget.peak() <= 4096);
+    assert!(budget.peak() <= 2 * 4096);
+}
+
+/// A name of almost 64 KiB, then literals of two or three bytes that name it, of all kinds: 16 000 copies of it would
+/// be 1 GB.
+#[test]
+fn literals_that_name_a_large_entry_cost_no_more_than_their_bytes() {
+    let value_of_none = [0x7e, 0x00];
+    let kinds: [&[u8]; 3] = [&value_of_none, &[0x0f, 0x2f, 0x00], &[0x1f, 0x2f, 0x00]];
+    for literal in kinds {
+        let budget = Budget::new(1 << 20);
+        let mut decoder = Decoder::new(&budget);
+        // A table of 64 KiB; a name of 127 + 0x1f4 * 128 + 1 bytes.
+        let mut block = bytes("3f e1ff 03 40 7f 81f4 03");
+        let name = 127 + 1 + 0x74 * 128 + 3 * 128 * 128;
+        block.resize(block.len() + name, b'n');
+        block.push(0);
+        let entry = block.len();
+        for _ in 0..16_000 {
+            block.extend_from_slice(literal);
+        }
+        let mut list = FieldList::new(1 << 16);
+        let done = work::of(|| decoder.decode(&block, &mut list).unwrap());
+        assert!(list.is_too_large());
+        assert_eq!(decoder.table_size(), name + 32, "one entry has room");
+        assert!(done <= 2 * entry + (1 << 16) + 3 * 16_000, "{done}");
+        assert!(budget.peak() <= 1 << 17, "{}", budget.peak());
+    }
+}
+
+/// The same over many blocks, each of which inserts an entry under a name that the insertion itself evicts.
+#[test]
+fn a_name_outlives_its_entry() {
+    let budget = Budget::new(1 << 20);
+    let mut decoder = Decoder::new(&budget);
+    let mut block = bytes("40 7f a10f");
+    block.resize(block.len() + 2080, b'n');
+    block.push(0);
+    let mut list = FieldList::new(1 << 12);
+    decoder.decode(&block, &mut list).unwrap();
+    for _ in 0..1000 {
+        decoder.decode(&[0x7e, 0x01, b'v'], &mut list).unwrap();
+        assert_eq!(list.iter().next().unwrap().name, [b'n'; 2080]);
+        assert_eq!(decoder.table_size(), 2080 + 1 + 32);
+    }
+    assert!(budget.peak() <= 4096, "{}", budget.peak());
+}
+
+/// Entries as small as they can be: as many as a table of 64 KiB has room for, and the memory for them.
+#[test]
+fn the_smallest_entries_reserve_what_they_take() {
+    let budget = Budget::new(1 << 20);
+    let mut decoder = Decoder::new(&budget);
+    let mut block = bytes("3f e1ff 03");
+    for _ in 0..10_000 {
+        block.extend_from_slice(&[0x40, 0, 0]);
+    }
+    let mut list = FieldList::new(1 << 12);
+    decoder.decode(&block, &mut list).unwrap();
+    assert_eq!(decoder.table_size(), 64 * 1024);
+    assert_eq!(budget.peak(), 2048 * (32 + 96));
+    decoder.decode(&[0x20], &mut list).unwrap();
+    assert_eq!(budget.used(), 0);
 }
 
 /// Random blocks (seeded) are decoded or refused, and never cost more memory than the table may.
@@ -168,6 +232,6 @@ fn random_blocks_do_not_panic() {
         }
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let _ = decoder.decode(&block, &mut list);
-        assert!(budget.peak() <= 64 * 1024);
+        assert!(budget.peak() <= 4 * 64 * 1024);
     }
 }

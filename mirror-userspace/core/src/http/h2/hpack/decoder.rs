@@ -1,23 +1,26 @@
 //! Header blocks to field lists (RFC 7541 section 3).
+//!
+//! What a block costs is linear in its bytes and in what its list may hold. An index of one byte can stand for 64 KiB:
+//! an entry is copied only into the list, up to the list's limit, and an entry that names another one shares its name.
+
+use std::rc::Rc;
 
 use super::{
     super::{FieldList, Refusal},
-    dynamic_table::DynamicTable,
+    dynamic_table::{DynamicTable, Name},
     huffman, integer,
     static_table::STATIC,
 };
 use crate::budget::Budget;
 
-/// The largest dynamic table that is followed, in bytes.
+/// The largest dynamic table that is followed, in bytes by the measure of RFC 7541 section 4.1. Its at most 2048
+/// entries reserve 96 bytes each beside that.
 pub const MAX_TABLE: usize = 64 * 1024;
 
 /// Decodes the header blocks of one direction of a connection, in their order.
 #[derive(Debug)]
 pub struct Decoder {
     table: DynamicTable,
-    /// The literals of one field; reused.
-    name: Vec<u8>,
-    value: Vec<u8>,
 }
 
 impl Decoder {
@@ -27,35 +30,52 @@ impl Decoder {
     pub fn new(budget: &Budget) -> Self {
         Self {
             table: DynamicTable::new(budget),
-            name: Vec::new(),
-            value: Vec::new(),
         }
     }
 
+    /// The size of the dynamic table in bytes, by the measure of RFC 7541 section 4.1.
+    #[must_use]
+    pub const fn table_size(&self) -> usize {
+        self.table.size()
+    }
+
     /// Decodes one whole block; `list` is emptied first. A list past its limit keeps what fits and says so, since the
-    /// table must follow the rest all the same; nothing is copied then.
+    /// table must follow the rest all the same; nothing is copied to the list then.
     ///
     /// # Errors
     /// [`Refusal::Compression`] if it is no header block, [`Refusal::TableSize`] if its encoder wants more than
     /// [`MAX_TABLE`], [`Refusal::Memory`] if the budget is used up. The decoder is of no use afterwards.
     pub fn decode(&mut self, block: &[u8], list: &mut FieldList) -> Result<(), Refusal> {
         list.clear();
+        let mut value = list.take_spare();
+        let decoded = self.fields(block, list, &mut value);
+        list.keep_spare(value);
+        decoded
+    }
+
+    fn fields(
+        &mut self,
+        block: &[u8],
+        list: &mut FieldList,
+        value: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
         let mut rest = block;
         let mut begun = false;
         while let Some((&first, after)) = rest.split_first() {
             rest = after;
             match first.leading_zeros() {
                 // Section 6.1: an indexed field.
-                0 => {
-                    let index = integer::read(first, 7, &mut rest)?;
-                    let (name, value) = get(&self.table, index)?;
-                    list.push(name, value, false);
-                }
+                0 => match entry(&self.table, integer::read(first, 7, &mut rest)?)? {
+                    Found::Static(name, value) => {
+                        list.push(name.as_bytes(), value.as_bytes(), false);
+                    }
+                    Found::Dynamic(name, value) => list.push(name.bytes(), value, false),
+                },
                 // Section 6.2.1: a literal, to be inserted.
                 1 => {
-                    self.literal(first, 6, &mut rest)?;
-                    list.push(&self.name, &self.value, false);
-                    self.table.insert(&self.name, &self.value)?;
+                    let name = self.literal(first, 6, &mut rest, value)?;
+                    list.push(name.bytes(), value, false);
+                    self.table.insert(name, value)?;
                 }
                 // Section 6.3: a new table size; only at the block's beginning (section 4.2).
                 2 => {
@@ -71,40 +91,59 @@ impl Decoder {
                 }
                 // Sections 6.2.3 (never indexed) and 6.2.2 (not indexed).
                 zeros => {
-                    self.literal(first, 4, &mut rest)?;
-                    list.push(&self.name, &self.value, zeros == 3);
+                    let name = self.literal(first, 4, &mut rest, value)?;
+                    list.push(name.bytes(), value, zeros == 3);
                 }
             }
             begun = true;
         }
-        // What one long literal needed is not kept for ever.
-        self.name.shrink_to(4096);
-        self.value.shrink_to(4096);
         Ok(())
     }
 
-    fn literal(&mut self, first: u8, bits: u32, rest: &mut &[u8]) -> Result<(), Refusal> {
-        self.name.clear();
-        self.value.clear();
-        match integer::read(first, bits, rest)? {
-            0 => string(rest, &mut self.name)?,
-            index => self.name.extend_from_slice(get(&self.table, index)?.0),
-        }
-        string(rest, &mut self.value)
+    /// The name of a literal; its value goes to `value`.
+    fn literal(
+        &self,
+        first: u8,
+        bits: u32,
+        rest: &mut &[u8],
+        value: &mut Vec<u8>,
+    ) -> Result<Name, Refusal> {
+        let name = match integer::read(first, bits, rest)? {
+            0 => {
+                string(rest, value)?;
+                Name::Literal(Rc::from(&value[..]))
+            }
+            index => match entry(&self.table, index)? {
+                Found::Static(name, _) => Name::Static(name),
+                Found::Dynamic(name, _) => name.clone(),
+            },
+        };
+        string(rest, value)?;
+        Ok(name)
     }
+}
+
+/// An entry of the two tables.
+enum Found<'a> {
+    Static(&'static str, &'static str),
+    Dynamic(&'a Name, &'a [u8]),
 }
 
 /// The entry of an index of both tables (section 2.3.3).
-fn get(table: &DynamicTable, index: usize) -> Result<(&[u8], &[u8]), Refusal> {
+fn entry(table: &DynamicTable, index: usize) -> Result<Found<'_>, Refusal> {
     let index = index.checked_sub(1).ok_or(Refusal::Compression)?;
-    match STATIC.get(index) {
-        Some((name, value)) => Ok((name.as_bytes(), value.as_bytes())),
-        None => table.get(index - STATIC.len()).ok_or(Refusal::Compression),
+    if let Some((name, value)) = STATIC.get(index) {
+        return Ok(Found::Static(name, value));
     }
+    let (name, value) = table
+        .get(index - STATIC.len())
+        .ok_or(Refusal::Compression)?;
+    Ok(Found::Dynamic(name, value))
 }
 
-/// A string literal (section 5.2).
+/// A string literal (section 5.2), which replaces what is in `out`.
 fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    out.clear();
     let (&first, after) = rest.split_first().ok_or(Refusal::Compression)?;
     *rest = after;
     let len = integer::read(first, 7, rest)?;
@@ -112,7 +151,10 @@ fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     *rest = after;
     if first & 0x80 == 0 {
         out.extend_from_slice(string);
-        return Ok(());
+    } else {
+        huffman::decode(string, out)?;
     }
-    huffman::decode(string, out)
+    #[cfg(test)]
+    crate::http::tests::work::done(out.len());
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! The dynamic table (RFC 7541 sections 2.3.2 and 4).
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, rc::Rc};
 
 use super::super::Refusal;
 use crate::budget::{Budget, Reserved};
 
 /// What each entry counts beside its name and value (RFC 7541 section 4.1).
 pub(super) const OVERHEAD: usize = 32;
+/// What each entry reserves beyond that: its place in the queue, and what an allocator adds to two allocations.
+const PLACE: usize = 96;
 /// The table's size until the encoder changes it (RFC 9113 section 6.5.2).
 const INITIAL: usize = 4096;
 
@@ -14,7 +16,7 @@ const INITIAL: usize = 4096;
 #[derive(Debug)]
 pub(super) struct DynamicTable {
     entries: VecDeque<Entry>,
-    /// Bytes by the measure of section 4.1; they are reserved.
+    /// Bytes by the measure of section 4.1.
     size: usize,
     limit: usize,
     reserved: Reserved,
@@ -22,9 +24,33 @@ pub(super) struct DynamicTable {
 
 #[derive(Debug)]
 struct Entry {
-    /// Name and value, one behind the other.
-    bytes: Box<[u8]>,
-    name: usize,
+    name: Name,
+    value: Box<[u8]>,
+}
+
+/// A field name. Entries that were inserted by naming another entry share its name: a copy would let three bytes of a
+/// header block cost as much as the table holds.
+#[derive(Clone, Debug)]
+pub(super) enum Name {
+    /// Of the static table.
+    Static(&'static str),
+    /// Of a literal.
+    Literal(Rc<[u8]>),
+}
+
+impl Name {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Static(name) => name.as_bytes(),
+            Self::Literal(name) => name,
+        }
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        self.name.bytes().len() + self.value.len() + OVERHEAD
+    }
 }
 
 impl DynamicTable {
@@ -37,10 +63,15 @@ impl DynamicTable {
         }
     }
 
+    /// Bytes by the measure of section 4.1.
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
     /// Name and value of an entry, 0 being the newest.
-    pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
+    pub(super) fn get(&self, index: usize) -> Option<(&Name, &[u8])> {
         let entry = self.entries.get(index)?;
-        entry.bytes.split_at_checked(entry.name)
+        Some((&entry.name, &entry.value))
     }
 
     /// A size update (section 6.3).
@@ -53,33 +84,36 @@ impl DynamicTable {
     ///
     /// # Errors
     /// [`Refusal::Memory`] if the budget has no more.
-    pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        let size = name.len() + value.len() + OVERHEAD;
+    pub(super) fn insert(&mut self, name: Name, value: &[u8]) -> Result<(), Refusal> {
+        let size = name.bytes().len() + value.len() + OVERHEAD;
         self.evict(size);
         if size > self.limit {
             return Ok(());
         }
-        if !self.reserved.grow(size) {
+        if !self.reserved.grow(size + PLACE) {
             return Err(Refusal::Memory);
         }
+        #[cfg(test)]
+        crate::http::tests::work::done(value.len());
         self.size += size;
-        let name_len = name.len();
-        self.entries.push_front(Entry {
-            bytes: [name, value].concat().into(),
-            name: name_len,
-        });
+        let value = value.into();
+        self.entries.push_front(Entry { name, value });
         Ok(())
     }
 
     /// Makes room for `more` bytes.
     fn evict(&mut self, more: usize) {
-        let before = self.size;
         while self.size + more > self.limit {
             let Some(oldest) = self.entries.pop_back() else {
                 break;
             };
-            self.size -= oldest.bytes.len() + OVERHEAD;
+            #[cfg(test)]
+            crate::http::tests::work::done(1);
+            self.size -= oldest.size();
+            self.reserved.shrink(oldest.size() + PLACE);
         }
-        self.reserved.shrink(before - self.size);
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
     }
 }
