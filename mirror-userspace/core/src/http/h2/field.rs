@@ -73,6 +73,10 @@ impl FieldList {
         self.size > self.limit
     }
 
+    pub(super) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Empties the list; what one long list needed is not kept for ever.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();

@@ -1,18 +1,55 @@
-//! HTTP/2 in the client's direction (RFC 9113), so far frame headers and header compression (RFC 7541).
+//! HTTP/2 in the client's direction (RFC 9113): bytes to requests.
+//!
+//! ```text
+//!            Following                                               Reader
+//! bytes ─► preface ─► frame ─► payload ─► block ─► hpack ─► request ─► Event
+//!                       │        │                  │ refused
+//!                       │ gap    │ gap              ▼
+//!                       ▼        ▼          the connection is lost: its requests are
+//!                   the same   one request  counted (`midstream`), and never guessed
+//! ```
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `frame` | frame headers, and what section 6 says of each in the client's direction |
-//! | `hpack` | header blocks to field lists, with a dynamic table of at most 64 KiB out of the budget |
+//! | `reader` | the way in: bytes, gaps and the end of a connection to events |
+//! | `event` | what is said: heads, bodies, trailers, ends, and why a request was lost |
+//! | `following` | a connection from its preface on: which frame means what to which stream |
+//! | `preface`, `frame`, `payload`, `control` | what the bytes of a connection are (sections 3.4, 4 and 6) |
+//! | `block` | header blocks, collected within their limits (section 4.3) |
+//! | `hpack` | header blocks to field lists, with a dynamic table of at most 64 KiB out of the budget (RFC 7541) |
 //! | `field` | a field list: order, duplicates and never-indexed marks kept, limited in bytes |
-//! | `refusal` | why a connection is no longer followed |
+//! | `request` | which list is a well-formed request, and which may be trailers (section 8) |
+//! | `outcome` | how a request goes on, and how it ends |
+//! | `streams` | which streams the client has more to say on (section 5.1) |
+//! | `midstream` | connections picked up in the middle: how many requests there were |
+//! | `limits`, `refusal` | what a connection may cost; why it is no longer followed |
+//!
+//! What only v1's direction tells is not known here: the frame size that it allows, its windows, the streams that it
+//! has closed. [`Reader::forget`] takes the last.
 
+mod block;
+mod collect;
+mod control;
+mod event;
 mod field;
+mod following;
 pub mod frame;
 pub mod hpack;
+mod limits;
+pub mod midstream;
+mod outcome;
+mod payload;
+mod preface;
+mod reader;
 mod refusal;
+mod request;
+mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use event::{Event, Head, Loss};
 pub use field::{Field, FieldList};
+pub use limits::{Limits, SAVED, Shared};
+pub use preface::PREFACE;
+pub use reader::Reader;
 pub use refusal::Refusal;

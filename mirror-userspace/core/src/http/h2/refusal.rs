@@ -4,12 +4,26 @@
 /// later header block could be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// A frame header breaks a rule whose breach is a connection error (RFC 9113 section 6).
+    /// A frame breaks a rule whose breach is a connection error (RFC 9113 sections 3.4, 5 and 6).
     Framing,
     /// A header block does not decode (RFC 7541; COMPRESSION_ERROR of RFC 9113 section 7).
     Compression,
     /// The client's dynamic table is larger than 64 KiB.
     TableSize,
+    /// A header block is larger than its limit, or comes in too many frames.
+    Block,
     /// The memory budget is used up.
     Memory,
+    /// Bytes are missing that may belong to more than one request's body.
+    Gap,
+}
+
+impl Refusal {
+    /// Whether v1 goes on with the connection, as far as can be told: its requests are still counted then.
+    pub(super) const fn is_ours(self) -> bool {
+        match self {
+            Self::Framing | Self::Compression => false,
+            Self::TableSize | Self::Block | Self::Memory | Self::Gap => true,
+        }
+    }
 }

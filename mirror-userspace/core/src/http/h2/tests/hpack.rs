@@ -1,6 +1,6 @@
 //! The examples of RFC 7541 appendix C, what is refused, and what an attack costs.
 
-use super::{FieldList, Refusal, hpack::Decoder};
+use super::super::{FieldList, Refusal, hpack::Decoder};
 use crate::{budget::Budget, http::tests::work};
 
 fn bytes(hex: &str) -> Vec<u8> {

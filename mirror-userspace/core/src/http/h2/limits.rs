@@ -1,0 +1,62 @@
+//! What a connection may cost, and what its readers have in common.
+
+use super::FieldList;
+use crate::budget::Budget;
+
+/// Bounds on everything that a client can make as long as it likes. A body is not among them: it is passed on as it
+/// comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a field list, by the measure of RFC 9113 section 6.5.2. Default 64 KiB. What is larger costs its
+    /// request.
+    pub list: usize,
+    /// Bytes of a header block, as it is on the wire. Default 128 KiB; a block that does not come in one piece takes as
+    /// much memory. What is larger costs the connection, since the dynamic table cannot follow it.
+    pub block: usize,
+    /// CONTINUATION frames of a header block. Default 64, which is 1 MiB in frames of the smallest limit that a server
+    /// may set. More cost the connection.
+    pub continuations: u32,
+    /// Requests of one connection whose end has not come yet. Default 4096, which is 256 KiB. More are not followed.
+    pub streams: usize,
+    /// Bytes of field lists for each byte that the client sent, on average: an index of one byte can stand for a field
+    /// of 64 KiB. Default 256, at most [`SAVED`] saved up. While less than `list` is left, requests are lost.
+    pub gain: usize,
+}
+
+/// Bytes of field lists that a connection may make at once, however little it has sent: 1 MiB.
+pub const SAVED: usize = 1 << 20;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            list: 64 * 1024,
+            block: 128 * 1024,
+            continuations: 64,
+            streams: 4096,
+            gain: 256,
+        }
+    }
+}
+
+/// What the readers of a shard use one after the other.
+#[derive(Debug)]
+pub struct Shared {
+    /// What each connection may cost.
+    pub limits: Limits,
+    /// Where all memory comes from that is kept between two calls.
+    pub budget: Budget,
+    /// The list that is being decoded.
+    pub(super) list: FieldList,
+}
+
+impl Shared {
+    /// With these limits, out of this budget.
+    #[must_use]
+    pub const fn new(limits: Limits, budget: Budget) -> Self {
+        Self {
+            limits,
+            budget,
+            list: FieldList::new(limits.list),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The reader on bytes that were made for it: what it tells, whatever the cut, and what an attack costs.
+
+mod attacks;
+mod feed;
+mod floods;
+mod gaps;
+mod hpack;
+mod midstream;
+mod requests;
+mod splits;
+mod streams;
+mod wire;
