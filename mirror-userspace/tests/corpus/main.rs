@@ -11,6 +11,7 @@
 
 mod bytes;
 mod deviations;
+mod http2;
 mod oracle;
 mod requests;
 mod streams;

@@ -127,7 +127,7 @@ impl Corpus {
         self.0.join(file)
     }
 
-    fn json<T: DeserializeOwned>(&self, file: &str) -> T {
+    pub(crate) fn json<T: DeserializeOwned>(&self, file: &str) -> T {
         let path = self.path(file);
         let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
