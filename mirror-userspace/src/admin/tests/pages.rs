@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mirror_core::counters::TargetCounters;
+use mirror_core::{counters::TargetCounters, verdict::Terms};
 
 use super::owner::mirror;
 use crate::admin::{
@@ -165,8 +165,10 @@ fn the_documentation_has_every_metric_with_its_type() {
         healthy: true,
         errors: 0,
     };
+    let mut compares = mirror("flags", "http://v2");
+    compares.names.terms = Some(Terms::default());
     let snapshot = Snapshot {
-        mirrors: vec![mirror("flags", "http://v2")],
+        mirrors: vec![compares],
         pods: vec![pod("flags", "web-0", PodState::Attached)],
         watches: vec![watch],
         rules_stopped: vec!["HTTPRoute default/web rules[0]".into()],
