@@ -120,7 +120,7 @@ pub(super) fn decide<'a>(
         (Occurs::Never, Occurs::Again) => return Err(Lost::Ambiguous),
         // 6.3 item 6.
         (Occurs::Never, Occurs::Once(length)) => {
-            Framing::Length(parse_length(length).ok_or(Lost::Ambiguous)?)
+            Framing::Length(grammar::length(length).ok_or(Lost::Ambiguous)?)
         }
         // 6.3 item 7; item 8 is about responses only.
         (Occurs::Never, Occurs::Never) => Framing::None,
@@ -166,19 +166,6 @@ fn ends_in_chunked(codings: &[u8]) -> bool {
         }
     }
     chunked
-}
-
-/// RFC 9110 section 8.6: digits and nothing else. At most `i64::MAX`, since servers that count
-/// with a sign take more for a negative length.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    let length = value.iter().try_fold(0_u64, |length, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        length.checked_mul(10)?.checked_add(digit)
-    })?;
-    (length <= i64::MAX.cast_unsigned()).then_some(length)
 }
 
 #[cfg(test)]

@@ -33,3 +33,16 @@ pub(super) const fn is_value_byte(byte: u8) -> bool {
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
+
+/// RFC 9110 section 8.6: digits and nothing else. At most `i64::MAX`, since servers that count
+/// with a sign take more for a negative length.
+pub(super) fn length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    let length = value.iter().try_fold(0_u64, |length, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })?;
+    (length <= i64::MAX.cast_unsigned()).then_some(length)
+}

@@ -22,6 +22,7 @@ mod head;
 mod limits;
 mod parser;
 mod reader;
+pub mod reply;
 mod resync;
 mod scan;
 #[cfg(test)]
