@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    http::{Field, Framing, Head, Span, Version},
+    http::{Field, Framing, Head, Span, Upgrade, Version},
     segment::{Endpoint, FlowId},
 };
 
@@ -52,6 +52,7 @@ pub fn with_head<T>(raw: &[u8], test: impl FnOnce(&Head<'_>) -> T) -> T {
         || fields
             .iter()
             .any(|field| raw[field.name.range()].eq_ignore_ascii_case(b"upgrade"));
+    let upgrade = upgrade.then_some(Upgrade::Other);
     test(&Head {
         raw,
         method: span(request.method.unwrap().as_bytes()),

@@ -2,7 +2,7 @@
 
 use mirror_core::{
     budget::Budget,
-    http::{Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version},
+    http::{Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Upgrade, Version},
 };
 
 /// An event as a value. Pieces of one body are joined.
@@ -24,12 +24,13 @@ pub(crate) struct Request {
     pub(crate) version: Version,
     pub(crate) fields: Vec<(String, Vec<u8>)>,
     pub(crate) framing: Framing,
-    pub(crate) upgrade: bool,
+    pub(crate) upgrade: Option<Upgrade>,
 }
 
 impl From<Head<'_>> for Request {
     fn from(head: Head<'_>) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        // Each byte is the character of its number.
+        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
         Self {
             raw: head.raw.to_vec(),
             method: text(head.method()),

@@ -5,23 +5,23 @@ use mirror_core::http::{Input, Lost, Protocol};
 use crate::feed::{Connection, lost, protocols, short};
 
 const GET: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
-const LENGTH: &str = "POST /length HTTP/1.1\r\nContent-Length: 10\r\n\r\n";
-const CHUNKED: &str = "POST /chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+const LENGTH: &str = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+const CHUNKED: &str = "POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// A client's segments with the acknowledgement number of each: it waits for each reply.
 fn conversation() -> Vec<(&'static str, u32)> {
     vec![
         ("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", 100),
-        ("POST /2 HTTP/1.1\r\nContent-Le", 200),
+        ("POST /2 HTTP/1.1\r\nHost: a\r\nContent-Le", 200),
         ("ngth: 8\r\n\r\nab", 200),
         ("cdef", 200),
         ("gh", 200),
         (
-            "GET /3 HTTP/1.1\r\nHost: a\r\n\r\nGET /4 HTTP/1.1\r\n\r\n",
+            "GET /3 HTTP/1.1\r\nHost: a\r\n\r\nGET /4 HTTP/1.1\r\nHost: a\r\n\r\n",
             300,
         ),
         (
-            "POST /5 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /5 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
             400,
         ),
         ("6\r\nabcdef\r\n", 400),
@@ -109,7 +109,10 @@ fn bytes_of_a_lost_body_are_never_a_request() {
     let evil = "GET /evil HTTP/1.1\r\n\r\n";
     // In a body of known length, whatever the acknowledgements say.
     let mut connection = Connection::from_start();
-    connection.segment("POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\n", 1);
+    connection.segment(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n",
+        1,
+    );
     connection.gap(8).segment(evil, 500).segment(GET, 600);
     assert_eq!(short(&connection.close()), ["GET /next"]);
     // In a chunked body, as long as the server is silent.
@@ -122,7 +125,7 @@ fn bytes_of_a_lost_body_are_never_a_request() {
     assert_eq!(lost(&said), [Lost::Gap]);
     // A reply to the body's beginning (100 Continue) does not count for its later segments.
     let mut connection = Connection::from_start();
-    connection.segment(CHUNKED, 1).segment("5\r\n", 26).gap(4);
+    connection.segment(CHUNKED, 1).segment("5\r\n", 26).gap(9);
     connection
         .segment(evil, 26)
         .segment(evil, 26)
@@ -263,12 +266,27 @@ fn the_loss_of_the_first_bytes_is_told_once_they_are_known_to_be_requests() {
 }
 
 #[test]
+fn a_gap_within_a_chunk_loses_its_request_alone() {
+    let mut connection = Connection::from_start();
+    connection.segment(format!("{CHUNKED}a\r\n01"), 1).gap(3);
+    // The rest of the chunk, the last chunk, and the next request: no new acknowledgement, all in one.
+    connection.input(Input {
+        bytes: format!("56789\r\n0\r\n\r\n{GET}").as_bytes(),
+        starts_segment: false,
+        ack: Some(1),
+    });
+    let said = connection.close();
+    assert_eq!(
+        (short(&said), lost(&said)),
+        (vec!["GET /next".into()], vec![Lost::Gap])
+    );
+}
+
+#[test]
 fn a_connection_that_was_left_stays_left() {
     let mut connection = Connection::from_start();
-    connection
-        .segment("GET / HTTP/1.1\r\nA : b\r\n\r\n", 1)
-        .gap(3);
-    connection.segment(GET, 90);
+    connection.segment(format!("{CHUNKED}x\r\n"), 1).gap(3);
+    connection.segment(GET, 90).segment(GET, 180);
     let said = connection.close();
     assert_eq!((short(&said), lost(&said)), (vec![], vec![Lost::Malformed]));
 }

@@ -8,8 +8,8 @@ const SEED: u64 = 0x5eed_0000_0000_0003;
 const ROUNDS: usize = 30_000;
 
 const STREAMS: [&str; 5] = [
-    "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcHEAD /3 HTTP/1.0\r\n\r\n",
-    "POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0\r\nT: v\r\n\r\nGET /2 HTTP/1.1\r\n\r\n",
+    "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcHEAD /3 HTTP/1.0\r\n\r\n",
+    "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0\r\nT: v\r\n\r\nGET /2 HTTP/1.1\r\n\r\n",
     "\r\nBREW /pot HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab\r\n",
     "PUT / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\naGET / HTTP/1.1\r\n\r\n",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET / HTTP/1.1\r\n\r\n",
@@ -45,7 +45,10 @@ fn check(said: &[Said]) {
         matches!(said[0], Said::Protocol(_)),
         "said before everything else"
     );
-    assert!(lost(said).len() <= 1, "after a loss the connection is left");
+    assert!(
+        lost(said).len() <= 2,
+        "one, and one that stands for what follows it unproven"
+    );
     complete(said);
 }
 

@@ -221,7 +221,7 @@ fn tricks() -> BTreeMap<&'static str, String> {
         ),
         (
             "line-target-high-byte",
-            format!("GET /\u{e4} HTTP/1.1\r\n\r\n{EVIL}"),
+            format!("GET /\u{e4} HTTP/1.1\r\nHost: a\r\n\r\n{EVIL}"),
         ),
         ("line-version", format!("GET /a HTTP/1.32\r\n\r\n{EVIL}")),
         ("line-no-version", format!("GET /a\r\n\r\n{EVIL}")),
@@ -241,7 +241,7 @@ fn tricks() -> BTreeMap<&'static str, String> {
         ),
         (
             "head-endless",
-            format!("GET /a HTTP/1.1\r\n{}", many("a: b\r\n", 200)),
+            format!("GET /a HTTP/1.1\r\n{}", many("a:\r\n", 1_001)),
         ),
         ("host-twice", get("Host: a\r\nHost: b\r\n")),
         (
@@ -262,7 +262,7 @@ fn tricks() -> BTreeMap<&'static str, String> {
                 "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
             ),
         ),
-        ("upgrade-unasked", get("Upgrade: websocket\r\n")),
+        ("upgrade-unasked", get("Host: a\r\nUpgrade: websocket\r\n")),
         (
             "connect-then-http",
             format!("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n{EVIL}"),
@@ -272,6 +272,15 @@ fn tricks() -> BTreeMap<&'static str, String> {
             format!("CONNECT a:443 HTTP/1.1\r\nContent-Length: 31\r\n\r\n{EVIL}"),
         ),
         ("close-then-http", get("Connection: close\r\n")),
+        (
+            "http10-then-http",
+            format!("GET /a HTTP/1.0\r\nHost: a\r\n\r\n{EVIL}"),
+        ),
+        ("no-host-then-http", get("")),
+        (
+            "bare-lf-between",
+            format!("{}\n{EVIL}", post("Content-Length: 1\r\n", "x")),
+        ),
         (
             "http2-preface",
             format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{EVIL}"),
@@ -309,6 +318,7 @@ fn outcome(stream: &str) -> String {
         (0, 0, [Lost::TooLarge], _) => "refused: too large".into(),
         (0, 0, [Lost::Truncated], _) => "one unfinished request".into(),
         (0, 0, [], Some(Protocol::Http2)) => "not HTTP/1".into(),
+        (1, 0, [Lost::RefusedByV1], _) => "first mirrored, second refused: not taken by v1".into(),
         (1, 0, [Lost::Malformed], _) => "first mirrored, second refused: malformed".into(),
         (1, 0, [], Some(Protocol::Upgraded)) => "first mirrored, rest not parsed".into(),
         (1, 0, [], Some(Protocol::Http1)) => "mirrored as one request".into(),

@@ -27,7 +27,7 @@ fn other_protocols_are_named_once_and_then_ignored() {
         (b"SOURCE /a ICE/1.0\r\n\r\n", Protocol::NotHttp),
         (b"OPTION rtsp://a RTSP/1.0\r\n\r\n", Protocol::NotHttp),
         (b"\0\0\0\x17\0\x03\0\0user\0", Protocol::NotHttp),
-        (b"\n\nGET / HTTP/1.1\r\n\r\n", Protocol::NotHttp),
+        (b"\r\rGET / HTTP/1.1\r\n\r\n", Protocol::NotHttp),
         (b"GET\t/ HTTP/1.1\r\n\r\n", Protocol::NotHttp),
         (b"", Protocol::Undecided),
         (b"\r\n", Protocol::Undecided),
@@ -56,7 +56,7 @@ fn an_unknown_method_is_http_once_its_line_says_so() {
 }
 
 #[test]
-fn a_broken_head_is_malformed_and_the_connection_is_left() {
+fn a_broken_head_is_malformed_and_nothing_behind_it_is_a_request() {
     for head in [
         "GET  / HTTP/1.1\r\n",
         "GET /  HTTP/1.1\r\n",
@@ -71,7 +71,6 @@ fn a_broken_head_is_malformed_and_the_connection_is_left() {
         "GET / HTTP/11\r\n",
         "GET /\0 HTTP/1.1\r\n",
         "GET /\x7f HTTP/1.1\r\n",
-        "GET /\u{e4} HTTP/1.1\r\n",
         "GET / HTTP/1.1\n",
         "GET / HTTP/1.1\r",
         "GET / HTTP/1.1\r\n Host: a\r\n",
@@ -95,10 +94,10 @@ fn a_broken_head_is_malformed_and_the_connection_is_left() {
 #[test]
 fn what_exceeds_a_limit_is_too_large() {
     let target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
-    let fields = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(129));
+    let fields = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1001));
     let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     let extension = format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "e".repeat(5_000));
-    let trailers = format!("{chunked}0\r\n{}\r\n", "a: bbbbbbbb\r\n".repeat(129));
+    let trailers = format!("{chunked}0\r\n{}\r\n", "a: b\r\n".repeat(1001));
     let trailer = format!("{chunked}0\r\na: {}\r\n\r\n", "b".repeat(17_000));
     for stream in [target, fields, extension, trailers, trailer] {
         for step in [1, 1000, stream.len()] {

@@ -77,6 +77,26 @@ const DIFFERENT: &[(&str, usize, &str)] = &[
         "RFC 9112 section 3: single spaces in the request line",
     ),
     (
+        "garden:545",
+        2,
+        "RFC 9112 section 2.2: an empty line between requests, here one that ends in a bare LF",
+    ),
+    (
+        "pipelining:4",
+        1,
+        "RFC 9112 section 3.2: without Host v1 must refuse the first, and what stands behind it is not proven",
+    ),
+    (
+        "transfer-encoding:1184",
+        1,
+        "RFC 9112 section 7.1.1: white space behind a chunk size, which nginx and Go skip",
+    ),
+    (
+        "uri:148",
+        1,
+        "RFC 3986 section 2: bytes beyond ASCII, which nginx, Go and Node.js take as they are",
+    ),
+    (
         "pico-chunked:448",
         0,
         "RFC 9112 section 2.2: a bare LF is no line end, in trailers neither",

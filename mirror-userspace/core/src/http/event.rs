@@ -9,7 +9,7 @@ use std::{ops::Range, slice};
 pub enum HttpEvent<'a> {
     /// What the connection turned out to carry. Said once, before everything else, as soon as its
     /// bytes decide it and at the latest when it ends; said again as [`Protocol::Upgraded`] if it
-    /// stops being HTTP.
+    /// stops being HTTP, and as [`Protocol::Http1`] if it turns out that it did not.
     Protocol(Protocol),
     /// A request's head is complete and its framing is not in doubt.
     Head(Head<'a>),
@@ -38,9 +38,9 @@ pub struct Head<'a> {
     pub fields: &'a [Field],
     /// How the body is framed.
     pub framing: Framing,
-    /// Whether the request asks to leave HTTP/1: `Upgrade` with `Connection: upgrade`, or CONNECT.
-    /// What follows it is not parsed as HTTP.
-    pub upgrade: bool,
+    /// What the request offers to leave HTTP/1 for, if it does: `Upgrade` with `Connection: upgrade`, or
+    /// CONNECT.
+    pub upgrade: Option<Upgrade>,
     /// Whether the client wants to use the connection again (RFC 9112 section 9.3).
     pub persistent: bool,
 }
@@ -137,6 +137,19 @@ pub enum Version {
     Http11,
 }
 
+/// What a request offers to leave HTTP/1 for. It stays an ordinary request if the server declines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// HTTP/2 (RFC 7540 section 3.2): if v1 accepts, the client goes on with `PRI * HTTP/2.0`.
+    H2c,
+    /// WebSocket (RFC 6455): if v1 accepts, the client goes on with frames, of which none begins like a request.
+    WebSocket,
+    /// Another protocol, or several: what follows could look like anything.
+    Other,
+    /// A tunnel (CONNECT, RFC 9110 section 9.3.6): what follows could look like anything.
+    Connect,
+}
+
 /// How a request's body is delimited (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -190,4 +203,7 @@ pub enum Lost {
     Malformed,
     /// Its head, a chunk extension or its trailers exceed their limit.
     TooLarge,
+    /// v1 refused it or did not read it: it stands behind a reply with which v1 closes the connection, or
+    /// behind a request that every server has to refuse and nothing shows that v1 read on.
+    RefusedByV1,
 }

@@ -6,34 +6,99 @@ use arrayvec::ArrayVec;
 
 use super::{
     Field, Head, Lost, Span, Version,
-    framing::{self, After},
-    limits::MAX_FIELDS,
+    framing::{self, After, Decision, Refusal},
+    limits::FIELDS_ON_STACK,
+    odd,
 };
 
-/// Where the field lines of a head are listed: on the stack, as far as there are any.
-pub(super) type Fields = ArrayVec<Field, MAX_FIELDS>;
+/// Where the field lines of a head are listed: on the stack, unless there are many.
+#[derive(Default)]
+pub(super) struct Fields {
+    few: ArrayVec<Field, FIELDS_ON_STACK>,
+    many: Vec<Field>,
+}
 
-/// Parses a head that [`Scan`](super::scan::Scan) found the end of. `fields` is where its field
-/// lines are listed.
+impl Fields {
+    fn listed(&self) -> &[Field] {
+        if self.many.is_empty() {
+            &self.few
+        } else {
+            &self.many
+        }
+    }
+}
+
+/// Parses a head of `lines` field lines that [`Scan`](super::scan::Scan) found the end of, and nothing odd
+/// in. `fields` is where its field lines are listed.
 ///
 /// Malformed: what RFC 9112 sections 3 and 5 do not allow, httparse being the judge of it, and
 /// more than one Host. Ambiguous: see [`framing::decide`].
-pub(super) fn parse<'a>(raw: &'a [u8], fields: &'a mut Fields) -> Result<(Head<'a>, After), Lost> {
+pub(super) fn parse<'a>(
+    raw: &'a [u8],
+    lines: usize,
+    fields: &'a mut Fields,
+) -> Result<(Head<'a>, After), Refusal> {
     #[cfg(test)]
     super::tests::work::done(raw.len());
-    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut parts = take_apart(raw, lines, fields);
+    let line = || raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if matches!(parts, Err(None)) && !line().is_ascii() {
+        // httparse wants targets in UTF-8. Other bytes stand for themselves, wherever they stand.
+        let mut legible = raw.to_vec();
+        let line = legible.iter_mut().take(line().len());
+        line.filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b'x');
+        parts = take_apart(&legible, lines, fields);
+    }
+    let parts = parts.map_err(|refusal| {
+        let malformed = || odd::judge(raw, Lost::Malformed);
+        refusal.unwrap_or_else(malformed)
+    })?;
+    let head = Head {
+        raw,
+        method: parts.method,
+        target: parts.target,
+        version: parts.version,
+        fields: fields.listed(),
+        framing: parts.decision.framing,
+        upgrade: match parts.decision.after {
+            After::Offer(upgrade) => Some(upgrade),
+            _ => None,
+        },
+        persistent: parts.decision.persistent,
+    };
+    Ok((head, parts.decision.after))
+}
+
+/// What a head consists of, beside its fields.
+struct Parts {
+    method: Span,
+    target: Span,
+    version: Version,
+    decision: Decision,
+}
+
+/// Takes a head apart, and lists its fields. `Err(None)`: the grammar does not allow it.
+fn take_apart(raw: &[u8], lines: usize, fields: &mut Fields) -> Result<Parts, Option<Refusal>> {
+    let mut few = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
+    let mut many = Vec::new();
+    let headers = if lines <= FIELDS_ON_STACK {
+        &mut few[..]
+    } else {
+        many.resize_with(lines, MaybeUninit::uninit);
+        &mut many[..]
+    };
     let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(raw, &mut headers) {
+    match request.parse_with_uninit_headers(raw, headers) {
         Ok(httparse::Status::Complete(end)) if end == raw.len() => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Lost::TooLarge),
-        _ => return Err(Lost::Malformed),
+        _ => return Err(None),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
-        return Err(Lost::Malformed);
+        return Err(None);
     };
     if !is_target(method, target.as_bytes()) {
-        return Err(Lost::Malformed);
+        return Err(None);
     }
     let version = match minor {
         0 => Version::Http10,
@@ -47,18 +112,13 @@ pub(super) fn parse<'a>(raw: &'a [u8], fields: &'a mut Fields) -> Result<(Head<'
             .iter()
             .map(|header| (header.name.as_bytes(), header.value)),
     )?;
-    let listed = list(raw, request.headers, fields).ok_or(Lost::Malformed)?;
-    let head = Head {
-        raw,
-        method: span(raw, method.as_bytes()).ok_or(Lost::Malformed)?,
-        target: span(raw, target.as_bytes()).ok_or(Lost::Malformed)?,
+    list(raw, request.headers, fields).ok_or(None)?;
+    Ok(Parts {
+        method: span(raw, method.as_bytes()).ok_or(None)?,
+        target: span(raw, target.as_bytes()).ok_or(None)?,
         version,
-        fields: listed,
-        framing: decision.framing,
-        upgrade: decision.after == After::Upgraded,
-        persistent: decision.persistent,
-    };
-    Ok((head, decision.after))
+        decision,
+    })
 }
 
 /// Whether a request target has one of the four forms of RFC 9112 section 3.2. What it says beyond
@@ -80,17 +140,13 @@ fn is_target(method: &str, target: &[u8]) -> bool {
 
 /// Writes down where the field lines stand: each reaches to where the next begins, the last to
 /// the empty line.
-fn list<'a>(
-    raw: &[u8],
-    headers: &[httparse::Header<'_>],
-    fields: &'a mut Fields,
-) -> Option<&'a [Field]> {
+fn list(raw: &[u8], headers: &[httparse::Header<'_>], fields: &mut Fields) -> Option<()> {
     let mut names = headers
         .iter()
         .map(|header| span(raw, header.name.as_bytes()))
         .skip(1);
     let end = u32::try_from(raw.len()).ok()?.checked_sub(2)?;
-    fields.clear();
+    fields.few.clear();
     for header in headers {
         let name = span(raw, header.name.as_bytes())?;
         let line_end = match names.next() {
@@ -105,9 +161,13 @@ fn list<'a>(
                 end: line_end,
             },
         };
-        fields.try_push(field).ok()?;
+        if headers.len() <= FIELDS_ON_STACK {
+            fields.few.try_push(field).ok()?;
+        } else {
+            fields.many.push(field);
+        }
     }
-    Some(fields)
+    Some(())
 }
 
 /// Where a part of `raw` stands in it.
@@ -147,7 +207,9 @@ mod tests {
     }
 
     fn refused(raw: &str) -> Lost {
-        parse(raw.as_bytes(), &mut Fields::new()).unwrap_err()
+        parse(raw.as_bytes(), 5, &mut Fields::default())
+            .unwrap_err()
+            .why
     }
 
     #[test]
@@ -155,14 +217,14 @@ mod tests {
         let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two words \t\r\n\
             Content-Length: 7\r\n\xc3: \r\n\r\n";
         assert_eq!(
-            parse(raw, &mut Fields::new()).unwrap_err(),
+            parse(raw, 5, &mut Fields::default()).unwrap_err().why,
             Lost::Malformed,
             "a name is a token"
         );
         let raw = b"POST /a?b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-Spaced: \t two \xff words \t\r\n\
             Content-Length: 7\r\n\r\n";
-        let mut fields = Fields::new();
-        let (head, after) = parse(raw, &mut fields).unwrap();
+        let mut fields = Fields::default();
+        let (head, after) = parse(raw, 9, &mut fields).unwrap();
         assert_eq!(after, After::Request);
         assert_eq!(head.method(), b"POST");
         assert_eq!(head.target(), b"/a?b");
@@ -187,8 +249,8 @@ mod tests {
     #[test]
     fn the_lines_themselves_cover_the_head() {
         let raw = b"GET / HTTP/1.0\r\na: 1\r\nb:2\r\n\r\n";
-        let mut fields = Fields::new();
-        let (head, _) = parse(raw, &mut fields).unwrap();
+        let mut fields = Fields::default();
+        let (head, _) = parse(raw, 9, &mut fields).unwrap();
         let lines: Vec<u8> = head
             .fields
             .iter()

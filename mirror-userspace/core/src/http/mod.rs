@@ -20,6 +20,7 @@ pub(crate) mod grammar;
 pub mod h2;
 mod head;
 mod limits;
+mod odd;
 mod parser;
 mod reader;
 pub mod reply;
@@ -28,6 +29,6 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Version};
+pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
 pub use limits::{Limits, MAX_FIELDS};
-pub use parser::{Input, Parser};
+pub use parser::{Answer, Input, Parser};

@@ -7,7 +7,7 @@ use super::{
     Limits, Lost, Protocol,
     detect::{DECISIVE, Detected, begins_known_method, detect},
     resync::Resync,
-    scan::{Blank, Scan, Scanned},
+    scan::{Blank, Oddness, Scan, Scanned},
 };
 use crate::budget::{Budget, Reserved};
 
@@ -18,6 +18,9 @@ pub(super) enum Standing {
     Undecided,
     /// The connection carries HTTP/1: one request follows another.
     InStep,
+    /// The connection carried HTTP/1 up to an offer of HTTP/2. The first bytes have not yet revealed whether
+    /// v1 declined it.
+    Offered,
     /// A segment seems to begin a request. Its head has to prove it.
     Tentative(Resync),
 }
@@ -29,6 +32,8 @@ pub(super) enum Read<'a> {
     More,
     /// The head, and the bytes after it.
     Head(Raw<'a>, &'a [u8]),
+    /// The end of a head that is refused, and the bytes after it.
+    Odd(Raw<'a>, Lost, &'a [u8]),
     /// The connection does not carry HTTP/1.
     Other(Protocol),
     /// No head begins like this.
@@ -77,7 +82,17 @@ impl Reader {
 
     /// Whether the connection is taken for HTTP/1.
     pub(super) const fn is_http(&self) -> bool {
-        matches!(self.standing, Standing::InStep)
+        matches!(self.standing, Standing::InStep | Standing::Offered)
+    }
+
+    /// Why the request is not mirrored, if its head is odd.
+    pub(super) const fn odd(&self) -> Option<Lost> {
+        self.scan.odd()
+    }
+
+    /// How many field lines the head has.
+    pub(super) fn lines(&self) -> usize {
+        self.scan.lines()
     }
 
     /// Takes the next bytes. Once it has returned a head, the reader is used up.
@@ -97,16 +112,23 @@ impl Reader {
             Ok(false) => return self.keep(bytes, budget),
             Err(not_a_head) => return not_a_head,
         }
+        let oddness = match self.standing {
+            Standing::InStep => Oddness::ReadOn,
+            Standing::Undecided | Standing::Offered => Oddness::ReadOnInHttp,
+            Standing::Tentative(_) => Oddness::Refuse,
+        };
         // What was kept while the first bytes were undecided was not scanned.
         let unscanned = self.kept.as_ref().and_then(|kept| {
             let bytes = kept.bytes.get(self.scan.seen()..)?;
-            Some(self.scan.feed(bytes, limits))
+            Some(self.scan.feed(bytes, limits, oddness))
         });
         let scanned = match unscanned {
             Some(Scanned::Refused(why)) => Scanned::Refused(why),
-            _ => self.scan.feed(bytes, limits),
+            _ => self.scan.feed(bytes, limits, oddness),
         };
-        if matches!(self.standing, Standing::Undecided) && self.scan.names_http() {
+        if matches!(self.standing, Standing::Undecided | Standing::Offered)
+            && self.scan.names_http()
+        {
             self.standing = Standing::InStep;
         }
         match scanned {
@@ -114,13 +136,18 @@ impl Reader {
             Scanned::Refused(why) => self.refuse(why),
             Scanned::End(len) => {
                 let (head, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
-                let Some(mut kept) = self.kept.take() else {
-                    return Read::Head(Raw::Borrowed(head), rest);
+                let raw = match self.kept.take() {
+                    None => Raw::Borrowed(head),
+                    Some(mut kept) => {
+                        if !kept.push(head) {
+                            return Read::Refused(Lost::Evicted);
+                        }
+                        Raw::Kept(kept)
+                    }
                 };
-                if kept.push(head) {
-                    Read::Head(Raw::Kept(kept), rest)
-                } else {
-                    Read::Refused(Lost::Evicted)
+                match self.scan.odd() {
+                    None => Read::Head(raw, rest),
+                    Some(why) => Read::Odd(raw, why, rest),
                 }
             }
         }
@@ -137,11 +164,14 @@ impl Reader {
     /// Whether the protocol is known well enough to go on: `false` if more bytes are needed.
     fn judge_first(&mut self, bytes: &[u8]) -> Result<bool, Read<'static>> {
         match self.standing {
-            Standing::Undecided if self.scan.seen() == 0 => {
+            Standing::Undecided | Standing::Offered if self.scan.seen() == 0 => {
                 let (first, len) = self.first(bytes);
                 match detect(first.get(..len).unwrap_or_default()) {
                     Detected::More => return Ok(false),
                     Detected::Protocol(Protocol::Http1) => self.standing = Standing::InStep,
+                    Detected::Protocol(_) if matches!(self.standing, Standing::Offered) => {
+                        return Err(Read::Other(Protocol::Upgraded));
+                    }
                     Detected::Protocol(other) => return Err(Read::Other(other)),
                     Detected::RequestLine => {}
                 }
@@ -190,6 +220,7 @@ impl Reader {
     fn refuse(&self, why: Lost) -> Read<'static> {
         match self.standing {
             Standing::Undecided => Read::Other(Protocol::NotHttp),
+            Standing::Offered => Read::Other(Protocol::Upgraded),
             Standing::InStep | Standing::Tentative(_) => Read::Refused(why),
         }
     }
@@ -206,7 +237,7 @@ impl Kept {
     /// Bytes that are allocated at first for a head in pieces; most heads fit.
     const FIRST: usize = 512;
 
-    fn new(budget: &Budget) -> Option<Box<Self>> {
+    pub(super) fn new(budget: &Budget) -> Option<Box<Self>> {
         let reserved = budget.reserve(size_of::<Self>())?;
         Some(Box::new(Self {
             bytes: Vec::new(),
@@ -214,8 +245,16 @@ impl Kept {
         }))
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends, doubling the memory when it is full. If the budget refuses, nothing changes.
-    fn push(&mut self, more: &[u8]) -> bool {
+    pub(super) fn push(&mut self, more: &[u8]) -> bool {
         let len = self.bytes.len().saturating_add(more.len());
         let capacity = self.bytes.capacity();
         if len > capacity {

@@ -1,11 +1,12 @@
 //! Finds the end of a head in bytes that may come one at a time.
 //!
 //! Parsing a head again with each segment would be quadratic, so this state machine looks at each byte
-//! once and keeps none. It also refuses what httparse accepts and two readers might read differently: a
+//! once and keeps none. It also finds odd what httparse accepts and two readers might read differently: a
 //! line that ends in a bare LF, a bare CR, a line that begins with white space (RFC 9112 sections 2.2
-//! and 5.2). A refusal depends only on the position of the byte, never on how the bytes were split.
+//! and 5.2). An odd head is refused, or read on to the first place where any reader could take it for
+//! complete. Both depend only on the position of the byte, never on how the bytes were split.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{Limits, Lost, grammar::is_tchar, limits::MAX_FIELDS};
 
@@ -14,9 +15,13 @@ const VERSION: &[u8] = b"HTTP/1.";
 
 /// The empty lines that may stand before a request line (RFC 9112 section 2.2).
 ///
-/// Counts their bytes; an odd number means that the last was a CR whose LF is due.
+/// A bare LF is one, too: nginx, Go and Node.js skip it here, where it can end nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Blank(u8);
+pub(super) struct Blank {
+    seen: u8,
+    /// The last byte was a CR whose LF is due.
+    lf_due: bool,
+}
 
 impl Blank {
     /// At most eight empty lines: old clients sent one after a body.
@@ -25,15 +30,29 @@ impl Blank {
     /// Takes empty lines off the beginning of `bytes`, and returns the rest.
     pub(super) fn skip<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
         while let Some((byte, rest)) = bytes.split_first() {
-            match (self.0 % 2, byte) {
-                (0, b'\r') | (1, b'\n') if self.0 < Self::LIMIT => self.0 += 1,
-                (1, _) | (0, b'\r' | b'\n') => return Err(Lost::Malformed),
+            match (self.lf_due, byte) {
+                (_, b'\n') | (false, b'\r') if self.seen < Self::LIMIT => {
+                    self.seen += 1;
+                    self.lf_due = *byte == b'\r';
+                }
+                (true, _) | (_, b'\r' | b'\n') => return Err(Lost::Malformed),
                 _ => break,
             }
             bytes = rest;
         }
         Ok(bytes)
     }
+}
+
+/// What is done with a head once it is odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Oddness {
+    /// It is refused at once.
+    Refuse,
+    /// It is refused, unless its request line has named HTTP.
+    ReadOnInHttp,
+    /// It is read on to its end.
+    ReadOn,
 }
 
 /// The position of the next byte in a head.
@@ -63,7 +82,7 @@ pub(super) enum Scanned {
     More,
     /// The head ends with this many bytes of it.
     End(usize),
-    /// No head begins like this.
+    /// No head begins like this, or none that is wanted.
     Refused(Lost),
 }
 
@@ -71,8 +90,10 @@ pub(super) enum Scanned {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scan {
     place: Place,
-    /// Field lines begun; at most [`MAX_FIELDS`].
+    /// Field lines begun, until the head was odd; at most [`Limits::fields`].
     lines: u16,
+    /// Why it is not mirrored, if it is odd.
+    odd: Option<Lost>,
     /// Bytes seen; at most [`Limits::head`].
     seen: usize,
 }
@@ -81,6 +102,16 @@ impl Scan {
     /// How many bytes were seen.
     pub(super) const fn seen(&self) -> usize {
         self.seen
+    }
+
+    /// How many field lines were begun.
+    pub(super) fn lines(&self) -> usize {
+        usize::from(self.lines)
+    }
+
+    /// Why the head is not mirrored, if it is odd.
+    pub(super) const fn odd(&self) -> Option<Lost> {
+        self.odd
     }
 
     /// Whether `HTTP/` was found where a request line has it.
@@ -101,45 +132,69 @@ impl Scan {
     }
 
     /// Looks at the next bytes.
-    pub(super) fn feed(&mut self, bytes: &[u8], limits: &Limits) -> Scanned {
+    pub(super) fn feed(&mut self, bytes: &[u8], limits: &Limits, oddness: Oddness) -> Scanned {
         let room = limits.head.saturating_sub(self.seen);
         let window = bytes.get(..room).unwrap_or(bytes);
         #[cfg(test)]
         super::tests::work::done(window.len());
         let mut at = 0;
         while let Some(byte) = window.get(at) {
-            if self.place == Place::Target {
+            if self.odd.is_some() {
+                match self.read_on(window, at) {
+                    Some(end) => return self.end(end),
+                    None => break,
+                }
+            }
+            let odd = if self.place == Place::Target {
                 let rest = window.get(at..).unwrap_or_default();
                 at += rest.iter().take_while(|byte| is_of_target(**byte)).count();
                 match window.get(at) {
                     None => break,
-                    Some(b' ') => self.place = Place::Version(0),
-                    Some(_) => return Scanned::Refused(Lost::Malformed),
+                    Some(b' ') => {
+                        self.place = Place::Version(0);
+                        at += 1;
+                        continue;
+                    }
+                    Some(_) => Lost::Malformed,
                 }
-                at += 1;
-                continue;
-            }
-            if self.place == Place::Line {
+            } else if self.place == Place::Line {
                 // Most bytes are here: do not look at each of them.
                 let rest = window.get(at..).unwrap_or_default();
-                at += match memchr2(b'\r', b'\n', rest) {
-                    None => rest.len(),
+                match memchr2(b'\r', b'\n', rest) {
+                    None => break,
                     Some(end) if rest.get(end) == Some(&b'\r') => {
                         self.place = Place::LineLf;
-                        end + 1
+                        at += end + 1;
+                        continue;
                     }
-                    Some(_) => return Scanned::Refused(Lost::Malformed),
-                };
-                continue;
+                    Some(end) => {
+                        at += end;
+                        Lost::Malformed
+                    }
+                }
+            } else if self.place == Place::HeadLf && *byte == b'\n' {
+                return self.end(at + 1);
+            } else {
+                match self.next(*byte, limits) {
+                    Ok(place) => {
+                        self.place = place;
+                        at += 1;
+                        continue;
+                    }
+                    Err(why) => why,
+                }
+            };
+            let read_on = match oddness {
+                Oddness::Refuse => false,
+                Oddness::ReadOnInHttp => self.names_http(),
+                Oddness::ReadOn => true,
+            };
+            if !read_on {
+                return Scanned::Refused(odd);
             }
-            at += 1;
-            if self.place == Place::HeadLf && *byte == b'\n' {
-                self.seen += at;
-                return Scanned::End(at);
-            }
-            match self.next(*byte, limits) {
-                Ok(place) => self.place = place,
-                Err(why) => return Scanned::Refused(why),
+            self.odd = Some(odd);
+            if !matches!(self.place, Place::LineStart | Place::HeadLf) {
+                self.place = Place::Line;
             }
         }
         self.seen += window.len();
@@ -147,6 +202,30 @@ impl Scan {
             return Scanned::Refused(Lost::TooLarge);
         }
         Scanned::More
+    }
+
+    fn end(&mut self, len: usize) -> Scanned {
+        self.seen += len;
+        Scanned::End(len)
+    }
+
+    /// Looks for the first empty line of an odd head, whatever ends its lines.
+    fn read_on(&mut self, window: &[u8], mut at: usize) -> Option<usize> {
+        while let Some(byte) = window.get(at) {
+            match (self.place, byte) {
+                (Place::LineStart | Place::HeadLf, b'\n') => return Some(at + 1),
+                (Place::LineStart, b'\r') => {
+                    self.place = Place::HeadLf;
+                    at += 1;
+                }
+                (Place::Line, _) => {
+                    at += memchr(b'\n', window.get(at..).unwrap_or_default())? + 1;
+                    self.place = Place::LineStart;
+                }
+                _ => self.place = Place::Line,
+            }
+        }
+        None
     }
 
     fn next(&mut self, byte: u8, limits: &Limits) -> Result<Place, Lost> {
@@ -163,7 +242,7 @@ impl Scan {
             (Place::RequestLineLf | Place::LineLf, b'\n') => Place::LineStart,
             (Place::LineStart, b'\r') => Place::HeadLf,
             (Place::LineStart, _) if is_tchar(byte) => {
-                if usize::from(self.lines) >= limits.fields.min(MAX_FIELDS) {
+                if self.lines() >= limits.fields.min(MAX_FIELDS) {
                     return Err(Lost::TooLarge);
                 }
                 self.lines += 1;
@@ -174,7 +253,8 @@ impl Scan {
     }
 }
 
-/// RFC 9112 section 3.2: no white space, no control; RFC 3986: nothing beyond ASCII.
+/// RFC 9112 section 3.2: no white space, no control. RFC 3986 has nothing beyond ASCII, but clients send it
+/// and servers take it as it is.
 const fn is_of_target(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~')
+    byte > b' ' && byte != 0x7f
 }

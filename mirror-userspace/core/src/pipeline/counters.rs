@@ -19,7 +19,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order in which they are printed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Lost(Lost::Gap),
         Self::Lost(Lost::Reset),
         Self::Lost(Lost::Truncated),
@@ -30,6 +30,7 @@ impl DropReason {
         Self::Lost(Lost::Ambiguous),
         Self::Lost(Lost::Malformed),
         Self::Lost(Lost::TooLarge),
+        Self::Lost(Lost::RefusedByV1),
         Self::OverBudget,
         Self::RecordFailed,
     ];
@@ -48,6 +49,7 @@ impl DropReason {
             Self::Lost(Lost::Ambiguous) => "ambiguous",
             Self::Lost(Lost::Malformed) => "malformed",
             Self::Lost(Lost::TooLarge) => "too_large",
+            Self::Lost(Lost::RefusedByV1) => "refused_by_v1",
             Self::OverBudget => "over_budget",
             Self::RecordFailed => "record_failed",
         }

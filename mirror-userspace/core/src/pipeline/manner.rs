@@ -14,7 +14,7 @@ pub(super) struct Manner {
 
 impl Manner {
     pub(super) fn of(head: &Head<'_>) -> Self {
-        let expect = if head.upgrade {
+        let expect = if head.upgrade.is_some() {
             Expect::Tunnel
         } else if head.method() == b"HEAD" {
             Expect::NoBody

@@ -202,7 +202,7 @@ impl Rule {
                 .values(MIRRORED_BY)
                 .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
             Self::FromTarget => false,
-            Self::Upgrade => head.upgrade,
+            Self::Upgrade => head.upgrade.is_some(),
             Self::KubeProbe => head
                 .values("user-agent")
                 .any(|value| value.starts_with(b"kube-probe/")),

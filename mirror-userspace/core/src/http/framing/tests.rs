@@ -7,7 +7,7 @@ fn decide_of(method: &str, version: Version, fields: &[(&str, &str)]) -> Result<
     let fields = fields
         .iter()
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    decide(method.as_bytes(), version, fields)
+    decide(method.as_bytes(), version, fields).map_err(|refusal| refusal.why)
 }
 
 fn framing(fields: &[(&str, &str)]) -> Result<Framing, Lost> {
@@ -20,7 +20,7 @@ fn item_2_connect_is_followed_by_a_tunnel_and_has_no_content() {
     let tunnel = |framing| {
         Ok(Decision {
             framing,
-            after: After::Upgraded,
+            after: After::Offer(Upgrade::Connect),
             persistent: false,
         })
     };
@@ -165,24 +165,92 @@ fn more_than_one_host_is_malformed() {
 
 #[test]
 fn what_follows_is_decided_by_connection_options() {
-    let after = |fields: &[_]| {
-        decide_of("GET", Version::Http11, fields)
+    let after_in = |version, fields: &[_]| {
+        let fields: Vec<_> = fields.iter().chain([&("Host", "a")]).copied().collect();
+        decide_of("GET", version, &fields)
             .map(|decision| decision.after)
             .unwrap()
     };
+    let after = |fields: &[_]| after_in(Version::Http11, fields);
     let websocket = ("Upgrade", "websocket");
     assert_eq!(after(&[]), After::Request);
     assert_eq!(after(&[websocket]), After::Request, "no option, no upgrade");
     assert_eq!(after(&[("Connection", "upgrade")]), After::Request);
     let options = ("Connection", "keep-alive, Upgrade");
-    assert_eq!(after(&[options, websocket]), After::Upgraded);
+    let offer = |fields: &[_]| match after(fields) {
+        After::Offer(upgrade) => upgrade,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(offer(&[options, websocket]), Upgrade::WebSocket);
     let split = [websocket, ("Connection", "a"), ("connection", "upgrade")];
-    assert_eq!(after(&split), After::Upgraded);
+    assert_eq!(offer(&split), Upgrade::WebSocket);
+    assert_eq!(offer(&[options, ("Upgrade", "H2C")]), Upgrade::H2c);
+    assert_eq!(offer(&[options, ("Upgrade", "h2c, x")]), Upgrade::Other);
+    assert_eq!(offer(&[options, websocket, websocket]), Upgrade::Other);
     assert_eq!(after(&[("Connection", "close")]), After::Close);
     assert_eq!(after(&[("Connection", "x ,CLOSE\t")]), After::Close);
     assert_eq!(after(&[("Connection", "closed")]), After::Request);
     let both = [("Connection", "close, upgrade"), websocket];
-    assert_eq!(after(&both), After::Upgraded, "whatever it is, not HTTP/1");
+    assert_eq!(offer(&both), Upgrade::WebSocket);
+    let if_kept = After::IfTaken { counted: false };
+    assert_eq!(after_in(Version::Http10, &[]), if_kept, "section 9.3");
+    let kept = [("Connection", "keep-alive")];
+    assert_eq!(after_in(Version::Http10, &kept), After::Request);
+}
+
+#[test]
+fn what_every_server_must_refuse_is_followed_by_nothing_unproven() {
+    let decision = decide_of("GET", Version::Http11, &[]).unwrap();
+    assert_eq!(decision.after, After::IfTaken { counted: false }, "no Host");
+    let certain = |fields: &[(&str, &str)]| {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        decide(b"POST", Version::Http11, fields).unwrap_err().extent
+    };
+    let after = After::IfTaken { counted: true };
+    let host = ("Host", "a");
+    let length = ("Content-Length", "5");
+    assert_eq!(
+        certain(&[host, host, length]),
+        Extent::Certain(Framing::Length(5), after)
+    );
+    assert_eq!(
+        certain(&[host, ("Content_Length", "5")]),
+        Extent::Certain(Framing::None, after)
+    );
+}
+
+#[test]
+fn a_doubtful_body_ends_behind_all_its_readings() {
+    let readings = |fields: &[(&str, &str)]| {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        match decide(b"POST", Version::Http11, fields).unwrap_err().extent {
+            Extent::Doubtful(readings) => (readings.length, readings.chunked),
+            certain => panic!("{certain:?}"),
+        }
+    };
+    let chunked = ("Transfer-Encoding", "chunked");
+    let length = |value| ("Content-Length", value);
+    assert_eq!(readings(&[chunked, length("5")]), (5, true));
+    assert_eq!(readings(&[chunked, chunked]), (0, true));
+    assert_eq!(readings(&[("Transfer-Encoding", "x")]), (0, true));
+    assert_eq!(
+        readings(&[length("5"), length("7"), length("6")]),
+        (7, false)
+    );
+    for (value, at_least) in [
+        ("5, 6", 56),
+        ("+31", 31),
+        ("0x1f", 31),
+        ("1_0", 10),
+        ("31a", 31),
+        ("9223372036854775808", u64::MAX),
+    ] {
+        assert!(readings(&[length(value)]).0 >= at_least, "{value:?}");
+    }
 }
 
 #[test]

@@ -69,13 +69,14 @@ fn a_head_one_byte_too_long_is_too_large() {
 #[test]
 fn endless_field_lines_are_refused_at_the_limit() {
     let mut head = b"GET / HTTP/1.1\r\n".to_vec();
-    for _ in 0..10_000 {
+    for _ in 0..20_000 {
         head.extend_from_slice(b"a: b\r\n");
     }
     for step in [1, 7, head.len()] {
-        let (work, _, lost) = cost(true, &head, step);
+        let (work, peak, lost) = cost(true, &head, step);
         assert_eq!(lost, [Lost::TooLarge]);
-        assert!(work <= head.len() + 2048, "{work}");
+        assert!(work <= 3 * head.len() + 2048, "{work}");
+        assert!(peak <= 66 * 1024, "{peak}");
     }
 }
 
@@ -110,7 +111,8 @@ fn out_of_step_each_input_is_looked_at_twice_at_most() {
     stream.resize(256 * 1024, b'G');
     let (work, peak, _) = cost(false, &stream, 1);
     assert!(work <= 6 * stream.len(), "{work}");
-    assert!(peak <= 66 * 1024, "{peak}");
+    // It is kept as a head, and as what may yet turn out to be no request.
+    assert!(peak <= 2 * 66 * 1024, "{peak}");
 }
 
 #[test]

@@ -59,16 +59,46 @@ fn what_follows_an_upgrade_is_not_read_as_requests() {
 }
 
 #[test]
-fn a_connection_that_was_open_before_is_picked_up_at_a_request() {
+fn a_connection_that_was_open_before_is_picked_up_at_a_request_that_is_answered() {
     let mut bench = Bench::new(Limits::default(), to_targets(1));
     let mut client = bench.midstream(1);
     bench.say(&mut client, GET);
+    assert_eq!(bench.received.len(), 0, "it may be a part of a body");
+    bench.hear(&mut client);
+    bench.say(&mut client, GET);
+    assert_eq!(bench.received.len(), 2);
+    let mut other = bench.midstream(2);
+    bench.say(&mut other, GET);
+    bench.finish(&other);
     let (received, counters) = bench.end();
-    assert_eq!(received.len(), 1);
+    assert_eq!(received.len(), 3, "the client ended it there");
     assert_eq!(
         (counters.connections.midstream, counters.connections.http1),
-        (1, 1)
+        (2, 2)
     );
+}
+
+/// A batch upload consists of requests; each of them comes in a segment of its own.
+#[test]
+fn parts_of_an_upload_that_was_under_way_are_no_requests() {
+    for attached_before in 0..5 {
+        let mut bench = Bench::new(Limits::default(), to_targets(1));
+        let mut client = bench.midstream(1);
+        for part in 0..10 {
+            if part == attached_before + 3 {
+                // Longer than a connection is remembered.
+                bench.wait(std::time::Duration::from_secs(180));
+            }
+            if part >= attached_before {
+                bench.say(&mut client, "DELETE /part HTTP/1.1\r\nHost: a\r\n\r\n");
+            }
+        }
+        bench.hear(&mut client);
+        bench.say(&mut client, GET);
+        let (received, _) = bench.end();
+        assert_eq!(received.len(), 1, "attached before part {attached_before}");
+        assert!(received[0].bytes.starts_with(b"GET"));
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_streamed_body_that_finds_no_room_is_aborted_and_the_next_request_is_mirrore
 #[test]
 fn a_head_that_finds_no_room_is_dropped() {
     let (mut bench, mut client) = bench_with_room(10_000, 1);
-    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(20_000));
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(20_000));
     bench.say(&mut client, &long);
     assert_eq!(bench.dropped(0), "over_budget 1");
     bench.say(&mut client, GET);

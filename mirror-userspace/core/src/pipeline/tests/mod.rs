@@ -66,6 +66,8 @@ enum Ended {
 struct Client {
     flow: FlowId,
     next: SeqNum,
+    /// What it has received of the server.
+    ack: SeqNum,
 }
 
 struct Bench {
@@ -108,6 +110,7 @@ impl Bench {
                 attachment: 0,
             },
             next: SeqNum(u32::MAX - 20),
+            ack: SeqNum(1),
         }
     }
 
@@ -115,6 +118,11 @@ impl Bench {
         let bytes = bytes.as_ref();
         self.segment(client, flag::ACK, bytes);
         self.lose(client, bytes.len());
+    }
+
+    /// The server answers.
+    fn hear(&mut self, client: &mut Client) {
+        client.ack = client.ack + 100;
     }
 
     fn say_by_bytes(&mut self, client: &mut Client, bytes: impl AsRef<[u8]>) {
@@ -133,7 +141,7 @@ impl Bench {
             at: self.now,
             flow: client.flow,
             seq: client.next,
-            ack: Some(SeqNum(1)),
+            ack: Some(client.ack),
             flags: TcpFlags(flags),
             urgent: None,
             direction: Direction::ToServer,

@@ -116,7 +116,7 @@ fn beside_targets_it_sees_what_at_least_one_of_them_gets() {
     let log = Log::default();
     bench.pipeline.observe(Box::new(log.clone()));
     let mut client = bench.connect(1);
-    let looped = "GET /loop HTTP/1.1\r\nX-Mirrored-By: podmirror\r\n\r\n";
+    let looped = "GET /loop HTTP/1.1\r\nHost: a\r\nX-Mirrored-By: podmirror\r\n\r\n";
     bench.say(&mut client, post(3) + "abc" + looped + GET);
     assert_eq!(log.take(), "1:/b 1:abc 1:end 1:/a 1:end ");
     bench

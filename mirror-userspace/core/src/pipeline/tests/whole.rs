@@ -93,7 +93,7 @@ fn the_method_tells_how_the_reply_is_to_be_read() {
     let mut client = bench.connect(1);
     for head in [
         GET,
-        "HEAD / HTTP/1.1\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     ] {
         bench.say(&mut client, head);

@@ -1,0 +1,381 @@
+//! The state machine of one connection: which kind of bytes comes next.
+
+mod candidate;
+mod doubt;
+mod loss;
+mod proof;
+
+use candidate::Candidate;
+use doubt::Doubt;
+
+use super::{
+    Framing, HttpEvent, Limits, Lost, Protocol, Upgrade,
+    chunked::{Chunked, Fed},
+    framing::After,
+    head::{self, Fields},
+    odd,
+    reader::{Raw, Read, Reader, Standing},
+    resync::{Resync, advanced},
+    scan::Blank,
+};
+use crate::budget::Budget;
+pub use proof::Answer;
+
+/// The next bytes of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The bytes, in order.
+    pub bytes: &'a [u8],
+    /// Whether they begin where a segment of the sender began.
+    pub starts_segment: bool,
+    /// The acknowledgement number that came with them: what the client had received by then.
+    pub ack: Option<u32>,
+}
+
+/// Finds the requests in the bytes of one connection.
+///
+/// Holds at most 64 bytes and, while a head is incomplete, the head so far (at most [`Limits::head`],
+/// reserved from the budget); as much, and 200 bytes, while what seems to be a request is not proven to be
+/// one. Work is linear in the bytes, however they are split.
+#[derive(Debug, Default)]
+pub struct Parser {
+    state: State,
+    /// The highest acknowledgement number so far.
+    last_ack: Option<u32>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between requests, or in a head.
+    Head(Reader),
+    /// In a body of known length. `lost`: its request was lost or refused.
+    Length {
+        remaining: u64,
+        after: After,
+        lost: bool,
+    },
+    /// In a chunked body.
+    Chunked {
+        body: Chunked,
+        after: After,
+        lost: bool,
+    },
+    /// Behind a head whose framing is in doubt.
+    Doubt(Box<Doubt>),
+    /// Behind a request that v1 may have refused: `counted` as in [`After::IfTaken`].
+    IfTaken { blank: Blank, counted: bool },
+    /// Behind an offer to leave HTTP/1.
+    Offered { upgrade: Upgrade, blank: Blank },
+    /// Out of step: waiting for a segment that begins a request.
+    Resync(Resync),
+    /// Out of step, in what seems to be a request.
+    Candidate(Box<Candidate>),
+    /// The client said that nothing will follow (RFC 9112 section 9.6).
+    Closing(Blank),
+    /// Nothing that follows is parsed, unless v1 proves where a request begins.
+    Left { for_good: bool },
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Head(Reader::new(Standing::Undecided))
+    }
+}
+
+impl State {
+    fn in_step() -> Self {
+        Self::Head(Reader::new(Standing::InStep))
+    }
+}
+
+impl Parser {
+    /// A connection begins; whatever was before is forgotten. `from_start`: its first byte will be
+    /// the stream's first, otherwise it is picked up somewhere in the middle.
+    pub fn handle_open(&mut self, from_start: bool) {
+        self.last_ack = None;
+        self.state = if from_start {
+            State::default()
+        } else {
+            State::Resync(Resync::default())
+        };
+    }
+
+    /// Whether the next byte would be the first of a request: no request is unfinished.
+    #[must_use]
+    pub fn is_between_requests(&self) -> bool {
+        match &self.state {
+            State::Head(reader) => reader.is_empty(),
+            State::Length { .. } | State::Chunked { .. } => false,
+            State::Doubt(_)
+            | State::IfTaken { .. }
+            | State::Offered { .. }
+            | State::Resync(_)
+            | State::Candidate(_)
+            | State::Closing(_)
+            | State::Left { .. } => true,
+        }
+    }
+
+    /// Takes the next bytes. Memory for an incomplete head comes from `budget`; if it is refused, the
+    /// request counts as [`Lost::Evicted`] and the connection is no longer followed.
+    pub fn handle_data(
+        &mut self,
+        input: Input<'_>,
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        let on_trial = self.is_on_trial();
+        self.resume(&input, limits, budget, emit);
+        self.run(input.bytes, limits, budget, emit);
+        // What seemed to begin a request did not; this input may.
+        if on_trial && matches!(self.state, State::Resync(_)) {
+            self.resume(&input, limits, budget, emit);
+            self.run(input.bytes, limits, budget, emit);
+        }
+        if let State::Resync(resync) = &mut self.state {
+            // One byte alone says nothing: keep-alive probes carry one that was sent before, or never
+            // (RFC 9293 section 3.8.4).
+            if input.bytes.len() == 1 {
+                return;
+            }
+            resync.inside = true;
+        }
+        if self.last_ack.is_none() || advanced(self.last_ack, input.ack) {
+            self.last_ack = input.ack;
+        }
+    }
+
+    fn run(
+        &mut self,
+        mut bytes: &[u8],
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        while !bytes.is_empty() {
+            let (rest, after) = match &mut self.state {
+                State::Head(_) => match self.read_head(bytes, limits, budget, emit) {
+                    Some(rest) => (rest, None),
+                    None => return,
+                },
+                State::Length {
+                    remaining,
+                    after,
+                    lost,
+                } => {
+                    let (body, rest) = split(bytes, remaining);
+                    let ended = (*remaining == 0).then_some(*after);
+                    if !*lost {
+                        emit(HttpEvent::Body(body));
+                        if ended.is_some() {
+                            emit(HttpEvent::End);
+                        }
+                    }
+                    (rest, ended)
+                }
+                State::Chunked { body, after, lost } => {
+                    let (lost, after) = (*lost, *after);
+                    let (len, ended, refused) = match body.feed(bytes, limits, |_| {}) {
+                        Fed::More => (bytes.len(), None, None),
+                        Fed::End(len) => (len, Some(after), None),
+                        Fed::Refused(len, why) => (len, None, Some(why)),
+                    };
+                    let (body, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+                    if !body.is_empty() && !lost {
+                        emit(HttpEvent::Body(body));
+                    }
+                    if let Some(why) = refused {
+                        return self.refuse_body(why, lost, emit);
+                    }
+                    if ended.is_some() && !lost {
+                        emit(HttpEvent::End);
+                    }
+                    (rest, ended)
+                }
+                State::Doubt(doubt) => {
+                    if let Some(passed) = doubt.pass(bytes, limits) {
+                        self.state = passed;
+                    }
+                    return;
+                }
+                State::IfTaken { blank, counted } => match blank.skip(bytes) {
+                    Ok([]) => return,
+                    _ => {
+                        let counted = *counted;
+                        return self.lose_unproven(counted, emit);
+                    }
+                },
+                State::Offered { upgrade, blank } => match blank.skip(bytes) {
+                    Ok([]) => return,
+                    _ => {
+                        let upgrade = *upgrade;
+                        return self.leave_upgraded(upgrade, emit);
+                    }
+                },
+                State::Candidate(candidate) => {
+                    if let Err(resync) = candidate.take(bytes, limits, budget) {
+                        self.state = State::Resync(resync);
+                    }
+                    return;
+                }
+                State::Closing(blank) => match blank.skip(bytes) {
+                    Ok([]) => return,
+                    // v1 will not read it as a request (RFC 9112 section 9.6); neither does v2.
+                    _ => return self.refuse(Lost::Malformed, Standing::InStep, emit),
+                },
+                State::Resync(_) | State::Left { .. } => return,
+            };
+            if let Some(after) = after {
+                self.proceed(after, emit);
+            }
+            bytes = rest;
+        }
+    }
+
+    /// Between requests or in a head. Returns the bytes behind the head, if they are to be read.
+    fn read_head<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) -> Option<&'a [u8]> {
+        let State::Head(reader) = &mut self.state else {
+            return None;
+        };
+        let known = reader.is_http();
+        let read = reader.read(bytes, limits, budget);
+        let (standing, lines) = (reader.standing, reader.lines());
+        if !known && reader.is_http() {
+            emit(HttpEvent::Protocol(Protocol::Http1));
+        }
+        match read {
+            Read::More => None,
+            Read::Head(raw, rest) => {
+                self.on_head(&raw, lines, standing, emit);
+                Some(rest)
+            }
+            Read::Odd(raw, why, rest) => {
+                self.refuse_request(odd::judge(raw.bytes(), why), standing, emit);
+                Some(rest)
+            }
+            Read::Other(protocol) => {
+                emit(HttpEvent::Protocol(protocol));
+                self.state = State::Left { for_good: true };
+                None
+            }
+            Read::Refused(why) => {
+                self.refuse(why, standing, emit);
+                None
+            }
+        }
+    }
+
+    fn on_head(
+        &mut self,
+        raw: &Raw<'_>,
+        lines: usize,
+        standing: Standing,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        let mut fields = Fields::default();
+        let (head, after) = match head::parse(raw.bytes(), lines, &mut fields) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return self.refuse_request(refusal, standing, emit),
+        };
+        if let Standing::Tentative(resync) = standing {
+            resync.confirm(emit);
+        }
+        emit(HttpEvent::Head(head));
+        self.enter_body(head.framing, after, false, emit);
+    }
+
+    /// The head has ended.
+    fn enter_body(
+        &mut self,
+        framing: Framing,
+        after: After,
+        lost: bool,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        match framing {
+            Framing::None | Framing::Length(0) => {
+                if !lost {
+                    emit(HttpEvent::End);
+                }
+                self.proceed(after, emit);
+            }
+            Framing::Length(remaining) => {
+                self.state = State::Length {
+                    remaining,
+                    after,
+                    lost,
+                };
+            }
+            Framing::Chunked => {
+                let body = Chunked::default();
+                self.state = State::Chunked { body, after, lost };
+            }
+        }
+    }
+
+    /// A request has ended, complete or lost, and the stream is exactly at the byte after it.
+    fn proceed(&mut self, after: After, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        let blank = Blank::default();
+        self.state = match after {
+            After::Request => State::in_step(),
+            After::IfTaken { counted } => State::IfTaken { blank, counted },
+            After::Close => State::Closing(blank),
+            After::Offer(Upgrade::H2c) => State::Head(Reader::new(Standing::Offered)),
+            After::Offer(upgrade) => {
+                if upgrade != Upgrade::WebSocket {
+                    emit(HttpEvent::Protocol(Protocol::Upgraded));
+                }
+                State::Offered { upgrade, blank }
+            }
+        };
+    }
+
+    /// The connection has ended. `why` is what an unfinished request counts as. With [`Lost::Truncated`] the
+    /// client has ended it in order, and with [`Lost::Shutdown`] there is nothing more to see, so that what
+    /// seems to be a request and ends there is one.
+    pub fn handle_close(&mut self, why: Lost, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        if matches!(why, Lost::Truncated | Lost::Shutdown) {
+            self.trust_candidate(emit);
+        }
+        match std::mem::replace(&mut self.state, State::Left { for_good: true }) {
+            State::Length { lost: false, .. } | State::Chunked { lost: false, .. } => {
+                emit(HttpEvent::Lost(why));
+            }
+            State::Head(reader) => match reader.standing {
+                Standing::InStep | Standing::Offered if reader.is_empty() => {}
+                Standing::InStep => emit(HttpEvent::Lost(reader.odd().unwrap_or(why))),
+                Standing::Tentative(resync) => resync.give_up(emit),
+                Standing::Undecided => emit(HttpEvent::Protocol(Protocol::Undecided)),
+                Standing::Offered => emit(HttpEvent::Protocol(Protocol::Upgraded)),
+            },
+            State::Resync(resync) => resync.give_up(emit),
+            State::Candidate(candidate) if candidate.is_complete() => {
+                candidate.resync.confirm(emit);
+                emit(HttpEvent::Lost(why));
+            }
+            State::Candidate(candidate) => candidate.resync.give_up(emit),
+            State::Length { .. }
+            | State::Chunked { .. }
+            | State::Doubt(_)
+            | State::IfTaken { .. }
+            | State::Offered { .. }
+            | State::Closing(_)
+            | State::Left { .. } => {}
+        }
+    }
+}
+
+/// Takes bytes of the body, as many as remain of it, and counts them.
+fn split<'a>(bytes: &'a [u8], remaining: &mut u64) -> (&'a [u8], &'a [u8]) {
+    let wanted = usize::try_from(*remaining).unwrap_or(usize::MAX);
+    let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
+    *remaining -= taken.len() as u64;
+    (taken, rest)
+}
