@@ -32,7 +32,31 @@ pub(crate) const REQUESTS: &[Deviation] = &[
         reason: "Rule: HTTP/2 is recognised and not mirrored. (In this form of oracle the \
                  connection's protocol is not told.)",
     },
+    unproven("10.54.169.250:33064"),
+    unproven("10.54.169.250:52285"),
+    unproven("10.54.169.250:52288"),
+    unproven("10.54.169.250:33277"),
+    unproven("10.54.169.250:44793"),
+    unproven("10.54.169.250:44256"),
+    unproven("10.54.169.250:54883"),
+    unproven("10.54.169.250:42761"),
+    unproven("10.54.169.250:54885"),
+    unproven("10.54.169.250:42762"),
+    unproven("10.54.169.250:35670"),
+    unproven("10.54.169.250:56381"),
 ];
+
+/// A connection that was open before the capture, with one segment of its client and none behind it.
+const fn unproven(client: &'static str) -> Deviation {
+    Deviation {
+        file: "pcap/ndpi-quickplay.pcap",
+        client,
+        found: &[],
+        reason: "Rule: what seems to be a request on a connection picked up in the middle may be a \
+                 part of a body, and the client's side alone has nothing that proves it: this \
+                 capture has none of its bare acknowledgements.",
+    }
+}
 
 /// Differences in bytes: nothing is delivered there.
 pub(crate) const BYTES: &[Deviation] = &[Deviation {

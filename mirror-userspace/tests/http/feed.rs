@@ -2,7 +2,9 @@
 
 use mirror_core::{
     budget::Budget,
-    http::{Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Upgrade, Version},
+    http::{
+        Answer, Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Upgrade, Version,
+    },
 };
 
 /// An event as a value. Pieces of one body are joined.
@@ -104,6 +106,23 @@ impl Connection {
     pub(crate) fn gap(&mut self, len: u64) -> &mut Self {
         let said = &mut self.said;
         self.parser.handle_gap(len, &mut |event| write(said, event));
+        self
+    }
+
+    /// v1 answers the request at hand, or the last one.
+    pub(crate) fn reply(&mut self, status: u16, closes: bool) -> &mut Self {
+        let said = &mut self.said;
+        let answer = Answer { status, closes };
+        self.parser
+            .handle_reply(answer, &mut |event| write(said, event));
+        self
+    }
+
+    /// v1's replies show that the next byte begins a request.
+    pub(crate) fn boundary(&mut self) -> &mut Self {
+        let said = &mut self.said;
+        self.parser
+            .handle_boundary_proof(&mut |event| write(said, event));
         self
     }
 

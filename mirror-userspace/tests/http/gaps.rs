@@ -262,7 +262,18 @@ fn the_loss_of_the_first_bytes_is_told_once_they_are_known_to_be_requests() {
     );
     let mut other = Connection::from_start();
     other.gap(30).segment(b"\x17\x03\x03\0\x05", 90);
-    assert_eq!(protocols(&other.close()), [Protocol::Undecided]);
+    let said = other.close();
+    assert_eq!(protocols(&said), [Protocol::Undecided]);
+    assert_eq!(lost(&said), [], "a TLS record is no part of a request");
+    let mut alone = Connection::from_start();
+    alone.gap(1400).segment([b'x'; 1600], 1);
+    let said = alone.close();
+    assert_eq!(protocols(&said), [Protocol::Undecided]);
+    assert_eq!(
+        lost(&said),
+        [Lost::Gap],
+        "its head is lost, and it is counted"
+    );
 }
 
 #[test]

@@ -12,6 +12,8 @@
 mod feed;
 mod gaps;
 mod mutations;
+mod offers;
+mod replies;
 mod requests;
 mod smuggling;
 mod streams;

@@ -58,6 +58,15 @@ impl Resync {
         }
     }
 
+    /// These bytes began no request: the stream is inside something.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        self.inside = true;
+        // A TLS record (RFC 8446 section 5.1): what was lost before it was no request.
+        if !self.announced && matches!(bytes, [0x14..=0x17, 0x03, 0..=4, ..]) {
+            self.untold = 0;
+        }
+    }
+
     /// The connection is in step again.
     pub(super) fn confirm(self, emit: &mut impl FnMut(HttpEvent<'_>)) {
         if !self.announced {
@@ -72,6 +81,9 @@ impl Resync {
     pub(super) fn give_up(self, emit: &mut impl FnMut(HttpEvent<'_>)) {
         if !self.announced {
             emit(HttpEvent::Protocol(Protocol::Undecided));
+            for _ in 0..self.untold {
+                emit(HttpEvent::Lost(Lost::Gap));
+            }
         }
     }
 }

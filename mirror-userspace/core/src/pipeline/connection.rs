@@ -86,6 +86,9 @@ impl Connection {
                     on_http(place, request, event, assembly);
                 });
             }
+            StreamEvent::Acknowledged { ack } => {
+                parser.handle_ack(ack.0, &mut |event| on_http(place, request, event, assembly));
+            }
             StreamEvent::Gap { len } => {
                 parser.handle_gap(len, &mut |event| on_http(place, request, event, assembly));
             }

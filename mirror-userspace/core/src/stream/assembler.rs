@@ -140,6 +140,12 @@ impl Assembler {
             return self.progress();
         }
         if piece.is_empty() {
+            if let Some(ack) = segment.ack
+                && piece.start == self.next
+                && self.queue.is_none()
+            {
+                emit(StreamEvent::Acknowledged { ack });
+            }
             return Progress::Open;
         }
         self.accept(piece, context, emit)

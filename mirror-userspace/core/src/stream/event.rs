@@ -14,6 +14,12 @@ pub enum StreamEvent<'a> {
     },
     /// The next bytes of the stream.
     Data(Data<'a>),
+    /// A segment without data, sent right behind all that was delivered. Captures that hold only segments
+    /// with data have none.
+    Acknowledged {
+        /// What the client had received from the server when it sent it.
+        ack: SeqNum,
+    },
     /// Bytes are missing and will never come: the next `Data` starts this many bytes further on.
     Gap {
         /// How many bytes are missing. At least 1.

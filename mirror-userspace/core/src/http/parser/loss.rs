@@ -1,6 +1,8 @@
 //! What becomes of a connection when a request is refused, and when bytes are missing.
 
-use super::{After, Doubt, HttpEvent, Lost, Parser, Protocol, Resync, Standing, State, Upgrade};
+use super::{
+    After, BodyIs, Doubt, HttpEvent, Lost, Parser, Protocol, Resync, Standing, State, Upgrade,
+};
 use crate::http::framing::{Extent, Refusal};
 
 impl Parser {
@@ -16,7 +18,7 @@ impl Parser {
         }
         emit(HttpEvent::Lost(refusal.why));
         match refusal.extent {
-            Extent::Certain(framing, after) => self.enter_body(framing, after, true, emit),
+            Extent::Certain(framing, after) => self.enter_body(framing, after, None, emit),
             Extent::Doubtful(readings) => self.state = Doubt::behind(readings),
         }
     }
@@ -87,7 +89,9 @@ impl Parser {
                 remaining,
                 after,
                 lost,
+                body,
             } => {
+                *body = BodyIs::Sent;
                 let after = *after;
                 lose_once(lost, emit);
                 if *remaining < len {
@@ -98,10 +102,16 @@ impl Parser {
                     self.proceed(after, emit);
                 }
             }
-            State::Chunked { body, after, lost } => {
+            State::Chunked {
+                chunks,
+                after,
+                lost,
+                body,
+            } => {
+                *body = BodyIs::Sent;
                 let after = *after;
                 lose_once(lost, emit);
-                if !body.skip(len) {
+                if !chunks.skip(len) {
                     self.lose_step(after, emit);
                 }
             }

@@ -9,7 +9,7 @@ use candidate::Candidate;
 use doubt::Doubt;
 
 use super::{
-    Framing, HttpEvent, Limits, Lost, Protocol, Upgrade,
+    Framing, Head, HttpEvent, Limits, Lost, Protocol, Upgrade,
     chunked::{Chunked, Fed},
     framing::After,
     head::{self, Fields},
@@ -53,12 +53,14 @@ enum State {
         remaining: u64,
         after: After,
         lost: bool,
+        body: BodyIs,
     },
     /// In a chunked body.
     Chunked {
-        body: Chunked,
+        chunks: Chunked,
         after: After,
         lost: bool,
+        body: BodyIs,
     },
     /// Behind a head whose framing is in doubt.
     Doubt(Box<Doubt>),
@@ -74,6 +76,31 @@ enum State {
     Closing(Blank),
     /// Nothing that follows is parsed, unless v1 proves where a request begins.
     Left { for_good: bool },
+}
+
+/// Whether the client holds a body back until v1 asks for it (RFC 9110 section 10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyIs {
+    /// It does not, or no longer.
+    Sent,
+    /// It sent `Expect: 100-continue`, and no body yet.
+    HeldBack,
+    /// v1 has answered without asking for it: it may never come.
+    Refused,
+}
+
+impl BodyIs {
+    fn of(head: &Head<'_>) -> Self {
+        let holds_back = head.framing != Framing::None
+            && head
+                .values("expect")
+                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        if holds_back {
+            Self::HeldBack
+        } else {
+            Self::Sent
+        }
+    }
 }
 
 impl Default for State {
@@ -139,7 +166,7 @@ impl Parser {
             if input.bytes.len() == 1 {
                 return;
             }
-            resync.inside = true;
+            resync.pass(input.bytes);
         }
         if self.last_ack.is_none() || advanced(self.last_ack, input.ack) {
             self.last_ack = input.ack;
@@ -163,7 +190,9 @@ impl Parser {
                     remaining,
                     after,
                     lost,
+                    body,
                 } => {
+                    *body = BodyIs::Sent;
                     let (body, rest) = split(bytes, remaining);
                     let ended = (*remaining == 0).then_some(*after);
                     if !*lost {
@@ -174,9 +203,15 @@ impl Parser {
                     }
                     (rest, ended)
                 }
-                State::Chunked { body, after, lost } => {
+                State::Chunked {
+                    chunks,
+                    after,
+                    lost,
+                    body,
+                } => {
+                    *body = BodyIs::Sent;
                     let (lost, after) = (*lost, *after);
-                    let (len, ended, refused) = match body.feed(bytes, limits, |_| {}) {
+                    let (len, ended, refused) = match chunks.feed(bytes, limits, |_| {}) {
                         Fed::More => (bytes.len(), None, None),
                         Fed::End(len) => (len, Some(after), None),
                         Fed::Refused(len, why) => (len, None, Some(why)),
@@ -288,17 +323,19 @@ impl Parser {
             resync.confirm(emit);
         }
         emit(HttpEvent::Head(head));
-        self.enter_body(head.framing, after, false, emit);
+        self.enter_body(head.framing, after, Some(BodyIs::of(&head)), emit);
     }
 
-    /// The head has ended.
+    /// The head has ended. `body` is `None` if the request is refused.
     fn enter_body(
         &mut self,
         framing: Framing,
         after: After,
-        lost: bool,
+        body: Option<BodyIs>,
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
+        let lost = body.is_none();
+        let body = body.unwrap_or(BodyIs::Sent);
         match framing {
             Framing::None | Framing::Length(0) => {
                 if !lost {
@@ -311,11 +348,16 @@ impl Parser {
                     remaining,
                     after,
                     lost,
+                    body,
                 };
             }
             Framing::Chunked => {
-                let body = Chunked::default();
-                self.state = State::Chunked { body, after, lost };
+                self.state = State::Chunked {
+                    chunks: Chunked::default(),
+                    after,
+                    lost,
+                    body,
+                };
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What brings a connection back into step: the client's acknowledgements, and v1's replies.
 
 use super::{
-    After, Blank, Budget, Candidate, HttpEvent, Input, Limits, Lost, Parser, Protocol, Reader,
-    Resync, Standing, State, Upgrade, advanced,
+    After, Blank, BodyIs, Budget, Candidate, HttpEvent, Input, Limits, Lost, Parser, Protocol,
+    Reader, Resync, Standing, State, Upgrade, advanced,
 };
 
 /// A reply of v1, as far as it matters to what the client's bytes are.
@@ -40,7 +40,18 @@ impl Parser {
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
         let answered = advanced(self.last_ack, input.ack);
-        match &self.state {
+        match &mut self.state {
+            // What begins like a request where a body was refused is a request, or the body all the same: v1's
+            // next word tells.
+            State::Length { lost, body, .. } | State::Chunked { lost, body, .. }
+                if *body == BodyIs::Refused && answered && input.seems_a_request(limits) =>
+            {
+                if !*lost {
+                    emit(HttpEvent::Lost(Lost::RefusedByV1));
+                }
+                self.state = State::Resync(Resync::announced());
+                self.resume(input, limits, budget, emit);
+            }
             State::IfTaken { .. } if answered => self.state = State::in_step(),
             // A frame never begins like a request, but only the first one's place is known.
             State::Offered {
@@ -72,6 +83,13 @@ impl Parser {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The client has acknowledged this without sending anything behind the input so far.
+    pub fn handle_ack(&mut self, ack: u32, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        if advanced(self.last_ack, Some(ack)) {
+            self.trust_candidate(emit);
         }
     }
 
@@ -124,9 +142,21 @@ impl Parser {
     ///   [`Lost::RefusedByV1`].
     /// - An offer to leave HTTP/1 is accepted by 101 (CONNECT: by any 2xx); otherwise the connection goes on with the next request.
     /// - A request that v1 may have refused was taken, and the connection goes on.
+    /// - What seemed to be a request out of step is one.
+    /// - A final reply to a request whose body the client holds back (`Expect: 100-continue`) refuses it:
+    ///   unless the body follows all the same, the request is lost as [`Lost::RefusedByV1`] where the next begins.
     pub fn handle_reply(&mut self, answer: Answer, emit: &mut impl FnMut(HttpEvent<'_>)) {
         if answer.is_interim() {
+            if let State::Length { body, .. } | State::Chunked { body, .. } = &mut self.state {
+                *body = BodyIs::Sent;
+            }
             return;
+        }
+        self.trust_candidate(emit);
+        if let State::Length { body, .. } | State::Chunked { body, .. } = &mut self.state
+            && *body == BodyIs::HeldBack
+        {
+            *body = BodyIs::Refused;
         }
         match &mut self.state {
             State::Offered { upgrade, .. } => {
@@ -143,10 +173,12 @@ impl Parser {
                 *after = After::Close;
             }
             State::Head(reader) if answer.closes && matches!(reader.standing, Standing::InStep) => {
-                if !reader.is_empty() {
+                self.state = if reader.is_empty() {
+                    State::Closing(Blank::default())
+                } else {
                     emit(HttpEvent::Lost(Lost::RefusedByV1));
-                }
-                self.state = State::Closing(Blank::default());
+                    State::Left { for_good: true }
+                };
             }
             State::IfTaken { .. } => self.state = State::Closing(Blank::default()),
             _ => {}

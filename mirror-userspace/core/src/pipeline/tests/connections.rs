@@ -70,11 +70,18 @@ fn a_connection_that_was_open_before_is_picked_up_at_a_request_that_is_answered(
     let mut other = bench.midstream(2);
     bench.say(&mut other, GET);
     bench.finish(&other);
-    let (received, counters) = bench.end();
-    assert_eq!(received.len(), 3, "the client ended it there");
+    assert_eq!(bench.received.len(), 3, "the client ended it there");
+    let mut third = bench.midstream(3);
+    bench.say(&mut third, GET);
+    bench.acknowledge(&third);
+    assert_eq!(bench.received.len(), 3, "nothing new");
+    bench.hear(&mut third);
+    bench.acknowledge(&third);
+    assert_eq!(bench.received.len(), 4, "v1 has answered");
+    let (_, counters) = bench.end();
     assert_eq!(
         (counters.connections.midstream, counters.connections.http1),
-        (2, 2)
+        (3, 3)
     );
 }
 

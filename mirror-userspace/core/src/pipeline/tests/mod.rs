@@ -125,6 +125,10 @@ impl Bench {
         client.ack = client.ack + 100;
     }
 
+    fn acknowledge(&mut self, client: &Client) {
+        self.segment(client, flag::ACK, b"");
+    }
+
     fn say_by_bytes(&mut self, client: &mut Client, bytes: impl AsRef<[u8]>) {
         for byte in bytes.as_ref() {
             self.say(client, [*byte]);

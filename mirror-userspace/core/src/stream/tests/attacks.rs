@@ -34,7 +34,9 @@ impl Attacked {
         |(), event| match event {
             StreamEvent::Data(data) => *delivered += data.bytes.len() as u64,
             StreamEvent::Gap { len } => *missing += len,
-            StreamEvent::Opened { .. } | StreamEvent::Closed(_) => {}
+            StreamEvent::Opened { .. }
+            | StreamEvent::Acknowledged { .. }
+            | StreamEvent::Closed(_) => {}
         }
     }
 
