@@ -86,6 +86,14 @@ pub(super) enum Scanned {
     Refused(Lost),
 }
 
+/// What bytes are found to be where nothing was odd before.
+enum Strictly {
+    More,
+    End(usize),
+    /// The byte at this place is odd.
+    Odd(usize, Lost),
+}
+
 /// A head as far as it was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scan {
@@ -138,75 +146,87 @@ impl Scan {
         #[cfg(test)]
         super::tests::work::done(window.len());
         let mut at = 0;
-        while let Some(byte) = window.get(at) {
-            if self.odd.is_some() {
-                match self.read_on(window, at) {
-                    Some(end) => return self.end(end),
-                    None => break,
+        if self.odd.is_none() {
+            match self.scan(window, limits) {
+                Strictly::More => {
+                    self.seen += window.len();
+                    return Self::within(window, bytes);
                 }
-            }
-            let odd = if self.place == Place::Target {
-                let rest = window.get(at..).unwrap_or_default();
-                at += rest.iter().take_while(|byte| is_of_target(**byte)).count();
-                match window.get(at) {
-                    None => break,
-                    Some(b' ') => {
-                        self.place = Place::Version(0);
-                        at += 1;
-                        continue;
-                    }
-                    Some(_) => Lost::Malformed,
+                Strictly::End(end) => {
+                    self.seen += end;
+                    return Scanned::End(end);
                 }
-            } else if self.place == Place::Line {
-                // Most bytes are here: do not look at each of them.
-                let rest = window.get(at..).unwrap_or_default();
-                match memchr2(b'\r', b'\n', rest) {
-                    None => break,
-                    Some(end) if rest.get(end) == Some(&b'\r') => {
-                        self.place = Place::LineLf;
-                        at += end + 1;
-                        continue;
+                Strictly::Odd(place, why) => {
+                    let read_on = match oddness {
+                        Oddness::Refuse => false,
+                        Oddness::ReadOnInHttp => self.names_http(),
+                        Oddness::ReadOn => true,
+                    };
+                    if !read_on {
+                        return Scanned::Refused(why);
                     }
-                    Some(end) => {
-                        at += end;
-                        Lost::Malformed
+                    self.odd = Some(why);
+                    if !matches!(self.place, Place::LineStart | Place::HeadLf) {
+                        self.place = Place::Line;
                     }
+                    at = place;
                 }
-            } else if self.place == Place::HeadLf && *byte == b'\n' {
-                return self.end(at + 1);
-            } else {
-                match self.next(*byte, limits) {
-                    Ok(place) => {
-                        self.place = place;
-                        at += 1;
-                        continue;
-                    }
-                    Err(why) => why,
-                }
-            };
-            let read_on = match oddness {
-                Oddness::Refuse => false,
-                Oddness::ReadOnInHttp => self.names_http(),
-                Oddness::ReadOn => true,
-            };
-            if !read_on {
-                return Scanned::Refused(odd);
-            }
-            self.odd = Some(odd);
-            if !matches!(self.place, Place::LineStart | Place::HeadLf) {
-                self.place = Place::Line;
             }
         }
+        if let Some(end) = self.read_on(window, at) {
+            self.seen += end;
+            return Scanned::End(end);
+        }
         self.seen += window.len();
+        Self::within(window, bytes)
+    }
+
+    /// What it says of a head that goes on.
+    const fn within(window: &[u8], bytes: &[u8]) -> Scanned {
         if window.len() < bytes.len() {
             return Scanned::Refused(Lost::TooLarge);
         }
         Scanned::More
     }
 
-    fn end(&mut self, len: usize) -> Scanned {
-        self.seen += len;
-        Scanned::End(len)
+    /// Looks at bytes in which nothing was odd before.
+    fn scan(&mut self, window: &[u8], limits: &Limits) -> Strictly {
+        let mut at = 0;
+        while let Some(byte) = window.get(at) {
+            if self.place == Place::Target {
+                let rest = window.get(at..).unwrap_or_default();
+                at += rest.iter().take_while(|byte| is_of_target(**byte)).count();
+                match window.get(at) {
+                    None => break,
+                    Some(b' ') => self.place = Place::Version(0),
+                    Some(_) => return Strictly::Odd(at, Lost::Malformed),
+                }
+                at += 1;
+                continue;
+            }
+            if self.place == Place::Line {
+                // Most bytes are here: do not look at each of them.
+                let rest = window.get(at..).unwrap_or_default();
+                at += match memchr2(b'\r', b'\n', rest) {
+                    None => rest.len(),
+                    Some(end) if rest.get(end) == Some(&b'\r') => {
+                        self.place = Place::LineLf;
+                        end + 1
+                    }
+                    Some(end) => return Strictly::Odd(at + end, Lost::Malformed),
+                };
+                continue;
+            }
+            if self.place == Place::HeadLf && *byte == b'\n' {
+                return Strictly::End(at + 1);
+            }
+            match self.next(*byte, limits) {
+                Ok(place) => self.place = place,
+                Err(why) => return Strictly::Odd(at, why),
+            }
+            at += 1;
+        }
+        Strictly::More
     }
 
     /// Looks for the first empty line of an odd head, whatever ends its lines.
