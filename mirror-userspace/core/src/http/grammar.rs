@@ -1,26 +1,41 @@
 //! The character classes of RFC 9110 section 5 that httparse does not lend out.
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-pub(crate) const fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+#[inline]
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    // The length of the table leaves nothing to check.
+    TCHARS.get(usize::from(byte)).copied().unwrap_or_default()
 }
+
+const TCHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x7f {
+        let (_, rest) = table.split_at_mut(byte as usize);
+        if let Some(place) = rest.first_mut() {
+            *place = byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                );
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a byte may stand in a field value, white space and obs-text included
 /// (RFC 9110 section 5.5).

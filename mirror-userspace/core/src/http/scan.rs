@@ -191,11 +191,15 @@ impl Scan {
 
     /// Looks at bytes in which nothing was odd before.
     fn scan(&mut self, window: &[u8], limits: &Limits) -> Strictly {
+        let lines = limits.fields.min(MAX_FIELDS);
         let mut at = 0;
         while let Some(byte) = window.get(at) {
             if self.place == Place::Target {
                 let rest = window.get(at..).unwrap_or_default();
-                at += rest.iter().take_while(|byte| is_of_target(**byte)).count();
+                at += rest
+                    .iter()
+                    .position(|byte| !is_of_target(*byte))
+                    .unwrap_or(rest.len());
                 match window.get(at) {
                     None => break,
                     Some(b' ') => self.place = Place::Version(0),
@@ -210,8 +214,17 @@ impl Scan {
                 at += match memchr2(b'\r', b'\n', rest) {
                     None => rest.len(),
                     Some(end) if rest.get(end) == Some(&b'\r') => {
-                        self.place = Place::LineLf;
-                        end + 1
+                        match rest.get(end + 1..end + 3) {
+                            // The next line begins at once.
+                            Some([b'\n', next]) if is_tchar(*next) && self.lines() < lines => {
+                                self.lines += 1;
+                                end + 3
+                            }
+                            _ => {
+                                self.place = Place::LineLf;
+                                end + 1
+                            }
+                        }
                     }
                     Some(end) => return Strictly::Odd(at + end, Lost::Malformed),
                 };
@@ -220,7 +233,7 @@ impl Scan {
             if self.place == Place::HeadLf && *byte == b'\n' {
                 return Strictly::End(at + 1);
             }
-            match self.next(*byte, limits) {
+            match self.next(*byte, lines) {
                 Ok(place) => self.place = place,
                 Err(why) => return Strictly::Odd(at, why),
             }
@@ -248,7 +261,7 @@ impl Scan {
         None
     }
 
-    fn next(&mut self, byte: u8, limits: &Limits) -> Result<Place, Lost> {
+    fn next(&mut self, byte: u8, lines: usize) -> Result<Place, Lost> {
         Ok(match (self.place, byte) {
             (Place::MethodStart | Place::Method, _) if is_tchar(byte) => Place::Method,
             (Place::Method, b' ') => Place::TargetStart,
@@ -262,7 +275,7 @@ impl Scan {
             (Place::RequestLineLf | Place::LineLf, b'\n') => Place::LineStart,
             (Place::LineStart, b'\r') => Place::HeadLf,
             (Place::LineStart, _) if is_tchar(byte) => {
-                if self.lines() >= limits.fields.min(MAX_FIELDS) {
+                if self.lines() >= lines {
                     return Err(Lost::TooLarge);
                 }
                 self.lines += 1;
