@@ -52,7 +52,13 @@ pub fn with_head<T>(raw: &[u8], test: impl FnOnce(&Head<'_>) -> T) -> T {
         || fields
             .iter()
             .any(|field| raw[field.name.range()].eq_ignore_ascii_case(b"upgrade"));
-    let upgrade = upgrade.then_some(Upgrade::Other);
+    let h2c = |field: &Field| raw[field.value.range()].eq_ignore_ascii_case(b"h2c");
+    let kind = if fields.iter().any(h2c) {
+        Upgrade::H2c
+    } else {
+        Upgrade::Other
+    };
+    let upgrade = upgrade.then_some(kind);
     test(&Head {
         raw,
         method: span(request.method.unwrap().as_bytes()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use mirror_core::{http, pipeline::Limits, stream};
+use mirror_core::{http, pipeline::Limits, stream, value::BadValue};
 
 use super::value::{duration, size};
 use crate::replay;
@@ -27,6 +27,10 @@ pub struct LimitArgs {
     /// Largest request head
     #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size)]
     pub max_head: usize,
+
+    /// Most header lines of a request, and again of its trailers; one with more is not mirrored
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = fields)]
+    pub max_fields: usize,
 
     /// How long to wait for missing bytes before giving up what depends on them
     /// [default: 1s; 2m of the capture's own time in replay]
@@ -69,11 +73,21 @@ impl LimitArgs {
             },
             http: http::Limits {
                 head: self.max_head,
+                fields: self.max_fields,
                 ..http::Limits::default()
             },
             max_body: self.max_body,
         }
     }
+}
+
+/// How many header lines a request may have.
+fn fields(text: &str) -> Result<usize, BadValue> {
+    let accepted = "a number from 1 to 10000";
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=http::MAX_FIELDS).contains(number))
+        .ok_or_else(|| BadValue::new(text, "is no number of header lines", accepted))
 }
 
 #[cfg(test)]
@@ -98,5 +112,19 @@ mod tests {
     fn files_are_read_patiently_unless_told_otherwise() {
         assert_eq!(gap_wait(&[]), [1, 120]);
         assert_eq!(gap_wait(&["--gap-wait", "3s"]), [3, 3]);
+    }
+
+    #[test]
+    fn header_lines_have_a_bound() {
+        let parse = |value| Command::try_parse_from(["podmirror", "--max-fields", value]);
+        for value in ["1", "10000"] {
+            let limits = parse(value).unwrap().limits.for_shard(1);
+            assert_eq!(limits.http.fields.to_string(), value);
+        }
+        for value in ["0", "10001", "many"] {
+            let error = parse(value).map(|_| ()).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("a number from 1 to 10000"));
+        }
     }
 }

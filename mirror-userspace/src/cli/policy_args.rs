@@ -64,7 +64,9 @@ pub struct PolicyArgs {
 /// What is hidden in copies and recordings.
 #[derive(Args, Clone, Debug)]
 pub struct RedactArgs {
-    /// Replaces the values of all headers of this name with "redacted".
+    /// Replaces the values of all headers of this name with "redacted", in trailers as well.
+    ///
+    /// User information in the request target (http://user:password@host/) is replaced, too.
     #[arg(long, value_name = "NAME", help_heading = REWRITES)]
     pub redact_header: Vec<MutableField>,
 }

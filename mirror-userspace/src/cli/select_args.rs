@@ -64,6 +64,9 @@ pub struct SelectArgs {
     pub allow_path: Vec<PathPattern>,
 
     /// Does not mirror requests whose path matches; patterns as in --allow-path.
+    ///
+    /// It holds for the path as sent and for what a server may take it for: with percent-encoding decoded, slashes
+    /// merged and dot segments removed. /admin/* also denies /%61dmin/x, //admin/x and /a/../admin/x.
     #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
     pub deny_path: Vec<PathPattern>,
 
@@ -84,7 +87,8 @@ pub struct SelectArgs {
 
     /// Also mirrors Upgrade and CONNECT requests [default: skipped].
     ///
-    /// Only the request is sent: what follows on the upgraded connection is no longer HTTP/1.
+    /// Only the request is sent: what follows on the upgraded connection is no longer HTTP/1. Requests that offer
+    /// HTTP/2 (Upgrade: h2c) are mirrored in any case, without this flag less the offer.
     #[arg(long, help_heading = FILTERS)]
     pub mirror_upgrades: bool,
 

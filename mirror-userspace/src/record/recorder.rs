@@ -8,9 +8,9 @@ use std::{
 use bytes::BytesMut;
 use mirror_common::record::flag;
 use mirror_core::{
-    http::Head,
+    http::{Framing, Head},
     pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
-    policy::redact,
+    policy::{MutableField, Trailers, redact},
     segment::{Direction, Segment, SeqNum, TcpFlags, Time},
 };
 
@@ -24,13 +24,16 @@ const LARGEST: usize = 32 << 10;
 
 /// Records the requests of one pipeline.
 ///
-/// Keeps 24 bytes for each open connection that had a request; the pipeline's limits bound their number.
+/// Keeps 24 bytes for each open connection that had a request, and 200 more while a body's trailers are to be
+/// hidden; the pipeline's limits bound their number.
 /// Writing happens on the caller's thread: while the disk is slow, the shard waits, and its ring loses what
 /// no longer fits, which is counted.
 #[derive(Debug)]
 pub struct Recorder {
     to: RecordTo,
     connections: HashMap<ConnectionId, Recorded, foldhash::fast::RandomState>,
+    /// What hides the trailers of the bodies under way, where any are to be hidden.
+    trailers: HashMap<ConnectionId, Trailers, foldhash::fast::RandomState>,
     /// Connections begun in files.
     begun: u32,
     head: BytesMut,
@@ -59,6 +62,7 @@ impl Recorder {
         Self {
             to,
             connections: HashMap::default(),
+            trailers: HashMap::default(),
             begun: 0,
             head: BytesMut::new(),
         }
@@ -139,6 +143,11 @@ impl Observer for Recorder {
             self.connections.remove(&info.request.connection);
             return;
         };
+        if head.framing == Framing::Chunked
+            && let Some(hide) = Trailers::hiding(self.to.redact.iter().map(MutableField::name))
+        {
+            self.trailers.insert(info.request.connection, hide);
+        }
         let mut bytes = std::mem::take(&mut self.head);
         bytes.clear();
         redact(head, &self.to.redact, &mut bytes);
@@ -156,13 +165,16 @@ impl Observer for Recorder {
         let Some(mut recorded) = known.copied().filter(|r| r.request == Request::UnderWay) else {
             return;
         };
-        if self.say(&mut recorded, info, info.at, raw).is_err() {
+        let hide = self.trailers.get_mut(&info.request.connection);
+        let raw = hide.map_or(raw.into(), |hide| hide.feed(raw));
+        if self.say(&mut recorded, info, info.at, &raw).is_err() {
             recorded.request = Request::Broken;
         }
         self.connections.insert(info.request.connection, recorded);
     }
 
     fn end(&mut self, info: &RequestInfo) -> Result<(), NotKept> {
+        self.trailers.remove(&info.request.connection);
         let known = self.connections.get_mut(&info.request.connection);
         let recorded = known.ok_or(NotKept::RecordFailed)?;
         let (file, request) = (recorded.file, recorded.request);
@@ -176,6 +188,7 @@ impl Observer for Recorder {
     }
 
     fn lost(&mut self, info: &RequestInfo) {
+        self.trailers.remove(&info.request.connection);
         // What follows on the connection is not behind the broken request: it begins anew.
         if let Some(mut recorded) = self.connections.remove(&info.request.connection) {
             let reset = self.write(&mut recorded, info, info.at, flag::RST | flag::ACK, b"");

@@ -203,10 +203,19 @@ fn redacted_values_are_nowhere_in_the_file() {
     let mut studio = Studio::new(Rotation::default(), &["x-key"]);
     let mut client = studio.connect(1);
     studio.say(&mut client, get("/"));
+    studio.say(
+        &mut client,
+        "POST http://me:s3cret@web/ HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1\r\nx\r\n0\r\nX-KEY: s3",
+    );
+    studio.say(&mut client, "cret\r\nx-other: kept\r\n\r\n");
     let files = studio.finish();
     let holds = |bytes: &[u8]| files[0].windows(bytes.len()).any(|part| part == bytes);
     assert!(!holds(b"s3cret"));
     assert!(holds(b"X-Key: redacted"));
+    assert!(holds(b"X-KEY: redacted"));
+    assert!(holds(b"x-other: kept"));
+    assert!(holds(b"POST http://redacted@web/ HTTP"));
     assert!(holds(b"the ledger"));
 }
 

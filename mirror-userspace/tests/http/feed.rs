@@ -1,5 +1,7 @@
 //! Feeds a parser and writes down what it says.
 
+use std::net::SocketAddr;
+
 use mirror_core::{
     budget::Budget,
     http::{
@@ -10,6 +12,7 @@ use mirror_core::{
 /// An event as a value. Pieces of one body are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
+    Proxied(Option<SocketAddr>),
     Protocol(Protocol),
     Head(Request),
     Body(Vec<u8>),
@@ -143,6 +146,7 @@ impl Connection {
 
 fn write(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     let value = match event {
+        HttpEvent::Proxied(client) => Said::Proxied(client),
         HttpEvent::Protocol(protocol) => Said::Protocol(protocol),
         HttpEvent::Head(head) => Said::Head(head.into()),
         HttpEvent::Body(bytes) => {
@@ -196,7 +200,7 @@ pub(crate) fn complete(said: &[Said]) -> Vec<(Request, Vec<u8>)> {
             Said::Body(bytes) => open.as_mut().expect("a head before").1.clone_from(bytes),
             Said::End => requests.push(open.take().expect("a head before")),
             Said::Lost(_) => open = None,
-            Said::Protocol(_) => {}
+            Said::Protocol(_) | Said::Proxied(_) => {}
         }
     }
     assert!(open.is_none(), "a request that neither ended nor was lost");

@@ -2,7 +2,7 @@
 
 use mirror_core::http::{Lost, Protocol};
 
-use crate::feed::{complete, every_way, lost, protocols, text};
+use crate::feed::{Said, complete, every_way, lost, protocols, text};
 
 #[test]
 fn other_protocols_are_named_once_and_then_ignored() {
@@ -109,5 +109,34 @@ fn what_exceeds_a_limit_is_too_large() {
             assert_eq!(lost(&said), [Lost::TooLarge], "{}", &stream[..60]);
             assert_eq!(complete(&said), []);
         }
+    }
+}
+
+#[test]
+fn a_proxy_header_comes_before_everything_else() {
+    let line = "PROXY TCP4 203.0.113.7 10.0.0.1 51324 80\r\n";
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let client = "203.0.113.7:51324".parse().ok();
+    let said = every_way(format!("{line}{get}").as_bytes());
+    assert_eq!(
+        said[..2],
+        [Said::Proxied(client), Said::Protocol(Protocol::Http1)]
+    );
+    assert_eq!(complete(&said).len(), 1);
+    let said = every_way(format!("{line}\u{16}\u{3}\u{1}").as_bytes());
+    assert_eq!(said, [Said::Proxied(client), Said::Protocol(Protocol::Tls)]);
+    // Only there, and only once.
+    let said = every_way(format!("{line}{line}{get}").as_bytes());
+    assert_eq!(protocols(&said), [Protocol::NotHttp]);
+    let said = every_way(format!("{get}{line}{get}").as_bytes());
+    assert_eq!(
+        (complete(&said).len(), lost(&said)),
+        (1, vec![Lost::Malformed])
+    );
+    for part in ["PROXY TCP4", "\r\n\r\n\0\r\nQU", "P"] {
+        assert_eq!(
+            every_way(part.as_bytes()),
+            [Said::Protocol(Protocol::Undecided)]
+        );
     }
 }

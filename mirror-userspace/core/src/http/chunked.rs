@@ -13,7 +13,7 @@ use super::{
 
 /// Where in a chunked body the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum At {
     #[default]
     SizeStart,
     Size,
@@ -51,7 +51,7 @@ pub(super) enum Fed {
 /// A chunked body as far as it was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chunked {
-    place: Place,
+    place: At,
     /// While a size line is read: its size. In data: the bytes still to come.
     size: u64,
     /// Bytes of the size line, or of the trailer section.
@@ -70,7 +70,7 @@ impl Chunked {
     ) -> Fed {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
-            if self.place == Place::Data {
+            if self.place == At::Data {
                 let rest = bytes.get(at..).unwrap_or_default();
                 let wanted = usize::try_from(self.size).unwrap_or(usize::MAX);
                 let content = rest.get(..wanted).unwrap_or(rest);
@@ -78,11 +78,11 @@ impl Chunked {
                 at += content.len();
                 self.size -= content.len() as u64;
                 if self.size == 0 {
-                    self.place = Place::DataCr;
+                    self.place = At::DataCr;
                 }
                 continue;
             }
-            if self.place == Place::EndLf && *byte == b'\n' {
+            if self.place == At::EndLf && *byte == b'\n' {
                 return Fed::End(at + 1);
             }
             #[cfg(test)]
@@ -98,78 +98,83 @@ impl Chunked {
 
     /// Passes over `len` bytes that are missing, if all of them belong to the chunk at hand.
     pub(super) const fn skip(&mut self, len: u64) -> bool {
-        let within = matches!(self.place, Place::Data) && self.size >= len;
+        let within = matches!(self.place, At::Data) && self.size >= len;
         if within {
             self.size -= len;
             if self.size == 0 {
-                self.place = Place::DataCr;
+                self.place = At::DataCr;
             }
         }
         within
     }
 
-    fn next(&mut self, byte: u8, limits: &Limits) -> Result<Place, Lost> {
+    const fn in_trailers(&self) -> bool {
+        matches!(
+            self.place,
+            At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf | At::EndLf
+        )
+    }
+
+    fn next(&mut self, byte: u8, limits: &Limits) -> Result<At, Lost> {
         self.charge(limits)?;
         Ok(match (self.place, byte) {
-            (Place::SizeStart | Place::Size, _) if byte.is_ascii_hexdigit() => {
+            (At::SizeStart | At::Size, _) if byte.is_ascii_hexdigit() => {
                 self.push_digit(byte)?;
-                Place::Size
+                At::Size
             }
             // Old senders pad the size to a fixed width; nginx and Go skip that, Node.js refuses it.
-            (Place::Size | Place::SizeSpace, b' ' | b'\t') => Place::SizeSpace,
+            (At::Size | At::SizeSpace, b' ' | b'\t') => At::SizeSpace,
             (
-                Place::Size
-                | Place::SizeSpace
-                | Place::ExtensionNameRest
-                | Place::ExtensionToken
-                | Place::QuotedEnd,
+                At::Size
+                | At::SizeSpace
+                | At::ExtensionNameRest
+                | At::ExtensionToken
+                | At::QuotedEnd,
                 b';',
-            ) => Place::ExtensionName,
+            ) => At::ExtensionName,
             (
-                Place::Size
-                | Place::SizeSpace
-                | Place::ExtensionNameRest
-                | Place::ExtensionToken
-                | Place::QuotedEnd,
+                At::Size
+                | At::SizeSpace
+                | At::ExtensionNameRest
+                | At::ExtensionToken
+                | At::QuotedEnd,
                 b'\r',
-            ) => Place::SizeLf,
-            (Place::ExtensionName | Place::ExtensionNameRest, _) if is_tchar(byte) => {
-                Place::ExtensionNameRest
+            ) => At::SizeLf,
+            (At::ExtensionName | At::ExtensionNameRest, _) if is_tchar(byte) => {
+                At::ExtensionNameRest
             }
-            (Place::ExtensionNameRest, b'=') => Place::ExtensionValue,
-            (Place::ExtensionValue, b'"') => Place::Quoted,
-            (Place::ExtensionValue | Place::ExtensionToken, _) if is_tchar(byte) => {
-                Place::ExtensionToken
-            }
-            (Place::Quoted, b'"') => Place::QuotedEnd,
-            (Place::Quoted, b'\\') => Place::QuotedPair,
-            (Place::Quoted | Place::QuotedPair, _) if is_value_byte(byte) => Place::Quoted,
-            (Place::SizeLf, b'\n') => {
+            (At::ExtensionNameRest, b'=') => At::ExtensionValue,
+            (At::ExtensionValue, b'"') => At::Quoted,
+            (At::ExtensionValue | At::ExtensionToken, _) if is_tchar(byte) => At::ExtensionToken,
+            (At::Quoted, b'"') => At::QuotedEnd,
+            (At::Quoted, b'\\') => At::QuotedPair,
+            (At::Quoted | At::QuotedPair, _) if is_value_byte(byte) => At::Quoted,
+            (At::SizeLf, b'\n') => {
                 self.seen = 0;
                 if self.size == 0 {
-                    Place::TrailerStart
+                    At::TrailerStart
                 } else {
-                    Place::Data
+                    At::Data
                 }
             }
-            (Place::DataCr, b'\r') => Place::DataLf,
-            (Place::DataLf, b'\n') => {
+            (At::DataCr, b'\r') => At::DataLf,
+            (At::DataLf, b'\n') => {
                 self.seen = 0;
-                Place::SizeStart
+                At::SizeStart
             }
-            (Place::TrailerStart, b'\r') => Place::EndLf,
-            (Place::TrailerStart, _) if is_tchar(byte) => {
+            (At::TrailerStart, b'\r') => At::EndLf,
+            (At::TrailerStart, _) if is_tchar(byte) => {
                 if usize::from(self.fields) >= limits.fields.min(MAX_FIELDS) {
                     return Err(Lost::TooLarge);
                 }
                 self.fields += 1;
-                Place::TrailerName
+                At::TrailerName
             }
-            (Place::TrailerName, _) if is_tchar(byte) => Place::TrailerName,
-            (Place::TrailerName, b':') => Place::TrailerValue,
-            (Place::TrailerValue, b'\r') => Place::TrailerLf,
-            (Place::TrailerValue, _) if is_value_byte(byte) => Place::TrailerValue,
-            (Place::TrailerLf, b'\n') => Place::TrailerStart,
+            (At::TrailerName, _) if is_tchar(byte) => At::TrailerName,
+            (At::TrailerName, b':') => At::TrailerValue,
+            (At::TrailerValue, b'\r') => At::TrailerLf,
+            (At::TrailerValue, _) if is_value_byte(byte) => At::TrailerValue,
+            (At::TrailerLf, b'\n') => At::TrailerStart,
             _ => return Err(Lost::Malformed),
         })
     }
@@ -177,11 +182,9 @@ impl Chunked {
     /// Counts a byte against the limit of the line or section that it stands in.
     fn charge(&mut self, limits: &Limits) -> Result<(), Lost> {
         let limit = match self.place {
-            Place::TrailerStart
-            | Place::TrailerName
-            | Place::TrailerValue
-            | Place::TrailerLf
-            | Place::EndLf => limits.trailers,
+            At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf | At::EndLf => {
+                limits.trailers
+            }
             _ => limits.chunk_line,
         };
         if self.seen >= limit {
@@ -239,6 +242,54 @@ impl Decoder {
     pub fn feed(&mut self, raw: &[u8], content: impl FnMut(&[u8])) {
         self.0.feed(raw, &UNLIMITED, content);
     }
+
+    /// Takes the next bytes up to the first that may belong to a trailer, or to the end behind them, and returns how many
+    /// they are.
+    pub(crate) fn before_trailers(&mut self, raw: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(byte) = raw.get(at) {
+            if self.0.in_trailers() {
+                break;
+            }
+            let data = usize::try_from(self.0.size).unwrap_or(usize::MAX);
+            if self.0.place == At::Data {
+                let len = data.min(raw.len() - at);
+                self.0.skip(len as u64);
+                at += len;
+                continue;
+            }
+            self.step(*byte);
+            at += 1;
+        }
+        at
+    }
+
+    /// Takes one byte of the trailers, and returns what it is.
+    pub(crate) fn step(&mut self, byte: u8) -> Place {
+        if let Ok(next) = self.0.next(byte, &UNLIMITED) {
+            let before = std::mem::replace(&mut self.0.place, next);
+            match (before, next) {
+                (_, At::TrailerName) => return Place::Name,
+                (At::TrailerName, _) => return Place::Colon,
+                (At::TrailerValue, At::TrailerValue) => return Place::Value,
+                _ => {}
+            }
+        }
+        Place::End
+    }
+}
+
+/// What a byte of the trailers is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of a field name.
+    Name,
+    /// Behind one.
+    Colon,
+    /// Of a field value, or white space around it.
+    Value,
+    /// Of the end of a line, or of all.
+    End,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the parser says of a stream.
 
-use std::{ops::Range, slice};
+use std::{net::SocketAddr, ops::Range, slice};
 
 /// One thing that was found in a connection's byte stream, in stream order.
 ///
@@ -11,6 +11,9 @@ pub enum HttpEvent<'a> {
     /// bytes decide it and at the latest when it ends; said again as [`Protocol::Upgraded`] if it
     /// stops being HTTP, and as [`Protocol::Http1`] if it turns out that it did not.
     Protocol(Protocol),
+    /// The connection begins with a PROXY header, before everything else. The client that it names, if it names
+    /// one, is behind the balancer that the connection comes from.
+    Proxied(Option<SocketAddr>),
     /// A request's head is complete and its framing is not in doubt.
     Head(Head<'a>),
     /// Bytes of the current request's body, as they stood on the wire: with chunk sizes,

@@ -22,6 +22,7 @@ mod head;
 mod limits;
 mod odd;
 mod parser;
+mod proxy;
 mod reader;
 pub mod reply;
 mod resync;

@@ -119,6 +119,7 @@ fn connections(counted: &ConnectionCounters) -> Connections {
         opened,
         open,
         midstream,
+        proxied,
         http1,
         http2,
         tls,
@@ -136,6 +137,7 @@ fn connections(counted: &ConnectionCounters) -> Connections {
         upgraded,
         undecided,
         midstream,
+        proxied,
     }
 }
 

@@ -140,6 +140,8 @@ pub struct Connections {
     pub undecided: u64,
     /// Connections, of whatever protocol, that were open before the mirror was attached.
     pub midstream: u64,
+    /// Connections, of whatever protocol, that begin with a PROXY header.
+    pub proxied: u64,
 }
 
 /// The books of one target: its part of `requests` and `replies`, and its latencies.

@@ -90,6 +90,9 @@ impl Ledger {
         row(f, "upgraded", connections.upgraded)?;
         row(f, "undecided", connections.undecided)?;
         row(f, "open now", connections.open)?;
+        if connections.proxied > 0 {
+            row(f, "with a PROXY header", connections.proxied)?;
+        }
         head(f, "requests framed", requests.framed)?;
         row(f, "sent", requests.sent)?;
         row(f, "only looked at", requests.observed)?;

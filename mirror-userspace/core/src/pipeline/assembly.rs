@@ -156,7 +156,8 @@ impl Assembly {
         request: &mut Request,
         head: &Head<'_>,
     ) {
-        let hash = self.policy.sample_hash(flow, place.ordinal, head);
+        let client = place.proxied.as_ref().unwrap_or(&flow.client);
+        let hash = self.policy.sample_hash(flow, client, place.ordinal, head);
         if self.sending == Sending::Never {
             let sampled = self.policy.samples(0, hash);
             if sampled {
@@ -176,8 +177,7 @@ impl Assembly {
                 continue;
             }
             let mut bytes = BytesMut::new();
-            self.policy
-                .write_head(index, head, &flow.client, &mut bytes);
+            self.policy.write_head(index, head, client, &mut bytes);
             if reserved.grow(bytes.capacity() + COPY_OVERHEAD) {
                 counters.assembling += 1;
                 heads.push((TargetId(index), bytes.freeze()));
@@ -186,7 +186,7 @@ impl Assembly {
             }
         }
         if !heads.is_empty() {
-            let manner = Manner::of(head);
+            let manner = Manner::of(head, self.policy.offers_upgrade(head));
             *request = Request::Held(Box::new(Held {
                 heads,
                 manner,

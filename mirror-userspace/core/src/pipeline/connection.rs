@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     http::{HttpEvent, Input, Lost, Parser, Protocol},
-    segment::{FlowId, Time},
+    policy::Trailers,
+    segment::{Endpoint, FlowId, Time},
     stream::{Close, StreamEvent},
 };
 
@@ -16,6 +17,8 @@ pub(super) struct Connection {
     parser: Parser,
     place: RequestContext,
     request: Request,
+    /// Hides what is to be hidden behind the body at hand.
+    trailers: Option<Box<Trailers>>,
 }
 
 /// What policy and ordering need to know of a request's connection.
@@ -24,6 +27,8 @@ pub(super) struct RequestContext {
     pub(super) id: ConnectionId,
     /// `None` only before the first event.
     pub(super) flow: Option<FlowId>,
+    /// Who a PROXY header says is behind the flow's client.
+    pub(super) proxied: Option<Endpoint>,
     /// Requests begun on this connection.
     pub(super) ordinal: u32,
     /// When the first byte of the request at hand, or of the next one, was captured.
@@ -60,6 +65,7 @@ impl Connection {
             parser,
             place,
             request,
+            trailers,
         } = self;
         match event {
             StreamEvent::Opened { flow, from_start } => {
@@ -83,18 +89,22 @@ impl Connection {
                 };
                 let (limits, budget) = (assembly.http_limits, assembly.unfinished.clone());
                 parser.handle_data(input, &limits, &budget, &mut |event| {
-                    on_http(place, request, event, assembly);
+                    on_http(place, request, trailers, event, assembly);
                 });
             }
             StreamEvent::Acknowledged { ack } => {
-                parser.handle_ack(ack.0, &mut |event| on_http(place, request, event, assembly));
+                parser.handle_ack(ack.0, &mut |event| {
+                    on_http(place, request, trailers, event, assembly)
+                });
             }
             StreamEvent::Gap { len } => {
-                parser.handle_gap(len, &mut |event| on_http(place, request, event, assembly));
+                parser.handle_gap(len, &mut |event| {
+                    on_http(place, request, trailers, event, assembly)
+                });
             }
             StreamEvent::Closed(close) => {
                 parser.handle_close(lost_by(close), &mut |event| {
-                    on_http(place, request, event, assembly)
+                    on_http(place, request, trailers, event, assembly)
                 });
                 assembly.counters.connections.closed();
                 assembly.close(place);
@@ -106,6 +116,7 @@ impl Connection {
 fn on_http(
     place: &mut RequestContext,
     request: &mut Request,
+    trailers: &mut Option<Box<Trailers>>,
     event: HttpEvent<'_>,
     assembly: &mut Assembly,
 ) {
@@ -114,11 +125,22 @@ fn on_http(
             let before = std::mem::replace(&mut place.protocol, protocol);
             assembly.counters.connections.became(before, protocol);
         }
+        HttpEvent::Proxied(client) => {
+            place.proxied = client.map(Endpoint::from);
+            assembly.counters.connections.proxied += 1;
+        }
         HttpEvent::Head(head) => {
             place.ordinal = place.ordinal.saturating_add(1);
             assembly.begin(place, request, &head);
+            *trailers = assembly.policy.trailers(&head).map(Box::new);
         }
-        HttpEvent::Body(bytes) => assembly.extend(place, request, bytes),
+        HttpEvent::Body(bytes) => match trailers {
+            None => assembly.extend(place, request, bytes),
+            Some(trailers) => match &*trailers.feed(bytes) {
+                [] => {}
+                bytes => assembly.extend(place, request, bytes),
+            },
+        },
         HttpEvent::End => {
             assembly.finish(place, request);
             // What follows in the same bytes is the next request.

@@ -152,6 +152,8 @@ counters! {
         open: u64,
         /// Of these, those already open when the mirror was attached.
         midstream: u64,
+        /// Of these, those that begin with a PROXY header.
+        proxied: u64,
         /// Connections that carry HTTP/1.0 or HTTP/1.1.
         http1: u64,
         /// Connections that begin with the preface of HTTP/2 (prior knowledge).

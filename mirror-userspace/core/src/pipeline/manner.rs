@@ -13,8 +13,9 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    pub(super) fn of(head: &Head<'_>) -> Self {
-        let expect = if head.upgrade.is_some() {
+    /// `upgrades`: whether the copy offers to leave HTTP/1.
+    pub(super) fn of(head: &Head<'_>, upgrades: bool) -> Self {
+        let expect = if upgrades {
             Expect::Tunnel
         } else if head.method() == b"HEAD" {
             Expect::NoBody

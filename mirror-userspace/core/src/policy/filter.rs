@@ -4,7 +4,7 @@
 //! configuration, so their number does not depend on the traffic. The guards are tried first, then the
 //! route, then what is denied, then what is allowed: deny wins.
 
-use std::{fmt, str::FromStr};
+use std::{cell::OnceCell, fmt, str::FromStr};
 
 use super::{
     FilterRuleId,
@@ -12,8 +12,9 @@ use super::{
     pattern::{FieldPattern, PathPattern},
     request_target::TargetParts,
     route::RouteTable,
+    spelling,
 };
-use crate::http::Head;
+use crate::http::{Head, Upgrade};
 use crate::value::BadValue;
 
 /// The rules, as configured. The default mirrors everything but probes, upgrades and loops.
@@ -28,7 +29,8 @@ pub struct FilterConfig {
     pub deny_methods: Vec<Method>,
     /// If there are any, only requests whose path matches one are mirrored.
     pub allow_paths: Vec<PathPattern>,
-    /// Requests whose path matches one are not mirrored.
+    /// Requests whose path matches one are not mirrored, whether as sent or as a server may take it: with
+    /// percent-encoding decoded, slashes merged and dot segments removed.
     pub deny_paths: Vec<PathPattern>,
     /// If there are any, only requests with a field line that matches one are mirrored.
     pub allow_fields: Vec<FieldPattern>,
@@ -37,7 +39,7 @@ pub struct FilterConfig {
     /// Kubernetes probes, known by their `User-Agent: kube-probe/…`. The kubelet probes v2 itself.
     pub kube_probes: Handling,
     /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection on which
-    /// nobody speaks.
+    /// nobody speaks. An offer of h2c is left out of the copy instead, since the request stays what it is.
     pub upgrades: Handling,
     /// Requests that a mirror has sent: mirrored again, they could loop for ever.
     pub loops: Handling,
@@ -187,26 +189,48 @@ impl Filter {
     /// The first rule that keeps this request from being mirrored.
     pub(super) fn refuses(&self, head: &Head<'_>) -> Option<FilterRuleId> {
         let target = head.target();
-        let path = TargetParts::of(target).path(target);
+        let path = Path {
+            sent: TargetParts::of(target).path(target),
+            others: OnceCell::new(),
+        };
         self.rules
             .iter()
-            .position(|rule| rule.refuses(head, path))
+            .position(|rule| rule.refuses(head, &path))
             .map(FilterRuleId)
     }
 }
 
+/// The path of a request.
+struct Path<'a> {
+    /// As it was sent.
+    sent: &'a [u8],
+    /// What servers may take it for.
+    others: OnceCell<Vec<Vec<u8>>>,
+}
+
+impl Path<'_> {
+    fn others(&self) -> &[Vec<u8>] {
+        self.others.get_or_init(|| spelling::others(self.sent))
+    }
+}
+
 impl Rule {
-    fn refuses(&self, head: &Head<'_>, path: &[u8]) -> bool {
+    fn refuses(&self, head: &Head<'_>, path: &Path<'_>) -> bool {
         match self {
             Self::Loop => head
                 .values(MIRRORED_BY)
                 .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
             Self::FromTarget => false,
-            Self::Upgrade => head.upgrade.is_some(),
+            // Without the offer, which the copy leaves out, a request like any other.
+            Self::Upgrade => !matches!(head.upgrade, None | Some(Upgrade::H2c)),
             Self::KubeProbe => head
                 .values("user-agent")
                 .any(|value| value.starts_with(b"kube-probe/")),
             Self::OtherRoute(route) => !route.mirrors(head),
+            Self::Deny(Condition::Path(pattern)) => {
+                pattern.is_match(path.sent)
+                    || path.others().iter().any(|path| pattern.is_match(path))
+            }
             Self::Deny(condition) => condition.holds(head, path),
             Self::AllowOneOf(conditions) => !conditions
                 .iter()
@@ -216,10 +240,10 @@ impl Rule {
 }
 
 impl Condition {
-    fn holds(&self, head: &Head<'_>, path: &[u8]) -> bool {
+    fn holds(&self, head: &Head<'_>, path: &Path<'_>) -> bool {
         match self {
             Self::Method(method) => head.method() == method.0.as_bytes(),
-            Self::Path(pattern) => pattern.is_match(path),
+            Self::Path(pattern) => pattern.is_match(path.sent),
             Self::Field(pattern) => head
                 .values(pattern.name().as_str())
                 .any(|value| pattern.is_match(value)),

@@ -12,6 +12,7 @@ mod field;
 mod field_rules;
 mod filter;
 mod host;
+mod offer;
 mod path_rewrite;
 mod pattern;
 mod redact;
@@ -19,7 +20,9 @@ mod request_target;
 mod rewrite;
 mod route;
 mod sample;
+mod spelling;
 mod splice;
+mod trailers;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,9 +46,10 @@ pub use route::{
     RouteTable, TextMatch, Verdict,
 };
 pub use sample::{SampleBy, SampleHash};
+pub use trailers::Trailers;
 
 use crate::{
-    http::Head,
+    http::{Framing, Head},
     segment::{Endpoint, FlowId},
     value::{Host, Rate},
 };
@@ -127,8 +131,8 @@ impl Policy {
             sample_rate: config.sample_rate,
             sample_by: config.sample_by,
             sample_secret: config.sample_secret,
+            rewriter: Rewriter::new(config.rewrite, config.filter.upgrades == Handling::Skip)?,
             filter: Filter::new(config.filter),
-            rewriter: Rewriter::new(config.rewrite)?,
             targets: config.targets,
             addresses: Vec::new(),
         })
@@ -180,10 +184,18 @@ impl Policy {
         self.filter.against_targets()
     }
 
-    /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets.
+    /// The sampling key of the `ordinal`-th request seen on a connection; the same for all targets. `client`
+    /// sent it: the flow's, or whom a PROXY header names behind it.
     #[must_use]
-    pub fn sample_hash(&self, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
-        self.sample_by.hash(self.sample_secret, flow, ordinal, head)
+    pub fn sample_hash(
+        &self,
+        flow: &FlowId,
+        client: &Endpoint,
+        ordinal: u32,
+        head: &Head<'_>,
+    ) -> SampleHash {
+        self.sample_by
+            .hash(self.sample_secret, flow, client, ordinal, head)
     }
 
     /// Whether this target's sample holds the key. A target that does not exist has none.
@@ -239,6 +251,20 @@ impl Policy {
             threshold,
             secret: self.sample_secret,
         }
+    }
+
+    /// What hides the trailers of this request that are to be hidden, if any could be.
+    #[must_use]
+    pub fn trailers(&self, head: &Head<'_>) -> Option<Trailers> {
+        (head.framing == Framing::Chunked)
+            .then(|| Trailers::hiding(self.rewriter.redacted()))
+            .flatten()
+    }
+
+    /// Whether the copies of this request offer their target to leave HTTP/1.
+    #[must_use]
+    pub fn offers_upgrade(&self, head: &Head<'_>) -> bool {
+        self.rewriter.offers_upgrade(head)
     }
 
     /// Appends the head that this target is to receive: the client's bytes with the configured

@@ -2,15 +2,23 @@
 
 use bytes::BytesMut;
 
-use super::{field::MutableField, field_rules::REDACTED, splice::Splice};
+use super::{
+    field::MutableField, field_rules::REDACTED, request_target::TargetParts, splice::Splice,
+};
 use crate::http::Head;
 
-/// Appends the head to `out` with the values of these fields replaced, and nothing else changed.
+/// Appends the head to `out` with the values of these fields replaced, and, if there are any, the user
+/// information of an absolute-form target; nothing else is changed.
 ///
-/// It reaches the field lines only: not the trailers of a chunked body, nor the query.
+/// It does not reach the query. [`Trailers`](super::Trailers) do the same behind a chunked body.
 pub fn redact(head: &Head<'_>, fields: &[MutableField], out: &mut BytesMut) {
     out.reserve(head.raw.len() + fields.len() * REDACTED.len());
     let mut splice = Splice::new(head, out);
+    let user = TargetParts::of(head.target()).user;
+    if let Some(user) = user.filter(|_| !fields.is_empty()) {
+        let target = head.target.range().start;
+        splice.replace(user.start + target..user.end + target, &[REDACTED]);
+    }
     for field in head.fields {
         let name = head.bytes(field.name);
         if fields.iter().any(|redacted| redacted.name().matches(name)) {
@@ -39,5 +47,13 @@ mod tests {
         out.clear();
         with_head(raw, |head| redact(head, &[], &mut out));
         assert_eq!(out, &raw[..]);
+
+        out.clear();
+        let raw = b"GET http://me:secret@h/@ HTTP/1.1\r\nHost: h\r\n\r\n";
+        with_head(raw, |head| redact(head, &fields, &mut out));
+        assert_eq!(
+            out,
+            &b"GET http://redacted@h/@ HTTP/1.1\r\nHost: h\r\n\r\n"[..]
+        );
     }
 }

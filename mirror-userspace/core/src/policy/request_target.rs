@@ -7,6 +7,8 @@ use std::ops::Range;
 pub(super) struct TargetParts {
     /// `host[:port]` of an absolute-form target, without user information.
     pub(super) authority: Option<Range<usize>>,
+    /// User information of an absolute-form target, without the `@` behind it.
+    pub(super) user: Option<Range<usize>>,
     /// The path, without the query. Empty where there is none.
     pub(super) path: Range<usize>,
 }
@@ -20,12 +22,14 @@ impl TargetParts {
         if matches!(target.first(), Some(b'/' | b'*')) {
             return Self {
                 authority: None,
+                user: None,
                 path: 0..end_of(target, 0, b"?#"),
             };
         }
         let Some(start) = authority_start(target) else {
             return Self {
                 authority: None,
+                user: None,
                 path: target.len()..target.len(),
             };
         };
@@ -35,6 +39,7 @@ impl TargetParts {
             .and_then(|authority| memchr::memrchr(b'@', authority))
             .map_or(start, |at| start + at + 1);
         Self {
+            user: (host > start).then(|| start..host - 1),
             authority: Some(host..end),
             path: end..end_of(target, end, b"?#"),
         }

@@ -9,15 +9,19 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use super::{
-    field::{MIRROR_NAME, MIRRORED_BY, MutableField, SetField},
+    field::{FieldName, MIRROR_NAME, MIRRORED_BY, MutableField, SetField},
     field_rules::{Action, FORWARDED_FOR, FieldRule, PolicyError, REDACTED, field_rules},
     host::{HostChange, HostRewrite},
+    offer,
     path_rewrite::PathRewrite,
     request_target::TargetParts,
     splice::Splice,
 };
 use crate::value::Host;
-use crate::{http::Head, segment::Endpoint};
+use crate::{
+    http::{Head, Upgrade},
+    segment::Endpoint,
+};
 
 /// The longest line of ours that names the client: its name, an IPv6 address, a CRLF.
 const FORWARDED_LINE: usize = 64;
@@ -29,7 +33,8 @@ pub struct RewriteConfig {
     pub set_fields: Vec<SetField>,
     /// All lines of these names are left out.
     pub remove_fields: Vec<MutableField>,
-    /// All lines of these names keep their place and lose their value.
+    /// All lines of these names, in trailers as well, keep their place and lose their value. If there are any, the
+    /// user information of an absolute-form target loses its, too.
     pub redact_fields: Vec<MutableField>,
     /// `Host`, and with it the authority of an absolute-form target.
     pub host: HostRewrite,
@@ -56,16 +61,36 @@ pub(super) struct Rewriter {
     host: HostRewrite,
     paths: Vec<PathRewrite>,
     forwarded_for: ForwardedFor,
+    /// Whether offers of HTTP/2 are left out.
+    drops_h2c: bool,
 }
 
 impl Rewriter {
-    pub(super) fn new(config: RewriteConfig) -> Result<Self, PolicyError> {
+    pub(super) fn new(config: RewriteConfig, drops_h2c: bool) -> Result<Self, PolicyError> {
         Ok(Self {
+            drops_h2c,
             rules: field_rules(&config)?,
             host: config.host,
             paths: config.paths,
             forwarded_for: config.forwarded_for,
         })
+    }
+
+    /// Whether the mirrored head offers to leave HTTP/1.
+    pub(super) fn offers_upgrade(&self, head: &Head<'_>) -> bool {
+        head.upgrade
+            .is_some_and(|upgrade| !(self.drops_h2c && upgrade == Upgrade::H2c))
+    }
+
+    /// Whether any value is hidden.
+    fn redacts(&self) -> bool {
+        self.rules.iter().any(|rule| rule.action == Action::Redact)
+    }
+
+    /// The names whose values are hidden.
+    pub(super) fn redacted(&self) -> impl Iterator<Item = &FieldName> {
+        let redacts = |rule: &&FieldRule| rule.action == Action::Redact;
+        self.rules.iter().filter(redacts).map(|rule| &rule.name)
     }
 
     /// Appends the head to `out`; `host` is the target's own, before that of all targets.
@@ -84,6 +109,10 @@ impl Rewriter {
         let mut splice = Splice::new(head, out);
         let target = head.target.range().start;
         let in_head = |range: Range<usize>| range.start + target..range.end + target;
+        if let Some(user) = parts.user.filter(|_| self.redacts()) {
+            // What `Authorization` would say (RFC 3986 section 3.2.1).
+            splice.replace(in_head(user), &[REDACTED]);
+        }
         if let Some(authority) = parts.authority.map(in_head) {
             // A server must prefer the target's authority to Host (RFC 9112 section 3.2.2).
             host.change_authority(head.raw, authority, &mut splice);
@@ -108,6 +137,12 @@ impl Rewriter {
         let mut host_written = false;
         for (index, field) in head.fields.iter().enumerate() {
             let name = head.bytes(field.name);
+            if self.drops_h2c
+                && head.upgrade == Some(Upgrade::H2c)
+                && offer::drop(head, field, splice)
+            {
+                continue;
+            }
             if name.eq_ignore_ascii_case(b"host") {
                 match host {
                     HostChange::Set(_) if host_written => splice.remove(field),
@@ -185,7 +220,8 @@ impl Rewriter {
             ForwardedFor::Keep => 0,
             ForwardedFor::Append => FORWARDED_LINE,
         };
-        mark + forwarded + host.growth() + fields.sum::<usize>()
+        let user = if self.redacts() { REDACTED.len() } else { 0 };
+        mark + forwarded + user + host.growth() + fields.sum::<usize>()
     }
 }
 

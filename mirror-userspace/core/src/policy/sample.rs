@@ -14,7 +14,10 @@ use mirror_common::{
 
 use super::field::FieldName;
 use crate::value::BadValue;
-use crate::{http::Head, segment::FlowId};
+use crate::{
+    http::Head,
+    segment::{Endpoint, FlowId},
+};
 
 /// The seeds of the decisions that only userspace takes: "requests" and "headers!" in ASCII.
 const REQUEST_SEED: u64 = 0x7265_7175_6573_7473;
@@ -26,7 +29,9 @@ pub enum SampleBy {
     /// All requests of a connection (the default): decided in the kernel, before any copy.
     #[default]
     Connection,
-    /// All requests of a client address: decided in the kernel, before any copy.
+    /// All requests of a client address: decided in the kernel, before any copy. Where a PROXY header names the
+    /// client, the kernel decides by the balancer's address, and this by the client's: of the balancers that are
+    /// in, a share of their clients.
     ClientIp,
     /// Each request by its connection and its place in it, counted from the first one seen.
     Request,
@@ -47,16 +52,24 @@ impl SampleBy {
         }
     }
 
-    /// The hash of the key that this request has: the `ordinal`-th one seen on its connection.
+    /// The hash of the key that this request has: the `ordinal`-th one seen on its connection, sent `by` its
+    /// client or whoever a PROXY header names behind it.
     #[must_use]
-    pub fn hash(&self, secret: Secret, flow: &FlowId, ordinal: u32, head: &Head<'_>) -> SampleHash {
+    pub fn hash(
+        &self,
+        secret: Secret,
+        flow: &FlowId,
+        by: &Endpoint,
+        ordinal: u32,
+        head: &Head<'_>,
+    ) -> SampleHash {
         let FlowId { client, server, .. } = flow;
         SampleHash(match self {
             Self::Connection => {
                 let (from, to) = (&client.address, &server.address);
                 connection_hash(secret, from, to, client.port, server.port)
             }
-            Self::ClientIp => client_hash(secret, &client.address),
+            Self::ClientIp => client_hash(secret, &by.address),
             Self::Request => high_half(
                 secret
                     .mix(REQUEST_SEED)

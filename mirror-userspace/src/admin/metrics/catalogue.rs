@@ -57,6 +57,10 @@ pub(super) const CONNECTIONS_MIDSTREAM: Family = counter(
     "podmirror_connections_midstream_total",
     "Of these, those that were open before the mirror was attached.",
 );
+pub(super) const CONNECTIONS_PROXIED: Family = counter(
+    "podmirror_connections_proxied_total",
+    "Of these, those that begin with a PROXY header.",
+);
 pub(super) const CONNECTIONS_OPEN: Family = gauge(
     "podmirror_connections_open",
     "Of these, those that are followed now.",

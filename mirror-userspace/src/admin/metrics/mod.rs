@@ -183,10 +183,12 @@ fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Con
         upgraded,
         undecided,
         midstream,
+        proxied,
     } = connections;
     page.add(all::CONNECTIONS_OPENED, &[rule], opened);
     page.add(all::CONNECTIONS_OPEN, &[rule], open);
     page.add(all::CONNECTIONS_MIDSTREAM, &[rule], midstream);
+    page.add(all::CONNECTIONS_PROXIED, &[rule], proxied);
     for (protocol, count) in [
         ("http1", http1),
         ("http2", http2),

@@ -81,6 +81,7 @@ fn busy_mirror() -> ShownMirror {
     for count in [
         &mut kinds.open,
         &mut kinds.midstream,
+        &mut kinds.proxied,
         &mut kinds.http1,
         &mut kinds.http2,
         &mut kinds.tls,
@@ -143,6 +144,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "open"] => ("connections_open", vec![rule]),
         ["connections", "opened"] => ("connections_opened_total", vec![rule]),
         ["connections", "midstream"] => ("connections_midstream_total", vec![rule]),
+        ["connections", "proxied"] => ("connections_proxied_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
         // The sums of those of the targets.

@@ -115,6 +115,12 @@ impl Parser {
                     self.lose_step(after, emit);
                 }
             }
+            State::Opening(_) => {
+                self.state = State::Resync(Resync {
+                    untold: 1,
+                    ..Resync::default()
+                });
+            }
             State::Head(reader) => match reader.standing {
                 Standing::InStep => {
                     emit(HttpEvent::Lost(reader.odd().unwrap_or(Lost::Gap)));

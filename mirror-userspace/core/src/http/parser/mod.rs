@@ -3,6 +3,7 @@
 mod candidate;
 mod doubt;
 mod loss;
+mod opening;
 mod proof;
 
 use candidate::Candidate;
@@ -14,7 +15,7 @@ use super::{
     framing::After,
     head::{self, Fields},
     odd,
-    reader::{Raw, Read, Reader, Standing},
+    reader::{Kept, Raw, Read, Reader, Standing},
     resync::{Resync, advanced},
     scan::Blank,
 };
@@ -46,6 +47,8 @@ pub struct Parser {
 
 #[derive(Debug)]
 enum State {
+    /// Nothing has come, or a part of a PROXY header.
+    Opening(Option<Box<Kept>>),
     /// Between requests, or in a head.
     Head(Reader),
     /// In a body of known length. `lost`: its request was lost or refused.
@@ -105,7 +108,7 @@ impl BodyIs {
 
 impl Default for State {
     fn default() -> Self {
-        Self::Head(Reader::new(Standing::Undecided))
+        Self::Opening(None)
     }
 }
 
@@ -131,6 +134,7 @@ impl Parser {
     #[must_use]
     pub fn is_between_requests(&self) -> bool {
         match &self.state {
+            State::Opening(kept) => kept.is_none(),
             State::Head(reader) => reader.is_empty(),
             State::Length { .. } | State::Chunked { .. } => false,
             State::Doubt(_)
@@ -182,6 +186,7 @@ impl Parser {
     ) {
         while !bytes.is_empty() {
             let (rest, after) = match &mut self.state {
+                State::Opening(_) => (self.open(bytes, limits, budget, emit), None),
                 State::Head(_) => match self.read_head(bytes, limits, budget, emit) {
                     Some(rest) => (rest, None),
                     None => return,
@@ -397,6 +402,7 @@ impl Parser {
                 Standing::Undecided => emit(HttpEvent::Protocol(Protocol::Undecided)),
                 Standing::Offered => emit(HttpEvent::Protocol(Protocol::Upgraded)),
             },
+            State::Opening(_) => emit(HttpEvent::Protocol(Protocol::Undecided)),
             State::Resync(resync) => resync.give_up(emit),
             State::Candidate(candidate) if candidate.is_complete() => {
                 candidate.resync.confirm(emit);

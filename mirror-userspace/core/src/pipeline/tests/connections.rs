@@ -1,6 +1,7 @@
 //! Each connection in one class.
 
 use super::*;
+use crate::policy::{ForwardedFor, RewriteConfig};
 
 #[test]
 fn connections_are_classed_by_what_they_carry() {
@@ -9,6 +10,7 @@ fn connections_are_classed_by_what_they_carry() {
             opened,
             open,
             midstream,
+            proxied: _,
             http1,
             http2,
             tls,
@@ -83,6 +85,53 @@ fn a_connection_that_was_open_before_is_picked_up_at_a_request_that_is_answered(
         (counters.connections.midstream, counters.connections.http1),
         (3, 3)
     );
+}
+
+#[test]
+fn a_proxy_header_is_taken_off_and_its_client_is_the_one_that_is_named() {
+    let policy = PolicyConfig {
+        rewrite: RewriteConfig {
+            forwarded_for: ForwardedFor::Append,
+            ..RewriteConfig::default()
+        },
+        ..to_targets(1)
+    };
+    let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    v2.extend([203, 0, 113, 7, 10, 0, 0, 1, 0xc8, 0x7c, 0, 80]);
+    let headers = [
+        b"PROXY TCP4 203.0.113.7 10.0.0.1 51324 80\r\n".to_vec(),
+        v2,
+        b"PROXY UNKNOWN\r\n".to_vec(),
+    ];
+    for (header, named) in headers
+        .iter()
+        .zip(["203.0.113.7", "203.0.113.7", "10.0.0.1"])
+    {
+        for by_bytes in [false, true] {
+            let mut bench = Bench::new(Limits::default(), policy.clone());
+            let mut client = bench.connect(1);
+            let stream = [header, GET.as_bytes(), GET.as_bytes()].concat();
+            if by_bytes {
+                bench.say_by_bytes(&mut client, &stream);
+            } else {
+                bench.say(&mut client, &stream);
+            }
+            let (received, counters) = bench.end();
+            assert_eq!(received.len(), 2);
+            assert_eq!(
+                (counters.connections.proxied, counters.connections.http1),
+                (1, 1)
+            );
+            for copy in received {
+                let copy = String::from_utf8(copy.bytes).unwrap();
+                let line = format!("\r\nx-forwarded-for: {named}\r\n");
+                assert!(
+                    copy.starts_with("GET /") && copy.to_lowercase().contains(&line),
+                    "{copy}"
+                );
+            }
+        }
+    }
 }
 
 /// A batch upload consists of requests; each of them comes in a segment of its own.

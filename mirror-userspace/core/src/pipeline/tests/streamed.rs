@@ -129,3 +129,38 @@ fn after_a_gap_in_a_streamed_body_the_next_request_is_mirrored() {
     assert_eq!(received[0].ended, Ended::Aborted);
     assert_eq!(received[1].bytes, mirrored(GET));
 }
+
+#[test]
+fn redacted_trailers_are_redacted_however_they_come() {
+    let body = "3\r\nabc\r\n0\r\nKey: secret\r\nOther: 1\r\n\r\n";
+    let hidden = "3\r\nabc\r\n0\r\nKey: redacted\r\nOther: 1\r\n\r\n";
+    for max_body in [1, 1_000] {
+        for step in [1, 7, 1_000] {
+            let limits = Limits {
+                max_body,
+                ..Limits::default()
+            };
+            let policy = PolicyConfig {
+                rewrite: crate::policy::RewriteConfig {
+                    redact_fields: vec!["key".parse().unwrap()],
+                    ..Default::default()
+                },
+                ..to_targets(1)
+            };
+            let mut bench = Bench::new(limits, policy);
+            let mut client = bench.connect(1);
+            for piece in format!("{CHUNKED}{body}{CHUNKED}{body}")
+                .as_bytes()
+                .chunks(step)
+            {
+                bench.say(&mut client, piece);
+            }
+            let (received, _) = bench.end();
+            assert_eq!(received.len(), 2);
+            for copy in received {
+                let expected = [&mirrored(CHUNKED), hidden.as_bytes()].concat();
+                assert_eq!(copy.bytes, expected, "max {max_body}, pieces of {step}");
+            }
+        }
+    }
+}

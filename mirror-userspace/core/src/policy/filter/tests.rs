@@ -34,6 +34,8 @@ fn by_default_all_but_loops_upgrades_and_probes_is_mirrored() {
     let upgrade =
         "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     assert_eq!(refused(&default, upgrade), Some("upgrade"));
+    let offer = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n";
+    assert_eq!(refused(&default, offer), None, "the copy offers nothing");
     let not_a_probe = "GET / HTTP/1.1\r\nUser-Agent: x kube-probe/\r\n\r\n";
     assert_eq!(refused(&default, not_a_probe), None);
 
@@ -208,4 +210,35 @@ fn a_pattern_takes_linear_time() {
     let pattern: PathPattern = "~^/(a|a|aa)*$".parse().unwrap();
     let path = [b"/".as_slice(), &vec![b'a'; 60_000], b"!"].concat();
     assert!(!pattern.is_match(&path));
+}
+
+#[test]
+fn a_denied_path_is_denied_in_every_spelling() {
+    let deny = filter(|config| config.deny_paths = patterns(&["/admin/*", "/a b", "~^/raw//x"]));
+    for path in [
+        "/admin/x",
+        "http://web/admin/x",
+        "/admin/x?q=/a",
+        "/%61dmin/x",
+        "//admin/x",
+        "/./admin/x",
+        "/a/../admin/x",
+        "/admin%2Fx",
+        "/a/%2e%2e/admin/x",
+        "http://web//%61dmin/x#y",
+        "/a%20b",
+        "/raw//x",
+    ] {
+        let rule = refused(&deny, get(path));
+        assert!(
+            rule.is_some_and(|rule| rule.starts_with("deny-path")),
+            "{path}: {rule:?}"
+        );
+    }
+    for path in ["/public", "/public/../x", "/admin", "/x?/../admin/x", "*"] {
+        assert_eq!(refused(&deny, get(path)), None, "{path}");
+    }
+    // What is allowed is allowed as sent.
+    let allow = filter(|config| config.allow_paths = patterns(&["/public/*"]));
+    assert_eq!(refused(&allow, get("/%70ublic/x")), Some("allow-path"));
 }

@@ -200,6 +200,59 @@ fn the_client_is_appended_to_the_last_forwarded_line() {
 }
 
 #[test]
+fn an_offer_of_http2_is_left_out_unless_upgrades_are_mirrored() {
+    let head = |connection: &str| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{connection}Upgrade: h2c\r\nHTTP2-Settings: AAEAAA\r\nX: y\r\n"
+        )
+    };
+    for (connection, expected) in [
+        ("Connection: Upgrade, HTTP2-Settings\r\n", ""),
+        (
+            "connection:keep-alive,upgrade , x\r\n",
+            "connection: keep-alive, x\r\n",
+        ),
+        (
+            "Connection: upgrade\r\nConnection: keep-alive\r\n",
+            "Connection: keep-alive\r\n",
+        ),
+    ] {
+        let raw = format!("{}\r\n", head(connection));
+        assert_eq!(
+            rewritten(RewriteConfig::default(), &raw),
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{expected}X: y\r\n{MARK}\r\n")
+        );
+        let as_sent = Rewriter::new(RewriteConfig::default(), false).unwrap();
+        let client = flow_of("10.0.0.1:1").client;
+        let mut out = BytesMut::new();
+        with_head(raw.as_bytes(), |head| {
+            as_sent.write(head, None, &client, &mut out);
+            assert!(as_sent.offers_upgrade(head));
+        });
+        assert_eq!(out, format!("{}{MARK}\r\n", head(connection)).as_bytes());
+    }
+}
+
+#[test]
+fn user_information_is_redacted_with_any_header() {
+    let raw = "GET http://me:se@cret@h/ HTTP/1.1\r\nHost: h\r\n\r\n";
+    let redacting = || RewriteConfig {
+        redact_fields: parsed(&["Authorization"]),
+        ..RewriteConfig::default()
+    };
+    let expected = |host: &str, field: &str| {
+        format!("GET http://redacted@{host}/ HTTP/1.1\r\nHost: {field}\r\n{MARK}\r\n")
+    };
+    assert_eq!(rewritten(redacting(), raw), expected("h", "h"));
+    let both = RewriteConfig {
+        host: HostRewrite::Set("v2:80".parse().unwrap()),
+        ..redacting()
+    };
+    assert_eq!(rewritten(both, raw), expected("v2:80", "v2:80"));
+    assert!(rewritten(RewriteConfig::default(), raw).contains("me:se@cret@h"));
+}
+
+#[test]
 fn a_head_is_written_without_growing_twice() {
     let config = RewriteConfig {
         set_fields: parsed(&["X-Env: shadow"]),
@@ -207,7 +260,7 @@ fn a_head_is_written_without_growing_twice() {
         forwarded_for: ForwardedFor::Append,
         ..set_host("a-rather-long-name.default.svc.cluster.local:8080")
     };
-    let rewriter = Rewriter::new(config).unwrap();
+    let rewriter = Rewriter::new(config, true).unwrap();
     let raw = b"GET http://h/ HTTP/1.1\r\nHost:h\r\nCookie:\r\n\r\n";
     let client = flow_of("[fd00:1111:2222:3333:4444:5555:6666:7777]:1").client;
     with_head(raw, |head| {

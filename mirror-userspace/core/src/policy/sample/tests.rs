@@ -7,7 +7,8 @@ use crate::value::Rate;
 fn hash(by: &SampleBy, client: &str, ordinal: u32, fields: &str) -> SampleHash {
     let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\n{fields}\r\n");
     with_head(raw.as_bytes(), |head| {
-        by.hash(Secret::NONE, &flow_of(client), ordinal, head)
+        let flow = flow_of(client);
+        by.hash(Secret::NONE, &flow, &flow.client, ordinal, head)
     })
 }
 
@@ -133,7 +134,8 @@ fn a_secret_chooses_others_of_every_kind_and_the_same_everywhere() {
         let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\nX-Id: user-{i}\r\n\r\n");
         let client = format!("10.1.{}.{}:4242", (i >> 8) & 255, i & 255);
         with_head(raw.as_bytes(), |head| {
-            by.hash(Secret::new(bits), &flow_of(&client), i, head)
+            let flow = flow_of(&client);
+            by.hash(Secret::new(bits), &flow, &flow.client, i, head)
         })
     };
     for by in all_kinds() {
@@ -152,4 +154,20 @@ fn a_secret_chooses_others_of_every_kind_and_the_same_everywhere() {
         );
         assert_eq!(hash_with(&by, 7, 3), hash_with(&by, 7, 3));
     }
+}
+
+#[test]
+fn whom_a_proxy_header_names_counts_as_the_client_but_not_for_connections() {
+    let flow = flow_of("10.1.1.1:1");
+    let named = flow_of("203.0.113.7:51324").client;
+    let of = |by: SampleBy, client| {
+        with_head(b"GET / HTTP/1.1\r\n\r\n", |head| {
+            by.hash(Secret::NONE, &flow, client, 1, head)
+        })
+    };
+    let by_client = hash(&SampleBy::ClientIp, "203.0.113.7:2", 9, "");
+    assert_eq!(of(SampleBy::ClientIp, &named), by_client);
+    // The kernel knows nothing else.
+    let by_connection = of(SampleBy::Connection, &flow.client);
+    assert_eq!(of(SampleBy::Connection, &named), by_connection);
 }

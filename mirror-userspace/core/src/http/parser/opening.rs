@@ -1,0 +1,89 @@
+//! The first bytes of a connection, which may tell whose it is.
+
+use super::{HttpEvent, Limits, Lost, Parser, Reader, Standing, State};
+use crate::{
+    budget::Budget,
+    http::{
+        proxy::{self, Start},
+        reader::Kept,
+    },
+};
+
+impl Parser {
+    /// Takes the next bytes of a connection of which nothing but a part of a PROXY header may have come, and returns
+    /// those that are behind it.
+    pub(super) fn open<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) -> &'a [u8] {
+        let State::Opening(kept) = &mut self.state else {
+            return bytes;
+        };
+        let Some(kept) = kept else {
+            match proxy::read(bytes) {
+                Start::More => self.keep_opening(None, bytes, budget, emit),
+                Start::Other => {
+                    self.begin();
+                    return bytes;
+                }
+                Start::Header(len, client) => {
+                    self.begin();
+                    emit(HttpEvent::Proxied(client));
+                    return bytes.get(len..).unwrap_or_default();
+                }
+            }
+            return &[];
+        };
+        #[cfg(test)]
+        crate::http::tests::work::done(bytes.len());
+        let before = kept.bytes().len();
+        // A version 1 header is short, and of version 2 its length is known.
+        if !kept.push(bytes) {
+            self.lose_opening(emit);
+            return &[];
+        }
+        match proxy::read(kept.bytes()) {
+            Start::More => &[],
+            Start::Header(len, client) => {
+                self.begin();
+                emit(HttpEvent::Proxied(client));
+                bytes.get(len.saturating_sub(before)..).unwrap_or_default()
+            }
+            Start::Other => {
+                let State::Opening(Some(kept)) = std::mem::take(&mut self.state) else {
+                    return &[];
+                };
+                self.begin();
+                // All that came is looked at as what it is.
+                self.run(kept.bytes(), limits, budget, emit);
+                &[]
+            }
+        }
+    }
+
+    fn keep_opening(
+        &mut self,
+        kept: Option<Box<Kept>>,
+        bytes: &[u8],
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        let mut kept = kept.or_else(|| Kept::new(budget));
+        if kept.as_mut().is_some_and(|kept| kept.push(bytes)) {
+            self.state = State::Opening(kept);
+        } else {
+            self.lose_opening(emit);
+        }
+    }
+
+    fn lose_opening(&mut self, emit: &mut impl FnMut(HttpEvent<'_>)) {
+        self.refuse(Lost::Evicted, Standing::Undecided, emit);
+    }
+
+    fn begin(&mut self) {
+        self.state = State::Head(Reader::new(Standing::Undecided));
+    }
+}
