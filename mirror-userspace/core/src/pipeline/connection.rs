@@ -5,7 +5,7 @@ use super::{
     assembly::{Assembly, Request},
 };
 use crate::{
-    http::{HttpEvent, Input, Lost, Parser, Protocol},
+    http::{Framing, HttpEvent, Input, Lost, Parser, Protocol},
     policy::Trailers,
     segment::{Endpoint, FlowId, Time},
     stream::{Close, StreamEvent},
@@ -132,7 +132,9 @@ fn on_http(
         HttpEvent::Head(head) => {
             place.ordinal = place.ordinal.saturating_add(1);
             assembly.begin(place, request, &head);
-            *trailers = assembly.policy.trailers(&head).map(Box::new);
+            if trailers.is_some() || head.framing == Framing::Chunked {
+                *trailers = assembly.policy.trailers(&head).map(Box::new);
+            }
         }
         HttpEvent::Body(bytes) => match trailers {
             None => assembly.extend(place, request, bytes),

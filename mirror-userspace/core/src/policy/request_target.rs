@@ -23,7 +23,7 @@ impl TargetParts {
             return Self {
                 authority: None,
                 user: None,
-                path: 0..end_of(target, 0, b"?#"),
+                path: 0..end_of_path(target, 0),
             };
         }
         let Some(start) = authority_start(target) else {
@@ -33,7 +33,7 @@ impl TargetParts {
                 path: target.len()..target.len(),
             };
         };
-        let end = end_of(target, start, b"/?#");
+        let end = end_of_authority(target, start);
         let host = target
             .get(start..end)
             .and_then(|authority| memchr::memrchr(b'@', authority))
@@ -41,7 +41,7 @@ impl TargetParts {
         Self {
             user: (host > start).then(|| start..host - 1),
             authority: Some(host..end),
-            path: end..end_of(target, end, b"?#"),
+            path: end..end_of_path(target, end),
         }
     }
 
@@ -73,13 +73,16 @@ fn authority_start(target: &[u8]) -> Option<usize> {
         .then_some(colon + 3)
 }
 
-/// The first of these bytes at or after `from`, or the end.
-fn end_of(target: &[u8], from: usize, stops: &[u8]) -> usize {
-    target
-        .iter()
-        .skip(from)
-        .position(|byte| stops.contains(byte))
-        .map_or(target.len(), |at| from + at)
+/// Where the query or the fragment begins at or after `from`, or the end.
+fn end_of_path(target: &[u8], from: usize) -> usize {
+    let rest = target.get(from..).unwrap_or_default();
+    memchr::memchr2(b'?', b'#', rest).map_or(target.len(), |at| from + at)
+}
+
+/// Where the path, the query or the fragment begins at or after `from`, or the end.
+fn end_of_authority(target: &[u8], from: usize) -> usize {
+    let rest = target.get(from..).unwrap_or_default();
+    memchr::memchr3(b'/', b'?', b'#', rest).map_or(target.len(), |at| from + at)
 }
 
 #[cfg(test)]

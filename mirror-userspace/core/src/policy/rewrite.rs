@@ -133,14 +133,12 @@ impl Rewriter {
         splice: &mut Splice<'_, '_>,
     ) {
         let forwarded = self.forwarded_line(head);
+        let drops_offer = self.drops_h2c && head.upgrade == Some(Upgrade::H2c);
         let mut written = vec![false; self.rules.len()];
         let mut host_written = false;
         for (index, field) in head.fields.iter().enumerate() {
             let name = head.bytes(field.name);
-            if self.drops_h2c
-                && head.upgrade == Some(Upgrade::H2c)
-                && offer::drop(head, field, splice)
-            {
+            if drops_offer && offer::drop(head, field, splice) {
                 continue;
             }
             if name.eq_ignore_ascii_case(b"host") {
