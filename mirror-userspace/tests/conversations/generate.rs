@@ -56,6 +56,10 @@ impl Request {
         let version = if random.one_in(8) { "1.0" } else { "1.1" };
         let path = letters(random, 40);
         let mut lines = vec![format!("Host: {}", letters(random, 12))];
+        if version == "1.0" {
+            // Another request follows.
+            lines.push("Connection: keep-alive".into());
+        }
         for _ in 0..random.below(6) {
             let space = random.pick(&["", " ", "  ", "\t"]);
             let value = random.pick(&["", "1", "two words", "a\tb", "é", "\"quoted, list\"", ";="]);

@@ -95,7 +95,8 @@ fn ten_thousand_field_lines() {
         attack.say(&mut client, b"a: b\r\n");
     }
     attack.say(&mut client, b"\r\n");
-    assert!(attack.spent() - before < 16_384, "{}", attack.spent());
+    // It is read to its end, which is within the limit of a head: kept once, by doubling.
+    assert!(attack.spent() - before < 4 * 65_536, "{}", attack.spent());
     assert_eq!(dropped(&attack), [("too_large", 1)]);
     attack.end();
 }

@@ -120,7 +120,7 @@ fn guards_filters_and_rewrites_work_as_live() {
     capture.say(&mut client, get("/deny"));
     capture.say(
         &mut client,
-        "GET /probe HTTP/1.1\r\nUser-Agent: kube-probe/1\r\n\r\n",
+        "GET /probe HTTP/1.1\r\nHost: a\r\nUser-Agent: kube-probe/1\r\n\r\n",
     );
     capture.say(&mut client, get("/send"));
     let server = Server::start();

@@ -249,10 +249,6 @@ impl Kept {
         &self.bytes
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Appends, doubling the memory when it is full. If the budget refuses, nothing changes.
     pub(super) fn push(&mut self, more: &[u8]) -> bool {
         let len = self.bytes.len().saturating_add(more.len());

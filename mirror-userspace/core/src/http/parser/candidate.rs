@@ -8,15 +8,17 @@ use crate::{budget::Budget, http::reader::Kept};
 pub(super) struct Candidate {
     /// Reads them, and says nothing.
     parser: Parser,
-    /// Their bytes; `None` if they exceed [`Limits::head`] or the budget.
+    /// Their bytes, as far as whole heads go: an incomplete one is kept by its reader.
     kept: Option<Box<Kept>>,
+    /// They are not kept: they exceed [`Limits::head`] or the budget.
+    dropped: bool,
     limits: Limits,
     /// What the connection goes back to if they are none.
     pub(super) resync: Resync,
 }
 
 impl Candidate {
-    pub(super) fn new(resync: Resync, limits: &Limits, budget: &Budget) -> Self {
+    pub(super) fn new(resync: Resync, limits: &Limits) -> Self {
         // What there is to tell is told by whoever trusts it.
         let standing = Standing::Tentative(Resync::inside());
         Self {
@@ -24,7 +26,8 @@ impl Candidate {
                 state: State::Head(Reader::new(standing)),
                 last_ack: None,
             },
-            kept: Kept::new(budget),
+            kept: None,
+            dropped: false,
             limits: *limits,
             resync,
         }
@@ -41,21 +44,37 @@ impl Candidate {
         limits: &Limits,
         budget: &Budget,
     ) -> Result<(), Resync> {
+        let Self {
+            parser,
+            kept,
+            dropped,
+            ..
+        } = self;
         let mut lost = false;
-        self.parser.run(bytes, limits, budget, &mut |event| {
-            lost |= matches!(event, HttpEvent::Lost(_));
+        let mut keep = |bytes: &[u8]| {
+            *dropped = *dropped || {
+                *kept = kept.take().or_else(|| Kept::new(budget));
+                let fits = |kept: &mut Box<Kept>| {
+                    kept.bytes().len().saturating_add(bytes.len()) <= limits.head
+                        && kept.push(bytes)
+                };
+                !kept.as_mut().is_some_and(fits)
+            };
+            if *dropped {
+                *kept = None;
+            }
+        };
+        parser.run(bytes, limits, budget, &mut |event| match event {
+            HttpEvent::Head(head) => keep(head.raw),
+            HttpEvent::Body(bytes) => keep(bytes),
+            HttpEvent::Lost(_) => lost = true,
+            HttpEvent::End | HttpEvent::Protocol(_) | HttpEvent::Proxied(_) => {}
         });
         if lost || matches!(self.parser.state, State::Resync(_)) {
             return Err(Resync {
                 inside: true,
                 ..self.resync
             });
-        }
-        let fits = |kept: &mut Box<Kept>| {
-            kept.len().saturating_add(bytes.len()) <= limits.head && kept.push(bytes)
-        };
-        if !self.kept.as_mut().is_some_and(fits) {
-            self.kept = None;
         }
         Ok(())
     }

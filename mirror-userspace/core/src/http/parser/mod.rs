@@ -5,17 +5,17 @@ mod doubt;
 mod loss;
 mod opening;
 mod proof;
+mod request;
 
 use candidate::Candidate;
 use doubt::Doubt;
+use request::BodyIs;
 
 use super::{
-    Framing, Head, HttpEvent, Limits, Lost, Protocol, Upgrade,
+    HttpEvent, Limits, Lost, Protocol, Upgrade,
     chunked::{Chunked, Fed},
     framing::After,
-    head::{self, Fields},
-    odd,
-    reader::{Kept, Raw, Read, Reader, Standing},
+    reader::{Kept, Reader, Standing},
     resync::{Resync, advanced},
     scan::Blank,
 };
@@ -36,8 +36,7 @@ pub struct Input<'a> {
 /// Finds the requests in the bytes of one connection.
 ///
 /// Holds at most 64 bytes and, while a head is incomplete, the head so far (at most [`Limits::head`],
-/// reserved from the budget); as much, and 200 bytes, while what seems to be a request is not proven to be
-/// one. Work is linear in the bytes, however they are split.
+/// reserved from the budget); 200 bytes more while what seems to be a request is not proven to be one. Work is linear in the bytes, however they are split.
 #[derive(Debug, Default)]
 pub struct Parser {
     state: State,
@@ -79,31 +78,6 @@ enum State {
     Closing(Blank),
     /// Nothing that follows is parsed, unless v1 proves where a request begins.
     Left { for_good: bool },
-}
-
-/// Whether the client holds a body back until v1 asks for it (RFC 9110 section 10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyIs {
-    /// It does not, or no longer.
-    Sent,
-    /// It sent `Expect: 100-continue`, and no body yet.
-    HeldBack,
-    /// v1 has answered without asking for it: it may never come.
-    Refused,
-}
-
-impl BodyIs {
-    fn of(head: &Head<'_>) -> Self {
-        let holds_back = head.framing != Framing::None
-            && head
-                .values("expect")
-                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        if holds_back {
-            Self::HeldBack
-        } else {
-            Self::Sent
-        }
-    }
 }
 
 impl Default for State {
@@ -157,11 +131,11 @@ impl Parser {
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
         let on_trial = self.is_on_trial();
-        self.resume(&input, limits, budget, emit);
+        self.resume(&input, limits, emit);
         self.run(input.bytes, limits, budget, emit);
         // What seemed to begin a request did not; this input may.
         if on_trial && matches!(self.state, State::Resync(_)) {
-            self.resume(&input, limits, budget, emit);
+            self.resume(&input, limits, emit);
             self.run(input.bytes, limits, budget, emit);
         }
         if let State::Resync(resync) = &mut self.state {
@@ -271,117 +245,6 @@ impl Parser {
             }
             bytes = rest;
         }
-    }
-
-    /// Between requests or in a head. Returns the bytes behind the head, if they are to be read.
-    fn read_head<'a>(
-        &mut self,
-        bytes: &'a [u8],
-        limits: &Limits,
-        budget: &Budget,
-        emit: &mut impl FnMut(HttpEvent<'_>),
-    ) -> Option<&'a [u8]> {
-        let State::Head(reader) = &mut self.state else {
-            return None;
-        };
-        let known = reader.is_http();
-        let read = reader.read(bytes, limits, budget);
-        let (standing, lines) = (reader.standing, reader.lines());
-        if !known && reader.is_http() {
-            emit(HttpEvent::Protocol(Protocol::Http1));
-        }
-        match read {
-            Read::More => None,
-            Read::Head(raw, rest) => {
-                self.on_head(&raw, lines, standing, emit);
-                Some(rest)
-            }
-            Read::Odd(raw, why, rest) => {
-                self.refuse_request(odd::judge(raw.bytes(), why), standing, emit);
-                Some(rest)
-            }
-            Read::Other(protocol) => {
-                emit(HttpEvent::Protocol(protocol));
-                self.state = State::Left { for_good: true };
-                None
-            }
-            Read::Refused(why) => {
-                self.refuse(why, standing, emit);
-                None
-            }
-        }
-    }
-
-    fn on_head(
-        &mut self,
-        raw: &Raw<'_>,
-        lines: usize,
-        standing: Standing,
-        emit: &mut impl FnMut(HttpEvent<'_>),
-    ) {
-        let mut fields = Fields::default();
-        let (head, after) = match head::parse(raw.bytes(), lines, &mut fields) {
-            Ok(parsed) => parsed,
-            Err(refusal) => return self.refuse_request(refusal, standing, emit),
-        };
-        if let Standing::Tentative(resync) = standing {
-            resync.confirm(emit);
-        }
-        emit(HttpEvent::Head(head));
-        self.enter_body(head.framing, after, Some(BodyIs::of(&head)), emit);
-    }
-
-    /// The head has ended. `body` is `None` if the request is refused.
-    fn enter_body(
-        &mut self,
-        framing: Framing,
-        after: After,
-        body: Option<BodyIs>,
-        emit: &mut impl FnMut(HttpEvent<'_>),
-    ) {
-        let lost = body.is_none();
-        let body = body.unwrap_or(BodyIs::Sent);
-        match framing {
-            Framing::None | Framing::Length(0) => {
-                if !lost {
-                    emit(HttpEvent::End);
-                }
-                self.proceed(after, emit);
-            }
-            Framing::Length(remaining) => {
-                self.state = State::Length {
-                    remaining,
-                    after,
-                    lost,
-                    body,
-                };
-            }
-            Framing::Chunked => {
-                self.state = State::Chunked {
-                    chunks: Chunked::default(),
-                    after,
-                    lost,
-                    body,
-                };
-            }
-        }
-    }
-
-    /// A request has ended, complete or lost, and the stream is exactly at the byte after it.
-    fn proceed(&mut self, after: After, emit: &mut impl FnMut(HttpEvent<'_>)) {
-        let blank = Blank::default();
-        self.state = match after {
-            After::Request => State::in_step(),
-            After::IfTaken { counted } => State::IfTaken { blank, counted },
-            After::Close => State::Closing(blank),
-            After::Offer(Upgrade::H2c) => State::Head(Reader::new(Standing::Offered)),
-            After::Offer(upgrade) => {
-                if upgrade != Upgrade::WebSocket {
-                    emit(HttpEvent::Protocol(Protocol::Upgraded));
-                }
-                State::Offered { upgrade, blank }
-            }
-        };
     }
 
     /// The connection has ended. `why` is what an unfinished request counts as. With [`Lost::Truncated`] the

@@ -36,7 +36,6 @@ impl Parser {
         &mut self,
         input: &Input<'_>,
         limits: &Limits,
-        budget: &Budget,
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
         let answered = advanced(self.last_ack, input.ack);
@@ -50,7 +49,7 @@ impl Parser {
                     emit(HttpEvent::Lost(Lost::RefusedByV1));
                 }
                 self.state = State::Resync(Resync::announced());
-                self.resume(input, limits, budget, emit);
+                self.resume(input, limits, emit);
             }
             State::IfTaken { .. } if answered => self.state = State::in_step(),
             // A frame never begins like a request, but only the first one's place is known.
@@ -61,7 +60,7 @@ impl Parser {
             State::Candidate(candidate) if input.starts_segment && candidate.is_complete() => {
                 if answered {
                     self.trust_candidate(emit);
-                    self.resume(input, limits, budget, emit);
+                    self.resume(input, limits, emit);
                 } else {
                     let resync = candidate.resync;
                     self.state = State::Resync(Resync {
@@ -76,7 +75,7 @@ impl Parser {
                     return;
                 }
                 if !resync.inside {
-                    let candidate = Candidate::new(resync, limits, budget);
+                    let candidate = Candidate::new(resync, limits);
                     self.state = State::Candidate(Box::new(candidate));
                 } else {
                     self.state = State::Head(Reader::new(Standing::Tentative(resync)));
