@@ -62,6 +62,8 @@ fn read(stream: &[u8], mut piece: impl FnMut(usize) -> usize) -> Vec<Said> {
 fn note(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     let inside = matches!(said.last(), Some(Said::Head { .. } | Said::Body(_)));
     match event {
+        // It is no part of a request; where the first one stands shows that it was taken off.
+        HttpEvent::Proxied(_) => {}
         HttpEvent::Protocol(protocol) => said.push(Said::Protocol(protocol)),
         HttpEvent::Head(head) => {
             assert!(!inside, "one request after the other");
@@ -122,20 +124,31 @@ fn compare(said: &[Said], stream: &[u8]) {
     }
 }
 
-/// Where our complete requests stand in the stream, up to the first of HTTP/1.0, which the second
-/// parser does not read, and up to a CONNECT, which it does not count as complete.
+/// Where our complete requests stand in the stream, up to the first that the second parser does not read (HTTP/1.0, a
+/// PROXY header before it, white space behind a chunk size, a bare LF before it), and up to a CONNECT, which it does
+/// not count as complete.
 fn extents(said: &[Said], stream: &[u8]) -> Vec<Extent> {
     let (mut found, mut from) = (Vec::new(), 0);
-    let mut current = None;
+    let (mut current, mut chunked) = (None, false);
     for event in said {
         match event {
-            Said::Head { raw, version, .. } => {
+            Said::Head {
+                raw,
+                version,
+                framing,
+            } => {
+                chunked = *framing == Framing::Chunked;
                 if *version == Version::Http10 || raw.starts_with(b"CONNECT ") {
                     break;
                 }
                 // Empty lines before a request are no part of it.
-                while matches!(stream.get(from), Some(b'\r' | b'\n')) {
+                let mut bare = false;
+                while let Some(byte @ (b'\r' | b'\n')) = stream.get(from) {
+                    bare |= *byte == b'\n' && !stream[..from].ends_with(b"\r");
                     from += 1;
+                }
+                if bare || (found.is_empty() && !stream[from..].starts_with(raw)) {
+                    break;
                 }
                 assert!(
                     stream[from..].starts_with(raw),
@@ -150,6 +163,11 @@ fn extents(said: &[Said], stream: &[u8]) -> Vec<Extent> {
                     "a body is bytes of the stream"
                 );
                 from += body.len();
+                let spaced =
+                    |pair: &[u8]| matches!(pair, [b' ' | b'\t', b'\r' | b';' | b' ' | b'\t']);
+                if chunked && body.windows(2).any(spaced) {
+                    break;
+                }
             }
             Said::End => {
                 if let Some(head) = current.take() {

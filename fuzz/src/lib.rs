@@ -10,6 +10,7 @@
 //! | [`capture_file`] | any file is read to its end in bounded memory, and every packet is counted |
 //! | [`assembler`] | any sequence of segments gives the sender's bytes in order; the books balance |
 //! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
+//! | [`http_steps`] | whatever happens to a connection, requests are whole, and bytes that its client sent |
 //! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`pool`] | each copy ends in one counter, in order, sent once; limits hold; in the end all is quiet |
@@ -22,6 +23,7 @@ pub mod capture_file;
 pub mod config;
 pub mod header_walk;
 pub mod http_parser;
+pub mod http_steps;
 mod input;
 pub mod pipeline;
 pub mod pool;
@@ -35,11 +37,12 @@ pub mod tenants;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
     ("http_parser", http_parser::run),
+    ("http_steps", http_steps::run),
     ("reply_reader", reply_reader::run),
     ("pipeline", pipeline::run),
     ("pool", pool::run),

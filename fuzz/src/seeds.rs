@@ -2,7 +2,7 @@
 
 mod frames;
 
-use crate::pipeline::PHRASES;
+use crate::{http_steps, pipeline::PHRASES};
 use frames::{captures, packets};
 
 /// The seeds of a target; none for a name that is no target.
@@ -12,6 +12,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "capture_file" => captures(),
         "assembler" => scripts(),
         "http_parser" => streams(),
+        "http_steps" => steps(),
         "reply_reader" => replies(),
         "pipeline" => conversations(),
         "pool" => games(),
@@ -20,6 +21,36 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "rates_and_flags" => flags(),
         _ => Vec::new(),
     }
+}
+
+/// Each phrase behind each, seen from the start or not, acknowledged or not.
+fn steps() -> Vec<Vec<u8>> {
+    let count = u8::try_from(http_steps::PHRASES.len()).unwrap_or(u8::MAX);
+    let mut seeds = Vec::new();
+    for which in 0..count {
+        let next = (which * 7 + 3) % count;
+        seeds.push(vec![0, 0, which, 0x80, next, 0x80, 0, 0x80, 0]);
+        seeds.push(vec![
+            1, 0, which, 0, next, 0x85, 9, 0, 0, 0x80, 0, 7, 0, which,
+        ]);
+        seeds.push(vec![
+            4,
+            0,
+            which,
+            6 | 8,
+            0,
+            next,
+            6 | 16,
+            0,
+            0,
+            6 | 24,
+            5,
+            3,
+            0x80,
+            0,
+        ]);
+    }
+    seeds
 }
 
 fn scripts() -> Vec<Vec<u8>> {
