@@ -142,9 +142,9 @@ fn extents(said: &[Said], stream: &[u8]) -> Vec<Extent> {
                     break;
                 }
                 // Empty lines before a request are no part of it.
-                let mut bare = false;
+                let (mut bare, begin) = (false, from);
                 while let Some(byte @ (b'\r' | b'\n')) = stream.get(from) {
-                    bare |= *byte == b'\n' && !stream[..from].ends_with(b"\r");
+                    bare |= *byte == b'\n' && !stream[begin..from].ends_with(b"\r");
                     from += 1;
                 }
                 if bare || (found.is_empty() && !stream[from..].starts_with(raw)) {
