@@ -141,31 +141,41 @@ fn is_target(method: &str, target: &[u8]) -> bool {
 /// Writes down where the field lines stand: each reaches to where the next begins, the last to
 /// the empty line.
 fn list(raw: &[u8], headers: &[httparse::Header<'_>], fields: &mut Fields) -> Option<()> {
+    fields.few.clear();
+    if headers.len() <= FIELDS_ON_STACK {
+        each(raw, headers, |field| fields.few.try_push(field).ok())
+    } else {
+        each(raw, headers, |field| {
+            fields.many.push(field);
+            Some(())
+        })
+    }
+}
+
+fn each(
+    raw: &[u8],
+    headers: &[httparse::Header<'_>],
+    mut push: impl FnMut(Field) -> Option<()>,
+) -> Option<()> {
     let mut names = headers
         .iter()
         .map(|header| span(raw, header.name.as_bytes()))
         .skip(1);
     let end = u32::try_from(raw.len()).ok()?.checked_sub(2)?;
-    fields.few.clear();
     for header in headers {
         let name = span(raw, header.name.as_bytes())?;
         let line_end = match names.next() {
             Some(next) => next?.start,
             None => end,
         };
-        let field = Field {
+        push(Field {
             name,
             value: span(raw, header.value)?,
             line: Span {
                 start: name.start,
                 end: line_end,
             },
-        };
-        if headers.len() <= FIELDS_ON_STACK {
-            fields.few.try_push(field).ok()?;
-        } else {
-            fields.many.push(field);
-        }
+        })?;
     }
     Some(())
 }

@@ -122,7 +122,10 @@ impl Assembly {
         self.counters.requests += 1;
         *request = Request::Settled;
         let Some(flow) = place.flow else { return };
-        let client = self.policy.filter_client(&flow.client);
+        let client = self.policy.filter_client(&flow.client).or_else(|| {
+            let named = place.proxied.as_ref()?;
+            self.policy.filter_client(named)
+        });
         if let Some(rule) = client.or_else(|| self.policy.filter(head)) {
             self.counters.count_filtered(rule);
             return;

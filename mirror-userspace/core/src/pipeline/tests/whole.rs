@@ -114,7 +114,10 @@ fn a_copy_says_whether_it_may_arrive_twice() {
     let mut client = bench.connect(1);
     let methods = "GET HEAD OPTIONS TRACE PUT DELETE POST PATCH LOCK PROPFIND get";
     for method in methods.split(' ') {
-        bench.say(&mut client, format!("{method} / HTTP/1.1\r\n\r\n"));
+        bench.say(
+            &mut client,
+            format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        );
     }
     let effects = bench.held.iter().map(|output| match output {
         Output::Copy(copy) => copy.effect,
