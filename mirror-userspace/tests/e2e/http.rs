@@ -109,7 +109,11 @@ fn after_an_upgrade_the_connection_is_not_http() {
         .write(b"GET /chat HTTP/1.1\r\nHost: v1.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         .unwrap();
     assert_eq!(client.read_reply("GET").unwrap().status, 101);
-    client.write(&get("/smuggled-through-the-tunnel")).unwrap();
+    // A frame (RFC 6455 section 5.2), masked with zeros, whose payload looks like a request.
+    let payload = get("/smuggled-through-the-tunnel");
+    let len = u8::try_from(payload.len()).unwrap();
+    client.write(&[0x81, 0x80 | len, 0, 0, 0, 0]).unwrap();
+    client.write(&payload).unwrap();
     scene.compare(1);
     let ledger = scene.mirror.stop();
     assert_eq!(ledger.count("connections/upgraded"), 1);
