@@ -101,6 +101,8 @@ fn play(size: usize, lost: impl Fn(usize) -> bool) -> (Mirror, Vec<Vec<u8>>) {
         Sent {
             at: end,
             fin: true,
+            // The last reply, too.
+            ack: 1 + 100 * u32::try_from(conversation().len()).unwrap(),
             ..Sent::default()
         },
     );

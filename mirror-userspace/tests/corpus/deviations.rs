@@ -9,6 +9,9 @@ pub(crate) struct Deviation {
     pub(crate) reason: &'static str,
 }
 
+const QUICKPLAY: &str = "pcap/ndpi-quickplay.pcap";
+const SINGLE_PACKETS: &str = "pcap/arkime-single-packets.pcap";
+
 /// Connections on which other requests are found than the oracle has.
 pub(crate) const REQUESTS: &[Deviation] = &[
     Deviation {
@@ -32,29 +35,39 @@ pub(crate) const REQUESTS: &[Deviation] = &[
         reason: "Rule: HTTP/2 is recognised and not mirrored. (In this form of oracle the \
                  connection's protocol is not told.)",
     },
-    unproven("10.54.169.250:33064"),
-    unproven("10.54.169.250:52285"),
-    unproven("10.54.169.250:52288"),
-    unproven("10.54.169.250:33277"),
-    unproven("10.54.169.250:44793"),
-    unproven("10.54.169.250:44256"),
-    unproven("10.54.169.250:54883"),
-    unproven("10.54.169.250:42761"),
-    unproven("10.54.169.250:54885"),
-    unproven("10.54.169.250:42762"),
-    unproven("10.54.169.250:35670"),
-    unproven("10.54.169.250:56381"),
+    unproven(QUICKPLAY, "10.54.169.250:33064"),
+    unproven(QUICKPLAY, "10.54.169.250:52285"),
+    unproven(QUICKPLAY, "10.54.169.250:52288"),
+    unproven(QUICKPLAY, "10.54.169.250:33277"),
+    unproven(QUICKPLAY, "10.54.169.250:44793"),
+    unproven(QUICKPLAY, "10.54.169.250:44256"),
+    unproven(QUICKPLAY, "10.54.169.250:54883"),
+    unproven(QUICKPLAY, "10.54.169.250:42761"),
+    unproven(QUICKPLAY, "10.54.169.250:54885"),
+    unproven(QUICKPLAY, "10.54.169.250:42762"),
+    unproven(QUICKPLAY, "10.54.169.250:35670"),
+    unproven(QUICKPLAY, "10.54.169.250:56381"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49677"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49654"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49683"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49708"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49735"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49733"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49743"),
+    unproven(SINGLE_PACKETS, "192.168.25.150:49738"),
+    unproven("pcap/deepflow-istio-tcp-frag.pcap", "127.0.0.6:36493"),
+    unproven("pcap/pcpp-frag-http-req.pcap", "172.16.133.54:64415"),
 ];
 
-/// A connection that was open before the capture, with one segment of its client and none behind it.
-const fn unproven(client: &'static str) -> Deviation {
+/// A connection that was open before the capture, with one request of its client and nothing behind it.
+const fn unproven(file: &'static str, client: &'static str) -> Deviation {
     Deviation {
-        file: "pcap/ndpi-quickplay.pcap",
+        file,
         client,
         found: &[],
         reason: "Rule: what seems to be a request on a connection picked up in the middle may be a \
-                 part of a body, and the client's side alone has nothing that proves it: this \
-                 capture has none of its bare acknowledgements.",
+                 part of a body that is being uploaded. Nothing proves the opposite here: neither \
+                 the end nor another segment of the client acknowledges an answer of v1.",
     }
 }
 

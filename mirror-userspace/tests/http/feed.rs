@@ -112,6 +112,13 @@ impl Connection {
         self
     }
 
+    /// The client has received so much of the server, and sends nothing.
+    pub(crate) fn acknowledge(&mut self, ack: u32) -> &mut Self {
+        let said = &mut self.said;
+        self.parser.handle_ack(ack, &mut |event| write(said, event));
+        self
+    }
+
     /// v1 answers the request at hand, or the last one.
     pub(crate) fn reply(&mut self, status: u16, closes: bool) -> &mut Self {
         let said = &mut self.said;

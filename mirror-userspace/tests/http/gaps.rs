@@ -58,7 +58,7 @@ fn the_loss_of_any_segment_costs_only_the_requests_in_it() {
                 connection.segment(bytes, *ack);
             }
         }
-        let said = connection.close();
+        let said = connection.acknowledge(700).close();
         let found: Vec<_> = short(&said)
             .iter()
             .map(|request| request.split(' ').nth(1).unwrap().to_owned())
@@ -202,7 +202,7 @@ fn a_connection_picked_up_midway_begins_with_its_next_request() {
     for byte in GET.as_bytes().chunks(1) {
         connection.segment(byte, 1);
     }
-    let said = connection.close();
+    let said = connection.acknowledge(2).close();
     assert_eq!(
         (short(&said), lost(&said)),
         (vec!["GET /next".into()], vec![])
@@ -254,11 +254,20 @@ fn the_loss_of_the_first_bytes_is_told_once_they_are_known_to_be_requests() {
     connection.gap(30).gap(4);
     assert_eq!(connection.said(), []);
     connection.segment(GET, 90);
-    let said = connection.close();
+    let said = connection.acknowledge(180).close();
     assert_eq!(protocols(&said), [Protocol::Http1]);
     assert_eq!(
         (short(&said), lost(&said)),
         (vec!["GET /next".into()], vec![Lost::Gap])
+    );
+    let mut unproven = Connection::from_start();
+    unproven.gap(30).segment(GET, 90);
+    let said = unproven.acknowledge(90).close();
+    assert_eq!(short(&said), Vec::<String>::new());
+    assert_eq!(
+        lost(&said),
+        [Lost::Gap, Lost::Truncated],
+        "it may be a part of what was lost, and is counted"
     );
     let mut other = Connection::from_start();
     other.gap(30).segment(b"\x17\x03\x03\0\x05", 90);

@@ -190,7 +190,7 @@ pub enum Lost {
     Gap,
     /// The client aborted the connection in the middle of it.
     Reset,
-    /// The connection ended in the middle of it.
+    /// The connection ended in the middle of it, or before anything showed that it is one.
     Truncated,
     /// It stood still for the idle time-out.
     Idle,

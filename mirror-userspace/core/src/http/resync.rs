@@ -14,7 +14,7 @@
 //! 4. it is the first input behind a gap or an attach, and the one behind it acknowledges more again. What rule 3
 //!    says there may be due to a request whose head is missing, so that it is kept as a [candidate] until the
 //!    server has spoken behind it, too. If the next segment comes without that, both are parts of a body, and
-//!    from there on rule 3 is proof enough.
+//!    from there on rule 3 is proof enough. If nothing comes, not even a FIN that acknowledges more, it is lost.
 //!
 //! Residual risk. Whoever can choose the bytes of a body *and* their cut into segments *and* have all of it
 //! but its very last segment lost to the capture gets that one taken for a request. Where rule 3 holds alone,

@@ -313,6 +313,9 @@ impl Assembler {
             self.pass_hole(end + u64::from(piece.cut), Missing::Cut, context, emit);
         }
         if piece.fin {
+            if let Some(ack) = piece.ack {
+                emit(StreamEvent::Acknowledged { ack });
+            }
             self.next = self.next + 1;
             return Progress::Finished;
         }

@@ -14,8 +14,8 @@ pub enum StreamEvent<'a> {
     },
     /// The next bytes of the stream.
     Data(Data<'a>),
-    /// A segment without data, sent right behind all that was delivered. Captures that hold only segments
-    /// with data have none.
+    /// A segment without data, sent right behind all that was delivered, or a FIN. Of segments that are neither,
+    /// the kernel programs copy none.
     Acknowledged {
         /// What the client had received from the server when it sent it.
         ack: SeqNum,

@@ -36,7 +36,8 @@ pub struct Input<'a> {
 /// Finds the requests in the bytes of one connection.
 ///
 /// Holds at most 64 bytes and, while a head is incomplete, the head so far (at most [`Limits::head`],
-/// reserved from the budget); 200 bytes more while what seems to be a request is not proven to be one. Work is linear in the bytes, however they are split.
+/// reserved from the budget); 200 bytes more while what seems to be a request is not proven to be one. Work
+/// is linear in the bytes, however they are split.
 #[derive(Debug, Default)]
 pub struct Parser {
     state: State,
@@ -247,13 +248,9 @@ impl Parser {
         }
     }
 
-    /// The connection has ended. `why` is what an unfinished request counts as. With [`Lost::Truncated`] the
-    /// client has ended it in order, and with [`Lost::Shutdown`] there is nothing more to see, so that what
-    /// seems to be a request and ends there is one.
+    /// The connection has ended. `why` is what an unfinished request counts as, and what seemed to be a request
+    /// and was not proven to be one: its client may have broken off an upload there.
     pub fn handle_close(&mut self, why: Lost, emit: &mut impl FnMut(HttpEvent<'_>)) {
-        if matches!(why, Lost::Truncated | Lost::Shutdown) {
-            self.trust_candidate(emit);
-        }
         match std::mem::replace(&mut self.state, State::Left { for_good: true }) {
             State::Length { lost: false, .. } | State::Chunked { lost: false, .. } => {
                 emit(HttpEvent::Lost(why));

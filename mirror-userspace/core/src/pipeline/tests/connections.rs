@@ -71,8 +71,9 @@ fn a_connection_that_was_open_before_is_picked_up_at_a_request_that_is_answered(
     assert_eq!(bench.received.len(), 2);
     let mut other = bench.midstream(2);
     bench.say(&mut other, GET);
+    bench.hear(&mut other);
     bench.finish(&other);
-    assert_eq!(bench.received.len(), 3, "the client ended it there");
+    assert_eq!(bench.received.len(), 3, "the end acknowledges v1's answer");
     let mut third = bench.midstream(3);
     bench.say(&mut third, GET);
     bench.acknowledge(&third);
@@ -154,6 +155,27 @@ fn parts_of_an_upload_that_was_under_way_are_no_requests() {
         let (received, _) = bench.end();
         assert_eq!(received.len(), 1, "attached before part {attached_before}");
         assert!(received[0].bytes.starts_with(b"GET"));
+    }
+}
+
+/// The end of a connection, or of the mirror, is no word of v1: an upload is broken off where its client likes.
+#[test]
+fn what_v1_never_answered_is_no_request_however_it_ends() {
+    for end in ["FIN", "shutdown", "another SYN"] {
+        let mut bench = Bench::new(Limits::default(), to_targets(1));
+        let mut client = bench.midstream(1);
+        bench.say(&mut client, "DELETE /part HTTP/1.1\r\nHost: a\r\n\r\n");
+        match end {
+            "FIN" => bench.finish(&client),
+            "another SYN" => {
+                bench.lose(&mut client, 1 << 30);
+                bench.segment(&client, flag::SYN, b"");
+            }
+            _ => {}
+        }
+        let (received, counters) = bench.end();
+        assert_eq!(received.len(), 0, "{end}");
+        assert_eq!(counters.lost_unseen.total(), 1, "{end}: counted");
     }
 }
 
