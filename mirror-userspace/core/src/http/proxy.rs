@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Section 2.1: the longest line of version 1, its CRLF included.
-const LONGEST_LINE: usize = 107;
+pub(super) const LONGEST_LINE: usize = 107;
 
 /// Section 2.2.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

@@ -57,9 +57,14 @@ impl Parser {
                     return &[];
                 };
                 self.begin();
-                // All that came is looked at as what it is.
-                self.run(kept.bytes(), limits, budget, emit);
-                &[]
+                // All that came is looked at as what it is. What was kept is given back first, so that it is
+                // never paid for twice: no more is kept than looks like a header's beginning.
+                let mut first = [0; proxy::LONGEST_LINE];
+                let looked = first.iter_mut().zip(kept.bytes()).take(before);
+                looked.for_each(|(place, byte)| *place = *byte);
+                drop(kept);
+                self.run(first.get(..before).unwrap_or_default(), limits, budget, emit);
+                bytes
             }
         }
     }
