@@ -8,7 +8,7 @@ use std::{net::SocketAddr, time::Duration};
 use mirror_core::{
     budget::Budget,
     segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
-    stream::{Confirm, FlowTable, Limits, StreamEvent},
+    stream::{Confirm, Consumer, FlowTable, Limits, StreamEvent},
 };
 
 use crate::input::Input;
@@ -25,6 +25,12 @@ struct Told {
     opened: bool,
     /// The sequence number of the next byte, where it is known.
     next: Option<SeqNum>,
+}
+
+impl Consumer for Told {
+    fn rests(&self) -> bool {
+        self.next.is_some_and(|next| next.0 % 2 == 0)
+    }
 }
 
 struct Bench {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use mirror_capture::file::CaptureFile;
 use mirror_core::{
     budget::Budget,
-    stream::{FlowTable, Limits, StreamEvent},
+    stream::{Consumer, FlowTable, Limits, StreamEvent},
 };
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,12 @@ struct Delivered {
     len: u64,
     hash: Sha256,
     torn: bool,
+}
+
+impl Consumer for Delivered {
+    fn rests(&self) -> bool {
+        false
+    }
 }
 
 /// Lengths and hashes of the connections of each client and server, in order.

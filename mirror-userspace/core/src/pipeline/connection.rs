@@ -8,7 +8,7 @@ use crate::{
     http::{Framing, HttpEvent, Input, Lost, Parser, Protocol},
     policy::Trailers,
     segment::{Endpoint, FlowId, Time},
-    stream::{Close, StreamEvent},
+    stream::{Close, Consumer, StreamEvent},
 };
 
 /// The state of one connection between two segments.
@@ -59,6 +59,13 @@ impl RequestContext {
     }
 }
 
+impl Consumer for Connection {
+    fn rests(&self) -> bool {
+        // Whose requests they are must not be forgotten.
+        self.parser.rests() && self.place.proxied.is_none()
+    }
+}
+
 impl Connection {
     pub(super) fn handle_event(&mut self, event: StreamEvent<'_>, assembly: &mut Assembly) {
         let Self {
@@ -68,14 +75,22 @@ impl Connection {
             trailers,
         } = self;
         match event {
-            StreamEvent::Opened { flow, from_start } => {
+            StreamEvent::Opened {
+                flow,
+                from_start,
+                rested,
+            } => {
                 *place = RequestContext {
                     id: assembly.next_connection(),
                     flow: Some(flow),
                     ..RequestContext::default()
                 };
                 assembly.counters.connections.opened(from_start);
-                parser.handle_open(from_start);
+                if rested {
+                    parser.handle_resumption();
+                } else {
+                    parser.handle_open(from_start);
+                }
             }
             StreamEvent::Data(data) => {
                 place.at = data.at;

@@ -16,9 +16,11 @@ use crate::{
     segment::{FlowId, SeqNum, Time},
 };
 
-/// For how long: Linux's TIME-WAIT (`TCP_TIMEWAIT_LEN`), during which the server's kernel drops
-/// such segments too.
-const REMEMBERED: Duration = Duration::from_secs(60);
+/// For how long an end is remembered: Linux's TIME-WAIT (`TCP_TIMEWAIT_LEN`), during which the server's kernel
+/// drops such segments too.
+pub(super) const TIME_WAIT: Duration = Duration::from_secs(60);
+/// For how long it is remembered where a connection rests: longer than pools keep one that nobody uses.
+pub(super) const REST: Duration = Duration::from_secs(24 * 3600);
 /// How many: at 10 000 new connections a second, that still is longer than most retransmissions take.
 const MOST: usize = 8192;
 /// What one costs, in a ring and a hash map that double when they are full; the map once more when
@@ -43,14 +45,17 @@ pub(super) struct Memory {
     ended: HashMap<FlowId, Departed, RandomState>,
     /// In the order in which they ended. Has entries that `ended` has dropped or replaced.
     order: VecDeque<(Time, FlowId)>,
+    lasting: Duration,
     held: Reserved,
 }
 
 impl Memory {
-    pub(super) fn new(budget: &Budget) -> Self {
+    /// Remembers each connection for so long, or until others take its place.
+    pub(super) fn new(lasting: Duration, budget: &Budget) -> Self {
         Self {
             ended: HashMap::default(),
             order: VecDeque::new(),
+            lasting,
             held: budget.empty(),
         }
     }
@@ -66,7 +71,7 @@ impl Memory {
         while self
             .order
             .front()
-            .is_some_and(|(then, _)| at.since(*then) >= REMEMBERED)
+            .is_some_and(|(then, _)| at.since(*then) >= self.lasting)
         {
             self.forget_oldest();
         }
@@ -91,7 +96,7 @@ impl Memory {
     /// What is remembered of a 4-tuple.
     pub(super) fn recall(&self, flow: &FlowId, now: Time) -> Option<Departed> {
         let departed = self.ended.get(flow)?;
-        (now.since(departed.at) < REMEMBERED).then_some(*departed)
+        (now.since(departed.at) < self.lasting).then_some(*departed)
     }
 
     /// Forgets a 4-tuple: it is used again.
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn it_forgets_after_a_minute() {
-        let mut memory = Memory::new(&Budget::new(usize::MAX));
+        let mut memory = Memory::new(TIME_WAIT, &Budget::new(usize::MAX));
         remember(&mut memory, 1, 0);
         let after = |seconds| Time::default() + Duration::from_secs(seconds);
         assert!(memory.recall(&flow(1), after(59)).is_some());
@@ -148,7 +153,7 @@ mod tests {
     #[test]
     fn it_keeps_the_last_ones_within_its_bounds() {
         let budget = Budget::new(3 * COST + COST / 2);
-        let mut memory = Memory::new(&budget);
+        let mut memory = Memory::new(TIME_WAIT, &budget);
         for port in 1..=9 {
             remember(&mut memory, port, 0);
             assert!(memory.order.len() <= 3 && budget.used() <= 3 * COST);
@@ -157,7 +162,7 @@ mod tests {
             .filter(|port| memory.recall(&flow(*port), Time::default()).is_some())
             .collect();
         assert_eq!(known, [7, 8, 9]);
-        let mut none = Memory::new(&Budget::new(COST - 1));
+        let mut none = Memory::new(TIME_WAIT, &Budget::new(COST - 1));
         remember(&mut none, 1, 0);
         assert!(none.order.is_empty());
     }

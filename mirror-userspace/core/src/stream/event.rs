@@ -11,6 +11,9 @@ pub enum StreamEvent<'a> {
         flow: FlowId,
         /// Whether the SYN was seen: if not, the stream starts somewhere in the middle.
         from_start: bool,
+        /// Whether it is a connection that was forgotten while it [rested](Consumer::rests), and goes on exactly
+        /// where it stopped.
+        rested: bool,
     },
     /// The next bytes of the stream.
     Data(Data<'a>),
@@ -27,6 +30,19 @@ pub enum StreamEvent<'a> {
     },
     /// The last event of every connection.
     Closed(Close),
+}
+
+/// What a consumer keeps of a connection.
+pub trait Consumer: Default {
+    /// Whether all that came so far is complete in itself. Of such a connection only the place where it stopped is
+    /// remembered when it is forgotten.
+    fn rests(&self) -> bool;
+}
+
+impl Consumer for () {
+    fn rests(&self) -> bool {
+        false
+    }
 }
 
 /// In-order bytes of a stream. Never empty.

@@ -10,13 +10,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Close, FlowCounters, Limits, StreamEvent,
+    Close, Consumer, FlowCounters, Limits, StreamEvent,
     assembler::{Assembler, Context, Progress},
     beginning::Beginning,
     chain::{Chain, Linked, Links},
     clock::Clock,
     counters::Missing,
-    departed::Memory,
+    departed::{self, Memory},
     slab::{Key, Slab},
     work,
 };
@@ -64,6 +64,8 @@ pub struct FlowTable<T> {
     /// Those with a hole, in the order in which they began to wait.
     waiting: Chain<ByWait>,
     departed: Memory,
+    /// Those that were forgotten between two requests.
+    resting: Memory,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl<T> Linked<ByWait> for Connection<T> {
     }
 }
 
-impl<T: Default> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// An empty table that takes its memory from `budget`.
     #[must_use]
     pub fn new(limits: Limits, budget: Budget) -> Self {
@@ -113,7 +115,8 @@ impl<T: Default> FlowTable<T> {
             embryonic: Chain::default(),
             active: Chain::default(),
             waiting: Chain::default(),
-            departed: Memory::new(&budget),
+            departed: Memory::new(departed::TIME_WAIT, &budget),
+            resting: Memory::new(departed::REST, &budget),
         }
     }
 
@@ -234,7 +237,7 @@ impl<T: Default> FlowTable<T> {
     }
 }
 
-impl<T> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// Hands a segment to its connection.
     fn feed(
         &mut self,
@@ -242,9 +245,7 @@ impl<T> FlowTable<T> {
         key: Key,
         segment: &Segment<'_>,
         deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
-    ) where
-        T: Default,
-    {
+    ) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };

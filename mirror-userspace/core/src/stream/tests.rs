@@ -10,7 +10,7 @@ mod table;
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
-use super::{Close, FlowTable, Limits, StreamEvent};
+use super::{Close, Consumer, FlowTable, Limits, StreamEvent};
 use crate::{
     budget::Budget,
     segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
@@ -196,9 +196,17 @@ impl Bench {
     }
 }
 
+impl Consumer for Option<FlowId> {
+    fn rests(&self) -> bool {
+        false
+    }
+}
+
 fn tell(log: &mut Vec<(FlowId, Told)>, who: &mut Option<FlowId>, event: StreamEvent<'_>) {
     let told = match event {
-        StreamEvent::Opened { flow, from_start } => {
+        StreamEvent::Opened {
+            flow, from_start, ..
+        } => {
             assert_eq!(who.replace(flow), None, "opened first, and once");
             Told::Opened { from_start }
         }

@@ -105,6 +105,25 @@ impl Parser {
         };
     }
 
+    /// A connection goes on that was forgotten while it [rested](Self::rests): its next byte begins a request.
+    pub fn handle_resumption(&mut self) {
+        self.last_ack = None;
+        self.state = State::Head(Reader::new(Standing::Undecided));
+    }
+
+    /// Whether the next byte is the first of a request for certain, and nothing that came before matters to it.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        match &self.state {
+            State::Opening(kept) => kept.is_none(),
+            State::Head(reader) => {
+                reader.is_empty()
+                    && matches!(reader.standing, Standing::InStep | Standing::Undecided)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the next byte would be the first of a request: no request is unfinished.
     #[must_use]
     pub fn is_between_requests(&self) -> bool {

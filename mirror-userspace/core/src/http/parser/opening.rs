@@ -63,7 +63,12 @@ impl Parser {
                 let looked = first.iter_mut().zip(kept.bytes()).take(before);
                 looked.for_each(|(place, byte)| *place = *byte);
                 drop(kept);
-                self.run(first.get(..before).unwrap_or_default(), limits, budget, emit);
+                self.run(
+                    first.get(..before).unwrap_or_default(),
+                    limits,
+                    budget,
+                    emit,
+                );
                 bytes
             }
         }

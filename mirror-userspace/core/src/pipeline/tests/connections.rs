@@ -158,6 +158,34 @@ fn parts_of_an_upload_that_was_under_way_are_no_requests() {
     }
 }
 
+/// A connection of a pool may stand still for longer than it is followed.
+#[test]
+fn a_connection_that_rests_between_requests_goes_on_where_it_stopped() {
+    let long = std::time::Duration::from_secs(3600);
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.connect(1);
+    for number in 1..=4 {
+        // Nothing new is acknowledged: the place in the stream tells.
+        bench.wait(long);
+        bench.say(&mut client, GET);
+        assert_eq!(bench.received.len(), number);
+    }
+    // Bytes were missed, or a request is under way: then it is picked up as any other.
+    bench.wait(long);
+    bench.lose(&mut client, 1);
+    bench.say(&mut client, GET);
+    assert_eq!(bench.received.len(), 4);
+    let mut other = bench.connect(2);
+    bench.say(&mut other, post(100));
+    bench.wait(long);
+    bench.say(&mut other, GET);
+    bench.wait(long);
+    bench.say(&mut other, GET);
+    let (received, counters) = bench.end();
+    assert_eq!(received.len(), 4);
+    assert_eq!(counters.lost_unseen.total(), 3, "unproven, and counted");
+}
+
 /// The end of a connection, or of the mirror, is no word of v1: an upload is broken off where its client likes.
 #[test]
 fn what_v1_never_answered_is_no_request_however_it_ends() {

@@ -6,7 +6,7 @@ use super::{Connection, FlowTable};
 use crate::{
     segment::{Segment, SeqNum, Time},
     stream::{
-        Close, StreamEvent,
+        Close, Consumer, StreamEvent,
         assembler::{Assembler, Context, Progress},
         beginning::Beginning,
         chain::Links,
@@ -24,9 +24,11 @@ pub(super) enum Start {
     Proposed(SeqNum),
     /// In the middle, with this sequence number as the first.
     Middle(SeqNum),
+    /// Where it rested, with this sequence number.
+    Rest(SeqNum),
 }
 
-impl<T> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// Whether a SYN is the one that the connection began with, sent again or read late.
     pub(super) fn is_its_syn(&self, key: Key, syn: &Segment<'_>) -> bool {
         let connection = self.connections.get(key);
@@ -52,7 +54,8 @@ impl<T> FlowTable<T> {
     /// Whether, and how, a segment of an unknown connection opens one. What has no payload and is
     /// no SYN tells of a connection that is ending, or idle: not worth a place in the table.
     pub(super) fn start_of_unknown(&mut self, now: Time, segment: &Segment<'_>) -> Option<Start> {
-        let departed = self.departed.recall(&segment.flow, now);
+        let resting = self.resting.recall(&segment.flow, now);
+        let departed = resting.or_else(|| self.departed.recall(&segment.flow, now));
         let start = match departed {
             _ if segment.flags.rst() => None,
             None if segment.flags.syn() => Some(Start::Syn),
@@ -68,7 +71,12 @@ impl<T> FlowTable<T> {
                 let is_new = departed.next.precedes(segment.seq + segment.wire_len);
                 let all_new = !segment.seq.precedes(departed.next);
                 let first = if all_new { segment.seq } else { departed.next };
-                is_new.then_some(Start::Middle(first))
+                let start = if resting.is_some() && first == departed.next {
+                    Start::Rest(first)
+                } else {
+                    Start::Middle(first)
+                };
+                is_new.then_some(start)
             }
         };
         if start.is_none() {
@@ -105,8 +113,11 @@ impl<T> FlowTable<T> {
             Progress::Open | Progress::Implausible => why,
         };
         self.counters.closed.count(why);
-        if matches!(why, Close::Fin | Close::Reset | Close::Evicted) {
-            let ends = (connection.beginning, assembler.next());
+        let forgotten = matches!(why, Close::Idle | Close::Evicted);
+        let ends = (connection.beginning, assembler.next());
+        if forgotten && connection.state.rests() {
+            self.resting.remember(connection.flow, ends, why, now);
+        } else if matches!(why, Close::Fin | Close::Reset | Close::Evicted) {
             self.departed.remember(connection.flow, ends, why, now);
         }
         deliver(&mut connection.state, StreamEvent::Closed(why));
@@ -139,7 +150,7 @@ impl<T> FlowTable<T> {
     }
 }
 
-impl<T: Default> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// Opens a connection, evicting others if there is no room.
     pub(super) fn open(
         &mut self,
@@ -151,6 +162,7 @@ impl<T: Default> FlowTable<T> {
     ) -> Option<Key> {
         let flow = segment.flow;
         self.departed.forget(&flow);
+        self.resting.forget(&flow);
         while self.connections.len() >= self.limits.connections.max(1)
             || !self.connections.make_room()
         {
@@ -162,10 +174,16 @@ impl<T: Default> FlowTable<T> {
         let (first, from_start) = match start {
             Start::Syn => (segment.payload_seq(), true),
             Start::Proposed(first) => (first, true),
-            Start::Middle(first) => (first, false),
+            Start::Middle(first) | Start::Rest(first) => (first, false),
         };
+        let rested = matches!(start, Start::Rest(_));
         let mut state = T::default();
-        deliver(&mut state, StreamEvent::Opened { flow, from_start });
+        let opened = StreamEvent::Opened {
+            flow,
+            from_start,
+            rested,
+        };
+        deliver(&mut state, opened);
         let key = self.connections.insert(Connection {
             flow,
             embryonic: from_start,
