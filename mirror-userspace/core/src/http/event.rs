@@ -120,6 +120,7 @@ struct Values<'a, 'n> {
 impl<'a> Iterator for Values<'a, '_> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let Self { head, fields, name } = self;
         // Most other names differ in length already.

@@ -140,11 +140,8 @@ impl Assembler {
             return self.progress();
         }
         if piece.is_empty() {
-            if let Some(ack) = segment.ack
-                && piece.start == self.next
-                && self.queue.is_none()
-            {
-                emit(StreamEvent::Acknowledged { ack });
+            if piece.start == self.next && self.queue.is_none() {
+                tell_acknowledged(segment.ack, emit);
             }
             return Progress::Open;
         }
@@ -313,9 +310,7 @@ impl Assembler {
             self.pass_hole(end + u64::from(piece.cut), Missing::Cut, context, emit);
         }
         if piece.fin {
-            if let Some(ack) = piece.ack {
-                emit(StreamEvent::Acknowledged { ack });
-            }
+            tell_acknowledged(piece.ack, emit);
             self.next = self.next + 1;
             return Progress::Finished;
         }
@@ -365,6 +360,14 @@ impl Assembler {
 
     fn take_urgent_before(&mut self, end: Position) -> Option<Position> {
         self.urgent.take_if(|urgent| *urgent < end)
+    }
+}
+
+/// Once a connection, as a rule: kept out of the way of data.
+#[cold]
+fn tell_acknowledged(ack: Option<SeqNum>, emit: &mut impl FnMut(StreamEvent<'_>)) {
+    if let Some(ack) = ack {
+        emit(StreamEvent::Acknowledged { ack });
     }
 }
 

@@ -53,25 +53,37 @@ impl Parser {
                 bytes.get(len.saturating_sub(before)..).unwrap_or_default()
             }
             Start::Other => {
-                let State::Opening(Some(kept)) = std::mem::take(&mut self.state) else {
-                    return &[];
-                };
-                self.begin();
-                // All that came is looked at as what it is. What was kept is given back first, so that it is
-                // never paid for twice: no more is kept than looks like a header's beginning.
-                let mut first = [0; proxy::LONGEST_LINE];
-                let looked = first.iter_mut().zip(kept.bytes()).take(before);
-                looked.for_each(|(place, byte)| *place = *byte);
-                drop(kept);
-                self.run(
-                    first.get(..before).unwrap_or_default(),
-                    limits,
-                    budget,
-                    emit,
-                );
+                self.read_opening(before, limits, budget, emit);
                 bytes
             }
         }
+    }
+
+    /// What was kept begins no header: it is looked at as what it is, up to `before`, where the bytes at hand begin.
+    #[cold]
+    fn read_opening(
+        &mut self,
+        before: usize,
+        limits: &Limits,
+        budget: &Budget,
+        emit: &mut impl FnMut(HttpEvent<'_>),
+    ) {
+        let State::Opening(Some(kept)) = std::mem::take(&mut self.state) else {
+            return;
+        };
+        self.begin();
+        // It is given back first, so that it is never paid for twice: no more is kept than looks like a header's
+        // beginning.
+        let mut first = [0; proxy::LONGEST_LINE];
+        let looked = first.iter_mut().zip(kept.bytes()).take(before);
+        looked.for_each(|(place, byte)| *place = *byte);
+        drop(kept);
+        self.run(
+            first.get(..before).unwrap_or_default(),
+            limits,
+            budget,
+            emit,
+        );
     }
 
     fn keep_opening(
