@@ -186,6 +186,26 @@ fn a_connection_that_rests_between_requests_goes_on_where_it_stopped() {
     assert_eq!(counters.lost_unseen.total(), 3, "unproven, and counted");
 }
 
+/// So does one that gave way to others.
+#[test]
+fn a_connection_that_was_evicted_between_requests_goes_on_where_it_stopped() {
+    let mut limits = Limits::default();
+    limits.flow.connections = 1;
+    let mut bench = Bench::new(limits, to_targets(1));
+    let mut clients = [bench.connect(1), bench.connect(2)];
+    for round in 0..3 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            bench.say(client, GET);
+            assert_eq!(bench.received.len(), 2 * round + number + 1);
+        }
+    }
+    bench.reset(&clients[0]);
+    bench.say(&mut clients[0], GET);
+    let (received, counters) = bench.end();
+    assert_eq!(received.len(), 7, "v1 need not have believed the reset");
+    assert_eq!(counters.lost_unseen.total(), 0);
+}
+
 /// The end of a connection, or of the mirror, is no word of v1: an upload is broken off where its client likes.
 #[test]
 fn what_v1_never_answered_is_no_request_however_it_ends() {
