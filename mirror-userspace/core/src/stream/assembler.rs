@@ -141,7 +141,7 @@ impl Assembler {
         }
         if piece.is_empty() {
             if piece.start == self.next && self.queue.is_none() {
-                tell_acknowledged(segment.ack, emit);
+                self.tell_acknowledged(segment.ack, emit);
             }
             return Progress::Open;
         }
@@ -310,7 +310,7 @@ impl Assembler {
             self.pass_hole(end + u64::from(piece.cut), Missing::Cut, context, emit);
         }
         if piece.fin {
-            tell_acknowledged(piece.ack, emit);
+            self.tell_acknowledged(piece.ack, emit);
             self.next = self.next + 1;
             return Progress::Finished;
         }
@@ -332,6 +332,15 @@ impl Assembler {
             context.counters.gaps += 1;
             context.counters.lost.count(why, len);
             self.tell_gap((from, to), len, context, emit);
+        }
+    }
+
+    /// Tells what the client had received, if all that it sent before is told, too. Once a connection, as a
+    /// rule: kept out of the way of data.
+    #[cold]
+    fn tell_acknowledged(&self, ack: Option<SeqNum>, emit: &mut impl FnMut(StreamEvent<'_>)) {
+        if let Some(ack) = ack.filter(|_| self.unconfirmed.is_none()) {
+            emit(StreamEvent::Acknowledged { ack });
         }
     }
 
@@ -360,14 +369,6 @@ impl Assembler {
 
     fn take_urgent_before(&mut self, end: Position) -> Option<Position> {
         self.urgent.take_if(|urgent| *urgent < end)
-    }
-}
-
-/// Once a connection, as a rule: kept out of the way of data.
-#[cold]
-fn tell_acknowledged(ack: Option<SeqNum>, emit: &mut impl FnMut(StreamEvent<'_>)) {
-    if let Some(ack) = ack {
-        emit(StreamEvent::Acknowledged { ack });
     }
 }
 

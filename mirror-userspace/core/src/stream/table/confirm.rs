@@ -2,9 +2,11 @@
 
 use std::hash::BuildHasher;
 
-use super::{Close, Context, FlowTable, Key, Progress, Segment, SeqNum, StreamEvent, Time};
+use super::{
+    Close, Consumer, Context, FlowTable, Key, Progress, Segment, SeqNum, StreamEvent, Time,
+};
 
-impl<T: Default> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// Takes a segment from a server to a client.
     pub(super) fn handle_from_server(
         &mut self,
@@ -26,7 +28,7 @@ impl<T: Default> FlowTable<T> {
     }
 }
 
-impl<T> FlowTable<T> {
+impl<T: Consumer> FlowTable<T> {
     /// Notes that the server has all of a connection's stream before `next`.
     pub(super) fn acknowledge(
         &mut self,
