@@ -23,11 +23,7 @@ struct Delivered {
     torn: bool,
 }
 
-impl Consumer for Delivered {
-    fn rests(&self) -> bool {
-        false
-    }
-}
+impl Consumer for Delivered {}
 
 /// Lengths and hashes of the connections of each client and server, in order.
 type Found = BTreeMap<(String, String), Vec<(u64, String)>>;

@@ -10,7 +10,7 @@ use mirror_core::{
         Input, Lost,
         h2::{Event, Head, PREFACE, Reader, Shared, midstream},
     },
-    stream::{FlowTable, StreamEvent},
+    stream::{Consumer, FlowTable, StreamEvent},
 };
 use podmirror::replay;
 use serde_json::Value;
@@ -32,6 +32,8 @@ struct Connection {
     followed: Option<Followed>,
     found: Found,
 }
+
+impl Consumer for Connection {}
 
 /// What was found on one connection.
 #[derive(Default)]
@@ -178,6 +180,7 @@ fn read(corpus: &Corpus, entry: &Entry) -> BTreeMap<(String, String), Found> {
             };
             connection.handle(input, &mut shared);
         }
+        StreamEvent::Acknowledged { .. } => {}
         StreamEvent::Gap { len } => connection.gap(len, &mut shared),
         StreamEvent::Closed(_) => {
             let mut connection = std::mem::take(connection);

@@ -36,14 +36,12 @@ pub enum StreamEvent<'a> {
 pub trait Consumer: Default {
     /// Whether all that came so far is complete in itself. Of such a connection only the place where it stopped is
     /// remembered when it is forgotten.
-    fn rests(&self) -> bool;
-}
-
-impl Consumer for () {
     fn rests(&self) -> bool {
         false
     }
 }
+
+impl Consumer for () {}
 
 /// In-order bytes of a stream. Never empty.
 #[derive(Clone, Copy, Debug)]

@@ -196,11 +196,7 @@ impl Bench {
     }
 }
 
-impl Consumer for Option<FlowId> {
-    fn rests(&self) -> bool {
-        false
-    }
-}
+impl Consumer for Option<FlowId> {}
 
 fn tell(log: &mut Vec<(FlowId, Told)>, who: &mut Option<FlowId>, event: StreamEvent<'_>) {
     let told = match event {
