@@ -71,6 +71,17 @@ pub(super) fn detect(first: &[u8]) -> Detected {
     }
 }
 
+/// Whether the bytes begin with a whole request line of HTTP/1 (RFC 9112 section 3).
+#[must_use]
+pub fn begins_request(bytes: &[u8]) -> bool {
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(0);
+    let line = bytes.get(..end).unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let method = line.iter().take_while(|byte| is_tchar(**byte)).count();
+    let is_line = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
+    method > 0 && line.get(method) == Some(&b' ') && is_line
+}
+
 /// Whether the bytes begin with a well-known method and its space, as far as they are there.
 pub(super) fn begins_known_method(first: &[u8]) -> bool {
     METHODS

@@ -30,6 +30,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use detect::begins_request;
 pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
 pub use limits::{Limits, MAX_FIELDS};
-pub use parser::{Answer, Input, Parser};
+pub use parser::{Answer, Footing, Input, Parser};

@@ -1,11 +1,15 @@
 //! Makes the ledger out of the stages' counters.
 
+use std::collections::BTreeMap;
+
 use mirror_common::{counter::Counter, packet::Unparsable};
 
-use super::{Connections, Ledger, Named, Quantiles, Replies, Requests, Segments, Target};
+use super::{
+    Connections, Ledger, Named, NotFollowed, Quantiles, Replies, Requests, Segments, Target,
+};
 use crate::{
     counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters, sum::counters},
-    pipeline::{ConnectionCounters, Drops, PipelineCounters, TargetCopies},
+    pipeline::{self, ConnectionCounters, Drops, NotFollowedBy, PipelineCounters, TargetCopies},
     stream::FlowCounters,
     verdict::{Comparison, Report, Terms},
 };
@@ -48,6 +52,7 @@ impl Ledger {
             segments: segments(&counted.kernel, &counted.ring, &counted.flow),
             connections: connections(&counted.pipeline.connections),
             bytes_lost: bytes_lost(&counted.flow),
+            not_followed: not_followed(&counted.pipeline.not_followed),
             ..Self::default()
         };
         let nothing = TargetCounters::default();
@@ -147,6 +152,25 @@ fn bytes_lost(flow: &FlowCounters) -> Named {
     lost
 }
 
+fn not_followed(counted: &NotFollowedBy) -> BTreeMap<String, NotFollowed> {
+    let all = counted.named().map(|(reason, counted)| {
+        let pipeline::NotFollowed {
+            connections,
+            requests_at_least,
+            segments,
+            bytes,
+        } = counted;
+        let books = NotFollowed {
+            connections,
+            requests_at_least,
+            segments,
+            bytes,
+        };
+        (reason.to_owned(), books)
+    });
+    all.into()
+}
+
 fn target(
     pipeline: &PipelineCounters,
     copies: &TargetCopies,
@@ -161,6 +185,7 @@ fn target(
         // Each target with its copies, and connections: see `Ledger::new`.
         targets: _,
         connections: _,
+        not_followed: _,
     } = pipeline;
     let TargetCopies {
         sampled_out,

@@ -48,6 +48,8 @@ pub struct Ledger {
     pub connections: Connections,
     /// Payload bytes that never reached the parser, by reason.
     pub bytes_lost: Named,
+    /// What passed unread on connections that are not followed, by why.
+    pub not_followed: BTreeMap<String, NotFollowed>,
     /// The books of each target, by its URL.
     pub targets: BTreeMap<String, Target>,
     /// Whether every row adds up.
@@ -142,6 +144,19 @@ pub struct Connections {
     pub midstream: u64,
     /// Connections, of whatever protocol, that begin with a PROXY header.
     pub proxied: u64,
+}
+
+/// What passed unread: it is in no other row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotFollowed {
+    /// Connections on which something did. One may have been followed before, or afterwards.
+    pub connections: u64,
+    /// Requests on them, at least: segments that begin with a request line, behind something that v1 said.
+    pub requests_at_least: u64,
+    /// Segments, or parts of them.
+    pub segments: u64,
+    /// Payload bytes.
+    pub bytes: u64,
 }
 
 /// The books of one target: its part of `requests` and `replies`, and its latencies.

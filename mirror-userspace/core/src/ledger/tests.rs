@@ -140,6 +140,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "sent_again",
         "connections",
         "bytes_lost",
+        "not_followed",
         "targets",
         "balanced",
     ];
@@ -150,6 +151,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "/segments/implausible/no_ack",
         "/segments/unparsable/fragment",
         "/requests/dropped/gap",
+        "/not_followed/doubt/requests_at_least",
         "/replies/answered/5xx",
     ] {
         assert_eq!(json.pointer(path), Some(&0.into()), "{path}");

@@ -14,8 +14,10 @@ impl Ledger {
             replies,
             ..
         } = self;
+        let not_followed = self.not_followed_in_all();
+        let not_followed = not_followed.map_or_else(String::new, |text| format!("; {text}"));
         format!(
-            "{} segments copied, {} lost; {} requests framed, {} sent, {} dropped; {} answered, {} failed",
+            "{} segments copied, {} lost; {} requests framed, {} sent, {} dropped; {} answered, {} failed{not_followed}",
             segments.copied,
             segments.ring_full,
             requests.framed,
@@ -24,6 +26,18 @@ impl Ledger {
             sum(&replies.answered),
             sum(&replies.failed),
         )
+    }
+}
+
+impl Ledger {
+    /// What the other rows say nothing of, if there is anything.
+    fn not_followed_in_all(&self) -> Option<String> {
+        let passed = || self.not_followed.values();
+        let connections: u64 = passed().map(|passed| passed.connections).sum();
+        let requests: u64 = passed().map(|passed| passed.requests_at_least).sum();
+        (connections > 0).then(|| {
+            format!("not followed: {connections} connections, at least {requests} requests")
+        })
     }
 }
 
@@ -45,6 +59,9 @@ impl Ledger {
     /// The table, and whether it balances, in the words of `unbalanced` if it does not.
     fn print(&self, f: &mut fmt::Formatter<'_>, unbalanced: &str) -> fmt::Result {
         self.table(f)?;
+        if let Some(not_followed) = self.not_followed_in_all() {
+            writeln!(f, "{not_followed}")?;
+        }
         let verdict = if self.balanced {
             "balanced"
         } else {
@@ -65,6 +82,7 @@ impl Ledger {
             sent_again,
             connections,
             bytes_lost,
+            not_followed,
             targets,
             // Behind the table.
             balanced: _,
@@ -108,6 +126,14 @@ impl Ledger {
         if sum(bytes_lost) > 0 {
             head(f, "bytes lost", sum(bytes_lost))?;
             rows(f, "", bytes_lost)?;
+        }
+        let passed = not_followed.iter().filter(|(_, passed)| passed.bytes > 0);
+        for (reason, passed) in passed {
+            let reason = reason.replace('_', " ");
+            head(f, &format!("not followed: {reason}"), passed.connections)?;
+            row(f, "requests, at least", passed.requests_at_least)?;
+            row(f, "segments", passed.segments)?;
+            row(f, "bytes", passed.bytes)?;
         }
         for (url, target) in targets {
             writeln!(f, "{url}: {}", target.requests.sent)?;

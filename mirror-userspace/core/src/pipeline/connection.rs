@@ -3,6 +3,7 @@
 use super::{
     ConnectionId, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
+    not_followed::Passing,
 };
 use crate::{
     http::{Framing, HttpEvent, Input, Lost, Parser, Protocol},
@@ -19,6 +20,7 @@ pub(super) struct Connection {
     request: Request,
     /// Hides what is to be hidden behind the body at hand.
     trailers: Option<Box<Trailers>>,
+    passing: Passing,
 }
 
 /// What policy and ordering need to know of a request's connection.
@@ -73,6 +75,7 @@ impl Connection {
             place,
             request,
             trailers,
+            passing,
         } = self;
         match event {
             StreamEvent::Opened {
@@ -91,6 +94,7 @@ impl Connection {
                 } else {
                     parser.handle_open(from_start);
                 }
+                passing.stand(parser.footing());
             }
             StreamEvent::Data(data) => {
                 place.at = data.at;
@@ -106,6 +110,8 @@ impl Connection {
                 parser.handle_data(input, &limits, &budget, &mut |event| {
                     on_http(place, request, trailers, event, assembly);
                 });
+                let stands = (parser.footing(), place.protocol);
+                passing.count(&data, stands, &mut assembly.counters.not_followed);
             }
             StreamEvent::Acknowledged { ack } => {
                 parser.handle_ack(ack.0, &mut |event| {
@@ -116,6 +122,7 @@ impl Connection {
                 parser.handle_gap(len, &mut |event| {
                     on_http(place, request, trailers, event, assembly)
                 });
+                passing.stand(parser.footing());
             }
             StreamEvent::Closed(close) => {
                 parser.handle_close(lost_by(close), &mut |event| {

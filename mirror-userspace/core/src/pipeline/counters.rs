@@ -1,5 +1,6 @@
 //! What the pipeline counts: every connection in one class, every copy in one bucket.
 
+use super::NotFollowedBy;
 use crate::{
     counters::{Sum, sum::counters},
     http::{Lost, Protocol},
@@ -121,6 +122,8 @@ counters! {
         targets: Vec<TargetCopies>,
         /// What the connections carried.
         connections: ConnectionCounters,
+        /// What passed on them unread.
+        not_followed: NotFollowedBy,
     }
 }
 

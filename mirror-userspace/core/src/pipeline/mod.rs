@@ -16,12 +16,14 @@ mod body;
 mod connection;
 mod counters;
 mod manner;
+mod not_followed;
 mod observer;
 mod output;
 #[cfg(test)]
 mod tests;
 
 pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
+pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
     ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,

@@ -70,6 +70,19 @@ pub(super) const CONNECTIONS: Family = gauge(
     "Client connections so far, also ended ones, by what they carry. One may turn out to be another kind.",
 );
 
+pub(super) const NOT_FOLLOWED_CONNECTIONS: Family = counter(
+    "podmirror_not_followed_connections_total",
+    "Client connections on which something was not read as requests, by reason.",
+);
+pub(super) const NOT_FOLLOWED_REQUESTS: Family = counter(
+    "podmirror_not_followed_requests_at_least_total",
+    "Requests in it: at least so many, and in no other metric.",
+);
+pub(super) const NOT_FOLLOWED_SEGMENTS: Family =
+    counter("podmirror_not_followed_segments_total", "Segments of it.");
+pub(super) const NOT_FOLLOWED_BYTES: Family =
+    counter("podmirror_not_followed_bytes_total", "Payload bytes of it.");
+
 // Copies of requests, by rule and target.
 
 pub(super) const REQUESTS_FRAMED: Family = counter(

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mirror_core::{
     counters::{RingCounters, TargetCounters},
-    ledger::{Connections, Ledger, Named, Replies, Requests, Segments, Target},
+    ledger::{Connections, Ledger, Named, NotFollowed, Replies, Requests, Segments, Target},
     verdict::{Report, Verdict},
 };
 
@@ -77,6 +77,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         replies: _,
         connections,
         bytes_lost,
+        not_followed,
         targets,
         // Counters are read one after the other: under load they never balance to the last one.
         balanced: _,
@@ -86,6 +87,9 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     of_ring(page, rule, mirror.counted.ring);
     of_connections(page, rule, &connections);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
+    for (reason, passed) in &not_followed {
+        of_not_followed(page, &[rule, ("reason", reason)], passed);
+    }
     for (name, counters) in mirror.names.targets.iter().zip(&mirror.counted.targets) {
         of_dispatch(page, &[rule, ("target", name)], counters);
     }
@@ -170,6 +174,19 @@ fn of_ring(page: &mut Page, rule: (&'static str, &str), ring: RingCounters) {
     page.add(all::RING_RECORDS, &[rule], records);
     page.add(all::RING_BYTES, &[rule], bytes);
     page.add(all::RING_MALFORMED, &[rule], malformed);
+}
+
+fn of_not_followed(page: &mut Page, labels: Labels<'_>, passed: &NotFollowed) {
+    let NotFollowed {
+        connections,
+        requests_at_least,
+        segments,
+        bytes,
+    } = passed;
+    page.add(all::NOT_FOLLOWED_CONNECTIONS, labels, connections);
+    page.add(all::NOT_FOLLOWED_REQUESTS, labels, requests_at_least);
+    page.add(all::NOT_FOLLOWED_SEGMENTS, labels, segments);
+    page.add(all::NOT_FOLLOWED_BYTES, labels, bytes);
 }
 
 fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Connections) {

@@ -5,7 +5,7 @@ use mirror_core::{
     counters::{KernelCounters, RingCounters, TargetCounters},
     http::Lost,
     ledger::Ledger,
-    pipeline::{DropReason, PipelineCounters},
+    pipeline::{DropReason, NotFollowed, PipelineCounters},
 };
 use serde_json::Value;
 
@@ -76,6 +76,22 @@ fn busy_mirror() -> ShownMirror {
     let pipeline = &mut counted.pipeline;
     pipeline.requests = 100_000;
     pipeline.filtered = vec![another(), another()];
+    let passed = &mut pipeline.not_followed;
+    for passed in [
+        &mut passed.not_http,
+        &mut passed.tls,
+        &mut passed.http2,
+        &mut passed.upgraded,
+        &mut passed.doubt,
+        &mut passed.out_of_step,
+    ] {
+        *passed = NotFollowed {
+            connections: another(),
+            requests_at_least: another(),
+            segments: another(),
+            bytes: another(),
+        };
+    }
     let kinds = &mut pipeline.connections;
     kinds.opened = 50_000;
     for count in [
@@ -147,6 +163,15 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "proxied"] => ("connections_proxied_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
+        ["not_followed", reason, what] => {
+            let name = match what {
+                "connections" => "not_followed_connections_total",
+                "requests_at_least" => "not_followed_requests_at_least_total",
+                "segments" => "not_followed_segments_total",
+                _ => "not_followed_bytes_total",
+            };
+            (name, vec![rule, ("reason", reason)])
+        }
         // The sums of those of the targets.
         ["requests" | "replies", ..] | ["sent_again"] => return None,
         // Histograms have them.

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod doubt;
+mod footing;
 mod loss;
 mod opening;
 mod proof;
@@ -20,6 +21,7 @@ use super::{
     scan::Blank,
 };
 use crate::budget::Budget;
+pub use footing::Footing;
 pub use proof::Answer;
 
 /// The next bytes of a stream.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The books of a run that is over, whose targets took and answered all that they were given.
-fn books(pipeline: &Pipeline) -> Ledger {
+pub(super) fn books(pipeline: &Pipeline) -> Ledger {
     let answered = |number: usize| {
         let sent = pipeline.counters().targets[number].handed_over;
         let mut target = TargetCounters {

@@ -6,6 +6,7 @@ mod fates;
 mod losses;
 mod memory;
 mod observers;
+mod passing;
 mod streamed;
 mod whole;
 
@@ -80,10 +81,10 @@ struct Bench {
 
 impl Bench {
     fn new(limits: Limits, policy: PolicyConfig) -> Self {
-        Self::of(Pipeline::new(limits, Policy::new(policy).unwrap()))
+        Self::with(Pipeline::new(limits, Policy::new(policy).unwrap()))
     }
 
-    fn of(pipeline: Pipeline) -> Self {
+    fn with(pipeline: Pipeline) -> Self {
         Self {
             pipeline,
             now: Time::from_nanos(1 << 40),
@@ -141,7 +142,13 @@ impl Bench {
     }
 
     fn segment(&mut self, client: &Client, flags: u8, payload: &[u8]) {
-        let segment = Segment {
+        let segment = self.of(client, flags, payload);
+        self.pipeline.handle_segment(self.now, &segment);
+        self.drain();
+    }
+
+    fn of<'a>(&self, client: &Client, flags: u8, payload: &'a [u8]) -> Segment<'a> {
+        Segment {
             at: self.now,
             flow: client.flow,
             seq: client.next,
@@ -153,9 +160,7 @@ impl Bench {
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap(),
-        };
-        self.pipeline.handle_segment(self.now, &segment);
-        self.drain();
+        }
     }
 
     fn finish(&mut self, client: &Client) {

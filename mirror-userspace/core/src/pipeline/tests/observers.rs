@@ -58,7 +58,7 @@ fn observing(policy: PolicyConfig) -> (Bench, Log) {
     let policy = Policy::new(policy).unwrap();
     let mut pipeline = Pipeline::observing(Limits::default(), policy);
     pipeline.observe(Box::new(log.clone()));
-    (Bench::of(pipeline), log)
+    (Bench::with(pipeline), log)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_the_observer_has_no_room_for_is_dropped_not_observed() {
         room: Err(NotKept::NoRoom),
         ..Log::default()
     }));
-    let mut bench = Bench::of(pipeline);
+    let mut bench = Bench::with(pipeline);
     let mut client = bench.connect(1);
     bench.say(&mut client, GET);
     assert_eq!(bench.dropped(0), "over_budget 1");
