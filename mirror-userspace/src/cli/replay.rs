@@ -31,8 +31,8 @@ use crate::runtime::{
 
 /// Print or re-send the requests in a capture file
 ///
-/// Reads pcap and pcapng files as `podmirror run` reads an interface: with the same reassembly,
-/// sampling, filters and rewrites, and the ledger at the end. --print prints the requests, --target
+/// Reads pcap and pcapng files, also packed by gzip or zstd, as `podmirror run` reads an interface: with
+/// the same reassembly, sampling, filters and rewrites, and the ledger at the end. --print prints the requests, --target
 /// sends them again; with neither, only the ledger is printed. A truncated file yields the requests
 /// before the cut, with a warning.
 ///
@@ -40,7 +40,7 @@ use crate::runtime::{
 /// a mirror has sent are reported too.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// Capture file, pcap or pcapng; - is standard input
+    /// Capture file, pcap or pcapng, plain or packed by gzip or zstd; - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 

@@ -55,6 +55,8 @@ pub enum Ending {
     Cut,
     /// A length field cannot be true, so that nothing after it can be found.
     Damaged,
+    /// The packed data can't be unpacked any further.
+    Corrupt,
 }
 
 impl fmt::Display for Ending {
@@ -63,6 +65,7 @@ impl fmt::Display for Ending {
             Self::Complete => "the capture is complete",
             Self::Cut => "the capture ends in the middle of a packet",
             Self::Damaged => "the capture is damaged: a packet's length cannot be true",
+            Self::Corrupt => "the capture is damaged: it cannot be unpacked to its end",
         })
     }
 }

@@ -21,6 +21,7 @@ mod legacy;
 mod link;
 mod pcapng;
 mod streams;
+mod unpack;
 mod window;
 mod writer;
 
@@ -44,15 +45,18 @@ use found::{Cut, Found, PacketIn};
 use fragments::Fragments;
 use link::Carried;
 use streams::{Sender, Streams};
+use unpack::Unpacked;
 use window::Window;
 
-/// A capture file that is being read: pcap (micro- and nanoseconds, both byte orders) or pcapng.
+/// A capture file that is being read: pcap (micro- and nanoseconds, both byte orders) or pcapng, as
+/// it is or packed by gzip or zstd.
 ///
 /// Holds at most 2 MiB of the file, 16 MiB of IP fragments and the numbers of the 131 072
-/// connections seen last.
+/// connections seen last; and what unpacking takes: 64 KiB for gzip, for zstd up to 128 MiB, if the
+/// file was packed so (`zstd --long`).
 #[derive(Debug)]
 pub struct CaptureFile<R> {
-    window: Window<R>,
+    window: Window<Unpacked<R>>,
     format: Format,
     /// The length of the record that the window starts with and that has been read.
     behind: u64,
@@ -79,6 +83,10 @@ pub enum OpenError {
     Io(io::Error),
     /// It is neither pcap nor pcapng, or ends inside its first header.
     NotACapture,
+    /// It is something else, which can be made into a capture: what it is, and how.
+    Other(&'static str),
+    /// It is packed, and damaged or cut before the capture's first header.
+    Broken,
 }
 
 impl CaptureFile<Box<dyn Read>> {
@@ -102,10 +110,16 @@ impl<R: Read> CaptureFile<R> {
     /// # Errors
     /// See [`OpenError`].
     pub fn new(input: R) -> Result<Self, OpenError> {
-        let mut window = Window::new(input);
-        let format = Format::recognise(&mut window)
-            .map_err(OpenError::Io)?
-            .ok_or(OpenError::NotACapture)?;
+        let unpacked = Unpacked::new(input).map_err(OpenError::Io)?;
+        let mut window = Window::new(unpacked);
+        let recognised = Format::recognise(&mut window).map_err(OpenError::Io)?;
+        let Some(format) = recognised else {
+            return Err(match unpack::known_as(window.bytes()) {
+                Some(what) => OpenError::Other(what),
+                None if window.input().broken().is_some() => OpenError::Broken,
+                None => OpenError::NotACapture,
+            });
+        };
         Ok(Self {
             window,
             format,
@@ -177,6 +191,7 @@ impl<R: Read> CaptureFile<R> {
     }
 
     fn end(&mut self, ending: Ending) {
+        let ending = self.window.input().broken().unwrap_or(ending);
         self.fragments.finish();
         if ending != Ending::Complete {
             log::warn!("{ending}; what was before it is used");
@@ -271,6 +286,8 @@ impl fmt::Display for OpenError {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::NotACapture => f.write_str("not a capture file (neither pcap nor pcapng)"),
+            Self::Other(what) => write!(f, "not a capture file, but {what}"),
+            Self::Broken => f.write_str("packed data that is damaged or cut at its beginning"),
         }
     }
 }
@@ -279,7 +296,7 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::NotACapture => None,
+            Self::NotACapture | Self::Other(_) | Self::Broken => None,
         }
     }
 }

@@ -28,6 +28,11 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// The stream itself.
+    pub(super) fn input(&self) -> &R {
+        &self.input
+    }
+
     /// The size of the buffer, in bytes.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {

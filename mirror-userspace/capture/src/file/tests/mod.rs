@@ -7,4 +7,5 @@ mod craft;
 mod damaged;
 mod formats;
 mod fragmented;
+mod packed;
 mod written;
