@@ -1,6 +1,6 @@
 //! The network layer: IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
 
-use super::{Carried, LoadBytes, Stop, TcpSegment, Unparsable, header};
+use super::{Carried, Link, LoadBytes, Stop, TcpSegment, Unparsable, header, link};
 
 /// The protocol number of TCP.
 pub(super) const TCP: u8 = 6;
@@ -24,6 +24,10 @@ const IPV6_FRAGMENT: u16 = 0xfff9;
 /// Extension headers followed: RFC 8200 section 4.1 recommends an order of at most six, with
 /// destination options twice.
 const MAX_EXTENSIONS: usize = 6;
+
+/// The second word of an IPv4-mapped address, and the part of it that says so.
+const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 /// A network protocol that carries TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,15 @@ impl Addresses {
     pub const fn destination(&self) -> [u8; 16] {
         bytes(self.destination)
     }
+
+    /// Whether an IPv6 packet would pass for one of IPv4 with these addresses. No packet on a wire
+    /// may have them, and Linux drops it (RFC 4291 section 2.5.5.2; `ip6_rcv_core`, Linux 5.4).
+    #[must_use]
+    #[inline(always)]
+    pub fn pass_for_ipv4(&self) -> bool {
+        let is_mapped = |address: [u64; 2]| address[0] == 0 && address[1] & MAPPED_MASK == MAPPED;
+        is_mapped(self.source) || is_mapped(self.destination)
+    }
 }
 
 impl TcpSegment {
@@ -79,6 +92,37 @@ impl TcpSegment {
             }),
         }
     }
+}
+
+/// What an IP packet carries, of whatever protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upper {
+    /// The protocol's number.
+    pub protocol: u8,
+    /// Where its header begins, in bytes from the packet's first.
+    pub start: usize,
+    /// Where the IP packet ends.
+    pub end: usize,
+}
+
+/// What the IP packet that `packet` begins with carries; `None` if it can't be told, as of fragments.
+#[must_use]
+pub fn upper<P: LoadBytes + ?Sized>(packet: &P) -> Option<Upper> {
+    let (network, start) = link::network(packet, Link::Ip).ok()?;
+    let is_upper = |protocol| !is_extension(protocol);
+    let (protocol, carried) = carried(packet, network, start, is_upper).ok()?;
+    Some(Upper {
+        protocol,
+        start: carried.start,
+        end: carried.end,
+    })
+}
+
+const fn is_extension(protocol: u8) -> bool {
+    matches!(
+        protocol,
+        HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | AUTHENTICATION | FRAGMENT
+    )
 }
 
 /// What the IP packet at `start` carries, if that is of a protocol that is wanted.
@@ -209,15 +253,15 @@ fn extensions<P: LoadBytes + ?Sized>(
     Err(Stop::Unparsable(Unparsable::TooManyHeaders))
 }
 
-/// Where an IP packet that begins at `start` and says that it is `len` bytes long ends. BIG TCP
-/// leaves the length 0 where 16 bits do not hold it: then the packet's own length counts.
+/// Where an IP packet that begins at `start` and says that it is `len` bytes long ends. Where it may
+/// lack its length, the packet's own counts.
 #[inline(always)]
 fn end<P: LoadBytes + ?Sized>(packet: &P, start: usize, len: usize) -> Result<usize, Stop> {
     let total = packet.total_len();
-    if len == 0 {
+    if len == 0 && total > start && packet.may_lack_length(total - start) {
         return Ok(total);
     }
-    if start + len > total {
+    if len == 0 || start + len > total {
         return Err(Stop::Unparsable(Unparsable::Malformed));
     }
     Ok(start + len)

@@ -10,15 +10,19 @@
 //! carries are told apart by their port and need no more.
 //!
 //! [`walk`] takes a packet as it stands, as a pod receives it. [`walk_inside`] takes tunnels off
-//! first, for ports that receive copies of other machines' traffic.
+//! first, for ports that receive copies of other machines' traffic. [`open`] takes off one, for readers of
+//! capture files, who put fragments together on the way and name what they do not follow.
 
 mod ip;
 mod link;
 mod tcp;
 mod tunnel;
 
-pub use ip::{Addresses, Network};
-pub use tunnel::{Inside, MAX_TUNNELS, Tunnels, walk_inside};
+pub use ip::{Addresses, Network, Upper, upper};
+pub use tunnel::{Inside, MAX_TUNNELS, Opened, Tunnels, is_followed, open, walk_inside};
+
+/// The largest length that an IPv4 header can say (RFC 791 section 3.1).
+const MAX_IP_LEN: usize = 65_535;
 
 /// A packet whose bytes can be read at an offset, as far as it goes.
 pub trait LoadBytes {
@@ -28,6 +32,13 @@ pub trait LoadBytes {
     /// The packet's length in bytes, paged data included. For a capture cut at a snap length, its
     /// length on the wire: the walk needs the headers only.
     fn total_len(&self) -> usize;
+
+    /// Whether an IP packet of `len` bytes may say that its length is 0, as BIG TCP has it where 16 bits
+    /// do not hold the length. From the wire no such packet comes: Linux takes it for one without content.
+    #[inline(always)]
+    fn may_lack_length(&self, len: usize) -> bool {
+        len > MAX_IP_LEN
+    }
 
     /// `value`, of which a verifier that follows the walk forgets what it knows: the ways that led to
     /// it are one from here on, and not to be followed further each on its own. Costs nothing where

@@ -10,6 +10,8 @@
 //! an outer packet is no whole frame; fragments of any UDP datagram count as such, since only the
 //! first tells its port.
 
+use core::ops::Range;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{
@@ -96,6 +98,54 @@ pub fn walk_inside<P: LoadBytes + ?Sized>(packet: &P, link: Link, ports: Tunnels
     }
 }
 
+/// What became of opening a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A tunnel.
+    Tunnel {
+        /// What its content begins with.
+        begins: Link,
+        /// Where that is, in bytes from the packet's first.
+        content: Range<usize>,
+    },
+    /// No tunnel, or none that is taken off.
+    Closed,
+    /// It may be a tunnel, but its headers cannot be followed.
+    Unparsable(Unparsable),
+}
+
+/// Takes one tunnel off: the one that the IP packet carries which `packet` begins with.
+#[must_use]
+pub fn open<P: LoadBytes + ?Sized>(packet: &P, ports: Tunnels) -> Opened {
+    match opened(packet, ports) {
+        Ok((begins, content)) => Opened::Tunnel { begins, content },
+        Err(Stop::NotTcp) => Opened::Closed,
+        Err(Stop::Unparsable(reason)) => Opened::Unparsable(reason),
+    }
+}
+
+fn opened<P: LoadBytes + ?Sized>(
+    packet: &P,
+    ports: Tunnels,
+) -> Result<(Link, Range<usize>), Stop> {
+    let (network, start) = link::network(packet, Link::Ip)?;
+    let is_tunnel = |protocol| protocol != ip::TCP && is_followed(protocol);
+    let (protocol, carried) = ip::carried(packet, network, start, is_tunnel)?;
+    let (begins, inner) = enter(packet, protocol, &carried, ports)?;
+    if inner > carried.end {
+        return Err(Stop::Unparsable(Unparsable::Malformed));
+    }
+    let content = inner..carried.end;
+    let Begins::Ip(network) = begins else {
+        return Ok((Link::Ethernet, content));
+    };
+    let [first] = header(packet, inner)?;
+    match (network, first >> 4) {
+        (Network::V4, 4) | (Network::V6, 6) => Ok((Link::Ip, content)),
+        _ => Err(Stop::Unparsable(Unparsable::Malformed)),
+    }
+}
+
 #[inline(always)]
 fn follow<P: LoadBytes + ?Sized>(
     packet: &P,
@@ -132,9 +182,10 @@ fn follow<P: LoadBytes + ?Sized>(
     segment(&Part { packet, end }, network, start)
 }
 
-/// Whether it is TCP, or may carry a tunnel.
+/// Whether the protocol of this number is TCP, or may carry a tunnel.
+#[must_use]
 #[inline(always)]
-const fn is_followed(protocol: u8) -> bool {
+pub const fn is_followed(protocol: u8) -> bool {
     matches!(protocol, ip::TCP | UDP | GRE | IPV4_IN_IP | IPV6_IN_IP)
 }
 
@@ -154,6 +205,11 @@ impl<P: LoadBytes + ?Sized> LoadBytes for Part<'_, P> {
     #[inline(always)]
     fn total_len(&self) -> usize {
         self.end
+    }
+
+    #[inline(always)]
+    fn may_lack_length(&self, len: usize) -> bool {
+        self.packet.may_lack_length(len)
     }
 
     #[inline(always)]

@@ -88,13 +88,6 @@ pub(crate) fn whole() -> Vec<(Frame, usize)> {
         ),
         (
             Frame {
-                ip_len: Some(0),
-                ..frame()
-            },
-            54,
-        ),
-        (
-            Frame {
                 network: IPV6,
                 ..frame()
             },
@@ -120,14 +113,6 @@ pub(crate) fn whole() -> Vec<(Frame, usize)> {
             Frame {
                 network: IPV6,
                 padding: 20,
-                ..frame()
-            },
-            74,
-        ),
-        (
-            Frame {
-                network: IPV6,
-                ip_len: Some(0),
                 ..frame()
             },
             74,
@@ -243,5 +228,54 @@ fn big_tcp_takes_the_length_of_the_packet() {
             ..frame
         };
         assert_eq!(walk_frame(&frame), Walk::Unparsable(Malformed));
+    }
+}
+
+#[test]
+fn only_what_is_too_long_for_its_length_field_may_lack_it() {
+    for (network, header) in [(IPV4, 20), (IPV6, 40)] {
+        let frame = |payload: usize| Frame {
+            network: network.clone(),
+            ip_len: Some(0),
+            payload: vec![b'x'; payload],
+            ..Frame::default()
+        };
+        for payload in [0, 1, 1_460, 65_535 - 20 - header] {
+            assert_eq!(
+                walk_frame(&frame(payload)),
+                Walk::Unparsable(Malformed),
+                "{payload}"
+            );
+        }
+        for payload in [65_536 - 20 - header, 200_000] {
+            assert_eq!(segment(&frame(payload)).payload_len, payload);
+        }
+    }
+}
+
+#[test]
+fn addresses_that_pass_for_those_of_ipv4_are_told() {
+    let mut mapped = [0; 16];
+    mapped[10..].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
+    let mut compatible = mapped;
+    compatible[10] = 0;
+    let other = [0xfd; 16];
+    for (source, destination, expected) in [
+        (mapped, other, true),
+        (other, mapped, true),
+        (other, other, false),
+        (compatible, other, false),
+        ([0; 16], other, false),
+    ] {
+        let frame = Frame {
+            network: Network::V6 {
+                source,
+                destination,
+                extensions: Vec::new(),
+            },
+            ..Frame::default()
+        };
+        let addresses = segment(&frame).addresses(frame.bytes().as_slice());
+        assert_eq!(addresses.unwrap().pass_for_ipv4(), expected);
     }
 }

@@ -1,9 +1,9 @@
 //! Tunnels are taken off, whatever is in them, and never give bytes outside of the packet.
 
 use mirror_common::packet::{
-    Inside, Link, TcpSegment, Tunnels,
+    Inside, Link, Opened, TcpSegment, Tunnels,
     Unparsable::{self, Fragment, Malformed, Truncated},
-    Walk, walk, walk_inside,
+    Walk, open, walk, walk_inside,
 };
 
 use crate::{
@@ -209,16 +209,45 @@ fn an_inner_length_beyond_the_outer_packet_is_refused() {
 }
 
 #[test]
-fn an_inner_packet_without_a_length_ends_where_the_outer_one_does() {
+fn an_inner_packet_without_a_length_is_refused() {
     let frame = Frame {
         ip_len: Some(0),
         ..Frame::default()
     };
-    let mut bytes = VXLAN.around(Outer::V4, &frame);
-    let len = bytes.len();
-    bytes.resize(len + 9, 0xee);
-    let found = found(&bytes, 1);
-    assert_eq!(found.payload_offset + found.payload_len, len);
+    let bytes = VXLAN.around(Outer::V4, &frame);
+    assert_eq!(refused(&bytes), Some(Malformed));
+}
+
+#[test]
+fn one_tunnel_at_a_time_is_taken_off_by_opening() {
+    let frame = Frame::default();
+    for tunnel in TUNNELS {
+        for outer in OUTERS {
+            let mut bytes = tunnel.around(outer, &frame);
+            let whole = bytes.len();
+            bytes.resize(whole + 40, 0xee);
+            let packet = &bytes[14..];
+            let opened = open(packet, Tunnels::default());
+            let Opened::Tunnel { begins, content } = opened else {
+                panic!("{opened:?} of {}", tunnel.name)
+            };
+            assert_eq!(content.end, whole - 14, "{}: no padding", tunnel.name);
+            let inner = &packet[content];
+            let Walk::Tcp(found) = walk(inner, begins) else {
+                panic!("{} in {outer:?}", tunnel.name)
+            };
+            assert_eq!(&inner[found.payload_offset..], frame.payload);
+            assert_eq!(open(inner, Tunnels::default()), Opened::Closed);
+            for len in 0..whole - 14 {
+                let cut = open(&packet[..len], Tunnels::default());
+                assert!(
+                    !matches!(cut, Opened::Tunnel { .. }),
+                    "{len} bytes of {}",
+                    tunnel.name
+                );
+            }
+        }
+    }
 }
 
 #[test]

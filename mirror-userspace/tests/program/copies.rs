@@ -108,17 +108,8 @@ fn the_payload_is_found_behind_all_kinds_of_headers() {
             ..frame()
         },
         Frame {
-            ip_len: Some(0),
-            ..frame()
-        },
-        Frame {
             network: IPV6,
             vlans: vec![0x8100],
-            ..frame()
-        },
-        Frame {
-            network: IPV6,
-            ip_len: Some(0),
             ..frame()
         },
         v6(vec![extension(0, 8)]),
