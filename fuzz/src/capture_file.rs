@@ -85,6 +85,8 @@ fn read(data: &[u8]) -> Option<Vec<Owned>> {
             + counters.no_payload
             + counters.other_port
             + counters.from_server
+            + counters.bad_checksum
+            + counters.forged_address
             + counters.not_tcp
             + counters.unparsable
             + counters.unread_links.values().sum::<u64>()

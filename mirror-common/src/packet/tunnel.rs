@@ -124,10 +124,7 @@ pub fn open<P: LoadBytes + ?Sized>(packet: &P, ports: Tunnels) -> Opened {
     }
 }
 
-fn opened<P: LoadBytes + ?Sized>(
-    packet: &P,
-    ports: Tunnels,
-) -> Result<(Link, Range<usize>), Stop> {
+fn opened<P: LoadBytes + ?Sized>(packet: &P, ports: Tunnels) -> Result<(Link, Range<usize>), Stop> {
     let (network, start) = link::network(packet, Link::Ip)?;
     let is_tunnel = |protocol| protocol != ip::TCP && is_followed(protocol);
     let (protocol, carried) = ip::carried(packet, network, start, is_tunnel)?;

@@ -5,10 +5,13 @@
 
 use std::ops::Range;
 
-use mirror_common::packet::{LoadBytes, TcpSegment};
+use mirror_common::packet::{LoadBytes, Network, TcpSegment};
 use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 
 use super::{Captured, StreamNumber};
+
+/// What fits a frame of Ethernet (RFC 894).
+pub(super) const MTU: usize = 1_500;
 
 /// An IP packet of which a snap length may have cut the end.
 pub(super) struct Cut<'a> {
@@ -23,6 +26,12 @@ impl LoadBytes for Cut<'_> {
 
     fn total_len(&self) -> usize {
         self.wire_len
+    }
+
+    /// What is sent by an interface that cuts it later, or was put together by one, is longer than
+    /// what a wire carries; interfaces have written 0 for its length long before BIG TCP.
+    fn may_lack_length(&self, len: usize) -> bool {
+        len > MTU
     }
 }
 
@@ -40,6 +49,8 @@ pub(super) struct Found {
     pub(super) segment: Segment<'static>,
     payload: Range<usize>,
     pub(super) place: PacketIn,
+    /// Whether an IPv6 packet passes for one of IPv4.
+    pub(super) has_forged_address: bool,
 }
 
 impl Found {
@@ -82,6 +93,7 @@ impl Found {
             },
             payload: offset + start..offset + end,
             place,
+            has_forged_address: tcp.network == Network::V6 && addresses.pass_for_ipv4(),
         })
     }
 

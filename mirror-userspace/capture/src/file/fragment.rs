@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
+use mirror_common::packet::is_followed;
+
 /// The longest IP packet that fragments can make (RFC 791 section 3.1).
 const MAX_DATAGRAM: usize = 65_535;
-/// The protocol number of TCP.
-pub(super) const TCP: u8 = 6;
 
 /// What tells the fragments of one datagram from others (RFC 791 section 3.2, RFC 8200 section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,11 @@ pub(super) struct Key {
     pub(super) addresses: [u8; 32],
     pub(super) identification: u32,
     pub(super) version: u8,
+    /// Of what is in the datagram: for IPv6 no part of what tells them apart, but the same in all.
+    pub(super) protocol: u8,
 }
 
-/// One fragment of a TCP segment.
+/// One fragment of a TCP segment, or of what may carry a tunnel.
 #[derive(Debug)]
 pub(super) struct Fragment<'a> {
     pub(super) key: Key,
@@ -30,7 +32,7 @@ pub(super) struct Fragment<'a> {
 }
 
 impl<'a> Fragment<'a> {
-    /// Reads a fragment of a TCP segment; `None` if it is not one, or not whole.
+    /// Reads a fragment of what is followed; `None` if it is not one, or not whole.
     pub(super) fn parse(packet: &'a [u8]) -> Option<Self> {
         match packet.first()? >> 4 {
             4 => parse_v4(packet),
@@ -64,14 +66,14 @@ fn parse_v4(packet: &[u8]) -> Option<Fragment<'_>> {
         place0,
         place1,
         _,
-        TCP,
+        protocol,
         _,
         _,
         ref addresses @ ..,
-    ] = packet.first_chunk::<20>()?
-    else {
+    ] = packet.first_chunk::<20>()?;
+    if !is_followed(protocol) {
         return None;
-    };
+    }
     let header = usize::from(version_ihl & 0x0f) * 4;
     let total = usize::from(u16::from_be_bytes([len0, len1]));
     let place = u16::from_be_bytes([place0, place1]);
@@ -85,6 +87,7 @@ fn parse_v4(packet: &[u8]) -> Option<Fragment<'_>> {
         addresses: [0; 32],
         identification: u32::from(u16::from_be_bytes([id0, id1])),
         version: 4,
+        protocol,
     };
     key.addresses.get_mut(..8)?.copy_from_slice(addresses);
     let header = packet.get(..header).filter(|header| header.len() >= 20)?;
@@ -112,13 +115,14 @@ fn parse_v6(packet: &[u8]) -> Option<Fragment<'_>> {
                 let more = place & 1 != 0;
                 let payload = packet.get(at + 8..total)?;
                 // RFC 8200 section 4.5: every fragment but the last is a multiple of 8 long.
-                if following != TCP || (more && !payload.len().is_multiple_of(8)) {
+                if !is_followed(following) || (more && !payload.len().is_multiple_of(8)) {
                     return None;
                 }
                 let key = Key {
                     addresses: *addresses,
                     identification: u32::from_be_bytes(*id.first_chunk()?),
                     version: 6,
+                    protocol: following,
                 };
                 let header = packet.get(..IPV6_HEADER)?;
                 return Fragment::new(key, header, place & 0xfff8, more, payload);

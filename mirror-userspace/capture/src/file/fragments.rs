@@ -9,7 +9,7 @@ use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use mirror_core::{counters::FragmentCounters, segment::Time};
 
-use super::fragment::{Fragment, Key, TCP};
+use super::fragment::{Fragment, Key};
 
 /// Datagrams that wait for fragments at most: 16 MiB if each is as long as it can be and comes in
 /// fragments of 8 bytes.
@@ -58,7 +58,7 @@ impl Fragments {
     }
 
     /// Takes a fragment; tells whether it was the last one missing of an IP packet, which is then
-    /// [`whole`](Self::whole).
+    /// [`whole`](Self::whole). Fragments of what is not followed are refused.
     pub(super) fn insert(&mut self, now: Time, packet: &[u8]) -> bool {
         self.expire(now);
         let Some(fragment) = Fragment::parse(packet) else {
@@ -89,6 +89,18 @@ impl Fragments {
     /// The packet that [`insert`](Self::insert) made whole last.
     pub(super) fn whole(&self) -> &[u8] {
         &self.whole
+    }
+
+    /// The same, for whoever looks for more fragments in it.
+    pub(super) fn take_whole(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.whole)
+    }
+
+    /// Takes it back, unless fragments in it have made another one whole.
+    pub(super) fn keep_whole(&mut self, whole: Vec<u8>) {
+        if self.whole.is_empty() {
+            self.whole = whole;
+        }
     }
 
     /// Gives up what is still waiting at the end of the capture.
@@ -191,13 +203,15 @@ impl Datagram {
         if self.key.version == 4 {
             set(&mut packet, 2, total);
             set(&mut packet, 6, 0);
+            // It was the first fragment's; 0 is what nobody has computed.
+            set(&mut packet, 10, 0);
         } else {
             set(
                 &mut packet,
                 4,
                 total.checked_sub(u16::try_from(header).ok()?)?,
             );
-            *packet.get_mut(6)? = TCP;
+            *packet.get_mut(6)? = self.key.protocol;
         }
         Some(packet)
     }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use mirror_common::record::flag;
 use mirror_core::segment::Segment;
 
-use super::LinkType;
+use super::{
+    LinkType,
+    checksum::{add, fold},
+};
 
 /// The longest payload that fits an IP packet behind headers without options (RFC 791 section 3.1).
 pub(super) const MAX_PAYLOAD: usize = 65_535 - IPV4_HEADER - TCP_HEADER;
@@ -60,7 +63,7 @@ pub(super) fn rebuild(
         ethernet(headers, [0x08, 0x00], out);
         ipv4(len, source.octets(), destination.octets(), out);
         let pseudo = [source.octets(), destination.octets()].concat();
-        tcp(segment, piece, checksum(&pseudo, pseudo_tail(len)), out);
+        tcp(segment, piece, add(&pseudo, pseudo_tail(len)), out);
     } else {
         ethernet(headers, [0x86, 0xdd], out);
         out.extend([0x60, 0, 0, 0]);
@@ -69,7 +72,7 @@ pub(super) fn rebuild(
         out.extend(client.address);
         out.extend(server.address);
         let pseudo = [client.address, server.address].concat();
-        tcp(segment, piece, checksum(&pseudo, pseudo_tail(len)), out);
+        tcp(segment, piece, add(&pseudo, pseudo_tail(len)), out);
     }
 }
 
@@ -89,7 +92,7 @@ fn ipv4(tcp_len: u16, source: [u8; 4], destination: [u8; 4], out: &mut Vec<u8>) 
     out.extend([0, 0, 0x40, 0, HOPS, TCP, 0, 0]);
     out.extend(source);
     out.extend(destination);
-    let sum = finish(checksum(out.get(start..).unwrap_or_default(), 0));
+    let sum = !fold(add(out.get(start..).unwrap_or_default(), 0));
     set(out, start + 10, sum);
 }
 
@@ -122,7 +125,7 @@ fn tcp(segment: &Segment<'_>, piece: &Piece<'_>, pseudo: u64, out: &mut Vec<u8>)
     out.extend(urgent.unwrap_or(0).to_be_bytes());
     out.extend_from_slice(piece.payload);
     if piece.payload.len() == piece.wire_len {
-        let sum = finish(checksum(out.get(start..).unwrap_or_default(), pseudo));
+        let sum = !fold(add(out.get(start..).unwrap_or_default(), pseudo));
         set(out, start + 16, sum);
     }
 }
@@ -131,27 +134,6 @@ fn tcp(segment: &Segment<'_>, piece: &Piece<'_>, pseudo: u64, out: &mut Vec<u8>)
 /// section 8.1).
 fn pseudo_tail(tcp_len: u16) -> u64 {
     u64::from(TCP) + u64::from(tcp_len)
-}
-
-/// Adds to an Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8], sum: u64) -> u64 {
-    let (words, last) = bytes.as_chunks::<2>();
-    let tail = last.first().map_or(0, |byte| u64::from(*byte) << 8);
-    let body: u64 = words
-        .iter()
-        .map(|word| u64::from(u16::from_be_bytes(*word)))
-        .sum();
-    sum + body + tail
-}
-
-/// Folds the sum into 16 bits and complements it.
-fn finish(mut sum: u64) -> u16 {
-    loop {
-        match u16::try_from(sum) {
-            Ok(folded) => return !folded,
-            Err(_) => sum = (sum & 0xffff) + (sum >> 16),
-        }
-    }
 }
 
 fn set(out: &mut [u8], at: usize, value: u16) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::other::Other;
+
 /// A link type, by its number in the tcpdump.org registry (not the DLT numbers of a system).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u16);
@@ -57,8 +59,8 @@ impl fmt::Display for LinkType {
 pub(super) enum Carried {
     /// An IP packet, which begins so many bytes into the frame.
     Ip(usize),
-    /// Something else (ARP, LLDP, a frame cut inside its header, …).
-    Other,
+    /// Something else.
+    Other(Other),
     /// Nobody knows: the link type is not one of ours.
     UnknownLink,
 }
@@ -79,11 +81,15 @@ pub(super) fn peel(link: LinkType, frame: &[u8]) -> Carried {
 /// The most VLAN tags that are peeled.
 const MAX_TAGS: usize = 4;
 
+/// The largest number in an EtherType's place that is a length (IEEE 802.3 section 3.2.6); Linux's cooked
+/// header has small numbers there for frames of the same kind.
+const MAX_LENGTH: u16 = 1_500;
+
 /// Follows an EtherType at `at` and the VLAN tags from `payload` on.
 fn behind_ethertype(frame: &[u8], mut at: usize, mut payload: usize) -> Carried {
     for _ in 0..=MAX_TAGS {
         let Some(&[high, low]) = frame.get(at..at + 2) else {
-            return Carried::Other;
+            return Carried::Other(Other::CutInHeader);
         };
         match u16::from_be_bytes([high, low]) {
             // IPv4, IPv6
@@ -91,10 +97,11 @@ fn behind_ethertype(frame: &[u8], mut at: usize, mut payload: usize) -> Carried 
             // IEEE 802.1Q, 802.1ad, and the number that came before 802.1ad: two bytes of tag
             // control information, then the next EtherType.
             0x8100 | 0x88a8 | 0x9100 => (at, payload) = (payload + 2, payload + 4),
-            _ => return Carried::Other,
+            ..=MAX_LENGTH => return Carried::Other(Other::Llc),
+            other => return Carried::Other(Other::EtherType(other)),
         }
     }
-    Carried::Other
+    Carried::Other(Other::TooManyVlans)
 }
 
 /// Follows a 4-byte address family, in either byte order. `AF_INET` is 2 everywhere, `AF_INET6` is
@@ -104,7 +111,8 @@ fn behind_family(frame: &[u8]) -> Carried {
         [2 | 10 | 24 | 28 | 30, 0, 0, 0, ..] | [0, 0, 0, 2 | 10 | 24 | 28 | 30, ..] => {
             Carried::Ip(4)
         }
-        _ => Carried::Other,
+        [_, _, _, _, ..] => Carried::Other(Other::Family),
+        _ => Carried::Other(Other::CutInHeader),
     }
 }
 
@@ -127,12 +135,14 @@ fn behind_attributes(frame: &[u8]) -> Carried {
         }
         at += usize::from(len).max(4).next_multiple_of(4);
     }
-    Carried::Other
+    Carried::Other(Other::CutInHeader)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CUT: Carried = Carried::Other(Other::CutInHeader);
 
     #[test]
     fn vlan_tags_are_peeled_in_any_number_up_to_the_limit() {
@@ -145,7 +155,7 @@ mod tests {
             let expected = if tags <= MAX_TAGS {
                 Carried::Ip(14 + 4 * tags)
             } else {
-                Carried::Other
+                Carried::Other(Other::TooManyVlans)
             };
             assert_eq!(peel(LinkType::ETHERNET, &frame), expected, "{tags} tags");
         }
@@ -156,11 +166,11 @@ mod tests {
         let mut frame = vec![0; 12];
         frame.extend([0x81, 0x00, 0x00, 0x07, 0x86, 0xdd]);
         for cut in 0..frame.len() {
-            assert_eq!(peel(LinkType::ETHERNET, &frame[..cut]), Carried::Other);
+            assert_eq!(peel(LinkType::ETHERNET, &frame[..cut]), CUT);
         }
         assert_eq!(peel(LinkType::ETHERNET, &frame), Carried::Ip(18));
         for cut in 0..4 {
-            assert_eq!(peel(LinkType::NULL, &[2, 0, 0, 0][..cut]), Carried::Other);
+            assert_eq!(peel(LinkType::NULL, &[2, 0, 0, 0][..cut]), CUT);
         }
     }
 
@@ -171,7 +181,8 @@ mod tests {
             assert_eq!(peel(LinkType::NULL, &family.to_be_bytes()), Carried::Ip(4));
             assert_eq!(peel(LinkType::LOOP, &family.to_be_bytes()), Carried::Ip(4));
         }
-        assert_eq!(peel(LinkType::NULL, &7_u32.to_le_bytes()), Carried::Other);
+        let other = peel(LinkType::NULL, &7_u32.to_le_bytes());
+        assert_eq!(other, Carried::Other(Other::Family));
     }
 
     #[test]
@@ -181,14 +192,10 @@ mod tests {
         for message in [little, big] {
             assert_eq!(peel(LinkType::NFLOG, &message), Carried::Ip(16));
             for cut in 0..16 {
-                assert_eq!(peel(LinkType::NFLOG, &message[..cut]), Carried::Other);
+                assert_eq!(peel(LinkType::NFLOG, &message[..cut]), CUT);
             }
         }
-        assert_eq!(
-            peel(LinkType::NFLOG, &[0; 100]),
-            Carried::Other,
-            "no lengths"
-        );
+        assert_eq!(peel(LinkType::NFLOG, &[0; 100]), CUT, "no lengths");
     }
 
     #[test]

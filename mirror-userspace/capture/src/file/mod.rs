@@ -3,14 +3,20 @@
 //! A file is read as a stream, from a path or from standard input, and may be damaged or written
 //! by an attacker. So it is walked record by record in bounded memory: the record by its format
 //! (`legacy`, `pcapng`), the frame down to its IP packet by its link type (`link`), then by the
-//! very header walk that the kernel program does ([`mirror_common::packet`]), with IP fragments
-//! put together on the way (`fragments`). What gives no segment is counted, by reason
-//! ([`FileCounters`]).
+//! very header walk that the kernel programs do ([`mirror_common::packet`]), with tunnels taken off
+//! (`descent`) and IP fragments put together on the way (`fragments`). What gives no segment is
+//! counted, by reason ([`FileCounters`]), and named ([`NotRead`]).
+//!
+//! Segments that v1's kernel has dropped are refused: those with a wrong checksum, as far as checksums
+//! mean something in the capture (`senders`), and those of IPv6 that pass for IPv4.
 //!
 //! Where the capture has a connection's handshake, only what its client sent comes out. Where it has
 //! not, both directions do, each as a flow of its own whose client is the sender: requests only make
 //! sense in one of them.
 
+mod checksum;
+mod descent;
+mod error;
 mod format;
 mod found;
 mod fragment;
@@ -19,31 +25,39 @@ mod headers;
 mod interface;
 mod legacy;
 mod link;
+mod other;
 mod pcapng;
+mod senders;
 mod streams;
 mod unpack;
 mod window;
 mod writer;
 
 use std::{
-    fmt,
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-use mirror_common::packet::{self, Unparsable, Walk};
-use mirror_core::{counters::FileCounters, segment::Segment};
+use mirror_common::packet::Tunnels;
+use mirror_core::{
+    counters::{FileCounters, NotRead},
+    segment::Segment,
+};
 
+pub use error::OpenError;
 pub use format::Ending;
 pub use link::LinkType;
 pub use streams::StreamNumber;
 pub use writer::{CaptureWriter, Headers};
 
+use descent::{Descent, Down, Layer};
 use format::{Format, Packet, Skipped, Step};
-use found::{Cut, Found, PacketIn};
+use found::{Found, PacketIn};
 use fragments::Fragments;
-use link::Carried;
+use other::Other;
+use senders::Senders;
 use streams::{Sender, Streams};
 use unpack::Unpacked;
 use window::Window;
@@ -62,9 +76,25 @@ pub struct CaptureFile<R> {
     behind: u64,
     fragments: Fragments,
     streams: Streams,
+    senders: Senders,
     ports: Vec<u16>,
+    tunnels: Vec<Tunnels>,
+    believes_all: bool,
     ending: Option<Ending>,
     counters: FileCounters,
+    others: BTreeMap<Other, u64>,
+    other_ports: BTreeMap<u16, u64>,
+}
+
+/// The ports of tunnels in captures, if nothing else is said: those that IANA has assigned, and 8472,
+/// where Linux has VXLAN, and so do Flannel and Cilium.
+#[must_use]
+pub fn usual_tunnels() -> Vec<Tunnels> {
+    let linux = Tunnels {
+        vxlan: 8472,
+        geneve: 0,
+    };
+    vec![Tunnels::default(), linux]
 }
 
 /// A segment from a capture file.
@@ -74,19 +104,6 @@ pub struct Captured<'a> {
     pub stream: StreamNumber,
     /// The segment; its clock is the file's, in nanoseconds since the Unix epoch.
     pub segment: Segment<'a>,
-}
-
-/// Why a capture file could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// It could not be read.
-    Io(io::Error),
-    /// It is neither pcap nor pcapng, or ends inside its first header.
-    NotACapture,
-    /// It is something else, which can be made into a capture: what it is, and how.
-    Other(&'static str),
-    /// It is packed, and damaged or cut before the capture's first header.
-    Broken,
 }
 
 impl CaptureFile<Box<dyn Read>> {
@@ -126,9 +143,14 @@ impl<R: Read> CaptureFile<R> {
             behind: 0,
             fragments: Fragments::default(),
             streams: Streams::default(),
+            senders: Senders::default(),
             ports: Vec::new(),
+            tunnels: usual_tunnels(),
+            believes_all: false,
             ending: None,
             counters: FileCounters::default(),
+            others: BTreeMap::new(),
+            other_ports: BTreeMap::new(),
         })
     }
 
@@ -136,6 +158,21 @@ impl<R: Read> CaptureFile<R> {
     #[must_use]
     pub fn with_ports(mut self, ports: Vec<u16>) -> Self {
         self.ports = ports;
+        self
+    }
+
+    /// Takes off tunnels at these UDP ports; default is [`usual_tunnels`]. Those that have protocol
+    /// numbers of their own are always taken off.
+    #[must_use]
+    pub fn with_tunnels(mut self, tunnels: Vec<Tunnels>) -> Self {
+        self.tunnels = tunnels;
+        self
+    }
+
+    /// Takes segments whatever their checksums are, too.
+    #[must_use]
+    pub fn ignoring_checksums(mut self, ignoring: bool) -> Self {
+        self.believes_all = ignoring;
         self
     }
 
@@ -151,6 +188,21 @@ impl<R: Read> CaptureFile<R> {
         FileCounters {
             fragments: self.fragments.counters(),
             ..self.counters.clone()
+        }
+    }
+
+    /// What there was beside segments to the wanted ports, by name: at most some tens of thousands.
+    #[must_use]
+    pub fn not_read(&self) -> NotRead {
+        let links = &self.counters.unread_links;
+        let frames = self.others.iter();
+        NotRead {
+            frames: frames.map(|(other, n)| (other.to_string(), *n)).collect(),
+            links: links
+                .iter()
+                .map(|(number, n)| (LinkType(*number).to_string(), *n))
+                .collect(),
+            ports: self.other_ports.clone(),
         }
     }
 
@@ -219,45 +271,39 @@ impl<R: Read> CaptureFile<R> {
     /// Looks for a segment in a packet; what else it may be is counted.
     fn find(&mut self, packet: &Packet) -> Option<Found> {
         let frame = self.window.bytes().get(packet.bytes.clone())?;
-        let start = match link::peel(packet.link, frame) {
-            Carried::Ip(start) => start,
-            Carried::Other => {
-                self.counters.not_tcp += 1;
-                return None;
-            }
-            Carried::UnknownLink => {
-                self.count_unread_link(packet.link);
-                return None;
-            }
+        let mut descent = Descent {
+            at: packet.at,
+            ports: &self.tunnels,
+            fragments: &mut self.fragments,
+            tunnels: 0,
         };
-        let ip = Cut {
-            bytes: frame.get(start..)?,
-            wire_len: packet.wire_len.max(frame.len()) - start,
+        let frame = Layer {
+            bytes: frame,
+            wire_len: packet.wire_len.max(frame.len()),
+            offset: packet.bytes.start,
+            place: PacketIn::Window,
         };
-        let offset = packet.bytes.start + start;
-        let found = match packet::walk(&ip, packet::Link::Ip) {
-            Walk::Unparsable(Unparsable::Fragment) => {
-                if !self.fragments.insert(packet.at, ip.bytes) {
-                    return None;
+        let down = descent.frame(packet.link, frame);
+        let tunnels = descent.tunnels;
+        match down {
+            Down::Segment(found, sum) => {
+                self.counters.tunnelled += u64::from(tunnels > 0);
+                let sender = found.segment.flow.client.address;
+                if self.senders.believe(sender, sum) || self.believes_all {
+                    return self.keep(found);
                 }
-                let whole = self.fragments.whole();
-                match packet::walk(whole, packet::Link::Ip) {
-                    Walk::Tcp(tcp) => Found::new(packet.at, &tcp, whole, 0, PacketIn::Datagram),
-                    _ => None,
-                }
+                self.counters.bad_checksum += 1;
             }
-            Walk::Tcp(tcp) => Found::new(packet.at, &tcp, ip.bytes, offset, PacketIn::Window),
-            Walk::NotTcp => {
+            Down::ForgedAddress => self.counters.forged_address += 1,
+            Down::Fragment => {}
+            Down::Other(other) => {
                 self.counters.not_tcp += 1;
-                return None;
+                *self.others.entry(other).or_default() += 1;
             }
-            Walk::Unparsable(_) => None,
-        };
-        let Some(found) = found else {
-            self.counters.unparsable += 1;
-            return None;
-        };
-        self.keep(found)
+            Down::Unparsable => self.counters.unparsable += 1,
+            Down::UnreadLink(link) => self.count_unread_link(link),
+        }
+        None
     }
 
     /// Numbers a segment's connection; keeps the segment if it is one that the pipeline wants.
@@ -268,6 +314,7 @@ impl<R: Read> CaptureFile<R> {
         let flags = segment.flags;
         if !self.ports.is_empty() && !self.ports.contains(&segment.flow.server.port) {
             self.counters.other_port += 1;
+            self.count_other_port(&found, sender);
             None
         } else if sender == Sender::Server {
             self.counters.from_server += 1;
@@ -281,23 +328,17 @@ impl<R: Read> CaptureFile<R> {
     }
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::NotACapture => f.write_str("not a capture file (neither pcap nor pcapng)"),
-            Self::Other(what) => write!(f, "not a capture file, but {what}"),
-            Self::Broken => f.write_str("packed data that is damaged or cut at its beginning"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::NotACapture | Self::Other(_) | Self::Broken => None,
-        }
+impl<R> CaptureFile<R> {
+    /// Counts a segment to a port that was not asked for by the port of its server; where nobody knows
+    /// which end that is, servers have the lower ports.
+    fn count_other_port(&mut self, found: &Found, sender: Sender) {
+        let flow = &found.segment.flow;
+        let port = match sender {
+            Sender::Client => flow.server.port,
+            Sender::MaybeClient => flow.server.port.min(flow.client.port),
+            Sender::Server => return,
+        };
+        *self.other_ports.entry(port).or_default() += 1;
     }
 }
 

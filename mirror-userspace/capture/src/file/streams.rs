@@ -49,7 +49,9 @@ struct Opening {
 /// Who sent a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// Who opened the connection, or nobody knows.
+    /// Who opened the connection.
+    Client,
+    /// Nobody knows.
     MaybeClient,
     /// Whom the other opened it to.
     Server,
@@ -76,8 +78,9 @@ impl Streams {
         }
         self.young.insert(ends, stream);
         let sender = match stream.opening.and_then(|opening| opening.client) {
-            Some(client) if client != segment.flow.client => Sender::Server,
-            _ => Sender::MaybeClient,
+            Some(client) if client == segment.flow.client => Sender::Client,
+            Some(_) => Sender::Server,
+            None => Sender::MaybeClient,
         };
         (stream.number, sender)
     }
@@ -222,17 +225,17 @@ mod tests {
             }
             [streams.number(&request).1, streams.number(&reply).1]
         };
-        use Sender::{MaybeClient, Server};
+        use Sender::{Client, MaybeClient, Server};
         let syn = segment(1, 80, flag::SYN, 100, 0);
         assert_eq!(
             senders(&[]),
             [MaybeClient, MaybeClient],
             "picked up in the middle"
         );
-        assert_eq!(senders(&[syn]), [MaybeClient, Server]);
+        assert_eq!(senders(&[syn]), [Client, Server]);
         assert_eq!(
             senders(&[segment(80, 1, SYN_ACK, 500, 101)]),
-            [MaybeClient, Server]
+            [Client, Server]
         );
         let both = [syn, segment(80, 1, flag::SYN, 500, 0)];
         assert_eq!(
@@ -241,7 +244,7 @@ mod tests {
             "simultaneous open"
         );
         let reused = [reply, syn];
-        assert_eq!(senders(&reused), [MaybeClient, Server]);
+        assert_eq!(senders(&reused), [Client, Server]);
     }
 
     #[test]

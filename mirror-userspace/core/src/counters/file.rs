@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// The packets of a capture file, by what became of them.
 ///
 /// At the end of the file, `packets` and the whole datagrams that fragments made are together the
-/// sum of `segments`, `no_payload`, `other_port`, `from_server`, `not_tcp`, `unparsable`, all of `unread_links` and
-/// all fragments.
+/// sum of `segments`, `no_payload`, `other_port`, `from_server`, `bad_checksum`, `forged_address`, `not_tcp`,
+/// `unparsable`, all of `unread_links` and all fragments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileCounters {
     /// Packets read from the file, of whatever kind.
@@ -19,6 +19,12 @@ pub struct FileCounters {
     pub other_port: u64,
     /// Segments that the server of a connection sent.
     pub from_server: u64,
+    /// Segments with a wrong checksum, from senders whose checksums are right otherwise.
+    pub bad_checksum: u64,
+    /// Segments of IPv6 with addresses that pass for IPv4's.
+    pub forged_address: u64,
+    /// Segments that came in a tunnel, which was taken off: part of the others.
+    pub tunnelled: u64,
     /// Packets that are not TCP over IP.
     pub not_tcp: u64,
     /// Packets with headers that contradict themselves or were cut by the snap length.
@@ -31,6 +37,17 @@ pub struct FileCounters {
     pub malformed_records: u64,
     /// Packets claimed to be longer than 1 MiB; not among `packets`.
     pub oversized_packets: u64,
+}
+
+/// What a capture file had beside segments to the wanted ports, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotRead {
+    /// Packets that are not TCP over IP: all of [`not_tcp`](FileCounters::not_tcp).
+    pub frames: BTreeMap<String, u64>,
+    /// Packets of link types that are not read: all of [`unread_links`](FileCounters::unread_links).
+    pub links: BTreeMap<String, u64>,
+    /// Segments to ports that were not asked for, without those that servers are known to have sent.
+    pub ports: BTreeMap<u16, u64>,
 }
 
 /// How fragments ended. Every fragment is in exactly one counter

@@ -7,7 +7,7 @@ mod kernel;
 pub(crate) mod sum;
 mod target;
 
-pub use file::{FileCounters, FragmentCounters};
+pub use file::{FileCounters, FragmentCounters, NotRead};
 pub use histogram::Histogram;
 pub use kernel::{KernelCounters, RingCounters};
 pub use sum::Sum;

@@ -253,6 +253,8 @@ pub(super) fn read(file: &[u8]) -> (Vec<Seen>, Ending, FileCounters) {
             + counters.no_payload
             + counters.other_port
             + counters.from_server
+            + counters.bad_checksum
+            + counters.forged_address
             + counters.not_tcp
             + counters.unparsable
             + counters.unread_links.values().sum::<u64>()
@@ -264,5 +266,7 @@ pub(super) fn read(file: &[u8]) -> (Vec<Seen>, Ending, FileCounters) {
             + evicted,
         "{counters:?}"
     );
+    let not_read = capture.not_read();
+    assert_eq!(not_read.frames.values().sum::<u64>(), counters.not_tcp);
     (found, capture.ending().unwrap(), counters)
 }
