@@ -30,6 +30,7 @@ mod target_args;
 mod terms_args;
 #[cfg(test)]
 mod tests;
+mod tunnel_args;
 mod value;
 mod verdict;
 

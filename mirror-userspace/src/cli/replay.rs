@@ -23,10 +23,11 @@ use super::{
     policy_args::PolicyArgs,
     report_args::ReportArgs,
     supervise::{self, Signals, Supervised, finish, supervise},
+    tunnel_args::TunnelArgs,
 };
 use crate::runtime::{
     Sink, Targets,
-    replay::{Position, Print, Replay, ReplayConfig, Speed, Turn, is_no_capture},
+    replay::{Position, Print, Replay, ReplayConfig, Select, Speed, Turn, is_no_capture},
 };
 
 /// Print or re-send the requests in a capture file
@@ -49,6 +50,18 @@ pub struct ReplayArgs {
     #[arg(long = "port", value_name = "N", value_delimiter = ',', num_args = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
+
+    /// Tunnels.
+    #[command(flatten)]
+    tunnels: TunnelArgs,
+
+    /// Take segments with wrong checksums, too
+    ///
+    /// A receiver drops them, so that a server never had what is in them. They are left out where
+    /// other checksums of the same sender are right; where nearly all are wrong, nobody has computed
+    /// them, and they say nothing.
+    #[arg(long)]
+    ignore_checksums: bool,
 
     /// How fast requests are sent again: 1 is at the pace of the capture, 2 twice as fast, max as fast
     /// as the target takes them, so that none is dropped because too many wait
@@ -132,7 +145,11 @@ impl ReplayArgs {
     fn configure(self) -> anyhow::Result<ReplayConfig> {
         Ok(ReplayConfig {
             file: self.file,
-            ports: self.ports,
+            select: Select {
+                tunnels: self.tunnels.tunnels(),
+                ports: self.ports,
+                ignore_checksums: self.ignore_checksums,
+            },
             limits: self.limits.for_file(),
             policy: self.policy.into(),
             sink: Targets::new(self.dispatch.targets.outside_clusters()?)

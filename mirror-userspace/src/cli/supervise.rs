@@ -139,9 +139,12 @@ pub(super) fn write_json(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("--ledger-json {}", path.display()))
 }
 
-/// Prints the ledger, and writes it where asked.
+/// Prints the ledger, with what to try where it has no requests, and writes it where asked.
 pub(super) fn finish(ledger: &Ledger, json: Option<&Path>) -> anyhow::Result<()> {
     eprint!("{ledger}");
+    for hint in ledger.hints() {
+        eprintln!("hint: {hint}");
+    }
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(ledger)?;
         write_json(path, &text)?;

@@ -9,6 +9,9 @@ use mirror_core::segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time};
 /// 2026-11-22T06:00:00Z, in nanoseconds since the Unix epoch.
 const START: u64 = 1_795_327_200_000_000_000;
 
+/// The type of pcapng's blocks that hold packets.
+const ENHANCED_PACKET: usize = 6;
+
 /// A capture while it is written; a millisecond passes with each segment.
 pub(crate) struct Capture {
     writer: CaptureWriter<Vec<u8>>,
@@ -89,6 +92,33 @@ impl Capture {
             wire_len: u32::try_from(payload.len()).unwrap(),
         };
         self.writer.write(&segment).unwrap();
+    }
+
+    /// Closes the capture, and returns it as pcap with every frame changed by `change`, which is given
+    /// all behind its Ethernet addresses.
+    pub(crate) fn changed(self, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        let file = self.bytes();
+        let field = |at: usize| {
+            let bytes = file.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_le_bytes(bytes) as usize)
+        };
+        // Magic, version 2.4, no time zone, snap length, Ethernet.
+        let mut pcap = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1_u32]
+            .map(u32::to_le_bytes)
+            .concat();
+        let mut at = 0;
+        while let (Some(kind), Some(len)) = (field(at), field(at + 4)) {
+            if kind == ENHANCED_PACKET {
+                let captured = field(at + 20).unwrap();
+                let frame = &file[at + 28..][..captured];
+                let frame = [&frame[..12], &change(&frame[12..])].concat();
+                let len = u32::try_from(frame.len()).unwrap();
+                pcap.extend([0, 0, len, len].map(u32::to_le_bytes).concat());
+                pcap.extend(frame);
+            }
+            at += len;
+        }
+        pcap
     }
 
     /// Closes the capture, and returns its bytes.

@@ -4,6 +4,8 @@
 
 mod capture;
 mod ends;
+mod nothing;
+mod packed;
 mod print;
 mod program;
 mod send;

@@ -163,13 +163,23 @@ fn cause(error: &io::Error) -> &io::Error {
 struct Zstd<S> {
     source: S,
     decoder: FrameDecoder,
+    /// Why nothing more is decoded: what there is already is given first.
+    failed: Option<io::Error>,
 }
+
+/// The end of a frame (RFC 8878 section 3.1.1.2): a last block, which is empty, and a checksum, which
+/// nobody looks at.
+const END_OF_FRAME: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
 
 impl<S: io::BufRead> Zstd<S> {
     fn new(source: S) -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(MAX_ZSTD_WINDOW);
-        Self { source, decoder }
+        Self {
+            source,
+            decoder,
+            failed: None,
+        }
     }
 
     /// Begins the next frame with data in it; `false` at the end.
@@ -200,6 +210,9 @@ impl<S: io::BufRead> Read for Zstd<S> {
             if self.decoder.can_collect() > 0 {
                 return self.decoder.read(buf);
             }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
             if self.decoder.is_finished() {
                 if !self.next_frame()? {
                     return Ok(0);
@@ -207,9 +220,15 @@ impl<S: io::BufRead> Read for Zstd<S> {
                 continue;
             }
             let one = BlockDecodingStrategy::UptoBlocks(1);
-            self.decoder
-                .decode_blocks(&mut self.source, one)
-                .map_err(io::Error::other)?;
+            if let Err(error) = self.decoder.decode_blocks(&mut self.source, one) {
+                self.failed = Some(io::Error::other(error));
+                // The decoder holds back what later blocks may refer to, up to 8 MiB by default, until
+                // the frame ends.
+                let all = BlockDecodingStrategy::All;
+                self.decoder
+                    .decode_blocks(&END_OF_FRAME[..], all)
+                    .map_err(io::Error::other)?;
+            }
         }
     }
 }

@@ -1,15 +1,21 @@
 //! The segments of a capture file, which its reader counts, as the kernel counts live ones.
 
-use super::{Ledger, Named, Segments};
-use crate::counters::FileCounters;
+use std::collections::BTreeMap;
+
+use super::{FileBook, Ledger, Named, Segments};
+use crate::counters::{FileCounters, NotRead};
+
+/// Names in a table of the book at most; the rest is `others`.
+const MOST_NAMES: usize = 10;
 
 impl Ledger {
     /// Replaces the books' segments by those of a file, of which the pipeline `read` so many.
     ///
     /// An IP datagram put together from fragments is one segment. What can't be followed to a
-    /// segment (a fragment without the others, an unknown link type) counts as one, unparsable.
+    /// segment (a fragment without the others, an unknown link type) counts as one, unparsable. What else
+    /// the file had is `beside`.
     #[must_use]
-    pub fn with_file(mut self, counted: &FileCounters, read: u64) -> Self {
+    pub fn with_file(mut self, counted: &FileCounters, beside: &NotRead, read: u64) -> Self {
         let fragments = &counted.fragments;
         let unparsable: Named = [
             ("headers", counted.unparsable),
@@ -36,6 +42,12 @@ impl Ledger {
             other_port: counted.other_port,
             no_payload: counted.no_payload,
             from_server: counted.from_server,
+            refused: [
+                ("checksum", counted.bad_checksum),
+                ("forged_address", counted.forged_address),
+            ]
+            .map(|(reason, count)| (reason.to_owned(), count))
+            .into(),
             copied: counted.segments,
             read,
             implausible: self.segments.implausible,
@@ -43,7 +55,30 @@ impl Ledger {
             not_tcp: counted.not_tcp,
             ..Segments::default()
         };
+        self.file = Some(FileBook {
+            packets,
+            tunnelled: counted.tunnelled,
+            not_tcp: most(&beside.frames),
+            link_types: most(&beside.links),
+            other_ports: most(&beside.ports),
+        });
         self.balanced &= self.balances();
         self
     }
+}
+
+/// The largest counts by name, and the sum of the others.
+fn most(counts: &BTreeMap<impl ToString, u64>) -> Named {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let mut most = Named::new();
+    for (place, (name, count)) in counts.into_iter().enumerate() {
+        let name = if place < MOST_NAMES {
+            name.to_string()
+        } else {
+            "others".to_owned()
+        };
+        *most.entry(name).or_default() += count;
+    }
+    most
 }

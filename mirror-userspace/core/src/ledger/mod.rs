@@ -17,6 +17,7 @@
 
 mod book;
 mod file;
+mod hints;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -38,6 +39,9 @@ pub type Named = BTreeMap<String, u64>;
 pub struct Ledger {
     /// TCP segments, from the hook to the daemon.
     pub segments: Segments,
+    /// What else a capture file had; none in the books of a live mirror.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileBook>,
     /// Copies of requests, until they are handed over to a connection.
     pub requests: Requests,
     /// What became of the copies that were sent.
@@ -80,7 +84,7 @@ pub struct Segments {
     pub implausible: Named,
     /// Segments lost because a ring was full.
     pub ring_full: u64,
-    /// Segments that v1's kernel refuses, by reason.
+    /// Segments that v1's kernel refuses, by reason; of a capture file, those that any kernel does.
     pub refused: Named,
     /// Sampled segments for which v1's kernel had no answer, as no socket has had a connection on
     /// their port: part of the other rows.
@@ -89,6 +93,21 @@ pub struct Segments {
     pub unparsable: Named,
     /// Frames that are not TCP: not part of `seen`.
     pub not_tcp: u64,
+}
+
+/// What a capture file had, by name: the most frequent names, and `others`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FileBook {
+    /// Packets, of whatever kind.
+    pub packets: u64,
+    /// Segments that came in a tunnel, which was taken off.
+    pub tunnelled: u64,
+    /// What the packets of [`Segments::not_tcp`] are.
+    pub not_tcp: Named,
+    /// Packets of link types that are not read, which are unparsable.
+    pub link_types: Named,
+    /// Segments of [`Segments::other_port`], without those of servers, by the port.
+    pub other_ports: Named,
 }
 
 /// See the module's documentation.

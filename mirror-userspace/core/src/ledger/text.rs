@@ -77,6 +77,7 @@ impl Ledger {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             segments,
+            file,
             requests,
             replies,
             sent_again,
@@ -98,6 +99,15 @@ impl Ledger {
         rows(f, "refused", &segments.refused)?;
         rows(f, "unparsable", &segments.unparsable)?;
         row(f, "v1's kernel not asked", segments.unasked)?;
+        if segments.not_tcp > 0 {
+            head(f, "frames without TCP", segments.not_tcp)?;
+        }
+        if let Some(file) = file {
+            rows(f, "", &file.not_tcp)?;
+            if file.tunnelled > 0 {
+                head(f, "segments out of tunnels", file.tunnelled)?;
+            }
+        }
         head(f, "segments read", segments.read)?;
         rows(f, "implausible", &segments.implausible)?;
         head(f, "connections", connections.opened)?;

@@ -71,6 +71,8 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
     let Ledger {
         segments,
+        // Of capture files only.
+        file: _,
         // The sums of those of the targets.
         sent_again: _,
         requests: _,

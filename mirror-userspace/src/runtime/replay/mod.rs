@@ -16,7 +16,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use mirror_capture::file::OpenError;
 use mirror_core::{
-    counters::FileCounters,
+    counters::{FileCounters, NotRead},
     ledger::{Counted, Ledger, Names},
     pipeline::{Limits, Output},
     policy::PolicyConfig,
@@ -29,7 +29,7 @@ use tokio::{
 };
 
 pub use pace::Speed;
-pub use reader::Position;
+pub use reader::{Position, Select};
 
 use super::{clock, sink::Sink};
 use crate::replay::{Playback, Printer, RequestLine};
@@ -50,8 +50,8 @@ const BATCH: usize = 64;
 pub struct ReplayConfig {
     /// The capture; `-` is standard input.
     pub file: PathBuf,
-    /// The servers' ports; none given is all.
-    pub ports: Vec<u16>,
+    /// What of it is read.
+    pub select: Select,
     /// The limits of the pipeline.
     pub limits: Limits,
     /// Sampling, filters and rewrites.
@@ -88,6 +88,8 @@ pub struct Replay {
     held: Option<Output>,
     stage: Stage,
     counted: FileCounters,
+    /// What else the file had: known at its end.
+    beside: NotRead,
     read: u64,
 }
 
@@ -126,7 +128,7 @@ impl Replay {
             Sink::Targets(_) => config.speed,
             Sink::Record(_) | Sink::Look => Speed::Max,
         };
-        let (reads, position) = reader::start(config.file, config.ports).await?;
+        let (reads, position) = reader::start(config.file, config.select).await?;
         Ok(Self {
             reads,
             position,
@@ -141,6 +143,7 @@ impl Replay {
             held: None,
             stage: Stage::Reading,
             counted: FileCounters::default(),
+            beside: NotRead::default(),
             read: 0,
         })
     }
@@ -176,7 +179,7 @@ impl Replay {
             comparison: self.dispatcher.comparison(),
             ..Counted::default()
         };
-        Ledger::new(&counted, &self.names).with_file(&self.counted, self.read)
+        Ledger::new(&counted, &self.names).with_file(&self.counted, &self.beside, self.read)
     }
 
     /// Ends the replay wherever it is; copies in flight may still be answered for a while.
@@ -217,7 +220,7 @@ impl Replay {
             match self.reads.recv().await {
                 Some(Read::Segment(segment)) => self.next = Some(segment),
                 Some(Read::End(outcome, counted)) => {
-                    self.counted = *counted;
+                    (self.counted, self.beside) = *counted;
                     self.playback.pipeline().shutdown();
                     self.stage = Stage::Sending(outcome);
                     return;

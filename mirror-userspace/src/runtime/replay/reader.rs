@@ -12,9 +12,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use mirror_capture::file::{CaptureFile, Captured, OpenError, StreamNumber};
+use mirror_capture::file::{CaptureFile, Captured, OpenError, StreamNumber, usual_tunnels};
+use mirror_common::packet::Tunnels;
 use mirror_core::{
-    counters::FileCounters,
+    counters::{FileCounters, NotRead},
     segment::{Segment, Time},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -29,7 +30,7 @@ const AHEAD: usize = 256;
 pub(super) enum Read {
     Segment(Box<Taken>),
     /// The file ended, or could not be read on.
-    End(io::Result<()>, Box<FileCounters>),
+    End(io::Result<()>, Box<(FileCounters, NotRead)>),
 }
 
 /// A segment that owns its payload.
@@ -68,6 +69,26 @@ impl Taken {
     }
 }
 
+/// What of a file is read.
+#[derive(Clone, Debug, Default)]
+pub struct Select {
+    /// The servers' ports; none given is all.
+    pub ports: Vec<u16>,
+    /// The UDP ports of tunnels, which are taken off; `None` for the usual ones.
+    pub tunnels: Option<Vec<Tunnels>>,
+    /// Segments whatever their checksums are.
+    pub ignore_checksums: bool,
+}
+
+impl Select {
+    fn of<R: io::Read>(self, capture: CaptureFile<R>) -> CaptureFile<R> {
+        capture
+            .with_ports(self.ports)
+            .with_tunnels(self.tunnels.unwrap_or_else(usual_tunnels))
+            .ignoring_checksums(self.ignore_checksums)
+    }
+}
+
 /// How far a file is read.
 #[derive(Clone, Debug, Default)]
 pub struct Position {
@@ -87,7 +108,7 @@ impl Position {
 /// Starts the thread, and waits until the file is open.
 pub(super) async fn start(
     path: PathBuf,
-    ports: Vec<u16>,
+    select: Select,
 ) -> anyhow::Result<(mpsc::Receiver<Read>, Position)> {
     let (send, reads) = mpsc::channel(AHEAD);
     let (opened, is_open) = oneshot::channel();
@@ -96,7 +117,7 @@ pub(super) async fn start(
         .spawn(move || match open(&path) {
             Ok((capture, position)) => {
                 if opened.send(Ok(position)).is_ok() {
-                    read(capture.with_ports(ports), &send);
+                    read(select.of(capture), &send);
                 }
             }
             Err(error) => drop(opened.send(Err(error))),
@@ -113,8 +134,8 @@ fn read(mut capture: CaptureFile<impl io::Read>, to: &mpsc::Sender<Read>) {
         let counted = capture.counters();
         let message = match next {
             Ok(Some(segment)) => Read::Segment(Box::new(Taken { counted, ..segment })),
-            Ok(None) => Read::End(Ok(()), Box::new(counted)),
-            Err(error) => Read::End(Err(error), Box::new(counted)),
+            Ok(None) => Read::End(Ok(()), Box::new((counted, capture.not_read()))),
+            Err(error) => Read::End(Err(error), Box::new((counted, capture.not_read()))),
         };
         let is_last = matches!(message, Read::End(..));
         if to.blocking_send(message).is_err() || is_last {

@@ -80,7 +80,7 @@ fn what_was_packed_before_a_cut_is_used() {
         for cut in [packed.len() - 1, packed.len() * 3 / 4] {
             let (read, ending, _) = read(&packed[..cut]);
             assert_eq!(ending, Ending::Cut, "{name} {cut}");
-            assert!(!read.is_empty(), "{name} {cut}");
+            assert!(read.len() > 2_500, "{name} {cut}: {}", read.len());
         }
     }
     // Cut between two packets, of which the reader of packets sees nothing.
