@@ -17,6 +17,7 @@ mod hooks;
 mod http;
 mod mirror;
 mod network;
+mod nothing;
 mod policy;
 mod record;
 mod scene;

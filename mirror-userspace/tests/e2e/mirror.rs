@@ -70,6 +70,13 @@ impl Mirror {
         Ledger::of(self.0.stop().unwrap())
     }
 
+    /// As [`stop`](Self::stop); what it printed on stderr, too.
+    pub(crate) fn stop_and_read(self) -> (Ledger, String) {
+        let ended = self.0.stop().unwrap();
+        let stderr = ended.stderr.clone();
+        (Ledger::of(ended), stderr)
+    }
+
     /// Waits until it ends by itself; the books must balance.
     pub(crate) fn wait(self) -> Ledger {
         Ledger::of(self.0.wait().unwrap())

@@ -208,6 +208,22 @@ fn what_cannot_be_parsed_is_counted_by_its_reason() {
             },
             Malformed,
         ),
+        // From the wire, where no packet is too long for its length field.
+        (
+            Frame {
+                ip_len: Some(0),
+                ..frame()
+            },
+            Malformed,
+        ),
+        (
+            Frame {
+                network: IPV6,
+                ip_len: Some(0),
+                ..frame()
+            },
+            Malformed,
+        ),
         (
             Frame {
                 data_offset: Some(4),
