@@ -1,6 +1,9 @@
 //! A strict reader of the text format, which holds what Prometheus and its linter ask for.
 //!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>, <https://prometheus.io/docs/practices/naming/>
+//!
+//! Written here, as the parsers at crates.io are under a licence that `deny.toml` does not allow (openmetrics-parser), or pass
+//! over what they cannot read, and split quoted values at commas (prometheus-parse).
 
 use std::collections::BTreeMap;
 
