@@ -4,6 +4,7 @@ mod explained;
 mod gateway;
 mod istio;
 mod istio_matches;
+mod second_reader;
 mod shares;
 
 use mirror_core::{policy::Policy, testing::with_head};
@@ -18,7 +19,15 @@ fn plan(text: &str) -> Plan {
 }
 
 fn plan_by(text: &str, terms: &Terms) -> Plan {
-    read(&parse("web.yaml", text).unwrap(), terms).unwrap_or_else(|error| panic!("{error}"))
+    let documents = parse("web.yaml", text).unwrap();
+    let plan = read(&documents, terms).unwrap_or_else(|error| panic!("{error}"));
+    let again = read(&second_reader::reread(&documents), terms).unwrap();
+    assert_eq!(
+        format!("{:#?}", plan.rules),
+        format!("{:#?}", again.rules),
+        "{text}"
+    );
+    plan
 }
 
 /// The operator's consent to everything.
