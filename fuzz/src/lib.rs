@@ -12,6 +12,7 @@
 //! | [`http_parser`] | the cut does not matter; a strict parser agrees on where requests end |
 //! | [`http_steps`] | whatever happens to a connection, requests are whole, and bytes that its client sent |
 //! | [`reply_reader`] | the same for it: the cut, the strict parser; memory and floods are bounded |
+//! | [`h2`] | the same for HTTP/2; another decoder agrees on header blocks; each request ends once |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`pool`] | each copy ends in one counter, in order, sent once; limits hold; in the end all is quiet |
 //! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
@@ -21,6 +22,7 @@
 pub mod assembler;
 pub mod capture_file;
 pub mod config;
+pub mod h2;
 pub mod header_walk;
 pub mod http_parser;
 pub mod http_steps;
@@ -44,6 +46,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("http_parser", http_parser::run),
     ("http_steps", http_steps::run),
     ("reply_reader", reply_reader::run),
+    ("h2", h2::run),
     ("pipeline", pipeline::run),
     ("pool", pool::run),
     ("config", config::run),

@@ -1,9 +1,11 @@
 //! Where fuzzing starts: small inputs that reach the interesting states, all made here.
 
 mod frames;
+mod h2;
 
 use crate::{http_steps, pipeline::PHRASES};
 use frames::{captures, packets};
+pub use h2::stories;
 
 /// The seeds of a target; none for a name that is no target.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -14,6 +16,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "http_parser" => streams(),
         "http_steps" => steps(),
         "reply_reader" => replies(),
+        "h2" => h2::connections(),
         "pipeline" => conversations(),
         "pool" => games(),
         "config" => documents(),

@@ -21,6 +21,19 @@ fn seeds_and_their_mutations_keep_the_promises() {
     }
 }
 
+/// Stories of the corpus, if there is one: some of them, since the other decoder takes its time. All are seeds of
+/// `cargo xtask fuzz`.
+#[test]
+fn recorded_header_blocks_keep_the_promise() {
+    let stories = seeds::stories();
+    if stories.is_empty() {
+        eprintln!("SKIPPED: PODMIRROR_CORPUS does not name a corpus (docs/CORPUS.md)");
+    }
+    for story in stories.iter().step_by(6) {
+        podmirror_fuzz::h2::run(story);
+    }
+}
+
 fn try_mutation(name: &str, target: Target, seed: &[u8], other: &[u8], round: u64) {
     let mut random = Random::new(round);
     let mut data = seed.to_vec();
