@@ -76,9 +76,14 @@ fn stories() -> Option<Vec<Story>> {
         eprintln!("SKIPPED: PODMIRROR_CORPUS does not name a corpus (docs/CORPUS.md)");
         return None;
     };
+    let corpus = PathBuf::from(corpus).join("hpack");
+    if !corpus.exists() {
+        eprintln!("SKIPPED: the corpus has no stories (docs/CORPUS.md)");
+        return None;
+    }
     let mut stories = Vec::new();
     for encoder in ENCODERS {
-        let folder = PathBuf::from(&corpus).join("hpack").join(encoder);
+        let folder = corpus.join(encoder);
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             let story: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
