@@ -39,7 +39,7 @@ pub mod tenants;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),

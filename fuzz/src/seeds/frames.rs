@@ -96,9 +96,11 @@ pub(super) fn captures() -> Vec<Vec<u8>> {
             seeds.extend(writer.finish(&["two packets"]));
         }
     }
-    // The older format, both resolutions and both byte orders, with one raw IP packet.
+    // The older format, both resolutions and both byte orders, with one raw IP packet, which may be in
+    // a tunnel.
     let packet = &packets()[0][1..];
-    for magic in [0xa1b2_c3d4_u32, 0xa1b2_3c4d] {
+    let tunnel = in_gre(packet);
+    for (magic, packet) in [(0xa1b2_c3d4_u32, packet), (0xa1b2_3c4d, &tunnel)] {
         for number in [u32::to_le_bytes, u32::to_be_bytes] {
             let len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
             let version = if number(1)[0] == 1 {
@@ -110,5 +112,28 @@ pub(super) fn captures() -> Vec<Vec<u8>> {
             seeds.push([&number(magic)[..], &version, &words, packet].concat());
         }
     }
+    let packed: Vec<_> = seeds
+        .iter()
+        .take(1)
+        .flat_map(|file| [gzip(file), zstd(file)])
+        .collect();
+    seeds.extend(packed);
     seeds
+}
+
+/// The file in one stored block of gzip (RFC 1952), whose checksum is wrong: that is known at its end.
+fn gzip(file: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(file.len()).unwrap_or(u16::MAX);
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
+    let lengths = [len, !len].map(u16::to_le_bytes).concat();
+    [&header[..], &lengths, file, &[0; 8]].concat()
+}
+
+/// The file in one raw block of zstd (RFC 8878), behind a frame that is skipped.
+fn zstd(file: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(file.len()).unwrap_or(u16::MAX);
+    let [low, high] = (len << 3 | 1).to_le_bytes();
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7];
+    let header = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x50, low, high, 0];
+    [&skipped[..], &header, file].concat()
 }
