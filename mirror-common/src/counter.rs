@@ -38,22 +38,26 @@ pub enum Counter {
     Ack = 11,
     /// Refused by v1's kernel: the frame is for another station.
     NotForUs = 12,
-    /// Sampled segments for which v1's kernel had no answer: no socket has ever had a connection on
-    /// the port. Outside the balance: they end in one of the others.
+    /// Sampled segments that v1's kernel was not asked for, or had no answer for: no socket has ever had
+    /// a connection on the port. Outside the balance: they end in one of the others.
     Unasked = 13,
+    /// Data of a Multipath TCP connection, of which this may be one path of several.
+    Multipath = 14,
     /// The first of [`Unparsable::ALL`]; the others follow in order.
     Unparsable = 16,
 }
 
 impl Counter {
-    /// The reasons for which v1's kernel refuses a segment.
-    pub const REFUSED: [Self; 6] = [
+    /// The reasons for which a sampled segment is refused: what v1's kernel would not take, and
+    /// [`Multipath`](Self::Multipath).
+    pub const REFUSED: [Self; 7] = [
         Self::NoSocket,
         Self::Listen,
         Self::SynOnEstablished,
         Self::Window,
         Self::Ack,
         Self::NotForUs,
+        Self::Multipath,
     ];
 }
 

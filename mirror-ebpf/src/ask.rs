@@ -7,7 +7,11 @@
 //!
 //! A mesh's REDIRECT inside the pod gives a connection another port after this hook, so that no socket
 //! ever has a connection on the port that the frame names. So a missing socket, or a listener, proves
-//! nothing before a connection of the port has been seen: see [`ANSWERED`].
+//! nothing before a connection of the port has been seen (see [`ANSWERED`]), nor where a mesh's proxy
+//! listens, which may leave some connections as they are, such as the kubelet's probes (see [`MESHES`]).
+//!
+//! A frame for another station is refused only where this namespace has its connection, or has had
+//! others of the port: a port that receives copies of others' frames has none.
 
 use core::mem::MaybeUninit;
 
@@ -25,13 +29,17 @@ use aya_ebpf::{
 use mirror_common::{
     counter::Counter,
     packet::{Network, TcpSegment},
-    record::{SocketState, flag},
+    record::{MAX_SEGMENT, SocketState, flag},
     settings::{MAX_PORTS, Settings},
 };
 
 /// Not 0 once a connection of the port at the same place in [`Settings::ports`] has been seen.
 #[btf_map]
 static ANSWERED: Array<u32, MAX_PORTS> = Array::new();
+
+/// Where meshes have connections redirected to: Istio's Envoy and ztunnel, and Kuma's; Linkerd's proxy;
+/// Consul's.
+const MESHES: [u16; 3] = [15_006, 4_143, 20_000];
 
 /// How far a segment may be ahead of what the socket waits for, or acknowledge what was acknowledged
 /// already: more than windows are in practice (32 MiB).
@@ -40,7 +48,7 @@ const REACH: i32 = 32 << 20;
 const BEHIND: i32 = -(1 << 30);
 /// How much an ACK may overtake: the socket counts an skb as sent only after it has left, and one is
 /// at most 512 kB (BIG TCP).
-const OVERTAKEN: i32 = 1 << 20;
+const OVERTAKEN: i32 = MAX_SEGMENT as i32;
 
 /// The namespace of the interface.
 const CURRENT_NETNS: u64 = u64::MAX;
@@ -73,24 +81,57 @@ pub const NOT_ASKED: Answer = Answer::Takes {
     expected: 0,
 };
 
-/// Asks for the socket of a segment that came to this interface for it.
+/// Asks for the socket of a segment that came to this interface.
 #[inline(always)]
 pub fn ask(ctx: &TcContext, settings: &Settings, segment: &TcpSegment) -> Answer {
-    // SAFETY: a field of the context, which the kernel's verifier knows.
-    if unsafe { (*ctx.skb.skb).pkt_type } != 0 {
-        return Answer::Refuses(Counter::NotForUs);
-    }
-    let Some(socket) = Socket::find(ctx, segment) else {
+    // SAFETY: a field of the context, which the kernel's verifier knows. 0 is `PACKET_HOST`, and the
+    // kernel's TCP takes nothing else.
+    let for_another = unsafe { (*ctx.skb.skb).pkt_type } != 0;
+    let answer = match Socket::find(ctx, segment, segment.destination_port) {
         // A reset ends what is no more.
-        if taken(segment) && answered(settings, segment.destination_port) {
-            return Answer::Refuses(Counter::NoSocket);
+        None if taken(segment) => Answer::Refuses(Counter::NoSocket),
+        None => NOT_ASKED,
+        Some(socket) => {
+            let (state, numbers) = socket.read();
+            let by_cookie = state == LISTEN && socket.has_given_cookie(ctx, segment);
+            socket.release();
+            judge(settings, segment, state, numbers, by_cookie)
         }
-        return NOT_ASKED;
     };
-    let (state, numbers) = socket.read();
-    let by_cookie = state == LISTEN && socket.has_given_cookie(ctx, segment);
-    socket.release();
-    judge(settings, segment, state, numbers, by_cookie)
+    let without_connection = match &answer {
+        Answer::Refuses(Counter::NoSocket | Counter::Listen) => true,
+        Answer::Refuses(_) => false,
+        Answer::Takes { socket, .. } => {
+            matches!(socket, SocketState::NotAsked | SocketState::Listen)
+        }
+    };
+    if !without_connection {
+        return if for_another {
+            Answer::Refuses(Counter::NotForUs)
+        } else {
+            answer
+        };
+    }
+    if !for_another && matches!(answer, Answer::Takes { .. }) {
+        return answer;
+    }
+    if !answered(settings, segment.destination_port) || is_in_mesh(ctx, segment) {
+        return NOT_ASKED;
+    }
+    if for_another {
+        Answer::Refuses(Counter::NotForUs)
+    } else {
+        answer
+    }
+}
+
+/// Whether a mesh's proxy listens here, or has this connection.
+#[inline(always)]
+fn is_in_mesh(ctx: &TcContext, segment: &TcpSegment) -> bool {
+    MESHES.into_iter().any(|port| {
+        let found = Socket::find(ctx, segment, port);
+        found.map(Socket::release).is_some()
+    })
 }
 
 /// Whether a connection would take something from it, or begin with it.
@@ -115,13 +156,10 @@ fn judge(
     if state == LISTEN {
         let without_data = segment.payload_len == 0;
         let begins = flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN;
-        if without_data || begins || by_cookie {
-            return takes(SocketState::Listen);
-        }
-        return if answered(settings, segment.destination_port) {
-            Answer::Refuses(Counter::Listen)
+        return if without_data || begins || by_cookie {
+            takes(SocketState::Listen)
         } else {
-            NOT_ASKED
+            Answer::Refuses(Counter::Listen)
         };
     }
     if state == TIME_WAIT || state == CLOSE {
@@ -210,12 +248,12 @@ struct Socket(*mut bpf_sock);
 
 impl Socket {
     #[inline(always)]
-    fn find(ctx: &TcContext, segment: &TcpSegment) -> Option<Self> {
+    fn find(ctx: &TcContext, segment: &TcpSegment, port: u16) -> Option<Self> {
         let mut tuple = MaybeUninit::<[u32; 9]>::uninit();
         let to = tuple.as_mut_ptr().cast::<u8>();
         let from = segment.network_offset as u32;
         let [a, b] = segment.source_port.to_be_bytes();
-        let [c, d] = segment.destination_port.to_be_bytes();
+        let [c, d] = port.to_be_bytes();
         let ports = u32::from_ne_bytes([a, b, c, d]);
         let skb = ctx.as_ptr();
         // SAFETY: the tuple has room for two addresses and the two ports behind them, and the helpers

@@ -30,6 +30,9 @@ pub trait Frame {
         ask::NOT_ASKED
     }
 
+    /// Whether the segment has the option of Multipath TCP.
+    fn is_multipath(&self, segment: &TcpSegment) -> bool;
+
     /// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the frame does not have them.
     /// `MOST` is a power of two.
     ///
@@ -66,6 +69,12 @@ impl Frame for TcContext {
     #[inline(always)]
     fn ask(&self, settings: &Settings, segment: &TcpSegment) -> Answer {
         ask::ask(self, settings, segment)
+    }
+
+    #[inline(always)]
+    fn is_multipath(&self, segment: &TcpSegment) -> bool {
+        !segment.has_usual_options(&Linear::new(self))
+            && segment.has_multipath_option(&Paged(self))
     }
 
     #[inline(always)]
@@ -153,21 +162,29 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::SampledOut);
         return;
     }
+    // A SYN only offers it, and few servers take that up.
+    if segment.payload_len != 0 && segment.flags & flag::SYN == 0 && frame.is_multipath(&segment) {
+        counters.count(Counter::Multipath);
+        return;
+    }
     let shard = shard(settings, &segment, &addresses);
     let mut header = header(settings, &segment, &addresses);
-    if settings.ask_kernel != 0 {
-        match frame.ask(settings, &segment) {
-            Answer::Takes { socket, expected } => {
-                if socket as u8 == SocketState::NotAsked as u8 {
-                    counters.count(Counter::Unasked);
-                }
-                header.socket = socket as u8;
-                header.expected = expected;
+    let answer = if settings.ask_kernel == 0 {
+        ask::NOT_ASKED
+    } else {
+        frame.ask(settings, &segment)
+    };
+    match answer {
+        Answer::Takes { socket, expected } => {
+            if socket as u8 == SocketState::NotAsked as u8 {
+                counters.count(Counter::Unasked);
             }
-            Answer::Refuses(reason) => {
-                counters.count(reason);
-                return;
-            }
+            header.socket = socket as u8;
+            header.expected = expected;
+        }
+        Answer::Refuses(reason) => {
+            counters.count(reason);
+            return;
         }
     }
     match ring.capture(frame, &segment, header, shard) {

@@ -96,6 +96,7 @@ impl Frame for TapFrame<'_> {
                 network_offset: self.forget(segment.network_offset),
                 payload_offset: self.forget(segment.payload_offset),
                 payload_len: self.forget(segment.payload_len),
+                options_len: self.forget(segment.options_len),
                 ..segment
             }),
             other => other,
@@ -108,6 +109,12 @@ impl Frame for TapFrame<'_> {
             None => segment.addresses(&Buffers(self)),
             found => found,
         }
+    }
+
+    #[inline(always)]
+    fn is_multipath(&self, segment: &TcpSegment) -> bool {
+        !segment.has_usual_options(&self.linear())
+            && segment.has_multipath_option(&Buffers(self))
     }
 
     #[inline(always)]

@@ -99,6 +99,8 @@ pub struct TcpSegment {
     pub flags: u8,
     /// Urgent pointer; meaningful only with the URG flag.
     pub urgent: u16,
+    /// Bytes of TCP options, at most 40, which end where the payload begins.
+    pub options_len: usize,
     /// Where the payload begins, in bytes from the packet's first.
     pub payload_offset: usize,
     /// Payload bytes, at most [`MAX_SEGMENT`](crate::record::MAX_SEGMENT). Link-layer padding is

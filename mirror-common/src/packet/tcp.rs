@@ -4,6 +4,8 @@ use super::{Carried, LoadBytes, Stop, TcpSegment, Unparsable, header};
 use crate::record::MAX_SEGMENT;
 
 const TCP_HEADER: usize = 20;
+/// The most bytes of options that a header has, and so the most options.
+const MOST_OPTIONS: usize = 40;
 
 /// The segment in the bytes that IP carries.
 #[inline(always)]
@@ -51,7 +53,54 @@ pub(super) fn segment<P: LoadBytes + ?Sized>(
         acknowledgment: u32::from_be_bytes([a0, a1, a2, a3]),
         flags,
         urgent: u16::from_be_bytes([u0, u1]),
+        options_len: header_len - TCP_HEADER,
         payload_offset,
         payload_len,
     })
+}
+
+impl TcpSegment {
+    /// Whether it has no options, or timestamps alone as Linux lays them out (RFC 7323 appendix A): what
+    /// almost all segments have that are neither SYN nor sent while others are missing.
+    #[must_use]
+    #[inline(always)]
+    pub fn has_usual_options<P: LoadBytes + ?Sized>(&self, packet: &P) -> bool {
+        const TIMESTAMPS: [u8; 4] = [1, 1, 8, 10];
+        match self.options_len {
+            0 => true,
+            12 => packet.load(self.payload_offset - 12) == Some(TIMESTAMPS),
+            _ => false,
+        }
+    }
+
+    /// Whether it has the option of Multipath TCP (RFC 8684 section 3). Of a SYN this means only that
+    /// its sender offers it; on all else, that both ends speak it.
+    #[must_use]
+    #[inline(always)]
+    pub fn has_multipath_option<P: LoadBytes + ?Sized>(&self, packet: &P) -> bool {
+        const END: u8 = 0;
+        const PADDING: u8 = 1;
+        const MULTIPATH: u8 = 30;
+        let mut at = self.payload_offset - self.options_len;
+        for _ in 0..MOST_OPTIONS {
+            if at >= self.payload_offset {
+                return false;
+            }
+            let Some([kind]) = packet.load(at) else {
+                return false;
+            };
+            if kind == PADDING {
+                at += 1;
+                continue;
+            }
+            if kind == MULTIPATH || kind == END {
+                return kind == MULTIPATH;
+            }
+            match packet.load(at + 1) {
+                Some([len]) if len >= 2 => at += usize::from(len),
+                _ => return false,
+            }
+        }
+        false
+    }
 }

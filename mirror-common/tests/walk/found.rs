@@ -279,3 +279,40 @@ fn addresses_that_pass_for_those_of_ipv4_are_told() {
         assert_eq!(addresses.unwrap().pass_for_ipv4(), expected);
     }
 }
+
+#[test]
+fn the_option_of_multipath_tcp_is_found_among_all_others() {
+    const TIMESTAMPS: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+    let sack = [&TIMESTAMPS[..], &[1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 9]].concat();
+    let padded = [&[1; 36][..], &[30, 4, 0, 0]].concat();
+    let multipath = |before: &[u8]| [before, &[30, 4, 0x20, 0]].concat();
+    for (options, usual, found) in [
+        (vec![], true, false),
+        (TIMESTAMPS.to_vec(), true, false),
+        (sack.clone(), false, false),
+        (vec![1; 40], false, false),
+        (multipath(&[]), false, true),
+        (multipath(&TIMESTAMPS), false, true),
+        (multipath(&sack), false, true),
+        (padded, false, true),
+        // Behind the end, or inside of another one.
+        (vec![0, 30, 4, 0], false, false),
+        (vec![254, 4, 30, 4], false, false),
+        // Lengths that are none: nothing behind them is an option.
+        (vec![8, 0, 30, 4], false, false),
+        (vec![8, 1, 30, 4], false, false),
+        (vec![8, 255, 30, 4], false, false),
+    ] {
+        let frame = Frame {
+            tcp_options: options,
+            payload: vec![30; 9],
+            ..Frame::default()
+        };
+        let bytes = frame.bytes();
+        let segment = segment(&frame);
+        let what = format!("{:?}", frame.tcp_options);
+        assert_eq!(segment.options_len, frame.tcp_options.len(), "{what}");
+        assert_eq!(segment.has_usual_options(&*bytes), usual, "{what}");
+        assert_eq!(segment.has_multipath_option(&*bytes), found, "{what}");
+    }
+}

@@ -42,7 +42,7 @@ mod verdict;
 
 pub use listen::Listen;
 pub use metrics::render;
-pub use question::{MirrorOwner, Question, Questions, Refused};
+pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};
 pub use snapshot::{
     DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,

@@ -19,11 +19,11 @@ const WAITING: usize = 16;
 /// Each answer is given between its owner's other duties, so it should not take long: `/readyz` is
 /// given up after a second, the others after some seconds.
 pub trait MirrorOwner {
-    /// Whether everything is attached that should be; if not, what is missing, for people.
+    /// What is attached, if that is everything that should be; if not, what is missing, for people.
     ///
     /// # Errors
     /// Not ready: what is missing, in one line.
-    fn ready(&mut self) -> Result<(), String>;
+    fn ready(&mut self) -> Result<Attachments, String>;
 
     /// All counters and states at this moment.
     ///
@@ -46,6 +46,30 @@ pub trait MirrorOwner {
     ) -> impl Future<Output = Result<(), Refused>>;
 }
 
+/// What everything is attached to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attachments {
+    /// How many interfaces, each once for each rule.
+    pub all: usize,
+    /// At how many of them v1's kernel is not asked, or had no answer.
+    pub unasked: usize,
+}
+
+impl fmt::Display for Attachments {
+    /// What `/readyz` says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { all, unasked } = self;
+        f.write_str("ready")?;
+        if *unasked > 0 {
+            write!(
+                f,
+                "; v1's kernel not asked at {unasked} of {all} interfaces"
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a rate was not changed.
 #[derive(Debug)]
 pub enum Refused {
@@ -60,7 +84,7 @@ pub struct Question(Ask);
 
 /// What is asked, and where the answer goes.
 pub(super) enum Ask {
-    Ready(oneshot::Sender<Result<(), String>>),
+    Ready(oneshot::Sender<Result<Attachments, String>>),
     Snapshot(oneshot::Sender<anyhow::Result<Snapshot>>),
     SampleRates(oneshot::Sender<Vec<SampleRate>>),
     SetSampleRate {

@@ -132,7 +132,7 @@ impl Routes {
     async fn readyz(&self) -> Result<String, Failure> {
         self.ask(self.limits.ready_time, Ask::Ready)
             .await?
-            .map(|()| "ready".into())
+            .map(|attachments| attachments.to_string())
             .map_err(unavailable)
     }
 

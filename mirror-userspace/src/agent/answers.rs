@@ -3,15 +3,18 @@
 use mirror_core::value::Rate;
 use mirror_kubernetes::cluster::{AttachState, PodStatus, WatchedKind};
 
-use crate::admin::{MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot};
+use crate::admin::{
+    Attachments, MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot,
+};
 
 use super::Agent;
 
 impl MirrorOwner for Agent {
     /// Ready: all that is watched has been listed, and every selected pod of the node is attached to.
-    fn ready(&mut self) -> Result<(), String> {
+    fn ready(&mut self) -> Result<Attachments, String> {
         self.watches.complete()?;
-        self.state.ready()
+        self.state.ready()?;
+        Ok(self.mirrors.attached())
     }
 
     async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {

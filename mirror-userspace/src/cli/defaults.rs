@@ -61,6 +61,7 @@ fn of_capture() {
     let types = LiveConfig::default();
     assert_eq!(flags.ring_bytes, types.ring_bytes);
     assert_eq!(flags.log_kernel, types.log_kernel);
+    assert_eq!(flags.ask_kernel, types.ask_kernel);
 }
 
 /// What clap does not show by itself, since it depends: the help says it in words.

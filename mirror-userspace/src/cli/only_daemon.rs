@@ -7,7 +7,9 @@ use mirror_core::{ledger::Ledger, value::Rate};
 
 use super::supervise::Supervised;
 use crate::{
-    admin::{MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror, Snapshot},
+    admin::{
+        Attachments, MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror, Snapshot,
+    },
     runtime::Daemon,
 };
 
@@ -87,14 +89,17 @@ impl Supervised for OnlyDaemon {
 
 impl MirrorOwner for OnlyDaemon {
     /// It is ready as long as its interface is there.
-    fn ready(&mut self) -> Result<(), String> {
-        let attachments = self.daemon.attachments();
-        let attachments = attachments.map_err(|error| format!("{error:#}"))?;
+    fn ready(&mut self) -> Result<Attachments, String> {
+        let say = |error: anyhow::Error| format!("{error:#}");
+        let attachments = self.daemon.attachments().map_err(say)?;
         if attachments
             .iter()
             .all(|(id, _)| self.daemon.attachment_alive(*id))
         {
-            Ok(())
+            Ok(Attachments {
+                all: attachments.len(),
+                unasked: self.daemon.unasked().map_err(say)?,
+            })
         } else {
             Err("the interface is gone".into())
         }

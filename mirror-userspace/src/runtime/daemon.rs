@@ -132,6 +132,14 @@ impl Daemon {
         self.capture().attachments()
     }
 
+    /// At how many attachments v1's kernel is not asked, or has had no answer.
+    ///
+    /// # Errors
+    /// The kernel's counters can't be read.
+    pub fn unasked(&self) -> anyhow::Result<usize> {
+        self.capture().unasked()
+    }
+
     /// Whether the place's interface still exists. If not, it should be [detached](Self::detach).
     #[must_use]
     pub fn attachment_alive(&self, id: AttachmentId) -> bool {

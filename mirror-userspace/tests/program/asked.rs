@@ -5,9 +5,14 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
-use aya::programs::{TcAttachType, tc};
+use aya::programs::{
+    TcAttachType,
+    tc::{self, SchedClassifierLinkId},
+};
 use mirror_common::{
     counter::Counter::{
         self, Ack, Copied, Listen, NoSocket, NotForUs, SampledOut, SynOnEstablished, Unasked,
@@ -49,11 +54,22 @@ fn refused(done: &Done) -> u64 {
     Counter::REFUSED.map(|why| done.count(why)).iter().sum()
 }
 
+/// Puts the program at the loopback. A process that another test starts at the same time has the link that
+/// was closed before for a moment more.
+fn attach(bed: &mut Bed) -> SchedClassifierLinkId {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match program(&mut bed.ebpf).attach("lo", TcAttachType::Ingress) {
+            Ok(link) => return link,
+            Err(error) if Instant::now() > deadline => panic!("{error}"),
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
 /// A request over a connection that stays open, and the request's record.
 fn exchange(bed: &mut Bed, listener: &TcpListener, to: &str) -> (TcpStream, TcpStream, Done) {
-    let link = program(&mut bed.ebpf)
-        .attach("lo", TcAttachType::Ingress)
-        .unwrap();
+    let link = attach(bed);
     let before = bed.counters();
     let mut client = TcpStream::connect((to, PORT)).unwrap();
     let (mut server, _) = listener.accept().unwrap();
@@ -121,12 +137,7 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
             loopback();
             let mut bed = asking(kind);
             let listener = TcpListener::bind((listen, PORT)).unwrap();
-            let mut stray = SegmentHeader {
-                source_port: 999,
-                ..SegmentHeader::default()
-            };
-            stray.sequence = 5;
-            let stray = next(&stray, &network);
+            let stray = stray(&network);
             let done = run(&mut bed, &stray);
             let what = "before a connection has been seen a listener proves nothing";
             assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1), "{what}");
@@ -148,7 +159,7 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
             let done = run(&mut bed, &good);
             assert_eq!(done.count(Copied), 1, "{done:?}");
             assert_eq!(done.records[0].header.expected, good.sequence);
-            let cases: [(Frame, Counter); 8] = [
+            let cases: [(Frame, Counter); 9] = [
                 (
                     Frame {
                         flags: SYN,
@@ -173,6 +184,13 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
                 (
                     Frame {
                         acknowledgment: good.acknowledgment.wrapping_add(FAR),
+                        ..good.clone()
+                    },
+                    Ack,
+                ),
+                (
+                    Frame {
+                        acknowledgment: good.acknowledgment.wrapping_add(1_000_000),
                         ..good.clone()
                     },
                     Ack,
@@ -213,15 +231,75 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
             let done = run(&mut bed, &begins);
             assert_eq!(done.records[0].header.socket, SocketState::Listen as u8);
 
-            let mut elsewhere = good.bytes();
-            elsewhere[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
-            assert_eq!(bed.run_times(&elsewhere, 1).count(NotForUs), 1);
+            for frame in [&good, &stray, &begins] {
+                assert_eq!(run_elsewhere(&mut bed, frame).count(NotForUs), 1);
+            }
 
             drop((listener, client, server));
             let done = run(&mut bed, &stray);
             assert_eq!(done.count(NoSocket), 1, "{done:?}");
             bed.set(|settings| settings.ask_kernel = 0);
             assert_eq!(run(&mut bed, &stray).count(Copied), 1, "not asked");
+        }
+    }
+}
+
+/// Runs the program on a frame for another station.
+fn run_elsewhere(bed: &mut Bed, frame: &Frame) -> Done {
+    let mut bytes = frame.bytes();
+    bytes[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+    bed.run_times(&bytes, 1)
+}
+
+/// A frame of no connection.
+fn stray(network: &Network) -> Frame {
+    let header = SegmentHeader {
+        source_port: 999,
+        sequence: 5,
+        ..SegmentHeader::default()
+    };
+    next(&header, network)
+}
+
+#[test]
+fn copies_of_others_frames_pass_where_no_connection_is() {
+    for kind in BOTH {
+        for network in [IPV4, IPV6] {
+            loopback();
+            let mut bed = asking(kind);
+            for listens in [false, true] {
+                let _listener = listens.then(|| TcpListener::bind(("::", PORT)).unwrap());
+                for flags in [SYN, ACK | PSH] {
+                    let frame = Frame {
+                        flags,
+                        ..stray(&network)
+                    };
+                    let done = run_elsewhere(&mut bed, &frame);
+                    assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1));
+                    assert_eq!(done.records[0].header.socket, SocketState::NotAsked as u8);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn where_a_meshs_proxy_listens_a_missing_connection_proves_nothing() {
+    for (proxy, to, network) in [(15_006, "127.0.0.1", IPV4), (4_143, "::1", IPV6)] {
+        for kind in BOTH {
+            loopback();
+            let mut bed = asking(kind);
+            let listener = TcpListener::bind((to, PORT)).unwrap();
+            // A probe that comes as it is.
+            let (_client, _server, _) = exchange(&mut bed, &listener, to);
+            let stray = stray(&network);
+            assert_eq!(run(&mut bed, &stray).count(Listen), 1);
+            let _proxy = TcpListener::bind((to, proxy)).unwrap();
+            let done = run(&mut bed, &stray);
+            assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1));
+            drop(listener);
+            let done = run(&mut bed, &stray);
+            assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1));
         }
     }
 }

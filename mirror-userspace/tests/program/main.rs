@@ -17,6 +17,8 @@ mod frame;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod multipath;
+#[cfg(test)]
 mod oldest;
 #[cfg(test)]
 mod outcomes;

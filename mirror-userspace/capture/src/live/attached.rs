@@ -101,6 +101,11 @@ impl Attached {
         self.attachment.is_alive()
     }
 
+    /// Whether there is a segment for which v1's kernel is not asked, or has no answer.
+    pub(super) fn is_unasked(&self) -> Result<bool> {
+        Ok(self.settings.ask_kernel == 0 || self.counters()?.unasked > 0)
+    }
+
     /// Changes how much is sampled. After an error the old value stays.
     pub(super) fn set_threshold(&mut self, threshold: u64) -> Result<()> {
         let settings = Settings {

@@ -24,7 +24,7 @@ pub struct LiveConfig {
     /// process left a filter.
     pub proc: PathBuf,
     /// Whether v1's kernel is asked for the socket of each sampled segment, and what it would not take
-    /// is refused. Only at [`Hook::Ingress`], where v1 itself receives; off unless told otherwise.
+    /// is refused: at [`Hook::Ingress`], where v1 itself receives, and nowhere else.
     pub ask_kernel: bool,
     /// The kind of ring.
     pub ring: RingKind,
@@ -52,7 +52,7 @@ impl Default for LiveConfig {
             method: Method::Auto,
             notes: Self::NOTES.into(),
             proc: "/proc".into(),
-            ask_kernel: false,
+            ask_kernel: true,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
             shards: 1,

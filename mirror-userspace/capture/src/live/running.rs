@@ -141,6 +141,20 @@ impl Capture {
             .collect()
     }
 
+    /// At how many attachments v1's kernel is not asked, or has had no answer: by the hook, or by
+    /// [`LiveConfig::ask_kernel`], or because no socket ever had a connection on a mirrored port.
+    ///
+    /// # Errors
+    ///
+    /// If a map can't be read.
+    pub fn unasked(&self) -> Result<usize> {
+        let mut unasked = 0;
+        for attached in self.attached.values() {
+            unasked += usize::from(attached.is_unasked()?);
+        }
+        Ok(unasked)
+    }
+
     /// What all programs have counted so far, those that are detached included.
     ///
     /// # Errors

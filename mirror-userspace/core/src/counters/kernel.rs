@@ -29,9 +29,9 @@ counters! {
         copied: u64,
         /// Segments lost, in part or whole, because the ring had no room.
         ring_full: u64,
-        /// Segments that v1's kernel refuses, by reason, in the order of [`Counter::REFUSED`].
+        /// Segments that v1's kernel refuses, and those of Multipath TCP, by reason, in the order of [`Counter::REFUSED`].
         refused: [u64; Counter::REFUSED.len()],
-        /// Sampled segments for which v1's kernel had no answer; not part of the sum.
+        /// Sampled segments for which v1's kernel was not asked or had no answer; not part of the sum.
         unasked: u64,
         /// Segments whose headers could not be parsed, by reason, in the order of [`Unparsable::ALL`].
         unparsable: [u64; Unparsable::ALL.len()],

@@ -111,6 +111,7 @@ fn refused(kernel: &KernelCounters) -> Named {
         "window",
         "ack",
         "not_for_us",
+        "mptcp",
     ];
     NAMES
         .into_iter()

@@ -84,10 +84,11 @@ pub struct Segments {
     pub implausible: Named,
     /// Segments lost because a ring was full.
     pub ring_full: u64,
-    /// Segments that v1's kernel refuses, by reason; of a capture file, those that any kernel does.
+    /// Segments that v1's kernel refuses, and data of Multipath TCP (`mptcp`), by reason; of a capture file,
+    /// those that any kernel does.
     pub refused: Named,
-    /// Sampled segments for which v1's kernel had no answer, as no socket has had a connection on
-    /// their port: part of the other rows.
+    /// Sampled segments for which v1's kernel was not asked, or had no answer, as no socket has had a
+    /// connection on their port: part of the other rows.
     pub unasked: u64,
     /// Segments whose headers could not be parsed, by reason.
     pub unparsable: Named,

@@ -24,7 +24,7 @@ pub(super) const IMPLAUSIBLE: Family = counter(
 );
 pub(super) const UNASKED: Family = counter(
     "podmirror_segments_unasked_total",
-    "Sampled segments for which v1's kernel had no answer: no socket has had a connection on the port.",
+    "Sampled segments for which v1's kernel was not asked, or had no answer: no socket has had a connection on the port.",
 );
 pub(super) const NOT_TCP: Family = counter(
     "podmirror_frames_not_tcp_total",

@@ -12,12 +12,14 @@ use mirror_core::{
     value::Rate,
 };
 
-use crate::admin::{MirrorOwner, Questions, Refused, SampleRate, ShownMirror, Snapshot};
+use crate::admin::{
+    Attachments, MirrorOwner, Questions, Refused, SampleRate, ShownMirror, Snapshot,
+};
 
 /// Two rules with a target each.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
-    pub(super) ready: Result<(), String>,
+    pub(super) ready: Result<Attachments, String>,
     pub(super) mirrors: Vec<ShownMirror>,
     /// How often it was asked for a snapshot.
     pub(super) snapshots: Arc<AtomicU64>,
@@ -26,7 +28,7 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn new() -> Self {
         Self {
-            ready: Ok(()),
+            ready: Ok(Attachments::default()),
             mirrors: ["flags", "HTTPRoute default/web rules[0]"]
                 .map(|rule| mirror(rule, "http://v2"))
                 .into(),
@@ -62,7 +64,7 @@ pub(super) fn mirror(rule: &str, target: &str) -> ShownMirror {
 }
 
 impl MirrorOwner for Owner {
-    fn ready(&mut self) -> Result<(), String> {
+    fn ready(&mut self) -> Result<Attachments, String> {
         self.ready.clone()
     }
 

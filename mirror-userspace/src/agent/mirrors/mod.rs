@@ -275,6 +275,16 @@ impl Mirrors {
             .collect()
     }
 
+    /// What they are attached to. Of a mirror whose counters can't be read, as if nothing had been asked.
+    pub(super) fn attached(&self) -> admin::Attachments {
+        let mut sum = admin::Attachments::default();
+        for mirror in self.mirrors.values() {
+            sum.all += mirror.attachments();
+            sum.unasked += mirror.unasked();
+        }
+        sum
+    }
+
     /// All mirrors, as the metrics show them.
     ///
     /// # Errors

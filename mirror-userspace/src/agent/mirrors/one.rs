@@ -92,6 +92,13 @@ impl RuleMirror {
         self.attached.len()
     }
 
+    /// At how many of them v1's kernel is not asked, or had no answer.
+    pub(super) fn unasked(&self) -> usize {
+        self.daemon().map_or(0, |daemon| {
+            daemon.unasked().unwrap_or_else(|_| self.attachments())
+        })
+    }
+
     /// Ends its daemon, which starts anew with the next pod. Says where it was attached.
     pub(super) fn give_way(
         &mut self,
