@@ -38,8 +38,9 @@ pub struct Settings {
     /// The most payload bytes that are copied of each segment to a client; 0 copies nothing of that
     /// direction.
     pub reply_head: u32,
-    /// Padding that keeps the layout without holes; always zero.
-    pub reserved: u32,
+    /// Zero, which the kernel's verifier does not know: see
+    /// [`LoadBytes::forget`](crate::packet::LoadBytes::forget).
+    pub zero: u32,
     /// What the sampling hash starts from.
     pub secret: Secret,
 }

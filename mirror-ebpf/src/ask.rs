@@ -13,12 +13,9 @@
 //! A frame for another station is refused only where this namespace has its connection, or has had
 //! others of the port: a port that receives copies of others' frames has none.
 
-use core::mem::MaybeUninit;
-
 use aya_ebpf::{
-    EbpfContext as _,
-    bindings::{bpf_sock, bpf_sock_tuple},
-    btf_maps::Array,
+    bindings::{__sk_buff, bpf_sock, bpf_sock_tuple},
+    btf_maps::{Array, PerCpuArray},
     helpers::generated::{
         bpf_sk_release, bpf_skb_load_bytes, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie,
         bpf_tcp_sock,
@@ -33,9 +30,15 @@ use mirror_common::{
     settings::{MAX_PORTS, Settings},
 };
 
+use crate::maps::SETTINGS;
+
 /// Not 0 once a connection of the port at the same place in [`Settings::ports`] has been seen.
 #[btf_map]
 static ANSWERED: Array<u32, MAX_PORTS> = Array::new();
+
+/// What is asked on this CPU: [`look`] has no room for it on its stack.
+#[btf_map]
+static QUESTION: PerCpuArray<Question, 1> = PerCpuArray::new();
 
 /// Where meshes have connections redirected to: Istio's Envoy and ztunnel, and Kuma's; Linkerd's proxy;
 /// Consul's.
@@ -62,151 +65,207 @@ const CLOSE: u32 = 7;
 const LISTEN: u32 = 10;
 const NEW_SYN_RECV: u32 = 12;
 
-/// What the kernel says.
-pub enum Answer {
-    /// It may take the segment.
-    Takes {
-        /// What it has for it.
-        socket: SocketState,
-        /// The sequence number that it waits for, if the state has one.
-        expected: u32,
-    },
-    /// It does not take it.
-    Refuses(Counter),
+/// There is no socket; not one of the kernel's states.
+const NONE: u32 = 0;
+
+/// A segment that came to this interface, and what is needed to ask for its socket.
+#[repr(C)]
+struct Question {
+    /// Two addresses, and two ports behind them, as the kernel looks for a connection.
+    tuple: [u32; 9],
+    /// The IP header, without options.
+    ip: [u32; 10],
+    /// A TCP header without options: of the segment's, the kernel reads no more.
+    tcp: [u32; 5],
+    network_offset: u32,
+    is_ipv6: u32,
+    source_port: u16,
+    destination_port: u16,
+    sequence: u32,
+    acknowledgment: u32,
+    payload_len: u32,
+    flags: u32,
+    /// What the socket says.
+    numbers: Numbers,
 }
 
+/// What the kernel says, in one number, which is all that a function may return.
+#[derive(Clone, Copy)]
+pub struct Answer(u64);
+
 /// It has no answer.
-pub const NOT_ASKED: Answer = Answer::Takes {
-    socket: SocketState::NotAsked,
-    expected: 0,
-};
+pub const NOT_ASKED: Answer = takes(SocketState::NotAsked, 0);
+
+impl Answer {
+    /// The [`Counter`] of why it does not take the segment; 0 if it may take it.
+    #[inline(always)]
+    pub const fn refused(self) -> u32 {
+        self.0 as u32 >> 8
+    }
+
+    /// What it has for it, a [`SocketState`].
+    #[inline(always)]
+    pub const fn socket(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// The sequence number that it waits for, if the state has one.
+    #[inline(always)]
+    pub const fn expected(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+#[inline(always)]
+const fn takes(socket: SocketState, expected: u32) -> Answer {
+    Answer((expected as u64) << 32 | socket as u64)
+}
+
+#[inline(always)]
+const fn refuses(why: u32) -> Answer {
+    Answer((why as u64) << 8)
+}
 
 /// Asks for the socket of a segment that came to this interface.
 #[inline(always)]
-pub fn ask(ctx: &TcContext, settings: &Settings, segment: &TcpSegment) -> Answer {
-    // SAFETY: a field of the context, which the kernel's verifier knows. 0 is `PACKET_HOST`, and the
-    // kernel's TCP takes nothing else.
-    let for_another = unsafe { (*ctx.skb.skb).pkt_type } != 0;
-    let answer = match Socket::find(ctx, segment, segment.destination_port) {
-        // A reset ends what is no more.
-        None if taken(segment) => Answer::Refuses(Counter::NoSocket),
-        None => NOT_ASKED,
-        Some(socket) => {
-            let (state, numbers) = socket.read();
-            let by_cookie = state == LISTEN && socket.has_given_cookie(ctx, segment);
-            socket.release();
-            judge(settings, segment, state, numbers, by_cookie)
-        }
+pub fn ask(ctx: &TcContext, segment: &TcpSegment) -> Answer {
+    let Some(question) = QUESTION.get_ptr_mut(0) else {
+        return NOT_ASKED;
     };
-    let without_connection = match &answer {
-        Answer::Refuses(Counter::NoSocket | Counter::Listen) => true,
-        Answer::Refuses(_) => false,
-        Answer::Takes { socket, .. } => {
-            matches!(socket, SocketState::NotAsked | SocketState::Listen)
-        }
+    // SAFETY: the map returned this CPU's question, which no one else touches before the program ends.
+    let question = unsafe { &mut *question };
+    question.network_offset = segment.network_offset as u32;
+    question.is_ipv6 = (segment.network == Network::V6) as u32;
+    question.source_port = segment.source_port;
+    question.destination_port = segment.destination_port;
+    question.sequence = segment.sequence;
+    question.acknowledgment = segment.acknowledgment;
+    question.payload_len = segment.payload_len as u32;
+    question.flags = segment.flags as u32;
+    Answer(look(ctx.skb.skb))
+}
+
+/// Answers the [`QUESTION`]. A function of its own, so that the verifier does not follow it on and on with
+/// each way that leads to it, and that its stack is its own.
+#[inline(never)]
+fn look(skb: *mut __sk_buff) -> u64 {
+    let (Some(question), Some(settings)) = (QUESTION.get_ptr_mut(0), SETTINGS.get(0)) else {
+        return NOT_ASKED.0;
     };
-    if !without_connection {
-        return if for_another {
-            Answer::Refuses(Counter::NotForUs)
-        } else {
-            answer
-        };
-    }
-    if !for_another && matches!(answer, Answer::Takes { .. }) {
-        return answer;
-    }
-    if !answered(settings, segment.destination_port) || is_in_mesh(ctx, segment) {
+    // SAFETY: as above.
+    let question = unsafe { &mut *question };
+    answer(skb, settings, question).0
+}
+
+#[inline(always)]
+fn answer(skb: *mut __sk_buff, settings: &Settings, question: &mut Question) -> Answer {
+    if !question.load_addresses(skb) {
         return NOT_ASKED;
     }
+    let (mut state, mut by_cookie) = (NONE, false);
+    question.numbers.are_known = 0;
+    if let Some(socket) = question.find(skb, question.destination_port) {
+        state = socket.read(&mut question.numbers);
+        by_cookie = state == LISTEN && socket.has_given_cookie(skb, question);
+        socket.release();
+    }
+    // SAFETY: a field of the context, which the kernel's verifier knows. 0 is `PACKET_HOST`, and the
+    // kernel's TCP takes nothing else.
+    let for_another = unsafe { (*skb).pkt_type } != 0;
+    if state == NONE || state == LISTEN || state == TIME_WAIT || state == CLOSE {
+        let why = if for_another {
+            Counter::NotForUs as u32
+        } else {
+            why_without_connection(question, state, by_cookie)
+        };
+        return if why == 0 {
+            takes(without_connection(state), 0)
+        } else if answered(settings, question.destination_port) && !question.is_in_mesh(skb) {
+            refuses(why)
+        } else {
+            NOT_ASKED
+        };
+    }
     if for_another {
-        Answer::Refuses(Counter::NotForUs)
-    } else {
-        answer
+        return refuses(Counter::NotForUs as u32);
     }
+    judge(settings, question, state)
 }
 
-/// Whether a mesh's proxy listens here, or has this connection.
+/// Why a segment is not taken where there is no connection; 0 if it may be.
 #[inline(always)]
-fn is_in_mesh(ctx: &TcContext, segment: &TcpSegment) -> bool {
-    MESHES.into_iter().any(|port| {
-        let found = Socket::find(ctx, segment, port);
-        found.map(Socket::release).is_some()
-    })
-}
-
-/// Whether a connection would take something from it, or begin with it.
-#[inline(always)]
-fn taken(segment: &TcpSegment) -> bool {
-    segment.payload_len != 0 || segment.flags & flag::SYN != 0
-}
-
-#[inline(always)]
-fn judge(
-    settings: &Settings,
-    segment: &TcpSegment,
-    state: u32,
-    numbers: Numbers,
-    by_cookie: bool,
-) -> Answer {
-    let flags = segment.flags;
-    let takes = |socket| Answer::Takes {
-        socket,
-        expected: numbers.receive_next,
-    };
+fn why_without_connection(segment: &Question, state: u32, by_cookie: bool) -> u32 {
+    let has_data = segment.payload_len != 0;
+    let flags = segment.flags as u8 & (flag::SYN | flag::ACK | flag::RST);
     if state == LISTEN {
-        let without_data = segment.payload_len == 0;
-        let begins = flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN;
-        return if without_data || begins || by_cookie {
-            takes(SocketState::Listen)
+        return if has_data && flags != flag::SYN && !by_cookie {
+            Counter::Listen as u32
         } else {
-            Answer::Refuses(Counter::Listen)
+            0
         };
     }
-    if state == TIME_WAIT || state == CLOSE {
-        // A SYN may begin the next connection, and a FIN come again.
-        return if segment.payload_len != 0 && flags & flag::SYN == 0 {
-            Answer::Refuses(Counter::NoSocket)
-        } else {
-            takes(SocketState::Listen)
-        };
+    // A reset ends what is no more, a SYN may follow upon what was closed, and a FIN come again.
+    let begins = state != NONE && flags & flag::SYN != 0;
+    let has_syn = flags & flag::SYN != 0;
+    if (has_data || has_syn) && !begins {
+        Counter::NoSocket as u32
+    } else {
+        0
     }
+}
+
+#[inline(always)]
+const fn without_connection(state: u32) -> SocketState {
+    if state == NONE {
+        SocketState::NotAsked
+    } else {
+        SocketState::Listen
+    }
+}
+
+/// Of a connection, or a handshake.
+#[inline(always)]
+fn judge(settings: &Settings, segment: &Question, state: u32) -> Answer {
+    let numbers = &segment.numbers;
+    let flags = segment.flags as u8;
     if flags & (flag::ACK | flag::SYN | flag::RST) == 0 {
-        return Answer::Refuses(Counter::Ack);
+        return refuses(Counter::Ack as u32);
     }
     if state == NEW_SYN_RECV {
         note_answer(settings, segment.destination_port);
-        return takes(SocketState::Request);
+        return takes(SocketState::Request, 0);
     }
     if state == SYN_SENT {
         return NOT_ASKED;
     }
     if flags & flag::SYN != 0 {
         return if state == SYN_RECV {
-            takes(SocketState::SynReceived)
+            takes(SocketState::SynReceived, numbers.receive_next)
         } else {
-            Answer::Refuses(Counter::SynOnEstablished)
+            refuses(Counter::SynOnEstablished as u32)
         };
     }
-    if !numbers.known {
+    if numbers.are_known == 0 {
         return NOT_ASKED;
     }
     let ahead = segment.sequence.wrapping_sub(numbers.receive_next) as i32;
     if ahead > REACH || ahead < BEHIND {
-        return Answer::Refuses(Counter::Window);
+        return refuses(Counter::Window as u32);
     }
     if flags & flag::ACK != 0 {
         let unsent = segment.acknowledgment.wrapping_sub(numbers.send_next) as i32;
         let again = numbers.unacknowledged.wrapping_sub(segment.acknowledgment) as i32;
         if unsent > OVERTAKEN || again > REACH {
-            return Answer::Refuses(Counter::Ack);
+            return refuses(Counter::Ack as u32);
         }
     }
     note_answer(settings, segment.destination_port);
-    takes(match state {
+    let socket = match state {
         ESTABLISHED => SocketState::Established,
         SYN_RECV => SocketState::SynReceived,
         _ => SocketState::Closing,
-    })
+    };
+    takes(socket, numbers.receive_next)
 }
 
 /// Whether a connection of the port has been seen.
@@ -235,111 +294,113 @@ fn flag_of(settings: &Settings, port: u16) -> Option<*mut u32> {
 }
 
 /// Sequence numbers of a connection (RFC 9293 section 3.3.1).
-#[derive(Clone, Copy)]
+#[repr(C)]
 struct Numbers {
-    known: bool,
+    are_known: u32,
     receive_next: u32,
     send_next: u32,
     unacknowledged: u32,
+}
+
+impl Question {
+    /// Puts the segment's addresses into the tuple.
+    #[inline(always)]
+    fn load_addresses(&mut self, skb: *mut __sk_buff) -> bool {
+        let to = self.tuple.as_mut_ptr().cast();
+        let from = self.network_offset;
+        // SAFETY: the addresses of either version have room.
+        let failed = unsafe {
+            if self.is_ipv6 == 0 {
+                bpf_skb_load_bytes(skb.cast(), from + 12, to, 8)
+            } else {
+                bpf_skb_load_bytes(skb.cast(), from + 8, to, 32)
+            }
+        };
+        failed == 0
+    }
+
+    /// What the kernel has for the tuple with this port, in the namespace of the interface.
+    #[inline(always)]
+    fn find(&mut self, skb: *mut __sk_buff, port: u16) -> Option<Socket> {
+        let [a, b] = self.source_port.to_be_bytes();
+        let [c, d] = port.to_be_bytes();
+        let ports = u32::from_ne_bytes([a, b, c, d]);
+        let tuple = self.tuple.as_mut_ptr().cast::<bpf_sock_tuple>();
+        let skb = skb.cast();
+        // SAFETY: the tuple is as long as is said.
+        let socket = unsafe {
+            if self.is_ipv6 == 0 {
+                self.tuple[2] = ports;
+                bpf_skc_lookup_tcp(skb, tuple, 12, CURRENT_NETNS, 0)
+            } else {
+                self.tuple[8] = ports;
+                bpf_skc_lookup_tcp(skb, tuple, 36, CURRENT_NETNS, 0)
+            }
+        };
+        (!socket.is_null()).then_some(Socket(socket))
+    }
+
+    /// Whether a mesh's proxy listens here, or has this connection.
+    #[inline(always)]
+    fn is_in_mesh(&mut self, skb: *mut __sk_buff) -> bool {
+        let mut any = MESHES.into_iter();
+        any.any(|port| self.find(skb, port).map(Socket::release).is_some())
+    }
 }
 
 /// A socket, held until it is [released](Self::release), as it must be.
 struct Socket(*mut bpf_sock);
 
 impl Socket {
+    /// Its state; and its numbers, if it is a whole socket.
     #[inline(always)]
-    fn find(ctx: &TcContext, segment: &TcpSegment, port: u16) -> Option<Self> {
-        let mut tuple = MaybeUninit::<[u32; 9]>::uninit();
-        let to = tuple.as_mut_ptr().cast::<u8>();
-        let from = segment.network_offset as u32;
-        let [a, b] = segment.source_port.to_be_bytes();
-        let [c, d] = port.to_be_bytes();
-        let ports = u32::from_ne_bytes([a, b, c, d]);
-        let skb = ctx.as_ptr();
-        // SAFETY: the tuple has room for two addresses and the two ports behind them, and the helpers
-        // are given the lengths that are written.
-        let socket = unsafe {
-            match segment.network {
-                Network::V4 => {
-                    if bpf_skb_load_bytes(skb, from + 12, to.cast(), 8) != 0 {
-                        return None;
-                    }
-                    to.add(8).cast::<u32>().write(ports);
-                    bpf_skc_lookup_tcp(skb, to.cast::<bpf_sock_tuple>(), 12, CURRENT_NETNS, 0)
-                }
-                Network::V6 => {
-                    if bpf_skb_load_bytes(skb, from + 8, to.cast(), 32) != 0 {
-                        return None;
-                    }
-                    to.add(32).cast::<u32>().write(ports);
-                    bpf_skc_lookup_tcp(skb, to.cast::<bpf_sock_tuple>(), 36, CURRENT_NETNS, 0)
-                }
-            }
-        };
-        (!socket.is_null()).then_some(Self(socket))
-    }
-
-    /// Its state, and its numbers if it is a whole socket.
-    #[inline(always)]
-    fn read(&self) -> (u32, Numbers) {
+    fn read(&self, numbers: &mut Numbers) -> u32 {
         // SAFETY: the socket is held, and the kernel's verifier knows the fields of both.
         unsafe {
             let state = (*self.0).state;
             let tcp = bpf_tcp_sock(self.0);
-            let numbers = if tcp.is_null() {
-                Numbers {
-                    known: false,
-                    receive_next: 0,
-                    send_next: 0,
-                    unacknowledged: 0,
-                }
-            } else {
-                Numbers {
-                    known: true,
+            if !tcp.is_null() {
+                *numbers = Numbers {
+                    are_known: 1,
                     receive_next: (*tcp).rcv_nxt,
                     send_next: (*tcp).snd_nxt,
                     unacknowledged: (*tcp).snd_una,
-                }
-            };
-            (state, numbers)
+                };
+            }
+            state
         }
     }
 
     /// Whether a listener takes this for the last ACK of a handshake under SYN cookies, or can't tell
     /// (before Linux 5.14, for IPv4 at a dual-stack listener).
     #[inline(always)]
-    fn has_given_cookie(&self, ctx: &TcContext, segment: &TcpSegment) -> bool {
+    fn has_given_cookie(&self, skb: *mut __sk_buff, segment: &mut Question) -> bool {
         /// `ENOENT`: no cookie of ours, or none given lately.
         const NO_COOKIE: i64 = -2;
         let [s0, s1] = segment.source_port.to_be_bytes();
         let [d0, d1] = segment.destination_port.to_be_bytes();
-        // A TCP header without options, of which the kernel reads this much.
-        let mut header = [
+        segment.tcp = [
             u32::from_ne_bytes([s0, s1, d0, d1]),
             segment.sequence.to_be(),
             segment.acknowledgment.to_be(),
-            u32::from_ne_bytes([0x50, segment.flags, 0, 0]),
+            u32::from_ne_bytes([0x50, segment.flags as u8, 0, 0]),
             0,
         ];
-        let mut ip = MaybeUninit::<[u32; 10]>::uninit();
-        let to = ip.as_mut_ptr().cast::<core::ffi::c_void>();
-        let from = segment.network_offset as u32;
-        let (skb, tcp) = (ctx.as_ptr(), header.as_mut_ptr().cast());
+        let to = segment.ip.as_mut_ptr().cast::<core::ffi::c_void>();
+        let from = segment.network_offset;
+        let (skb, tcp) = (skb.cast(), segment.tcp.as_mut_ptr().cast());
         // SAFETY: the socket is held, and both headers are as long as is said.
         unsafe {
-            let verdict = match segment.network {
-                Network::V4 => {
-                    if bpf_skb_load_bytes(skb, from, to, 20) != 0 {
-                        return false;
-                    }
-                    bpf_tcp_check_syncookie(self.0.cast(), to, 20, tcp, 20)
+            let verdict = if segment.is_ipv6 == 0 {
+                if bpf_skb_load_bytes(skb, from, to, 20) != 0 {
+                    return false;
                 }
-                Network::V6 => {
-                    if bpf_skb_load_bytes(skb, from, to, 40) != 0 {
-                        return false;
-                    }
-                    bpf_tcp_check_syncookie(self.0.cast(), to, 40, tcp, 20)
+                bpf_tcp_check_syncookie(self.0.cast(), to, 20, tcp, 20)
+            } else {
+                if bpf_skb_load_bytes(skb, from, to, 40) != 0 {
+                    return false;
                 }
+                bpf_tcp_check_syncookie(self.0.cast(), to, 40, tcp, 20)
             };
             verdict as i32 as i64 != NO_COOKIE
         }

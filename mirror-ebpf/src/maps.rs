@@ -13,6 +13,13 @@ use mirror_common::{
 #[btf_map]
 pub static SETTINGS: Array<Settings, 1> = Array::new();
 
+/// [`Settings::zero`].
+#[inline(always)]
+pub fn zero(settings: &Settings) -> u32 {
+    // SAFETY: a valid, aligned field of a map's value.
+    unsafe { (&raw const settings.zero).read_volatile() }
+}
+
 /// One array of counters per CPU and direction: one lookup per frame, then plain increments.
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counters, { slot::SLOTS }> = PerCpuArray::new();

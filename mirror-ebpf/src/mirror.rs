@@ -12,7 +12,7 @@ use mirror_common::{
 
 use crate::{
     ask::{self, Answer},
-    maps::{CpuCounters, SETTINGS},
+    maps::{CpuCounters, SETTINGS, zero},
     skb::{self, Linear, Paged},
 };
 
@@ -26,7 +26,7 @@ pub trait Frame {
 
     /// What v1's kernel has for the segment, if it can be asked at this hook.
     #[inline(always)]
-    fn ask(&self, _settings: &Settings, _segment: &TcpSegment) -> Answer {
+    fn ask(&self, _segment: &TcpSegment) -> Answer {
         ask::NOT_ASKED
     }
 
@@ -67,14 +67,13 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn ask(&self, settings: &Settings, segment: &TcpSegment) -> Answer {
-        ask::ask(self, settings, segment)
+    fn ask(&self, segment: &TcpSegment) -> Answer {
+        ask::ask(self, segment)
     }
 
     #[inline(always)]
     fn is_multipath(&self, segment: &TcpSegment) -> bool {
-        !segment.has_usual_options(&Linear::new(self))
-            && segment.has_multipath_option(&Paged(self))
+        !segment.has_usual_options(&Linear::new(self)) && skb::has_multipath_option(self, segment)
     }
 
     #[inline(always)]
@@ -162,6 +161,13 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::SampledOut);
         return;
     }
+    let segment = TcpSegment {
+        network_offset: forget(settings, segment.network_offset as u32) as usize,
+        options_len: forget(settings, segment.options_len as u32) as usize,
+        payload_offset: forget(settings, segment.payload_offset as u32) as usize,
+        payload_len: forget(settings, segment.payload_len as u32) as usize,
+        ..segment
+    };
     // A SYN only offers it, and few servers take that up.
     if segment.payload_len != 0 && segment.flags & flag::SYN == 0 && frame.is_multipath(&segment) {
         counters.count(Counter::Multipath);
@@ -172,21 +178,18 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
     let answer = if settings.ask_kernel == 0 {
         ask::NOT_ASKED
     } else {
-        frame.ask(settings, &segment)
+        frame.ask(&segment)
     };
-    match answer {
-        Answer::Takes { socket, expected } => {
-            if socket as u8 == SocketState::NotAsked as u8 {
-                counters.count(Counter::Unasked);
-            }
-            header.socket = socket as u8;
-            header.expected = expected;
-        }
-        Answer::Refuses(reason) => {
-            counters.count(reason);
-            return;
-        }
+    let refused = answer.refused();
+    if refused != 0 {
+        counters.count_at(refused as usize);
+        return;
     }
+    if answer.socket() == SocketState::NotAsked as u8 {
+        counters.count(Counter::Unasked);
+    }
+    header.socket = forget(settings, u32::from(answer.socket())) as u8;
+    header.expected = forget(settings, answer.expected());
     match ring.capture(frame, &segment, header, shard) {
         Capture::Whole => {
             counters.count(Counter::Copied);
@@ -200,6 +203,13 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
             counters.count_at(unparsable(Unparsable::Truncated));
         }
     }
+}
+
+/// `value`, of which the verifier forgets what it knows: it would follow all that comes after once for each
+/// way in which the value came about.
+#[inline(always)]
+fn forget(settings: &Settings, value: u32) -> u32 {
+    value ^ zero(settings)
 }
 
 #[inline(always)]

@@ -3,10 +3,15 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
-use mirror_common::packet::LoadBytes;
+use aya_ebpf::{
+    EbpfContext, bindings::__sk_buff, helpers::bpf_skb_load_bytes, programs::TcContext,
+};
+use mirror_common::packet::{LoadBytes, TcpSegment, search_multipath_option};
 
-use crate::asm::{length, opaque, read1, read2, read4, read8};
+use crate::{
+    asm::{length, opaque, read1, read2, read4, read8},
+    maps::{SETTINGS, zero},
+};
 
 /// How far into the linear part headers are read directly, in bytes. It bounds the offsets for
 /// the verifier; longer chains of headers take the other way.
@@ -136,4 +141,53 @@ pub unsafe fn copy<const MOST: usize>(
 pub unsafe fn copy_exactly(ctx: &TcContext, offset: usize, to: *mut u8, len: usize) -> bool {
     // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
     unsafe { bpf_skb_load_bytes(ctx.as_ptr(), offset as u32, to.cast(), len as u32) == 0 }
+}
+
+/// Whether the segment has the option of Multipath TCP.
+#[inline(always)]
+pub fn has_multipath_option(ctx: &TcContext, segment: &TcpSegment) -> bool {
+    let end = segment.payload_offset as u32;
+    find_multipath_option(ctx.skb.skb, end - segment.options_len as u32, end) != 0
+}
+
+/// A function of its own: the verifier follows each turn of the search, and need not do so once more for
+/// each way that leads to it.
+#[inline(never)]
+fn find_multipath_option(skb: *mut __sk_buff, from: u32, end: u32) -> u32 {
+    let Some(settings) = SETTINGS.get(0) else {
+        return 0;
+    };
+    let packet = Options {
+        packet: &TcContext::new(skb),
+        zero: zero(settings) as usize,
+    };
+    let (from, end) = (from as usize, end as usize);
+    u32::from(search_multipath_option(
+        &packet,
+        packet.forget(from),
+        packet.forget(end),
+    ))
+}
+
+/// A packet of which options are read, one by one.
+struct Options<'a> {
+    packet: &'a TcContext,
+    zero: usize,
+}
+
+impl LoadBytes for Options<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        Paged(self.packet).load(offset)
+    }
+
+    #[inline(always)]
+    fn total_len(&self) -> usize {
+        Paged(self.packet).total_len()
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize) -> usize {
+        value ^ self.zero
+    }
 }

@@ -113,8 +113,7 @@ impl Frame for TapFrame<'_> {
 
     #[inline(always)]
     fn is_multipath(&self, segment: &TcpSegment) -> bool {
-        !segment.has_usual_options(&self.linear())
-            && segment.has_multipath_option(&Buffers(self))
+        !segment.has_usual_options(&self.linear()) && segment.has_multipath_option(&Buffers(self))
     }
 
     #[inline(always)]

@@ -19,6 +19,7 @@ mod tcp;
 mod tunnel;
 
 pub use ip::{Addresses, Network, Upper, upper};
+pub use tcp::search_multipath_option;
 pub use tunnel::{Inside, MAX_TUNNELS, Opened, Tunnels, is_followed, open, walk_inside};
 
 /// The largest length that an IPv4 header can say (RFC 791 section 3.1).

@@ -78,29 +78,38 @@ impl TcpSegment {
     #[must_use]
     #[inline(always)]
     pub fn has_multipath_option<P: LoadBytes + ?Sized>(&self, packet: &P) -> bool {
-        const END: u8 = 0;
-        const PADDING: u8 = 1;
-        const MULTIPATH: u8 = 30;
-        let mut at = self.payload_offset - self.options_len;
-        for _ in 0..MOST_OPTIONS {
-            if at >= self.payload_offset {
-                return false;
-            }
-            let Some([kind]) = packet.load(at) else {
-                return false;
-            };
-            if kind == PADDING {
-                at += 1;
-                continue;
-            }
-            if kind == MULTIPATH || kind == END {
-                return kind == MULTIPATH;
-            }
-            match packet.load(at + 1) {
-                Some([len]) if len >= 2 => at += usize::from(len),
-                _ => return false,
-            }
-        }
-        false
+        let from = self.payload_offset - self.options_len;
+        search_multipath_option(packet, from, self.payload_offset)
     }
+}
+
+/// Whether the option of Multipath TCP is among the TCP options from `at` to `end`.
+#[must_use]
+#[inline(always)]
+pub fn search_multipath_option<P: LoadBytes + ?Sized>(
+    packet: &P,
+    mut at: usize,
+    end: usize,
+) -> bool {
+    const END: u8 = 0;
+    const PADDING: u8 = 1;
+    const MULTIPATH: u8 = 30;
+    for _ in 0..MOST_OPTIONS {
+        if at >= end {
+            return false;
+        }
+        // Behind the last option's one byte is the payload.
+        let Some([kind, len]) = packet.load(at) else {
+            return false;
+        };
+        if kind == MULTIPATH {
+            return true;
+        }
+        let len = if kind == PADDING { 1 } else { len };
+        if kind == END || (kind != PADDING && len < 2) {
+            return false;
+        }
+        at = packet.forget(at + usize::from(len));
+    }
+    false
 }

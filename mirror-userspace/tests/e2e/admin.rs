@@ -14,7 +14,7 @@ use crate::{
     traffic::get,
 };
 
-const ADDRESS: &str = "127.0.0.1:9090";
+pub(crate) const ADDRESS: &str = "127.0.0.1:9090";
 
 /// A mirror with an admin server, and where its socket is.
 fn scene() -> (Scene, TempDir) {
@@ -49,7 +49,7 @@ fn look(scene: &Scene, path: &str) -> (u16, String) {
     )
 }
 
-fn body(scene: &Scene, path: &str) -> String {
+pub(crate) fn body(scene: &Scene, path: &str) -> String {
     let (status, body) = look(scene, path);
     assert_eq!(status, 200, "{path}: {body}");
     body

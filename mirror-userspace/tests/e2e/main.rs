@@ -9,6 +9,7 @@
 #![cfg(test)]
 
 mod admin;
+mod asked;
 mod clients;
 mod compare;
 mod daemon;

@@ -17,6 +17,7 @@
 mod api;
 mod cleanup;
 mod client;
+mod frames;
 mod impair;
 pub mod load;
 mod mirror;
@@ -28,12 +29,14 @@ mod pod;
 mod process;
 mod scratch;
 mod server;
+mod tangle;
 mod topology;
 mod wire;
 
 pub use api::{FakeApi, Health};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
+pub use frames::Frames;
 pub use impair::{Cable, Loss, LossAt, Offload};
 pub use mirror::{Ended, Ledger, Mirror};
 pub use namespace::Namespace;
@@ -42,6 +45,7 @@ pub use pod::Pod;
 pub use process::Process;
 pub use scratch::Scratch;
 pub use server::{Behaviour, RecordedRequest, RecordingServer};
+pub use tangle::{Tangle, TangledCable};
 pub use topology::{Family, Host, Lab};
 pub use wire::Body;
 

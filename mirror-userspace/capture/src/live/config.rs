@@ -123,7 +123,7 @@ impl Place {
                 config.ask_kernel && self.hook == Hook::Ingress && self.tap.is_none(),
             ),
             reply_head: 0,
-            reserved: 0,
+            zero: 0,
             secret: sampling.secret,
         })
     }
