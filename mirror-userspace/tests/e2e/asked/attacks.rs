@@ -54,7 +54,7 @@ fn what_v1_does_not_take_never_comes_to_v2() {
                         sequence: next.sequence.wrapping_add(200_000_000),
                         ..next
                     }),
-                    "another_station" => wire.send(&next.to_another()),
+                    "another_station" => wire.send(&next.for_another()),
                     _ => {
                         let sequence = next.sequence.wrapping_add(1 << 31);
                         let forged = Forged { sequence, ..next };

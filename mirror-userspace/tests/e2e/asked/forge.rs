@@ -86,7 +86,7 @@ impl Forged {
     }
 
     /// The same to another station.
-    pub(super) fn to_another(mut self) -> Self {
+    pub(super) fn for_another(mut self) -> Self {
         self.before[..6].copy_from_slice(&[2, 0xaa, 0xbb, 0xcc, 0xdd, 0xee]);
         self
     }
