@@ -47,7 +47,7 @@ pub struct SegmentHeader {
     pub urgent: u16,
     /// TCP flags, as in the header's 14th byte (FIN is bit 0).
     pub flags: u8,
-    /// Which end sent it: 0 the client, to the server; 1 the server, to the client.
+    /// Which end sent it: 0 the client, to the server; [`TO_CLIENT`] the server, to the client.
     pub direction: u8,
     /// The sequence number that the receiver's kernel waits for (`rcv_nxt`); meaningful only where
     /// [`socket`](Self::socket) [has one](SocketState::has_expected).
@@ -57,6 +57,9 @@ pub struct SegmentHeader {
     /// Padding that keeps the layout without holes; always zero.
     pub reserved: [u8; 3],
 }
+
+/// [`SegmentHeader::direction`] of what a server sends.
+pub const TO_CLIENT: u8 = 1;
 
 /// What the receiver's kernel has for a segment when it comes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

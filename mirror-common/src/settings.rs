@@ -10,6 +10,9 @@ pub const MAX_PORTS: usize = 16;
 /// The most shards, and so rings, that one program serves.
 pub const MAX_SHARDS: usize = 64;
 
+/// The most that [`Settings::reply_head`] means.
+pub const MAX_REPLY_HEAD: u32 = 16 * 1024;
+
 /// The settings of a running program. The daemon may write them at any time; the next segment
 /// obeys. Zeroed settings match no port and copy nothing.
 #[derive(
@@ -35,8 +38,8 @@ pub struct Settings {
     /// Whether v1's kernel is asked for the socket of each sampled segment (1) or not (0). Only at
     /// ingress, inside v1's network namespace.
     pub ask_kernel: u32,
-    /// The most payload bytes that are copied of each segment to a client; 0 copies nothing of that
-    /// direction.
+    /// The most payload bytes that are copied of each segment to a client, up to [`MAX_REPLY_HEAD`]; 0
+    /// copies nothing of that direction.
     pub reply_head: u32,
     /// Zero, which the kernel's verifier does not know: see
     /// [`LoadBytes::forget`](crate::packet::LoadBytes::forget).

@@ -28,10 +28,10 @@ pub static COUNTERS: PerCpuArray<Counters, { slot::SLOTS }> = PerCpuArray::new()
 pub struct CpuCounters(&'static mut Counters);
 
 impl CpuCounters {
-    /// The counters of the CPU that the program runs on.
+    /// The counters of the CPU that the program runs on, for one of the [`slot`]s.
     #[inline(always)]
-    pub fn current() -> Option<Self> {
-        let counters = COUNTERS.get_ptr_mut(slot::REQUESTS)?;
+    pub fn current(slot: u32) -> Option<Self> {
+        let counters = COUNTERS.get_ptr_mut(slot)?;
         // SAFETY: the map returned a valid slot of this CPU; the program runs to its end on it
         // with bottom halves off, so nothing else holds a reference to the slot.
         Some(Self(unsafe { &mut *counters }))

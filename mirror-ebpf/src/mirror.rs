@@ -3,11 +3,11 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
 use mirror_common::{
-    counter::{Counter, unparsable},
+    counter::{Counter, slot, unparsable},
     packet::{Addresses, Link, TcpSegment, Unparsable, Walk, walk},
-    record::{SegmentHeader, SocketState, flag},
+    record::{SegmentHeader, SocketState, TO_CLIENT, flag},
     sample::{client_hash, connection_hash, is_sampled, shard_hash},
-    settings::{SampleKey, Settings},
+    settings::{MAX_REPLY_HEAD, SampleKey, Settings},
 };
 
 use crate::{
@@ -117,10 +117,18 @@ pub trait Ring<F> {
     fn notice(&self, _frame: &F, _notice: Notice) {}
 }
 
-/// Looks at one frame. What is returned to the kernel does not depend on what happens here.
+/// A segment as its connection knows it, whichever end has sent it.
+struct Ends {
+    client: [u8; 16],
+    server: [u8; 16],
+    client_port: u16,
+    server_port: u16,
+}
+
+/// Looks at one frame to the server. What is returned to the kernel does not depend on what happens here.
 #[inline(always)]
 pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
-    let Some(mut counters) = CpuCounters::current() else {
+    let Some(mut counters) = CpuCounters::current(slot::REQUESTS) else {
         return;
     };
     let Some(settings) = SETTINGS.get(0) else {
@@ -157,7 +165,13 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count_at(unparsable(Unparsable::Truncated));
         return;
     };
-    if !is_in_sample(settings, &segment, &addresses) {
+    let ends = Ends {
+        client: addresses.source(),
+        server: addresses.destination(),
+        client_port: segment.source_port,
+        server_port: segment.destination_port,
+    };
+    if !is_in_sample(settings, &ends) {
         counters.count(Counter::SampledOut);
         return;
     }
@@ -173,7 +187,7 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::Multipath);
         return;
     }
-    let shard = shard(settings, &segment, &addresses);
+    let shard = shard(settings, &ends);
     let mut header = header(settings, &segment, &addresses);
     let answer = if settings.ask_kernel == 0 {
         ask::NOT_ASKED
@@ -190,7 +204,82 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
     }
     header.socket = forget(settings, u32::from(answer.socket())) as u8;
     header.expected = forget(settings, answer.expected());
-    match ring.capture(frame, &segment, header, shard) {
+    let captured = ring.capture(frame, &segment, header, shard);
+    count(frame, ring, settings, &mut counters, captured);
+}
+
+/// Looks at one frame to a client, and copies the first [`Settings::reply_head`] bytes of what a mirrored
+/// connection's server says, and all that it acknowledges.
+#[inline(always)]
+pub fn mirror_reply<F: Frame>(frame: &F, ring: &impl Ring<F>) {
+    let Some(mut counters) = CpuCounters::current(slot::REPLIES) else {
+        return;
+    };
+    let Some(settings) = SETTINGS.get(0) else {
+        return;
+    };
+    if settings.reply_head == 0 {
+        return;
+    }
+    let segment = match frame.walk(settings) {
+        Walk::Tcp(segment) => segment,
+        Walk::NotTcp => {
+            counters.count(Counter::NotTcp);
+            return;
+        }
+        Walk::Unparsable(reason) => {
+            counters.count(Counter::Seen);
+            counters.count_at(unparsable(reason));
+            return;
+        }
+    };
+    counters.count(Counter::Seen);
+    if !is_mirrored(settings, segment.source_port) {
+        counters.count(Counter::OtherPort);
+        return;
+    }
+    if settings.threshold == 0 {
+        counters.count(Counter::SampledOut);
+        return;
+    }
+    let Some(addresses) = frame.addresses(&segment) else {
+        counters.count_at(unparsable(Unparsable::Truncated));
+        return;
+    };
+    let ends = Ends {
+        client: addresses.destination(),
+        server: addresses.source(),
+        client_port: segment.destination_port,
+        server_port: segment.source_port,
+    };
+    if !is_in_sample(settings, &ends) {
+        counters.count(Counter::SampledOut);
+        return;
+    }
+    let shard = shard(settings, &ends);
+    let mut header = header(settings, &segment, &addresses);
+    header.direction = TO_CLIENT;
+    let most = settings.reply_head.min(MAX_REPLY_HEAD) as usize;
+    let payload_offset = forget(settings, segment.payload_offset as u32) as usize;
+    let payload_len = forget(settings, segment.payload_len.min(most) as u32) as usize;
+    let head = TcpSegment {
+        payload_offset,
+        payload_len,
+        ..segment
+    };
+    let captured = ring.capture(frame, &head, header, shard);
+    count(frame, ring, settings, &mut counters, captured);
+}
+
+#[inline(always)]
+fn count<F: Frame>(
+    frame: &F,
+    ring: &impl Ring<F>,
+    settings: &Settings,
+    counters: &mut CpuCounters,
+    captured: Capture,
+) {
+    match captured {
         Capture::Whole => {
             counters.count(Counter::Copied);
         }
@@ -218,32 +307,32 @@ fn is_mirrored(settings: &Settings, port: u16) -> bool {
 }
 
 #[inline(always)]
-fn is_in_sample(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> bool {
+fn is_in_sample(settings: &Settings, ends: &Ends) -> bool {
     let hash = if settings.sample_key == SampleKey::ClientAddress as u32 {
-        client_hash(settings.secret, &addresses.source())
+        client_hash(settings.secret, &ends.client)
     } else {
         connection_hash(
             settings.secret,
-            &addresses.source(),
-            &addresses.destination(),
-            segment.source_port,
-            segment.destination_port,
+            &ends.client,
+            &ends.server,
+            ends.client_port,
+            ends.server_port,
         )
     };
     is_sampled(hash, settings.threshold)
 }
 
 #[inline(always)]
-fn shard(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> u32 {
+fn shard(settings: &Settings, ends: &Ends) -> u32 {
     let shards = settings.shards;
     if shards <= 1 {
         return 0;
     }
     let hash = shard_hash(
-        &addresses.source(),
-        &addresses.destination(),
-        segment.source_port,
-        segment.destination_port,
+        &ends.client,
+        &ends.server,
+        ends.client_port,
+        ends.server_port,
     );
     hash % shards
 }

@@ -20,7 +20,7 @@ use mirror_common::{
 };
 use mirror_ebpf::{
     asm::length,
-    mirror::{Capture, Ring, mirror_frame},
+    mirror::{Capture, Ring, mirror_frame, mirror_reply},
     skb,
 };
 
@@ -47,6 +47,13 @@ static RECORDS: PerCpuArray<Record, 1> = PerCpuArray::new();
 #[classifier]
 fn mirror(ctx: TcContext) -> i32 {
     mirror_frame(&ctx, &Events);
+    TC_ACT_UNSPEC
+}
+
+/// The entry point at the other hook of the same place, for what v1 says and acknowledges.
+#[classifier]
+fn replies(ctx: TcContext) -> i32 {
+    mirror_reply(&ctx, &Events);
     TC_ACT_UNSPEC
 }
 

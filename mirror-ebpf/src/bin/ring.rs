@@ -9,7 +9,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use mirror_ebpf::{
-    mirror::mirror_frame,
+    mirror::{mirror_frame, mirror_reply},
     rings::{Rings, ShardRings, Sleeping},
 };
 
@@ -29,6 +29,17 @@ fn mirror(ctx: TcContext) -> i32 {
         sleeping: &SLEEPING,
     };
     mirror_frame(&ctx, &rings);
+    TC_ACT_UNSPEC
+}
+
+/// The entry point at the other hook of the same place, for what v1 says and acknowledges.
+#[classifier]
+fn replies(ctx: TcContext) -> i32 {
+    let rings = Rings {
+        rings: &RINGS,
+        sleeping: &SLEEPING,
+    };
+    mirror_reply(&ctx, &rings);
     TC_ACT_UNSPEC
 }
 

@@ -11,7 +11,7 @@ use aya::{
 };
 use mirror_capture::object::{RingKind, object, tap_object};
 use mirror_common::{
-    counter::{COUNTERS, Counter, Counters, unparsable},
+    counter::{COUNTERS, Counter, Counters, slot, unparsable},
     packet::Unparsable,
     record::SegmentHeader,
     sample,
@@ -107,6 +107,7 @@ impl Bed {
         let object = object(kind).unwrap_or_else(|missing| panic!("{missing}"));
         let mut ebpf = EbpfLoader::new().load(object).unwrap();
         program(&mut ebpf).load().unwrap();
+        reply_program(&mut ebpf).load().unwrap();
         let rings = match kind {
             RingKind::Bpf => bpf_rings(&mut ebpf, shards, bytes),
             RingKind::Perf => perf_rings(&mut ebpf, bytes),
@@ -229,9 +230,14 @@ impl Bed {
 
     /// The counters of all CPUs, summed.
     pub(crate) fn counters(&self) -> Counters {
+        self.counters_of(slot::REQUESTS)
+    }
+
+    /// Those of one direction.
+    pub(crate) fn counters_of(&self, slot: u32) -> Counters {
         let map: PerCpuArray<_, Counters> = self.ebpf.map("COUNTERS").unwrap().try_into().unwrap();
         let mut sum = [0; COUNTERS];
-        for cpu in map.get(&0, 0).unwrap().iter() {
+        for cpu in map.get(&slot, 0).unwrap().iter() {
             for (sum, count) in sum.iter_mut().zip(cpu) {
                 *sum += count;
             }
@@ -289,6 +295,11 @@ fn record(bytes: &[u8], shard: usize) -> Record {
 
 pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
     ebpf.program_mut("mirror").unwrap().try_into().unwrap()
+}
+
+/// What sits at the other hook.
+pub(crate) fn reply_program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
+    ebpf.program_mut("replies").unwrap().try_into().unwrap()
 }
 
 pub(crate) fn tap_program(ebpf: &mut Ebpf) -> &mut Xdp {

@@ -25,6 +25,8 @@ mod outcomes;
 #[cfg(test)]
 mod port;
 #[cfg(test)]
+mod replies;
+#[cfg(test)]
 mod taps;
 #[cfg(test)]
 #[path = "../../../mirror-common/tests/walk/tunnel.rs"]
