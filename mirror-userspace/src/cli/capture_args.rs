@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use clap::{Args, ValueEnum};
 use mirror_capture::{LiveConfig, RingKind};
-use mirror_common::settings::MAX_SHARDS;
+use mirror_common::settings::{MAX_REPLY_HEAD, MAX_SHARDS};
 
 use super::{UsageError, value::size};
 
@@ -33,6 +33,17 @@ pub struct CaptureArgs {
     /// connections, nobody can be asked; the ledger and /readyz say so. Costs about 0.1 µs a segment
     #[arg(long, value_name = "WHETHER", default_value = "on")]
     pub ask_kernel: Switch,
+
+    /// Also copy what v1 says and acknowledges on mirrored connections, from the other hook of the same place
+    ///
+    /// Not with `--attach xdp`. The pod needs no more for it; each segment that v1 sends costs about 50 ns, and
+    /// those of sampled connections 0.1 to 0.3 µs
+    #[arg(long, value_name = "WHETHER", default_value = "off")]
+    pub replies: Switch,
+
+    /// How much of each segment that v1 sends is copied with `--replies on`; at most 16K
+    #[arg(long, value_name = "SIZE", default_value = "512", value_parser = size)]
+    pub reply_head: usize,
 
     /// Where filters are noted, so that the next start deletes what a killed one left; used before
     /// Linux 6.6 only, and to outlive a container
@@ -90,8 +101,21 @@ impl CaptureArgs {
             log_kernel: self.log_kernel,
             notes: self.notes.clone(),
             ask_kernel: self.ask_kernel == Switch::On,
+            reply_head: self.reply_head()?,
             ..LiveConfig::default()
         })
+    }
+
+    fn reply_head(&self) -> Result<u32, UsageError> {
+        let wanted = u32::try_from(self.reply_head).unwrap_or(u32::MAX);
+        match (self.replies, wanted) {
+            (_, 0 | MAX_REPLY_HEAD_AND_MORE..) => Err(UsageError(format!(
+                "--reply-head {}: accepted: 1 to {MAX_REPLY_HEAD} bytes",
+                self.reply_head
+            ))),
+            (Switch::On, head) => Ok(head),
+            (Switch::Off, _) => Ok(0),
+        }
     }
 
     fn shard_count(&self) -> Result<u32, UsageError> {
@@ -108,6 +132,9 @@ impl CaptureArgs {
         }
     }
 }
+
+/// Too much for `--reply-head`.
+const MAX_REPLY_HEAD_AND_MORE: u32 = MAX_REPLY_HEAD + 1;
 
 /// One for two cores: v1 has the others, and one shard that is awake costs less than two.
 fn default_shards(cores: usize) -> usize {

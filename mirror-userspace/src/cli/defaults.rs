@@ -62,6 +62,7 @@ fn of_capture() {
     assert_eq!(flags.ring_bytes, types.ring_bytes);
     assert_eq!(flags.log_kernel, types.log_kernel);
     assert_eq!(flags.ask_kernel, types.ask_kernel);
+    assert_eq!(flags.reply_head, types.reply_head);
 }
 
 /// What clap does not show by itself, since it depends: the help says it in words.

@@ -193,6 +193,7 @@ impl Daemon {
             total += &shard.snapshot().await.context("a shard is gone")?;
         }
         total.kernel = self.capture().counters()?;
+        total.kernel_replies = self.capture().reply_counters()?;
         Ok(total)
     }
 
@@ -230,6 +231,7 @@ impl Daemon {
         }
         detached?;
         total.kernel = self.capture().counters()?;
+        total.kernel_replies = self.capture().reply_counters()?;
         Ok(Ledger::new(&total, &self.names).at_end())
     }
 

@@ -1,5 +1,6 @@
 //! Hooks and rings: every way to capture gives the same requests.
 
+use aya::programs::{SchedClassifier, TcAttachType};
 use lab::{Family, Lab};
 
 use crate::{
@@ -66,6 +67,61 @@ fn egress_of_the_hosts_end() {
         };
         let count = converse(&scene, 0);
         scene.assert_mirrored(count);
+    }
+}
+
+/// Nothing is attached to either hook of this interface.
+fn assert_nothing_attached(namespace: &lab::Namespace, interface: &str) {
+    for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
+        let programs =
+            namespace.run(|| SchedClassifier::query_tcx(interface, hook).unwrap().1.len());
+        assert_eq!(programs.unwrap(), 0, "{hook:?}");
+    }
+}
+
+#[test]
+fn replies_are_copied_at_the_other_hook() {
+    for ring in ["bpf", "perf"] {
+        for family in [Family::V4, Family::V6] {
+            for hook in ["ingress", "egress"] {
+                let lab = Lab::new().unwrap();
+                let (v1, v2) = servers(&lab, family);
+                let pod = ["--interface", "eth0", "--netns", lab.v1.name()];
+                let host = ["--interface", "v1", "--attach", "egress"];
+                let place = if hook == "ingress" { &pod[..] } else { &host };
+                let to = target(family);
+                let common = [
+                    "--port",
+                    "80",
+                    "--ring",
+                    ring,
+                    "--replies",
+                    "on",
+                    "--target",
+                    &to,
+                ];
+                let mirror = Mirror::start_with(&lab.node, &[place, &common].concat());
+                let scene = Scene {
+                    mirror,
+                    v1,
+                    v2,
+                    lab,
+                    family,
+                };
+                let count = converse(&scene, 0);
+                scene.compare(count);
+                let Scene { mirror, lab, .. } = scene;
+                let ledger = mirror.stop();
+                ledger.assert_all_answered(count);
+                let replies = |what| ledger.count(&format!("reply_segments/{what}"));
+                // A reply and a handshake at least, and ACKs of what is long.
+                assert!(replies("copied") > 5, "{ledger:?}");
+                assert_eq!(replies("copied"), replies("read"));
+                assert_eq!(replies("ring_full"), 0);
+                assert_nothing_attached(&lab.v1, "eth0");
+                assert_nothing_attached(&lab.node, "v1");
+            }
+        }
     }
 }
 

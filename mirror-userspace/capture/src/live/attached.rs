@@ -36,9 +36,11 @@ const fn as_bytes(settings: Settings) -> SettingsBytes {
     zerocopy::transmute!(settings)
 }
 
-/// A program at its place. Dropping it detaches.
+/// A program at its place, or two at its two hooks. Dropping it detaches.
 pub(super) struct Attached {
     attachment: Attachment,
+    /// The program at the other hook, for what v1 says.
+    replies: Option<Attachment>,
     settings: Settings,
     settings_map: Array<MapData, SettingsBytes>,
     counters: PerCpuArray<MapData, Counters>,
@@ -78,12 +80,16 @@ impl Attached {
         let log = open_log(&mut ebpf, config)?;
 
         rings.join(id, &mut ebpf)?;
-        let attachment = attach(&mut ebpf, config, place, &interface);
-        if attachment.is_err() {
+        // First what v1 says: no request is seen whose reply is not.
+        let both = attach_replies(&mut ebpf, config, &settings, &place, &interface)
+            .and_then(|replies| Ok((replies, attach(&mut ebpf, config, place, &interface)?)));
+        if both.is_err() {
             rings.leave(id);
         }
+        let (replies, attachment) = both?;
         Ok(Self {
-            attachment: attachment?,
+            attachment,
+            replies,
             settings,
             settings_map,
             counters,
@@ -98,7 +104,8 @@ impl Attached {
 
     /// Whether its interface still exists, and it is still attached to it.
     pub(super) fn is_alive(&self) -> bool {
-        self.attachment.is_alive()
+        let mut both = self.replies.iter().chain([&self.attachment]);
+        both.all(Attachment::is_alive)
     }
 
     /// Whether there is a segment for which v1's kernel is not asked, or has no answer.
@@ -119,11 +126,20 @@ impl Attached {
         Ok(())
     }
 
-    /// What the program has counted, over all CPUs.
+    /// What the program has counted of requests, over all CPUs.
     pub(super) fn counters(&self) -> Result<KernelCounters> {
+        self.counters_of(slot::REQUESTS)
+    }
+
+    /// What the program at the other hook has counted of replies.
+    pub(super) fn reply_counters(&self) -> Result<KernelCounters> {
+        self.counters_of(slot::REPLIES)
+    }
+
+    fn counters_of(&self, slot: u32) -> Result<KernelCounters> {
         let cpus = self
             .counters
-            .get(&slot::REQUESTS, 0)
+            .get(&slot, 0)
             .context("reading the kernel program's counters")?;
         let mut sum = KernelCounters::default();
         for cpu in cpus.iter() {
@@ -134,7 +150,8 @@ impl Attached {
 
     /// Detaches, if it is still attached. The counters can be read on.
     pub(super) fn detach(&mut self) -> Result<()> {
-        self.attachment.detach()
+        self.attachment.detach()?;
+        self.replies.as_mut().map_or(Ok(()), Attachment::detach)
     }
 }
 
@@ -169,11 +186,11 @@ fn attach(
     interface: &Interface,
 ) -> Result<Attachment> {
     if place.tap.is_some() {
-        let program: &mut Xdp = mirror_program(ebpf)?.try_into()?;
+        let program: &mut Xdp = program(ebpf, "mirror")?.try_into()?;
         load(|| program.load()).with_context(needs)?;
         return Attachment::to_tap(&place.netns, interface, program);
     }
-    let program = load_program(ebpf)?;
+    let program = load_program(ebpf, "mirror")?;
     Attachment::new(
         place.netns,
         interface,
@@ -184,24 +201,47 @@ fn attach(
     )
 }
 
+fn attach_replies(
+    ebpf: &mut Ebpf,
+    config: &LiveConfig,
+    settings: &Settings,
+    place: &Place,
+    interface: &Interface,
+) -> Result<Option<Attachment>> {
+    if settings.reply_head == 0 {
+        return Ok(None);
+    }
+    let attachment = Attachment::new(
+        place.netns.try_clone()?,
+        interface,
+        place.hook.other(),
+        config.method,
+        &config.notes,
+        load_program(ebpf, "replies")?,
+    )?;
+    Ok(Some(attachment))
+}
+
 /// Has the kernel verify the program that feeds this kind of ring, and lets go of it.
 pub(super) fn try_program(ring: RingKind) -> Result<()> {
     let config = LiveConfig {
         ring,
         ..LiveConfig::default()
     };
-    load_program(&mut Loader::new(&config)?.load()?).map(drop)
+    let mut ebpf = Loader::new(&config)?.load()?;
+    load_program(&mut ebpf, "mirror")?;
+    load_program(&mut ebpf, "replies").map(drop)
 }
 
-fn load_program(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier> {
-    let program: &mut SchedClassifier = mirror_program(ebpf)?.try_into()?;
+fn load_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+    let program: &mut SchedClassifier = program(ebpf, name)?.try_into()?;
     load(|| program.load())?;
     Ok(program)
 }
 
-fn mirror_program(ebpf: &mut Ebpf) -> Result<&mut Program> {
-    ebpf.program_mut("mirror")
-        .context("the object has no program `mirror`")
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program> {
+    ebpf.program_mut(name)
+        .with_context(|| format!("the object has no program `{name}`"))
 }
 
 /// What a kernel must have that is asked for more than it may have.

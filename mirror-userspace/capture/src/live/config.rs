@@ -26,6 +26,10 @@ pub struct LiveConfig {
     /// Whether v1's kernel is asked for the socket of each sampled segment, and what it would not take
     /// is refused: at [`Hook::Ingress`], where v1 itself receives, and nowhere else.
     pub ask_kernel: bool,
+    /// The most bytes that are copied of each segment that v1 sends on a mirrored connection, at most
+    /// [`MAX_REPLY_HEAD`](mirror_common::settings::MAX_REPLY_HEAD); 0 copies nothing of what v1 sends. Not at
+    /// ports of copies.
+    pub reply_head: u32,
     /// The kind of ring.
     pub ring: RingKind,
     /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
@@ -53,6 +57,7 @@ impl Default for LiveConfig {
             notes: Self::NOTES.into(),
             proc: "/proc".into(),
             ask_kernel: true,
+            reply_head: 0,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
             shards: 1,
@@ -122,7 +127,11 @@ impl Place {
             ask_kernel: u32::from(
                 config.ask_kernel && self.hook == Hook::Ingress && self.tap.is_none(),
             ),
-            reply_head: 0,
+            reply_head: if self.tap.is_none() {
+                config.reply_head
+            } else {
+                0
+            },
             zero: 0,
             secret: sampling.secret,
         })

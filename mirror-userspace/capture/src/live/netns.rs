@@ -135,6 +135,16 @@ pub struct OpenNetns {
 }
 
 impl OpenNetns {
+    /// The same namespace, held open once more.
+    pub(super) fn try_clone(&self) -> Result<Self> {
+        let again = self.file.as_ref().map(File::try_clone);
+        Ok(Self {
+            file: again.transpose().context("holding a namespace open")?,
+            inode: self.inode,
+            name: self.name.clone(),
+        })
+    }
+
     /// The namespace that this process runs in.
     ///
     /// # Errors

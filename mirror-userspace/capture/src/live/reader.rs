@@ -2,7 +2,7 @@
 
 use mirror_common::record::SegmentHeader;
 use mirror_core::counters::RingCounters;
-use mirror_core::segment::{Segment, Time};
+use mirror_core::segment::{Direction, Segment, Time};
 
 use std::time::Duration;
 
@@ -65,7 +65,11 @@ impl RingReader {
             counters.records += 1;
             match read_record(bytes) {
                 Some(record) => {
-                    counters.read += u64::from(record.ends_segment);
+                    let ends = u64::from(record.ends_segment);
+                    match record.segment.direction {
+                        Direction::ToServer => counters.read += ends,
+                        Direction::ToClient => counters.replies += ends,
+                    }
                     counters.bytes += record.segment.payload.len() as u64;
                     handle(record.segment);
                 }

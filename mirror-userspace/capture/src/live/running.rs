@@ -28,6 +28,7 @@ pub struct Capture {
     attached: BTreeMap<AttachmentId, Attached>,
     /// What those counted that are detached.
     detached: KernelCounters,
+    detached_replies: KernelCounters,
     next: AttachmentId,
 }
 
@@ -54,6 +55,7 @@ impl Capture {
             rings,
             attached: BTreeMap::new(),
             detached: KernelCounters::default(),
+            detached_replies: KernelCounters::default(),
             next: AttachmentId::FIRST,
         };
         Ok((capture, readers))
@@ -86,7 +88,9 @@ impl Capture {
             .get_mut(&id)
             .with_context(|| format!("there is no attachment {id}"))?;
         attached.detach()?;
-        self.detached += &attached.counters()?;
+        let (requests, replies) = (attached.counters()?, attached.reply_counters()?);
+        self.detached += &requests;
+        self.detached_replies += &replies;
         self.attached.remove(&id);
         self.rings.leave(id);
         Ok(())
@@ -153,6 +157,20 @@ impl Capture {
             unasked += usize::from(attached.is_unasked()?);
         }
         Ok(unasked)
+    }
+
+    /// What the programs at the other hooks have counted of what v1 sends, those that are detached
+    /// included; zero unless [`LiveConfig::reply_head`] asks for it.
+    ///
+    /// # Errors
+    ///
+    /// If a map can't be read.
+    pub fn reply_counters(&self) -> Result<KernelCounters> {
+        let mut sum = self.detached_replies;
+        for attached in self.attached.values() {
+            sum += &attached.reply_counters()?;
+        }
+        Ok(sum)
     }
 
     /// What all programs have counted so far, those that are detached included.

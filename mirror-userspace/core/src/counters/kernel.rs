@@ -84,9 +84,11 @@ counters! {
     /// What one reader took out of its ring.
     #[derive(Copy)]
     RingCounters {
-        /// Segments read whole: over all readers, at a quiet moment, the kernel's
+        /// Segments to servers that were read whole: over all readers, at a quiet moment, the kernel's
         /// [`copied`](KernelCounters::copied).
         read: u64,
+        /// The same of what servers sent.
+        replies: u64,
         /// Records, of which a large segment takes several.
         records: u64,
         /// Payload bytes in the records that were read.

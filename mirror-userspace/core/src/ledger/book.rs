@@ -20,6 +20,8 @@ counters! {
     Counted {
         /// Segments by outcome, as the kernel program counted them.
         kernel: KernelCounters,
+        /// Segments of servers by outcome, as the kernel program at the other hook counted them.
+        kernel_replies: KernelCounters,
         /// Records taken out of the rings, summed over all readers.
         ring: RingCounters,
         /// Segments, bytes and connections, as reassembly counted them.
@@ -50,6 +52,7 @@ impl Ledger {
     pub fn new(counted: &Counted, names: &Names) -> Self {
         let mut ledger = Self {
             segments: segments(&counted.kernel, &counted.ring, &counted.flow),
+            reply_segments: reply_segments(&counted.kernel_replies, &counted.ring),
             connections: connections(&counted.pipeline.connections),
             bytes_lost: bytes_lost(&counted.flow),
             not_followed: not_followed(&counted.pipeline.not_followed),
@@ -57,7 +60,10 @@ impl Ledger {
         };
         let nothing = TargetCounters::default();
         let (flow, connections) = (&counted.flow, &counted.pipeline.connections);
-        let mut stages_agree = flow.opened == connections.opened
+        let replies = &counted.kernel_replies;
+        let mut stages_agree = replies.balance()
+            && replies.copied == counted.ring.replies
+            && flow.opened == connections.opened
             && flow.opened == flow.closed.total() + connections.open;
         for (index, copies) in counted.pipeline.targets.iter().enumerate() {
             let sent = counted.targets.get(index).unwrap_or(&nothing);
@@ -101,6 +107,18 @@ fn segments(kernel: &KernelCounters, ring: &RingCounters, flow: &FlowCounters) -
         not_tcp: kernel.not_tcp,
         from_server: 0,
     }
+}
+
+fn reply_segments(kernel: &KernelCounters, ring: &RingCounters) -> Named {
+    named(&[
+        ("seen", kernel.seen),
+        ("other_port", kernel.other_port),
+        ("sampled_out", kernel.sampled_out),
+        ("copied", kernel.copied),
+        ("ring_full", kernel.ring_full),
+        ("unparsable", kernel.unparsable.iter().sum()),
+        ("read", ring.replies),
+    ])
 }
 
 fn refused(kernel: &KernelCounters) -> Named {

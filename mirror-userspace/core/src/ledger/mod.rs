@@ -39,6 +39,9 @@ pub type Named = BTreeMap<String, u64>;
 pub struct Ledger {
     /// TCP segments, from the hook to the daemon.
     pub segments: Segments,
+    /// TCP segments of servers (`--replies on`), by what became of them: `seen` is the sum of those that end
+    /// in the kernel, and `copied` is as many as were `read`.
+    pub reply_segments: Named,
     /// What else a capture file had; none in the books of a live mirror.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<FileBook>,

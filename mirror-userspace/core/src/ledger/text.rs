@@ -77,6 +77,7 @@ impl Ledger {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             segments,
+            reply_segments,
             file,
             requests,
             replies,
@@ -110,6 +111,10 @@ impl Ledger {
         }
         head(f, "segments read", segments.read)?;
         rows(f, "implausible", &segments.implausible)?;
+        if let Some(seen) = reply_segments.get("seen").filter(|seen| **seen > 0) {
+            head(f, "segments of servers", *seen)?;
+            rows(f, "", reply_segments)?;
+        }
         head(f, "connections", connections.opened)?;
         row(f, "http/1", connections.http1)?;
         row(f, "http/2", connections.http2)?;

@@ -18,6 +18,10 @@ pub(super) const SEGMENTS_READ: Family = counter(
     "podmirror_segments_read_total",
     "Segments read from the ring: at a quiet moment as many as were copied.",
 );
+pub(super) const REPLY_SEGMENTS: Family = counter(
+    "podmirror_reply_segments_total",
+    "TCP segments of servers: seen at the other hook, what became of them in the kernel, and those read from the ring.",
+);
 pub(super) const IMPLAUSIBLE: Family = counter(
     "podmirror_segments_implausible_total",
     "Segments read that belong to no stream, or that no server takes, by reason.",

@@ -71,6 +71,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
     let Ledger {
         segments,
+        reply_segments,
         // Of capture files only.
         file: _,
         // The sums of those of the targets.
@@ -86,6 +87,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         verdict,
     } = Ledger::new(&mirror.counted, &mirror.names);
     of_segments(page, rule, &segments);
+    add_named(page, all::REPLY_SEGMENTS, &[rule], "what", &reply_segments);
     of_ring(page, rule, mirror.counted.ring);
     of_connections(page, rule, &connections);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
@@ -169,6 +171,7 @@ fn of_ring(page: &mut Page, rule: (&'static str, &str), ring: RingCounters) {
     let RingCounters {
         // In the ledger.
         read: _,
+        replies: _,
         records,
         bytes,
         malformed,

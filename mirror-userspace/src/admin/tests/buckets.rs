@@ -41,8 +41,18 @@ fn busy_mirror() -> ShownMirror {
         unasked: another(),
         unparsable: [another(), another(), another(), another()],
     };
+    counted.kernel_replies = KernelCounters {
+        seen: another(),
+        other_port: another(),
+        sampled_out: another(),
+        copied: another(),
+        ring_full: another(),
+        unparsable: [another(), 0, 0, 0],
+        ..KernelCounters::default()
+    };
     counted.ring = RingCounters {
         read: another(),
+        replies: another(),
         ..RingCounters::default()
     };
     let implausible = &mut counted.flow.implausible;
@@ -145,6 +155,7 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
     let found = match *path {
         // Of capture files.
         ["segments", "from_server"] => return None,
+        ["reply_segments", what] => ("reply_segments_total", vec![rule, ("what", what)]),
         ["segments", "seen"] => ("segments_seen_total", vec![rule]),
         ["segments", "read"] => ("segments_read_total", vec![rule]),
         ["segments", "unasked"] => ("segments_unasked_total", vec![rule]),

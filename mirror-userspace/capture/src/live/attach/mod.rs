@@ -50,6 +50,16 @@ pub enum Hook {
     Egress,
 }
 
+impl Hook {
+    /// That of the same interface at which the other end of its connections is heard.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Ingress => Self::Egress,
+            Self::Egress => Self::Ingress,
+        }
+    }
+}
+
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
