@@ -18,9 +18,9 @@ use mirror_core::{counters::KernelCounters, policy::KernelSampling};
 use super::{
     attach::Attachment,
     config::{AttachmentId, LiveConfig, Place},
-    interface::Interface,
     kernel_log::KernelLog,
     loader::Loader,
+    netlink::Interface,
     object::RingKind,
     refusal,
     rings::Rings,

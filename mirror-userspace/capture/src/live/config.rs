@@ -8,7 +8,7 @@ use mirror_core::policy::KernelSampling;
 
 use super::{
     attach::{Hook, Method, Tap},
-    interface::{LinkLayer, shown},
+    netlink::{LinkLayer, shown},
     netns::OpenNetns,
     object::RingKind,
 };

@@ -14,8 +14,7 @@
 //! | [`config`] | [`LiveConfig`]: how to capture; [`Place`]: where |
 //! | [`attached`] | one attachment: its program, settings and counters |
 //! | [`netns`] | network namespaces: naming and entering them |
-//! | [`address`] | whose address, which namespace, which other end |
-//! | [`interface`] | interfaces and what their frames begin with, over [`rtnetlink`] |
+//! | [`netlink`] | what the kernel is asked: interfaces, addresses, ports, filters |
 //! | [`attach`] | the hook: tcx link or filter, beside other programs; XDP for ports of copies |
 //! | [`object`] | the kernel programs embedded in this build |
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
@@ -27,16 +26,15 @@
 //! | [`privilege`], [`locked_memory`] | capabilities, and what may be locked |
 //! | [`kernel_log`] | the program's own log lines |
 
-mod address;
 mod attach;
 mod attached;
 pub mod check;
 mod config;
-mod interface;
 mod kernel_log;
 mod loader;
 mod locked_memory;
 mod merge;
+mod netlink;
 mod netns;
 pub mod object;
 mod parse;
@@ -46,14 +44,13 @@ mod reader;
 mod refusal;
 mod ring;
 mod rings;
-mod rtnetlink;
 mod running;
 mod sleep;
 mod wakeups;
 
-pub use address::AddressHolder;
 pub use attach::{Hook, Method, Tap};
 pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
+pub use netlink::AddressHolder;
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;
 pub use reader::{Batch, RingReader};

@@ -30,7 +30,7 @@ use anyhow::{Context as _, Result};
 use aya::programs::{SchedClassifier, Xdp};
 
 use super::{
-    interface::{Interface, shown},
+    netlink::{Interface, shown},
     netns::OpenNetns,
 };
 use filter::Filter;

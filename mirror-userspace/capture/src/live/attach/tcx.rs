@@ -9,7 +9,7 @@ use aya::programs::{
 };
 
 use super::{Hook, os_error, status};
-use crate::live::interface::{Interface, shown};
+use crate::live::netlink::{Interface, shown};
 
 /// A link at the head of a hook.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode, links::FdLink, xdp::XdpLinkId};
 use nix::libc::{EBUSY, EEXIST, EPERM};
 
 use super::{os_error, status};
-use crate::live::interface::Interface;
+use crate::live::netlink::Interface;
 
 /// A link to a port. It goes with the process.
 #[derive(Debug)]

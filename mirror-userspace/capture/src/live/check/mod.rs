@@ -17,8 +17,8 @@ use aya::{
 use super::{
     attach::{Hook, Tap},
     config::LiveConfig,
-    interface::Interface,
     locked_memory,
+    netlink::Interface,
     netns::{Netns, OpenNetns},
     object::RingKind,
     privilege::{Capabilities, Capability},

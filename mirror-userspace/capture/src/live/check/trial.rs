@@ -10,8 +10,8 @@ use super::{Finding, Question, Verdict};
 use crate::live::{
     attached::try_program,
     config::{LiveConfig, Place},
-    interface::Interface,
     locked_memory,
+    netlink::Interface,
     netns::OpenNetns,
     object::RingKind,
     running::Capture,

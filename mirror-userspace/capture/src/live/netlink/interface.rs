@@ -5,14 +5,11 @@ use std::io;
 use anyhow::{Context as _, Result, bail};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{
-    config::InterfaceId,
-    netns::one_of,
-    rtnetlink::{attribute, attributes, create, dump, text},
-};
+use super::rtnetlink::{attribute, attributes, create, dump, text};
+use crate::live::{config::InterfaceId, netns::one_of};
 
 const RTM_NEWLINK: u16 = 16;
-pub(super) const RTM_GETLINK: u16 = 18;
+pub(in crate::live) const RTM_GETLINK: u16 = 18;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
@@ -21,7 +18,7 @@ const IFLA_LINK_NETNSID: u16 = 37;
 
 /// What a frame begins with at the TC hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LinkLayer {
+pub(in crate::live) enum LinkLayer {
     /// An Ethernet header.
     Ethernet,
     /// The IP header: tunnels and tun devices have no link layer.
@@ -45,26 +42,26 @@ impl LinkLayer {
 /// `struct ifinfomsg`.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub(super) struct LinkMessage {
+pub(in crate::live) struct LinkMessage {
     family: u8,
     pad: u8,
     hardware: u16,
-    pub(super) index: u32,
+    pub(in crate::live) index: u32,
     flags: u32,
     change: u32,
 }
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Interface {
+pub(in crate::live) struct Interface {
     /// Its name.
-    pub(super) name: String,
+    pub(in crate::live) name: String,
     /// Its number, unique in its namespace.
-    pub(super) index: u32,
+    pub(in crate::live) index: u32,
     /// The number of what it is a part or the other end of, in a namespace that may be another one.
-    pub(super) link: Option<u32>,
+    pub(in crate::live) link: Option<u32>,
     /// Which namespace that is, by the number that ours has for it; `None` if it is in ours.
-    pub(super) link_netns: Option<i32>,
+    pub(in crate::live) link_netns: Option<i32>,
     /// Its `ARPHRD_*` number.
     hardware: u16,
 }
@@ -75,7 +72,7 @@ impl Interface {
     /// # Errors
     ///
     /// If the netlink dump fails (it needs no privilege).
-    pub(super) fn all() -> io::Result<Vec<Self>> {
+    pub(in crate::live) fn all() -> io::Result<Vec<Self>> {
         let mut interfaces = Vec::new();
         dump(RTM_GETLINK, &LinkMessage::default(), |reply| {
             let Ok((link, rest)) = LinkMessage::read_from_prefix(reply) else {
@@ -102,7 +99,7 @@ impl Interface {
     /// # Errors
     ///
     /// If there is none; the message names those that exist.
-    pub(super) fn find(id: &InterfaceId) -> Result<Self> {
+    pub(in crate::live) fn find(id: &InterfaceId) -> Result<Self> {
         let all = Self::all().context("listing the network interfaces")?;
         let is_it = |interface: &&Self| match id {
             InterfaceId::Name(name) => interface.name == *name,
@@ -124,7 +121,7 @@ impl Interface {
     ///
     /// If the name is taken, this process has no `CAP_NET_ADMIN` there, or the kernel no such devices
     /// (`CONFIG_DUMMY`).
-    pub(super) fn add_dummy(name: &str) -> io::Result<()> {
+    pub(in crate::live) fn add_dummy(name: &str) -> io::Result<()> {
         let name = attribute(IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat())?;
         let kind = attribute(IFLA_INFO_KIND, b"dummy\0")?;
         let info = attribute(IFLA_LINKINFO, &kind)?;
@@ -136,7 +133,7 @@ impl Interface {
     /// # Errors
     ///
     /// If its frames begin with something else than Ethernet or IP.
-    pub(super) fn link_layer(&self) -> Result<LinkLayer> {
+    pub(in crate::live) fn link_layer(&self) -> Result<LinkLayer> {
         LinkLayer::of_hardware(self.hardware).with_context(|| {
             format!(
                 "interface `{}` has link type {} (ARPHRD), neither Ethernet nor IP",
@@ -149,7 +146,7 @@ impl Interface {
 
 /// A name as it may stand in a line of the log. Whoever is root in a namespace chooses the names in it,
 /// and the kernel refuses `/`, `:` and space in them, but neither quotes nor control characters.
-pub(super) fn shown(name: &str) -> String {
+pub(in crate::live) fn shown(name: &str) -> String {
     name.escape_debug().to_string()
 }
 

@@ -19,9 +19,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{
     interface::{Interface, shown},
-    netns::OpenNetns,
     rtnetlink::{attributes, dump, get},
 };
+use crate::live::netns::OpenNetns;
 
 const RTM_GETADDR: u16 = 22;
 const IFA_ADDRESS: u16 = 1;
@@ -205,7 +205,7 @@ fn each_address(mut each: impl FnMut(u32, IpAddr)) -> io::Result<()> {
 }
 
 /// Whether the interface has an address here that more than its link can reach.
-pub(super) fn has_address(interface: u32) -> io::Result<bool> {
+pub(in crate::live) fn has_address(interface: u32) -> io::Result<bool> {
     const UNIVERSE: u8 = 0;
     let mut found = false;
     dump(RTM_GETADDR, &AddressMessage::default(), |reply| {

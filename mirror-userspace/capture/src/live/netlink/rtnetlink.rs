@@ -47,7 +47,11 @@ struct AttributeHeader {
 }
 
 /// Asks for all objects of a kind and hands each answer's body to `each`.
-pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+pub(in crate::live) fn dump(
+    kind: u16,
+    body: &impl Body,
+    mut each: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let socket = ask(kind, NLM_F_DUMP, body.as_bytes())?;
     read_replies(&socket, |reply, body| match reply {
         NLMSG_DONE => Some(outcome(body)),
@@ -60,7 +64,7 @@ pub(super) fn dump(kind: u16, body: &impl Body, mut each: impl FnMut(&[u8])) -> 
 }
 
 /// Asks for one thing: the body of its answer.
-pub(super) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
+pub(in crate::live) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
     let socket = ask(kind, 0, body.as_bytes())?;
     let mut answer = Vec::new();
     read_replies(&socket, |reply, body| {
@@ -74,13 +78,13 @@ pub(super) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
 }
 
 /// Asks for a change and waits until it is done.
-pub(super) fn request(kind: u16, body: &impl Body) -> io::Result<()> {
+pub(in crate::live) fn request(kind: u16, body: &impl Body) -> io::Result<()> {
     acknowledged(kind, NLM_F_ACK, body.as_bytes())
 }
 
 /// Asks for an object that does not exist yet, and waits until it does. The attributes are
 /// [written](attribute) one after the other.
-pub(super) fn create(kind: u16, body: &impl Body, attributes: &[u8]) -> io::Result<()> {
+pub(in crate::live) fn create(kind: u16, body: &impl Body, attributes: &[u8]) -> io::Result<()> {
     let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     acknowledged(kind, flags, &[body.as_bytes(), attributes].concat())
 }
@@ -93,7 +97,7 @@ fn acknowledged(kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
 }
 
 /// A message's fixed part, such as `struct tcmsg`.
-pub(super) trait Body: IntoBytes + Immutable {}
+pub(in crate::live) trait Body: IntoBytes + Immutable {}
 impl<T: IntoBytes + Immutable> Body for T {}
 
 fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<OwnedFd> {
@@ -149,7 +153,7 @@ fn outcome(body: &[u8]) -> io::Result<()> {
 }
 
 /// An attribute, padded to where the next may begin.
-pub(super) fn attribute(kind: u16, value: &[u8]) -> io::Result<Vec<u8>> {
+pub(in crate::live) fn attribute(kind: u16, value: &[u8]) -> io::Result<Vec<u8>> {
     let len = size_of::<AttributeHeader>() + value.len();
     let header = AttributeHeader {
         len: u16::try_from(len).map_err(io::Error::other)?,
@@ -161,7 +165,7 @@ pub(super) fn attribute(kind: u16, value: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// The attributes that a message or a nested attribute consists of; ends at the first broken one.
-pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(in crate::live) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (header, _) = AttributeHeader::read_from_prefix(rest).ok()?;
         let len = usize::from(header.len);
@@ -172,7 +176,7 @@ pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> 
 }
 
 /// A string attribute's text, without the NUL that ends it.
-pub(super) fn text(value: &[u8]) -> String {
+pub(in crate::live) fn text(value: &[u8]) -> String {
     let end = value.iter().position(|&byte| byte == 0);
     let text = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
