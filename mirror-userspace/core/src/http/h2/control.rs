@@ -5,6 +5,9 @@
 
 use super::{Refusal, collect::Collected};
 
+/// SETTINGS_ENABLE_PUSH (section 6.5.2).
+pub(super) const ENABLE_PUSH: u16 = 2;
+
 /// A frame of small parts, of which each is looked at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Control {
@@ -59,8 +62,7 @@ impl Control {
 /// [`Refusal::Framing`].
 pub(super) const fn check_setting(id: u16, value: u32) -> Result<(), Refusal> {
     let good = match id {
-        // SETTINGS_ENABLE_PUSH
-        2 => value <= 1,
+        ENABLE_PUSH => value <= 1,
         // SETTINGS_INITIAL_WINDOW_SIZE
         4 => value < 1 << 31,
         // SETTINGS_MAX_FRAME_SIZE

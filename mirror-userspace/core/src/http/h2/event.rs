@@ -77,8 +77,6 @@ pub struct Head<'a> {
 pub enum Loss {
     /// RFC 9113 section 8 calls it malformed: v1 answers with a stream error.
     Malformed,
-    /// It breaks a rule on streams or frames whose breach is a stream error (RFC 9113 section 5.4.2).
-    Stream,
     /// Its field list is past the limit, or the connection's lists are past what its bytes allow.
     TooLarge,
     /// CONNECT, extended or not (RFC 9113 section 8.5, RFC 8441): what follows is not HTTP.

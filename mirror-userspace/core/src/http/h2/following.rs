@@ -4,7 +4,7 @@ use super::{
     Event, Loss, Refusal, Shared,
     block::Block,
     collect::{Collected, take},
-    control::{Control, Part, Said, check_setting},
+    control::{Control, ENABLE_PUSH, Part, Said, check_setting},
     frame::{END_HEADERS, END_STREAM, FrameHeader, HEADER, Kind},
     hpack::Decoder,
     limits::SAVED,
@@ -20,6 +20,8 @@ pub(super) struct Following {
     state: State,
     /// Whether the frame has come that has to be the first.
     greeted: bool,
+    /// SETTINGS_ENABLE_PUSH
+    push: bool,
     decoder: Decoder,
     streams: Streams,
     block: Option<Block>,
@@ -59,6 +61,7 @@ impl Following {
         Self {
             state: State::Preface(Preface::default()),
             greeted: false,
+            push: true,
             decoder: Decoder::new(budget),
             streams: Streams::new(budget),
             block: None,
@@ -99,7 +102,7 @@ impl Following {
                     let Some(header) = header.fill(bytes) else {
                         return Ok(());
                     };
-                    self.on_header(&FrameHeader::parse(header), shared, emit)?;
+                    self.on_header(&FrameHeader::parse(header), shared)?;
                     continue;
                 }
                 State::Data {
@@ -136,11 +139,18 @@ impl Following {
                             return Ok(());
                         };
                         match said {
-                            Said::Setting { id, value } => check_setting(id, value)?,
-                            Said::Reset { code } => self.streams.on_reset(stream, code, emit),
-                            Said::Window { increment } => {
-                                self.streams.on_window(stream, increment, emit)?;
+                            Said::Setting { id, value } => {
+                                check_setting(id, value)?;
+                                if id == ENABLE_PUSH {
+                                    self.push = value == 1;
+                                }
                             }
+                            Said::Reset { code } => self.streams.on_reset(stream, code, emit),
+                            Said::Window { increment: 0 } if stream == 0 => {
+                                return Err(Refusal::Framing);
+                            }
+                            Said::Window { increment: 0 } => return Err(Refusal::Ambiguous),
+                            Said::Window { .. } => {}
                         }
                     }
                 }
@@ -155,12 +165,7 @@ impl Following {
         }
     }
 
-    fn on_header(
-        &mut self,
-        header: &FrameHeader,
-        shared: &Shared,
-        emit: &mut impl FnMut(Event<'_>),
-    ) -> Result<(), Refusal> {
+    fn on_header(&mut self, header: &FrameHeader, shared: &Shared) -> Result<(), Refusal> {
         let FrameHeader { len, stream, .. } = *header;
         self.state = State::Skip(len);
         self.earn(HEADER, shared);
@@ -177,8 +182,11 @@ impl Following {
             return Err(Refusal::Framing);
         }
         let idle = stream % 2 == 1 && self.streams.is_idle(stream);
+        // Even numbers are of streams that v1 pushes, if it may.
+        let pushed = stream != 0 && stream % 2 == 0 && !self.push;
         match header.kind {
             Kind::Data if idle => return Err(Refusal::Framing),
+            Kind::Data if self.streams.is_closed(stream) => return Err(Refusal::Ambiguous),
             Kind::Data => {
                 self.state = State::Data {
                     stream,
@@ -202,12 +210,11 @@ impl Following {
                     ends_block,
                 };
             }
-            Kind::Reset | Kind::WindowUpdate if idle => return Err(Refusal::Framing),
+            Kind::Reset | Kind::WindowUpdate if idle || pushed => return Err(Refusal::Framing),
             Kind::Reset => self.control(stream, len, Part::Reset(Collected::default())),
             Kind::WindowUpdate => self.control(stream, len, Part::Window(Collected::default())),
             Kind::Settings => self.control(stream, len, Part::Setting(Collected::default())),
-            // Section 6.3: a stream error.
-            Kind::Priority if len != 5 => self.streams.lose(stream, Loss::Stream, emit),
+            Kind::Priority if len != 5 => return Err(Refusal::Ambiguous),
             Kind::Priority | Kind::PushPromise | Kind::Ping | Kind::GoAway | Kind::Unknown => {}
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What frames mean for the requests of a connection: how each goes on, and how it ends.
 
 use super::{
-    Event, FieldList, Limits, Loss, Refusal, request,
+    Event, FieldList, Limits, Loss, request,
     streams::{Stream, Streams},
 };
 
@@ -138,21 +138,6 @@ impl Streams {
         if stream % 2 == 1 && told {
             emit(Event::Reset { stream, code });
         }
-    }
-
-    /// Section 6.9: an increment of 0 is an error, of the stream or of the connection.
-    pub(super) fn on_window(
-        &mut self,
-        stream: u32,
-        increment: u32,
-        emit: &mut impl FnMut(Event<'_>),
-    ) -> Result<(), Refusal> {
-        match (increment, stream) {
-            (0, 0) => return Err(Refusal::Framing),
-            (0, _) => self.lose(stream, Loss::Stream, emit),
-            _ => {}
-        }
-        Ok(())
     }
 }
 

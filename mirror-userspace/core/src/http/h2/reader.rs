@@ -110,7 +110,7 @@ impl Reader {
         };
         let Left { highest, frame } = following.leave(Loss::Connection(why), emit);
         emit(Event::ConnectionLost(why));
-        self.phase = if why.is_ours() {
+        self.phase = if why.v1_may_go_on() {
             if frame.is_none() {
                 emit(Event::OutOfStep);
             }

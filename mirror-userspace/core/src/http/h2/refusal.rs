@@ -6,6 +6,10 @@
 pub enum Refusal {
     /// A frame breaks a rule whose breach is a connection error (RFC 9113 sections 3.4, 5 and 6).
     Framing,
+    /// The client breaks a rule, and servers differ in whether that costs the stream or the connection: a header block or
+    /// a body on a stream that the client has ended (section 5.1), a PRIORITY frame that is not five bytes long
+    /// (section 6.3), a WINDOW_UPDATE of 0 (section 6.9).
+    Ambiguous,
     /// A header block does not decode (RFC 7541; COMPRESSION_ERROR of RFC 9113 section 7).
     Compression,
     /// The client's dynamic table is larger than 64 KiB.
@@ -19,11 +23,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether v1 goes on with the connection, as far as can be told: its requests are still counted then.
-    pub(super) const fn is_ours(self) -> bool {
+    /// Whether v1 may go on with the connection: its requests are still counted then.
+    pub(super) const fn v1_may_go_on(self) -> bool {
         match self {
             Self::Framing | Self::Compression => false,
-            Self::TableSize | Self::Block | Self::Memory | Self::Gap => true,
+            Self::Ambiguous | Self::TableSize | Self::Block | Self::Memory | Self::Gap => true,
         }
     }
 }

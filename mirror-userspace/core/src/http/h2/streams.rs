@@ -55,6 +55,11 @@ impl Streams {
         self.highest
     }
 
+    /// Whether the client has ended this stream, or has skipped its number: it has no more to say on it.
+    pub(super) fn is_closed(&self, stream: u32) -> bool {
+        !self.is_idle(stream) && !self.untracked && !self.open.contains_key(&stream)
+    }
+
     /// Whether the client has not used this number, nor one above it (idle).
     pub(super) const fn is_idle(&self, stream: u32) -> bool {
         stream > self.highest
@@ -68,17 +73,17 @@ impl Streams {
     /// A HEADERS frame has come on this stream.
     ///
     /// # Errors
-    /// [`Refusal::Framing`] if the stream is closed: its number is used up (section 5.1.1).
+    /// [`Refusal::Ambiguous`] if the stream is closed: its number is used up (section 5.1.1).
     pub(super) fn on_headers(&mut self, stream: u32) -> Result<Whose, Refusal> {
         if self.is_idle(stream) {
             self.highest = stream;
             Ok(Whose::New)
+        } else if self.is_closed(stream) {
+            Err(Refusal::Ambiguous)
         } else if self.open.contains_key(&stream) {
             Ok(Whose::Known)
-        } else if self.untracked {
-            Ok(Whose::Nobody)
         } else {
-            Err(Refusal::Framing)
+            Ok(Whose::Nobody)
         }
     }
 
