@@ -22,6 +22,8 @@ pub(super) struct Following {
     greeted: bool,
     /// SETTINGS_ENABLE_PUSH
     push: bool,
+    /// Whether the client has sent GOAWAY.
+    leaving: bool,
     decoder: Decoder,
     streams: Streams,
     block: Option<Block>,
@@ -62,6 +64,7 @@ impl Following {
             state: State::Preface(Preface::default()),
             greeted: false,
             push: true,
+            leaving: false,
             decoder: Decoder::new(budget),
             streams: Streams::new(budget),
             block: None,
@@ -195,19 +198,20 @@ impl Following {
                 };
             }
             Kind::Headers | Kind::Continuation => {
-                let payload = Payload::new(header)?;
-                let ends_block = header.flags & END_HEADERS != 0;
                 match &mut self.block {
                     Some(block) => block.go_on(&shared.limits)?,
                     None => {
                         let whose = self.streams.on_headers(stream)?;
                         let ends = header.flags & END_STREAM != 0;
                         self.block = Some(Block::new(stream, whose, ends, &shared.budget));
+                        if self.leaving && whose == Whose::New {
+                            return Err(Refusal::Ambiguous);
+                        }
                     }
                 }
                 self.state = State::Fragment {
-                    payload,
-                    ends_block,
+                    payload: Payload::new(header)?,
+                    ends_block: header.flags & END_HEADERS != 0,
                 };
             }
             Kind::Reset | Kind::WindowUpdate if idle || pushed => return Err(Refusal::Framing),
@@ -215,7 +219,8 @@ impl Following {
             Kind::WindowUpdate => self.control(stream, len, Part::Window(Collected::default())),
             Kind::Settings => self.control(stream, len, Part::Setting(Collected::default())),
             Kind::Priority if len != 5 => return Err(Refusal::Ambiguous),
-            Kind::Priority | Kind::PushPromise | Kind::Ping | Kind::GoAway | Kind::Unknown => {}
+            Kind::GoAway => self.leaving = true,
+            Kind::Priority | Kind::PushPromise | Kind::Ping | Kind::Unknown => {}
         }
         Ok(())
     }

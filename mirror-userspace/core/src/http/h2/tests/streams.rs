@@ -190,6 +190,36 @@ fn what_servers_differ_in_ends_the_connections_mirroring() {
     }
 }
 
+/// Some servers serve it, some take no notice of it.
+#[test]
+fn a_stream_that_is_opened_after_goaway_is_counted() {
+    let stream = connection(&[
+        frame(HEADERS, END_HEADERS, 1, &post(&[])),
+        frame(GOAWAY, 0, 0, &[0; 8]),
+        frame(DATA, 0, 1, b"still told"),
+        whole(3),
+        whole(5),
+    ]);
+    let lost = |stream| Said::Lost(stream, Loss::Connection(Refusal::Ambiguous));
+    let body = Said::Body(1, b"still told".to_vec());
+    let end = Said::ConnectionLost(Refusal::Ambiguous);
+    assert_eq!(said(&stream)[1..], [body, lost(1), lost(3), end, lost(5)]);
+}
+
+#[test]
+fn a_request_whose_padding_ends_the_connection_is_counted() {
+    let stream = connection(&[frame(HEADERS, WHOLE | 0x28, 1, b"\0PRIO")]);
+    let lost = Said::Lost(1, Loss::Connection(Refusal::Framing));
+    let end = Said::ConnectionLost(Refusal::Framing);
+    assert_eq!(said(&stream), [lost, end]);
+}
+
+#[test]
+fn a_reader_is_small() {
+    use super::super::Reader;
+    assert!(size_of::<Reader>() <= 64, "{}", size_of::<Reader>());
+}
+
 #[test]
 fn the_client_may_give_a_request_up() {
     let cancel = |stream| frame(RESET, 0, stream, &[0, 0, 0, 8]);
