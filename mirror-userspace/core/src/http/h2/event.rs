@@ -31,7 +31,7 @@ pub enum Event<'a> {
         /// The request's stream.
         stream: u32,
     },
-    /// The client gave the request up (RFC 9113 section 6.4). It may come after `End` too, and more than once, and for a
+    /// The client gave the request up (RFC 9113 section 6.4). It may come after `End` too, more than once, and for a
     /// stream of which nothing was said: then it is about the reply.
     Reset {
         /// The request's stream.

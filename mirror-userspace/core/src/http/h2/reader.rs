@@ -12,9 +12,9 @@ use crate::{
 
 /// Finds the requests in what a client sends over HTTP/2.
 ///
-/// Holds a table of at most 64 KiB and its places (see [`hpack::MAX_TABLE`](super::hpack::MAX_TABLE)), 64 bytes for each
-/// open request, and a header block that comes in pieces, all of them out of the budget. Work is linear in the bytes,
-/// however they are split, and in what [`Limits`](super::Limits) allows field lists.
+/// Holds a table of at most 64 KiB and its places (see [`hpack::MAX_TABLE`](super::hpack::MAX_TABLE)), 64 bytes for
+/// each open request, and a header block that comes in pieces, all out of the budget; beside that, some 300 bytes.
+/// Work is linear in the bytes, however they are split, and in what [`Limits`](super::Limits) allows field lists.
 #[derive(Debug)]
 pub struct Reader {
     phase: Phase,

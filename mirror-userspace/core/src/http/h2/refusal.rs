@@ -6,9 +6,9 @@
 pub enum Refusal {
     /// A frame breaks a rule whose breach is a connection error (RFC 9113 sections 3.4, 5 and 6).
     Framing,
-    /// The client breaks a rule, and servers differ in whether that costs the stream or the connection: a header block or
-    /// a body on a stream that the client has ended (section 5.1), a new stream after GOAWAY (section 6.8), a PRIORITY
-    /// frame that is not five bytes long (section 6.3), a WINDOW_UPDATE of 0 (section 6.9).
+    /// The client breaks a rule, and servers differ in whether that costs the stream or the connection: a header block
+    /// or a body on a stream that the client has ended (section 5.1), a new stream after GOAWAY (section 6.8), a
+    /// PRIORITY frame that is not five bytes long (section 6.3), a WINDOW_UPDATE of 0 (section 6.9).
     Ambiguous,
     /// A header block does not decode (RFC 7541; COMPRESSION_ERROR of RFC 9113 section 7).
     Compression,

@@ -180,6 +180,20 @@ fn literals_that_name_a_large_entry_cost_no_more_than_their_bytes() {
     }
 }
 
+#[test]
+fn an_entry_as_large_as_the_table_stays_and_a_larger_one_empties_it() {
+    let mut decoder = Decoder::new(&Budget::new(1 << 20));
+    // A table of 31 + 4 bytes, an entry of 32 + 3, then one of 32 + 4.
+    decode(&mut decoder, &bytes("3f04 40 01 61 02 6262")).unwrap();
+    assert_eq!(decoder.table_size(), 35);
+    decode(&mut decoder, &bytes("40 01 61 03 626262")).unwrap();
+    assert_eq!(decoder.table_size(), 0);
+    assert_eq!(
+        decode(&mut decoder, &bytes("be")),
+        Err(Refusal::Compression)
+    );
+}
+
 /// The same over many blocks, each of which inserts an entry under a name that the insertion itself evicts.
 #[test]
 fn a_name_outlives_its_entry() {

@@ -216,8 +216,9 @@ fn a_request_whose_padding_ends_the_connection_is_counted() {
 
 #[test]
 fn a_reader_is_small() {
-    use super::super::Reader;
+    use super::super::{Reader, following::Following};
     assert!(size_of::<Reader>() <= 64, "{}", size_of::<Reader>());
+    assert!(size_of::<Following>() <= 320, "{}", size_of::<Following>());
 }
 
 #[test]
