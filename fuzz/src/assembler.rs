@@ -255,7 +255,7 @@ fn on_event(
                 *next = *next + 1;
             }
         }
-        StreamEvent::Acknowledged { .. } => {}
+        StreamEvent::Acknowledged { .. } | StreamEvent::FromServer(_) => {}
         StreamEvent::Gap { len } => {
             assert_ne!(len, 0);
             if let Some(next) = &mut told.next {

@@ -49,7 +49,7 @@ fn reassemble(corpus: &Corpus, entry: &Entry) -> Found {
             state.len += data.bytes.len() as u64;
             state.hash.update(data.bytes);
         }
-        StreamEvent::Data(_) | StreamEvent::Acknowledged { .. } => {}
+        StreamEvent::Data(_) | StreamEvent::Acknowledged { .. } | StreamEvent::FromServer(_) => {}
         StreamEvent::Gap { .. } => state.torn = true,
         StreamEvent::Closed(_) => {
             let state = std::mem::take(state);

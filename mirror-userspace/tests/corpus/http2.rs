@@ -180,7 +180,7 @@ fn read(corpus: &Corpus, entry: &Entry) -> BTreeMap<(String, String), Found> {
             };
             connection.handle(input, &mut shared);
         }
-        StreamEvent::Acknowledged { .. } => {}
+        StreamEvent::Acknowledged { .. } | StreamEvent::FromServer(_) => {}
         StreamEvent::Gap { len } => connection.gap(len, &mut shared),
         StreamEvent::Closed(_) => {
             let mut connection = std::mem::take(connection);

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters, sum::counters},
-    pipeline::{self, ConnectionCounters, Drops, NotFollowedBy, PipelineCounters, TargetCopies},
+    pipeline::{
+        self, ConnectionCounters, Drops, NotFollowedBy, PipelineCounters, RepliesOfV1, TargetCopies,
+    },
     stream::FlowCounters,
     verdict::{Comparison, Report, Terms},
 };
@@ -55,6 +57,8 @@ impl Ledger {
             reply_segments: reply_segments(&counted.kernel_replies, &counted.ring),
             connections: connections(&counted.pipeline.connections),
             bytes_lost: bytes_lost(&counted.flow),
+            replies_of_v1: replies_of_v1(&counted.pipeline.replies_of_v1),
+            v1_latency_us: quantiles(&counted.pipeline.replies_of_v1.latency),
             not_followed: not_followed(&counted.pipeline.not_followed),
             ..Self::default()
         };
@@ -171,6 +175,27 @@ fn bytes_lost(flow: &FlowCounters) -> Named {
     lost
 }
 
+fn replies_of_v1(counted: &RepliesOfV1) -> Named {
+    let RepliesOfV1 {
+        informational,
+        success,
+        redirection,
+        client_error,
+        server_error,
+        unseen,
+        // See `Ledger::new`.
+        latency: _,
+    } = counted;
+    named(&[
+        ("1xx", *informational),
+        ("2xx", *success),
+        ("3xx", *redirection),
+        ("4xx", *client_error),
+        ("5xx", *server_error),
+        ("unseen", *unseen),
+    ])
+}
+
 fn not_followed(counted: &NotFollowedBy) -> BTreeMap<String, NotFollowed> {
     let all = counted.named().map(|(reason, counted)| {
         let pipeline::NotFollowed {
@@ -205,6 +230,7 @@ fn target(
         targets: _,
         connections: _,
         not_followed: _,
+        replies_of_v1: _,
     } = pipeline;
     let TargetCopies {
         sampled_out,

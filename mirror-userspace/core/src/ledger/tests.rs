@@ -140,6 +140,8 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "sent_again",
         "connections",
         "bytes_lost",
+        "replies_of_v1",
+        "v1_latency_us",
         "not_followed",
         "targets",
         "balanced",

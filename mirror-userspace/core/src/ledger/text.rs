@@ -84,6 +84,8 @@ impl Ledger {
             sent_again,
             connections,
             bytes_lost,
+            replies_of_v1,
+            v1_latency_us,
             not_followed,
             targets,
             // Behind the table.
@@ -141,6 +143,11 @@ impl Ledger {
         if sum(bytes_lost) > 0 {
             head(f, "bytes lost", sum(bytes_lost))?;
             rows(f, "", bytes_lost)?;
+        }
+        if sum(replies_of_v1) > 0 {
+            head(f, "replies of v1", sum(replies_of_v1))?;
+            rows(f, "", replies_of_v1)?;
+            quantiles(f, "reply latency", *v1_latency_us)?;
         }
         let passed = not_followed.iter().filter(|(_, passed)| passed.bytes > 0);
         for (reason, passed) in passed {

@@ -72,6 +72,8 @@ pub(super) struct Assembly {
     outputs: VecDeque<Output>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) sending: Sending,
+    /// Whether anything was captured that v1 sent.
+    pub(super) hears_v1: bool,
     max_body: usize,
     connections: u64,
     copies: u64,
@@ -101,6 +103,7 @@ impl Assembly {
             outputs: VecDeque::new(),
             observer: None,
             sending: Sending::ToTargets,
+            hears_v1: false,
             max_body,
             connections: 0,
             copies: 0,

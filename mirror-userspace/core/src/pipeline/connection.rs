@@ -4,23 +4,32 @@ use super::{
     ConnectionId, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
     not_followed::Passing,
+    replies::Replies,
 };
 use crate::{
-    http::{Framing, HttpEvent, Input, Lost, Parser, Protocol},
+    http::{Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
     policy::Trailers,
-    segment::{Endpoint, FlowId, Time},
-    stream::{Close, Consumer, StreamEvent},
+    segment::{Endpoint, FlowId, SeqNum, Time},
+    stream::{Close, Consumer, FromServer, StreamEvent},
 };
 
 /// The state of one connection between two segments.
 #[derive(Default)]
 pub(super) struct Connection {
     parser: Parser,
+    passing: Passing,
+    reading: Reading,
+}
+
+/// What the parser's events are turned into copies with.
+#[derive(Default)]
+struct Reading {
     place: RequestContext,
     request: Request,
     /// Hides what is to be hidden behind the body at hand.
     trailers: Option<Box<Trailers>>,
-    passing: Passing,
+    /// What v1 has not answered; from the first request on, where anything is captured that v1 sends.
+    replies: Option<Box<Replies>>,
 }
 
 /// What policy and ordering need to know of a request's connection.
@@ -37,6 +46,10 @@ pub(super) struct RequestContext {
     pub(super) begun: Time,
     /// When the bytes at hand were captured.
     pub(super) at: Time,
+    /// What the client had received when it sent the bytes at hand.
+    pub(super) received: Option<SeqNum>,
+    /// What it had received when it sent the first byte of the request at hand, or of the next one.
+    pub(super) had_received: Option<SeqNum>,
     /// What the connection is counted as.
     pub(super) protocol: Protocol,
 }
@@ -48,6 +61,12 @@ impl RequestContext {
             connection: self.id,
             number: self.ordinal,
         }
+    }
+
+    /// The bytes at hand may begin a request.
+    const fn begin_here(&mut self) {
+        self.begun = self.at;
+        self.had_received = self.received;
     }
 
     /// What observers are told.
@@ -64,7 +83,7 @@ impl RequestContext {
 impl Consumer for Connection {
     fn rests(&self) -> bool {
         // Whose requests they are must not be forgotten.
-        self.parser.rests() && self.place.proxied.is_none()
+        self.parser.rests() && self.reading.place.proxied.is_none()
     }
 }
 
@@ -72,10 +91,8 @@ impl Connection {
     pub(super) fn handle_event(&mut self, event: StreamEvent<'_>, assembly: &mut Assembly) {
         let Self {
             parser,
-            place,
-            request,
-            trailers,
             passing,
+            reading,
         } = self;
         match event {
             StreamEvent::Opened {
@@ -83,7 +100,7 @@ impl Connection {
                 from_start,
                 rested,
             } => {
-                *place = RequestContext {
+                reading.place = RequestContext {
                     id: assembly.next_connection(),
                     flow: Some(flow),
                     ..RequestContext::default()
@@ -97,9 +114,11 @@ impl Connection {
                 passing.stand(parser.footing());
             }
             StreamEvent::Data(data) => {
-                place.at = data.at;
-                if parser.is_between_requests() {
-                    place.begun = data.at;
+                reading.place.at = data.at;
+                reading.place.received = data.ack;
+                // What is on trial began before.
+                if parser.is_between_requests() && !parser.is_on_trial() {
+                    reading.place.begin_here();
                 }
                 let input = Input {
                     bytes: data.bytes,
@@ -108,71 +127,135 @@ impl Connection {
                 };
                 let (limits, budget) = (assembly.http_limits, assembly.unfinished.clone());
                 parser.handle_data(input, &limits, &budget, &mut |event| {
-                    on_http(place, request, trailers, event, assembly);
+                    reading.handle_event(event, assembly);
                 });
-                let stands = (parser.footing(), place.protocol);
+                let stands = (parser.footing(), reading.place.protocol);
                 passing.count(&data, stands, &mut assembly.counters.not_followed);
             }
             StreamEvent::Acknowledged { ack } => {
-                parser.handle_ack(ack.0, &mut |event| {
-                    on_http(place, request, trailers, event, assembly)
-                });
+                parser.handle_ack(ack.0, &mut |event| reading.handle_event(event, assembly));
+            }
+            StreamEvent::FromServer(from_server) => {
+                assembly.hears_v1 = true;
+                reading.handle_reply(&from_server, parser, assembly);
             }
             StreamEvent::Gap { len } => {
-                parser.handle_gap(len, &mut |event| {
-                    on_http(place, request, trailers, event, assembly)
-                });
+                parser.handle_gap(len, &mut |event| reading.handle_event(event, assembly));
                 passing.stand(parser.footing());
             }
             StreamEvent::Closed(close) => {
                 parser.handle_close(lost_by(close), &mut |event| {
-                    on_http(place, request, trailers, event, assembly)
+                    reading.handle_event(event, assembly);
                 });
+                if let Some(replies) = &mut reading.replies {
+                    replies.forget(&mut assembly.counters.replies_of_v1);
+                }
                 assembly.counters.connections.closed();
-                assembly.close(place);
+                assembly.close(&reading.place);
             }
         }
     }
 }
 
-fn on_http(
-    place: &mut RequestContext,
-    request: &mut Request,
-    trailers: &mut Option<Box<Trailers>>,
-    event: HttpEvent<'_>,
-    assembly: &mut Assembly,
-) {
-    match event {
-        HttpEvent::Protocol(protocol) => {
-            let before = std::mem::replace(&mut place.protocol, protocol);
-            assembly.counters.connections.became(before, protocol);
-        }
-        HttpEvent::Proxied(client) => {
-            place.proxied = client.map(Endpoint::from);
-            assembly.counters.connections.proxied += 1;
-        }
-        HttpEvent::Head(head) => {
-            place.ordinal = place.ordinal.saturating_add(1);
-            assembly.begin(place, request, &head);
-            if trailers.is_some() || head.framing == Framing::Chunked {
-                *trailers = assembly.policy.trailers(&head).map(Box::new);
+impl Reading {
+    fn handle_event(&mut self, event: HttpEvent<'_>, assembly: &mut Assembly) {
+        let Self {
+            place,
+            request,
+            trailers,
+            replies,
+        } = self;
+        match event {
+            HttpEvent::Protocol(protocol) => {
+                let before = std::mem::replace(&mut place.protocol, protocol);
+                assembly.counters.connections.became(before, protocol);
+            }
+            HttpEvent::Proxied(client) => {
+                place.proxied = client.map(Endpoint::from);
+                assembly.counters.connections.proxied += 1;
+            }
+            HttpEvent::Head(head) => {
+                place.ordinal = place.ordinal.saturating_add(1);
+                if assembly.hears_v1 {
+                    self.ask(&head, assembly);
+                }
+                let Self {
+                    place,
+                    request,
+                    trailers,
+                    ..
+                } = self;
+                assembly.begin(place, request, &head);
+                if trailers.is_some() || head.framing == Framing::Chunked {
+                    *trailers = assembly.policy.trailers(&head).map(Box::new);
+                }
+            }
+            HttpEvent::Body(bytes) => match trailers {
+                None => assembly.extend(place, request, bytes),
+                Some(trailers) => match &*trailers.feed(bytes) {
+                    [] => {}
+                    bytes => assembly.extend(place, request, bytes),
+                },
+            },
+            HttpEvent::End => {
+                assembly.finish(place, request);
+                if let Some(replies) = replies {
+                    replies.end(place.ordinal, place.at);
+                }
+                // What follows in the same bytes is the next request.
+                place.begin_here();
+            }
+            HttpEvent::Lost(reason) => {
+                if let Some(replies) = replies
+                    && matches!(request, Request::None)
+                {
+                    replies.lose(place.received, &mut assembly.counters.replies_of_v1);
+                }
+                assembly.lose(place, request, reason);
+                place.begin_here();
             }
         }
-        HttpEvent::Body(bytes) => match trailers {
-            None => assembly.extend(place, request, bytes),
-            Some(trailers) => match &*trailers.feed(bytes) {
-                [] => {}
-                bytes => assembly.extend(place, request, bytes),
-            },
-        },
-        HttpEvent::End => {
-            assembly.finish(place, request);
-            // What follows in the same bytes is the next request.
-            place.begun = place.at;
+    }
+
+    /// Notes that v1 is asked.
+    fn ask(&mut self, head: &Head<'_>, assembly: &mut Assembly) {
+        let counters = &mut assembly.counters.replies_of_v1;
+        self.replies = self
+            .replies
+            .take()
+            .or_else(|| Replies::new(&assembly.unfinished));
+        match &mut self.replies {
+            Some(replies) => replies.ask(
+                self.place.ordinal,
+                head.method(),
+                self.place.had_received,
+                counters,
+            ),
+            None => counters.unseen += 1,
         }
-        HttpEvent::Lost(reason) => {
-            assembly.lose(place, request, reason);
-            place.begun = place.at;
+    }
+
+    /// Takes what v1 sent, and tells the parser what it says.
+    fn handle_reply(
+        &mut self,
+        from_server: &FromServer<'_>,
+        parser: &mut Parser,
+        assembly: &mut Assembly,
+    ) {
+        let Some(replies) = &mut self.replies else {
+            return;
+        };
+        // Only the last of them is of the request that the client sent last.
+        let mut last = None;
+        replies.handle(
+            from_server,
+            &mut assembly.counters.replies_of_v1,
+            |answer| {
+                last = Some(answer);
+            },
+        );
+        if let Some(answer) = last {
+            parser.handle_reply(answer, &mut |event| self.handle_event(event, assembly));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::NotFollowedBy;
 use crate::{
-    counters::{Sum, sum::counters},
+    counters::{Histogram, Sum, sum::counters},
     http::{Lost, Protocol},
     policy::FilterRuleId,
 };
@@ -108,6 +108,40 @@ counters! {
 }
 
 counters! {
+    /// What was seen of v1's replies to requests whose heads were read.
+    RepliesOfV1 {
+        /// Interim replies, and 101.
+        informational: u64,
+        /// Replies with 2xx.
+        success: u64,
+        /// Replies with 3xx.
+        redirection: u64,
+        /// Replies with 4xx.
+        client_error: u64,
+        /// Replies with 5xx, and with what is no status.
+        server_error: u64,
+        /// Requests whose reply was not seen: v1 sent none, its head was not captured, or its place was in doubt.
+        unseen: u64,
+        /// From when a request's last byte was captured to its reply's head, by the capture's clock.
+        latency: Histogram,
+    }
+}
+
+impl RepliesOfV1 {
+    /// Counts a reply with this status.
+    pub(super) const fn count(&mut self, status: u16) {
+        let counter = match status {
+            100..=199 => &mut self.informational,
+            200..=299 => &mut self.success,
+            300..=399 => &mut self.redirection,
+            400..=499 => &mut self.client_error,
+            _ => &mut self.server_error,
+        };
+        *counter += 1;
+    }
+}
+
+counters! {
     /// What the pipeline counts. Requests that share a fate for all targets are counted once here.
     PipelineCounters {
         /// Requests of which at least a part was seen.
@@ -122,6 +156,8 @@ counters! {
         targets: Vec<TargetCopies>,
         /// What the connections carried.
         connections: ConnectionCounters,
+        /// How v1 answered; nothing where its replies are not captured.
+        replies_of_v1: RepliesOfV1,
         /// What passed on them unread.
         not_followed: NotFollowedBy,
     }

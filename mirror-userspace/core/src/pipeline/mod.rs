@@ -19,10 +19,13 @@ mod manner;
 mod not_followed;
 mod observer;
 mod output;
+mod replies;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{ConnectionCounters, DropReason, Drops, PipelineCounters, TargetCopies};
+pub use counters::{
+    ConnectionCounters, DropReason, Drops, PipelineCounters, RepliesOfV1, TargetCopies,
+};
 pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{

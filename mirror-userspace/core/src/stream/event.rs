@@ -23,6 +23,8 @@ pub enum StreamEvent<'a> {
         /// What the client had received from the server when it sent it.
         ack: SeqNum,
     },
+    /// The server sent something, which acknowledges what was told before it.
+    FromServer(FromServer<'a>),
     /// Bytes are missing and will never come: the next `Data` starts this many bytes further on.
     Gap {
         /// How many bytes are missing. At least 1.
@@ -42,6 +44,20 @@ pub trait Consumer: Default {
 }
 
 impl Consumer for () {}
+
+/// A segment that the server sent, in the order of its sending. It may be sent again, and its end, or others
+/// before it, may not be captured.
+#[derive(Clone, Copy, Debug)]
+pub struct FromServer<'a> {
+    /// The sequence number of its first byte.
+    pub seq: SeqNum,
+    /// Its first bytes.
+    pub bytes: &'a [u8],
+    /// How many bytes it had.
+    pub wire_len: u32,
+    /// When it was captured.
+    pub at: Time,
+}
 
 /// In-order bytes of a stream. Never empty.
 #[derive(Clone, Copy, Debug)]

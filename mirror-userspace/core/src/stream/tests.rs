@@ -213,7 +213,7 @@ fn tell(log: &mut Vec<(FlowId, Told)>, who: &mut Option<FlowId>, event: StreamEv
                 starts: data.starts_segment,
             }
         }
-        StreamEvent::Acknowledged { .. } => return,
+        StreamEvent::Acknowledged { .. } | StreamEvent::FromServer(_) => return,
         StreamEvent::Gap { len } => {
             assert_ne!(len, 0);
             Told::Gap(len)

@@ -74,6 +74,14 @@ pub(super) const CONNECTIONS: Family = gauge(
     "Client connections so far, also ended ones, by what they carry. One may turn out to be another kind.",
 );
 
+pub(super) const REPLIES_OF_V1: Family = counter(
+    "podmirror_v1_replies_total",
+    "Requests by how v1 answered them: the status class, or unseen. Only where v1's replies are captured.",
+);
+pub(super) const LATENCY_OF_V1: Family = histogram(
+    "podmirror_v1_reply_latency_seconds",
+    "v1's latency by the kernel's clock: from a request's last byte to its reply's head.",
+);
 pub(super) const NOT_FOLLOWED_CONNECTIONS: Family = counter(
     "podmirror_not_followed_connections_total",
     "Client connections on which something was not read as requests, by reason.",

@@ -80,6 +80,9 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         replies: _,
         connections,
         bytes_lost,
+        replies_of_v1,
+        // The histogram has them.
+        v1_latency_us: _,
         not_followed,
         targets,
         // Counters are read one after the other: under load they never balance to the last one.
@@ -91,6 +94,9 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     of_ring(page, rule, mirror.counted.ring);
     of_connections(page, rule, &connections);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
+    add_named(page, all::REPLIES_OF_V1, &[rule], "status", &replies_of_v1);
+    let latency = &mirror.counted.pipeline.replies_of_v1.latency;
+    page.add_histogram(all::LATENCY_OF_V1, &[rule], latency);
     for (reason, passed) in &not_followed {
         of_not_followed(page, &[rule, ("reason", reason)], passed);
     }

@@ -86,6 +86,17 @@ fn busy_mirror() -> ShownMirror {
     let pipeline = &mut counted.pipeline;
     pipeline.requests = 100_000;
     pipeline.filtered = vec![another(), another()];
+    let replies = &mut pipeline.replies_of_v1;
+    for count in [
+        &mut replies.informational,
+        &mut replies.success,
+        &mut replies.redirection,
+        &mut replies.client_error,
+        &mut replies.server_error,
+        &mut replies.unseen,
+    ] {
+        *count = another();
+    }
     let passed = &mut pipeline.not_followed;
     for passed in [
         &mut passed.not_http,
@@ -174,6 +185,8 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "proxied"] => ("connections_proxied_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
+        ["replies_of_v1", status] => ("v1_replies_total", vec![rule, ("status", status)]),
+        ["v1_latency_us", _] => return None,
         ["not_followed", reason, what] => {
             let name = match what {
                 "connections" => "not_followed_connections_total",

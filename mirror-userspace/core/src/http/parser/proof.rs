@@ -23,7 +23,8 @@ impl Answer {
 
 impl Parser {
     /// Whether what is read now seems to be a request, and may turn out not to be one.
-    pub(super) fn is_on_trial(&self) -> bool {
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
         match &self.state {
             State::Head(reader) => matches!(reader.standing, Standing::Tentative(_)),
             State::Candidate(_) => true,

@@ -7,6 +7,7 @@ mod losses;
 mod memory;
 mod observers;
 mod passing;
+mod replies;
 mod streamed;
 mod whole;
 

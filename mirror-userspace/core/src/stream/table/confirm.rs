@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use super::{
     Close, Consumer, Context, FlowTable, Key, Progress, Segment, SeqNum, StreamEvent, Time,
 };
+use crate::stream::FromServer;
 
 impl<T: Consumer> FlowTable<T> {
     /// Takes a segment from a server to a client.
@@ -21,9 +22,19 @@ impl<T: Consumer> FlowTable<T> {
         let Some(ack) = segment.ack.filter(|_| segment.flags.ack()) else {
             return;
         };
-        let key = self.find(self.hasher.hash_one(segment.flow), &segment.flow);
-        if let Some(key) = key {
-            self.acknowledge(now, key, ack, deliver);
+        let Some(key) = self.find(self.hasher.hash_one(segment.flow), &segment.flow) else {
+            return;
+        };
+        self.acknowledge(now, key, ack, deliver);
+        // What it acknowledged may have been the end.
+        if let Some(connection) = self.connections.get_mut(key) {
+            let from_server = FromServer {
+                seq: segment.payload_seq(),
+                bytes: segment.payload,
+                wire_len: segment.wire_len,
+                at: segment.at,
+            };
+            deliver(&mut connection.state, StreamEvent::FromServer(from_server));
         }
     }
 }

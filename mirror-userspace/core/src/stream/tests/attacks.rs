@@ -36,6 +36,7 @@ impl Attacked {
             StreamEvent::Gap { len } => *missing += len,
             StreamEvent::Opened { .. }
             | StreamEvent::Acknowledged { .. }
+            | StreamEvent::FromServer(_)
             | StreamEvent::Closed(_) => {}
         }
     }

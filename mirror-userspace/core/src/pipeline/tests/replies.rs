@@ -1,0 +1,285 @@
+//! v1's replies: which request they answer, and what they decide.
+
+use super::*;
+use crate::stream::Confirm;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+const CHUNKED: &str =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+
+/// A client and v1, both captured.
+struct Talk {
+    bench: Bench,
+    client: Client,
+    /// The next sequence number of v1.
+    v1: SeqNum,
+}
+
+impl Talk {
+    fn new(confirm: Confirm) -> Self {
+        let mut limits = Limits::default();
+        limits.flow.confirm = confirm;
+        let mut bench = Bench::new(limits, to_targets(1));
+        let client = bench.connect(1);
+        let v1 = client.ack - 1;
+        let mut talk = Self { bench, client, v1 };
+        talk.v1_sends(flag::SYN | flag::ACK, "", 0);
+        talk.v1 = talk.v1 + 1;
+        talk
+    }
+
+    fn v1_sends(&mut self, flags: u8, bytes: &str, not_captured: u32) {
+        let mut segment = self.bench.of(&self.client, flags, bytes.as_bytes());
+        segment.direction = Direction::ToClient;
+        segment.seq = self.v1;
+        segment.ack = Some(self.client.next);
+        segment.wire_len += not_captured;
+        self.v1 = self.v1 + segment.wire_len;
+        self.bench.pipeline.handle_segment(self.bench.now, &segment);
+        self.bench.drain();
+    }
+
+    /// The client asks, having received all that v1 has sent.
+    fn asks(&mut self, request: &str) -> &mut Self {
+        self.client.ack = self.v1;
+        self.asks_already(request)
+    }
+
+    /// The client asks without having received more.
+    fn asks_already(&mut self, request: &str) -> &mut Self {
+        self.bench.say(&mut self.client, request);
+        self
+    }
+
+    fn v1_answers(&mut self, reply: &str) -> &mut Self {
+        self.v1_sends(flag::ACK, reply, 0);
+        self
+    }
+
+    /// v1 answers, and only so many bytes of its segment are captured.
+    fn v1_answers_cut(&mut self, reply: &str, captured: usize) -> &mut Self {
+        let (head, rest) = reply.split_at(captured);
+        self.v1_sends(flag::ACK, head, u32::try_from(rest.len()).unwrap());
+        self
+    }
+
+    /// v1 sends so many bytes that the capture misses.
+    fn v1_is_missed(&mut self, bytes: u32) -> &mut Self {
+        self.v1 = self.v1 + bytes;
+        self
+    }
+
+    fn waits(&mut self, ms: u64) -> &mut Self {
+        self.bench.wait(Duration::from_millis(ms));
+        self
+    }
+
+    /// `1xx 2xx 3xx 4xx 5xx unseen`, and how many copies there were.
+    fn ends(&mut self) -> (String, usize) {
+        self.bench.pipeline.shutdown();
+        self.bench.drain();
+        let counted = &self.bench.counters().replies_of_v1;
+        let text = format!(
+            "{} {} {} {} {} {}",
+            counted.informational,
+            counted.success,
+            counted.redirection,
+            counted.client_error,
+            counted.server_error,
+            counted.unseen
+        );
+        (text, self.bench.received.len())
+    }
+}
+
+fn counted(talk: &mut Talk) -> String {
+    talk.ends().0
+}
+
+fn talk() -> Talk {
+    Talk::new(Confirm::None)
+}
+
+#[test]
+fn each_reply_is_found_where_the_client_says_that_it_begins() {
+    let mut talk = talk();
+    for reply in [
+        OK,
+        CHUNKED,
+        "HTTP/1.1 304 Not Modified\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        talk.asks(GET).waits(3).v1_answers(reply);
+    }
+    // More of a body, which looks like a reply.
+    talk.v1_answers(OK).asks(GET).v1_answers(OK);
+    let latency = &talk.bench.counters().replies_of_v1.latency;
+    assert_eq!(latency.count(), 6);
+    assert_eq!(latency.longest(), Duration::from_millis(3));
+    assert_eq!(counted(&mut talk), "0 3 1 1 1 0");
+}
+
+#[test]
+fn without_replies_nothing_is_said_of_them() {
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.connect(1);
+    bench.say(&mut client, GET);
+    let (_, counters) = bench.end();
+    assert_eq!(counters.replies_of_v1, RepliesOfV1::default());
+}
+
+#[test]
+fn only_the_first_bytes_of_a_segment_are_needed() {
+    let mut talk = talk();
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\nbody", "x".repeat(2_000));
+    talk.asks(GET).v1_answers_cut(&long, 512);
+    talk.asks(GET).v1_answers_cut(OK, OK.len() - 5);
+    talk.asks(GET).v1_answers_cut(CHUNKED, 13);
+    assert_eq!(counted(&mut talk), "0 3 0 0 0 0");
+}
+
+#[test]
+fn replies_behind_each_other_are_found_by_their_lengths() {
+    let mut talk = talk();
+    talk.asks(GET).asks_already(GET).asks_already(GET);
+    talk.v1_answers(&[OK, OK, OK].concat());
+    talk.asks(GET).asks_already(GET);
+    talk.v1_answers(OK)
+        .v1_answers("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    let head = GET.replace("GET", "HEAD");
+    talk.asks(&head).asks_already(GET);
+    talk.v1_answers("HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n")
+        .v1_answers(OK);
+    assert_eq!(counted(&mut talk), "0 6 0 1 0 0");
+}
+
+#[test]
+fn what_stands_behind_a_reply_of_unknown_length_is_unseen() {
+    let mut talk = talk();
+    talk.asks(GET).asks_already(GET).asks_already(GET);
+    talk.v1_answers(&[CHUNKED, OK, OK].concat());
+    talk.asks(GET).v1_answers(OK);
+    assert_eq!(counted(&mut talk), "0 2 0 0 0 2");
+}
+
+#[test]
+fn a_reply_that_is_missed_is_unseen_and_the_next_one_is_found() {
+    let mut talk = talk();
+    talk.asks(GET).v1_is_missed(200).v1_answers("more of it");
+    talk.asks(GET).v1_answers(OK);
+    talk.asks(GET).v1_is_missed(10).v1_answers(OK);
+    talk.asks(GET).v1_answers("what is this?\r\n");
+    talk.asks(GET).v1_answers(OK);
+    assert_eq!(counted(&mut talk), "0 2 0 0 0 3");
+}
+
+#[test]
+fn a_reply_that_is_sent_again_counts_once() {
+    let mut talk = talk();
+    talk.asks(GET);
+    let before = talk.v1;
+    talk.v1_answers(OK);
+    talk.v1 = before;
+    talk.v1_answers(OK).asks(GET).v1_answers(OK);
+    assert_eq!(counted(&mut talk), "0 2 0 0 0 0");
+}
+
+#[test]
+fn interim_replies_are_none() {
+    let mut talk = talk();
+    let expects = post(5).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    talk.asks(&expects);
+    talk.v1_answers("HTTP/1.1 100 Continue\r\n\r\n")
+        .asks("abcde")
+        .v1_answers(OK);
+    talk.asks(GET);
+    talk.v1_answers("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        .v1_answers(OK);
+    assert_eq!(talk.ends(), ("2 2 0 0 0 0".into(), 2));
+}
+
+#[test]
+fn a_body_that_v1_refused_is_not_waited_for() {
+    let mut talk = talk();
+    let expects = post(100).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    talk.asks(&expects);
+    talk.v1_answers("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n");
+    // Out of step until v1's next word.
+    talk.asks(GET).v1_answers(OK).asks(GET).v1_answers(OK);
+    let (_, copies) = talk.ends();
+    assert_eq!(copies, 2, "request 2 is no body of request 1");
+}
+
+#[test]
+fn an_upgrade_that_v1_declined_is_an_ordinary_request() {
+    for offer in ["h2c", "websocket", "other"] {
+        let upgrade = format!(
+            "GET /u HTTP/1.1\r\nHost: v1\r\nConnection: upgrade\r\nUpgrade: {offer}\r\n\r\n"
+        );
+        let mut declined = talk();
+        declined
+            .asks(&upgrade)
+            .v1_answers(OK)
+            .asks(GET)
+            .v1_answers(OK);
+        declined.ends();
+        let requests = |talk: &Talk| talk.bench.counters().requests;
+        assert_eq!(requests(&declined), 2, "{offer}");
+        let mut accepted = talk();
+        accepted.asks(&upgrade);
+        accepted.v1_answers("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n");
+        accepted.asks(GET).asks(GET);
+        accepted.ends();
+        assert_eq!(requests(&accepted), 1, "{offer}");
+    }
+}
+
+#[test]
+fn what_stands_behind_a_reply_with_which_v1_closes_was_not_taken() {
+    let mut talk = talk();
+    talk.asks(GET);
+    talk.v1_answers("HTTP/1.1 400 Bad\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    talk.asks(GET).asks(GET);
+    let (counted, copies) = talk.ends();
+    assert_eq!((counted.as_str(), copies), ("0 0 0 1 0 0", 1));
+}
+
+#[test]
+fn a_request_that_was_lost_puts_no_other_ones_reply_in_its_place() {
+    let mut talk = talk();
+    talk.asks(GET).v1_answers(OK);
+    talk.client.ack = talk.v1;
+    talk.bench.lose(&mut talk.client, GET.len());
+    talk.asks_already(GET);
+    talk.v1_answers("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        .v1_answers(OK);
+    talk.waits(1_000);
+    talk.asks(GET).v1_answers(OK);
+    let (counted, _) = talk.ends();
+    assert_eq!(counted, "0 2 0 0 0 1");
+}
+
+#[test]
+fn requests_are_sent_once_v1_has_acknowledged_them_and_answered_where_they_are() {
+    let mut talk = Talk::new(Confirm::Ack);
+    talk.asks(GET);
+    assert_eq!(talk.bench.received.len(), 0);
+    talk.waits(3).v1_answers(OK);
+    assert_eq!(talk.bench.received.len(), 1);
+    let latency = &talk.bench.counters().replies_of_v1.latency;
+    assert_eq!(latency.longest(), Duration::from_millis(3));
+    talk.asks(GET);
+    assert_eq!(talk.ends(), ("0 1 0 0 0 0".into(), 1), "never acknowledged");
+}
+
+#[test]
+fn pipelined_requests_without_end_are_no_memory_without_end() {
+    let mut talk = talk();
+    talk.asks(GET);
+    for _ in 0..100 {
+        talk.asks_already(GET);
+    }
+    let (counted, _) = talk.ends();
+    assert_eq!(counted, "0 0 0 0 0 101");
+}
