@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mirror_core::{http, pipeline::Limits, stream, value::BadValue};
 
 use super::value::{duration, size};
@@ -41,9 +41,32 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub gap_bytes: usize,
 
+    /// What of a client's bytes is mirrored
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    pub confirm: ConfirmArg,
+
     /// How long a connection without a segment is remembered
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     pub idle_timeout: Duration,
+}
+
+/// The values of `--confirm`; see [`stream::Confirm`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConfirmArg {
+    /// What v1 has acknowledged, once it has: in a capture file, where both directions of a connection are in it; live,
+    /// by what v1's kernel waits for when the client's next segment comes (--ask-kernel)
+    Ack,
+    /// All that was captured, at once
+    None,
+}
+
+impl From<ConfirmArg> for stream::Confirm {
+    fn from(confirm: ConfirmArg) -> Self {
+        match confirm {
+            ConfirmArg::Ack => Self::Ack,
+            ConfirmArg::None => Self::None,
+        }
+    }
 }
 
 impl LimitArgs {
@@ -69,7 +92,7 @@ impl LimitArgs {
                 queued_bytes: self.gap_bytes,
                 gap_wait: self.gap_wait.unwrap_or(gap_wait),
                 idle: self.idle_timeout,
-                confirm: stream::Confirm::None,
+                confirm: self.confirm.into(),
             },
             http: http::Limits {
                 head: self.max_head,

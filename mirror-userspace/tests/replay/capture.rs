@@ -23,6 +23,8 @@ pub(crate) struct Capture {
 pub(crate) struct Client {
     flow: FlowId,
     next: SeqNum,
+    /// The server's next sequence number, as far as the client knows.
+    server: SeqNum,
 }
 
 impl Capture {
@@ -52,6 +54,7 @@ impl Capture {
                     .unwrap()
                     .wrapping_mul(0x9e37_79b1),
             ),
+            server: SeqNum(1),
         };
         self.segment(&client, flag::SYN, b"");
         client.next = client.next + 1;
@@ -66,9 +69,41 @@ impl Capture {
         }
     }
 
+    /// The server sends this in one segment, which acknowledges all that the client has sent; the client gets it.
+    pub(crate) fn answer(&mut self, client: &mut Client, flags: u8, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let FlowId {
+            client: to,
+            server: from,
+            ..
+        } = client.flow;
+        let server = Client {
+            flow: FlowId {
+                client: from,
+                server: to,
+                ..client.flow
+            },
+            next: client.server,
+            server: client.next,
+        };
+        self.segment(&server, flag::ACK | flags, bytes);
+        let taken = u32::try_from(bytes.len()).unwrap();
+        client.server = client.server + taken + u32::from(flags & flag::SYN != 0);
+    }
+
     /// The client is done.
     pub(crate) fn finish(&mut self, client: &Client) {
         self.segment(client, flag::FIN | flag::ACK, b"");
+    }
+
+    /// The client aborts.
+    pub(crate) fn reset(&mut self, client: &Client) {
+        self.segment(client, flag::RST | flag::ACK, b"");
+    }
+
+    /// The client sends so many bytes, and the capture misses them.
+    pub(crate) fn miss(&mut self, client: &mut Client, bytes: u32) {
+        client.next = client.next + bytes;
     }
 
     pub(crate) fn wait(&mut self, millis: u64) {
@@ -82,7 +117,7 @@ impl Capture {
             at: Time::from_nanos(START + self.millis * 1_000_000),
             flow: client.flow,
             seq: client.next,
-            ack: flags.ack().then_some(SeqNum(1)),
+            ack: flags.ack().then_some(client.server),
             flags,
             urgent: None,
             direction: Direction::ToServer,

@@ -8,5 +8,6 @@ mod nothing;
 mod packed;
 mod print;
 mod program;
+mod replies;
 mod send;
 mod server;

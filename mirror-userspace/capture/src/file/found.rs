@@ -97,6 +97,13 @@ impl Found {
         })
     }
 
+    /// The server sent it.
+    pub(super) fn turn_round(&mut self) {
+        let flow = &mut self.segment.flow;
+        std::mem::swap(&mut flow.client, &mut flow.server);
+        self.segment.direction = Direction::ToClient;
+    }
+
     pub(super) fn captured<'a>(&self, bytes: &'a [u8]) -> Captured<'a> {
         Captured {
             stream: self.stream,

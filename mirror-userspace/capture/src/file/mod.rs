@@ -43,7 +43,7 @@ use std::{
 use mirror_common::packet::Tunnels;
 use mirror_core::{
     counters::{FileCounters, NotRead},
-    segment::Segment,
+    segment::{Direction, Segment},
 };
 
 pub use error::OpenError;
@@ -80,6 +80,7 @@ pub struct CaptureFile<R> {
     ports: Vec<u16>,
     tunnels: Vec<Tunnels>,
     believes_all: bool,
+    replies: bool,
     ending: Option<Ending>,
     counters: FileCounters,
     others: BTreeMap<Other, u64>,
@@ -147,6 +148,7 @@ impl<R: Read> CaptureFile<R> {
             ports: Vec::new(),
             tunnels: usual_tunnels(),
             believes_all: false,
+            replies: false,
             ending: None,
             counters: FileCounters::default(),
             others: BTreeMap::new(),
@@ -173,6 +175,14 @@ impl<R: Read> CaptureFile<R> {
     #[must_use]
     pub fn ignoring_checksums(mut self, ignoring: bool) -> Self {
         self.believes_all = ignoring;
+        self
+    }
+
+    /// Gives what servers send to clients, too, acknowledgments without payload included, where the capture
+    /// has the connection's handshake. Ports are those of the servers.
+    #[must_use]
+    pub fn with_replies(mut self, replies: bool) -> Self {
+        self.replies = replies;
         self
     }
 
@@ -206,7 +216,8 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-    /// The next segment of a client with payload, SYN, FIN or RST; `None` at the end of the file, whatever its
+    /// The next segment of a client with payload, SYN, FIN or RST, or of a server, if they are
+    /// [wanted](Self::with_replies); `None` at the end of the file, whatever its
     /// [`ending`](Self::ending): a file cut short gives all segments before the cut.
     ///
     /// # Errors
@@ -235,7 +246,8 @@ impl<R: Read> CaptureFile<R> {
                 Step::End(ending) => self.end(ending),
             }
         };
-        self.counters.segments += 1;
+        let from_client = found.segment.direction == Direction::ToServer;
+        self.counters.segments += u64::from(from_client);
         Ok(Some(found.captured(match found.place {
             PacketIn::Window => self.window.bytes(),
             PacketIn::Datagram => self.fragments.whole(),
@@ -312,7 +324,13 @@ impl<R: Read> CaptureFile<R> {
         let (stream, sender) = self.streams.number(segment);
         found.stream = stream;
         let flags = segment.flags;
-        if !self.ports.is_empty() && !self.ports.contains(&segment.flow.server.port) {
+        let (to, from) = (segment.flow.server.port, segment.flow.client.port);
+        if sender == Sender::Server && self.replies && self.wants(from) {
+            self.counters.from_server += 1;
+            found.turn_round();
+            return Some(found);
+        }
+        if !self.wants(to) {
             self.counters.other_port += 1;
             self.count_other_port(&found, sender);
             None
@@ -329,6 +347,10 @@ impl<R: Read> CaptureFile<R> {
 }
 
 impl<R> CaptureFile<R> {
+    fn wants(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
     /// Counts a segment to a port that was not asked for by the port of its server; where nobody knows
     /// which end that is, servers have the lower ports.
     fn count_other_port(&mut self, found: &Found, sender: Sender) {

@@ -239,8 +239,8 @@ impl Replay {
         }
         if let Some(next) = self.next.take() {
             next.hand_to(&mut self.playback);
+            self.read += u64::from(next.is_from_client());
             self.counted = next.counted;
-            self.read += 1;
         }
     }
 

@@ -16,7 +16,7 @@ use mirror_capture::file::{CaptureFile, Captured, OpenError, StreamNumber, usual
 use mirror_common::packet::Tunnels;
 use mirror_core::{
     counters::{FileCounters, NotRead},
-    segment::{Segment, Time},
+    segment::{Direction, Segment, Time},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,6 +60,11 @@ impl Taken {
         self.segment.at
     }
 
+    /// Whether a client sent it.
+    pub(super) fn is_from_client(&self) -> bool {
+        self.segment.direction == Direction::ToServer
+    }
+
     pub(super) fn hand_to(&self, playback: &mut Playback) {
         let segment = Segment {
             payload: &self.payload,
@@ -86,6 +91,7 @@ impl Select {
             .with_ports(self.ports)
             .with_tunnels(self.tunnels.unwrap_or_else(usual_tunnels))
             .ignoring_checksums(self.ignore_checksums)
+            .with_replies(true)
     }
 }
 
