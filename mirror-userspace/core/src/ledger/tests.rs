@@ -135,6 +135,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         .collect();
     let contract = [
         "segments",
+        "reply_segments",
         "requests",
         "replies",
         "sent_again",
