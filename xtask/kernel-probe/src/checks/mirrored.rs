@@ -39,7 +39,8 @@ pub(super) fn quick() -> Vec<Check> {
     let check = |ring: &'static str| {
         Check::new(format!("mirror {ring}"), move |_| {
             let scene = Scene::new(Family::V4)?;
-            let sent = scene.mirrored(Hook::Ingress, &["--ring", ring], &[1_448])?;
+            let flags = ["--ring", ring, "--replies", "on"];
+            let sent = scene.mirrored(Hook::Ingress, &flags, &[1_448])?;
             Ok(Outcome::Passed(format!("{sent} requests")))
         })
     };
@@ -78,7 +79,10 @@ fn every_offload(ring: &'static str, hook: Hook, family: Family) -> Result<Outco
     let mut sent = 0;
     for offload in [Offload::On, Offload::Off] {
         scene.lab.set_offload(offload)?;
-        sent += scene.all_mirrored(hook, &["--ring", ring])?;
+        // With the program at the other hook and without.
+        for replies in ["off", "on"] {
+            sent += scene.all_mirrored(hook, &["--ring", ring, "--replies", replies])?;
+        }
     }
     Ok(Outcome::Passed(format!("{sent} requests")))
 }
