@@ -13,13 +13,12 @@
 //! A frame for another station is refused only where this namespace has its connection, or has had
 //! others of the port: a port that receives copies of others' frames has none.
 
+mod socket;
+
 use aya_ebpf::{
-    bindings::{__sk_buff, bpf_sock, bpf_sock_tuple},
+    bindings::{__sk_buff, bpf_sock_tuple},
     btf_maps::{Array, PerCpuArray},
-    helpers::generated::{
-        bpf_sk_release, bpf_skb_load_bytes, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie,
-        bpf_tcp_sock,
-    },
+    helpers::generated::{bpf_skb_load_bytes, bpf_skc_lookup_tcp},
     macros::btf_map,
     programs::TcContext,
 };
@@ -31,6 +30,7 @@ use mirror_common::{
 };
 
 use crate::maps::SETTINGS;
+use socket::{Numbers, Socket};
 
 /// Not 0 once a connection of the port at the same place in [`Settings::ports`] has been seen.
 #[btf_map]
@@ -293,15 +293,6 @@ fn flag_of(settings: &Settings, port: u16) -> Option<*mut u32> {
     ANSWERED.get_ptr_mut(at as u32)
 }
 
-/// Sequence numbers of a connection (RFC 9293 section 3.3.1).
-#[repr(C)]
-struct Numbers {
-    are_known: u32,
-    receive_next: u32,
-    send_next: u32,
-    unacknowledged: u32,
-}
-
 impl Question {
     /// Puts the segment's addresses into the tuple.
     #[inline(always)]
@@ -345,70 +336,5 @@ impl Question {
     fn is_in_mesh(&mut self, skb: *mut __sk_buff) -> bool {
         let mut any = MESHES.into_iter();
         any.any(|port| self.find(skb, port).map(Socket::release).is_some())
-    }
-}
-
-/// A socket, held until it is [released](Self::release), as it must be.
-struct Socket(*mut bpf_sock);
-
-impl Socket {
-    /// Its state; and its numbers, if it is a whole socket.
-    #[inline(always)]
-    fn read(&self, numbers: &mut Numbers) -> u32 {
-        // SAFETY: the socket is held, and the kernel's verifier knows the fields of both.
-        unsafe {
-            let state = (*self.0).state;
-            let tcp = bpf_tcp_sock(self.0);
-            if !tcp.is_null() {
-                *numbers = Numbers {
-                    are_known: 1,
-                    receive_next: (*tcp).rcv_nxt,
-                    send_next: (*tcp).snd_nxt,
-                    unacknowledged: (*tcp).snd_una,
-                };
-            }
-            state
-        }
-    }
-
-    /// Whether a listener takes this for the last ACK of a handshake under SYN cookies, or can't tell
-    /// (before Linux 5.14, for IPv4 at a dual-stack listener).
-    #[inline(always)]
-    fn has_given_cookie(&self, skb: *mut __sk_buff, segment: &mut Question) -> bool {
-        /// `ENOENT`: no cookie of ours, or none given lately.
-        const NO_COOKIE: i64 = -2;
-        let [s0, s1] = segment.source_port.to_be_bytes();
-        let [d0, d1] = segment.destination_port.to_be_bytes();
-        segment.tcp = [
-            u32::from_ne_bytes([s0, s1, d0, d1]),
-            segment.sequence.to_be(),
-            segment.acknowledgment.to_be(),
-            u32::from_ne_bytes([0x50, segment.flags as u8, 0, 0]),
-            0,
-        ];
-        let to = segment.ip.as_mut_ptr().cast::<core::ffi::c_void>();
-        let from = segment.network_offset;
-        let (skb, tcp) = (skb.cast(), segment.tcp.as_mut_ptr().cast());
-        // SAFETY: the socket is held, and both headers are as long as is said.
-        unsafe {
-            let verdict = if segment.is_ipv6 == 0 {
-                if bpf_skb_load_bytes(skb, from, to, 20) != 0 {
-                    return false;
-                }
-                bpf_tcp_check_syncookie(self.0.cast(), to, 20, tcp, 20)
-            } else {
-                if bpf_skb_load_bytes(skb, from, to, 40) != 0 {
-                    return false;
-                }
-                bpf_tcp_check_syncookie(self.0.cast(), to, 40, tcp, 20)
-            };
-            verdict as i32 as i64 != NO_COOKIE
-        }
-    }
-
-    #[inline(always)]
-    fn release(self) {
-        // SAFETY: it is held, and no more after this.
-        unsafe { bpf_sk_release(self.0.cast()) };
     }
 }
