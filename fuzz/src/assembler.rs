@@ -8,7 +8,7 @@ use std::{net::SocketAddr, time::Duration};
 use mirror_core::{
     budget::Budget,
     segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
-    stream::{Confirm, Consumer, FlowTable, Limits, StreamEvent},
+    stream::{Confirm, Consumer, FlowTable, Limits, Rest, StreamEvent},
 };
 
 use crate::input::Input;
@@ -28,8 +28,9 @@ struct Told {
 }
 
 impl Consumer for Told {
-    fn rests(&self) -> bool {
-        self.next.is_some_and(|next| next.0 % 2 == 0)
+    fn rest(&self) -> Option<Rest> {
+        let next = self.next?;
+        (next.0 % 2 == 0).then_some(Rest::Before(u64::from(next.0 % 64)))
     }
 }
 

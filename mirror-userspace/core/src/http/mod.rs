@@ -33,4 +33,4 @@ mod tests;
 pub use detect::begins_request;
 pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
 pub use limits::{Limits, MAX_FIELDS};
-pub use parser::{Answer, Footing, Input, Parser};
+pub use parser::{Answer, Footing, Input, Parser, Rest};

@@ -7,10 +7,10 @@ use super::{
     replies::Replies,
 };
 use crate::{
-    http::{Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
+    http::{self, Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
     policy::Trailers,
     segment::{Endpoint, FlowId, SeqNum, Time},
-    stream::{Close, Consumer, FromServer, StreamEvent},
+    stream::{Close, Consumer, FromServer, Rest, StreamEvent},
 };
 
 /// The state of one connection between two segments.
@@ -81,9 +81,20 @@ impl RequestContext {
 }
 
 impl Consumer for Connection {
-    fn rests(&self) -> bool {
-        // Whose requests they are must not be forgotten.
-        self.parser.rests() && self.reading.place.proxied.is_none()
+    fn rest(&self) -> Option<Rest> {
+        match self.parser.rest()? {
+            // Whose requests they are must not be forgotten.
+            http::Rest::Before(_) if self.reading.place.proxied.is_some() => None,
+            http::Rest::Before(bytes) => Some(Rest::Before(bytes)),
+            http::Rest::Inside(ack) => Some(Rest::Inside(ack.map(SeqNum))),
+        }
+    }
+}
+
+fn to_parser(rest: Rest) -> http::Rest {
+    match rest {
+        Rest::Before(bytes) => http::Rest::Before(bytes),
+        Rest::Inside(ack) => http::Rest::Inside(ack.map(|ack| ack.0)),
     }
 }
 
@@ -106,10 +117,11 @@ impl Connection {
                     ..RequestContext::default()
                 };
                 assembly.counters.connections.opened(from_start);
-                if rested {
-                    parser.handle_resumption();
-                } else {
-                    parser.handle_open(from_start);
+                match rested {
+                    Some(rest) => parser.handle_resumption(to_parser(rest), &mut |event| {
+                        reading.handle_event(event, assembly);
+                    }),
+                    None => parser.handle_open(from_start),
                 }
                 passing.stand(parser.footing());
             }

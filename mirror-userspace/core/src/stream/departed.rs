@@ -10,7 +10,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::{Close, beginning::Beginning};
+use super::{Close, Rest, beginning::Beginning};
 use crate::{
     budget::{Budget, Reserved},
     segment::{FlowId, SeqNum, Time},
@@ -25,7 +25,7 @@ pub(super) const REST: Duration = Duration::from_secs(24 * 3600);
 const MOST: usize = 8192;
 /// What one costs, in a ring and a hash map that double when they are full; the map once more when
 /// half of its places are used up by removed entries.
-const COST: usize = 352;
+const COST: usize = 416;
 
 /// Where a stream ended.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Departed {
     pub(super) next: SeqNum,
     /// Why the stream ended.
     pub(super) why: Close,
+    /// Where its consumer stood.
+    pub(super) rest: Option<Rest>,
     at: Time,
 }
 
@@ -65,7 +67,7 @@ impl Memory {
         &mut self,
         flow: FlowId,
         (beginning, next): (Beginning, SeqNum),
-        why: Close,
+        (why, rest): (Close, Option<Rest>),
         at: Time,
     ) {
         while self
@@ -87,6 +89,7 @@ impl Memory {
             beginning,
             next,
             why,
+            rest,
             at,
         };
         self.ended.insert(flow, departed);
@@ -136,7 +139,7 @@ mod tests {
     fn remember(memory: &mut Memory, port: u16, seconds: u64) {
         let at = Time::default() + Duration::from_secs(seconds);
         let beginning = Beginning { seq: SeqNum(1), at };
-        memory.remember(flow(port), (beginning, SeqNum(2)), Close::Fin, at);
+        memory.remember(flow(port), (beginning, SeqNum(2)), (Close::Fin, None), at);
     }
 
     #[test]

@@ -11,9 +11,9 @@ pub enum StreamEvent<'a> {
         flow: FlowId,
         /// Whether the SYN was seen: if not, the stream starts somewhere in the middle.
         from_start: bool,
-        /// Whether it is a connection that was forgotten while it [rested](Consumer::rests), and goes on exactly
-        /// where it stopped.
-        rested: bool,
+        /// Where it [rested](Consumer::rest), if it is a connection that was forgotten and goes on exactly where it
+        /// stopped, or so many bytes behind it as there were before the boundary.
+        rested: Option<Rest>,
     },
     /// The next bytes of the stream.
     Data(Data<'a>),
@@ -36,11 +36,20 @@ pub enum StreamEvent<'a> {
 
 /// What a consumer keeps of a connection.
 pub trait Consumer: Default {
-    /// Whether all that came so far is complete in itself. Of such a connection only the place where it stopped is
-    /// remembered when it is forgotten.
-    fn rests(&self) -> bool {
-        false
+    /// What is to be known of the connection to go on with it. If it is forgotten only that is remembered, and the
+    /// place where it stopped.
+    fn rest(&self) -> Option<Rest> {
+        None
     }
+}
+
+/// Where a consumer stands in the stream of a connection that sends nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// So many bytes before a boundary, for certain.
+    Before(u64),
+    /// Inside something whose end is not known, when the client had received this from the server.
+    Inside(Option<SeqNum>),
 }
 
 impl Consumer for () {}

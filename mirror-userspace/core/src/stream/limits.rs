@@ -34,8 +34,8 @@ pub struct Limits {
     /// on a local network (after 200 and 600 ms).
     pub gap_wait: Duration,
     /// How long a connection may be silent before it is forgotten. Default 120 s. What it sends
-    /// later is picked up again in the middle; of one that was between two requests the place is remembered, for a
-    /// day and for the last 8 192 of them (352 bytes each), and it goes on there.
+    /// later is picked up again in the middle; of one whose consumer says [where it stands](super::Consumer::rest), the
+    /// place is remembered, for a day and for the last 8 192 of them (416 bytes each), and it goes on there.
     pub idle: Duration,
     /// Whether bytes wait for the server's acknowledgment. Default none.
     pub confirm: Confirm,

@@ -50,6 +50,6 @@ mod unconfirmed;
 mod work;
 
 pub use counters::{BytesLost, ClosedBy, FlowCounters, Implausible};
-pub use event::{Close, Consumer, Data, FromServer, StreamEvent};
+pub use event::{Close, Consumer, Data, FromServer, Rest, StreamEvent};
 pub use limits::{Confirm, Limits};
 pub use table::FlowTable;

@@ -7,6 +7,7 @@ mod loss;
 mod opening;
 mod proof;
 mod request;
+mod rest;
 
 use candidate::Candidate;
 use doubt::Doubt;
@@ -23,6 +24,7 @@ use super::{
 use crate::budget::Budget;
 pub use footing::Footing;
 pub use proof::Answer;
+pub use rest::Rest;
 
 /// The next bytes of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -105,25 +107,6 @@ impl Parser {
         } else {
             State::Resync(Resync::default())
         };
-    }
-
-    /// A connection goes on that was forgotten while it [rested](Self::rests): its next byte begins a request.
-    pub fn handle_resumption(&mut self) {
-        self.last_ack = None;
-        self.state = State::Head(Reader::new(Standing::Undecided));
-    }
-
-    /// Whether the next byte is the first of a request for certain, and nothing that came before matters to it.
-    #[must_use]
-    pub fn rests(&self) -> bool {
-        match &self.state {
-            State::Opening(kept) => kept.is_none(),
-            State::Head(reader) => {
-                reader.is_empty()
-                    && matches!(reader.standing, Standing::InStep | Standing::Undecided)
-            }
-            _ => false,
-        }
     }
 
     /// Whether the next byte would be the first of a request: no request is unfinished.

@@ -183,7 +183,43 @@ fn a_connection_that_rests_between_requests_goes_on_where_it_stopped() {
     bench.say(&mut other, GET);
     let (received, counters) = bench.end();
     assert_eq!(received.len(), 4);
-    assert_eq!(counters.lost_unseen.total(), 3, "unproven, and counted");
+    assert_eq!(counters.lost_unseen.total(), 1, "unproven, and counted");
+}
+
+/// A batch upload whose client pauses for longer than a connection is remembered: each part looks like a request,
+/// and v1 answers before the last of them.
+#[test]
+fn a_body_is_open_however_long_its_client_pauses() {
+    let long = std::time::Duration::from_secs(3600);
+    let part = "DELETE /part HTTP/1.1\r\nHost: a\r\n\r\n";
+    let chunked = "POST /b HTTP/1.1\r\nHost: v1\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n";
+    for missed in [false, true] {
+        for head in [post(3 * part.len()), chunked.to_owned()] {
+            let is_chunked = head == chunked;
+            let mut bench = Bench::new(Limits::default(), to_targets(1));
+            let mut client = bench.connect(1);
+            bench.say(&mut client, &head);
+            bench.say(&mut client, part);
+            bench.wait(long);
+            if missed && !is_chunked {
+                bench.lose(&mut client, part.len());
+            } else {
+                bench.say(&mut client, part);
+            }
+            bench.wait(long);
+            bench.say(&mut client, part);
+            bench.hear(&mut client);
+            bench.acknowledge(&client);
+            bench.say(&mut client, GET);
+            bench.hear(&mut client);
+            bench.say(&mut client, GET);
+            let (received, counters) = bench.end();
+            let all_get = received.iter().all(|copy| copy.bytes.starts_with(b"GET"));
+            assert!(all_get, "{received:?}");
+            assert_eq!(received.len(), 2, "{missed} {is_chunked}");
+            assert_eq!(shown(&counters.targets[0].dropped), "idle 1");
+        }
+    }
 }
 
 /// So does one that gave way to others.

@@ -6,7 +6,7 @@ use super::{Connection, FlowTable};
 use crate::{
     segment::{Segment, SeqNum, Time},
     stream::{
-        Close, Consumer, StreamEvent,
+        Close, Consumer, Rest, StreamEvent,
         assembler::{Assembler, Context, Progress},
         beginning::Beginning,
         chain::Links,
@@ -24,8 +24,8 @@ pub(super) enum Start {
     Proposed(SeqNum),
     /// In the middle, with this sequence number as the first.
     Middle(SeqNum),
-    /// Where it rested, with this sequence number.
-    Rest(SeqNum),
+    /// Where it rested, or before the boundary that it rested before, with this sequence number.
+    Rest(SeqNum, Rest),
 }
 
 impl<T: Consumer> FlowTable<T> {
@@ -71,10 +71,14 @@ impl<T: Consumer> FlowTable<T> {
                 let is_new = departed.next.precedes(segment.seq + segment.wire_len);
                 let all_new = !segment.seq.precedes(departed.next);
                 let first = if all_new { segment.seq } else { departed.next };
-                let start = if resting.is_some() && first == departed.next {
-                    Start::Rest(first)
-                } else {
-                    Start::Middle(first)
+                let missed = u64::try_from(first.distance_from(departed.next)).unwrap_or(0);
+                let rest = match departed.rest {
+                    Some(Rest::Before(bytes)) => bytes.checked_sub(missed).map(Rest::Before),
+                    rest => rest.filter(|_| missed == 0),
+                };
+                let start = match rest {
+                    Some(rest) => Start::Rest(first, rest),
+                    None => Start::Middle(first),
                 };
                 is_new.then_some(start)
             }
@@ -115,10 +119,13 @@ impl<T: Consumer> FlowTable<T> {
         self.counters.closed.count(why);
         let forgotten = matches!(why, Close::Idle | Close::Evicted);
         let ends = (connection.beginning, assembler.next());
-        if forgotten && connection.state.rests() {
-            self.resting.remember(connection.flow, ends, why, now);
+        let rest = connection.state.rest().filter(|_| forgotten);
+        if rest.is_some() {
+            self.resting
+                .remember(connection.flow, ends, (why, rest), now);
         } else if matches!(why, Close::Fin | Close::Reset | Close::Evicted) {
-            self.departed.remember(connection.flow, ends, why, now);
+            self.departed
+                .remember(connection.flow, ends, (why, None), now);
         }
         deliver(&mut connection.state, StreamEvent::Closed(why));
     }
@@ -174,9 +181,12 @@ impl<T: Consumer> FlowTable<T> {
         let (first, from_start) = match start {
             Start::Syn => (segment.payload_seq(), true),
             Start::Proposed(first) => (first, true),
-            Start::Middle(first) | Start::Rest(first) => (first, false),
+            Start::Middle(first) | Start::Rest(first, _) => (first, false),
         };
-        let rested = matches!(start, Start::Rest(_));
+        let rested = match start {
+            Start::Rest(_, rest) => Some(rest),
+            _ => None,
+        };
         let mut state = T::default();
         let opened = StreamEvent::Opened {
             flow,
