@@ -21,6 +21,7 @@ mod network;
 mod nothing;
 mod policy;
 mod record;
+mod replies;
 mod scene;
 mod streams;
 mod taps;

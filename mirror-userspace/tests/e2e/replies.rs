@@ -1,0 +1,82 @@
+//! With v1's replies captured, v2 gets what v1 acknowledged, and the ledger says how v1 did.
+
+use std::time::Duration;
+
+use lab::{Behaviour, RecordedRequest};
+
+use crate::{
+    scene::{PATIENCE, Scene},
+    traffic::{get, post},
+};
+
+const BOTH_WAYS: [&str; 4] = ["--replies", "on", "--confirm", "ack"];
+
+fn targets(requests: &[RecordedRequest]) -> Vec<&str> {
+    requests.iter().map(RecordedRequest::target).collect()
+}
+
+#[test]
+fn each_request_arrives_once_v1_has_acknowledged_it_and_v1s_answers_are_counted() {
+    let scene = Scene::new(&BOTH_WAYS);
+    let mut client = scene.connect();
+    for n in 0..40 {
+        client.write(&post(&format!("/{n}"), 100 * n)).unwrap();
+        assert_eq!(client.read_reply("POST").unwrap().status, 200);
+    }
+    scene.v1.set_behaviour(Behaviour::Status(503));
+    for n in 0..10 {
+        client.write(&get(&format!("/bad/{n}"))).unwrap();
+        assert_eq!(client.read_reply("GET").unwrap().status, 503);
+    }
+    scene.compare(50);
+    let ledger = scene.mirror.stop();
+    assert_eq!(ledger.count("replies_of_v1/2xx"), 40);
+    assert_eq!(ledger.count("replies_of_v1/5xx"), 10);
+    assert_eq!(ledger.count("replies_of_v1/unseen"), 0);
+    assert!(ledger.count("v1_latency_us/max") > 0);
+    ledger.assert_all_answered(50);
+}
+
+/// A large upload streams as v1 acknowledges it.
+#[test]
+fn uploads_arrive_whole() {
+    let scene = Scene::new(&BOTH_WAYS);
+    let mut client = scene.connect();
+    for n in 0..3 {
+        client.write(&post(&format!("/{n}"), 3_000_000)).unwrap();
+        assert_eq!(client.read_reply("POST").unwrap().status, 200);
+    }
+    scene.compare(3);
+    scene.mirror.stop().assert_all_answered(3);
+}
+
+/// What `curl --http2` and java.net.http's client offer with their first request, and most servers decline.
+#[test]
+fn an_offer_that_v1_declined_is_an_ordinary_request() {
+    let scene = Scene::new(&BOTH_WAYS);
+    let mut client = scene.connect();
+    let offer = "GET /offer HTTP/1.1\r\nHost: v1\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+                 Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    client.write(offer.as_bytes()).unwrap();
+    assert_eq!(client.read_reply("GET").unwrap().status, 200);
+    client.write(&get("/next")).unwrap();
+    assert_eq!(client.read_reply("GET").unwrap().status, 200);
+    let arrived = scene.v2.wait_for(2, PATIENCE);
+    assert_eq!(targets(&arrived), ["/offer", "/next"]);
+    scene.mirror.stop();
+}
+
+/// The last request of a connection is confirmed by v1's own acknowledgment: it does not wait for the next.
+#[test]
+fn a_request_waits_for_nothing_but_v1s_acknowledgment() {
+    let scene = Scene::new(&BOTH_WAYS);
+    scene
+        .v1
+        .set_behaviour(Behaviour::Delay(Duration::from_millis(300)));
+    let mut client = scene.connect();
+    client.write(&get("/alone")).unwrap();
+    let arrived = scene.v2.wait_for(1, PATIENCE);
+    assert_eq!(targets(&arrived), ["/alone"]);
+    assert_eq!(client.read_reply("GET").unwrap().status, 200);
+    scene.mirror.stop();
+}
