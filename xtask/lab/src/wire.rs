@@ -9,7 +9,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use sha2::{Digest as _, Sha256};
 
 /// Bodies up to this many bytes are kept; of longer ones only length and hash are.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 2 << 20;
 
 /// The bytes of a body as they stood on the wire: of a chunked one with its chunk lines and trailers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub struct Body {
     pub len: u64,
     /// The SHA-256 of the bytes.
     pub sha256: [u8; 32],
-    /// The bytes themselves, up to 1 MiB; empty for a longer body.
+    /// The bytes themselves, up to 2 MiB; empty for a longer body.
     pub bytes: Vec<u8>,
 }
 
