@@ -78,6 +78,8 @@ pub struct DispatchConfig {
     /// What was said in the log of connections that did not come about: clones share it, so that it is said
     /// once for all shards.
     pub said: Said,
+    /// Whether v1's own answers are the baseline of a comparison. Default: no.
+    pub compare_v1: bool,
     /// By which paths the requests of a comparison are grouped: the first that matches. Default: none,
     /// by the first part of their path.
     pub groups: Vec<PathPattern>,
@@ -115,6 +117,7 @@ impl Default for DispatchConfig {
             guard: Guard::default(),
             seed: None,
             said: Said::default(),
+            compare_v1: false,
             groups: Vec::new(),
             tls: None,
         }

@@ -142,7 +142,7 @@ impl Dispatcher {
             .collect::<Result<_>>()?;
         let origins = sites.iter().map(|site| origin_of(&site.destination));
         let mut pool = Pool::new(Settings::from(&config), origins);
-        pool.compare(roles, config.groups.clone());
+        pool.compare(roles, config.compare_v1, config.groups.clone());
         let drain_timeout = config.drain_timeout;
         let shell = Shell::new(pool, clock, resolver, sites, config);
         Ok(Self {

@@ -3,19 +3,28 @@
 use std::{fs::File, io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mirror_core::{
+    destination::TargetSpec,
     ledger::Ledger,
     policy::PathPattern,
-    verdict::{Level, Margins, Terms},
+    verdict::{Level, Margins, Role, Terms},
 };
 
-use super::value::{part, percent};
+use super::{
+    UsageError,
+    value::{part, percent},
+};
 
 /// How a target with role=baseline is compared with one with role=candidate.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Comparison")]
 pub struct CompareArgs {
+    /// Compares the target with role=candidate with v1 itself, whose replies are captured: takes --replies on,
+    /// or a capture file with both directions. Latency is left out: v1's is taken at its own interface
+    #[arg(long, value_name = "WITH")]
+    pub compare: Option<With>,
+
     /// Groups the requests of a comparison by the first of these that their path matches; may be given several
     /// times [default: by the first part of the path]
     #[arg(long = "group-path", value_name = "PATTERN")]
@@ -35,7 +44,34 @@ pub struct CompareArgs {
     pub latency_margin: f64,
 }
 
+/// The values of `--compare`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum With {
+    /// v1's own replies
+    V1,
+}
+
 impl CompareArgs {
+    /// Refuses what can't be compared.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if v1 is to be compared and its replies are not captured, or nothing is to be compared
+    /// with it.
+    pub fn check(&self, targets: &[TargetSpec], replies: bool) -> Result<(), UsageError> {
+        if self.compare.is_none() {
+            return Ok(());
+        }
+        if !replies {
+            return Err(UsageError("--compare v1 takes --replies on".into()));
+        }
+        if !targets.iter().any(|it| it.role == Some(Role::Candidate)) {
+            return Err(UsageError(
+                "--compare v1: no --target has role=candidate".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// How the comparison is judged.
     #[must_use]
     pub const fn terms(&self) -> Terms {

@@ -206,6 +206,7 @@ impl DispatchArgs {
             idle_timeout: self.target_idle_timeout,
             resolve_every: self.resolve_every,
             drain_timeout: self.drain,
+            compare_v1: self.compare.compare.is_some(),
             groups: self.compare.group_paths.clone(),
             tls,
             ..DispatchConfig::default()

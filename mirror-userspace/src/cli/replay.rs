@@ -143,6 +143,8 @@ impl ReplayArgs {
     }
 
     fn configure(self) -> anyhow::Result<ReplayConfig> {
+        let compare = &self.dispatch.compare;
+        compare.check(&self.dispatch.targets.targets, true)?;
         Ok(ReplayConfig {
             file: self.file,
             select: Select {

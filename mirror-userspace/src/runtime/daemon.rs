@@ -44,7 +44,7 @@ impl DaemonConfig {
     /// What filters and targets are called.
     #[must_use]
     pub fn names(&self) -> Names {
-        self.sink.names(&self.policy, self.terms)
+        self.sink.names(&self.policy, &self.dispatch, self.terms)
     }
 
     /// The rate of each target, in the order of [`names`](Self::names).

@@ -175,7 +175,9 @@ async fn serve(
     mut commands: mpsc::Receiver<Control>,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
-    let mut pipeline = config.sink.pipeline(config.limits, config.policy);
+    let mut pipeline = config
+        .sink
+        .pipeline(config.limits, config.policy, &config.dispatch);
     let fault = Fault::of(config.sink.targets());
     let mut dispatcher = match config.sink.dispatcher(config.dispatch) {
         Ok(dispatcher) => dispatcher,

@@ -102,9 +102,10 @@ impl Sink {
     /// What the ledger calls the rules of `policy`, and the targets; and by which terms they are
     /// compared, if two of them are.
     #[must_use]
-    pub fn names(&self, policy: &Policy, terms: Terms) -> Names {
+    pub fn names(&self, policy: &Policy, dispatch: &DispatchConfig, terms: Terms) -> Names {
         let has = |role| self.targets().iter().any(|it| it.spec.role == Some(role));
-        let compares = has(Role::Baseline) && has(Role::Candidate);
+        let baseline = dispatch.compare_v1 || has(Role::Baseline);
+        let compares = baseline && has(Role::Candidate);
         Names {
             terms: compares.then_some(terms),
             rules: policy.rules().to_vec(),
@@ -114,9 +115,15 @@ impl Sink {
 
     /// A pipeline that puts out what goes here.
     #[must_use]
-    pub fn pipeline(&self, limits: Limits, policy: Policy) -> Pipeline {
+    pub fn pipeline(&self, limits: Limits, policy: Policy, dispatch: &DispatchConfig) -> Pipeline {
         match self {
-            Self::Targets(_) => Pipeline::new(limits, policy),
+            Self::Targets(_) => {
+                let mut pipeline = Pipeline::new(limits, policy);
+                if dispatch.compare_v1 {
+                    pipeline.tell_answers();
+                }
+                pipeline
+            }
             Self::Look => Pipeline::observing(limits, policy),
             Self::Record(to) => {
                 let mut pipeline = Pipeline::observing(limits, policy);
@@ -157,7 +164,7 @@ mod tests {
             .unwrap(),
         );
         let policy = sink.policy(PolicyConfig::default()).unwrap();
-        let names = sink.names(&policy, Terms::default());
+        let names = sink.names(&policy, &DispatchConfig::default(), Terms::default());
         assert_eq!(
             names.targets,
             ["http://v2", "http://v3", "http://v2 #2", "http://v2 #3"]
@@ -170,7 +177,12 @@ mod tests {
     fn where_nothing_is_sent_one_target_is_pretended_and_has_no_name() {
         let policy = Sink::Look.policy(PolicyConfig::default()).unwrap();
         assert_eq!(policy.targets(), 1);
-        assert_eq!(Sink::Look.names(&policy, Terms::default()).targets, [""; 0]);
+        assert_eq!(
+            Sink::Look
+                .names(&policy, &DispatchConfig::default(), Terms::default())
+                .targets,
+            [""; 0]
+        );
         assert!(Sink::Look.targets().is_empty());
     }
 }

@@ -95,6 +95,12 @@ impl Ledger {
         ledger
     }
 
+    /// The text at a path such as `verdict/verdict`.
+    pub(crate) fn text(&self, path: &str) -> &str {
+        let value = self.0.0.pointer(&format!("/{path}"));
+        value.unwrap().as_str().unwrap()
+    }
+
     /// The count at a path such as `requests/dropped/gap`, or the sum of those below it.
     pub(crate) fn count(&self, path: &str) -> u64 {
         self.0.count(&format!("/{path}")).unwrap()

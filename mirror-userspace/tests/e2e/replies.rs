@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use lab::{Behaviour, RecordedRequest};
+use lab::{Behaviour, Family, Lab, RecordedRequest};
 
 use crate::{
-    scene::{PATIENCE, Scene},
+    mirror::{Mirror, podmirror},
+    scene::{PATIENCE, Scene, servers, target},
     traffic::{get, post},
 };
 
@@ -79,4 +80,67 @@ fn a_request_waits_for_nothing_but_v1s_acknowledgment() {
     assert_eq!(targets(&arrived), ["/alone"]);
     assert_eq!(client.read_reply("GET").unwrap().status, 200);
     scene.mirror.stop();
+}
+
+/// v1 as the baseline: what it answered, from its own replies.
+#[test]
+fn v1_itself_is_compared_with_v2() {
+    for (behaviour, verdict, failures) in [
+        (Behaviour::Status(503), "differs", 60),
+        (Behaviour::Answer, "same", 0),
+    ] {
+        let lab = Lab::new().unwrap();
+        let (v1, v2) = servers(&lab, Family::V4);
+        v2.set_behaviour(behaviour);
+        let to = target(Family::V4) + ",role=candidate";
+        let compare = ["--compare", "v1", "--margin", "20%"];
+        let mirror = Mirror::start(&lab, &to, &[&BOTH_WAYS[..], &compare].concat());
+        let scene = Scene {
+            mirror,
+            v1,
+            v2,
+            lab,
+            family: Family::V4,
+        };
+        let mut client = scene.connect();
+        for n in 0..60 {
+            client.write(&get(&format!("/users/{n}"))).unwrap();
+            assert_eq!(client.read_reply("GET").unwrap().status, 200);
+        }
+        scene.compare(60);
+        let ledger = scene.mirror.stop();
+        assert_eq!(ledger.count("verdict/compared"), 60);
+        assert_eq!(ledger.text("verdict/findings/0/verdict"), verdict);
+        assert_eq!(ledger.count("replies/answered/5xx"), failures);
+    }
+}
+
+#[test]
+fn v1_is_compared_only_where_its_replies_are_captured() {
+    for (flags, why) in [
+        (
+            &["--target", "http://v2,role=candidate"][..],
+            "--replies on",
+        ),
+        (
+            &["--replies", "on", "--target", "http://v2"],
+            "role=candidate",
+        ),
+    ] {
+        let command = [
+            "run",
+            "--interface",
+            "lo",
+            "--port",
+            "80",
+            "--compare",
+            "v1",
+        ];
+        let ended = podmirror(command.into_iter().chain(flags.iter().copied()))
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(2));
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains(why), "{said}");
+    }
 }

@@ -142,6 +142,11 @@ impl Act {
         })
     }
 
+    /// Traffic on connections that stay open.
+    pub(super) fn keep_alive(&self, stage: &Stage, screen: &Screen) -> Result<Outcome> {
+        self.traffic(stage, screen, Reuse::KeepAlive, |_| ())
+    }
+
     fn load(&self, stage: &Stage) -> Load {
         Load::get(stage.v1_address(), self.rate, self.duration)
     }

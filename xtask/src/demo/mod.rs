@@ -2,10 +2,12 @@
 //!
 //! The story of the classic mirroring tutorial, on one machine and in a minute: a client asks v1
 //! over and over, v1 answers every call, and v2's log shows the copies; then a quarter of them;
-//! then v2 dies, and v1 does not notice. Every number is counted where it happens: at the client,
+//! then v2's answers are compared with v1's; then v2 dies, and v1 does not notice; and a v2 that fails on one
+//! route is told apart. Every number is counted where it happens: at the client,
 //! in v2's access log, in podmirror's ledger. The demo fails if they contradict each other.
 
 mod acts;
+mod compare;
 mod screen;
 mod stage;
 
@@ -74,8 +76,11 @@ fn play(options: &Options) -> Result<()> {
         act.unmirrored(&mut stage, &screen)?,
         act.mirrored(&mut stage, &screen)?,
         act.sampled(&mut stage, &screen)?,
+        act.compared(&mut stage, &screen)?,
         act.target_dies(&mut stage, &screen)?,
     ];
+
+    compare::faulty(&mut stage, &screen)?;
 
     screen.table(&scenes);
     let wrong: Vec<String> = scenes
@@ -87,6 +92,8 @@ fn play(options: &Options) -> Result<()> {
         "this should not be:\n  {}",
         wrong.join("\n  ")
     );
-    screen.good("v1 answered every request, and every copy is accounted for.");
+    screen.good(
+        "v1 answered every request, every copy is accounted for, and the v2 that fails is named.",
+    );
     Ok(())
 }

@@ -7,12 +7,16 @@ use anyhow::{Context as _, Result};
 use lab::{AccessLogEntry, Family, Host, Lab, Mirror, Nginx, NginxConfig};
 
 const PORT: u16 = 80;
+/// Where the faulty v2 listens.
+pub(super) const FAULTY_PORT: u16 = 81;
 
 pub(super) struct Stage {
     podmirror: PathBuf,
     // Before the lab: they are dropped in this order.
     _v1: Nginx,
     v2: Option<Nginx>,
+    /// Where v2 gets its copies.
+    pub(super) target_port: u16,
     pub(super) lab: Lab,
 }
 
@@ -25,6 +29,7 @@ impl Stage {
             podmirror,
             _v1: v1,
             v2: Some(v2),
+            target_port: PORT,
             lab,
         })
     }
@@ -48,7 +53,13 @@ impl Stage {
     /// The command line as a user would type it, without what the demo adds for itself.
     pub(super) fn arguments(&self, sampling: &[&str]) -> Vec<String> {
         let (netns, port) = (self.lab.v1.name().to_owned(), PORT.to_string());
-        let target = format!("http://{}", address(Host::V2));
+        let v2 = Host::V2.address(Family::V4, self.target_port);
+        let role = if sampling.contains(&"--compare") {
+            ",role=candidate"
+        } else {
+            ""
+        };
+        let target = format!("http://{v2}{role}");
         let fixed = ["--interface", "eth0", "--netns", &netns, "--port", &port];
         fixed
             .iter()
@@ -60,6 +71,17 @@ impl Stage {
 
     pub(super) fn mirror(&self, sampling: &[&str]) -> Result<Mirror> {
         Mirror::start(&self.lab.node, &self.podmirror, self.arguments(sampling))
+    }
+
+    /// Another v2, which fails on one route.
+    pub(super) fn start_faulty(&self) -> Result<Nginx> {
+        let config = NginxConfig {
+            listen: vec![Host::V2.address(Family::V4, FAULTY_PORT)],
+            reply: "hello from v2".to_owned(),
+            extra: "location /pay { return 503; }".to_owned(),
+            ..NginxConfig::default()
+        };
+        Nginx::start(&self.lab.v2, &config)
     }
 
     /// v2, to be killed by dropping it.

@@ -69,7 +69,9 @@ pub(super) struct Assembly {
     budget: Budget,
     blocks: Blocks,
     pub(super) counters: PipelineCounters,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
+    /// Whether v1's answers are among the outputs.
+    pub(super) tells_answers: bool,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) sending: Sending,
     /// Whether anything was captured that v1 sent.
@@ -101,6 +103,7 @@ impl Assembly {
             blocks: Blocks::new(budget.limit() / FREE_BLOCKS),
             budget,
             outputs: VecDeque::new(),
+            tells_answers: false,
             observer: None,
             sending: Sending::ToTargets,
             hears_v1: false,

@@ -1,7 +1,7 @@
 //! What the flow table keeps for each connection: its parser, and its request in progress.
 
 use super::{
-    ConnectionId, RequestInfo, RequestKey,
+    ConnectionId, Output, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
     not_followed::Passing,
     replies::Replies,
@@ -259,11 +259,17 @@ impl Reading {
         };
         // Only the last of them is of the request that the client sent last.
         let mut last = None;
+        let connection = self.place.id;
         replies.handle(
             from_server,
             &mut assembly.counters.replies_of_v1,
-            |answer| {
-                last = Some(answer);
+            |answer| last = Some(answer),
+            |number, status| {
+                if assembly.tells_answers {
+                    let request = RequestKey { connection, number };
+                    let answer = Output::Answer { request, status };
+                    assembly.outputs.push_back(answer);
+                }
             },
         );
         if let Some(answer) = last {

@@ -111,6 +111,11 @@ impl Pipeline {
         self.assembly.observer = Some(observer);
     }
 
+    /// Puts out v1's answers, too, as far as its replies are captured: [`Output::Answer`].
+    pub const fn tell_answers(&mut self) {
+        self.assembly.tells_answers = true;
+    }
+
     /// Takes the next captured segment. `now` may step back, as it does in capture files: time
     /// then goes on from there.
     pub fn handle_segment(&mut self, now: Time, segment: &Segment<'_>) {

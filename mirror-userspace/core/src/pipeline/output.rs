@@ -53,6 +53,14 @@ pub enum Output {
         /// The copy that this is about.
         copy: CopyId,
     },
+    /// v1 answered a request, whether or not a copy of it was sent. Only from a pipeline that
+    /// [tells](super::Pipeline::tell_answers).
+    Answer {
+        /// The request.
+        request: RequestKey,
+        /// The status of v1's final reply.
+        status: u16,
+    },
 }
 
 /// A request as one target is to receive it.

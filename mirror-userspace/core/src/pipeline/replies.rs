@@ -116,12 +116,13 @@ impl Replies {
     }
 
     /// Takes what v1 sent; `answered` is told each reply that says something of the request that the client sent
-    /// last.
+    /// last, and `tell` the number of each request and the status of its final reply.
     pub(super) fn handle(
         &mut self,
         from_server: &FromServer<'_>,
         counters: &mut RepliesOfV1,
         mut answered: impl FnMut(Answer),
+        mut tell: impl FnMut(u32, u16),
     ) {
         let end = from_server.seq + from_server.wire_len;
         if self.sent.is_none_or(|sent| sent.precedes(end)) {
@@ -141,6 +142,7 @@ impl Replies {
                 }
             } else if let Some(request) = self.asked.pop_front() {
                 self.answer(&head, &request, from_server.at, counters);
+                tell(request.number, head.status);
                 if self.asked.is_empty() && !self.doubtful {
                     answered(Answer {
                         status: head.status,

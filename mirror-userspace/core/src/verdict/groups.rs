@@ -137,6 +137,16 @@ impl Group {
         }
     }
 
+    /// What can be asked: of latency nothing where it is not measured.
+    fn questions(&self) -> impl Iterator<Item = Question> {
+        let shares = [Question::Failures, Question::ClientErrors];
+        let measured = self.latency.baseline.count() > 0;
+        let latency = QUANTILES.map(Question::Latency);
+        shares
+            .into_iter()
+            .chain(latency.into_iter().filter(move |_| measured))
+    }
+
     fn answer(&self, question: Question, level: f64, margins: &Margins) -> Finding {
         match question {
             Question::Failures => of_shares(&self.failures, question, level, margins.share),
@@ -241,7 +251,7 @@ impl Comparison {
             self.overall
                 .answer(question, level.overall(question), margins)
         };
-        questions().map(answer).collect()
+        self.overall.questions().map(answer).collect()
     }
 
     /// The answers for one group; none if there is no such group.
@@ -251,7 +261,7 @@ impl Comparison {
             return Vec::new();
         };
         let answer = |question| group.answer(question, level.group(question), margins);
-        questions().map(answer).collect()
+        group.questions().map(answer).collect()
     }
 
     /// What all of it comes to: it differs if anything does, and is the same if failures, client errors
@@ -291,9 +301,4 @@ impl Sum for Comparison {
             }
         }
     }
-}
-
-fn questions() -> impl Iterator<Item = Question> {
-    let shares = [Question::Failures, Question::ClientErrors];
-    shares.into_iter().chain(QUANTILES.map(Question::Latency))
 }

@@ -13,16 +13,23 @@ use crate::outcome::{Answer, Failure, Outcome};
 pub(super) struct Compared {
     /// What each target is to it.
     roles: Vec<Option<Role>>,
+    /// Whether v1 is the baseline.
+    v1: bool,
     patterns: Vec<PathPattern>,
     pairing: Pairing<RequestKey>,
 }
 
 impl Compared {
-    /// `None` unless both roles are there.
-    pub(super) fn new(roles: Vec<Option<Role>>, patterns: Vec<PathPattern>) -> Option<Self> {
+    /// `None` unless both roles are there. With `v1` that is the baseline.
+    pub(super) fn new(
+        roles: Vec<Option<Role>>,
+        v1: bool,
+        patterns: Vec<PathPattern>,
+    ) -> Option<Self> {
         let has = |role| roles.contains(&Some(role));
-        (has(Role::Baseline) && has(Role::Candidate)).then(|| Self {
+        ((v1 || has(Role::Baseline)) && has(Role::Candidate)).then(|| Self {
             roles,
+            v1,
             patterns,
             pairing: Pairing::default(),
         })
@@ -54,7 +61,8 @@ impl Compared {
             }) => {
                 let measured = Measured {
                     status: Some(*status),
-                    latency: *latency,
+                    // v1's is taken elsewhere: it would compare a network with none.
+                    latency: latency.filter(|_| !self.v1),
                 };
                 self.pairing.end(request, role, measured);
             }
@@ -68,6 +76,17 @@ impl Compared {
                 self.pairing.end(request, role, measured);
             }
             Outcome::Failed(_) => self.pairing.give_up(request),
+        }
+    }
+
+    /// v1 answered this request.
+    pub(super) fn handle_v1(&mut self, request: RequestKey, status: u16) {
+        if self.v1 {
+            let measured = Measured {
+                status: Some(status),
+                latency: None,
+            };
+            self.pairing.end(request, Role::Baseline, measured);
         }
     }
 
@@ -132,7 +151,10 @@ mod tests {
     #[test]
     fn one_role_alone_is_no_comparison() {
         let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
-        assert!(Compared::new(vec![baseline, None], Vec::new()).is_none());
-        assert!(Compared::new(vec![candidate, None, baseline], Vec::new()).is_some());
+        let compares = |roles, v1| Compared::new(roles, v1, Vec::new()).is_some();
+        assert!(!compares(vec![baseline, None], false) && !compares(vec![baseline], true));
+        assert!(
+            compares(vec![candidate, None, baseline], false) && compares(vec![candidate], true)
+        );
     }
 }

@@ -127,11 +127,12 @@ impl Pool {
     }
 
     /// Compares the targets with these roles, from the first copy on; does nothing unless there are a
-    /// baseline and a candidate. Every reply's latency is measured then. Requests are grouped by the
+    /// baseline and a candidate. With `v1` the baseline is v1 itself, as [`Output::Answer`] tells; otherwise
+    /// every reply's latency is measured. Requests are grouped by the
     /// first of `patterns` that their path matches; without any, by the first part of their path.
-    pub fn compare(&mut self, roles: Vec<Option<Role>>, patterns: Vec<PathPattern>) {
-        self.shared.compared = Compared::new(roles, patterns);
-        self.shared.meter = Meter::new(self.shared.compared.is_some());
+    pub fn compare(&mut self, roles: Vec<Option<Role>>, v1: bool, patterns: Vec<PathPattern>) {
+        self.shared.compared = Compared::new(roles, v1, patterns);
+        self.shared.meter = Meter::new(self.shared.compared.is_some() && !v1);
     }
 
     /// What was compared so far; `None` where nothing is.
@@ -151,6 +152,11 @@ impl Pool {
             } => self.handle_chunk(now, copy, bytes, reserved),
             Output::Finish { copy, .. } => self.handle_finish(copy),
             Output::Abort { copy } => self.handle_abort(now, copy),
+            Output::Answer { request, status } => {
+                if let Some(compared) = &mut self.shared.compared {
+                    compared.handle_v1(request, status);
+                }
+            }
         }
     }
 
@@ -173,7 +179,7 @@ impl Pool {
                 .get(copy.target.0)
                 .is_none_or(|target| target.has_room(&self.shared.settings)),
             Output::Chunk { copy, bytes, .. } => self.has_window(*copy, bytes.len()),
-            Output::Finish { .. } | Output::Abort { .. } => true,
+            Output::Finish { .. } | Output::Abort { .. } | Output::Answer { .. } => true,
         }
     }
 

@@ -232,6 +232,8 @@ impl AgentArgs {
             proc: self.cluster.proc.clone(),
             ..self.capture.config()?
         };
+        let compare = &self.dispatch.compare;
+        compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let shards = capture.shards as usize;
         Ok(MirrorConfig {
             capture,

@@ -117,8 +117,10 @@ impl Replay {
     /// An [`OpenError`], or a policy or target that can't be used.
     pub async fn open(config: ReplayConfig, print: Option<Print>) -> anyhow::Result<Self> {
         let policy = config.sink.policy(config.policy)?;
-        let names = config.sink.names(&policy, config.terms);
-        let mut pipeline = config.sink.pipeline(config.limits, policy);
+        let names = config.sink.names(&policy, &config.dispatch, config.terms);
+        let mut pipeline = config
+            .sink
+            .pipeline(config.limits, policy, &config.dispatch);
         if let Some(print) = print {
             pipeline.observe(Box::new(Printer::new(pipeline.budget().clone(), print)));
         }

@@ -78,6 +78,8 @@ struct Bench {
     received: Vec<Received>,
     /// Everything that came out, with its memory.
     held: Vec<Output>,
+    /// v1's answers among them.
+    answers: Vec<(RequestKey, u16)>,
 }
 
 impl Bench {
@@ -91,6 +93,7 @@ impl Bench {
             now: Time::from_nanos(1 << 40),
             received: Vec::new(),
             held: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -200,6 +203,7 @@ impl Bench {
                 }
                 Output::Finish { copy, .. } => self.streaming(*copy).ended = Ended::Finished,
                 Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
+                Output::Answer { request, status } => self.answers.push((*request, *status)),
             }
             self.held.push(output);
         }

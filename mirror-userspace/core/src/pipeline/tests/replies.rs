@@ -283,3 +283,35 @@ fn pipelined_requests_without_end_are_no_memory_without_end() {
     let (counted, _) = talk.ends();
     assert_eq!(counted, "0 0 0 0 0 101");
 }
+
+#[test]
+fn who_asks_is_told_v1s_answers() {
+    let mut talk = Talk::new(Confirm::None);
+    talk.asks(GET).v1_answers(OK);
+    assert_eq!(talk.bench.answers, [], "nobody has asked");
+    talk.bench.pipeline.tell_answers();
+    talk.asks(GET)
+        .v1_answers("HTTP/1.1 103 Early Hints\r\n\r\n");
+    talk.v1_answers("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    talk.asks(GET).v1_answers(OK);
+    let told = talk.bench.answers.iter();
+    let told: Vec<_> = told
+        .map(|(request, status)| (request.number, *status))
+        .collect();
+    assert_eq!(told, [(2, 503), (3, 200)]);
+    let copied = talk.bench.held.iter().filter_map(|output| match output {
+        Output::Copy(copy) => Some(copy.request),
+        _ => None,
+    });
+    let answered: Vec<_> = talk
+        .bench
+        .answers
+        .iter()
+        .map(|(request, _)| *request)
+        .collect();
+    assert_eq!(
+        copied.skip(1).collect::<Vec<_>>(),
+        answered,
+        "known by the same key"
+    );
+}
