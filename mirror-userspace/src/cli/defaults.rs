@@ -41,7 +41,10 @@ fn of_dispatch() {
 #[test]
 fn of_limits() {
     let limits = no_flags().limits;
-    assert_eq!(shown(&limits.for_shard(1)), shown(&Limits::default()));
+    assert_eq!(
+        shown(&limits.for_shard(1, false)),
+        shown(&Limits::default())
+    );
     let file = Limits {
         flow: replay::patience(),
         ..Limits::default()
@@ -80,6 +83,7 @@ fn that_are_written_in_the_help() {
         "[default: 1s; 2m of the capture's own time in replay]",
         "[default: cubic, or the node's default where cubic is not allowed]",
         "[default: one per two cores, at most 4]",
+        "[default: ack with --replies on, else none]",
     ] {
         assert!(help.contains(text), "{text} in {help}");
     }

@@ -41,9 +41,9 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub gap_bytes: usize,
 
-    /// What of a client's bytes is mirrored
-    #[arg(long, value_name = "WHAT", default_value = "none")]
-    pub confirm: ConfirmArg,
+    /// What of a client's bytes is mirrored [default: ack with --replies on, else none]
+    #[arg(long, value_name = "WHAT")]
+    pub confirm: Option<ConfirmArg>,
 
     /// How long a connection without a segment is remembered
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
@@ -70,19 +70,24 @@ impl From<ConfirmArg> for stream::Confirm {
 }
 
 impl LimitArgs {
-    /// The share of one of `shards` shards.
+    /// The share of one of `shards` shards. `hears_v1`: what v1 says and acknowledges is captured, too.
     #[must_use]
-    pub fn for_shard(&self, shards: usize) -> Limits {
-        self.shared(shards, stream::Limits::default().gap_wait)
+    pub fn for_shard(&self, shards: usize, hears_v1: bool) -> Limits {
+        let confirm = if hears_v1 {
+            ConfirmArg::Ack
+        } else {
+            ConfirmArg::None
+        };
+        self.shared(shards, stream::Limits::default().gap_wait, confirm)
     }
 
     /// The limits for a capture file.
     #[must_use]
     pub fn for_file(&self) -> Limits {
-        self.shared(1, replay::patience().gap_wait)
+        self.shared(1, replay::patience().gap_wait, ConfirmArg::None)
     }
 
-    fn shared(&self, shards: usize, gap_wait: Duration) -> Limits {
+    fn shared(&self, shards: usize, gap_wait: Duration, confirm: ConfirmArg) -> Limits {
         let shards = shards.max(1);
         Limits {
             memory: self.max_memory / shards,
@@ -92,7 +97,7 @@ impl LimitArgs {
                 queued_bytes: self.gap_bytes,
                 gap_wait: self.gap_wait.unwrap_or(gap_wait),
                 idle: self.idle_timeout,
-                confirm: self.confirm.into(),
+                confirm: self.confirm.unwrap_or(confirm).into(),
             },
             http: http::Limits {
                 head: self.max_head,
@@ -128,7 +133,7 @@ mod tests {
     /// How long a hole is waited for, live and in a file, in seconds.
     fn gap_wait(flags: &[&str]) -> [u64; 2] {
         let limits = Command::parse_from(["podmirror"].iter().chain(flags)).limits;
-        [limits.for_shard(2), limits.for_file()].map(|limits| limits.flow.gap_wait.as_secs())
+        [limits.for_shard(2, false), limits.for_file()].map(|limits| limits.flow.gap_wait.as_secs())
     }
 
     #[test]
@@ -138,10 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn what_v1_acknowledged_is_mirrored_where_it_is_heard() {
+        let confirm = |flags: &[&str], hears_v1| {
+            let limits = Command::parse_from(["podmirror"].iter().chain(flags)).limits;
+            limits.for_shard(1, hears_v1).flow.confirm
+        };
+        assert_eq!(confirm(&[], true), stream::Confirm::Ack);
+        assert_eq!(confirm(&[], false), stream::Confirm::None);
+        assert_eq!(confirm(&["--confirm", "none"], true), stream::Confirm::None);
+        assert_eq!(confirm(&["--confirm", "ack"], false), stream::Confirm::Ack);
+    }
+
+    #[test]
     fn header_lines_have_a_bound() {
         let parse = |value| Command::try_parse_from(["podmirror", "--max-fields", value]);
         for value in ["1", "10000"] {
-            let limits = parse(value).unwrap().limits.for_shard(1);
+            let limits = parse(value).unwrap().limits.for_shard(1, false);
             assert_eq!(limits.http.fields.to_string(), value);
         }
         for value in ["0", "10001", "many"] {

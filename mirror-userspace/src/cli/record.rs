@@ -131,7 +131,9 @@ impl RecordArgs {
             policy.share()
         );
         let config = DaemonConfig {
-            limits: self.limits.for_shard(capture.shards as usize),
+            limits: self
+                .limits
+                .for_shard(capture.shards as usize, capture.reply_head > 0),
             dispatch: DispatchConfig::default(),
             terms: Terms::default(),
             capture,

@@ -78,7 +78,7 @@ impl RunArgs {
         let banner = banner(&self.place.describe()?, &policy, &sink);
         let shards = capture.shards as usize;
         let config = DaemonConfig {
-            limits: self.limits.for_shard(shards),
+            limits: self.limits.for_shard(shards, capture.reply_head > 0),
             dispatch: self.dispatch.for_shard(shards)?,
             terms: self.dispatch.compare.terms(),
             capture,

@@ -10,7 +10,7 @@ use crate::{
     traffic::{get, post},
 };
 
-const BOTH_WAYS: [&str; 4] = ["--replies", "on", "--confirm", "ack"];
+const BOTH_WAYS: [&str; 2] = ["--replies", "on"];
 
 fn targets(requests: &[RecordedRequest]) -> Vec<&str> {
     requests.iter().map(RecordedRequest::target).collect()

@@ -235,9 +235,10 @@ impl AgentArgs {
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let shards = capture.shards as usize;
+        let limits = self.limits.for_shard(shards, capture.reply_head > 0);
         Ok(MirrorConfig {
             capture,
-            limits: self.limits.for_shard(shards),
+            limits,
             dispatch: DispatchConfig {
                 guard: self.guard.guard(self.cluster.node()),
                 ..self.dispatch.for_shard(shards)?

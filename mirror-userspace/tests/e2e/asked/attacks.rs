@@ -1,10 +1,13 @@
 //! Who can send to v1 can make its kernel refuse what the mirror sees. None of it comes to v2, and nothing
 //! of what v1 takes on the same connections is lost by it.
 
-use lab::{Family, RawClient};
+use lab::{Family, RawClient, RecordedRequest};
 
 use super::forge::{Forged, Wire};
-use crate::{scene::Scene, traffic::get};
+use crate::{
+    scene::{PATIENCE, Scene},
+    traffic::get,
+};
 
 /// A real request, which v1 answers.
 fn ask(client: &mut RawClient, target: &str) -> usize {
@@ -90,5 +93,34 @@ fn what_v1_does_not_take_never_comes_to_v2() {
                 assert_eq!(refused, segments, "{reason}: {ledger:?}");
             }
         }
+    }
+}
+
+/// What no look at v1's socket shows: a segment that its kernel throws away for its checksum. v2 gets what v1
+/// acknowledged; bytes of which there are two versions are of neither.
+#[test]
+fn with_replies_what_v1_threw_away_never_comes_to_v2() {
+    for family in [Family::V4, Family::V6] {
+        let scene = Scene::over(family, &["--replies", "on"]);
+        let wire = Wire::open(&scene.lab);
+        let (mut client, next) = begin(&scene, &wire, "torn");
+        wire.send_broken(&next);
+        for n in 2..6 {
+            ask(&mut client, &format!("/torn/{n}"));
+        }
+        assert_eq!(scene.request("GET", &get("/last")), 200);
+        // The forged bytes reach into the second request behind them.
+        let arrived = scene.v2.wait_for(4, PATIENCE);
+        let ledger = scene.mirror.stop();
+        let targets: Vec<_> = arrived.iter().map(RecordedRequest::target).collect();
+        assert!(
+            !targets.iter().any(|it| it.contains("forged")),
+            "{targets:?}"
+        );
+        assert!(
+            targets.contains(&"/torn/1") && targets.contains(&"/last"),
+            "{targets:?}"
+        );
+        assert!(ledger.count("bytes_lost/conflicting") > 0, "{ledger:?}");
     }
 }

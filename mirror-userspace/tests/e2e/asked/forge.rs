@@ -51,6 +51,14 @@ impl Wire {
     pub(super) fn send(&self, forged: &Forged) {
         self.0.send(&forged.bytes()).unwrap();
     }
+
+    /// Sends it with a checksum that is wrong: no kernel takes it.
+    pub(super) fn send_broken(&self, forged: &Forged) {
+        let mut bytes = forged.bytes();
+        let tcp = forged.before.len();
+        bytes[tcp + 16] ^= 0x55;
+        self.0.send(&bytes).unwrap();
+    }
 }
 
 impl Forged {
