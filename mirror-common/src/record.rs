@@ -2,19 +2,39 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The payload capacities of ring records, in bytes, smallest first.
+/// The least payload that a record of a BPF ring has room for, in bytes. A power of two.
+pub const SMALLEST: usize = 512;
+
+/// The most payload that a record of a BPF ring has room for, in bytes. A power of two. An skb with
+/// more (GSO, GRO, up to the 512 kB of BIG TCP) goes out as several records.
+pub const LARGEST: usize = 64 * 1024;
+
+/// How much payload the record has room for that `len` bytes are put into, or [`LARGEST`] of them.
 ///
-/// A BPF ring buffer wants the size of a reservation as a constant, so a record takes the smallest
-/// class that holds what is left of the skb, and an skb larger than the last class (GSO, GRO, up
-/// to the 512 kB of BIG TCP) goes out as several records.
-pub const SIZE_CLASSES: [usize; 4] = [512, 2048, 16 * 1024, 64 * 1024];
+/// A BPF ring buffer wants the size of a reservation as a constant. These are [`SMALLEST`] and 4/4, 5/4,
+/// 6/4 and 7/4 of each power of two up to [`LARGEST`], so that above [`SMALLEST`] no record is larger than
+/// 5/4 of what is in it. It is found by constants, step by step, so that the verifier knows it on each
+/// of the 29 ways to it.
+#[must_use]
+#[inline(always)]
+pub const fn capacity(len: usize) -> usize {
+    let mut power = SMALLEST;
+    while power < LARGEST / 2 && len > 2 * power {
+        power *= 2;
+    }
+    let mut capacity = power;
+    while capacity < 2 * power && len > capacity {
+        capacity += power / 4;
+    }
+    capacity
+}
 
 /// The longest TCP payload that one skb can carry (BIG TCP, Linux 6.3: `GSO_MAX_SIZE` is 8 × 65 536).
 pub const MAX_SEGMENT: usize = 8 * 65_536;
 
 /// What the kernel knows of a captured TCP segment. All numbers are in host byte order.
 ///
-/// An skb whose payload exceeds the largest of [`SIZE_CLASSES`] is described by several records
+/// An skb whose payload exceeds [`LARGEST`] is described by several records
 /// that differ in [`offset`](Self::offset) and [`captured`](Self::captured) only.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -125,6 +145,25 @@ mod tests {
     fn the_header_has_no_padding_and_keeps_payload_aligned() {
         assert_eq!(size_of::<SegmentHeader>(), 80);
         assert_eq!(size_of::<SegmentHeader>() % 8, 0);
+    }
+
+    #[test]
+    fn a_record_has_room_for_what_is_put_into_it_and_a_quarter_more_at_most() {
+        assert_eq!(capacity(0), SMALLEST);
+        let mut sizes = std::collections::BTreeSet::new();
+        for len in 1..=LARGEST {
+            let capacity = capacity(len);
+            assert!(capacity >= len, "{len}");
+            // The least that the next smaller one has no room for is the worst.
+            assert!(
+                len <= SMALLEST || 4 * capacity < 5 * len,
+                "{len}: {capacity}"
+            );
+            sizes.insert(capacity);
+        }
+        assert_eq!(sizes.len(), 29);
+        assert_eq!(capacity(LARGEST + 1), LARGEST);
+        assert_eq!(capacity(MAX_SEGMENT), LARGEST);
     }
 
     #[test]

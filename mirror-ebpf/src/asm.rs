@@ -41,6 +41,25 @@ pub fn length<const MOST: usize>(mut len: usize) -> usize {
     len
 }
 
+/// `len`, which is 1 to `most`, in a register that the verifier of every kernel knows to be that, if it knows
+/// `most`, which need not be a power of two. Otherwise as [`length`].
+#[inline(always)]
+pub fn length_within(mut len: usize, most: usize) -> usize {
+    // SAFETY: arithmetic on one register, and a jump over one of the instructions.
+    unsafe {
+        asm!(
+            "{0} += -1",
+            "if {0} < {1} goto +1",
+            "{0} = 0",
+            "{0} += 1",
+            inout(reg) len,
+            in(reg) most,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    len
+}
+
 macro_rules! read {
     ($(#[$doc:meta])* $name:ident, $bytes:literal, $instruction:literal) => {
         $(#[$doc])*

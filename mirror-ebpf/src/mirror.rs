@@ -33,13 +33,13 @@ pub trait Frame {
     /// Whether the segment has the option of Multipath TCP.
     fn is_multipath(&self, segment: &TcpSegment) -> bool;
 
-    /// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the frame does not have them.
-    /// `MOST` is a power of two.
+    /// Copies `len` bytes at `offset` to `to`, where the verifier knows the bounds of `len` and that it is
+    /// not 0; false if the frame does not have them.
     ///
     /// # Safety
     ///
-    /// `to` must be valid for writes of `MOST` bytes.
-    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool;
+    /// `to` must be valid for writes of `len` bytes.
+    unsafe fn copy(&self, offset: usize, to: *mut u8, len: usize) -> bool;
 }
 
 impl Frame for TcContext {
@@ -77,9 +77,9 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool {
+    unsafe fn copy(&self, offset: usize, to: *mut u8, len: usize) -> bool {
         // SAFETY: the caller's promise is the same.
-        unsafe { skb::copy::<MOST>(self, offset, to, len) }
+        unsafe { skb::copy_exactly(self, offset, to, len) }
     }
 }
 

@@ -11,17 +11,17 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use mirror_common::{
     packet::{TcpSegment, Unparsable},
-    record::{MAX_SEGMENT, SIZE_CLASSES, SegmentHeader},
+    record::{LARGEST, MAX_SEGMENT, SegmentHeader, capacity},
     settings::MAX_SHARDS,
 };
 
-use crate::mirror::{Capture, Frame, Notice, Ring};
+use crate::{
+    asm::{length_within, opaque},
+    maps::{SETTINGS, zero},
+    mirror::{Capture, Frame, Notice, Ring},
+};
 
 const HEADER: usize = size_of::<SegmentHeader>();
-const SMALL: usize = SIZE_CLASSES[0];
-const MEDIUM: usize = SIZE_CLASSES[1];
-const LARGE: usize = SIZE_CLASSES[2];
-const LARGEST: usize = SIZE_CLASSES[3];
 
 /// The inner map is a template: the loader puts rings of its own size in, one a shard.
 pub type ShardRing = RingBuf<[u8; 0], { 64 * 1024 }>;
@@ -49,7 +49,7 @@ impl<F: Frame + EbpfContext> Ring<F> for Rings {
         header: SegmentHeader,
         shard: u32,
     ) -> Capture {
-        let Some(ring) = self.rings.get(shard) else {
+        let (Some(ring), Some(settings)) = (self.rings.get(shard), SETTINGS.get(0)) else {
             return Capture::RingFull;
         };
         let mut record = Record {
@@ -65,22 +65,19 @@ impl<F: Frame + EbpfContext> Ring<F> for Rings {
             if left <= LARGEST {
                 break;
             }
-            match record.write::<LARGEST>(LARGEST) {
+            match record.write(LARGEST, LARGEST) {
                 Capture::Whole => {}
                 lost => return lost,
             }
             record.advance(LARGEST);
             left -= LARGEST;
         }
-        if left <= SMALL {
-            record.write::<SMALL>(left)
-        } else if left <= MEDIUM {
-            record.write::<MEDIUM>(left)
-        } else if left <= LARGE {
-            record.write::<LARGE>(left)
-        } else {
-            record.write::<LARGEST>(left)
-        }
+        // What comes now is followed once for each size, and not for each number of turns as well.
+        let zero = zero(settings);
+        record.from ^= zero as usize;
+        record.header.offset ^= zero;
+        left ^= zero as usize;
+        record.write(left.min(LARGEST), opaque(capacity(left)))
     }
 
     #[inline(always)]
@@ -134,18 +131,19 @@ impl<F: Frame> Record<'_, F> {
         self.header.offset += len as u32;
     }
 
-    /// Puts `len` bytes, at most `CLASS`, into the ring, in a record of this size class.
+    /// Puts `len` bytes into the ring, in a record that has room for `capacity`, which the verifier knows.
     #[inline(always)]
-    fn write<const CLASS: usize>(&mut self, len: usize) -> Capture {
-        let Some(mut bytes) = self.ring.reserve_bytes(HEADER + CLASS, 0) else {
+    fn write(&mut self, len: usize, capacity: usize) -> Capture {
+        let Some(mut bytes) = self.ring.reserve_bytes(HEADER + capacity, 0) else {
             return Capture::RingFull;
         };
         self.header.captured = len as u32;
         let record = bytes.as_mut_ptr();
         // SAFETY: the reservation is longer than a header and, as all of the ring's, aligned to 8.
         unsafe { record.cast::<SegmentHeader>().write(self.header) };
-        // SAFETY: the reservation has `CLASS` bytes behind the header.
-        if len != 0 && !unsafe { self.frame.copy::<CLASS>(self.from, record.add(HEADER), len) } {
+        // SAFETY: the reservation has `capacity` bytes behind the header.
+        let copy = |len| unsafe { self.frame.copy(self.from, record.add(HEADER), len) };
+        if len != 0 && !copy(length_within(len, capacity)) {
             bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
             return Capture::Truncated;
         }

@@ -132,7 +132,8 @@ pub unsafe fn copy<const MOST: usize>(
     unsafe { copy_exactly(ctx, offset, to, len) }
 }
 
-/// Copies `len` bytes at `offset` to `to`, where the verifier knows `len` and that it is not 0.
+/// Copies `len` bytes at `offset` to `to`, where the verifier knows the bounds of `len` and that it is not
+/// 0.
 ///
 /// # Safety
 ///

@@ -14,7 +14,6 @@ use mirror_common::{
 };
 
 use crate::{
-    asm::length,
     mirror::Frame,
     skb::{Aligned, Linear},
 };
@@ -62,17 +61,6 @@ impl<'a> TapFrame<'a> {
         value ^ zero as usize
     }
 
-    /// Copies `len` bytes at `offset` to `to`, where the verifier knows `len` and that it is not 0.
-    ///
-    /// # Safety
-    ///
-    /// `to` must be valid for writes of `len` bytes.
-    #[inline(always)]
-    unsafe fn copy_exactly(&self, offset: usize, to: *mut u8, len: usize) -> bool {
-        // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
-        unsafe { bpf_xdp_load_bytes(self.ctx.ctx, offset as u32, to.cast(), len as u32) == 0 }
-    }
-
     #[inline(always)]
     fn linear(&self) -> Linear {
         Linear::between(self.ctx.data(), self.ctx.data_end(), self.total)
@@ -117,10 +105,9 @@ impl Frame for TapFrame<'_> {
     }
 
     #[inline(always)]
-    unsafe fn copy<const MOST: usize>(&self, offset: usize, to: *mut u8, len: usize) -> bool {
-        let len = length::<MOST>(len);
-        // SAFETY: the caller promises room for `MOST` bytes.
-        unsafe { self.copy_exactly(offset, to, len) }
+    unsafe fn copy(&self, offset: usize, to: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller promises room for `len` bytes; the helper checks the source.
+        unsafe { bpf_xdp_load_bytes(self.ctx.ctx, offset as u32, to.cast(), len as u32) == 0 }
     }
 }
 
@@ -158,7 +145,7 @@ impl LoadBytes for Buffers<'_> {
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
         // SAFETY: the destination is `N` bytes long.
-        if !unsafe { self.0.copy_exactly(offset, bytes.as_mut_ptr().cast(), N) } {
+        if !unsafe { self.0.copy(offset, bytes.as_mut_ptr().cast(), N) } {
             return None;
         }
         // SAFETY: the helper has written all of it.

@@ -34,6 +34,8 @@ const SETTINGS: usize = size_of::<Settings>();
 pub(crate) struct Record {
     pub(crate) header: SegmentHeader,
     pub(crate) payload: Vec<u8>,
+    /// Bytes of the whole record, as the ring says.
+    pub(crate) room: usize,
     pub(crate) shard: usize,
 }
 
@@ -289,6 +291,7 @@ fn record(bytes: &[u8], shard: usize) -> Record {
     Record {
         payload: rest[..header.captured as usize].to_vec(),
         header,
+        room: bytes.len(),
         shard,
     }
 }

@@ -15,16 +15,22 @@ use aya::{
 use mirror_capture::object::RingKind;
 use mirror_common::{
     counter::Counter::{Copied, NoPayload, OtherPort, RingFull, Seen},
-    record::{MAX_SEGMENT, SIZE_CLASSES, flag::SYN},
+    record::{LARGEST, MAX_SEGMENT, flag::SYN},
 };
 use nix::sched::{CloneFlags, unshare};
 
-use crate::bed::{BOTH, Bed, Done, PORT, program};
-
-const LARGEST: usize = SIZE_CLASSES[3];
+use crate::{
+    bed::{BOTH, Bed, Done, PORT, program},
+    sizes::{assert_little_is_wasted, boundaries},
+};
 
 /// Writes `data` over a loopback of this thread's own, on whose `hook` the program sits.
-fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: Vec<u8>) -> Done {
+fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: &[u8]) -> Done {
+    write(bed, hook, address, &[data])
+}
+
+/// The same in several writes, each when the one before has been received.
+fn write(bed: &mut Bed, hook: TcAttachType, address: &str, writes: &[&[u8]]) -> Done {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     let sizes = "link set lo gso_max_size 524280";
     let big = has_big_tcp().then_some(sizes);
@@ -43,12 +49,16 @@ fn transfer(bed: &mut Bed, hook: TcAttachType, address: &str, data: Vec<u8>) -> 
     // The sender is a thread, and a thread is born into its parent's namespace.
     let mut client = TcpStream::connect((address, PORT)).unwrap();
     let (mut server, _) = listener.accept().unwrap();
-    let len = data.len();
-    let sender = thread::spawn(move || client.write_all(&data));
-    let mut received = vec![0; len];
-    server.read_exact(&mut received).unwrap();
-    sender.join().unwrap().unwrap();
-    drop(server);
+    client.set_nodelay(true).unwrap();
+    for data in writes {
+        let mut received = vec![0; data.len()];
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| client.write_all(data));
+            server.read_exact(&mut received).unwrap();
+            sender.join().unwrap().unwrap();
+        });
+    }
+    drop((client, server));
     program(&mut bed.ebpf).detach(link).unwrap();
     bed.done_since(&before)
 }
@@ -103,11 +113,12 @@ fn large_segments_are_copied_whole() {
         ] {
             let data = bytes(4 << 20);
             let mut bed = Bed::with_rings(kind, 1, 1 << 24);
-            let done = transfer(&mut bed, hook, address, data.clone());
+            let done = transfer(&mut bed, hook, address, &data);
             let what = format!("{kind}, {address}, {hook:?}");
             assert_eq!(done.count(RingFull), 0, "{what}");
             assert!(done.count(OtherPort) > 0, "{what}: acknowledgments");
             assert!(reassemble(&done, data.len()) == data, "{what}: other bytes");
+            assert_little_is_wasted(&done);
             let segments = done.records.iter().filter(|record| record.header.is_last());
             assert_eq!(segments.count() as u64, done.count(Copied), "{what}");
             assert_eq!(
@@ -138,11 +149,38 @@ fn large_segments_are_copied_whole() {
 }
 
 #[test]
+fn segments_of_each_size_are_copied_whole() {
+    for kind in BOTH {
+        let sizes = boundaries();
+        let data = bytes(sizes.iter().sum());
+        let mut rest = data.as_slice();
+        let writes: Vec<&[u8]> = sizes
+            .iter()
+            .map(|&len| rest.split_off(..len).unwrap())
+            .collect();
+        let mut bed = Bed::with_rings(kind, 1, 1 << 23);
+        let done = write(&mut bed, TcAttachType::Egress, "127.0.0.1", &writes);
+        assert_eq!(done.count(RingFull), 0, "{kind}");
+        assert!(reassemble(&done, data.len()) == data, "{kind}: other bytes");
+        assert_little_is_wasted(&done);
+        let met = |len: &&usize| {
+            done.records
+                .iter()
+                .any(|record| record.header.segment_len as usize == **len)
+        };
+        // The kernel may cut a write as it likes.
+        let met = sizes.iter().filter(met).count();
+        println!("{kind}: {met} of {} sizes in one segment", sizes.len());
+        assert!(met > sizes.len() / 2, "{met}");
+    }
+}
+
+#[test]
 fn a_segment_that_fits_in_part_is_lost_once_and_never_claimed_whole() {
     // Room for one of the largest records, and some: the second of a segment finds none.
     let mut bed = Bed::with_rings(RingKind::Bpf, 1, 1 << 17);
     let data = bytes(4 << 20);
-    let done = transfer(&mut bed, TcAttachType::Egress, "::1", data);
+    let done = transfer(&mut bed, TcAttachType::Egress, "::1", &data);
     assert!(done.count(RingFull) > 0, "{done:?}");
     let whole = done.records.iter().filter(|record| record.header.is_last());
     assert_eq!(whole.count() as u64, done.count(Copied));

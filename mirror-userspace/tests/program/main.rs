@@ -27,6 +27,8 @@ mod port;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod taps;
 #[cfg(test)]
 #[path = "../../../mirror-common/tests/walk/tunnel.rs"]

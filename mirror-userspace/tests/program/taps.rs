@@ -7,7 +7,6 @@ use mirror_common::{
         Tunnels,
         Unparsable::{Fragment, Malformed, Truncated},
     },
-    record::SIZE_CLASSES,
     settings::TapSettings,
 };
 
@@ -113,7 +112,6 @@ fn frames_of_several_buffers_are_copied_whole() {
             assert_copied(&bed.run_tap(&bytes).1, &frame);
         }
     }
-    assert!(SIZE_CLASSES[3] > 60_000, "one record each");
 }
 
 #[test]

@@ -11,13 +11,13 @@ use aya::{
     maps::{Map, MapData, RingBuf},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
-use mirror_common::record::{SIZE_CLASSES, SegmentHeader};
+use mirror_common::record::{self, SegmentHeader};
 
 use super::{locked_memory, perf::PerfBuffers, reader::Batch, wakeups::Flags};
 use mirror_core::segment::Time;
 
 /// The largest record, with room for its neighbour to be read meanwhile.
-const SMALLEST: usize = 2 * (SIZE_CLASSES[3] + size_of::<SegmentHeader>()).next_power_of_two();
+const SMALLEST: usize = 2 * (record::LARGEST + size_of::<SegmentHeader>()).next_power_of_two();
 /// As large as a BPF ring's size can be told: 2 GiB.
 const LARGEST: usize = 1 << 31;
 
