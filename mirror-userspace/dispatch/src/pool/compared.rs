@@ -1,5 +1,7 @@
 //! Which copies are compared, and by what group.
 
+use std::borrow::Cow;
+
 use mirror_core::{
     pipeline::{MirrorCopy, RequestKey},
     policy::PathPattern,
@@ -7,6 +9,9 @@ use mirror_core::{
 };
 
 use crate::outcome::{Answer, Failure, Outcome};
+
+/// Bytes of a method, and of a path's first part, that a group is called by: clients choose them.
+const NAMED: usize = 64;
 
 /// The comparison of two targets.
 #[derive(Debug)]
@@ -114,7 +119,7 @@ const fn is_the_targets(failure: Failure) -> bool {
 /// The method and the first pattern that the path matches; without patterns, the path's first part.
 fn group(head: &[u8], patterns: &[PathPattern]) -> String {
     let mut words = head.split(|&byte| byte == b' ');
-    let method = String::from_utf8_lossy(words.next().unwrap_or_default());
+    let method = name(words.next().unwrap_or_default());
     let target = words.next().unwrap_or_default();
     let end = target.iter().position(|byte| b"?#".contains(byte));
     let path = end.and_then(|end| target.get(..end)).unwrap_or(target);
@@ -125,7 +130,12 @@ fn group(head: &[u8], patterns: &[PathPattern]) -> String {
     }
     let parts = path.iter().skip(1).position(|&byte| byte == b'/');
     let first = parts.and_then(|end| path.get(..=end)).unwrap_or(path);
-    format!("{method} {}", String::from_utf8_lossy(first))
+    format!("{method} {}", name(first))
+}
+
+/// As much of it as a group is called by.
+fn name(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..NAMED).unwrap_or(bytes))
 }
 
 #[cfg(test)]
@@ -145,6 +155,18 @@ mod tests {
         ] {
             assert_eq!(group(line.as_bytes(), &[]), plain, "{line}");
             assert_eq!(group(line.as_bytes(), &patterns), by_pattern, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_client_makes_a_groups_name_long() {
+        let long = "x".repeat(60_000);
+        for line in [
+            format!("{long} / HTTP/1.1"),
+            format!("GET /{long} HTTP/1.1"),
+            long,
+        ] {
+            assert!(group(line.as_bytes(), &[]).len() <= 2 * NAMED + 1);
         }
     }
 
