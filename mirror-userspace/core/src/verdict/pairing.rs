@@ -10,7 +10,7 @@ use std::{
 use super::groups::{Comparison, Measured};
 use crate::value::BadValue;
 
-/// Requests that may be open at once, about 2 MiB of memory: older ones are given up.
+/// Requests that may be open at once, about 2 MiB of memory, or 8 with long names: older ones are given up.
 const OPEN: usize = 16_384;
 
 /// What a target is to a comparison.
