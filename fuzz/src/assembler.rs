@@ -111,6 +111,15 @@ pub fn run(data: &[u8]) {
     bench.end();
 }
 
+/// One of eight connections of one server.
+fn flow(which: u8) -> FlowId {
+    FlowId {
+        client: SocketAddr::from(([10, 0, 0, which % 8], 4_000)).into(),
+        server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
+        attachment: 0,
+    }
+}
+
 /// The honest byte of a sequence number.
 fn honest(seq: SeqNum) -> u8 {
     (seq.0.wrapping_mul(0x9e37_79b1) >> 24) as u8
@@ -132,14 +141,9 @@ impl Bench {
             .map(|at| honest(first + at).wrapping_add(lie))
             .collect();
         let captured = if whole { bytes.len() } else { bytes.len() / 2 };
-        let client = SocketAddr::from(([10, 0, 0, which % 8], 4_000));
         let segment = Segment {
             at: self.now,
-            flow: FlowId {
-                client: client.into(),
-                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
-                attachment: 0,
-            },
+            flow: flow(which),
             seq,
             ack: (flags & ACK != 0).then_some(SeqNum(1)),
             flags: TcpFlags(flags),
@@ -160,14 +164,9 @@ impl Bench {
 
     /// The server acknowledges what is before `next`.
     fn acknowledge(&mut self, which: u8, next: SeqNum) {
-        let client = SocketAddr::from(([10, 0, 0, which % 8], 4_000));
         let segment = Segment {
             at: self.now,
-            flow: FlowId {
-                client: client.into(),
-                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
-                attachment: 0,
-            },
+            flow: flow(which),
             seq: SeqNum(1),
             ack: Some(next),
             flags: TcpFlags(ACK),
