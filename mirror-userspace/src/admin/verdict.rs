@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use mirror_core::{
-    ledger::Ledger,
-    verdict::{Report, Verdict},
-};
+use mirror_core::verdict::{Report, Verdict};
 use serde::Serialize;
 
 use super::{limits, snapshot::Snapshot};
@@ -26,9 +23,8 @@ struct Verdicts<'a> {
 pub(super) fn of(snapshot: &Snapshot) -> Option<Answer> {
     let mut rules = BTreeMap::new();
     for mirror in snapshot.mirrors.iter().take(limits::RULES) {
-        let ledger = mirror.names.terms.is_some();
-        let ledger = ledger.then(|| Ledger::new(&mirror.counted, &mirror.names));
-        if let Some(report) = ledger.and_then(|ledger| ledger.verdict) {
+        if let Some(terms) = &mirror.names.terms {
+            let report = Report::new(&mirror.counted.comparison, terms);
             rules.insert(mirror.rule.as_str(), report);
         }
     }

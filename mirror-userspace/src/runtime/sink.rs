@@ -103,9 +103,8 @@ impl Sink {
     /// compared, if two of them are.
     #[must_use]
     pub fn names(&self, policy: &Policy, dispatch: &DispatchConfig, terms: Terms) -> Names {
-        let has = |role| self.targets().iter().any(|it| it.spec.role == Some(role));
-        let baseline = dispatch.compare_v1 || has(Role::Baseline);
-        let compares = baseline && has(Role::Candidate);
+        let roles: Vec<_> = self.targets().iter().map(|it| it.spec.role).collect();
+        let compares = Role::are_compared(&roles, dispatch.compare_v1);
         Names {
             terms: compares.then_some(terms),
             rules: policy.rules().to_vec(),

@@ -269,21 +269,11 @@ impl Comparison {
     /// known to ten percent: it only ever finds differences.)
     #[must_use]
     pub fn verdict(&self, level: Level, margins: &Margins) -> Verdict {
-        let overall = self.overall(level, margins).into_iter();
-        let of_all = overall
-            .filter(|it| it.verdict == Verdict::Differs || it.question != Question::Latency(0.99))
-            .map(|it| it.verdict)
-            .max();
-        let names = self.groups.keys();
-        let findings = names.flat_map(|name| self.group(name, level, margins));
-        let group_differs = findings
-            .into_iter()
-            .any(|it| it.verdict == Verdict::Differs);
-        match of_all {
-            _ if group_differs => Verdict::Differs,
-            None => Verdict::NotEnough,
-            Some(verdict) => verdict,
-        }
+        let groups = self.groups.keys();
+        let groups: Vec<_> = groups
+            .flat_map(|name| self.group(name, level, margins))
+            .collect();
+        of_findings(&self.overall(level, margins), &groups)
     }
 
     fn has_room(&self) -> bool {
@@ -301,4 +291,18 @@ impl Sum for Comparison {
             }
         }
     }
+}
+
+/// What the findings about all requests, and about all groups, come to together.
+pub(super) fn of_findings<'a>(
+    overall: &[Finding],
+    groups: impl IntoIterator<Item = &'a Finding>,
+) -> Verdict {
+    let differs = |it: &Finding| it.verdict == Verdict::Differs;
+    if groups.into_iter().any(differs) {
+        return Verdict::Differs;
+    }
+    let counts = |it: &&Finding| differs(it) || it.question != Question::Latency(0.99);
+    let verdicts = overall.iter().filter(counts).map(|it| it.verdict);
+    verdicts.max().unwrap_or(Verdict::NotEnough)
 }

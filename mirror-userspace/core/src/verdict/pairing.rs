@@ -22,6 +22,15 @@ pub enum Role {
     Candidate,
 }
 
+impl Role {
+    /// Whether targets with these roles are compared; with `v1` the baseline is v1 itself.
+    #[must_use]
+    pub fn are_compared(roles: &[Option<Self>], v1: bool) -> bool {
+        let has = |role| roles.contains(&Some(role));
+        (v1 || has(Self::Baseline)) && has(Self::Candidate)
+    }
+}
+
 impl FromStr for Role {
     type Err = BadValue;
 

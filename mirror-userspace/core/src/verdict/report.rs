@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use super::groups::{Comparison, Finding, Level, Margins, Question, Verdict};
+use super::groups::{Comparison, Finding, Level, Margins, Question, Verdict, of_findings};
 
 /// How a comparison is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,15 +40,17 @@ impl Report {
     pub fn new(comparison: &Comparison, terms: &Terms) -> Self {
         let Terms { level, margins } = *terms;
         let names = comparison.groups.keys();
+        let groups: BTreeMap<_, _> = names
+            .map(|name| (name.clone(), comparison.group(name, level, &margins)))
+            .collect();
+        let findings = comparison.overall(level, &margins);
         Self {
-            verdict: comparison.verdict(level, &margins),
+            verdict: of_findings(&findings, groups.values().flatten()),
             compared: comparison.overall.failures.total(),
             not_compared: comparison.not_compared,
             alpha: level.0,
-            findings: comparison.overall(level, &margins),
-            groups: names
-                .map(|name| (name.clone(), comparison.group(name, level, &margins)))
-                .collect(),
+            findings,
+            groups,
         }
     }
 }

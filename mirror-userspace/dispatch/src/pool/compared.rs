@@ -31,8 +31,7 @@ impl Compared {
         v1: bool,
         patterns: Vec<PathPattern>,
     ) -> Option<Self> {
-        let has = |role| roles.contains(&Some(role));
-        ((v1 || has(Role::Baseline)) && has(Role::Candidate)).then(|| Self {
+        Role::are_compared(&roles, v1).then(|| Self {
             roles,
             v1,
             patterns,
