@@ -33,6 +33,7 @@ mod tests;
 mod tunnel_args;
 mod value;
 mod verdict;
+mod why;
 
 use std::{fmt, io::IsTerminal as _, process::ExitCode};
 
@@ -57,6 +58,7 @@ pub use select_args::SelectArgs;
 pub use set::SetArgs;
 pub use target_args::TargetArgs;
 pub use verdict::VerdictArgs;
+pub use why::WhyArgs;
 
 /// Mirrors the live HTTP requests of a running service to another one, out of its path
 ///
@@ -80,6 +82,7 @@ enum Command {
     Set(SetArgs),
     Verdict(VerdictArgs),
     Explain(ExplainArgs),
+    Why(WhyArgs),
 }
 
 impl Command {
@@ -110,6 +113,7 @@ impl Cli {
             Command::Set(set) => set.run(),
             Command::Verdict(verdict) => verdict.run(),
             Command::Explain(explain) => explain.run(),
+            Command::Why(why) => why.run(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod hints;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod why;
 
 pub use book::{Counted, Names};
 

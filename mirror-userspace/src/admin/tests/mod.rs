@@ -1,6 +1,7 @@
 //! A real server on loopback, its mirrors made up, its clients as rude as can be.
 
 mod buckets;
+mod dashboard;
 mod exposition;
 mod hostile;
 mod owner;
