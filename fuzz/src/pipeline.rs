@@ -218,6 +218,7 @@ impl Bench {
                 Output::Finish { copy, .. } | Output::Abort { copy } => {
                     assert!(self.streaming.remove(copy).is_some(), "ended once");
                 }
+                Output::Cancel { .. } => panic!("HTTP/1 has no such thing"),
                 Output::Answer { .. } => panic!("nobody asked for v1's answers"),
             }
             self.held.push_back(output);

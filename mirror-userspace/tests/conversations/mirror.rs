@@ -118,6 +118,7 @@ impl Mirror {
                     self.copies.entry(connection).or_default().push(bytes);
                 }
                 Output::Abort { copy } => assert!(self.streaming.remove(&copy).is_some()),
+                Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
                 Output::Answer { .. } => unreachable!("nobody asked for v1's answers"),
             }
         }

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
-    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, counters::TargetCopies,
-    manner::Manner,
+    Rest, TargetId, Wire, blocks::Blocks, body::Body, connection::RequestContext,
+    counters::TargetCopies, manner::Manner,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -244,8 +244,12 @@ impl Assembly {
             Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
             Request::Streamed(copies) => {
                 for copy in copies {
-                    self.outputs
-                        .push_back(Output::Finish { copy, at: place.at });
+                    self.outputs.push_back(Output::Finish {
+                        copy,
+                        at: place.at,
+                        trailers: None,
+                        reserved: self.budget.empty(),
+                    });
                 }
             }
         }
@@ -350,6 +354,7 @@ impl Assembly {
             target,
             request,
             at,
+            wire: Wire::Http1,
             pieces,
             rest,
             expect: manner.expect,

@@ -30,7 +30,7 @@ pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
     ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-    TargetId,
+    TargetId, Wire,
 };
 
 use assembly::{Assembly, Sending};

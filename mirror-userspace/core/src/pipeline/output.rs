@@ -9,12 +9,13 @@ use crate::{budget::Reserved, segment::Time};
 pub struct ConnectionId(pub u64);
 
 /// What a request is known by from its head to its reply: several requests of one connection may be under
-/// way at once. All of its copies share it.
+/// way at once, in HTTP/2 many. All of its copies share it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestKey {
     /// The client connection that it came on.
     pub connection: ConnectionId,
-    /// Its number on that connection, from 1 on.
+    /// Its number on that connection, from 1 on; in HTTP/2 its stream (RFC 9113 section 5.1.1), which the
+    /// request before an upgrade to it has as well.
     pub number: u32,
 }
 
@@ -46,12 +47,22 @@ pub enum Output {
         copy: CopyId,
         /// When its last byte was captured.
         at: Time,
+        /// Of an HTTP/2 request that ends with trailers, their header block, as in [`Wire::Http2`].
+        trailers: Option<Bytes>,
+        /// The memory that `trailers` take from the budget.
+        reserved: Reserved,
     },
     /// A streamed copy broke: its connection to the target must be closed, so that the target
     /// sees an aborted request and never a shortened one.
     Abort {
         /// The copy that this is about.
         copy: CopyId,
+    },
+    /// The client of an HTTP/2 request gave up the reply (RFC 9113 section 6.4): whoever is being sent a copy of
+    /// it is told the same. Said only of requests that were complete; there may be no copy of it.
+    Cancel {
+        /// The request.
+        request: RequestKey,
     },
     /// v1 answered a request, whether or not a copy of it was sent. Only from a pipeline that
     /// [tells](super::Pipeline::tell_answers).
@@ -74,8 +85,10 @@ pub struct MirrorCopy {
     pub request: RequestKey,
     /// When its last captured byte so far was seen by the kernel: mirror lag counts from here.
     pub at: Time,
-    /// The bytes to write, in order: the rewritten head, then the body as far as it is there.
-    /// A small request is one piece.
+    /// The version of HTTP that it is sent in, which is its request's.
+    pub wire: Wire,
+    /// What is to be written, in order: the rewritten head, then the body as far as it is there.
+    /// A small request of HTTP/1 is one piece.
     pub pieces: Vec<Bytes>,
     /// Whether `pieces` are the whole copy, or more will follow.
     pub rest: Rest,
@@ -87,6 +100,19 @@ pub struct MirrorCopy {
     pub effect: Effect,
     /// The memory that `pieces` take from the budget; drop it when they are written.
     pub reserved: Reserved,
+}
+
+/// The version of HTTP that a copy is sent in, and what it makes of [`MirrorCopy::pieces`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP/1 (RFC 9112): they are the bytes to write.
+    Http1,
+    /// HTTP/2 (RFC 9113): the first one is the header block, whole, and refers to no dynamic table, so that any
+    /// connection can carry it; the others are the body, to be framed.
+    Http2 {
+        /// The header block of the trailers, of the same kind, if the copy is complete and has any.
+        trailers: Option<Bytes>,
+    },
 }
 
 /// Whether `pieces` are the whole copy.

@@ -152,6 +152,8 @@ impl Pool {
             } => self.handle_chunk(now, copy, bytes, reserved),
             Output::Finish { copy, .. } => self.handle_finish(copy),
             Output::Abort { copy } => self.handle_abort(now, copy),
+            // No copy is sent in HTTP/2.
+            Output::Cancel { .. } => {}
             Output::Answer { request, status } => {
                 if let Some(compared) = &mut self.shared.compared {
                     compared.handle_v1(request, status);
@@ -179,7 +181,10 @@ impl Pool {
                 .get(copy.target.0)
                 .is_none_or(|target| target.has_room(&self.shared.settings)),
             Output::Chunk { copy, bytes, .. } => self.has_window(*copy, bytes.len()),
-            Output::Finish { .. } | Output::Abort { .. } | Output::Answer { .. } => true,
+            Output::Finish { .. }
+            | Output::Abort { .. }
+            | Output::Cancel { .. }
+            | Output::Answer { .. } => true,
         }
     }
 

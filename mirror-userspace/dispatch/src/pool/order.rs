@@ -216,7 +216,9 @@ mod tests {
     use super::*;
     use mirror_core::{
         budget::Budget,
-        pipeline::{CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId},
+        pipeline::{
+            CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId, Wire,
+        },
         segment::Time,
     };
 
@@ -230,6 +232,7 @@ mod tests {
                 number: 1,
             },
             at: Time::from_nanos(number),
+            wire: Wire::Http1,
             pieces: Vec::new(),
             rest: Rest::Streamed,
             expect: Expect::Body,

@@ -24,6 +24,7 @@ use mirror_core::{
     budget::Budget,
     pipeline::{
         ConnectionId, CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId,
+        Wire,
     },
 };
 use tokio::{
@@ -113,6 +114,7 @@ impl Rig {
                 number: 1,
             },
             at: now(),
+            wire: Wire::Http1,
             pieces: pieces
                 .iter()
                 .map(|piece| Bytes::copy_from_slice(piece))
@@ -145,7 +147,12 @@ impl Rig {
     }
 
     fn finish(&mut self, copy: CopyId) {
-        self.dispatcher.handle(Output::Finish { copy, at: now() });
+        self.dispatcher.handle(Output::Finish {
+            copy,
+            at: now(),
+            trailers: None,
+            reserved: self.budget.empty(),
+        });
     }
 
     fn abort(&mut self, copy: CopyId) {

@@ -203,6 +203,7 @@ impl Bench {
                 }
                 Output::Finish { copy, .. } => self.streaming(*copy).ended = Ended::Finished,
                 Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
+                Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
                 Output::Answer { request, status } => self.answers.push((*request, *status)),
             }
             self.held.push(output);

@@ -8,7 +8,7 @@ use mirror_core::{
     counters::TargetCounters,
     pipeline::{
         ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-        TargetId,
+        TargetId, Wire,
     },
     segment::Time,
 };
@@ -64,6 +64,7 @@ impl Driver {
                 number: 1,
             },
             at: self.now,
+            wire: Wire::Http1,
             pieces: vec![Bytes::from_static(text.as_bytes())],
             rest,
             expect: Expect::Body,

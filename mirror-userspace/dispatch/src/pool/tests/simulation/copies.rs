@@ -3,7 +3,7 @@
 use super::{
     super::vocabulary::{
         ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-        TargetId,
+        TargetId, Wire,
     },
     world::World,
 };
@@ -101,6 +101,7 @@ impl World<'_> {
                 number: 1,
             },
             at: self.now,
+            wire: Wire::Http1,
             pieces: vec![first.into(), Vec::new().into(), second.into()],
             rest,
             expect,
@@ -140,14 +141,16 @@ impl World<'_> {
         let id = CopyId(copy as u64);
         let facts = &mut self.copies[copy];
         facts.whole = !breaks;
+        let target = facts.target;
         let output = match breaks {
             true => Output::Abort { copy: id },
             false => Output::Finish {
                 copy: id,
                 at: self.now,
+                trailers: None,
+                reserved: self.reserve(0),
             },
         };
-        let target = facts.target;
         self.hand_over(target, output);
     }
 }
