@@ -1,13 +1,14 @@
 //! Turns requests into copies: held until they are complete, or streamed once they are too large.
 
+mod outgoing;
+
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ConnectionId, CopyId, DropReason, MirrorCopy, Observer, Output, PipelineCounters, RequestInfo,
-    Rest, TargetId, Wire, blocks::Blocks, body::Body, connection::RequestContext,
-    counters::TargetCopies, manner::Manner,
+    ConnectionId, CopyId, DropReason, Observer, Output, PipelineCounters, RequestInfo, Rest,
+    TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -26,15 +27,8 @@ const BYTES_OVERHEAD: usize = 64;
 /// What a copy costs beyond its bytes, from here until it is answered.
 const COPY_OVERHEAD: usize = size_of::<Held>() + PLACE_COST + 2 * BYTES_OVERHEAD;
 
-/// What a chunk costs beyond its bytes.
-const CHUNK_OVERHEAD: usize = PLACE_COST + BYTES_OVERHEAD;
-
 /// The part of the memory limit that blocks may take while nobody uses them: 4 MiB of 128.
 const FREE_BLOCKS: usize = 32;
-
-/// Places for outputs that are kept while there are none. What a burst took beyond that is freed, since
-/// the memory that paid for it leaves with the outputs.
-const KEPT_PLACES: usize = 64;
 
 /// What a connection keeps of the request that it is in the middle of.
 #[derive(Default)]
@@ -118,11 +112,6 @@ impl Assembly {
         ConnectionId(self.connections)
     }
 
-    const fn next_copy(&mut self) -> CopyId {
-        self.copies += 1;
-        CopyId(self.copies)
-    }
-
     /// Takes a request's head, and decides what becomes of the request.
     pub(super) fn begin(&mut self, place: &RequestContext, request: &mut Request, head: &Head<'_>) {
         self.counters.requests += 1;
@@ -145,15 +134,6 @@ impl Assembly {
         {
             self.stream(place, request);
         }
-    }
-
-    /// The next thing to send.
-    pub(super) fn next_output(&mut self) -> Option<Output> {
-        let output = self.outputs.pop_front();
-        if self.outputs.is_empty() && self.outputs.capacity() > KEPT_PLACES {
-            self.outputs.shrink_to(KEPT_PLACES);
-        }
-        output
     }
 
     /// Writes the head for each target whose sample the request is in; without targets to send to,
@@ -280,112 +260,6 @@ impl Assembly {
             self.hand_over(place, *held, Rest::Streamed, |copy| copies.push(copy));
             *request = Request::Streamed(copies);
         }
-    }
-
-    /// Gives each target its copy of what is held; returns the copies.
-    fn hand_over(
-        &mut self,
-        place: &RequestContext,
-        held: Held,
-        rest: Rest,
-        mut given: impl FnMut(CopyId),
-    ) {
-        let Held {
-            heads,
-            manner,
-            body,
-            mut reserved,
-        } = held;
-        reserved.leave_share();
-        let (body, size) = (body.into_pieces(&self.blocks), reserved.bytes());
-        let mut first = Some(reserved);
-        for (target, head) in heads {
-            // Each copy pays for the body, which is freed with the last of them.
-            let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
-                self.count_drop(target, DropReason::OverBudget);
-                continue;
-            };
-            let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            given(self.push_copy(place, target, pieces, rest, manner, reserved));
-        }
-    }
-
-    /// Passes on more of a streamed request; without memory for it, the copy is aborted.
-    fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
-        let Request::Streamed(copies) = request else {
-            return;
-        };
-        let memory = Blocks::memory_for(bytes.len()) + CHUNK_OVERHEAD;
-        let mut chunk = None;
-        copies.retain(|&copy| match self.budget.reserve(memory) {
-            Some(reserved) => {
-                let chunk = chunk.get_or_insert_with(|| self.blocks.copy(bytes));
-                self.outputs.push_back(Output::Chunk {
-                    copy,
-                    bytes: chunk.clone(),
-                    reserved,
-                });
-                true
-            }
-            None => {
-                self.outputs.push_back(Output::Abort { copy });
-                false
-            }
-        });
-        if copies.is_empty() {
-            *request = Request::Settled;
-        }
-    }
-
-    fn push_copy(
-        &mut self,
-        place: &RequestContext,
-        target: TargetId,
-        pieces: Vec<Bytes>,
-        rest: Rest,
-        manner: Manner,
-        reserved: Reserved,
-    ) -> CopyId {
-        let id = self.next_copy();
-        self.collected(target, |counters| counters.handed_over += 1);
-        let (request, at) = (place.request(), place.at);
-        self.outputs.push_back(Output::Copy(MirrorCopy {
-            id,
-            target,
-            request,
-            at,
-            wire: Wire::Http1,
-            pieces,
-            rest,
-            expect: manner.expect,
-            persistence: manner.persistence,
-            effect: manner.effect,
-            reserved,
-        }));
-        id
-    }
-
-    fn drop_held(&mut self, held: &Held, reason: DropReason) {
-        for (target, _) in &held.heads {
-            self.count_drop(*target, reason);
-        }
-    }
-
-    fn count_drop(&mut self, target: TargetId, reason: DropReason) {
-        self.collected(target, |counters| counters.dropped.count(reason));
-    }
-
-    /// A copy is collected no longer: `count` says what became of it.
-    fn collected(&mut self, target: TargetId, count: impl FnOnce(&mut TargetCopies)) {
-        if let Some(counters) = self.counters.targets.get_mut(target.0) {
-            counters.assembling = counters.assembling.saturating_sub(1);
-            count(counters);
-        }
-    }
-
-    fn abort(&mut self, copies: &[CopyId]) {
-        self.outputs
-            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
     }
 
     /// Takes the end of a connection, whose last request has ended before.

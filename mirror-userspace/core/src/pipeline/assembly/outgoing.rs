@@ -1,0 +1,141 @@
+//! Copies on their way out: whole, or piece by piece.
+
+use bytes::Bytes;
+
+use super::{Assembly, BYTES_OVERHEAD, Held, PLACE_COST, Request};
+use crate::{
+    budget::Reserved,
+    pipeline::{
+        CopyId, DropReason, MirrorCopy, Output, Rest, TargetId, Wire, blocks::Blocks,
+        connection::RequestContext, counters::TargetCopies, manner::Manner,
+    },
+};
+
+/// What a chunk costs beyond its bytes.
+const CHUNK_OVERHEAD: usize = PLACE_COST + BYTES_OVERHEAD;
+
+/// Places for outputs that are kept while there are none. What a burst took beyond that is freed, since
+/// the memory that paid for it leaves with the outputs.
+const KEPT_PLACES: usize = 64;
+
+impl Assembly {
+    /// The next thing to send.
+    pub(in super::super) fn next_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() && self.outputs.capacity() > KEPT_PLACES {
+            self.outputs.shrink_to(KEPT_PLACES);
+        }
+        output
+    }
+
+    const fn next_copy(&mut self) -> CopyId {
+        self.copies += 1;
+        CopyId(self.copies)
+    }
+
+    /// Gives each target its copy of what is held; returns the copies.
+    pub(super) fn hand_over(
+        &mut self,
+        place: &RequestContext,
+        held: Held,
+        rest: Rest,
+        mut given: impl FnMut(CopyId),
+    ) {
+        let Held {
+            heads,
+            manner,
+            body,
+            mut reserved,
+        } = held;
+        reserved.leave_share();
+        let (body, size) = (body.into_pieces(&self.blocks), reserved.bytes());
+        let mut first = Some(reserved);
+        for (target, head) in heads {
+            // Each copy pays for the body, which is freed with the last of them.
+            let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
+                self.count_drop(target, DropReason::OverBudget);
+                continue;
+            };
+            let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
+            given(self.push_copy(place, target, pieces, rest, manner, reserved));
+        }
+    }
+
+    /// Passes on more of a streamed request; without memory for it, the copy is aborted.
+    pub(super) fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
+        let Request::Streamed(copies) = request else {
+            return;
+        };
+        let memory = Blocks::memory_for(bytes.len()) + CHUNK_OVERHEAD;
+        let mut chunk = None;
+        copies.retain(|&copy| match self.budget.reserve(memory) {
+            Some(reserved) => {
+                let chunk = chunk.get_or_insert_with(|| self.blocks.copy(bytes));
+                self.outputs.push_back(Output::Chunk {
+                    copy,
+                    bytes: chunk.clone(),
+                    reserved,
+                });
+                true
+            }
+            None => {
+                self.outputs.push_back(Output::Abort { copy });
+                false
+            }
+        });
+        if copies.is_empty() {
+            *request = Request::Settled;
+        }
+    }
+
+    fn push_copy(
+        &mut self,
+        place: &RequestContext,
+        target: TargetId,
+        pieces: Vec<Bytes>,
+        rest: Rest,
+        manner: Manner,
+        reserved: Reserved,
+    ) -> CopyId {
+        let id = self.next_copy();
+        self.collected(target, |counters| counters.handed_over += 1);
+        let (request, at) = (place.request(), place.at);
+        self.outputs.push_back(Output::Copy(MirrorCopy {
+            id,
+            target,
+            request,
+            at,
+            wire: Wire::Http1,
+            pieces,
+            rest,
+            expect: manner.expect,
+            persistence: manner.persistence,
+            effect: manner.effect,
+            reserved,
+        }));
+        id
+    }
+
+    pub(super) fn drop_held(&mut self, held: &Held, reason: DropReason) {
+        for (target, _) in &held.heads {
+            self.count_drop(*target, reason);
+        }
+    }
+
+    pub(super) fn count_drop(&mut self, target: TargetId, reason: DropReason) {
+        self.collected(target, |counters| counters.dropped.count(reason));
+    }
+
+    /// A copy is collected no longer: `count` says what became of it.
+    pub(super) fn collected(&mut self, target: TargetId, count: impl FnOnce(&mut TargetCopies)) {
+        if let Some(counters) = self.counters.targets.get_mut(target.0) {
+            counters.assembling = counters.assembling.saturating_sub(1);
+            count(counters);
+        }
+    }
+
+    pub(super) fn abort(&mut self, copies: &[CopyId]) {
+        self.outputs
+            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
+    }
+}
