@@ -179,7 +179,7 @@ fn flags_reach_the_policy() {
         let mut out = BytesMut::new();
         let client = flow_of("10.0.0.1:4242").client;
         with_head(raw, |head| {
-            policy.write_head(target, head, &client, &mut out)
+            policy.write_head(target, head.into(), &client, &mut out)
         });
         String::from_utf8(out.to_vec()).unwrap()
     });
@@ -195,7 +195,7 @@ fn flags_reach_the_policy() {
     let set = self::policy(&["--set-host", "v9", "--target", "http://v2"]);
     let mut out = BytesMut::new();
     with_head(raw, |head| {
-        set.write_head(0, head, &flow_of("10.0.0.1:1").client, &mut out)
+        set.write_head(0, head.into(), &flow_of("10.0.0.1:1").client, &mut out)
     });
     assert!(out.windows(10).any(|part| part == b"Host: v9\r\n"));
 }

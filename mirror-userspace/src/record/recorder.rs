@@ -8,7 +8,7 @@ use std::{
 use bytes::BytesMut;
 use mirror_common::record::flag;
 use mirror_core::{
-    http::{Framing, Head},
+    http::{Framing, RequestHead},
     pipeline::{ConnectionId, NotKept, Observer, RequestInfo},
     policy::{MutableField, Trailers, redact},
     segment::{Direction, Segment, SeqNum, TcpFlags, Time},
@@ -138,7 +138,11 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn head(&mut self, info: &RequestInfo, head: &Head<'_>) {
+    fn head(&mut self, info: &RequestInfo, head: &RequestHead<'_>) {
+        // Requests of HTTP/2 are not recorded.
+        let RequestHead::Http1(head) = head else {
+            return;
+        };
         let Ok(mut recorded) = self.begin(info) else {
             self.connections.remove(&info.request.connection);
             return;

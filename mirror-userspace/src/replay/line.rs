@@ -2,7 +2,7 @@
 
 use mirror_core::{
     budget::Reserved,
-    http::{Framing, Head, Version, chunked},
+    http::{Framing, RequestHead, Version, chunked},
     policy::authority,
     segment::{FlowId, Time},
 };
@@ -29,12 +29,12 @@ pub struct RequestLine {
     pub method: String,
     /// The request target, as sent.
     pub target: String,
-    /// The HTTP version, `1.0` or `1.1`.
+    /// The HTTP version: `1.0`, `1.1` or `2`.
     pub version: &'static str,
     /// The value of the `Host` field; where there is none, the authority of a target in absolute
     /// form; else null.
     pub host: Option<String>,
-    /// The number of field lines.
+    /// The number of field lines; of HTTP/2, with its pseudo-headers.
     pub headers: usize,
     /// The length of the content in bytes: the chunked coding is decoded, other codings are not.
     pub body_len: u64,
@@ -60,16 +60,20 @@ enum Body {
 
 impl Unfinished {
     /// What a head takes from the budget until its request ends.
-    pub(super) fn cost(head: &Head<'_>) -> usize {
+    pub(super) fn cost(head: &RequestHead<'_>) -> usize {
+        let text = match head {
+            RequestHead::Http1(head) => head.raw.len(),
+            RequestHead::Http2(head) => head.fields.size(),
+        };
         // The text, and a place in the table of those under way.
-        size_of::<Self>() + 64 + 2 * head.raw.len()
+        size_of::<Self>() + 64 + 2 * text
     }
 
     pub(super) fn new(
         stream: u64,
         flow: &FlowId,
         began: Time,
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         reserved: Reserved,
     ) -> Self {
         let line = RequestLine {
@@ -79,22 +83,30 @@ impl Unfinished {
             ts: Rfc3339(began).to_string(),
             method: text(head.method()),
             target: text(head.target()),
-            version: match head.version {
-                Version::Http10 => "1.0",
-                Version::Http11 => "1.1",
+            version: match head {
+                RequestHead::Http1(head) => match head.version {
+                    Version::Http10 => "1.0",
+                    Version::Http11 => "1.1",
+                },
+                RequestHead::Http2(_) => "2",
             },
             host: head
                 .values("host")
                 .next()
                 .or_else(|| authority(head.target()))
                 .map(text),
-            headers: head.fields.len(),
+            headers: match head {
+                RequestHead::Http1(head) => head.fields.len(),
+                RequestHead::Http2(head) => head.fields.len(),
+            },
             body_len: 0,
             body_sha256: String::new(),
         };
-        let body = match head.framing {
-            Framing::Chunked => Body::Chunked(chunked::Decoder::default()),
-            Framing::None | Framing::Length(_) => Body::Plain,
+        let body = match head {
+            RequestHead::Http1(head) if head.framing == Framing::Chunked => {
+                Body::Chunked(chunked::Decoder::default())
+            }
+            RequestHead::Http1(_) | RequestHead::Http2(_) => Body::Plain,
         };
         Self {
             line,

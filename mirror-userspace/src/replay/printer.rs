@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mirror_core::{
     budget::Budget,
-    http::Head,
+    http::RequestHead,
     pipeline::{NotKept, Observer, RequestInfo, RequestKey},
 };
 
@@ -34,7 +34,7 @@ impl<P: FnMut(RequestLine)> Printer<P> {
 }
 
 impl<P: FnMut(RequestLine)> Observer for Printer<P> {
-    fn head(&mut self, info: &RequestInfo, head: &Head<'_>) {
+    fn head(&mut self, info: &RequestInfo, head: &RequestHead<'_>) {
         if let Some(reserved) = self.budget.reserve(Unfinished::cost(head)) {
             let stream = u64::from(info.flow.attachment);
             let request = Unfinished::new(stream, &info.flow, info.begun, head, reserved);

@@ -102,6 +102,11 @@ impl<'a> Head<'a> {
 
     /// The values of all field lines of this name (ASCII case does not count), in order.
     pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.lines_of(name)
+    }
+
+    #[inline]
+    pub(super) fn lines_of<'n>(&self, name: &'n str) -> Values<'a, 'n> {
         Values {
             head: *self,
             fields: self.fields.iter(),
@@ -111,7 +116,7 @@ impl<'a> Head<'a> {
 }
 
 /// What [`Head::values`] gives. A loop of its own: as adapters with closures each field costs a call.
-struct Values<'a, 'n> {
+pub(super) struct Values<'a, 'n> {
     head: Head<'a>,
     fields: slice::Iter<'a, Field>,
     name: &'n str,

@@ -25,6 +25,7 @@ mod parser;
 mod proxy;
 mod reader;
 pub mod reply;
+mod request_head;
 mod resync;
 mod scan;
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub use detect::begins_request;
 pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
 pub use limits::{Limits, MAX_FIELDS};
 pub use parser::{Answer, Footing, Input, Parser, Rest};
+pub use request_head::RequestHead;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     budget::{Budget, Reserved},
-    http::{self, Framing, Head, Lost},
+    http::{self, Lost, RequestHead},
     policy::Policy,
     segment::FlowId,
 };
@@ -113,7 +113,12 @@ impl Assembly {
     }
 
     /// Takes a request's head, and decides what becomes of the request.
-    pub(super) fn begin(&mut self, place: &RequestContext, request: &mut Request, head: &Head<'_>) {
+    pub(super) fn begin(
+        &mut self,
+        place: &RequestContext,
+        request: &mut Request,
+        head: RequestHead<'_>,
+    ) {
         self.counters.requests += 1;
         *request = Request::Settled;
         let Some(flow) = place.flow else { return };
@@ -127,10 +132,10 @@ impl Assembly {
         }
         self.hold(place, &flow, request, head);
         if !matches!(request, Request::Settled) {
-            self.observe(place, |observer, info| observer.head(info, head));
+            self.observe(place, |observer, info| observer.head(info, &head));
         }
         if matches!(request, Request::Held(_))
-            && matches!(head.framing, Framing::Length(len) if len > self.max_body as u64)
+            && head.length().is_some_and(|len| len > self.max_body as u64)
         {
             self.stream(place, request);
         }
@@ -143,7 +148,7 @@ impl Assembly {
         place: &RequestContext,
         flow: &FlowId,
         request: &mut Request,
-        head: &Head<'_>,
+        head: RequestHead<'_>,
     ) {
         let client = place.proxied.as_ref().unwrap_or(&flow.client);
         let hash = self.policy.sample_hash(flow, client, place.ordinal, head);

@@ -197,7 +197,7 @@ impl Reading {
                     trailers,
                     ..
                 } = self;
-                assembly.begin(place, request, &head);
+                assembly.begin(place, request, (&head).into());
                 if trailers.is_some() || head.framing == Framing::Chunked {
                     *trailers = assembly.policy.trailers(&head).map(Box::new);
                 }

@@ -2,7 +2,7 @@
 //! sending.
 
 use super::{Effect, Expect, Persistence};
-use crate::http::Head;
+use crate::http::RequestHead;
 
 /// How the connection to the target is to be treated.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub(super) struct Manner {
 
 impl Manner {
     /// `upgrades`: whether the copy offers to leave HTTP/1.
-    pub(super) fn of(head: &Head<'_>, upgrades: bool) -> Self {
+    pub(super) fn of(head: RequestHead<'_>, upgrades: bool) -> Self {
         let expect = if upgrades {
             Expect::Tunnel
         } else if head.method() == b"HEAD" {
@@ -22,10 +22,9 @@ impl Manner {
         } else {
             Expect::Body
         };
-        let persistence = if head.persistent {
-            Persistence::Persistent
-        } else {
-            Persistence::Closes
+        let persistence = match head {
+            RequestHead::Http1(head) if !head.persistent => Persistence::Closes,
+            RequestHead::Http1(_) | RequestHead::Http2(_) => Persistence::Persistent,
         };
         let effect = match head.method() {
             b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE" => Effect::Idempotent,

@@ -2,7 +2,7 @@
 
 use super::{DropReason, RequestKey};
 use crate::{
-    http::Head,
+    http::{RequestHead, h2::FieldList},
     segment::{FlowId, Time},
 };
 
@@ -37,13 +37,15 @@ impl From<NotKept> for DropReason {
     }
 }
 
-/// Sees every request that policy lets through, in stream order: `head`, any number of `body`,
-/// then `end` or `lost`. Requests of different connections interleave.
+/// Sees every request that policy lets through, in stream order: `head`, any number of `body`, maybe `trailers`,
+/// then `end` or `lost`. Requests of different connections interleave, and those of one connection of HTTP/2.
 pub trait Observer {
     /// A request begins, with this head.
-    fn head(&mut self, info: &RequestInfo, head: &Head<'_>);
-    /// Bytes of its body, as on the wire (chunk framing included).
+    fn head(&mut self, info: &RequestInfo, head: &RequestHead<'_>);
+    /// Bytes of its body, as on the wire (chunk framing included); of HTTP/2, what its DATA frames carry.
     fn body(&mut self, info: &RequestInfo, raw: &[u8]);
+    /// The trailers of a request of HTTP/2, right before its end, as they were sent.
+    fn trailers(&mut self, _info: &RequestInfo, _fields: &FieldList) {}
     /// The request is complete.
     ///
     /// # Errors

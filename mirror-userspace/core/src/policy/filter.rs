@@ -14,7 +14,7 @@ use super::{
     route::RouteTable,
     spelling,
 };
-use crate::http::{Head, Upgrade};
+use crate::http::{RequestHead, Upgrade};
 use crate::value::BadValue;
 
 /// The rules, as configured. The default mirrors everything but probes, upgrades and loops.
@@ -36,7 +36,7 @@ pub struct FilterConfig {
     pub allow_fields: Vec<FieldPattern>,
     /// Requests with a field line that matches one are not mirrored.
     pub deny_fields: Vec<FieldPattern>,
-    /// Kubernetes probes, known by their `User-Agent: kube-probe/…`. The kubelet probes v2 itself.
+    /// Kubernetes probes, those of gRPC too, known by their `User-Agent: kube-probe/…`. The kubelet probes v2 itself.
     pub kube_probes: Handling,
     /// Requests that ask to leave HTTP/1 (Upgrade, CONNECT): v2 would be left with a connection on which
     /// nobody speaks. An offer of h2c is left out of the copy instead, since the request stays what it is.
@@ -187,10 +187,9 @@ impl Filter {
     }
 
     /// The first rule that keeps this request from being mirrored.
-    pub(super) fn refuses(&self, head: &Head<'_>) -> Option<FilterRuleId> {
-        let target = head.target();
+    pub(super) fn refuses(&self, head: RequestHead<'_>) -> Option<FilterRuleId> {
         let path = Path {
-            sent: TargetParts::of(target).path(target),
+            sent: TargetParts::of_head(head).path(head.target()),
             others: OnceCell::new(),
         };
         self.rules
@@ -215,14 +214,14 @@ impl Path<'_> {
 }
 
 impl Rule {
-    fn refuses(&self, head: &Head<'_>, path: &Path<'_>) -> bool {
+    fn refuses(&self, head: RequestHead<'_>, path: &Path<'_>) -> bool {
         match self {
             Self::Loop => head
                 .values(MIRRORED_BY)
                 .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
             Self::FromTarget => false,
             // Without the offer, which the copy leaves out, a request like any other.
-            Self::Upgrade => !matches!(head.upgrade, None | Some(Upgrade::H2c)),
+            Self::Upgrade => !matches!(head.upgrade(), None | Some(Upgrade::H2c)),
             Self::KubeProbe => head
                 .values("user-agent")
                 .any(|value| value.starts_with(b"kube-probe/")),
@@ -240,13 +239,17 @@ impl Rule {
 }
 
 impl Condition {
-    fn holds(&self, head: &Head<'_>, path: &Path<'_>) -> bool {
+    fn holds(&self, head: RequestHead<'_>, path: &Path<'_>) -> bool {
         match self {
             Self::Method(method) => head.method() == method.0.as_bytes(),
             Self::Path(pattern) => pattern.is_match(path.sent),
-            Self::Field(pattern) => head
-                .values(pattern.name().as_str())
-                .any(|value| pattern.is_match(value)),
+            Self::Field(pattern) => {
+                let name = pattern.name().as_str();
+                head.values(name).any(|value| pattern.is_match(value))
+                    || head
+                        .whole_cookie(name)
+                        .is_some_and(|cookie| pattern.is_match(&cookie))
+            }
         }
     }
 }

@@ -84,6 +84,19 @@ impl<'a> HostChange<'a> {
         }
     }
 
+    /// The new value of an authority that stands for itself, if it gets another one.
+    pub(super) fn changed(&self, authority: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Keep => None,
+            Self::Set(host) => Some(host.as_bytes().to_vec()),
+            Self::Append(suffix) => {
+                let place = HostSuffix::place(authority)?;
+                let (host, port) = authority.split_at_checked(place)?;
+                Some([host, suffix.as_bytes(), port].concat())
+            }
+        }
+    }
+
     /// Both in `Host` and in the target.
     pub(super) fn growth(&self) -> usize {
         match self {

@@ -38,7 +38,7 @@ pub use filter::{FilterConfig, Handling, Method};
 pub use host::{HostRewrite, HostSuffix};
 pub use path_rewrite::PathRewrite;
 pub use pattern::{FieldPattern, PathPattern, Pattern};
-pub use redact::redact;
+pub use redact::{redact, redact_block};
 pub use request_target::authority;
 pub use rewrite::{ForwardedFor, RewriteConfig};
 pub use route::{
@@ -49,7 +49,7 @@ pub use sample::{SampleBy, SampleHash};
 pub use trailers::Trailers;
 
 use crate::{
-    http::{Framing, Head},
+    http::{Framing, Head, RequestHead, h2::FieldList},
     segment::{Endpoint, FlowId},
     value::{Host, Rate},
 };
@@ -158,7 +158,7 @@ impl Policy {
 
     /// The rule that keeps this request from every target, if one does.
     #[must_use]
-    pub fn filter(&self, head: &Head<'_>) -> Option<FilterRuleId> {
+    pub fn filter(&self, head: RequestHead<'_>) -> Option<FilterRuleId> {
         self.filter.refuses(head)
     }
 
@@ -192,7 +192,7 @@ impl Policy {
         flow: &FlowId,
         client: &Endpoint,
         ordinal: u32,
-        head: &Head<'_>,
+        head: RequestHead<'_>,
     ) -> SampleHash {
         self.sample_by
             .hash(self.sample_secret, flow, client, ordinal, head)
@@ -263,23 +263,34 @@ impl Policy {
 
     /// Whether the copies of this request offer their target to leave HTTP/1.
     #[must_use]
-    pub fn offers_upgrade(&self, head: &Head<'_>) -> bool {
+    pub fn offers_upgrade(&self, head: RequestHead<'_>) -> bool {
         self.rewriter.offers_upgrade(head)
     }
 
-    /// Appends the head that this target is to receive: the client's bytes with the configured
-    /// changes and one line `x-mirrored-by: podmirror` after the other field lines.
+    /// Appends the head that this target is to receive: the client's bytes (of HTTP/2, a header block of the client's
+    /// field list that any connection can carry) with the configured changes and one line `x-mirrored-by: podmirror`
+    /// after the other field lines.
     pub fn write_head(
         &self,
         target: usize,
-        head: &Head<'_>,
+        head: RequestHead<'_>,
         client: &Endpoint,
         out: &mut BytesMut,
     ) {
         let own = self.targets.get(target).and_then(|own| own.host.as_ref());
-        self.rewriter.write(head, own, client, out);
+        match head {
+            RequestHead::Http1(head) => self.rewriter.write(head, own, client, out),
+            RequestHead::Http2(head) => self.rewriter.write_block(head, own, client, out),
+        }
+    }
+
+    /// Appends the header block of an HTTP/2 request's trailers, with what is to be hidden hidden.
+    pub fn write_trailers(&self, fields: &FieldList, out: &mut BytesMut) {
+        self.rewriter.write_trailers(fields, out);
     }
 }
 
+#[cfg(test)]
+mod http2_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,10 @@ use bytes::BytesMut;
 use super::{
     field::MutableField, field_rules::REDACTED, request_target::TargetParts, splice::Splice,
 };
-use crate::http::Head;
+use crate::http::{
+    Head,
+    h2::{Field, FieldList, hpack::encode},
+};
 
 /// Appends the head to `out` with the values of these fields replaced, and, if there are any, the user
 /// information of an absolute-form target; nothing else is changed.
@@ -26,6 +29,16 @@ pub fn redact(head: &Head<'_>, fields: &[MutableField], out: &mut BytesMut) {
         }
     }
     splice.finish();
+}
+
+/// Appends a header block of this list, of a request of HTTP/2 or its trailers, with the values of these fields replaced;
+/// nothing else is changed. It refers to no dynamic table, so that it can stand anywhere.
+pub fn redact_block(list: &FieldList, fields: &[MutableField], out: &mut BytesMut) {
+    for field in list {
+        let hidden = fields.iter().any(|it| it.name().matches(field.name));
+        let value = if hidden { REDACTED } else { field.value };
+        encode(Field { value, ..field }, out);
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::http::RequestHead;
+
 /// The parts of a request target, as ranges of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TargetParts {
@@ -42,6 +44,20 @@ impl TargetParts {
             user: (host > start).then(|| start..host - 1),
             authority: Some(host..end),
             path: end..end_of_path(target, end),
+        }
+    }
+
+    /// The parts of a request's target. `:path` has no authority, whatever it looks like: RFC 9113 section 8.3.1 has
+    /// it elsewhere.
+    pub(super) fn of_head(head: RequestHead<'_>) -> Self {
+        let target = head.target();
+        match head {
+            RequestHead::Http1(_) => Self::of(target),
+            RequestHead::Http2(_) => Self {
+                authority: None,
+                user: None,
+                path: 0..end_of_path(target, 0),
+            },
         }
     }
 

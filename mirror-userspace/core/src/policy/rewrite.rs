@@ -4,6 +4,8 @@
 //! spacing of the field lines, the spelling of the target. Nothing here can change where the
 //! message ends: [`MutableField`] keeps framing out of reach.
 
+mod http2;
+
 use std::ops::Range;
 
 use bytes::BytesMut;
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::value::Host;
 use crate::{
-    http::{Head, Upgrade},
+    http::{Head, RequestHead, Upgrade},
     segment::Endpoint,
 };
 
@@ -77,8 +79,8 @@ impl Rewriter {
     }
 
     /// Whether the mirrored head offers to leave HTTP/1.
-    pub(super) fn offers_upgrade(&self, head: &Head<'_>) -> bool {
-        head.upgrade
+    pub(super) fn offers_upgrade(&self, head: RequestHead<'_>) -> bool {
+        head.upgrade()
             .is_some_and(|upgrade| !(self.drops_h2c && upgrade == Upgrade::H2c))
     }
 
@@ -202,7 +204,10 @@ impl Rewriter {
 
     /// The path to send, if it is another one. Targets without a path have nothing to change.
     fn path(&self, parts: &TargetParts, target: &[u8]) -> Option<Vec<u8>> {
-        let path = parts.path(target);
+        self.new_path(parts.path(target))
+    }
+
+    fn new_path(&self, path: &[u8]) -> Option<Vec<u8>> {
         if !path.starts_with(b"/") {
             return None;
         }

@@ -15,7 +15,7 @@ use mirror_common::{
 use super::field::FieldName;
 use crate::value::BadValue;
 use crate::{
-    http::Head,
+    http::RequestHead,
     segment::{Endpoint, FlowId},
 };
 
@@ -33,7 +33,7 @@ pub enum SampleBy {
     /// client, the kernel decides by the balancer's address, and this by the client's: of the balancers that are
     /// in, a share of their clients.
     ClientIp,
-    /// Each request by its connection and its place in it, counted from the first one seen.
+    /// Each request by its connection and its place in it, counted from the first one seen; of HTTP/2, its stream.
     Request,
     /// All requests with the same value of this field, compared byte by byte. Of several such
     /// lines the first counts; requests without one share the empty value, so they are in or out
@@ -61,7 +61,7 @@ impl SampleBy {
         flow: &FlowId,
         by: &Endpoint,
         ordinal: u32,
-        head: &Head<'_>,
+        head: RequestHead<'_>,
     ) -> SampleHash {
         let FlowId { client, server, .. } = flow;
         SampleHash(match self {
@@ -79,8 +79,8 @@ impl SampleBy {
                     .word(u64::from(ordinal)),
             ),
             Self::Header(name) => {
-                let value = head.values(name.as_str()).next().unwrap_or_default();
-                field_hash(secret, value)
+                let value = head.first_value(name.as_str()).unwrap_or_default();
+                field_hash(secret, &value)
             }
         })
     }

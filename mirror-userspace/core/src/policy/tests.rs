@@ -56,7 +56,7 @@ fn each_target_has_its_own_sample_of_the_same_keys() {
         for ordinal in 0..4_000 {
             let hash = with_head(b"GET / HTTP/1.1\r\n\r\n", |head| {
                 let flow = flow_of("10.0.0.1:4242");
-                policy.sample_hash(&flow, &flow.client, ordinal, head)
+                policy.sample_hash(&flow, &flow.client, ordinal, head.into())
             });
             let samples = [0, 1, 2, 3, 4].map(|target| policy.samples(target, hash));
             assert!(!samples[0] || samples[1], "25 % lies in 50 %");

@@ -70,6 +70,8 @@ pub struct Head<'a> {
     pub fields: &'a FieldList,
     /// Whether the request ends with its head: it has neither body nor trailers.
     pub ends: bool,
+    /// The value of `content-length`.
+    pub length: Option<u64>,
 }
 
 /// Why a request was not told whole.

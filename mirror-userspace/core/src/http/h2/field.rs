@@ -1,6 +1,6 @@
 //! The fields of a header block.
 
-use std::mem;
+use std::{mem, slice};
 
 use super::super::Span;
 
@@ -38,6 +38,37 @@ pub struct Field<'a> {
     pub never_indexed: bool,
 }
 
+/// The fields of a list, in order.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    lines: slice::Iter<'a, Line>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        let line = self.lines.next()?;
+        let bytes = |span: Span| self.bytes.get(span.range()).unwrap_or_default();
+        Some(Field {
+            name: bytes(line.name),
+            value: bytes(line.value),
+            never_indexed: line.never_indexed,
+        })
+    }
+}
+
+impl<'a> IntoIterator for &'a FieldList {
+    type Item = Field<'a>;
+    type IntoIter = Fields<'a>;
+
+    fn into_iter(self) -> Fields<'a> {
+        self.iter()
+    }
+}
+
 impl FieldList {
     /// An empty list for at most `limit` bytes, by the measure of RFC 9113 section 6.5.2: name, value and 32 a field.
     #[must_use]
@@ -58,13 +89,24 @@ impl FieldList {
     }
 
     /// Its fields, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        let bytes = |span: Span| self.bytes.get(span.range()).unwrap_or_default();
-        self.lines.iter().map(move |line| Field {
-            name: bytes(line.name),
-            value: bytes(line.value),
-            never_indexed: line.never_indexed,
-        })
+    #[must_use]
+    pub fn iter(&self) -> Fields<'_> {
+        Fields {
+            bytes: &self.bytes,
+            lines: self.lines.iter(),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// Whether fields are missing, since the list is past its limit.

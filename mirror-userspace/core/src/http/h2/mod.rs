@@ -1,4 +1,5 @@
-//! HTTP/2 in the client's direction (RFC 9113): bytes to requests.
+//! HTTP/2 in the client's direction (RFC 9113): bytes to requests; and field lists to header blocks that any connection
+//! can carry ([`hpack::encode`]).
 //!
 //! ```text
 //!            Following                                               Reader
@@ -48,7 +49,7 @@ mod streams;
 mod tests;
 
 pub use event::{Event, Head, Loss};
-pub use field::{Field, FieldList};
+pub use field::{Field, FieldList, Fields};
 pub use limits::{Limits, SAVED, Shared};
 pub use preface::PREFACE;
 pub use reader::Reader;

@@ -59,16 +59,16 @@ impl Streams {
             told: false,
             expected: None,
         };
-        let told = checked.and_then(|checked| {
-            stream.expected = checked.length;
-            if ends && checked.length.is_some_and(|length| length > 0) {
+        let told = checked.and_then(|head| {
+            stream.expected = head.length;
+            if ends && head.length.is_some_and(|length| length > 0) {
                 return Err(Loss::Malformed);
             }
             stream.told = true;
             if !ends {
                 self.insert(id, stream, limits)?;
             }
-            Ok(checked.head)
+            Ok(head)
         });
         match told {
             Ok(head) => {

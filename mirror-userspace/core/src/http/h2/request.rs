@@ -3,12 +3,6 @@
 use super::{Field, FieldList, Head, Loss};
 use crate::http::grammar::{is_tchar, is_value_byte};
 
-/// A head that is well-formed, and the length that it states for its body.
-pub(super) struct Checked<'a> {
-    pub(super) head: Head<'a>,
-    pub(super) length: Option<u64>,
-}
-
 /// The fields that say how a request is to be read.
 #[derive(Default)]
 struct Control<'a> {
@@ -25,7 +19,7 @@ struct Control<'a> {
 ///
 /// # Errors
 /// [`Loss::Malformed`], and [`Loss::Connect`] for a well-formed CONNECT.
-pub(super) fn check(stream: u32, ends: bool, fields: &FieldList) -> Result<Checked<'_>, Loss> {
+pub(super) fn check(stream: u32, ends: bool, fields: &FieldList) -> Result<Head<'_>, Loss> {
     let control = control(fields).ok_or(Loss::Malformed)?;
     let method = control.method.filter(|method| is_token(method));
     let method = method.ok_or(Loss::Malformed)?;
@@ -50,7 +44,7 @@ pub(super) fn check(stream: u32, ends: bool, fields: &FieldList) -> Result<Check
         (true, Some(_)) if method == b"CONNECT" => return Err(Loss::Connect),
         _ => return Err(Loss::Malformed),
     }
-    let head = Head {
+    Ok(Head {
         stream,
         method,
         scheme,
@@ -58,9 +52,8 @@ pub(super) fn check(stream: u32, ends: bool, fields: &FieldList) -> Result<Check
         path,
         fields,
         ends,
-    };
-    let length = length.flatten();
-    Ok(Checked { head, length })
+        length: length.flatten(),
+    })
 }
 
 /// Whether the list may end a request: no pseudo-headers (section 8.1).

@@ -85,7 +85,7 @@ fn a_request_that_its_connection_forgets_keeps_them_from_balancing() {
         };
         let mut request = Request::None;
         with_head(GET.as_bytes(), |head| {
-            pipeline.assembly.begin(&place, &mut request, head);
+            pipeline.assembly.begin(&place, &mut request, head.into());
         });
         if forgotten {
             drop(request);

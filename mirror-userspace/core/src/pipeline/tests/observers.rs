@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::*;
-use crate::{http::Head, value::Rate};
+use crate::{http::RequestHead, value::Rate};
 
 /// Writes down what it sees: `head body… end` for each request.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Log {
 }
 
 impl Observer for Log {
-    fn head(&mut self, info: &RequestInfo, head: &Head<'_>) {
+    fn head(&mut self, info: &RequestInfo, head: &RequestHead<'_>) {
         self.add(info, &String::from_utf8_lossy(head.target()));
     }
 

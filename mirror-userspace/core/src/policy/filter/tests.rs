@@ -9,7 +9,7 @@ fn filter(set: impl FnOnce(&mut FilterConfig)) -> Filter {
 
 /// The name of the rule that refuses this head.
 fn refused(filter: &Filter, head: impl AsRef<[u8]>) -> Option<&str> {
-    with_head(head.as_ref(), |head| filter.refuses(head))
+    with_head(head.as_ref(), |head| filter.refuses(head.into()))
         .map(|rule| filter.names()[rule.0].as_str())
 }
 

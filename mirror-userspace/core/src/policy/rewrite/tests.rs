@@ -20,7 +20,9 @@ fn written(config: RewriteConfig, host: Option<&str>, raw: &[u8]) -> Vec<u8> {
     .unwrap();
     let mut out = BytesMut::from("before ");
     let client = flow_of("[fd00::1]:4242").client;
-    with_head(raw, |head| policy.write_head(0, head, &client, &mut out));
+    with_head(raw, |head| {
+        policy.write_head(0, head.into(), &client, &mut out)
+    });
     out.strip_prefix(b"before ").unwrap().to_vec()
 }
 
@@ -227,7 +229,7 @@ fn an_offer_of_http2_is_left_out_unless_upgrades_are_mirrored() {
         let mut out = BytesMut::new();
         with_head(raw.as_bytes(), |head| {
             as_sent.write(head, None, &client, &mut out);
-            assert!(as_sent.offers_upgrade(head));
+            assert!(as_sent.offers_upgrade(head.into()));
         });
         assert_eq!(out, format!("{}{MARK}\r\n", head(connection)).as_bytes());
     }

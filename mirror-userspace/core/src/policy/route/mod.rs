@@ -15,7 +15,7 @@ pub use host_pattern::HostPattern;
 pub use request_match::{Condition, Expectation, Part, RequestMatch};
 pub use text_match::{Case, FullRegex, TextMatch};
 
-use crate::http::Head;
+use crate::http::RequestHead;
 use request_match::RequestParts;
 
 /// The matches of a document as one of its routes sees them.
@@ -82,7 +82,7 @@ impl RouteTable {
     }
 
     /// Whether a request is mirrored.
-    pub(super) fn mirrors(&self, head: &Head<'_>) -> bool {
+    pub(super) fn mirrors(&self, head: RequestHead<'_>) -> bool {
         let parts = RequestParts::of(head);
         let host = || parts.authority.unwrap_or_default();
         if !self.hosts.is_empty() && !self.hosts.iter().any(|pattern| pattern.is_match(host())) {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use super::TextMatch;
 use crate::{
-    http::Head,
+    http::RequestHead,
     policy::{FieldName, request_target::TargetParts},
 };
 
@@ -43,7 +43,8 @@ pub enum Part {
     Path,
     /// The request's method.
     Method,
-    /// `host[:port]`: of an absolute-form target, or else of `Host` (RFC 9112 section 3.2.2).
+    /// `host[:port]`: of an absolute-form target, or else of `Host` (RFC 9112 section 3.2.2); in HTTP/2 `:authority`, or
+    /// else `host`.
     Authority,
     /// The field lines of this name, their values joined by commas (RFC 9110 section 5.3).
     Field(FieldName),
@@ -84,16 +85,16 @@ impl Condition {
 
 /// A request, taken apart once for all conditions.
 pub(super) struct RequestParts<'a> {
-    head: &'a Head<'a>,
+    head: RequestHead<'a>,
     path: &'a [u8],
     query: &'a [u8],
     pub(super) authority: Option<&'a [u8]>,
 }
 
 impl<'a> RequestParts<'a> {
-    pub(super) fn of(head: &'a Head<'a>) -> Self {
+    pub(super) fn of(head: RequestHead<'a>) -> Self {
         let target = head.target();
-        let parts = TargetParts::of(target);
+        let parts = TargetParts::of_head(head);
         let after_path = target.get(parts.path.end..).unwrap_or_default();
         let query = after_path.strip_prefix(b"?").unwrap_or_default();
         let end = memchr::memchr(b'#', query).unwrap_or(query.len());
@@ -111,17 +112,7 @@ impl<'a> RequestParts<'a> {
             Part::Path => Some(self.path.into()),
             Part::Method => Some(self.head.method().into()),
             Part::Authority => self.authority.map(Cow::from),
-            Part::Field(name) => {
-                let mut values = self.head.values(name.as_str());
-                let first = values.next()?;
-                let mut joined = Cow::from(first);
-                for value in values {
-                    let joined = joined.to_mut();
-                    joined.push(b',');
-                    joined.extend_from_slice(value);
-                }
-                Some(joined)
-            }
+            Part::Field(name) => self.head.joined(name.as_str()),
             Part::Query(name) => self.query.split(|byte| *byte == b'&').find_map(|pair| {
                 let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
                 let (key, value) = pair.split_at_checked(end)?;

@@ -29,7 +29,7 @@ fn step(conditions: Vec<Condition>, verdict: Verdict) -> RouteStep {
 }
 
 fn mirrors(table: &RouteTable, head: &str) -> bool {
-    with_head(head.as_bytes(), |head| table.mirrors(head))
+    with_head(head.as_bytes(), |head| table.mirrors(head.into()))
 }
 
 /// Whether a request with this head meets the condition.

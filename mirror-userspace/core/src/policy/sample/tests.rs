@@ -8,7 +8,7 @@ fn hash(by: &SampleBy, client: &str, ordinal: u32, fields: &str) -> SampleHash {
     let raw = format!("GET / HTTP/1.1\r\nHost: v1\r\n{fields}\r\n");
     with_head(raw.as_bytes(), |head| {
         let flow = flow_of(client);
-        by.hash(Secret::NONE, &flow, &flow.client, ordinal, head)
+        by.hash(Secret::NONE, &flow, &flow.client, ordinal, head.into())
     })
 }
 
@@ -135,7 +135,7 @@ fn a_secret_chooses_others_of_every_kind_and_the_same_everywhere() {
         let client = format!("10.1.{}.{}:4242", (i >> 8) & 255, i & 255);
         with_head(raw.as_bytes(), |head| {
             let flow = flow_of(&client);
-            by.hash(Secret::new(bits), &flow, &flow.client, i, head)
+            by.hash(Secret::new(bits), &flow, &flow.client, i, head.into())
         })
     };
     for by in all_kinds() {
@@ -162,7 +162,7 @@ fn whom_a_proxy_header_names_counts_as_the_client_but_not_for_connections() {
     let named = flow_of("203.0.113.7:51324").client;
     let of = |by: SampleBy, client| {
         with_head(b"GET / HTTP/1.1\r\n\r\n", |head| {
-            by.hash(Secret::NONE, &flow, client, 1, head)
+            by.hash(Secret::NONE, &flow, client, 1, head.into())
         })
     };
     let by_client = hash(&SampleBy::ClientIp, "203.0.113.7:2", 9, "");
