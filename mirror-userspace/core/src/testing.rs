@@ -7,17 +7,14 @@
     reason = "only tests are built with it"
 )]
 
+mod http2;
+
 use std::net::SocketAddr;
 
-use bytes::BytesMut;
+pub use http2::{block, data, fields, frame, headers, opening, with_http2_head};
 
 use crate::{
-    budget::Budget,
     http::{Field, Framing, Head, Span, Upgrade, Version},
-    http::{
-        Input,
-        h2::{self, Event, PREFACE, Reader, Shared, hpack},
-    },
     segment::{Endpoint, FlowId},
 };
 
@@ -80,56 +77,6 @@ pub fn with_head<T>(raw: &[u8], test: impl FnOnce(&Head<'_>) -> T) -> T {
         upgrade,
         persistent: true,
     })
-}
-
-/// A header block of these fields; a name that begins with `!` stands for one that may never be indexed.
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = BytesMut::new();
-    for (name, value) in fields {
-        let field = h2::Field {
-            name: name.trim_start_matches('!').as_bytes(),
-            value: value.as_bytes(),
-            never_indexed: name.starts_with('!'),
-        };
-        hpack::encode(field, &mut block);
-    }
-    block.to_vec()
-}
-
-/// The fields of a header block that refers to no dynamic table, as for [`block`].
-pub fn fields(block: &[u8]) -> Vec<(String, String)> {
-    let mut list = h2::FieldList::new(1 << 20);
-    let mut decoder = hpack::Decoder::new(&Budget::new(0));
-    decoder.decode(block, &mut list).unwrap();
-    assert!(!list.is_too_large());
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let field = |field: h2::Field<'_>| {
-        let mark = if field.never_indexed { "!" } else { "" };
-        (format!("{mark}{}", text(field.name)), text(field.value))
-    };
-    list.iter().map(field).collect()
-}
-
-/// Calls `test` with the head of HTTP/2 that these fields are, without a body.
-pub fn with_http2_head<T>(fields: &[(&str, &str)], test: impl FnOnce(&h2::Head<'_>) -> T) -> T {
-    let block = block(fields);
-    let len = u32::try_from(block.len()).unwrap().to_be_bytes();
-    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    let headers = [&len[1..], &[1, 5, 0, 0, 0, 1], &block].concat();
-    let stream = [&PREFACE[..], &settings, &headers].concat();
-    let mut shared = Shared::new(h2::Limits::default(), Budget::new(1 << 20));
-    let (mut test, mut result) = (Some(test), None);
-    let input = Input {
-        bytes: &stream,
-        starts_segment: true,
-        ack: None,
-    };
-    Reader::new(&shared.budget.clone()).handle_data(input, &mut shared, &mut |event| {
-        if let Event::Head(head) = event {
-            result = test.take().map(|test| test(&head));
-        }
-    });
-    result.unwrap()
 }
 
 /// The connection of this client to a server at 10.0.0.2:80.

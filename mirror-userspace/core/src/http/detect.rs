@@ -11,7 +11,7 @@ use super::{Protocol, grammar::is_tchar};
 pub(super) const DECISIVE: usize = 33;
 
 /// RFC 9113 section 3.4, as far as no HTTP/1 request begins alike.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// The methods that decide: RFC 9110, RFC 5789, and what WebDAV and caches use.
 const METHODS: &[&[u8]] = &[

@@ -9,8 +9,11 @@ use std::{net::SocketAddr, ops::Range, slice};
 pub enum HttpEvent<'a> {
     /// What the connection turned out to carry. Said once, before everything else, as soon as its
     /// bytes decide it and at the latest when it ends; said again as [`Protocol::Upgraded`] if it
-    /// stops being HTTP, and as [`Protocol::Http1`] if it turns out that it did not.
+    /// stops being HTTP, as [`Protocol::Http1`] if it turns out that it did not, and as [`Protocol::Http2`] if it goes
+    /// on as that.
     Protocol(Protocol),
+    /// From here on the connection carries HTTP/2, and the parser says nothing more of it.
+    Http2(Http2<'a>),
     /// The connection begins with a PROXY header, before everything else. The client that it names, if it names
     /// one, is behind the balancer that the connection comes from.
     Proxied(Option<SocketAddr>),
@@ -24,6 +27,17 @@ pub enum HttpEvent<'a> {
     /// A request was lost: the current one, or (with no `Head` before) one that never had a whole
     /// and trustworthy head. `End` will not come.
     Lost(Lost),
+}
+
+/// Where the HTTP/2 of a connection begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2<'a> {
+    /// Whether the request before asked for it (RFC 7540 section 3.2): it is stream 1.
+    pub upgraded: bool,
+    /// How many bytes of the [preface](crate::http::h2::PREFACE) came before these.
+    pub before: usize,
+    /// The bytes at hand.
+    pub bytes: &'a [u8],
 }
 
 /// A request's head, borrowed from the stream or from the parser's own buffer.
@@ -177,6 +191,8 @@ pub enum Protocol {
     Http1,
     /// The HTTP/2 connection preface (RFC 9113 section 3.4).
     Http2,
+    /// HTTP/2 that was picked up in the middle. The parser never says so: frames do ([`h2::midstream`](super::h2::midstream)).
+    Http2Midstream,
     /// A TLS record (RFC 8446 section 5.1).
     Tls,
     /// A protocol that is none of the others.
@@ -194,7 +210,7 @@ pub enum Protocol {
 pub enum Lost {
     /// Bytes of it are missing from the capture.
     Gap,
-    /// The client aborted the connection in the middle of it.
+    /// The client aborted the connection, or in HTTP/2 the request's stream, in the middle of it.
     Reset,
     /// The connection ended in the middle of it, or before anything showed that it is one.
     Truncated,

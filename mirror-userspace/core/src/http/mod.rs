@@ -32,7 +32,7 @@ mod scan;
 mod tests;
 
 pub use detect::begins_request;
-pub use event::{Field, Framing, Head, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
+pub use event::{Field, Framing, Head, Http2, HttpEvent, Lost, Protocol, Span, Upgrade, Version};
 pub use limits::{Limits, MAX_FIELDS};
 pub use parser::{Answer, Footing, Input, Parser, Rest};
 pub use request_head::RequestHead;

@@ -5,7 +5,7 @@
 
 use super::{
     Limits, Lost, Protocol,
-    detect::{DECISIVE, Detected, begins_known_method, detect},
+    detect::{DECISIVE, Detected, PREFACE, begins_known_method, detect},
     resync::Resync,
     scan::{Blank, Oddness, Scan, Scanned},
 };
@@ -21,6 +21,8 @@ pub(super) enum Standing {
     /// The connection carried HTTP/1 up to an offer of HTTP/2. The first bytes have not yet revealed whether
     /// v1 declined it.
     Offered,
+    /// v1 accepted an offer of HTTP/2: its preface follows.
+    Accepted,
     /// A segment seems to begin a request. Its head has to prove it.
     Tentative(Resync),
 }
@@ -36,6 +38,8 @@ pub(super) enum Read<'a> {
     Odd(Raw<'a>, Lost, &'a [u8]),
     /// The connection does not carry HTTP/1.
     Other(Protocol),
+    /// It carries HTTP/2: so many bytes of the preface came before these bytes.
+    Http2(usize, &'a [u8]),
     /// No head begins like this.
     Refused(Lost),
 }
@@ -114,7 +118,7 @@ impl Reader {
         }
         let oddness = match self.standing {
             Standing::InStep => Oddness::ReadOn,
-            Standing::Undecided | Standing::Offered => Oddness::ReadOnInHttp,
+            Standing::Undecided | Standing::Offered | Standing::Accepted => Oddness::ReadOnInHttp,
             Standing::Tentative(_) => Oddness::Refuse,
         };
         // What was kept while the first bytes were undecided was not scanned.
@@ -155,26 +159,43 @@ impl Reader {
 
     /// Whether empty lines are skipped: before a request, but not before the protocol is known.
     fn skip_blank<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
-        if self.kept.is_some() || matches!(self.standing, Standing::Tentative(_)) {
+        let none_allowed = matches!(self.standing, Standing::Tentative(_) | Standing::Accepted);
+        if self.kept.is_some() || none_allowed {
             return Ok(bytes);
         }
         self.blank.skip(bytes)
     }
 
     /// Whether the protocol is known well enough to go on: `false` if more bytes are needed.
-    fn judge_first(&mut self, bytes: &[u8]) -> Result<bool, Read<'static>> {
+    fn judge_first<'a>(&mut self, bytes: &'a [u8]) -> Result<bool, Read<'a>> {
         match self.standing {
             Standing::Undecided | Standing::Offered if self.scan.seen() == 0 => {
                 let (first, len) = self.first(bytes);
                 match detect(first.get(..len).unwrap_or_default()) {
                     Detected::More => return Ok(false),
                     Detected::Protocol(Protocol::Http1) => self.standing = Standing::InStep,
+                    // Section 3.4 of RFC 9113: nothing comes before it.
+                    Detected::Protocol(Protocol::Http2) if self.blank.is_empty() => {
+                        return Err(self.begin_http2(bytes));
+                    }
                     Detected::Protocol(_) if matches!(self.standing, Standing::Offered) => {
                         return Err(Read::Other(Protocol::Upgraded));
+                    }
+                    Detected::Protocol(Protocol::Http2) => {
+                        return Err(Read::Other(Protocol::NotHttp));
                     }
                     Detected::Protocol(other) => return Err(Read::Other(other)),
                     Detected::RequestLine => {}
                 }
+            }
+            Standing::Accepted => {
+                let (first, len) = self.first(bytes);
+                let first = first.get(..len.min(PREFACE.len())).unwrap_or_default();
+                return match PREFACE.strip_prefix(first) {
+                    Some([]) => Err(self.begin_http2(bytes)),
+                    Some(_) => Ok(false),
+                    None => Err(Read::Other(Protocol::Upgraded)),
+                };
             }
             // A segment may have begun with what only looked like the first bytes of a method.
             Standing::Tentative(_) if self.kept.is_some() && !self.scan.past_request_line() => {
@@ -186,6 +207,11 @@ impl Reader {
             _ => {}
         }
         Ok(true)
+    }
+
+    fn begin_http2<'a>(&self, bytes: &'a [u8]) -> Read<'a> {
+        let kept = self.kept.as_ref();
+        Read::Http2(kept.map_or(0, |kept| kept.bytes.len()), bytes)
     }
 
     /// The first bytes of the head, from what is kept and what came now.
@@ -220,7 +246,7 @@ impl Reader {
     fn refuse(&self, why: Lost) -> Read<'static> {
         match self.standing {
             Standing::Undecided => Read::Other(Protocol::NotHttp),
-            Standing::Offered => Read::Other(Protocol::Upgraded),
+            Standing::Offered | Standing::Accepted => Read::Other(Protocol::Upgraded),
             Standing::InStep | Standing::Tentative(_) => Read::Refused(why),
         }
     }

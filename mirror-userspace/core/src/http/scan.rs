@@ -27,6 +27,11 @@ impl Blank {
     /// At most eight empty lines: old clients sent one after a body.
     const LIMIT: u8 = 16;
 
+    /// Whether there were none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.seen == 0
+    }
+
     /// Takes empty lines off the beginning of `bytes`, and returns the rest.
     pub(super) fn skip<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Lost> {
         while let Some((byte, rest)) = bytes.split_first() {

@@ -59,6 +59,7 @@ impl Ledger {
             bytes_lost: bytes_lost(&counted.flow),
             replies_of_v1: replies_of_v1(&counted.pipeline.replies_of_v1),
             v1_latency_us: quantiles(&counted.pipeline.replies_of_v1.latency),
+            http2_requests: counted.pipeline.http2_requests,
             not_followed: not_followed(&counted.pipeline.not_followed),
             ..Self::default()
         };
@@ -150,6 +151,9 @@ fn connections(counted: &ConnectionCounters) -> Connections {
         proxied,
         http1,
         http2,
+        http2_midstream,
+        http2_lost,
+        http2_out_of_step,
         tls,
         not_http,
         upgraded,
@@ -160,12 +164,15 @@ fn connections(counted: &ConnectionCounters) -> Connections {
         open,
         http1,
         http2,
+        http2_midstream,
         tls,
         not_http,
         upgraded,
         undecided,
         midstream,
         proxied,
+        http2_lost,
+        http2_out_of_step,
     }
 }
 
@@ -227,6 +234,7 @@ fn target(
         lost_unseen,
         observed,
         // Each target with its copies, and connections: see `Ledger::new`.
+        http2_requests: _,
         targets: _,
         connections: _,
         not_followed: _,

@@ -186,6 +186,10 @@ impl Ledger {
         let kinds: Named = [
             ("HTTP/1 without a request", connections.http1),
             ("HTTP/2", connections.http2),
+            (
+                "HTTP/2 picked up in the middle",
+                connections.http2_midstream,
+            ),
             ("TLS", connections.tls),
             ("another protocol", connections.not_http),
             ("upgraded", connections.upgraded),

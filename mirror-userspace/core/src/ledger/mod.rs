@@ -9,7 +9,7 @@
 //! segments.copied  = segments.read
 //! requests.framed  = sent + filtered + sampled_out + dropped + pending
 //! requests.sent    = replies.answered + replies.failed + replies.in_flight
-//! connections.opened = http1 + http2 + tls + not_http + upgraded + undecided
+//! connections.opened = http1 + http2 + http2_midstream + tls + not_http + upgraded + undecided
 //! ```
 //!
 //! No term is a remainder: what is under way is counted for itself, so that a request or connection that
@@ -52,6 +52,8 @@ pub struct Ledger {
     pub replies: Replies,
     /// Copies that were sent a second time: they are not in `requests` and `replies` once more.
     pub sent_again: u64,
+    /// Requests of HTTP/2 among those framed; each counts once, however many targets there are.
+    pub http2_requests: u64,
     /// Client connections by what they carry.
     pub connections: Connections,
     /// Payload bytes that never reached the parser, by reason.
@@ -159,8 +161,10 @@ pub struct Connections {
     pub open: u64,
     /// Connections that carry HTTP/1.0 or HTTP/1.1.
     pub http1: u64,
-    /// Connections that begin with the preface of HTTP/2.
+    /// Connections that begin with the preface of HTTP/2, or go on with it behind an upgrade.
     pub http2: u64,
+    /// Connections of HTTP/2 whose beginning was not captured: their requests are dropped as `before_attach`.
+    pub http2_midstream: u64,
     /// Connections that begin with a TLS handshake.
     pub tls: u64,
     /// Connections that carry another protocol.
@@ -173,6 +177,10 @@ pub struct Connections {
     pub midstream: u64,
     /// Connections, of whatever protocol, that begin with a PROXY header.
     pub proxied: u64,
+    /// Connections of HTTP/2 that could not be followed to their end; later requests of theirs are only counted.
+    pub http2_lost: u64,
+    /// Connections of HTTP/2 on which there may have been more requests than were counted.
+    pub http2_out_of_step: u64,
 }
 
 /// What passed unread: it is in no other row.
@@ -251,7 +259,13 @@ impl Replies {
 impl Connections {
     fn balances(&self) -> bool {
         self.opened
-            == self.http1 + self.http2 + self.tls + self.not_http + self.upgraded + self.undecided
+            == self.http1
+                + self.http2
+                + self.http2_midstream
+                + self.tls
+                + self.not_http
+                + self.upgraded
+                + self.undecided
     }
 }
 

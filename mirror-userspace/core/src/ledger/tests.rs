@@ -139,6 +139,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "requests",
         "replies",
         "sent_again",
+        "http2_requests",
         "connections",
         "bytes_lost",
         "replies_of_v1",

@@ -82,6 +82,7 @@ impl Ledger {
             requests,
             replies,
             sent_again,
+            http2_requests,
             connections,
             bytes_lost,
             replies_of_v1,
@@ -120,15 +121,23 @@ impl Ledger {
         head(f, "connections", connections.opened)?;
         row(f, "http/1", connections.http1)?;
         row(f, "http/2", connections.http2)?;
+        row(f, "http/2, from the middle", connections.http2_midstream)?;
         row(f, "tls", connections.tls)?;
         row(f, "not http", connections.not_http)?;
         row(f, "upgraded", connections.upgraded)?;
         row(f, "undecided", connections.undecided)?;
         row(f, "open now", connections.open)?;
+        row(f, "http/2, given up", connections.http2_lost)?;
+        row(
+            f,
+            "http/2, not counted exactly",
+            connections.http2_out_of_step,
+        )?;
         if connections.proxied > 0 {
             row(f, "with a PROXY header", connections.proxied)?;
         }
         head(f, "requests framed", requests.framed)?;
+        row(f, "of HTTP/2", *http2_requests)?;
         row(f, "sent", requests.sent)?;
         row(f, "only looked at", requests.observed)?;
         rows(f, "filtered", &requests.filtered)?;

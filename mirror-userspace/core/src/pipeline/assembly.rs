@@ -1,18 +1,22 @@
 //! Turns requests into copies: held until they are complete, or streamed once they are too large.
 
+mod cancelled;
 mod outgoing;
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use cancelled::Cancelled;
+
 use super::{
     ConnectionId, CopyId, DropReason, Observer, Output, PipelineCounters, RequestInfo, Rest,
-    TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
+    TargetId, Wire, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
+    patience::Patience,
 };
 use crate::{
     budget::{Budget, Reserved},
-    http::{self, Lost, RequestHead},
+    http::{self, RequestHead, h2},
     policy::Policy,
     segment::FlowId,
 };
@@ -29,6 +33,9 @@ const COPY_OVERHEAD: usize = size_of::<Held>() + PLACE_COST + 2 * BYTES_OVERHEAD
 
 /// The part of the memory limit that blocks may take while nobody uses them: 4 MiB of 128.
 const FREE_BLOCKS: usize = 32;
+
+/// The part of the memory limit that the times take at which requests of HTTP/2 are no longer held.
+const OF_PATIENCE: usize = 64;
 
 /// What a connection keeps of the request that it is in the middle of.
 #[derive(Default)]
@@ -50,8 +57,20 @@ pub(super) enum Request {
 pub(super) struct Held {
     heads: Vec<(TargetId, Bytes)>,
     manner: Manner,
+    wire: Wire,
     body: Body,
     reserved: Reserved,
+}
+
+impl Held {
+    /// It ends with this header block. `false` without memory for that.
+    fn end_with(&mut self, trailers: Bytes) -> bool {
+        let room = self.reserved.grow(trailers.len() + BYTES_OVERHEAD);
+        self.wire = Wire::Http2 {
+            trailers: Some(trailers),
+        };
+        room
+    }
 }
 
 /// What all connections of a pipeline share.
@@ -64,6 +83,10 @@ pub(super) struct Assembly {
     blocks: Blocks,
     pub(super) counters: PipelineCounters,
     pub(super) outputs: VecDeque<Output>,
+    cancelled: Cancelled,
+    /// What the readers of HTTP/2 have in common, unless one of them is at work with it.
+    pub(super) http2: Option<Box<h2::Shared>>,
+    pub(super) patience: Patience,
     /// Whether v1's answers are among the outputs.
     pub(super) tells_answers: bool,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -89,11 +112,16 @@ impl Assembly {
         max_body: usize,
         budget: Budget,
     ) -> Self {
+        let unfinished = budget.share(budget.limit() / 8 * 3);
+        let http2 = h2::Shared::new(http_limits.into(), unfinished.clone());
         Self {
             counters: PipelineCounters::new(policy.rules().len(), policy.targets()),
             policy,
             http_limits,
-            unfinished: budget.share(budget.limit() / 8 * 3),
+            patience: Patience::new(unfinished.share(budget.limit() / OF_PATIENCE)),
+            cancelled: Cancelled::new(&budget),
+            http2: Some(Box::new(http2)),
+            unfinished,
             blocks: Blocks::new(budget.limit() / FREE_BLOCKS),
             budget,
             outputs: VecDeque::new(),
@@ -181,9 +209,14 @@ impl Assembly {
         }
         if !heads.is_empty() {
             let manner = Manner::of(head, self.policy.offers_upgrade(head));
+            let wire = match head {
+                RequestHead::Http1(_) => Wire::Http1,
+                RequestHead::Http2(_) => Wire::Http2 { trailers: None },
+            };
             *request = Request::Held(Box::new(Held {
                 heads,
                 manner,
+                wire,
                 body: Body::default(),
                 reserved,
             }));
@@ -213,8 +246,13 @@ impl Assembly {
         };
     }
 
-    /// The request is complete.
-    pub(super) fn finish(&mut self, place: &RequestContext, request: &mut Request) {
+    /// The request is complete; of HTTP/2 it may have a header block of trailers.
+    pub(super) fn finish(
+        &mut self,
+        place: &RequestContext,
+        request: &mut Request,
+        trailers: Option<Bytes>,
+    ) {
         match std::mem::take(request) {
             Request::None | Request::Settled => return,
             Request::Observed => {
@@ -226,45 +264,56 @@ impl Assembly {
                     }
                 };
             }
-            Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
-            Request::Streamed(copies) => {
-                for copy in copies {
-                    self.outputs.push_back(Output::Finish {
-                        copy,
-                        at: place.at,
-                        trailers: None,
-                        reserved: self.budget.empty(),
-                    });
+            Request::Held(mut held) => {
+                if let Some(trailers) = trailers
+                    && !held.end_with(trailers)
+                {
+                    self.drop_held(&held, DropReason::OverBudget);
+                    self.observe(place, |observer, info| observer.lost(info));
+                    return;
                 }
+                self.hand_over(place, *held, Rest::Complete, |_| {});
             }
+            Request::Streamed(copies) => self.finish_streamed(place, copies, trailers.as_ref()),
         }
         // The copies are whole, whoever else wanted the request.
         let _kept = self.observe(place, |observer, info| observer.end(info));
     }
 
     /// The request will not be completed.
-    pub(super) fn lose(&mut self, place: &RequestContext, request: &mut Request, reason: Lost) {
+    pub(super) fn lose(
+        &mut self,
+        place: &RequestContext,
+        request: &mut Request,
+        reason: impl Into<DropReason>,
+    ) {
+        let reason = reason.into();
         match std::mem::take(request) {
             Request::None => {
                 self.counters.requests += 1;
-                self.counters.lost_unseen.count(DropReason::Lost(reason));
+                self.counters.lost_unseen.count(reason);
                 return;
             }
             Request::Settled => return,
-            Request::Observed => self.count_drop(TargetId(0), DropReason::Lost(reason)),
-            Request::Held(held) => self.drop_held(&held, DropReason::Lost(reason)),
+            Request::Observed => self.count_drop(TargetId(0), reason),
+            Request::Held(held) => self.drop_held(&held, reason),
             Request::Streamed(copies) => self.abort(&copies),
         }
         self.observe(place, |observer, info| observer.lost(info));
     }
 
     /// Begins to stream a request: hands over what is there, and passes on the rest as it arrives.
-    fn stream(&mut self, place: &RequestContext, request: &mut Request) {
+    pub(super) fn stream(&mut self, place: &RequestContext, request: &mut Request) {
         if let Request::Held(held) = std::mem::take(request) {
             let mut copies = Vec::with_capacity(held.heads.len());
             self.hand_over(place, *held, Rest::Streamed, |copy| copies.push(copy));
             *request = Request::Streamed(copies);
         }
+    }
+
+    /// Shows trailers of HTTP/2 to whoever observes.
+    pub(super) fn show_trailers(&mut self, place: &RequestContext, fields: &h2::FieldList) {
+        self.observe(place, |observer, info| observer.trailers(info, fields));
     }
 
     /// Takes the end of a connection, whose last request has ended before.

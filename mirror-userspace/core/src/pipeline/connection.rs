@@ -3,14 +3,15 @@
 use super::{
     ConnectionId, Output, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
+    carried::Carried,
     not_followed::Passing,
     replies::Replies,
 };
 use crate::{
-    http::{self, Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
+    http::{self, Footing, Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
     policy::Trailers,
     segment::{Endpoint, FlowId, SeqNum, Time},
-    stream::{Close, Consumer, FromServer, Rest, StreamEvent},
+    stream::{Close, Consumer, Data, FromServer, Rest, StreamEvent},
 };
 
 /// The state of one connection between two segments.
@@ -30,6 +31,8 @@ struct Reading {
     trailers: Option<Box<Trailers>>,
     /// What v1 has not answered; from the first request on, where anything is captured that v1 sends.
     replies: Option<Box<Replies>>,
+    /// What is known of HTTP/2 on the connection.
+    carried: Carried,
 }
 
 /// What policy and ordering need to know of a request's connection.
@@ -63,6 +66,12 @@ impl RequestContext {
         }
     }
 
+    /// The connection is counted as what it carries.
+    pub(super) fn become_protocol(&mut self, protocol: Protocol, assembly: &mut Assembly) {
+        let before = std::mem::replace(&mut self.protocol, protocol);
+        assembly.counters.connections.became(before, protocol);
+    }
+
     /// The bytes at hand may begin a request.
     const fn begin_here(&mut self) {
         self.begun = self.at;
@@ -82,6 +91,9 @@ impl RequestContext {
 
 impl Consumer for Connection {
     fn rest(&self) -> Option<Rest> {
+        if self.reading.carried.is_http2() {
+            return None;
+        }
         match self.parser.rest()? {
             // Whose requests they are must not be forgotten.
             http::Rest::Before(_) if self.reading.place.proxied.is_some() => None,
@@ -128,6 +140,9 @@ impl Connection {
             StreamEvent::Data(data) => {
                 reading.place.at = data.at;
                 reading.place.received = data.ack;
+                if reading.carried.is_http2() {
+                    return reading.handle_http2(&data, passing, assembly);
+                }
                 // What is on trial began before.
                 if parser.is_between_requests() && !parser.is_on_trial() {
                     reading.place.begin_here();
@@ -141,30 +156,63 @@ impl Connection {
                 parser.handle_data(input, &limits, &budget, &mut |event| {
                     reading.handle_event(event, assembly);
                 });
-                let stands = (parser.footing(), reading.place.protocol);
+                let mut stands = (parser.footing(), reading.place.protocol);
+                if reading.place.protocol == Protocol::Undecided {
+                    reading.seek_http2(input, stands.0, assembly);
+                }
+                if reading.carried.is_http2() {
+                    stands = (reading.carried.footing(), reading.place.protocol);
+                }
                 passing.count(&data, stands, &mut assembly.counters.not_followed);
             }
+            StreamEvent::Acknowledged { .. } if reading.carried.is_http2() => {}
             StreamEvent::Acknowledged { ack } => {
                 parser.handle_ack(ack.0, &mut |event| reading.handle_event(event, assembly));
             }
             StreamEvent::FromServer(from_server) => {
                 assembly.hears_v1 = true;
+                // v1's HTTP/2 is not read.
+                if reading.carried.is_http2() {
+                    return;
+                }
                 reading.handle_reply(&from_server, parser, assembly);
             }
+            StreamEvent::Gap { len } if reading.carried.is_http2() => {
+                let place = reading.place;
+                reading.carried.handle_gap(len, &place, assembly);
+            }
             StreamEvent::Gap { len } => {
+                let place = reading.place;
+                reading.carried.handle_gap(len, &place, assembly);
                 parser.handle_gap(len, &mut |event| reading.handle_event(event, assembly));
                 passing.stand(parser.footing());
             }
             StreamEvent::Closed(close) => {
-                parser.handle_close(lost_by(close), &mut |event| {
-                    reading.handle_event(event, assembly);
-                });
+                let place = reading.place;
+                if !reading
+                    .carried
+                    .handle_close(lost_by(close), &place, assembly)
+                {
+                    parser.handle_close(lost_by(close), &mut |event| {
+                        reading.handle_event(event, assembly);
+                    });
+                }
                 if let Some(replies) = &mut reading.replies {
                     replies.forget(&mut assembly.counters.replies_of_v1);
                 }
                 assembly.counters.connections.closed();
                 assembly.close(&reading.place);
             }
+        }
+    }
+}
+
+impl Connection {
+    /// Requests of HTTP/2 that were held for long enough are passed on, if this is still that connection.
+    pub(super) fn handle_patience(&mut self, id: ConnectionId, now: Time, assembly: &mut Assembly) {
+        let Reading { place, carried, .. } = &mut self.reading;
+        if place.id == id {
+            carried.handle_patience(now, place, assembly);
         }
     }
 }
@@ -176,11 +224,18 @@ impl Reading {
             request,
             trailers,
             replies,
+            carried,
         } = self;
         match event {
             HttpEvent::Protocol(protocol) => {
-                let before = std::mem::replace(&mut place.protocol, protocol);
-                assembly.counters.connections.became(before, protocol);
+                place.become_protocol(protocol, assembly);
+                carried.forget_sought();
+            }
+            HttpEvent::Http2(beginning) => {
+                if let Some(mut replies) = replies.take() {
+                    replies.forget(&mut assembly.counters.replies_of_v1);
+                }
+                carried.follow(&beginning, place, assembly);
             }
             HttpEvent::Proxied(client) => {
                 place.proxied = client.map(Endpoint::from);
@@ -210,7 +265,7 @@ impl Reading {
                 },
             },
             HttpEvent::End => {
-                assembly.finish(place, request);
+                assembly.finish(place, request, None);
                 if let Some(replies) = replies {
                     replies.end(place.ordinal, place.at);
                 }
@@ -226,6 +281,26 @@ impl Reading {
                 assembly.lose(place, request, reason);
                 place.begin_here();
             }
+        }
+    }
+
+    /// Takes more of a connection that carries HTTP/2.
+    fn handle_http2(&mut self, data: &Data<'_>, passing: &mut Passing, assembly: &mut Assembly) {
+        let input = Input {
+            bytes: data.bytes,
+            starts_segment: data.starts_segment,
+            ack: None,
+        };
+        self.carried.handle_data(input, &self.place, assembly);
+        let stands = (self.carried.footing(), self.place.protocol);
+        passing.count(data, stands, &mut assembly.counters.not_followed);
+    }
+
+    /// Looks for frames of HTTP/2 on a connection that nothing has decided yet.
+    fn seek_http2(&mut self, input: Input<'_>, footing: Footing, assembly: &mut Assembly) {
+        if self.carried.seek(input, footing, assembly) {
+            self.place
+                .become_protocol(Protocol::Http2Midstream, assembly);
         }
     }
 

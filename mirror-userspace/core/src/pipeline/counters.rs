@@ -1,93 +1,11 @@
 //! What the pipeline counts: every connection in one class, every copy in one bucket.
 
-use super::NotFollowedBy;
+use super::{Drops, NotFollowedBy};
 use crate::{
-    counters::{Histogram, Sum, sum::counters},
-    http::{Lost, Protocol},
+    counters::{Histogram, sum::counters},
+    http::Protocol,
     policy::FilterRuleId,
 };
-
-/// Why a copy was dropped before it was handed to the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DropReason {
-    /// The byte stream did not give a whole, trustworthy request.
-    Lost(Lost),
-    /// No memory was left to keep it.
-    OverBudget,
-    /// A recording did not take all of it; counted where nothing is sent.
-    RecordFailed,
-}
-
-impl DropReason {
-    /// All reasons, in the order in which they are printed.
-    pub const ALL: [Self; 13] = [
-        Self::Lost(Lost::Gap),
-        Self::Lost(Lost::Reset),
-        Self::Lost(Lost::Truncated),
-        Self::Lost(Lost::Idle),
-        Self::Lost(Lost::Evicted),
-        Self::Lost(Lost::Detached),
-        Self::Lost(Lost::Shutdown),
-        Self::Lost(Lost::Ambiguous),
-        Self::Lost(Lost::Malformed),
-        Self::Lost(Lost::TooLarge),
-        Self::Lost(Lost::RefusedByV1),
-        Self::OverBudget,
-        Self::RecordFailed,
-    ];
-
-    /// The reason's name in the ledger.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lost(Lost::Gap) => "gap",
-            Self::Lost(Lost::Reset) => "reset",
-            Self::Lost(Lost::Truncated) => "truncated",
-            Self::Lost(Lost::Idle) => "idle",
-            Self::Lost(Lost::Evicted) => "evicted",
-            Self::Lost(Lost::Detached) => "detached",
-            Self::Lost(Lost::Shutdown) => "shutdown",
-            Self::Lost(Lost::Ambiguous) => "ambiguous",
-            Self::Lost(Lost::Malformed) => "malformed",
-            Self::Lost(Lost::TooLarge) => "too_large",
-            Self::Lost(Lost::RefusedByV1) => "refused_by_v1",
-            Self::OverBudget => "over_budget",
-            Self::RecordFailed => "record_failed",
-        }
-    }
-}
-
-/// A count for each [`DropReason`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drops([u64; DropReason::ALL.len()]);
-
-impl Drops {
-    /// Counts one request dropped for this reason.
-    pub fn count(&mut self, reason: DropReason) {
-        if let Some(place) = DropReason::ALL.iter().position(|known| *known == reason)
-            && let Some(count) = self.0.get_mut(place)
-        {
-            *count += 1;
-        }
-    }
-
-    /// Each reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        DropReason::ALL.into_iter().zip(self.0.iter().copied())
-    }
-
-    /// The sum over all reasons.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-}
-
-impl Sum for Drops {
-    fn add(&mut self, more: &Self) {
-        self.0.add(&more.0);
-    }
-}
 
 counters! {
     /// What became of the copies for one target, up to the hand-over.
@@ -146,6 +64,8 @@ counters! {
     PipelineCounters {
         /// Requests of which at least a part was seen.
         requests: u64,
+        /// Of these, those of HTTP/2.
+        http2_requests: u64,
         /// Requests refused by a rule of the policy, indexed by [`FilterRuleId`].
         filtered: Vec<u64>,
         /// Requests lost before they had a complete, trustworthy head, by reason.
@@ -182,7 +102,7 @@ impl PipelineCounters {
 }
 
 counters! {
-    /// Connections by what they carry: each in exactly one class, `opened` being the sum of the six.
+    /// Connections by what they carry: each in exactly one class, `opened` being the sum of the seven.
     #[derive(Copy)]
     ConnectionCounters {
         /// All connections that were tracked.
@@ -195,8 +115,15 @@ counters! {
         proxied: u64,
         /// Connections that carry HTTP/1.0 or HTTP/1.1.
         http1: u64,
-        /// Connections that begin with the preface of HTTP/2 (prior knowledge).
+        /// Connections that begin with the preface of HTTP/2 (prior knowledge), or go on with it behind a request that
+        /// asked for it.
         http2: u64,
+        /// Connections of HTTP/2 whose beginning was not captured: their requests are only counted.
+        http2_midstream: u64,
+        /// Of those of HTTP/2, those that were followed and can't be any longer: what is not open yet is only counted.
+        http2_lost: u64,
+        /// Of those of HTTP/2 whose requests are only counted, those on which there may have been more.
+        http2_out_of_step: u64,
         /// Connections that begin with a TLS handshake.
         tls: u64,
         /// Connections that carry another protocol.
@@ -230,6 +157,7 @@ impl ConnectionCounters {
         match protocol {
             Protocol::Http1 => &mut self.http1,
             Protocol::Http2 => &mut self.http2,
+            Protocol::Http2Midstream => &mut self.http2_midstream,
             Protocol::Tls => &mut self.tls,
             Protocol::NotHttp => &mut self.not_http,
             Protocol::Upgraded => &mut self.upgraded,

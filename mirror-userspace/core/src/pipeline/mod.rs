@@ -13,19 +13,22 @@
 mod assembly;
 mod blocks;
 mod body;
+mod carried;
 mod connection;
 mod counters;
+mod drops;
+mod http2;
 mod manner;
 mod not_followed;
 mod observer;
 mod output;
+mod patience;
 mod replies;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{
-    ConnectionCounters, DropReason, Drops, PipelineCounters, RepliesOfV1, TargetCopies,
-};
+pub use counters::{ConnectionCounters, PipelineCounters, RepliesOfV1, TargetCopies};
+pub use drops::{DropReason, Drops};
 pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
@@ -126,18 +129,24 @@ impl Pipeline {
             });
     }
 
-    /// Does what is due: gives up gaps, and closes idle connections.
+    /// Does what is due: gives up gaps, closes idle connections, and no longer holds requests of HTTP/2 that stay open.
     pub fn handle_timeout(&mut self, now: Time) {
         let assembly = &mut self.assembly;
         self.table.handle_timeout(now, |connection, event| {
             connection.handle_event(event, assembly);
         });
+        while let Some(due) = assembly.patience.next(now) {
+            if let Some(connection) = self.table.state_mut(&due.flow) {
+                connection.handle_patience(due.connection, now, assembly);
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) next has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.table.poll_timeout()
+        let table = self.table.poll_timeout().into_iter();
+        table.chain(self.assembly.patience.first()).min()
     }
 
     /// Ends the connections that were seen at this attachment, as [`shutdown`](Self::shutdown) ends

@@ -34,7 +34,8 @@ counters! {
         not_http: NotFollowed,
         /// It is encrypted.
         tls: NotFollowed,
-        /// It carries HTTP/2.
+        /// It carries HTTP/2, and its beginning was not captured, or it can't be followed any longer. Its requests are
+        /// in [`DropReason`](super::DropReason)'s counts.
         http2: NotFollowed,
         /// It has left HTTP/1 by Upgrade or CONNECT.
         upgraded: NotFollowed,
@@ -109,7 +110,7 @@ impl Passing {
         let (bit, counter) = match (footing, protocol) {
             (_, Protocol::NotHttp) => (0, &mut counters.not_http),
             (_, Protocol::Tls) => (1, &mut counters.tls),
-            (_, Protocol::Http2) => (2, &mut counters.http2),
+            (_, Protocol::Http2 | Protocol::Http2Midstream) => (2, &mut counters.http2),
             (_, Protocol::Upgraded) => (3, &mut counters.upgraded),
             (Footing::Left, Protocol::Http1 | Protocol::Undecided) => (4, &mut counters.doubt),
             (Footing::OutOfStep | Footing::InStep, Protocol::Http1 | Protocol::Undecided) => {

@@ -65,6 +65,18 @@ pub(super) const CONNECTIONS_PROXIED: Family = counter(
     "podmirror_connections_proxied_total",
     "Of these, those that begin with a PROXY header.",
 );
+pub(super) const HTTP2_LOST: Family = counter(
+    "podmirror_connections_http2_lost_total",
+    "Of these, those of HTTP/2 that could not be followed to their end.",
+);
+pub(super) const HTTP2_OUT_OF_STEP: Family = counter(
+    "podmirror_connections_http2_out_of_step_total",
+    "Of these, those of HTTP/2 on which there may have been more requests than were counted.",
+);
+pub(super) const HTTP2_REQUESTS: Family = counter(
+    "podmirror_http2_requests_total",
+    "Requests of HTTP/2 of which at least a part was seen, whatever the number of targets.",
+);
 pub(super) const CONNECTIONS_OPEN: Family = gauge(
     "podmirror_connections_open",
     "Of these, those that are followed now.",

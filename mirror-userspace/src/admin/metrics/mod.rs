@@ -78,6 +78,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         sent_again: _,
         requests: _,
         replies: _,
+        http2_requests,
         connections,
         bytes_lost,
         replies_of_v1,
@@ -93,6 +94,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     add_named(page, all::REPLY_SEGMENTS, &[rule], "what", &reply_segments);
     of_ring(page, rule, mirror.counted.ring);
     of_connections(page, rule, &connections);
+    page.add(all::HTTP2_REQUESTS, &[rule], http2_requests);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
     add_named(page, all::REPLIES_OF_V1, &[rule], "status", &replies_of_v1);
     let latency = &mirror.counted.pipeline.replies_of_v1.latency;
@@ -206,20 +208,26 @@ fn of_connections(page: &mut Page, rule: (&'static str, &str), connections: &Con
         open,
         http1,
         http2,
+        http2_midstream,
         tls,
         not_http,
         upgraded,
         undecided,
         midstream,
         proxied,
+        http2_lost,
+        http2_out_of_step,
     } = connections;
     page.add(all::CONNECTIONS_OPENED, &[rule], opened);
     page.add(all::CONNECTIONS_OPEN, &[rule], open);
     page.add(all::CONNECTIONS_MIDSTREAM, &[rule], midstream);
     page.add(all::CONNECTIONS_PROXIED, &[rule], proxied);
+    page.add(all::HTTP2_LOST, &[rule], http2_lost);
+    page.add(all::HTTP2_OUT_OF_STEP, &[rule], http2_out_of_step);
     for (protocol, count) in [
         ("http1", http1),
         ("http2", http2),
+        ("http2_midstream", http2_midstream),
         ("tls", tls),
         ("not_http", not_http),
         ("upgraded", upgraded),

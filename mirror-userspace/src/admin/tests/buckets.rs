@@ -113,6 +113,7 @@ fn busy_mirror() -> ShownMirror {
             bytes: another(),
         };
     }
+    pipeline.http2_requests = another();
     let kinds = &mut pipeline.connections;
     kinds.opened = 50_000;
     for count in [
@@ -121,13 +122,17 @@ fn busy_mirror() -> ShownMirror {
         &mut kinds.proxied,
         &mut kinds.http1,
         &mut kinds.http2,
+        &mut kinds.http2_midstream,
+        &mut kinds.http2_lost,
+        &mut kinds.http2_out_of_step,
         &mut kinds.tls,
         &mut kinds.not_http,
         &mut kinds.upgraded,
     ] {
         *count = another();
     }
-    let known = kinds.http1 + kinds.http2 + kinds.tls + kinds.not_http + kinds.upgraded;
+    let http = kinds.http1 + kinds.http2 + kinds.http2_midstream;
+    let known = http + kinds.tls + kinds.not_http + kinds.upgraded;
     kinds.undecided = kinds.opened - known;
     counted.targets.clear();
     for (index, copies) in pipeline.targets.iter_mut().enumerate() {
@@ -183,6 +188,9 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "opened"] => ("connections_opened_total", vec![rule]),
         ["connections", "midstream"] => ("connections_midstream_total", vec![rule]),
         ["connections", "proxied"] => ("connections_proxied_total", vec![rule]),
+        ["connections", "http2_lost"] => ("connections_http2_lost_total", vec![rule]),
+        ["connections", "http2_out_of_step"] => ("connections_http2_out_of_step_total", vec![rule]),
+        ["http2_requests"] => ("http2_requests_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
         ["replies_of_v1", status] => ("v1_replies_total", vec![rule, ("status", status)]),

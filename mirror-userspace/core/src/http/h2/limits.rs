@@ -1,7 +1,7 @@
 //! What a connection may cost, and what its readers have in common.
 
 use super::FieldList;
-use crate::budget::Budget;
+use crate::{budget::Budget, http};
 
 /// Bounds on everything that a client can make as long as it likes. A body is not among them: it is passed on as it
 /// comes.
@@ -25,6 +25,18 @@ pub struct Limits {
 
 /// Bytes of field lists that a connection may make at once, however little it has sent: 1 MiB.
 pub const SAVED: usize = 1 << 20;
+
+impl From<http::Limits> for Limits {
+    /// A field list may be as large as a head of HTTP/1.
+    fn from(limits: http::Limits) -> Self {
+        let default = Self::default();
+        Self {
+            list: limits.head,
+            block: default.block.max(2 * limits.head),
+            ..default
+        }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -77,6 +77,12 @@ impl Counter {
         }
     }
 
+    /// Whether the connection is HTTP/2 for certain.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// Takes the next bytes.
     pub fn handle_data(&mut self, input: Input<'_>, emit: &mut dyn FnMut(Seen)) {
         let tried = matches!(self.state, State::Trying { .. });

@@ -87,6 +87,12 @@ impl Reader {
         self.count(emit, |counter, emit| counter.handle_gap(len, emit));
     }
 
+    /// Whether it is followed: otherwise its requests are at best counted.
+    #[must_use]
+    pub const fn is_following(&self) -> bool {
+        matches!(self.phase, Phase::Following(_))
+    }
+
     /// v1 has closed this stream, by an error or by a reply that did not wait for the request's end. Nothing further is
     /// told of it; says whether its request was still open, and told.
     pub fn forget(&mut self, stream: u32) -> bool {

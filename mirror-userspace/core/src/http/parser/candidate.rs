@@ -68,7 +68,10 @@ impl Candidate {
             HttpEvent::Head(head) => keep(head.raw),
             HttpEvent::Body(bytes) => keep(bytes),
             HttpEvent::Lost(_) => lost = true,
-            HttpEvent::End | HttpEvent::Protocol(_) | HttpEvent::Proxied(_) => {}
+            HttpEvent::End
+            | HttpEvent::Protocol(_)
+            | HttpEvent::Http2(_)
+            | HttpEvent::Proxied(_) => {}
         });
         if lost || matches!(self.parser.state, State::Resync(_)) {
             return Err(Resync {

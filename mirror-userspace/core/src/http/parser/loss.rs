@@ -41,6 +41,7 @@ impl Parser {
             Standing::InStep => emit(HttpEvent::Lost(why)),
             Standing::Undecided => emit(HttpEvent::Protocol(Protocol::Undecided)),
             Standing::Offered => emit(HttpEvent::Protocol(Protocol::Upgraded)),
+            Standing::Accepted => {}
         }
     }
 
@@ -133,7 +134,9 @@ impl Parser {
                         ..Resync::default()
                     });
                 }
-                Standing::Offered => self.refuse(Lost::Gap, Standing::Offered, emit),
+                standing @ (Standing::Offered | Standing::Accepted) => {
+                    self.refuse(Lost::Gap, standing, emit);
+                }
             },
             State::Doubt(doubt) => {
                 if let Some(passed) = doubt.skip(len) {

@@ -265,6 +265,7 @@ impl Parser {
                 Standing::Tentative(resync) => resync.give_up(emit),
                 Standing::Undecided => emit(HttpEvent::Protocol(Protocol::Undecided)),
                 Standing::Offered => emit(HttpEvent::Protocol(Protocol::Upgraded)),
+                Standing::Accepted => {}
             },
             State::Opening(_) => emit(HttpEvent::Protocol(Protocol::Undecided)),
             State::Resync(resync) => resync.give_up(emit),

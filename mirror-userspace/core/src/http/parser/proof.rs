@@ -140,7 +140,8 @@ impl Parser {
     ///
     /// - Behind a reply with which v1 closes nothing is taken: what begins there counts as
     ///   [`Lost::RefusedByV1`].
-    /// - An offer to leave HTTP/1 is accepted by 101 (CONNECT: by any 2xx); otherwise the connection goes on with the next request.
+    /// - An offer to leave HTTP/1 is accepted by 101 (CONNECT: by any 2xx), and behind one of HTTP/2 its preface is
+    ///   waited for; otherwise the connection goes on with the next request.
     /// - A request that v1 may have refused was taken, and the connection goes on.
     /// - What seemed to be a request out of step is one.
     /// - A final reply to a request whose body the client holds back (`Expect: 100-continue`) refuses it:
@@ -197,6 +198,7 @@ impl Parser {
         };
         let announced = matches!(upgrade, Upgrade::Connect | Upgrade::Other);
         self.state = match (accepted, answer.closes) {
+            (true, _) if upgrade == Upgrade::H2c => State::Head(Reader::new(Standing::Accepted)),
             (true, _) => State::Left { for_good: true },
             (false, true) => State::Closing(Blank::default()),
             (false, false) => State::in_step(),

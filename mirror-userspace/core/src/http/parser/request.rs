@@ -2,7 +2,7 @@
 
 use super::{After, Blank, Budget, Chunked, Limits, Parser, Reader, Standing, State};
 use crate::http::{
-    Framing, Head, HttpEvent, Protocol, Upgrade,
+    Framing, Head, Http2, HttpEvent, Protocol, Upgrade,
     head::{self, Fields},
     odd,
     reader::{Raw, Read},
@@ -61,8 +61,21 @@ impl Parser {
                 self.refuse_request(odd::judge(raw.bytes(), why), standing, emit);
                 Some(rest)
             }
+            Read::Http2(before, bytes) => {
+                emit(HttpEvent::Protocol(Protocol::Http2));
+                emit(HttpEvent::Http2(Http2 {
+                    upgraded: !matches!(standing, Standing::Undecided),
+                    before,
+                    bytes,
+                }));
+                self.state = State::Left { for_good: true };
+                None
+            }
             Read::Other(protocol) => {
-                emit(HttpEvent::Protocol(protocol));
+                // It was said when v1 accepted.
+                if !matches!(standing, Standing::Accepted) {
+                    emit(HttpEvent::Protocol(protocol));
+                }
                 self.state = State::Left { for_good: true };
                 None
             }

@@ -23,7 +23,7 @@ impl Parser {
                     Some(Rest::Before(0))
                 }
                 Standing::InStep | Standing::Undecided => inside,
-                Standing::Tentative(_) | Standing::Offered => None,
+                Standing::Tentative(_) | Standing::Offered | Standing::Accepted => None,
             },
             State::Length {
                 remaining,

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Assembly, BYTES_OVERHEAD, Held, PLACE_COST, Request};
+use super::{Assembly, BYTES_OVERHEAD, Held, PLACE_COST, Request, Sending};
 use crate::{
     budget::Reserved,
     pipeline::{
-        CopyId, DropReason, MirrorCopy, Output, Rest, TargetId, Wire, blocks::Blocks,
+        CopyId, DropReason, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire, blocks::Blocks,
         connection::RequestContext, counters::TargetCopies, manner::Manner,
     },
 };
@@ -21,7 +21,12 @@ const KEPT_PLACES: usize = 64;
 impl Assembly {
     /// The next thing to send.
     pub(in super::super) fn next_output(&mut self) -> Option<Output> {
-        let output = self.outputs.pop_front();
+        let cancel = || {
+            self.cancelled
+                .pop()
+                .map(|request| Output::Cancel { request })
+        };
+        let output = self.outputs.pop_front().or_else(cancel);
         if self.outputs.is_empty() && self.outputs.capacity() > KEPT_PLACES {
             self.outputs.shrink_to(KEPT_PLACES);
         }
@@ -44,6 +49,7 @@ impl Assembly {
         let Held {
             heads,
             manner,
+            wire,
             body,
             mut reserved,
         } = held;
@@ -57,7 +63,8 @@ impl Assembly {
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            given(self.push_copy(place, target, pieces, rest, manner, reserved));
+            let wire = wire.clone();
+            given(self.push_copy(place, target, (wire, pieces), rest, manner, reserved));
         }
     }
 
@@ -88,11 +95,40 @@ impl Assembly {
         }
     }
 
+    /// Ends streamed copies, with this header block of trailers; without memory for it, a copy is aborted.
+    pub(super) fn finish_streamed(
+        &mut self,
+        place: &RequestContext,
+        copies: Vec<CopyId>,
+        trailers: Option<&Bytes>,
+    ) {
+        let memory = trailers.map_or(0, |trailers| trailers.len() + BYTES_OVERHEAD);
+        for copy in copies {
+            let ended = match self.budget.reserve(memory) {
+                Some(reserved) => Output::Finish {
+                    copy,
+                    at: place.at,
+                    trailers: trailers.cloned(),
+                    reserved,
+                },
+                None => Output::Abort { copy },
+            };
+            self.outputs.push_back(ended);
+        }
+    }
+
+    /// The client gave up the reply to a request; where nothing is sent, nobody has to know.
+    pub(in super::super) fn cancel(&mut self, request: RequestKey) {
+        if self.sending == Sending::ToTargets {
+            self.cancelled.push(request);
+        }
+    }
+
     fn push_copy(
         &mut self,
         place: &RequestContext,
         target: TargetId,
-        pieces: Vec<Bytes>,
+        (wire, pieces): (Wire, Vec<Bytes>),
         rest: Rest,
         manner: Manner,
         reserved: Reserved,
@@ -105,7 +141,7 @@ impl Assembly {
             target,
             request,
             at,
-            wire: Wire::Http1,
+            wire,
             pieces,
             rest,
             expect: manner.expect,

@@ -13,11 +13,17 @@ fn connections_are_classed_by_what_they_carry() {
             proxied: _,
             http1,
             http2,
+            http2_midstream: 0,
+            http2_lost: 0,
+            http2_out_of_step: 0,
             tls,
             not_http,
             upgraded,
             undecided,
-        } = counters.connections;
+        } = counters.connections
+        else {
+            panic!("{counters:?}");
+        };
         assert_eq!((opened, open, midstream), (1, 0, 0));
         [http1, http2, tls, not_http, upgraded, undecided]
     };

@@ -3,6 +3,7 @@
 mod books;
 mod connections;
 mod fates;
+mod http2;
 mod losses;
 mod memory;
 mod observers;
@@ -13,6 +14,7 @@ mod whole;
 
 use std::{net::SocketAddr, time::Duration};
 
+use bytes::Bytes;
 use mirror_common::record::flag;
 
 use super::*;
@@ -46,6 +48,10 @@ struct Received {
     id: CopyId,
     target: usize,
     connection: ConnectionId,
+    number: u32,
+    wire: Wire,
+    /// The first piece.
+    head: Bytes,
     bytes: Vec<u8>,
     /// How many pieces and chunks it came in.
     parts: usize,
@@ -80,6 +86,8 @@ struct Bench {
     held: Vec<Output>,
     /// v1's answers among them.
     answers: Vec<(RequestKey, u16)>,
+    /// Requests whose replies the client gave up.
+    cancelled: Vec<RequestKey>,
 }
 
 impl Bench {
@@ -94,6 +102,7 @@ impl Bench {
             received: Vec::new(),
             held: Vec::new(),
             answers: Vec::new(),
+            cancelled: Vec::new(),
         }
     }
 
@@ -188,6 +197,9 @@ impl Bench {
                     id: copy.id,
                     target: copy.target.0,
                     connection: copy.request.connection,
+                    number: copy.request.number,
+                    wire: copy.wire.clone(),
+                    head: copy.pieces.first().cloned().unwrap_or_default(),
                     bytes: copy.pieces.concat(),
                     parts: copy.pieces.len(),
                     expect: copy.expect,
@@ -201,9 +213,16 @@ impl Bench {
                     received.bytes.extend_from_slice(bytes);
                     received.parts += 1;
                 }
-                Output::Finish { copy, .. } => self.streaming(*copy).ended = Ended::Finished,
+                Output::Finish { copy, trailers, .. } => {
+                    let received = self.streaming(*copy);
+                    received.ended = Ended::Finished;
+                    if trailers.is_some() {
+                        let trailers = trailers.clone();
+                        received.wire = Wire::Http2 { trailers };
+                    }
+                }
                 Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
-                Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
+                Output::Cancel { request } => self.cancelled.push(*request),
                 Output::Answer { request, status } => self.answers.push((*request, *status)),
             }
             self.held.push(output);

@@ -55,7 +55,8 @@ fn other_protocols_are_counted_from_their_first_byte() {
     for (stream, expected) in [
         ("\x16\x03\x01\x02\x00\x01", "tls 1/0/2/12"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "not_http 1/0/2/42"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2 1/0/2/48"),
+        // The second preface ends what can be followed.
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2 1/0/1/24"),
         (GET, ""),
     ] {
         let mut bench = Bench::new(Limits::default(), to_targets(1));

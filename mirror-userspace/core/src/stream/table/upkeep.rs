@@ -1,5 +1,7 @@
 //! The chains and the index: who is next, who has moved.
 
+use std::hash::BuildHasher;
+
 use super::{ByActivity, Connection, FlowTable};
 use crate::{
     segment::{FlowId, Time},
@@ -17,6 +19,12 @@ impl<T> FlowTable<T> {
                 .is_some_and(|known| known.flow == *flow)
         };
         self.index.find(hash, is_it).copied()
+    }
+
+    /// What a consumer keeps of this connection, if it is open.
+    pub fn state_mut(&mut self, flow: &FlowId) -> Option<&mut T> {
+        let key = self.find(self.hasher.hash_one(flow), flow)?;
+        Some(&mut self.connections.get_mut(key)?.state)
     }
 
     pub(super) fn wait_anew(&mut self, key: Key, waited: Option<Time>, waits: Option<Time>) {

@@ -1,6 +1,6 @@
 //! Frames, as a client would write them.
 
-use super::super::PREFACE;
+pub(super) use crate::testing::{frame, opening};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -16,17 +16,6 @@ pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 /// A header block in one frame, of a request without a body.
 pub(super) const WHOLE: u8 = END_STREAM | END_HEADERS;
-
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let stream = stream.to_be_bytes();
-    [&len[1..], &[kind, flags], &stream, payload].concat()
-}
-
-/// The preface and empty settings.
-pub(super) fn opening() -> Vec<u8> {
-    [&PREFACE[..], &frame(SETTINGS, 0, 0, &[])].concat()
-}
 
 /// A connection of these frames.
 pub(super) fn connection(frames: &[Vec<u8>]) -> Vec<u8> {

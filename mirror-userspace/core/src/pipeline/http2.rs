@@ -1,0 +1,372 @@
+//! The requests of one connection of HTTP/2: many under way at once, each held or passed on as one of HTTP/1 is.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    DropReason, PipelineCounters,
+    assembly::{Assembly, Request},
+    connection::RequestContext,
+    patience::{GRAIN, PATIENCE},
+};
+use crate::{
+    budget::{Budget, Reserved},
+    http::{
+        Http2 as Beginning, Input, Lost,
+        h2::{
+            self, Event, PREFACE, Reader,
+            midstream::{Counter, Seen},
+        },
+    },
+    segment::Time,
+};
+
+/// What a request costs whose end has not come: its entry, in nodes that are half full.
+const ENTRY: usize = 2 * (size_of::<Open>() + size_of::<u32>() + 16);
+
+/// What a connection costs: this, and what a reader keeps that is not in its own budget.
+const COST: usize = size_of::<Http2>() + 512;
+
+/// A connection that carries HTTP/2.
+pub(super) struct Http2 {
+    followed: Followed,
+    requests: Requests,
+    _held: Reserved,
+}
+
+enum Followed {
+    Reader(Reader),
+    /// Its beginning was not captured: its requests are counted.
+    Counter(Counter),
+}
+
+/// The requests of a connection.
+struct Requests {
+    /// Those whose end has not come, unless their fate is counted.
+    open: BTreeMap<u32, Open>,
+    entries: Reserved,
+    /// The highest stream of which anything was said.
+    highest: u32,
+    /// What is added to a stream's number: requests of HTTP/1 came before.
+    before: u32,
+    /// The trailers of the request that ends next.
+    trailers: Option<Bytes>,
+    watch: Watch,
+    out_of_step: bool,
+}
+
+/// Whether requests have to be looked at that may stay open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// None was begun since they were looked at.
+    None,
+    /// One was begun at this time.
+    Wanted(Time),
+    /// They will be looked at.
+    Kept,
+}
+
+struct Open {
+    request: Request,
+    /// When its head was captured.
+    begun: Time,
+}
+
+impl Http2 {
+    /// Follows a connection; `requests` of HTTP/1 came before on it. `None` without memory for it.
+    pub(super) fn follow(
+        beginning: &Beginning<'_>,
+        requests: u32,
+        budget: &Budget,
+    ) -> Option<Box<Self>> {
+        let reader = if beginning.upgraded {
+            Reader::upgraded(budget)
+        } else {
+            Reader::new(budget)
+        };
+        let mut http2 = Self::new(Followed::Reader(reader), budget)?;
+        http2.requests.before = requests.saturating_sub(1);
+        Some(http2)
+    }
+
+    /// Counts the requests of a connection that was picked up in the middle.
+    pub(super) fn count(counter: Counter, budget: &Budget) -> Option<Box<Self>> {
+        Self::new(Followed::Counter(counter), budget)
+    }
+
+    fn new(followed: Followed, budget: &Budget) -> Option<Box<Self>> {
+        let held = budget.reserve(COST)?;
+        let requests = Requests {
+            open: BTreeMap::new(),
+            entries: budget.empty(),
+            highest: 0,
+            before: 0,
+            trailers: None,
+            watch: Watch::None,
+            out_of_step: false,
+        };
+        Some(Box::new(Self {
+            followed,
+            requests,
+            _held: held,
+        }))
+    }
+
+    /// Notes what was seen of a connection before it was known what it carries.
+    pub(super) fn count_seen(&mut self, seen: Seen, assembly: &mut Assembly) {
+        self.requests.count(seen, &mut assembly.counters);
+    }
+
+    /// Whether requests are read, not only counted.
+    pub(super) const fn is_following(&self) -> bool {
+        match &self.followed {
+            Followed::Reader(reader) => reader.is_following(),
+            Followed::Counter(_) => false,
+        }
+    }
+
+    /// Takes the first bytes, from the preface on.
+    pub(super) fn handle_beginning(
+        &mut self,
+        beginning: &Beginning<'_>,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        let before = PREFACE.get(..beginning.before).unwrap_or_default();
+        for bytes in [before, beginning.bytes] {
+            let input = Input {
+                bytes,
+                starts_segment: false,
+                ack: None,
+            };
+            self.handle_data(input, place, assembly);
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn handle_data(
+        &mut self,
+        input: Input<'_>,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        self.read(place, assembly, |reader, shared, emit| {
+            reader.handle_data(input, shared, &mut |event| emit(event));
+        });
+        let Self {
+            followed, requests, ..
+        } = self;
+        if let Followed::Counter(counter) = followed {
+            counter.handle_data(input, &mut |seen| {
+                requests.count(seen, &mut assembly.counters);
+            });
+        }
+        requests.watch_over(place, assembly);
+    }
+
+    /// Bytes are missing.
+    pub(super) fn handle_gap(&mut self, len: u64, place: &RequestContext, assembly: &mut Assembly) {
+        self.read(place, assembly, |reader, shared, emit| {
+            reader.handle_gap(len, shared, &mut |event| emit(event));
+        });
+        let Self {
+            followed, requests, ..
+        } = self;
+        if let Followed::Counter(counter) = followed {
+            counter.handle_gap(len, &mut |seen| {
+                requests.count(seen, &mut assembly.counters);
+            });
+        }
+    }
+
+    /// The connection has ended.
+    pub(super) fn handle_close(
+        &mut self,
+        why: Lost,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        self.read(place, assembly, |reader, _, emit| {
+            reader.handle_close(why, &mut |event| emit(event));
+        });
+    }
+
+    /// Passes on what was held for long enough.
+    pub(super) fn handle_patience(
+        &mut self,
+        now: Time,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        self.requests.pass_on(now, place, assembly);
+        self.requests.watch_over(place, assembly);
+    }
+
+    /// Has the reader, if there is one, do something.
+    fn read(
+        &mut self,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+        read: impl FnOnce(&mut Reader, &mut h2::Shared, &mut dyn FnMut(Event<'_>)),
+    ) {
+        let Followed::Reader(reader) = &mut self.followed else {
+            return;
+        };
+        let Some(mut shared) = assembly.http2.take() else {
+            return;
+        };
+        let requests = &mut self.requests;
+        read(reader, &mut shared, &mut |event| {
+            requests.handle(event, place, assembly);
+        });
+        assembly.http2 = Some(shared);
+    }
+}
+
+impl Requests {
+    fn handle(&mut self, event: Event<'_>, place: &RequestContext, assembly: &mut Assembly) {
+        match event {
+            Event::Head(head) => self.begin(&head, place, assembly),
+            Event::Body { stream, bytes } => {
+                let place = self.place(stream, place);
+                let Some(open) = self.open.get_mut(&stream) else {
+                    return;
+                };
+                assembly.extend(&place, &mut open.request, bytes);
+                if matches!(open.request, Request::Settled) {
+                    self.close(stream);
+                }
+            }
+            Event::Trailers { stream, fields } => {
+                if self.open.contains_key(&stream) {
+                    let mut block = BytesMut::new();
+                    assembly.policy.write_trailers(fields, &mut block);
+                    self.trailers = (!block.is_empty()).then(|| block.freeze());
+                    assembly.show_trailers(&self.place(stream, place), fields);
+                }
+            }
+            Event::End { stream } => {
+                let place = self.place(stream, place);
+                let trailers = self.trailers.take();
+                if let Some(mut request) = self.close(stream) {
+                    assembly.finish(&place, &mut request, trailers);
+                }
+            }
+            Event::Reset { stream, .. } => {
+                let place = self.place(stream, place);
+                match self.close(stream) {
+                    Some(mut request) => assembly.lose(&place, &mut request, Lost::Reset),
+                    None => assembly.cancel(place.request()),
+                }
+            }
+            Event::Lost { stream, why } => {
+                let place = self.place(stream, place);
+                if let Some(mut request) = self.close(stream) {
+                    assembly.lose(&place, &mut request, why);
+                } else if stream > self.highest {
+                    self.highest = stream;
+                    assembly.counters.http2_requests += 1;
+                    assembly.lose(&place, &mut Request::None, why);
+                }
+            }
+            Event::ConnectionLost(_) => assembly.counters.connections.http2_lost += 1,
+            Event::OutOfStep => self.fall_out_of_step(&mut assembly.counters),
+        }
+    }
+
+    fn begin(&mut self, head: &h2::Head<'_>, place: &RequestContext, assembly: &mut Assembly) {
+        self.highest = self.highest.max(head.stream);
+        assembly.counters.http2_requests += 1;
+        let place = RequestContext {
+            begun: place.at,
+            ..self.place(head.stream, place)
+        };
+        let mut request = Request::None;
+        if head.ends {
+            assembly.begin(&place, &mut request, head.into());
+            assembly.finish(&place, &mut request, None);
+        } else if self.entries.grow(ENTRY) {
+            assembly.begin(&place, &mut request, head.into());
+            if matches!(request, Request::Settled) {
+                self.entries.shrink(ENTRY);
+                return;
+            }
+            if matches!(request, Request::Held(_)) && self.watch == Watch::None {
+                self.watch = Watch::Wanted(place.at);
+            }
+            let begun = place.at;
+            self.open.insert(head.stream, Open { request, begun });
+        } else {
+            assembly.lose(&place, &mut request, DropReason::OverBudget);
+        }
+    }
+
+    /// Where the request of a stream is.
+    fn place(&self, stream: u32, place: &RequestContext) -> RequestContext {
+        let begun = self.open.get(&stream).map(|open| open.begun);
+        RequestContext {
+            ordinal: stream.saturating_add(self.before),
+            begun: begun.unwrap_or(place.at),
+            ..*place
+        }
+    }
+
+    fn close(&mut self, stream: u32) -> Option<Request> {
+        let closed = self.open.remove(&stream)?;
+        self.entries.shrink(ENTRY);
+        Some(closed.request)
+    }
+
+    fn count(&mut self, seen: Seen, counters: &mut PipelineCounters) {
+        match seen {
+            Seen::Http2 => {}
+            Seen::Opened(_) => {
+                counters.requests += 1;
+                counters.http2_requests += 1;
+                counters.lost_unseen.count(DropReason::BeforeAttach);
+            }
+            Seen::OutOfStep => self.fall_out_of_step(counters),
+        }
+    }
+
+    fn fall_out_of_step(&mut self, counters: &mut PipelineCounters) {
+        let before = std::mem::replace(&mut self.out_of_step, true);
+        counters.connections.http2_out_of_step += u64::from(!before);
+    }
+
+    /// Has the requests looked at later, if some were begun that may stay open.
+    fn watch_over(&mut self, place: &RequestContext, assembly: &mut Assembly) {
+        let Watch::Wanted(since) = self.watch else {
+            return;
+        };
+        let waits = match place.flow {
+            Some(flow) if !self.open.is_empty() => assembly.patience.wait(since, flow, place.id),
+            _ => false,
+        };
+        self.watch = if waits { Watch::Kept } else { Watch::None };
+    }
+
+    /// Passes on what was held for long enough, and wants the others looked at.
+    fn pass_on(&mut self, now: Time, place: &RequestContext, assembly: &mut Assembly) {
+        self.watch = Watch::None;
+        let before = self.before;
+        for (stream, open) in &mut self.open {
+            if !matches!(open.request, Request::Held(_)) {
+                continue;
+            }
+            if now.since(open.begun) + GRAIN < PATIENCE {
+                if let Watch::None = self.watch {
+                    self.watch = Watch::Wanted(open.begun);
+                }
+                continue;
+            }
+            let place = RequestContext {
+                ordinal: stream.saturating_add(before),
+                begun: open.begun,
+                ..*place
+            };
+            assembly.stream(&place, &mut open.request);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! When requests of HTTP/2 are no longer held although their end has not come.
+//!
+//! A body of HTTP/1 ends by itself, or is too large to be held. That of a call that streams is open for as long as the
+//! two sides like to talk, and may never get large: held until its end, its copy would come hours late, or never. So
+//! what has not ended [`PATIENCE`] after its head is passed on from then on, as a large body is.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::ConnectionId;
+use crate::{
+    budget::{Budget, Reserved},
+    segment::{FlowId, Time},
+};
+
+/// For how long a request is held that might end. Most unary calls have ended by then, also across a slow network.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How much earlier a request may be passed on beside others: connections are looked at no more often.
+pub(super) const GRAIN: Duration = Duration::from_millis(50);
+
+/// What one costs, in a ring that is a quarter full at least.
+const COST: usize = 4 * size_of::<Due>();
+
+/// Places that are kept while there are none.
+const KEPT: usize = 64;
+
+/// Connections that are to be looked at, in the order in which they are due.
+#[derive(Debug)]
+pub(super) struct Patience {
+    all: VecDeque<Due>,
+    budget: Budget,
+}
+
+/// A connection of which some requests may have been held for long enough.
+#[derive(Debug)]
+pub(super) struct Due {
+    at: Time,
+    pub(super) flow: FlowId,
+    pub(super) connection: ConnectionId,
+    _held: Reserved,
+}
+
+impl Patience {
+    pub(super) const fn new(budget: Budget) -> Self {
+        Self {
+            all: VecDeque::new(),
+            budget,
+        }
+    }
+
+    /// Has a connection looked at, `since` being when its request began. `false` without memory for it.
+    #[must_use]
+    pub(super) fn wait(&mut self, since: Time, flow: FlowId, connection: ConnectionId) -> bool {
+        let Some(held) = self.budget.reserve(COST) else {
+            return false;
+        };
+        // All wait equally long, but what stood behind a gap began earlier than it came.
+        let last = self.all.back().map(|last| last.at);
+        let at = since + PATIENCE;
+        self.all.push_back(Due {
+            at: last.map_or(at, |last| last.max(at)),
+            flow,
+            connection,
+            _held: held,
+        });
+        true
+    }
+
+    /// The next that is due.
+    pub(super) fn next(&mut self, now: Time) -> Option<Due> {
+        let due = self.all.pop_front_if(|first| first.at <= now)?;
+        // What a flood took is not kept.
+        if self.all.capacity() > KEPT && self.all.len() < self.all.capacity() / 4 {
+            self.all.shrink_to(self.all.len().max(KEPT / 2));
+        }
+        Some(due)
+    }
+
+    /// When the next is due.
+    pub(super) fn first(&self) -> Option<Time> {
+        self.all.front().map(|first| first.at)
+    }
+}
