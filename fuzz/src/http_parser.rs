@@ -2,7 +2,7 @@
 
 use mirror_core::{
     budget::Budget,
-    http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked},
+    http::{Framing, HttpEvent, Input, Limits, Lost, Parser, Protocol, Version, chunked, h2},
 };
 
 use crate::second_parser::{self, Extent, Message, Refusal};
@@ -64,6 +64,9 @@ fn note(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     match event {
         // It is no part of a request; where the first one stands shows that it was taken off.
         HttpEvent::Proxied(_) => {}
+        HttpEvent::Http2(beginning) => {
+            assert!(!inside && beginning.before < h2::PREFACE.len());
+        }
         HttpEvent::Protocol(protocol) => said.push(Said::Protocol(protocol)),
         HttpEvent::Head(head) => {
             assert!(!inside, "one request after the other");

@@ -28,13 +28,6 @@ pub(crate) const REQUESTS: &[Deviation] = &[
         reason: "Oracle wrong: it keeps the urgent byte in line. A Linux socket without \
                  SO_OOBINLINE does not deliver it, as the oracle's own c2s_linux_kernel_recv says.",
     },
-    Deviation {
-        file: "pcap-derived/deepflow-grpc-service-name--shuffle16.pcap",
-        client: "10.1.23.21:51400",
-        found: &[],
-        reason: "Rule: HTTP/2 is recognised and not mirrored. (In this form of oracle the \
-                 connection's protocol is not told.)",
-    },
     unproven(QUICKPLAY, "10.54.169.250:33064"),
     unproven(QUICKPLAY, "10.54.169.250:52285"),
     unproven(QUICKPLAY, "10.54.169.250:52288"),

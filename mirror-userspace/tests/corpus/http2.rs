@@ -47,15 +47,15 @@ struct Found {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Request {
-    stream: u32,
+pub(super) struct Request {
+    pub(super) stream: u32,
     method: String,
     target: String,
-    fields: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -102,8 +102,23 @@ impl Request {
         }
     }
 
+    /// One with these fields, pseudo-headers among them.
+    pub(super) fn with(stream: u32, fields: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        let value = |name: &str| {
+            let found = fields.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        Self {
+            stream,
+            method: value(":method"),
+            target: value(":path"),
+            fields,
+            body,
+        }
+    }
+
     /// What the oracle says of a request, but for its body.
-    fn told(value: &Value) -> Self {
+    pub(super) fn told(value: &Value) -> Self {
         let string = |value: &Value| value.as_str().unwrap().to_owned();
         let fields = value["headers"].as_array().unwrap();
         Self {
@@ -197,7 +212,7 @@ fn read(corpus: &Corpus, entry: &Entry) -> BTreeMap<(String, String), Found> {
 }
 
 /// The connections of an oracle that are HTTP/2, with or without its word for it, and whose streams it names.
-fn http2(oracle: &Value) -> Vec<&Value> {
+pub(super) fn http2(oracle: &Value) -> Vec<&Value> {
     let connections = ["connections", "connections_detail"];
     let all = connections
         .iter()

@@ -12,6 +12,7 @@
 mod bytes;
 mod deviations;
 mod http2;
+mod http2_copies;
 mod oracle;
 mod requests;
 mod streams;

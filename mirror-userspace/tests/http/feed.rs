@@ -6,6 +6,7 @@ use mirror_core::{
     budget::Budget,
     http::{
         Answer, Framing, Head, HttpEvent, Input, Limits, Lost, Parser, Protocol, Upgrade, Version,
+        h2,
     },
 };
 
@@ -155,6 +156,12 @@ fn write(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     let value = match event {
         HttpEvent::Proxied(client) => Said::Proxied(client),
         HttpEvent::Protocol(protocol) => Said::Protocol(protocol),
+        HttpEvent::Http2(beginning) => {
+            assert_eq!(said.last(), Some(&Said::Protocol(Protocol::Http2)));
+            let before = &h2::PREFACE[..beginning.before];
+            let begun = [before, beginning.bytes].concat();
+            return assert!(begun.starts_with(b"PRI * HTTP/2.0"));
+        }
         HttpEvent::Head(head) => Said::Head(head.into()),
         HttpEvent::Body(bytes) => {
             assert!(!bytes.is_empty());

@@ -28,19 +28,17 @@ fn a_request_line_behind_an_offer_of_http2_shows_that_v1_declined() {
 
 #[test]
 fn the_preface_of_http2_or_anything_else_shows_that_v1_accepted() {
-    for next in [
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        "\0\0\u{4}",
-        "x x x",
-        "PRI * HT",
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (next, protocol) in [
+        (preface, Protocol::Http2),
+        ("\0\0\u{4}", Protocol::Upgraded),
+        ("x x x", Protocol::Upgraded),
+        ("PRI * HT", Protocol::Upgraded),
+        ("\r\nPRI * HTTP/2.0\r\n", Protocol::Upgraded),
     ] {
         let said = every_way(format!("{H2C}{next}").as_bytes());
         assert_eq!(short(&said), ["GET /offer"], "{next:?}");
-        assert_eq!(
-            protocols(&said),
-            [Protocol::Http1, Protocol::Upgraded],
-            "{next:?}"
-        );
+        assert_eq!(protocols(&said), [Protocol::Http1, protocol], "{next:?}");
         assert_eq!(lost(&said), []);
     }
     let said = every_way(H2C.as_bytes());

@@ -61,6 +61,30 @@ fn what_follows_an_accepted_offer_is_no_request() {
 }
 
 #[test]
+fn behind_an_accepted_offer_of_http2_its_preface_is_waited_for() {
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let accepted = |pieces: &[&str]| {
+        let said = said_of(&offer("h2c"), &[(101, false)], pieces).close();
+        assert_eq!((short(&said).len(), lost(&said).len()), (1, 0));
+        protocols(&said)
+    };
+    let (upgraded, http2) = (Protocol::Upgraded, Protocol::Http2);
+    for cut in 1..preface.len() {
+        let pieces = [&preface[..cut], &preface[cut..]];
+        assert_eq!(accepted(&pieces), [Protocol::Http1, upgraded, http2]);
+    }
+    for other in [
+        "\r\nPRI * HTTP/2.0\r\n\r\n",
+        "PRI * HTTP/1.1\r\n\r\n",
+        "PRI",
+        NEXT,
+    ] {
+        let said = accepted(&[other, NEXT]);
+        assert_eq!(said, [Protocol::Http1, upgraded], "{other:?}");
+    }
+}
+
+#[test]
 fn behind_a_reply_that_closes_nothing_is_taken() {
     for status in [200, 400, 414] {
         let said = said_of(NEXT, &[(status, true)], &[NEXT, NEXT]).close();
