@@ -9,6 +9,7 @@ mod allocator;
 mod attack;
 #[cfg(test)]
 mod connections;
+mod http2;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

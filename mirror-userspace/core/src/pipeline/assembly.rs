@@ -34,6 +34,9 @@ const COPY_OVERHEAD: usize = size_of::<Held>() + PLACE_COST + 2 * BYTES_OVERHEAD
 /// The part of the memory limit that blocks may take while nobody uses them: 4 MiB of 128.
 const FREE_BLOCKS: usize = 32;
 
+/// The part of the memory limit that connections of HTTP/2 take for what they know: their tables, and their streams.
+const OF_HTTP2: usize = 8;
+
 /// The part of the memory limit that the times take at which requests of HTTP/2 are no longer held.
 const OF_PATIENCE: usize = 64;
 
@@ -87,6 +90,8 @@ pub(super) struct Assembly {
     /// What the readers of HTTP/2 have in common, unless one of them is at work with it.
     pub(super) http2: Option<Box<h2::Shared>>,
     pub(super) patience: Patience,
+    /// What connections of HTTP/2 may take, beside the requests on them.
+    pub(super) of_http2: Budget,
     /// Whether v1's answers are among the outputs.
     pub(super) tells_answers: bool,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -113,12 +118,14 @@ impl Assembly {
         budget: Budget,
     ) -> Self {
         let unfinished = budget.share(budget.limit() / 8 * 3);
-        let http2 = h2::Shared::new(http_limits.into(), unfinished.clone());
+        let of_http2 = budget.share(budget.limit() / OF_HTTP2);
+        let http2 = h2::Shared::new(http_limits.into(), of_http2.clone());
         Self {
             counters: PipelineCounters::new(policy.rules().len(), policy.targets()),
             policy,
             http_limits,
-            patience: Patience::new(unfinished.share(budget.limit() / OF_PATIENCE)),
+            patience: Patience::new(budget.share(budget.limit() / OF_PATIENCE)),
+            of_http2,
             cancelled: Cancelled::new(&budget),
             http2: Some(Box::new(http2)),
             unfinished,

@@ -53,10 +53,12 @@ impl Carried {
         place: &RequestContext,
         assembly: &mut Assembly,
     ) {
-        let followed = Http2::follow(beginning, place.ordinal, &assembly.unfinished);
+        let followed = Http2::follow(beginning, place.ordinal, &assembly.of_http2);
         if let Some(mut http2) = followed {
             http2.handle_beginning(beginning, place, assembly);
             *self = Self::Http2(http2);
+        } else {
+            assembly.counters.connections.http2_lost += 1;
         }
     }
 
@@ -69,7 +71,7 @@ impl Carried {
         assembly: &mut Assembly,
     ) -> bool {
         if let (Self::Other, Footing::OutOfStep) = (&*self, footing)
-            && let Some(held) = assembly.unfinished.reserve(size_of::<Sought>() + 32)
+            && let Some(held) = assembly.of_http2.reserve(size_of::<Sought>() + 32)
         {
             *self = Self::Sought(Box::new(Sought {
                 counter: Counter::default(),
@@ -87,7 +89,7 @@ impl Carried {
             return false;
         }
         let counter = std::mem::take(&mut sought.counter);
-        let Some(mut http2) = Http2::count(counter, &assembly.unfinished) else {
+        let Some(mut http2) = Http2::count(counter, &assembly.of_http2) else {
             *self = Self::Other;
             return false;
         };

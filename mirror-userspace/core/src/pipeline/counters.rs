@@ -120,7 +120,7 @@ counters! {
         http2: u64,
         /// Connections of HTTP/2 whose beginning was not captured: their requests are only counted.
         http2_midstream: u64,
-        /// Of those of HTTP/2, those that were followed and can't be any longer: what is not open yet is only counted.
+        /// Of those of HTTP/2, those that can't be followed any longer: what is not open yet is at best counted.
         http2_lost: u64,
         /// Of those of HTTP/2 whose requests are only counted, those on which there may have been more.
         http2_out_of_step: u64,

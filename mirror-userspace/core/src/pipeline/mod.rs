@@ -51,8 +51,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of memory for everything that is kept for later (default 256 MiB). At most an eighth of it goes
-    /// to connections, a quarter to data behind missing bytes, and three eighths to unfinished heads and
-    /// bodies, so that some is left for complete requests, whatever clients do. Free blocks, which the next
+    /// to connections, an eighth to the tables and streams of those of HTTP/2, a quarter to data behind missing
+    /// bytes, and three eighths to unfinished heads and bodies, so that some is left for complete requests, whatever
+    /// clients do. Free blocks, which the next
     /// large bodies reuse, may take another 1/32.
     pub memory: usize,
     /// What it shares with the pipelines of others, besides (default: nothing).
