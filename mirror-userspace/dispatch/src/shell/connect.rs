@@ -23,7 +23,7 @@ use crate::{ids::LinkId, pool::Unconnected};
 const ATTEMPTS: usize = 3;
 
 /// An open connection to a target, encrypted or not.
-pub(super) enum Wire {
+pub(super) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -58,14 +58,14 @@ pub(super) async fn connect(
     shell: &Rc<Shell>,
     link: LinkId,
     endpoint: SocketAddr,
-) -> Result<Wire, Unconnected> {
+) -> Result<Socket, Unconnected> {
     let site = shell.site(link.target).ok_or(Unconnected::Failed)?;
     let (mut socket, mut why) = (endpoint, Unconnected::Forbidden);
     for _ in 0..ATTEMPTS {
         if admits(shell, site, socket) {
             let attempt = timeout(shell.connect_timeout, open(shell, site, socket));
             let trouble = match unless_stopped(shell, link, attempt).await.ok_or(why)? {
-                Ok(Ok(wire)) => return Ok(wire),
+                Ok(Ok(socket)) => return Ok(socket),
                 Ok(Err(trouble)) => trouble,
                 Err(_) => Trouble::Late,
             };
@@ -96,14 +96,14 @@ fn admits(shell: &Shell, site: &Site, socket: SocketAddr) -> bool {
     }
 }
 
-async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> Result<Wire, Trouble> {
+async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> Result<Socket, Trouble> {
     let stream = connected(shell, site, socket);
     let stream = stream.await.map_err(Trouble::Socket)?;
     Ok(match &site.tls {
-        None => Wire::Plain(stream),
+        None => Socket::Plain(stream),
         Some((connector, name)) => {
             let stream = connector.connect(name.clone(), stream);
-            Wire::Tls(Box::new(stream.await.map_err(Trouble::Tls)?))
+            Socket::Tls(Box::new(stream.await.map_err(Trouble::Tls)?))
         }
     })
 }

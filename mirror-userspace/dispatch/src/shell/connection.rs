@@ -23,7 +23,7 @@ use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
     Shell,
-    connect::{Transport, Wire, connect},
+    connect::{Socket, Transport, connect},
 };
 use crate::{
     ids::LinkId,
@@ -36,8 +36,8 @@ const PIECES: usize = 16;
 /// Opens a connection, sends what it is given, and goes on until it is closed.
 pub(super) async fn run(shell: Rc<Shell>, link: LinkId, endpoint: SocketAddr) {
     match connect(&shell, link, endpoint).await {
-        Ok(Wire::Plain(stream)) => serve(&shell, link, stream).await,
-        Ok(Wire::Tls(stream)) => serve(&shell, link, *stream).await,
+        Ok(Socket::Plain(stream)) => serve(&shell, link, stream).await,
+        Ok(Socket::Tls(stream)) => serve(&shell, link, *stream).await,
         Err(why) => shell.tell(|pool, now| pool.handle_unconnected(now, link, why)),
     }
     shell.forget(link);
