@@ -11,4 +11,4 @@ pub use file::{FileCounters, FragmentCounters, NotRead};
 pub use histogram::Histogram;
 pub use kernel::{KernelCounters, RingCounters};
 pub use sum::Sum;
-pub use target::{Answered, Dropped, Failed, TargetCounters};
+pub use target::{Answered, Dropped, Failed, GrpcStatus, TargetCounters};

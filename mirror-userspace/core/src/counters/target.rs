@@ -27,6 +27,8 @@ reasons! {
         aborted,
         /// Copies for a service or selector that had no ready endpoint for longer than copies wait.
         no_endpoint,
+        /// Copies in HTTP/2 whose client gave the reply up (RST_STREAM) while they waited.
+        cancelled,
     }
 }
 
@@ -82,14 +84,92 @@ reasons! {
         /// The connection was closed before the head of its reply: by the target, or, of pipelined
         /// copies, by the mirror behind a reply that is too long.
         reset,
-        /// What came is no HTTP/1 reply, or its head exceeds the limit.
+        /// What came is no HTTP/1 reply, or its head exceeds the limit. In HTTP/2 also a connection that broke
+        /// the rules of RFC 9113 or the limits on what it may cost.
         bad_reply,
+        /// The target does not speak HTTP/2, in which the request came: it chose no `h2` in TLS, or answered
+        /// the connection preface with something else than SETTINGS.
+        no_http2,
+        /// The target said that it did not take the copy (REFUSED_STREAM or GOAWAY of HTTP/2), and it was not to
+        /// be sent again.
+        refused,
+        /// The target reset the copy's stream of HTTP/2 before the head of its reply, for another reason.
+        stream_reset,
+        /// The client of an HTTP/2 request gave the reply up (RST_STREAM), and so did the mirror.
+        cancelled,
         /// The source of a streamed body broke.
         aborted,
         /// More of a streamed body came than may wait: the target reads too slowly.
         stream_overflow,
         /// The mirror stopped before the reply was there.
         shutdown,
+    }
+}
+
+reasons! {
+    /// Replies in HTTP/2 by their `grpc-status`. It comes with the end of a reply: copies of long streams are
+    /// [answered](TargetCounters::answered) long before.
+    GrpcStatus {
+        /// 0
+        ok,
+        /// 1
+        cancelled,
+        /// 2, and whatever is no status of gRPC, as a gRPC client takes it.
+        unknown,
+        /// 3
+        invalid_argument,
+        /// 4
+        deadline_exceeded,
+        /// 5
+        not_found,
+        /// 6
+        already_exists,
+        /// 7
+        permission_denied,
+        /// 8
+        resource_exhausted,
+        /// 9
+        failed_precondition,
+        /// 10
+        aborted,
+        /// 11
+        out_of_range,
+        /// 12
+        unimplemented,
+        /// 13
+        internal,
+        /// 14
+        unavailable,
+        /// 15
+        data_loss,
+        /// 16
+        unauthenticated,
+    }
+}
+
+impl GrpcStatus {
+    /// Counts a reply with this status.
+    pub const fn count(&mut self, status: u32) {
+        let class = match status {
+            0 => &mut self.ok,
+            1 => &mut self.cancelled,
+            3 => &mut self.invalid_argument,
+            4 => &mut self.deadline_exceeded,
+            5 => &mut self.not_found,
+            6 => &mut self.already_exists,
+            7 => &mut self.permission_denied,
+            8 => &mut self.resource_exhausted,
+            9 => &mut self.failed_precondition,
+            10 => &mut self.aborted,
+            11 => &mut self.out_of_range,
+            12 => &mut self.unimplemented,
+            13 => &mut self.internal,
+            14 => &mut self.unavailable,
+            15 => &mut self.data_loss,
+            16 => &mut self.unauthenticated,
+            _ => &mut self.unknown,
+        };
+        *class += 1;
     }
 }
 
@@ -108,6 +188,8 @@ counters! {
         answered: Answered,
         /// Copies sent that got no reply, by reason.
         failed: Failed,
+        /// Replies with a `grpc-status`, by it.
+        grpc_status: GrpcStatus,
         /// Connections opened to the target so far.
         opened: u64,
         /// Connections to the target that are open at the moment.
@@ -172,6 +254,20 @@ mod tests {
         }
         assert_eq!(answered.total(), 1000);
         assert_eq!(answered.named()[4], ("server_error", 600));
+    }
+
+    #[test]
+    fn what_is_no_status_of_grpc_is_unknown() {
+        let mut statuses = GrpcStatus::default();
+        for status in 0..20 {
+            statuses.count(status);
+        }
+        let named = statuses.named();
+        assert!(
+            named
+                .iter()
+                .all(|(name, count)| *count == if *name == "unknown" { 4 } else { 1 })
+        );
     }
 
     #[test]

@@ -254,6 +254,7 @@ fn target(
         in_flight,
         answered,
         failed,
+        grpc_status,
         sent_again,
         lag,
         latency,
@@ -302,6 +303,7 @@ fn target(
             failed: named(&failed.named()),
             in_flight: *in_flight,
         },
+        grpc_status: seen(&grpc_status.named()),
         sent_again: *sent_again,
         lag_us: quantiles(lag),
         latency_us: quantiles(latency),
@@ -326,6 +328,13 @@ fn named(counts: &[(&str, u64)]) -> Named {
         .iter()
         .map(|(name, count)| ((*name).to_owned(), *count))
         .collect()
+}
+
+/// Those that were counted at all.
+fn seen(counts: &[(&str, u64)]) -> Named {
+    let mut seen = named(counts);
+    seen.retain(|_, count| *count > 0);
+    seen
 }
 
 fn add_drops(to: &mut Named, drops: &Drops) {

@@ -203,6 +203,9 @@ pub struct Target {
     pub requests: Requests,
     /// What became of those that were sent.
     pub replies: Replies,
+    /// Replies of gRPC by their status, which may come long after the reply is counted as answered.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub grpc_status: Named,
     /// Those that were sent a second time.
     pub sent_again: u64,
     /// Mirror lag: from when the kernel saw a request's last byte (its first, if streamed) to the first byte

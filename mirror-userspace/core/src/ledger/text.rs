@@ -168,6 +168,7 @@ impl Ledger {
         }
         for (url, target) in targets {
             writeln!(f, "{url}: {}", target.requests.sent)?;
+            rows(f, "grpc-status", &target.grpc_status)?;
             quantiles(f, "mirror lag", target.lag_us)?;
             quantiles(f, "reply latency", target.latency_us)?;
         }

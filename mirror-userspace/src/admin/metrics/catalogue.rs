@@ -133,6 +133,10 @@ pub(super) const FAILED: Family = counter(
     "podmirror_replies_failed_total",
     "Sent copies that got no reply, by reason.",
 );
+pub(super) const GRPC_STATUS: Family = counter(
+    "podmirror_replies_grpc_status_total",
+    "Replies of gRPC that came to their end, by their status.",
+);
 pub(super) const IN_FLIGHT: Family = gauge(
     "podmirror_replies_in_flight",
     "Sent copies whose reply is not there yet.",

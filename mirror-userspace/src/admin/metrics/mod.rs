@@ -241,6 +241,7 @@ fn of_target(page: &mut Page, labels: &[(&'static str, &str); 2], target: &Targe
     let Target {
         requests,
         replies,
+        grpc_status,
         // Their histograms say more: see `of_dispatch`.
         lag_us: _,
         // From dispatch.
@@ -278,6 +279,7 @@ fn of_target(page: &mut Page, labels: &[(&'static str, &str); 2], target: &Targe
     add_named(page, all::ANSWERED, labels, "status", answered);
     add_named(page, all::FAILED, labels, "reason", failed);
     page.add(all::IN_FLIGHT, labels, in_flight);
+    add_named(page, all::GRPC_STATUS, labels, "status", grpc_status);
 }
 
 /// What the ledger leaves out of dispatch's counters.
@@ -290,6 +292,7 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
         in_flight: _,
         answered: _,
         failed: _,
+        grpc_status: _,
         opened,
         open,
         breaker_opened,

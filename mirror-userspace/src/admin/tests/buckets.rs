@@ -150,6 +150,8 @@ fn busy_mirror() -> ShownMirror {
         target.dropped.breaker_open = another();
         target.answered.success = another();
         target.answered.server_error = another();
+        target.grpc_status.ok = another();
+        target.grpc_status.unavailable = another();
         target.failed.connect = another();
         target.failed.timeout = another();
         target.queued = another();
@@ -219,6 +221,9 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
                     "requests_total",
                     with(&[("outcome", outcome), ("reason", reason)]),
                 ),
+                ["grpc_status", status] => {
+                    ("replies_grpc_status_total", with(&[("status", status)]))
+                }
                 ["sent_again"] => ("copies_sent_again_total", both),
                 ["replies", "in_flight"] => ("replies_in_flight", both),
                 ["replies", "answered", status] => {

@@ -9,7 +9,7 @@ pub const END_STREAM: u8 = 0x1;
 /// END_HEADERS, of HEADERS and CONTINUATION.
 pub const END_HEADERS: u8 = 0x4;
 /// ACK, of SETTINGS and PING.
-const ACK: u8 = 0x1;
+pub const ACK: u8 = 0x1;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@
 //! | `hpack` | header blocks to field lists, with a dynamic table of at most 64 KiB out of the budget (RFC 7541) |
 //! | `field` | a field list: order, duplicates and never-indexed marks kept, limited in bytes |
 //! | `request` | which list is a well-formed request, and which may be trailers (section 8) |
+//! | `request_line` | method and path of a block that stands for itself, as HTTP/1 writes them |
 //! | `outcome` | how a request goes on, and how it ends |
 //! | `streams` | which streams the client has more to say on (section 5.1) |
 //! | `midstream` | connections picked up in the middle: how many requests there were |
@@ -44,6 +45,7 @@ mod preface;
 mod reader;
 mod refusal;
 mod request;
+mod request_line;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -54,3 +56,4 @@ pub use limits::{Limits, SAVED, Shared};
 pub use preface::PREFACE;
 pub use reader::Reader;
 pub use refusal::Refusal;
+pub use request_line::request_line;
