@@ -80,7 +80,7 @@ pub use self::{
 };
 use self::{
     pool::{Origin, Pool, Settings},
-    shell::{Shell, Site},
+    shell::{Shell, Site, Tls},
 };
 
 mod config;
@@ -257,7 +257,7 @@ fn origin_of(destination: &Destination) -> Origin {
     }
 }
 
-fn tls_to(config: &DispatchConfig, url: &TargetUrl) -> Result<(TlsConnector, ServerName<'static>)> {
+fn tls_to(config: &DispatchConfig, url: &TargetUrl) -> Result<Tls> {
     let tls = config
         .tls
         .clone()
@@ -267,5 +267,9 @@ fn tls_to(config: &DispatchConfig, url: &TargetUrl) -> Result<(TlsConnector, Ser
         TargetHost::Name(name) => ServerName::try_from(name.clone())
             .with_context(|| format!("{url}: no certificate can be for this host"))?,
     };
-    Ok((TlsConnector::from(tls), name))
+    Ok(Tls {
+        http2: TlsConnector::from(tls::for_http2(&tls)),
+        http1: TlsConnector::from(tls),
+        name,
+    })
 }

@@ -61,6 +61,10 @@ pub(super) enum Failure {
     Timeout,
     Reset,
     BadReply,
+    NoHttp2,
+    Refused,
+    StreamReset,
+    Cancelled,
     Aborted,
     StreamOverflow,
     Shutdown,
@@ -81,7 +85,10 @@ impl Failure {
     /// Whether the failure shows that the address does not work. (A refused connection is reported
     /// separately, before another address is tried.)
     pub(super) const fn blames_address(self) -> bool {
-        matches!(self, Self::Timeout | Self::Reset | Self::BadReply)
+        matches!(
+            self,
+            Self::Timeout | Self::Reset | Self::BadReply | Self::NoHttp2
+        )
     }
 
     const fn verdict(self) -> Verdict {
@@ -92,9 +99,12 @@ impl Failure {
             | Self::Unresolved
             | Self::Timeout
             | Self::Reset
-            | Self::BadReply => Verdict::Fails,
+            | Self::BadReply
+            | Self::NoHttp2 => Verdict::Fails,
             // Nothing was asked of it, and every copy is to be counted as refused.
             Self::TargetRefused => Verdict::Unknown,
+            // It is there, and says so of this copy alone.
+            Self::Refused | Self::StreamReset | Self::Cancelled => Verdict::Unknown,
             Self::Local | Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
         }
     }
@@ -159,6 +169,10 @@ impl Outcome {
                     Failure::Timeout => &mut failed.timeout,
                     Failure::Reset => &mut failed.reset,
                     Failure::BadReply => &mut failed.bad_reply,
+                    Failure::NoHttp2 => &mut failed.no_http2,
+                    Failure::Refused => &mut failed.refused,
+                    Failure::StreamReset => &mut failed.stream_reset,
+                    Failure::Cancelled => &mut failed.cancelled,
                     Failure::Aborted => &mut failed.aborted,
                     Failure::StreamOverflow => &mut failed.stream_overflow,
                     Failure::Shutdown => &mut failed.shutdown,

@@ -5,7 +5,31 @@ use mirror_core::{
     segment::Time,
 };
 
+use bytes::Bytes;
+
 use super::Outgoing;
+
+/// The header blocks of a copy in HTTP/2, which are the first and the last of its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocks {
+    /// Bytes of the one that opens its stream.
+    pub(crate) head: usize,
+    /// Bytes of its trailers, if they are there from the beginning.
+    pub(crate) trailers: usize,
+}
+
+impl Blocks {
+    /// Of these pieces, the first of which is the header block; those of the trailers are put behind them.
+    pub(super) fn join(pieces: &mut Vec<Bytes>, trailers: Option<Bytes>) -> Self {
+        let len = |block: Option<&Bytes>| block.map_or(0, Bytes::len);
+        let blocks = Self {
+            head: len(pieces.first()),
+            trailers: len(trailers.as_ref()),
+        };
+        pieces.extend(trailers);
+        blocks
+    }
+}
 
 /// A copy that waits or is being sent.
 #[derive(Debug)]
@@ -15,6 +39,9 @@ pub(crate) struct Job {
     pub(crate) connection: ConnectionId,
     /// Its number on that connection.
     number: u32,
+    pub(super) target: usize,
+    /// Of a copy in HTTP/2.
+    pub(crate) blocks: Option<Blocks>,
     pub(crate) expect: Expect,
     pub(crate) persistence: Persistence,
     effect: Effect,
@@ -43,6 +70,8 @@ impl Job {
             at,
             connection: request.connection,
             number: request.number,
+            target: 0,
+            blocks: None,
             expect,
             persistence,
             effect,
@@ -59,6 +88,12 @@ impl Job {
             connection: self.connection,
             number: self.number,
         }
+    }
+
+    /// Whether it is sent in HTTP/2.
+    #[inline]
+    pub(crate) const fn is_http2(&self) -> bool {
+        self.blocks.is_some()
     }
 
     /// The bytes to write, if nothing will be added to them.

@@ -2,28 +2,51 @@
 //!
 //! A [`Job`] travels by value, from the queue to a connection and, if it is to be sent again, back.
 //! What all jobs of a shard have in common is in [`Copies`]: the bodies that are still being
-//! streamed, by their copy's number, and how many copies are not written whole. A job does not end
+//! streamed, by their copy's number, where those in HTTP/2 are, by their request, and how many copies are
+//! not written whole. A job does not end
 //! by being dropped: [`Copies::end`] takes it.
 
 mod job;
 mod outgoing;
+mod places;
 mod stream;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::IoSlice};
 
-use mirror_core::pipeline::{CopyId, MirrorCopy, Rest};
+use mirror_core::pipeline::{CopyId, MirrorCopy, RequestKey, Rest, Wire};
 
 pub(crate) use self::{
-    job::Job,
+    job::{Blocks, Job},
     outgoing::Outgoing,
+    places::Place,
     stream::{Broken, Source, Stage, Stream},
 };
+
+/// What there is of the body of a copy in HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// Bytes that wait to be written.
+    pub(crate) bytes: usize,
+    /// Bytes of the header block behind them, if there is one.
+    pub(crate) trailers: usize,
+    /// Whether nothing more will come.
+    pub(crate) ends: bool,
+}
+
+impl Body {
+    /// Whether there is nothing to write now, and more will come.
+    pub(crate) const fn is_later(&self) -> bool {
+        self.bytes == 0 && !self.ends
+    }
+}
 
 /// What the jobs of a shard have in common.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     /// The bodies of streamed copies that have not ended.
     streams: HashMap<CopyId, Stream, foldhash::fast::RandomState>,
+    /// Where those in HTTP/2 are.
+    places: places::Places,
     /// Copies that are not written whole.
     unwritten: usize,
 }
@@ -33,16 +56,28 @@ impl Copies {
     #[inline]
     pub(crate) fn begin(&mut self, copy: MirrorCopy) -> Job {
         self.unwritten += 1;
-        let outgoing = Outgoing::new(copy.pieces, copy.reserved);
+        let mut pieces = copy.pieces;
+        let blocks = match copy.wire {
+            Wire::Http1 => None,
+            Wire::Http2 { trailers } => {
+                let place = Place::new(copy.id);
+                self.places.insert(copy.target.0, copy.request, place);
+                // Those of a streamed one come with its end.
+                let trailers = trailers.filter(|_| copy.rest == Rest::Complete);
+                Some(Blocks::join(&mut pieces, trailers))
+            }
+        };
+        let outgoing = Outgoing::new(pieces, copy.reserved);
         let whole = match copy.rest {
             Rest::Complete => Some(outgoing),
             Rest::Streamed => {
-                let stream = Stream::new(copy.target.0, outgoing);
+                let request = blocks.is_some().then_some(copy.request);
+                let stream = Stream::new(copy.target.0, request, outgoing);
                 self.streams.insert(copy.id, stream);
                 None
             }
         };
-        Job::new(
+        let mut job = Job::new(
             copy.id,
             copy.at,
             copy.request,
@@ -50,7 +85,10 @@ impl Copies {
             copy.expect,
             copy.persistence,
             copy.effect,
-        )
+        );
+        job.target = copy.target.0;
+        job.blocks = blocks;
+        job
     }
 
     /// Whatever it ended as, nothing more is kept for it.
@@ -59,6 +97,9 @@ impl Copies {
         if !self.is_dropped(&job) {
             self.set_written(&mut job);
             self.streams.remove(&job.id);
+            if job.blocks.is_some() {
+                self.places.remove(job.target, job.request());
+            }
         }
     }
 
@@ -124,7 +165,10 @@ impl Copies {
     /// Whether it was dropped, and counted so, while it waited.
     #[inline]
     pub(crate) fn is_dropped(&self, job: &Job) -> bool {
-        job.whole().is_none() && !self.streams.contains_key(&job.id)
+        match job.blocks {
+            None => job.whole().is_none() && !self.streams.contains_key(&job.id),
+            Some(_) => self.place(job.target, job.request()).is_none(),
+        }
     }
 
     /// From now on it is where `stage` says.
@@ -135,6 +179,14 @@ impl Copies {
         {
             stream.set_stage(stage);
         }
+        if job.blocks.is_some() {
+            self.places.set_stage(job.target, job.request(), stage);
+        }
+    }
+
+    /// Where the copy of this request for this target is, if it is in HTTP/2 and has not ended.
+    pub(crate) fn place(&self, target: usize, request: RequestKey) -> Option<Place> {
+        self.places.get(target, request)
     }
 
     /// The body of a streamed copy, if more of it is of use.
@@ -150,8 +202,58 @@ impl Copies {
 
     /// It is dropped while it waits: [`is_dropped`](Self::is_dropped) says so when its turn comes.
     pub(crate) fn drop_stream(&mut self, copy: CopyId) {
-        if self.streams.remove(&copy).is_some() {
+        let Some(stream) = self.streams.remove(&copy) else {
+            return;
+        };
+        self.unwritten = self.unwritten.saturating_sub(1);
+        if let Some(request) = stream.request() {
+            self.places.remove(stream.target(), request);
+        }
+    }
+
+    /// The same for the copy of a request in HTTP/2, streamed or not, whose client gave it up.
+    pub(crate) fn drop_request(&mut self, target: usize, request: RequestKey) {
+        if let Some(place) = self.places.remove(target, request) {
+            self.streams.remove(&place.copy);
             self.unwritten = self.unwritten.saturating_sub(1);
+        }
+    }
+
+    /// What there is of the body of a copy in HTTP/2 whose header block is taken, and how it ends.
+    pub(crate) fn body(&self, job: &Job) -> Body {
+        let bytes = self.outgoing(job).map_or(0, Outgoing::bytes);
+        let stream = self.streams.get(&job.id);
+        let trailers = match job.whole() {
+            Some(_) => job.blocks.map_or(0, |blocks| blocks.trailers),
+            None => stream.map_or(0, Stream::trailers),
+        };
+        let ends = match job.whole() {
+            Some(_) => true,
+            None => stream.is_some_and(Stream::is_finished),
+        };
+        Body {
+            bytes: bytes.saturating_sub(trailers),
+            trailers: bytes.min(trailers),
+            ends,
+        }
+    }
+
+    /// Moves the next bytes of a copy behind what is in `to`, at most so many.
+    pub(crate) fn take(&mut self, job: &mut Job, mut bytes: usize, to: &mut Vec<u8>) {
+        while bytes > 0 {
+            let mut slices = [IoSlice::new(&[]); 8];
+            let filled = self.outgoing(job).map_or(0, |it| it.fill(&mut slices));
+            let mut taken = 0;
+            for slice in slices.iter().take(filled) {
+                let some = slice.get(..bytes - taken).unwrap_or(slice);
+                to.extend_from_slice(some);
+                taken += some.len();
+            }
+            if taken == 0 {
+                return;
+            }
+            self.advance(job, taken);
+            bytes -= taken;
         }
     }
 }

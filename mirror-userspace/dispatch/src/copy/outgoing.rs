@@ -65,6 +65,11 @@ impl Outgoing {
         self.kept = Some(Written::default());
     }
 
+    /// Whether all of it is still there, written or not.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Lets go of written bytes, and keeps none from now on.
     pub(crate) fn forget(&mut self) {
         let Some(written) = self.kept.take() else {

@@ -1,7 +1,7 @@
 //! The body of a streamed copy, between the pipeline and the connection that sends it.
 
 use bytes::Bytes;
-use mirror_core::budget::Reserved;
+use mirror_core::{budget::Reserved, pipeline::RequestKey};
 
 use super::Outgoing;
 use crate::ids::LinkId;
@@ -35,13 +35,19 @@ pub(crate) enum Stage {
     Waiting,
     /// A connection has it.
     Sending(LinkId),
+    /// It is on this stream of an HTTP/2 connection.
+    Streaming(LinkId, u32),
 }
 
 /// The body of a streamed copy.
 #[derive(Debug)]
 pub(crate) struct Stream {
     target: usize,
+    /// The request that it is of, in HTTP/2.
+    request: Option<RequestKey>,
     outgoing: Outgoing,
+    /// Bytes of the header block at the end.
+    trailers: usize,
     stage: Stage,
     ending: Ending,
 }
@@ -54,10 +60,16 @@ enum Ending {
 }
 
 impl Stream {
-    pub(super) const fn new(target: usize, outgoing: Outgoing) -> Self {
+    pub(super) const fn new(
+        target: usize,
+        request: Option<RequestKey>,
+        outgoing: Outgoing,
+    ) -> Self {
         Self {
             target,
+            request,
             outgoing,
+            trailers: 0,
             stage: Stage::Waiting,
             ending: Ending::Open,
         }
@@ -66,6 +78,21 @@ impl Stream {
     /// The target that it goes to.
     pub(crate) const fn target(&self) -> usize {
         self.target
+    }
+
+    /// The request that it is of, if it is in HTTP/2.
+    pub(super) const fn request(&self) -> Option<RequestKey> {
+        self.request
+    }
+
+    /// Bytes of the trailers' header block, behind the body.
+    pub(super) const fn trailers(&self) -> usize {
+        self.trailers
+    }
+
+    /// Whether the body is whole.
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.ending, Ending::Finished)
     }
 
     /// How far the copy is.
@@ -87,8 +114,12 @@ impl Stream {
         self.outgoing.push(bytes, reserved);
     }
 
-    /// Nothing more will come, the body is whole.
-    pub(crate) const fn finish(&mut self) {
+    /// Nothing more will come but these trailers, the body is whole. They are nothing in HTTP/1.
+    pub(crate) fn finish(&mut self, trailers: Option<Bytes>, reserved: Reserved) {
+        if let Some(trailers) = trailers.filter(|_| self.request.is_some()) {
+            self.trailers = trailers.len();
+            self.outgoing.push(trailers, reserved);
+        }
         self.ending = Ending::Finished;
     }
 
@@ -96,6 +127,7 @@ impl Stream {
     pub(crate) fn break_off(&mut self, why: Broken) {
         self.ending = Ending::Broken(why);
         self.outgoing.clear();
+        self.trailers = 0;
     }
 
     /// Whether more may come.

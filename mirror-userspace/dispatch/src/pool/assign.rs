@@ -24,7 +24,7 @@ use crate::{
 
 /// Who is to send the next copy.
 #[derive(Debug)]
-enum Pick {
+pub(super) enum Pick {
     /// A connection that is open.
     Ready(LinkId),
     /// One that must be opened first.
@@ -54,6 +54,10 @@ impl Target {
         }
         let job = shared.copies.begin(copy);
         self.counters.queued += 1;
+        if job.is_http2() {
+            self.queue.push(job);
+            return self.pump(shared, now);
+        }
         let ahead = self.queue.link_to_follow(job.connection);
         match ahead.filter(|link| self.takes(shared, *link, &job)) {
             Some(link) => {
@@ -68,7 +72,13 @@ impl Target {
     }
 
     /// Gives what may be sent to who can send it.
+    #[inline]
     pub(super) fn pump(&mut self, shared: &mut Shared, now: Time) {
+        self.pump_http1(shared, now);
+        self.pump_http2(shared, now);
+    }
+
+    fn pump_http1(&mut self, shared: &mut Shared, now: Time) {
         while let Some(job) = self.queue.pop(&mut shared.copies) {
             match self.pick(shared, now, &job) {
                 Pick::Ready(link) => {
@@ -78,7 +88,7 @@ impl Target {
                     self.give(shared, now, link, job);
                 }
                 Pick::Open(endpoint) => {
-                    let link = self.open(shared, endpoint);
+                    let link = self.open(shared, Link::new(endpoint));
                     self.give(shared, now, link, job);
                 }
                 Pick::Busy => return self.queue.push_front(job),
@@ -108,11 +118,11 @@ impl Target {
             ready = self.free_elsewhere(shared, chosen);
         }
         let Some(link) = ready else {
-            return if below_limit {
-                Pick::Open(chosen)
-            } else {
-                Pick::Busy
-            };
+            if below_limit {
+                return Pick::Open(chosen);
+            }
+            self.stop_idle_session(shared);
+            return Pick::Busy;
         };
         if shared.settings.pipeline > 1
             && let Some(endpoint) = self.links.get(link.slot).map(|link| link.endpoint)
@@ -156,11 +166,12 @@ impl Target {
         free
     }
 
-    fn open(&mut self, shared: &mut Shared, endpoint: EndpointId) -> LinkId {
+    pub(super) fn open(&mut self, shared: &mut Shared, link: Link) -> LinkId {
+        let endpoint = link.endpoint;
         self.endpoints.open(endpoint, 0);
         let link = LinkId {
             target: self.index,
-            slot: self.links.insert(Link::new(endpoint)),
+            slot: self.links.insert(link),
         };
         if let Some(endpoint) = self.endpoints.get(endpoint) {
             let endpoint = endpoint.socket;

@@ -32,12 +32,19 @@ impl Target {
         let links = self.links.iter();
         let turns = links.flat_map(|(_, link)| link.exchange.turns());
         let under_way = turns.map(|turn| &turn.job);
-        self.queue.jobs().chain(under_way)
+        let sessions = self
+            .links
+            .iter()
+            .filter_map(|(_, link)| link.session.as_ref());
+        let streams = sessions.flat_map(|session| session.jobs());
+        self.queue.jobs().chain(under_way).chain(streams)
     }
 
     fn audit(&self) {
-        let unanswered =
-            |link: &Link| link.exchange.len() - usize::from(link.exchange.is_reading_body());
+        let unanswered = |link: &Link| match &link.session {
+            Some(session) => session.unanswered(),
+            None => link.exchange.len() - usize::from(link.exchange.is_reading_body()),
+        };
         let under_way: usize = self.links.iter().map(|(_, link)| unanswered(link)).sum();
         assert_eq!(self.counters.in_flight, under_way as u64, "in flight");
         let reads = self
@@ -47,6 +54,12 @@ impl Target {
         assert!(self.queue.len() as u64 >= self.counters.queued, "queued");
         let quiet = self.is_quiet() && self.queue.len() == 0 && !reads;
         assert!(!quiet || self.queue.is_idle(), "lanes without a copy");
+        let sessions = self
+            .links
+            .iter()
+            .filter_map(|(_, link)| link.session.as_ref());
+        let streams: usize = sessions.map(|session| session.len()).sum();
+        assert_eq!(streams == 0, self.homes.is_empty(), "homes");
         for (_, link) in &self.links {
             let endpoint = self.endpoints.get(link.endpoint);
             assert!(endpoint.is_some(), "a connection to nowhere");
@@ -56,7 +69,7 @@ impl Target {
         }
         self.endpoints.audit(|id| {
             let links = self.links.iter().filter(|(_, link)| link.endpoint == id);
-            let copies = links.clone().map(|(_, link)| link.exchange.len()).sum();
+            let copies = links.clone().map(|(_, link)| link.copies()).sum();
             (links.count(), copies)
         });
         for (id, endpoint) in self.endpoints.iter() {
@@ -66,6 +79,13 @@ impl Target {
                     resting && link.is_free() && link.stop.is_none() && link.endpoint == id
                 });
                 assert!(rests, "an idle connection that is none");
+            }
+            for session in &endpoint.sessions {
+                let usable = self.links.get(session.slot).is_some_and(|link| {
+                    let there = link.phase != Phase::Closed && link.endpoint == id;
+                    there && link.session.is_some() && link.stop.is_none()
+                });
+                assert!(usable, "a session that is none");
             }
             let gathering = endpoint.gathering;
             let there = |slot: usize| self.links.get(slot).is_some_and(|link| link.endpoint == id);

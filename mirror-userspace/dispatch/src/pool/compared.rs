@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use mirror_core::{
-    pipeline::{MirrorCopy, RequestKey},
+    http::h2::request_line,
+    pipeline::{MirrorCopy, RequestKey, Wire},
     policy::PathPattern,
     verdict::{Comparison, Measured, Pairing, Role},
 };
@@ -51,7 +52,10 @@ impl Compared {
             patterns, pairing, ..
         } = self;
         let head = copy.pieces.first().map_or(&[][..], |piece| piece);
-        pairing.begin(copy.request, || group(head, patterns).into());
+        pairing.begin(copy.request, || match copy.wire {
+            Wire::Http1 => group(head, patterns).into(),
+            Wire::Http2 { .. } => group(&request_line(head), patterns).into(),
+        });
     }
 
     /// A copy for this target ended, or its reply's head came.
@@ -102,10 +106,16 @@ impl Compared {
 /// Whether a client would have failed with it, too.
 const fn is_the_targets(failure: Failure) -> bool {
     match failure {
-        Failure::Connect | Failure::Tls | Failure::Timeout | Failure::Reset | Failure::BadReply => {
-            true
-        }
-        Failure::NoRoute
+        Failure::Connect
+        | Failure::Tls
+        | Failure::Timeout
+        | Failure::Reset
+        | Failure::BadReply
+        | Failure::StreamReset => true,
+        Failure::NoHttp2
+        | Failure::Refused
+        | Failure::Cancelled
+        | Failure::NoRoute
         | Failure::Unresolved
         | Failure::Local
         | Failure::TargetRefused

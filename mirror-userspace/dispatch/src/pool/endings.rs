@@ -10,6 +10,7 @@ use super::{
     Retry, Shared,
     assign::Next,
     breaker::Tripped,
+    endpoints::EndpointId,
     link::{Link, Phase},
     target::{Mode, Target},
 };
@@ -121,35 +122,10 @@ impl Target {
             return Next::Close;
         };
         let (endpoint, since) = (link.endpoint, link.since);
-        let is_late = *outcome == Outcome::Failed(Failure::Timeout);
-        // A copy that is late while others are answered takes its time, and so does not count.
-        let endpoint_works = is_late && self.endpoints.has_answered_since(endpoint, since);
-        let works = is_late && self.answered.is_some_and(|answered| answered > since);
         // Asked to close, a target may do so without a word in its reply.
         let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
-        let tripped = match outcome {
-            Outcome::Answered(_) => {
-                self.endpoints.handle_answer(endpoint, now);
-                Tripped::No
-            }
-            Outcome::Read(_) => Tripped::No,
-            Outcome::Failed(failure) if failure.blames_address() && !endpoint_works => {
-                self.endpoints.handle_failure(endpoint, now)
-            }
-            Outcome::Failed(_) => {
-                self.endpoints.handle_no_verdict(endpoint, now);
-                Tripped::No
-            }
-        };
-        self.counters.avoided += u64::from(tripped == Tripped::Yes);
+        let verdict = self.judge(now, endpoint, since, outcome);
         let gone = self.endpoints.is_gone(endpoint);
-        let verdict = match outcome.verdict() {
-            // It answers others, or copies go elsewhere: that is enough.
-            Verdict::Fails if works || gone || self.endpoints.has_other(endpoint) => {
-                Verdict::Unknown
-            }
-            verdict => verdict,
-        };
         let connection = job.connection;
         self.end(shared, job, outcome, verdict, now);
         if closes || self.mode == Mode::Stopped {
@@ -168,6 +144,44 @@ impl Target {
             }
         }
         self.follow_up(shared, now, id, connection)
+    }
+
+    /// What the end of a copy that was under way `since` then says of its endpoint, which is noted, and of the
+    /// target.
+    pub(super) fn judge(
+        &mut self,
+        now: Time,
+        endpoint: EndpointId,
+        since: Time,
+        outcome: &Outcome,
+    ) -> Verdict {
+        let is_late = *outcome == Outcome::Failed(Failure::Timeout);
+        // A copy that is late while others are answered takes its time, and so does not count.
+        let endpoint_works = is_late && self.endpoints.has_answered_since(endpoint, since);
+        let works = is_late && self.answered.is_some_and(|answered| answered > since);
+        let tripped = match outcome {
+            Outcome::Answered(_) => {
+                self.endpoints.handle_answer(endpoint, now);
+                Tripped::No
+            }
+            Outcome::Read(_) => Tripped::No,
+            Outcome::Failed(failure) if failure.blames_address() && !endpoint_works => {
+                self.endpoints.handle_failure(endpoint, now)
+            }
+            Outcome::Failed(_) => {
+                self.endpoints.handle_no_verdict(endpoint, now);
+                Tripped::No
+            }
+        };
+        self.counters.avoided += u64::from(tripped == Tripped::Yes);
+        let gone = self.endpoints.is_gone(endpoint);
+        match outcome.verdict() {
+            // It answers others, or copies go elsewhere: that is enough.
+            Verdict::Fails if works || gone || self.endpoints.has_other(endpoint) => {
+                Verdict::Unknown
+            }
+            verdict => verdict,
+        }
     }
 
     /// A connection ended with this: what becomes of the copies on it.
@@ -215,7 +229,7 @@ impl Target {
 
     /// A connection ended before it sent this copy, or before the target took it: it is sent on
     /// another one.
-    fn give_back(&mut self, shared: &mut Shared, now: Time, mut job: Job) {
+    pub(super) fn give_back(&mut self, shared: &mut Shared, now: Time, mut job: Job) {
         let failure = match shared.copies.source(&job) {
             Source::Broken(why) => Some(why.into()),
             _ if self.mode == Mode::Stopped => Some(Failure::Shutdown),
@@ -236,7 +250,7 @@ impl Target {
 
     /// A connection ended, with a failure of the copy before this one, after the target may have
     /// taken it: that is not counted against the target again.
-    fn forsake(&mut self, shared: &mut Shared, now: Time, job: Job, failure: Failure) {
+    pub(super) fn forsake(&mut self, shared: &mut Shared, now: Time, job: Job, failure: Failure) {
         let failure = match self.mode {
             Mode::Stopped => Failure::Shutdown,
             Mode::Open | Mode::Draining => failure,

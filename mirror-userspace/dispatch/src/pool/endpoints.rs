@@ -35,6 +35,8 @@ pub(super) struct Endpoint {
     answered: Option<Time>,
     /// Connections that are free, the last used one last.
     pub(super) idle: Vec<LinkId>,
+    /// Connections in HTTP/2, in use or not, that may be given copies.
+    pub(super) sessions: Vec<LinkId>,
     /// The connection that was given a copy last, if copies may be pipelined.
     pub(super) gathering: Option<LinkId>,
     breaker: Breaker,
@@ -49,6 +51,7 @@ impl Endpoint {
     /// A connection to it is not to be used for a next copy.
     pub(super) fn withdraw(&mut self, link: LinkId) {
         self.idle.retain(|other| *other != link);
+        self.sessions.retain(|other| *other != link);
         if self.gathering == Some(link) {
             self.gathering = None;
         }
@@ -129,7 +132,7 @@ impl Endpoints {
     }
 
     /// Replaces them all. One that stays keeps what is known of it; returns the free connections to
-    /// those that are gone.
+    /// those that are gone, and all in HTTP/2.
     pub(super) fn replace(&mut self, sockets: &[SocketAddr]) -> Vec<LinkId> {
         self.changed = true;
         let before = self.healthy.drain(..).chain(self.avoided.drain(..));
@@ -150,6 +153,7 @@ impl Endpoints {
             if let Some(endpoint) = self.get_mut(id) {
                 endpoint.gone = true;
                 idle.append(&mut endpoint.idle);
+                idle.append(&mut endpoint.sessions);
             }
             self.remove_if_unused(id);
         }
@@ -164,6 +168,7 @@ impl Endpoints {
             connections: 0,
             answered: None,
             idle: Vec::new(),
+            sessions: Vec::new(),
             gathering: None,
             breaker: Breaker::new(self.avoid),
         }))

@@ -24,7 +24,9 @@ const HELD_AFTER: Duration = Duration::from_millis(500);
 impl Link {
     /// When it counts as held, unless the target makes a step before.
     fn held_from(&self) -> Option<Time> {
-        let waits = self.phase == Phase::Busy && self.due.is_some() && self.stop.is_none();
+        let in_turn = self.session.is_none();
+        let waits =
+            in_turn && self.phase == Phase::Busy && self.due.is_some() && self.stop.is_none();
         waits.then(|| self.since + HELD_AFTER)
     }
 }

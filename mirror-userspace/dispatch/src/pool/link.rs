@@ -3,7 +3,14 @@
 use mirror_core::segment::Time;
 
 use super::{Retry, Shared, endpoints::EndpointId};
-use crate::{copy::Job, outcome::Stop, wire::h1::Exchange};
+use crate::{
+    copy::Job,
+    outcome::Stop,
+    wire::{
+        h1::Exchange,
+        h2::{self, Session},
+    },
+};
 
 /// What is to be done on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub enum Unconnected {
     Local,
     /// The endpoint may not be connected to.
     Forbidden,
+    /// TLS came about, and the endpoint chose no HTTP/2.
+    NoHttp2,
 }
 
 /// How far a connection is.
@@ -55,7 +64,12 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) endpoint: EndpointId,
+    /// The copies on it, in HTTP/1.
     pub(super) exchange: Exchange,
+    /// The copies on it, if it is in HTTP/2.
+    pub(super) session: Option<Box<Session>>,
+    /// When the target was last heard on it, in HTTP/2.
+    pub(super) heard: Time,
     pub(super) phase: Phase,
     pub(super) stop: Option<Stop>,
     /// Since when the target has had the time that ends when it is due.
@@ -77,6 +91,8 @@ impl Link {
         Self {
             endpoint,
             exchange: Exchange::default(),
+            session: None,
+            heard: Time::default(),
             phase: Phase::Connecting,
             stop: None,
             since: Time::default(),
@@ -88,9 +104,27 @@ impl Link {
         }
     }
 
+    /// One in HTTP/2, for so many copies until the endpoint says how many it allows.
+    pub(super) fn http2(endpoint: EndpointId, shared: &Shared, streams: usize) -> Self {
+        let settings = &shared.settings;
+        let limits = h2::Limits {
+            reply: settings.reply,
+            head_time: settings.reply_timeout,
+            body_time: settings.reply_body_timeout,
+            streams,
+        };
+        Self {
+            session: Some(Box::new(Session::new(limits))),
+            ..Self::new(endpoint)
+        }
+    }
+
     /// What is to be done on it.
     #[inline]
     pub(super) fn work(&self, shared: &Shared) -> Work {
+        if let Some(session) = &self.session {
+            return self.session_work(session);
+        }
         match self.phase {
             Phase::Connecting => Work::Connect,
             Phase::Closed => Work::Close,
@@ -106,6 +140,24 @@ impl Link {
                 }
             }
         }
+    }
+
+    fn session_work(&self, session: &Session) -> Work {
+        match self.phase {
+            Phase::Connecting => Work::Connect,
+            Phase::Closed => Work::Close,
+            _ if self.stop.is_some() => Work::Settle,
+            Phase::Resting if !session.has_bytes() => Work::Rest {
+                given: !session.is_empty(),
+            },
+            Phase::Resting | Phase::Busy => Work::Exchange,
+        }
+    }
+
+    /// How many copies are on it.
+    pub(super) fn copies(&self) -> usize {
+        let streams = self.session.as_ref().map_or(0, |session| session.len());
+        self.exchange.len() + streams
     }
 
     /// Whether there is a connection.
@@ -138,7 +190,7 @@ impl Link {
 
     /// Whether nothing is to be sent or answered.
     pub(super) fn is_free(&self) -> bool {
-        self.exchange.is_empty()
+        self.exchange.is_empty() && self.session.as_ref().is_none_or(|it| it.is_empty())
     }
 
     /// Whether `job` may go with what it has to do, if `limit` copies may. A connection gets one

@@ -49,6 +49,7 @@ impl Pool {
             link.phase = Phase::Busy;
             link.allow_time(shared, now);
             target.counters.opened += 1;
+            target.begin_session(shared, now, id);
         }
     }
 
@@ -73,10 +74,16 @@ impl Pool {
         if next == refused {
             return None;
         }
-        let copies = link.exchange.len();
+        let (copies, http2) = (link.copies(), link.session.is_some());
         link.endpoint = next;
+        if let Some(endpoint) = target.endpoints.get_mut(refused) {
+            endpoint.withdraw(id);
+        }
         target.endpoints.close(refused, copies);
         target.endpoints.open(next, copies);
+        if http2 && let Some(endpoint) = target.endpoints.get_mut(next) {
+            endpoint.sessions.push(id);
+        }
         target.endpoints.get(next).map(|endpoint| endpoint.socket)
     }
 
@@ -90,8 +97,10 @@ impl Pool {
             (None, Unconnected::NoRoute) => Failure::NoRoute,
             (None, Unconnected::Local) => Failure::Local,
             (None, Unconnected::Forbidden) => Failure::TargetRefused,
+            (None, Unconnected::NoHttp2) => Failure::NoHttp2,
         };
         if let Some((target, shared)) = self.of(id) {
+            target.fail_session(shared, now, id, failure);
             while let Some(turn) = target.pop_turn(id) {
                 let outcome = Outcome::Failed(failure);
                 target.finish(shared, now, id, turn.job, &outcome);
@@ -110,6 +119,11 @@ impl Pool {
 
     /// Sees to what ended without a word from the target.
     pub fn settle(&mut self, now: Time, id: LinkId) {
+        if let Some((target, shared)) = self.of(id)
+            && target.settle_session(shared, now, id)
+        {
+            return;
+        }
         let Some((link, shared)) = self.link_mut(id) else {
             return;
         };
@@ -136,8 +150,16 @@ impl Pool {
             && !link.is_free()
         {
             link.phase = Phase::Busy;
-            link.allow_time(shared, now);
+            if link.session.is_none() {
+                link.allow_time(shared, now);
+            }
         }
+    }
+
+    /// Whether it is in HTTP/2, or is to be.
+    #[must_use]
+    pub fn is_http2(&self, id: LinkId) -> bool {
+        self.link(id).is_some_and(|link| link.session.is_some())
     }
 
     /// Whether there are bytes to write on it.
@@ -147,6 +169,9 @@ impl Pool {
             return false;
         };
         link.fresh = false;
+        if let Some(session) = &mut link.session {
+            return session.poll_bytes(&mut shared.copies);
+        }
         let source = link.exchange.poll_source(&shared.copies);
         link.waits_for_source = source == Source::Later;
         if link.waits_for_source {
@@ -159,8 +184,14 @@ impl Pool {
     /// Puts what is to be written into `slices`; how many there are.
     #[inline]
     pub fn fill<'a>(&'a self, id: LinkId, slices: &mut [IoSlice<'a>]) -> usize {
-        let link = self.link(id);
-        link.map_or(0, |link| link.exchange.fill(&self.shared.copies, slices))
+        let Some(link) = self.link(id) else {
+            return 0;
+        };
+        if let (Some(session), Some(slice)) = (&link.session, slices.first_mut()) {
+            *slice = IoSlice::new(session.bytes());
+            return 1;
+        }
+        link.exchange.fill(&self.shared.copies, slices)
     }
 
     /// The first bytes of these were written, so many.
@@ -172,6 +203,9 @@ impl Pool {
         let Some(link) = target.links.get_mut(id.slot) else {
             return;
         };
+        if link.session.is_some() {
+            return target.handle_frames_written(shared, now, id, bytes);
+        }
         if link.exchange.is_writing_front() {
             link.allow_time(shared, now);
         }
@@ -189,6 +223,7 @@ impl Pool {
     /// None of them could be written now.
     pub fn handle_blocked(&mut self, now: Time, id: LinkId) {
         if let Some((link, shared)) = self.link_mut(id)
+            && link.session.is_none()
             && link.due.is_none()
         {
             link.allow_time(shared, now);
@@ -198,7 +233,10 @@ impl Pool {
     /// Nothing can be written any more.
     pub fn handle_unwritable(&mut self, id: LinkId) {
         if let Some((link, shared)) = self.link_mut(id) {
-            link.exchange.handle_unwritable(&mut shared.copies);
+            match &mut link.session {
+                Some(session) => session.handle_unwritable(),
+                None => link.exchange.handle_unwritable(&mut shared.copies),
+            }
         }
     }
 
@@ -208,12 +246,20 @@ impl Pool {
     #[inline]
     pub fn is_unflushed(&self, id: LinkId) -> bool {
         let link = self.link(id);
-        link.is_some_and(|link| link.waits_for_source || link.exchange.is_unflushed())
+        link.is_some_and(|link| match &link.session {
+            Some(session) => session.is_unflushed(),
+            None => link.waits_for_source || link.exchange.is_unflushed(),
+        })
     }
 
     /// What is written has left.
     #[inline]
     pub fn handle_flushed(&mut self, now: Time, id: LinkId) {
+        if let Some((link, _)) = self.link_mut(id)
+            && let Some(session) = &mut link.session
+        {
+            return session.handle_flushed();
+        }
         if let Some((link, shared)) = self.link_mut(id)
             && link.exchange.handle_flushed(&mut shared.copies)
         {
@@ -224,6 +270,12 @@ impl Pool {
 
     /// These bytes were read. What comes while nothing is under way nobody asked for.
     pub fn handle_read(&mut self, now: Time, id: LinkId, mut bytes: &[u8]) {
+        if self.is_http2(id) {
+            if let Some((target, shared)) = self.of(id) {
+                target.hear_session(shared, now, id, bytes);
+            }
+            return;
+        }
         loop {
             let Some((link, _)) = self.link_mut(id) else {
                 return;
@@ -271,6 +323,7 @@ impl Pool {
         match link.phase {
             Phase::Connecting | Phase::Closed => {}
             Phase::Resting => self.hang_up(now, id),
+            Phase::Busy if link.session.is_some() => self.hang_up(now, id),
             Phase::Busy => {
                 let ended = how(link);
                 self.conclude(now, id, ended);
@@ -289,7 +342,7 @@ impl Pool {
         }
         if let Some((target, shared)) = self.of(id) {
             if let Some(link) = target.links.try_remove(id.slot) {
-                target.endpoints.close(link.endpoint, link.exchange.len());
+                target.endpoints.close(link.endpoint, link.copies());
             }
             target.pump(shared, now);
         }
@@ -305,6 +358,9 @@ impl Pool {
     /// It is of no use any more, and what it was given goes on another one.
     fn hang_up(&mut self, now: Time, id: LinkId) {
         if let Some((target, shared)) = self.of(id) {
+            if target.fail_session(shared, now, id, Failure::Reset) {
+                return;
+            }
             target.abandon(shared, now, id, Failure::Reset);
         }
     }

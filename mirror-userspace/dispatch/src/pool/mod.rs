@@ -25,6 +25,8 @@
 //!      [unflushed](Pool::is_unflushed); then read.
 //!    * [`Work::Rest`]: read, for it may be closed; with a copy given, look whether it is, and if not,
 //!      begin ([`handle_awake`](Pool::handle_awake)).
+//!
+//!      A connection in HTTP/2 has [`Work::Exchange`] whenever it has copies or something to write.
 //!    * [`Work::Settle`]: call [`settle`](Pool::settle), which needs the time.
 //!    * [`Work::Close`]: close it, and say so ([`handle_closed`](Pool::handle_closed)).
 //!
@@ -38,12 +40,14 @@ pub mod breaker;
 mod compared;
 mod endings;
 mod endpoints;
+mod hearing;
 mod held;
 mod link;
 mod links;
 mod names;
 mod order;
 mod rate;
+mod sessions;
 mod settings;
 mod streams;
 mod target;
@@ -102,6 +106,8 @@ pub enum Action {
     },
     /// There is [`work`](Pool::work) on a connection, or an order to stop.
     Wake(LinkId),
+    /// Say in the log that this target does not speak HTTP/2, which copies for it are in.
+    SayNoHttp2(usize),
     /// Resolve the name of this target, and tell [`Pool::handle_resolved`].
     Resolve(usize),
 }
@@ -150,10 +156,14 @@ impl Pool {
                 bytes,
                 reserved,
             } => self.handle_chunk(now, copy, bytes, reserved),
-            Output::Finish { copy, .. } => self.handle_finish(copy),
+            Output::Finish {
+                copy,
+                trailers,
+                reserved,
+                ..
+            } => self.handle_finish(now, copy, trailers, reserved),
             Output::Abort { copy } => self.handle_abort(now, copy),
-            // No copy is sent in HTTP/2.
-            Output::Cancel { .. } => {}
+            Output::Cancel { request } => self.handle_cancel(now, request),
             Output::Answer { request, status } => {
                 if let Some(compared) = &mut self.shared.compared {
                     compared.handle_v1(request, status);

@@ -21,6 +21,8 @@ pub(super) struct Queue {
     order: Order,
     /// May be sent now, first come first served.
     ready: VecDeque<Job>,
+    /// In HTTP/2: they overlap, and wait for nothing but a connection.
+    http2: VecDeque<Job>,
     lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
 }
@@ -50,6 +52,7 @@ impl Queue {
         Self {
             order,
             ready: VecDeque::new(),
+            http2: VecDeque::new(),
             lanes: HashMap::default(),
             len: 0,
         }
@@ -68,19 +71,22 @@ impl Queue {
     /// Whether nothing waits, and nothing that was taken is under way.
     #[cfg(debug_assertions)]
     pub(super) fn is_idle(&self) -> bool {
-        self.ready.is_empty() && self.lanes.is_empty()
+        self.ready.is_empty() && self.http2.is_empty() && self.lanes.is_empty()
     }
 
     /// All that wait, in no particular order.
     #[cfg(debug_assertions)]
     pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
         let behind = self.lanes.values().flat_map(|lane| &lane.behind);
-        self.ready.iter().chain(behind)
+        self.ready.iter().chain(&self.http2).chain(behind)
     }
 
     /// Puts a copy at the end.
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
+        if job.is_http2() {
+            return self.http2.push_back(job);
+        }
         if self.order == Order::Connection {
             if let Some(lane) = self.lanes.get_mut(&job.connection) {
                 lane.behind.push_back(job);
@@ -95,6 +101,9 @@ impl Queue {
     /// the last one first.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
+        if job.is_http2() {
+            return self.http2.push_front(job);
+        }
         if let Some(lane) = self.lanes.get_mut(&job.connection) {
             if lane.ahead > 1 {
                 lane.ahead -= 1;
@@ -115,6 +124,18 @@ impl Queue {
                 return Some(job);
             }
             self.release(job.connection);
+            copies.end(job);
+        }
+    }
+
+    /// The next copy that may be sent in HTTP/2.
+    pub(super) fn pop_http2(&mut self, copies: &mut Copies) -> Option<Job> {
+        loop {
+            let job = self.http2.pop_front()?;
+            self.len -= 1;
+            if !copies.is_dropped(&job) {
+                return Some(job);
+            }
             copies.end(job);
         }
     }
@@ -202,6 +223,7 @@ impl Queue {
         for lane in self.lanes.values_mut() {
             lane.behind.drain(..).for_each(&mut drop);
         }
+        self.http2.drain(..).for_each(&mut drop);
         for job in self.ready.drain(..) {
             self.lanes.remove(&job.connection);
             drop(job);

@@ -1,12 +1,17 @@
 //! The rest of streamed copies: it goes past the queue, to the copy wherever that is.
 
 use bytes::Bytes;
-use mirror_core::{budget::Reserved, pipeline::CopyId, segment::Time};
+use mirror_core::{
+    budget::Reserved,
+    pipeline::{CopyId, RequestKey},
+    segment::Time,
+};
 
 use super::{Action, Pool};
 use crate::{
     copy::{Broken, Stage},
     ids::LinkId,
+    outcome::Failure,
 };
 
 impl Pool {
@@ -25,16 +30,22 @@ impl Pool {
         if let Some(stream) = self.shared.copies.stream_mut(id) {
             stream.push(bytes, share);
             let stage = stream.stage();
-            self.wake(stage);
+            self.wake(now, stage);
         }
     }
 
-    /// A streamed copy is whole.
-    pub(super) fn handle_finish(&mut self, id: CopyId) {
+    /// A streamed copy is whole, with these trailers in HTTP/2.
+    pub(super) fn handle_finish(
+        &mut self,
+        now: Time,
+        id: CopyId,
+        trailers: Option<Bytes>,
+        share: Reserved,
+    ) {
         if let Some(stream) = self.shared.copies.stream_mut(id) {
-            stream.finish();
+            stream.finish(trailers, share);
             let stage = stream.stage();
-            self.wake(stage);
+            self.wake(now, stage);
         }
     }
 
@@ -57,15 +68,53 @@ impl Pool {
             }
             stage @ Stage::Sending(_) => {
                 stream.break_off(why);
-                self.wake(stage);
+                self.wake(now, stage);
+            }
+            Stage::Streaming(link, number) => {
+                stream.break_off(why);
+                self.give_up(now, link, number, why.into());
             }
         }
     }
 
+    /// The client of a request in HTTP/2 gave the reply up: so are its copies.
+    pub(super) fn handle_cancel(&mut self, now: Time, request: RequestKey) {
+        for index in 0..self.targets.len() {
+            let Some(place) = self.shared.copies.place(index, request) else {
+                continue;
+            };
+            match place.stage {
+                Stage::Streaming(link, number) => {
+                    self.give_up(now, link, number, Failure::Cancelled);
+                }
+                Stage::Waiting | Stage::Sending(_) => {
+                    if let Some(target) = self.targets.get_mut(index) {
+                        target.handle_cancelled(now);
+                    }
+                    self.shared.copies.drop_request(index, request);
+                }
+            }
+        }
+    }
+
+    /// A copy on a stream is given up.
+    fn give_up(&mut self, now: Time, link: LinkId, number: u32, why: Failure) {
+        if let Some(target) = self.targets.get_mut(link.target) {
+            target.give_up_stream(&mut self.shared, now, link, number, why);
+        }
+    }
+
     /// Whoever sends a copy has something new to see.
-    fn wake(&mut self, stage: Stage) {
-        let Stage::Sending(LinkId { target, slot }) = stage else {
-            return;
+    fn wake(&mut self, now: Time, stage: Stage) {
+        let LinkId { target, slot } = match stage {
+            Stage::Waiting => return,
+            Stage::Sending(link) => link,
+            Stage::Streaming(link, number) => {
+                if let Some(target) = self.targets.get_mut(link.target) {
+                    target.handle_source(now, link, number);
+                }
+                link
+            }
         };
         if let Some(link) = self
             .targets

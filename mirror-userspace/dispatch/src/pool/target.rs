@@ -16,6 +16,7 @@ use super::{
     names::Names,
     order::Queue,
     rate::RateLimit,
+    sessions::Homes,
     settings::{Origin, Settings},
     vacancy::Vacancy,
 };
@@ -23,6 +24,7 @@ use crate::{
     copy::{Broken, Job},
     ids::LinkId,
     outcome::{Outcome, Stop, Verdict},
+    wire::h2::STREAMS_AT_FIRST,
 };
 
 /// One target of a shard.
@@ -33,6 +35,10 @@ pub(super) struct Target {
     pub(super) queue: Queue,
     pub(super) endpoints: Endpoints,
     pub(super) links: Slab<Link>,
+    /// Where the copies in HTTP/2 of client connections are.
+    pub(super) homes: Homes,
+    /// Streams that an endpoint allowed on a connection when it was asked last.
+    pub(super) allowed: usize,
     pub(super) breaker: Breaker,
     pub(super) addressing: Addressing,
     pub(super) counters: TargetCounters,
@@ -78,6 +84,8 @@ impl Target {
             queue: Queue::new(settings.order),
             endpoints,
             links: Slab::new(),
+            homes: Homes::default(),
+            allowed: STREAMS_AT_FIRST,
             breaker: Breaker::new(settings.breaker),
             addressing,
             counters: TargetCounters::default(),
@@ -148,6 +156,13 @@ impl Target {
         self.breaker.handle_no_verdict(now);
     }
 
+    /// The client gave up the reply to a copy that waits.
+    pub(super) const fn handle_cancelled(&mut self, now: Time) {
+        self.counters.queued -= 1;
+        self.counters.dropped.cancelled += 1;
+        self.breaker.handle_no_verdict(now);
+    }
+
     /// Drops all that waits, for the reason of this counter.
     pub(super) fn drop_waiting(
         &mut self,
@@ -176,7 +191,10 @@ impl Target {
         now: Time,
     ) {
         self.counters.in_flight -= u64::from(!matches!(outcome, Outcome::Read(_)));
-        self.queue.release(job.connection);
+        match job.is_http2() {
+            true => self.homes.leave(job.connection),
+            false => self.queue.release(job.connection),
+        }
         if let Some(compared) = &mut shared.compared {
             compared.end(self.index, job.request(), outcome);
         }
@@ -200,7 +218,9 @@ impl Target {
         let links = self.links.iter().filter(|(_, link)| due(link));
         let late: Vec<_> = links.map(|(slot, _)| slot).collect();
         for slot in late {
-            self.stop_link(shared, slot, Stop::Timeout);
+            if !self.give_up_late(shared, now, slot) {
+                self.stop_link(shared, slot, Stop::Timeout);
+            }
         }
         if self.counters.queued > 0 && self.is_vacant(&shared.settings, now) {
             self.drop_waiting(shared, |dropped| &mut dropped.no_endpoint);
@@ -282,7 +302,9 @@ impl Target {
 
     fn replace_endpoints(&mut self, shared: &mut Shared, sockets: &[SocketAddr]) {
         for LinkId { slot, .. } in self.endpoints.replace(sockets) {
-            self.stop_link(shared, slot, Stop::Timeout);
+            if !self.retire(slot) {
+                self.stop_link(shared, slot, Stop::Timeout);
+            }
         }
     }
 
@@ -309,7 +331,8 @@ impl Target {
             self.replace_endpoints(shared, found);
         } else if self.endpoints.len() == 0 {
             // Without an address the copy whose turn it is cannot be sent.
-            if let Some(job) = self.queue.pop(&mut shared.copies) {
+            let next = self.queue.pop(&mut shared.copies);
+            if let Some(job) = next.or_else(|| self.queue.pop_http2(&mut shared.copies)) {
                 self.fail_unsent(shared, job, now);
             }
         }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{Shell, Site, trouble::Trouble};
+use super::{Shell, Site, tls, trouble::Trouble};
 use crate::{ids::LinkId, pool::Unconnected};
 
 /// Endpoints that are tried for one connection, at most.
@@ -63,7 +63,7 @@ pub(super) async fn connect(
     let (mut socket, mut why) = (endpoint, Unconnected::Forbidden);
     for _ in 0..ATTEMPTS {
         if admits(shell, site, socket) {
-            let attempt = timeout(shell.connect_timeout, open(shell, site, socket));
+            let attempt = timeout(shell.connect_timeout, open(shell, site, link, socket));
             let trouble = match unless_stopped(shell, link, attempt).await.ok_or(why)? {
                 Ok(Ok(socket)) => return Ok(socket),
                 Ok(Err(trouble)) => trouble,
@@ -96,14 +96,28 @@ fn admits(shell: &Shell, site: &Site, socket: SocketAddr) -> bool {
     }
 }
 
-async fn open(shell: &Shell, site: &Site, socket: SocketAddr) -> Result<Socket, Trouble> {
+async fn open(
+    shell: &Shell,
+    site: &Site,
+    link: LinkId,
+    socket: SocketAddr,
+) -> Result<Socket, Trouble> {
     let stream = connected(shell, site, socket);
     let stream = stream.await.map_err(Trouble::Socket)?;
     Ok(match &site.tls {
         None => Socket::Plain(stream),
-        Some((connector, name)) => {
-            let stream = connector.connect(name.clone(), stream);
-            Socket::Tls(Box::new(stream.await.map_err(Trouble::Tls)?))
+        Some(tls) => {
+            let http2 = shell.ask(|pool| pool.is_http2(link));
+            let connector = if http2 { &tls.http2 } else { &tls.http1 };
+            let stream = connector.connect(tls.name.clone(), stream);
+            let stream = stream.await.map_err(|error| match http2 {
+                true if tls::has_no_protocol(&error) => Trouble::NoHttp2,
+                _ => Trouble::Tls(error),
+            })?;
+            if http2 && stream.get_ref().1.alpn_protocol() != Some(tls::HTTP2) {
+                return Err(Trouble::NoHttp2);
+            }
+            Socket::Tls(Box::new(stream))
         }
     })
 }

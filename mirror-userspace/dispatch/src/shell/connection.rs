@@ -106,7 +106,10 @@ impl<S: Transport> Connection<'_, S> {
                             pool.handle_awake(now, self.link);
                         }
                         // A session ticket, or that it is closed: the runtime is about to hear of it.
-                        Unread::Bytes if S::ENCRYPTED => return Poll::Pending,
+                        // In HTTP/2 it may say something at any time.
+                        Unread::Bytes if S::ENCRYPTED || pool.is_http2(self.link) => {
+                            return Poll::Pending;
+                        }
                         // Nobody asked for a reply: it is the target's last word.
                         Unread::Bytes | Unread::End => {
                             let now = self.now();

@@ -27,7 +27,11 @@ use rustls::pki_types::ServerName;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
 
-use self::{congestion::CongestionControl, resolve::Resolve, trouble::Said};
+use self::{
+    congestion::CongestionControl,
+    resolve::Resolve,
+    trouble::{Said, Trouble},
+};
 use super::{
     Clock, DispatchConfig,
     guard::Guard,
@@ -58,8 +62,18 @@ pub(super) struct Shell {
 pub(super) struct Site {
     pub(super) destination: Destination,
     pub(super) origin: Origin,
-    /// For https: how to begin, and whose certificate to ask for.
-    pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// For https.
+    pub(super) tls: Option<Tls>,
+}
+
+/// How to begin TLS.
+pub(super) struct Tls {
+    /// For HTTP/1.
+    pub(super) http1: TlsConnector,
+    /// For HTTP/2.
+    pub(super) http2: TlsConnector,
+    /// Whose certificate to ask for.
+    pub(super) name: ServerName<'static>,
 }
 
 impl Shell {
@@ -114,6 +128,12 @@ impl Shell {
                 Action::Wake(link) => self.wake(link),
                 Action::Open { link, endpoint } => self.open(link, endpoint),
                 Action::Resolve(target) => self.resolve(target),
+                Action::SayNoHttp2(target) => {
+                    if let Some(site) = self.site(target) {
+                        self.said
+                            .tell(&site.destination, &Trouble::NoHttp2, self.now());
+                    }
+                }
             }
         }
     }

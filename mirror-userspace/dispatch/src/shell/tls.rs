@@ -1,14 +1,15 @@
 //! Which certificates of https targets are trusted.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Context, Result, ensure};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError,
+    RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -60,6 +61,28 @@ pub fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>> {
     .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// What connections in HTTP/2 ask for (RFC 9113 section 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
+/// The same for connections in HTTP/2.
+pub(crate) fn for_http2(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Arc::new(config)
+}
+
+/// Whether the target refused because it speaks nothing that we asked for (RFC 7301 section 3.2).
+pub(super) fn has_no_protocol(error: &io::Error) -> bool {
+    let why = error.get_ref().and_then(|why| why.downcast_ref());
+    matches!(
+        why,
+        Some(
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+                | rustls::Error::NoApplicationProtocol
+        )
+    )
 }
 
 fn system_roots() -> Result<RootCertStore> {

@@ -28,6 +28,8 @@ pub(super) enum Trouble {
     Tls(io::Error),
     /// It took too long.
     Late,
+    /// The target does not speak HTTP/2.
+    NoHttp2,
 }
 
 impl Trouble {
@@ -37,6 +39,7 @@ impl Trouble {
             Self::Socket(error) => of_socket(error),
             Self::Tls(_) => Unconnected::Tls,
             Self::Late => Unconnected::Failed,
+            Self::NoHttp2 => Unconnected::NoHttp2,
         }
     }
 }
@@ -62,6 +65,9 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Late => f.write_str("no connection in time"),
+            Self::NoHttp2 => f.write_str(
+                "requests come in HTTP/2, which the target does not speak; enable it there (h2c for http, ALPN h2 for https)",
+            ),
             Self::Socket(error) => write!(f, "{error}{}", lacking(error)),
             Self::Tls(error) => match certificate(error) {
                 Some(why) => of_certificate(why, f),
@@ -110,12 +116,16 @@ impl Said {
     /// Says it, unless it was said.
     pub(super) fn tell(&self, target: &impl fmt::Display, trouble: &Trouble, now: Time) {
         let for_people = match trouble.why() {
-            Unconnected::Tls | Unconnected::Local => true,
+            Unconnected::Tls | Unconnected::Local | Unconnected::NoHttp2 => true,
             Unconnected::Failed | Unconnected::NoRoute | Unconnected::Forbidden => false,
         };
         let text = format!("{target}: {trouble}");
         if for_people && self.0.is_news(text.clone(), QUIET, now) {
-            log::warn!("{text}; nothing is sent there, and each copy counts as failed");
+            let what = match trouble {
+                Trouble::NoHttp2 => "none of them is sent there, and each copy counts as failed",
+                _ => "nothing is sent there, and each copy counts as failed",
+            };
+            log::warn!("{text}; {what}");
         } else {
             log::debug!("{text}");
         }

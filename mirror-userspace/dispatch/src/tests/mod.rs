@@ -4,6 +4,7 @@
 mod endpoints;
 mod guarded;
 mod hostile;
+mod http2;
 mod https;
 mod limits;
 mod long_replies;

@@ -2,3 +2,4 @@
 //! next, and what the bytes that come back say.
 
 pub(super) mod h1;
+pub(super) mod h2;

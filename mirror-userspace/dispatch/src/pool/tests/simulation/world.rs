@@ -147,6 +147,7 @@ impl<'a> World<'a> {
                         self.woken.push_back(link);
                     }
                 }
+                Action::SayNoHttp2(_) => {}
                 Action::Resolve(target) => {
                     assert_eq!(self.origins[target], Origin::Name);
                     assert!(!self.resolving.contains(&target), "one at a time");

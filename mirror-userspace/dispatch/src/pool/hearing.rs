@@ -1,0 +1,387 @@
+//! What happens on connections in HTTP/2, and how the copies on them end.
+//!
+//! A stream that ends takes only its own copy with it; a connection that ends, all that it has. Which of those go
+//! on another one, the target says (GOAWAY, REFUSED_STREAM: RFC 9113 section 8.7), or [`Retry`]. Each does so once,
+//! so that a target that takes nothing is not asked for ever.
+
+use mirror_core::segment::Time;
+
+use super::{
+    Action, Retry, Shared,
+    link::{Link, Phase},
+    target::Target,
+};
+use crate::{
+    ids::LinkId,
+    outcome::{After, Answer, Failure, Outcome},
+    wire::h2::{Fault, Heard, Lost, Session, Turn},
+};
+
+/// How often a copy that goes on another connection may do so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Once, or a target that takes nothing would be asked for ever.
+    Once,
+    /// As often as this happens.
+    Freely,
+}
+
+impl Target {
+    fn session_mut(&mut self, id: LinkId) -> Option<&mut Session> {
+        self.links.get_mut(id.slot)?.session.as_deref_mut()
+    }
+
+    /// A connection is there: the target has time for what it was given.
+    pub(super) fn begin_session(&mut self, shared: &mut Shared, now: Time, id: LinkId) {
+        if let Some(session) = self.session_mut(id) {
+            session.handle_connected(now);
+            self.tidy(shared, now, id);
+        }
+    }
+
+    /// The first bytes of those that were to be written are, so many.
+    pub(super) fn handle_frames_written(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        bytes: usize,
+    ) {
+        let Shared { copies, meter, .. } = shared;
+        let counters = &mut self.counters;
+        let link = self.links.get_mut(id.slot);
+        let Some(session) = link.and_then(|link| link.session.as_deref_mut()) else {
+            return;
+        };
+        session.advance(now, copies, bytes, |turn| {
+            turn.stopwatch = Some(meter.start(now));
+            if turn.job.begin() {
+                counters.lag.record(now.since(turn.job.at));
+            }
+        });
+        self.hear_on(shared, now, id, &[]);
+    }
+
+    /// These bytes were read.
+    pub(super) fn hear_session(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        bytes: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(id.slot) else {
+            return;
+        };
+        if !link.is_connected() {
+            return;
+        }
+        link.heard = now;
+        self.hear_on(shared, now, id, bytes);
+    }
+
+    fn hear_on(&mut self, shared: &mut Shared, now: Time, id: LinkId, mut bytes: &[u8]) {
+        while let Some(session) = self.session_mut(id) {
+            match session.hear(now, &mut bytes) {
+                Ok(Some(heard)) => self.handle_heard(shared, now, id, heard),
+                Ok(None) => break,
+                Err(Fault::NotHttp2) => {
+                    shared.actions.push_back(Action::SayNoHttp2(self.index));
+                    self.fail_session(shared, now, id, Failure::NoHttp2);
+                    return;
+                }
+                Err(Fault::Broken) => {
+                    self.fail_session(shared, now, id, Failure::BadReply);
+                    return;
+                }
+            }
+        }
+        self.tidy(shared, now, id);
+        self.pump(shared, now);
+    }
+
+    fn handle_heard(&mut self, shared: &mut Shared, now: Time, id: LinkId, heard: Heard) {
+        match heard {
+            Heard::Answered { stream, status } => {
+                self.answer_stream(shared, now, id, stream, status);
+            }
+            Heard::Allows(streams) => self.allowed = streams.max(1),
+            Heard::Grpc(status) => self.counters.grpc_status.count(status),
+            Heard::Over(stream) => {
+                if let Some(turn) = self.session_mut(id).and_then(|it| it.remove(stream)) {
+                    self.finish_stream(shared, now, id, turn, Ok(After::Reusable));
+                }
+            }
+            Heard::Lost(stream, why) => {
+                if let Some(turn) = self.session_mut(id).and_then(|it| it.remove(stream)) {
+                    self.lose_stream(shared, now, id, turn, why);
+                }
+            }
+            Heard::Retired => {
+                if let Some(link) = self.links.get(id.slot)
+                    && let Some(endpoint) = self.endpoints.get_mut(link.endpoint)
+                {
+                    endpoint.withdraw(id);
+                }
+            }
+        }
+    }
+
+    /// The head of a reply has come, and its copy is answered. How it ends says nothing of the target.
+    fn answer_stream(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        stream: u32,
+        status: u16,
+    ) {
+        let Some(link) = self.links.get_mut(id.slot) else {
+            return;
+        };
+        link.handle_answer();
+        let endpoint = link.endpoint;
+        let Some(turn) = link.session.as_mut().and_then(|it| it.turn_mut(stream)) else {
+            return;
+        };
+        let watch = turn.stopwatch.take();
+        let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
+        let outcome = Outcome::Answered(Answer {
+            status,
+            latency,
+            connection: After::Reading,
+        });
+        if let Some(compared) = &mut shared.compared {
+            compared.end(self.index, turn.job.request(), &outcome);
+        }
+        self.endpoints.handle_answer(endpoint, now);
+        self.counters.in_flight -= 1;
+        outcome.count(&mut self.counters);
+        self.handle_answer(now);
+    }
+
+    /// A stream is over by the target's word, or by a fault of its reply.
+    fn lose_stream(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        turn: Box<Turn>,
+        why: Lost,
+    ) {
+        if why == Lost::Surplus {
+            return self.send_again(shared, now, id, turn, Again::Freely);
+        }
+        let again = shared.settings.retry == Retry::Idempotent || turn.is_unopened();
+        let ended = match why {
+            Lost::Untaken | Lost::Refused | Lost::Surplus => {
+                if again && turn.can_be_sent_anew() && self.may_go_again(id, &turn) {
+                    return self.send_again(shared, now, id, turn, Again::Once);
+                }
+                Err(Failure::Refused)
+            }
+            Lost::Http1Required => Err(Failure::NoHttp2),
+            Lost::Reset => Err(Failure::StreamReset),
+            Lost::Malformed => Err(Failure::BadReply),
+            Lost::Long => Ok(After::Cut),
+        };
+        self.finish_stream(shared, now, id, turn, ended);
+    }
+
+    /// Whether a copy may go on another connection: once for nothing, and always if its own was never opened on one
+    /// that answered others.
+    fn may_go_again(&self, id: LinkId, turn: &Turn) -> bool {
+        let reused = self.links.get(id.slot).is_some_and(Link::is_reused);
+        !turn.job.is_retried() || (turn.is_unopened() && reused)
+    }
+
+    /// A copy goes on another connection.
+    fn send_again(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        mut turn: Box<Turn>,
+        again: Again,
+    ) {
+        if let Some(watch) = turn.stopwatch.take() {
+            shared.meter.stop(watch, now);
+        }
+        if let Some(link) = self.links.get(id.slot) {
+            let endpoint = link.endpoint;
+            self.endpoints.end(endpoint);
+            self.endpoints.handle_no_verdict(endpoint, now);
+        }
+        if again == Again::Once {
+            turn.job.retry();
+        }
+        self.homes.leave(turn.job.connection);
+        self.give_back(shared, now, turn.job);
+    }
+
+    /// A copy on a stream is over: how its reply ended, or why there is none.
+    fn finish_stream(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        mut turn: Box<Turn>,
+        ended: Result<After, Failure>,
+    ) {
+        if let Some(watch) = turn.stopwatch.take() {
+            shared.meter.stop(watch, now);
+        }
+        let outcome = outcome_of(&turn, ended);
+        let Some(endpoint) = self.links.get(id.slot).map(|link| link.endpoint) else {
+            return;
+        };
+        let verdict = self.judge(now, endpoint, turn.since, &outcome);
+        self.endpoints.end(endpoint);
+        self.end(shared, turn.job, &outcome, verdict, now);
+    }
+
+    /// A copy on a stream is given up for a reason of our own.
+    pub(super) fn give_up_stream(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        stream: u32,
+        why: Failure,
+    ) {
+        let Some(turn) = self.session_mut(id).and_then(|it| it.cancel(stream)) else {
+            return;
+        };
+        self.finish_stream(shared, now, id, turn, Err(why));
+        self.tidy(shared, now, id);
+        shared.actions.push_back(Action::Wake(id));
+        self.pump(shared, now);
+    }
+
+    /// Copies on a connection in HTTP/2 are late; `false` if there are none, and the connection itself is.
+    pub(super) fn give_up_late(&mut self, shared: &mut Shared, now: Time, slot: usize) -> bool {
+        let id = LinkId {
+            target: self.index,
+            slot,
+        };
+        let mut any = false;
+        while let Some(session) = self.session_mut(id)
+            && let Some(stream) = session.late(now)
+            && let Some(turn) = session.cancel(stream)
+        {
+            any = true;
+            let since = turn.since;
+            self.finish_stream(shared, now, id, turn, Err(Failure::Timeout));
+            if self.links.get(slot).is_some_and(|link| link.heard <= since) {
+                // Not a word on it since: others had better go on another one.
+                self.retire(slot);
+                if let Some(session) = self.session_mut(id) {
+                    session.retire();
+                }
+            }
+        }
+        if any {
+            self.tidy(shared, now, id);
+            shared.actions.push_back(Action::Wake(id));
+        }
+        any
+    }
+
+    /// There is more of a streamed copy, or its end.
+    pub(super) fn handle_source(&mut self, now: Time, id: LinkId, stream: u32) {
+        let Some(link) = self.links.get_mut(id.slot) else {
+            return;
+        };
+        if let Some(session) = &mut link.session
+            && matches!(link.phase, Phase::Resting | Phase::Busy)
+        {
+            session.handle_source(stream, now);
+            if link.stop.is_none() {
+                link.due = session.due();
+            }
+        }
+    }
+
+    /// A connection in HTTP/2 has to stop; `false` if this is none.
+    pub(super) fn settle_session(&mut self, shared: &mut Shared, now: Time, id: LinkId) -> bool {
+        let Some(link) = self
+            .links
+            .get(id.slot)
+            .filter(|link| link.session.is_some())
+        else {
+            return false;
+        };
+        if let Some(stop) = link.stop
+            && link.is_connected()
+        {
+            self.fail_session(shared, now, id, stop.into());
+        }
+        true
+    }
+
+    /// A connection in HTTP/2 is over, or did not come about: its copies fail with this, or go on another one.
+    /// `false` if this is none.
+    pub(super) fn fail_session(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        failure: Failure,
+    ) -> bool {
+        let Some(link) = self
+            .links
+            .get(id.slot)
+            .filter(|link| link.session.is_some())
+        else {
+            return false;
+        };
+        let (connected, reused) = (link.is_connected(), link.is_reused());
+        self.close(id);
+        let mut judged = false;
+        while let Some(turn) = self.session_mut(id).and_then(Session::pop_last) {
+            // Of a connection that worked, the target has not seen what was not begun; nor, it may be, what met it
+            // as it was closed.
+            let broke = matches!(
+                failure,
+                Failure::Reset | Failure::BadReply | Failure::Timeout
+            );
+            let repeatable = failure == Failure::Reset
+                && reused
+                && turn.job.is_repeatable()
+                && shared.settings.retry == Retry::Idempotent;
+            let again = connected && broke && (turn.is_unopened() || repeatable);
+            if again && turn.can_be_sent_anew() && self.may_go_again(id, &turn) {
+                self.send_again(shared, now, id, turn, Again::Once);
+            } else if !judged || turn.is_answered() {
+                judged |= !turn.is_answered();
+                self.finish_stream(shared, now, id, turn, Err(failure));
+            } else {
+                // That is not held against the target again.
+                let mut turn = turn;
+                if let Some(watch) = turn.stopwatch.take() {
+                    shared.meter.stop(watch, now);
+                }
+                if let Some(link) = self.links.get(id.slot) {
+                    self.endpoints.end(link.endpoint);
+                }
+                self.forsake(shared, now, turn.job, failure);
+            }
+        }
+        shared.actions.push_back(Action::Wake(id));
+        true
+    }
+}
+
+/// What to enter in the books. A copy that was answered before is not failed by how its reply ends.
+fn outcome_of(turn: &Turn, ended: Result<After, Failure>) -> Outcome {
+    match ended {
+        _ if !turn.is_answered() => Outcome::Failed(ended.err().unwrap_or(Failure::BadReply)),
+        Ok(after) => Outcome::Read(after),
+        Err(Failure::Timeout) => Outcome::Read(After::Cut),
+        // By whoever sends it: nobody waits for the rest.
+        Err(
+            Failure::Aborted | Failure::StreamOverflow | Failure::Cancelled | Failure::Shutdown,
+        ) => Outcome::Read(After::Reusable),
+        Err(_) => Outcome::Read(After::Broken),
+    }
+}

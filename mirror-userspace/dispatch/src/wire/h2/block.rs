@@ -1,0 +1,137 @@
+//! Header blocks of replies, collected from HEADERS and CONTINUATION frames (RFC 9113 section 4.3) and decoded.
+
+use mirror_core::{
+    budget::Budget,
+    http::h2::{
+        FieldList,
+        frame::{END_HEADERS, END_STREAM, FrameHeader},
+        hpack::Decoder,
+    },
+};
+
+use super::hearing::Fault;
+
+/// Most bytes of a block, as they are on the wire.
+const BLOCK: usize = 128 << 10;
+/// Most CONTINUATION frames of a block.
+const CONTINUATIONS: usize = 64;
+/// Memory of a decoder's table: until it has read that we want none, a target may use 4096 bytes (RFC 9113 section
+/// 6.5.2), in entries that take up to four times as much.
+const TABLE: usize = 32 << 10;
+
+/// PADDED and PRIORITY, of HEADERS.
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
+
+/// The header blocks of one connection.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    decoder: Decoder,
+    list: FieldList,
+    open: Option<Block>,
+}
+
+/// A block that is not complete.
+#[derive(Debug)]
+struct Block {
+    stream: u32,
+    /// END_STREAM of its HEADERS frame.
+    ends: bool,
+    frames: usize,
+    bytes: Vec<u8>,
+}
+
+/// A block that is complete and decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) stream: u32,
+    /// Whether nothing follows it on its stream.
+    pub(super) ends: bool,
+}
+
+impl Blocks {
+    /// For field lists of at most so many bytes, by the measure of section 6.5.2.
+    pub(super) fn new(list: usize) -> Self {
+        Self {
+            decoder: Decoder::new(&Budget::new(TABLE)),
+            list: FieldList::new(list),
+            open: None,
+        }
+    }
+
+    /// The fields of the last block that was complete.
+    pub(super) const fn list(&self) -> &FieldList {
+        &self.list
+    }
+
+    /// Whether only the CONTINUATION of this stream may come (section 6.10).
+    pub(super) fn expects(&self) -> Option<u32> {
+        self.open.as_ref().map(|block| block.stream)
+    }
+
+    /// A HEADERS frame.
+    pub(super) fn begin(
+        &mut self,
+        frame: &FrameHeader,
+        payload: &[u8],
+    ) -> Result<Option<Whole>, Fault> {
+        let fragment = strip(frame, payload).ok_or(Fault::Broken)?;
+        let ends = frame.flags & END_STREAM != 0;
+        let stream = frame.stream;
+        if frame.flags & END_HEADERS == 0 {
+            self.open = Some(Block {
+                stream,
+                ends,
+                frames: 0,
+                bytes: fragment.to_vec(),
+            });
+            return Ok(None);
+        }
+        self.decode(fragment)?;
+        Ok(Some(Whole { stream, ends }))
+    }
+
+    /// A CONTINUATION frame.
+    pub(super) fn go_on(
+        &mut self,
+        frame: &FrameHeader,
+        payload: &[u8],
+    ) -> Result<Option<Whole>, Fault> {
+        let block = self.open.as_mut().ok_or(Fault::Broken)?;
+        block.frames += 1;
+        if block.frames > CONTINUATIONS || block.bytes.len() + payload.len() > BLOCK {
+            return Err(Fault::Broken);
+        }
+        block.bytes.extend_from_slice(payload);
+        if frame.flags & END_HEADERS == 0 {
+            return Ok(None);
+        }
+        let Block {
+            stream,
+            ends,
+            bytes,
+            ..
+        } = self.open.take().ok_or(Fault::Broken)?;
+        self.decode(&bytes)?;
+        Ok(Some(Whole { stream, ends }))
+    }
+
+    fn decode(&mut self, block: &[u8]) -> Result<(), Fault> {
+        let decoded = self.decoder.decode(block, &mut self.list);
+        decoded.map_err(|_| Fault::Broken)
+    }
+}
+
+/// The fragment of a HEADERS frame, without padding and priority (section 6.2).
+fn strip<'a>(frame: &FrameHeader, mut payload: &'a [u8]) -> Option<&'a [u8]> {
+    let mut padding = 0;
+    if frame.flags & PADDED != 0 {
+        let (first, rest) = payload.split_first()?;
+        padding = usize::from(*first);
+        payload = rest;
+    }
+    if frame.flags & PRIORITY != 0 {
+        payload = payload.get(5..)?;
+    }
+    payload.get(..payload.len().checked_sub(padding)?)
+}

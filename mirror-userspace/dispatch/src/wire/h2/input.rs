@@ -1,0 +1,108 @@
+//! Bytes to frames (RFC 9113 section 4.1). What matters of a frame is in its header or small; DATA is counted and
+//! passed over.
+
+use mirror_core::http::h2::frame::{ACK, FrameHeader, Kind};
+
+use super::{
+    frames::{FRAME_HEADER, MAX_FRAME},
+    hearing::Fault,
+};
+
+/// How far the next frame has come. Holds at most one frame's header and payload.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    header: Vec<u8>,
+    /// The frame whose payload is being read.
+    frame: Option<FrameHeader>,
+    /// Bytes of it that are still to come.
+    left: usize,
+    payload: Vec<u8>,
+}
+
+impl Input {
+    /// The next frame with its payload, once both are there; the payload is empty where it does not matter. Takes
+    /// its bytes off `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If a server may not send such a frame, wherever it comes.
+    pub(super) fn next<'a, 'b: 'a>(
+        &'a mut self,
+        bytes: &mut &'b [u8],
+    ) -> Result<Option<(FrameHeader, &'a [u8])>, Fault> {
+        let frame = match self.frame {
+            Some(frame) => frame,
+            None => {
+                let Some(frame) = self.header(bytes) else {
+                    return Ok(None);
+                };
+                check(&frame)?;
+                self.left = usize::try_from(frame.len).unwrap_or(usize::MAX);
+                self.payload.clear();
+                *self.frame.insert(frame)
+            }
+        };
+        let (some, rest) = bytes.split_at_checked(self.left).unwrap_or((*bytes, &[]));
+        *bytes = rest;
+        let whole = some.len() == self.left;
+        self.left -= some.len();
+        let matters = !matches!(frame.kind, Kind::Data | Kind::Priority | Kind::Unknown);
+        let in_place = whole && self.payload.is_empty();
+        if matters && !in_place {
+            self.payload.extend_from_slice(some);
+        }
+        if !whole {
+            return Ok(None);
+        }
+        self.frame = None;
+        let payload = match (matters, in_place) {
+            (false, _) => &[],
+            (true, true) => some,
+            (true, false) => &self.payload[..],
+        };
+        Ok(Some((frame, payload)))
+    }
+
+    /// What was kept of a payload is not needed any more.
+    pub(super) fn forget(&mut self) {
+        if self.frame.is_none() {
+            self.payload = Vec::new();
+        }
+    }
+
+    fn header(&mut self, bytes: &mut &[u8]) -> Option<FrameHeader> {
+        let missing = FRAME_HEADER - self.header.len();
+        let (some, rest) = bytes.split_at_checked(missing).unwrap_or((*bytes, &[]));
+        *bytes = rest;
+        self.header.extend_from_slice(some);
+        let header = *self.header.first_chunk::<FRAME_HEADER>()?;
+        self.header.clear();
+        Some(FrameHeader::parse(header))
+    }
+}
+
+/// Section 6, of a server's frames, as far as the header alone says.
+fn check(frame: &FrameHeader) -> Result<(), Fault> {
+    let on_stream = frame.stream != 0;
+    let ours = frame.stream % 2 == 1;
+    let good = match frame.kind {
+        Kind::Data | Kind::Headers | Kind::Continuation => ours,
+        // Its length is an error of the stream only, which we need not mind.
+        Kind::Priority => on_stream,
+        Kind::Reset => ours && frame.len == 4,
+        Kind::Settings if frame.flags & ACK != 0 => !on_stream && frame.len == 0,
+        Kind::Settings => !on_stream && frame.len.is_multiple_of(6),
+        // We said that we take none.
+        Kind::PushPromise => false,
+        Kind::Ping => !on_stream && frame.len == 8,
+        Kind::GoAway => !on_stream && frame.len >= 8,
+        Kind::WindowUpdate => frame.len == 4 && (!on_stream || ours),
+        Kind::Unknown => true,
+    };
+    let fits = usize::try_from(frame.len).is_ok_and(|len| len <= MAX_FRAME);
+    if good && fits {
+        Ok(())
+    } else {
+        Err(Fault::Broken)
+    }
+}

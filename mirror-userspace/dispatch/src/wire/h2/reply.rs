@@ -1,0 +1,57 @@
+//! What matters of a reply's fields (RFC 9113 section 8.3.2): how v2 answered.
+
+use mirror_core::http::h2::FieldList;
+
+/// What a header block of a reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// The head of an interim reply: the final one follows (RFC 9110 section 15.2).
+    Interim,
+    /// The head of the final reply, and the status of gRPC that a reply without a body says there.
+    Head { status: u16, grpc: Option<u32> },
+    /// The fields behind the body.
+    Trailers { grpc: Option<u32> },
+    /// None of these.
+    Malformed,
+}
+
+/// Reads a block; `answered`: the head of the final reply has come.
+pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
+    if list.is_too_large() {
+        return Fields::Malformed;
+    }
+    let (mut status, mut grpc) = (None, None);
+    for (place, field) in list.iter().enumerate() {
+        match field.name {
+            b":status" if place == 0 => status = Some(field.value),
+            // Section 8.3: pseudo-header fields come first; there is one of replies.
+            [b':', ..] => return Fields::Malformed,
+            b"grpc-status" if grpc.is_none() => grpc = Some(number(field.value)),
+            _ => {}
+        }
+    }
+    match (answered, status) {
+        (true, None) => Fields::Trailers { grpc },
+        (false, Some(status)) => match three_digits(status) {
+            // An upgrade does not exist here (section 8.6).
+            None | Some(101) => Fields::Malformed,
+            Some(100..=199) => Fields::Interim,
+            Some(status) => Fields::Head { status, grpc },
+        },
+        _ => Fields::Malformed,
+    }
+}
+
+fn three_digits(text: &[u8]) -> Option<u16> {
+    let [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] = text else {
+        return None;
+    };
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A status of gRPC; whatever is none is UNKNOWN, 2.
+fn number(text: &[u8]) -> u32 {
+    let digits = text.iter().all(u8::is_ascii_digit);
+    let text = str::from_utf8(text).ok().filter(|_| digits);
+    text.and_then(|text| text.parse().ok()).unwrap_or(2)
+}

@@ -1,0 +1,8 @@
+//! A session on values alone: a target is bytes in and bytes out.
+
+mod flow;
+mod goings;
+mod hostile;
+mod replies;
+mod rig;
+mod writing;
