@@ -167,6 +167,7 @@ fn the_documentation_has_every_metric_with_its_type() {
     };
     let mut compares = mirror("flags", "http://v2");
     compares.names.terms = Some(Terms::default());
+    compares.counted.targets[0].grpc_status.ok = 1;
     let snapshot = Snapshot {
         mirrors: vec![compares],
         pods: vec![pod("flags", "web-0", PodState::Attached)],

@@ -3,6 +3,7 @@
 mod connections;
 mod hostile;
 mod https;
+mod programs;
 mod replies;
 mod server;
 mod streams;
