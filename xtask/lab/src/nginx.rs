@@ -3,22 +3,22 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::{Namespace, Process, Scratch, packages};
+use super::{Namespace, Process, Scratch, listening::wait_until_accepting, packages};
 
 /// What nginx is to be.
 #[derive(Clone, Debug, Default)]
 pub struct NginxConfig {
     /// The addresses that nginx listens at.
     pub listen: Vec<SocketAddr>,
+    /// More addresses, where it speaks HTTP/2 in cleartext, with prior knowledge and nothing else.
+    pub listen_http2: Vec<SocketAddr>,
     /// Whether each request becomes a line of the access log; it costs nginx CPU time.
     pub access_log: bool,
     /// The body of every reply; a `location` of `extra` may say otherwise.
@@ -75,7 +75,7 @@ impl Nginx {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut process = namespace.spawn(&mut command)?;
-        for address in &config.listen {
+        for address in config.listen.iter().chain(&config.listen_http2) {
             wait_until_accepting(namespace, *address, &mut process).with_context(|| {
                 let said = fs::read_to_string(&errors).unwrap_or_default();
                 format!("nginx in {}: {}", namespace.name(), said.trim())
@@ -132,6 +132,9 @@ fn render(config: &NginxConfig, folder: &Path) -> String {
         // Cannot fail: a String takes everything.
         let _written = writeln!(listen, "    listen {address} backlog=4096;");
     }
+    for address in &config.listen_http2 {
+        let _written = writeln!(listen, "    listen {address} http2 backlog=4096;");
+    }
     let log = if config.access_log {
         "access.log mirror"
     } else {
@@ -184,26 +187,6 @@ fn parse_entry(line: &str) -> Option<AccessLogEntry> {
         mirrored_by: words.next()?.trim_matches('"').to_owned(),
         request_line: words.next()?.to_owned(),
     })
-}
-
-fn wait_until_accepting(
-    namespace: &Namespace,
-    address: SocketAddr,
-    process: &mut Process,
-) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < deadline {
-        let attempt =
-            namespace.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)))?;
-        if attempt.is_ok() {
-            return Ok(());
-        }
-        if let Some(status) = process.wait_timeout(Duration::from_millis(10))? {
-            bail!("it ended with {status}");
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    bail!("nobody listens on {address} after 10 s")
 }
 
 #[cfg(test)]
