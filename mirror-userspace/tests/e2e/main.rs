@@ -16,6 +16,7 @@ mod daemon;
 mod fidelity;
 mod hooks;
 mod http;
+mod http2;
 mod mirror;
 mod network;
 mod nothing;

@@ -1,0 +1,12 @@
+//! HTTP/2 and gRPC: what others' clients send to v1 arrives at v2, field by field.
+//!
+//! The witnesses share no code with podmirror: recorders on hyper's h2, grpcio, nginx and nghttpd.
+
+mod clients;
+mod grpc;
+mod midstream;
+mod network;
+mod refused;
+mod scene;
+mod servers;
+mod wire;
