@@ -5,15 +5,18 @@
 //! written as segments of its connection: a SYN before the first, consecutive sequence numbers,
 //! every byte with the time at which it was captured (the head with that of its first byte), a FIN
 //! when the connection closes and a RST where a request breaks off. Retransmissions, the sizes of
-//! packets, acknowledgments and whatever was not chosen are not in it.
+//! packets, acknowledgments and whatever was not chosen are not in it. A request of HTTP/2 keeps its stream's number,
+//! its field lists and its body; the frames around them are made anew, with header blocks that refer to no dynamic table.
 //! Each shard writes when its turn comes: order is kept within a connection; between connections of
 //! different shards, the timestamps tell it.
 //!
 //! ```text
-//! Pipeline ─► Recorder (one per shard): redact, number ─► Recording (shared): file, rotation
+//! Pipeline ─► Recorder (one per shard): redact, frame ─► Connections: number ─► Recording (shared): file, rotation
 //! ```
 
+mod connections;
 mod files;
+mod frames;
 mod private;
 mod recorder;
 mod recording;

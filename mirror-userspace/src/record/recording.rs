@@ -12,7 +12,7 @@ use mirror_core::segment::{Segment, Time};
 use super::files::{Files, Output};
 
 /// The number of a file, from 1 on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileNumber(u32);
 
 /// The files of a recording.
@@ -115,6 +115,12 @@ impl Recording {
             Some(file) => file.writer.write(segment),
             None => Ok(()),
         })
+    }
+
+    /// The files that take segments.
+    pub(super) fn open(&self) -> [Option<FileNumber>; 2] {
+        let before = self.before.as_ref().map(|file| file.number);
+        [before, Some(self.current.number)]
     }
 
     fn file(&mut self, number: FileNumber) -> Option<&mut Open> {

@@ -3,13 +3,16 @@
 use mirror_core::{
     budget::Reserved,
     http::{Framing, RequestHead, Version, chunked},
+    pipeline::RequestInfo,
     policy::authority,
-    segment::{FlowId, Time},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::rfc3339::Rfc3339;
+use super::{
+    grpc::{Grpc, Messages},
+    rfc3339::Rfc3339,
+};
 
 /// A complete request: one JSON object on one line. Fields may be added in later versions, but
 /// none changes its meaning.
@@ -31,6 +34,9 @@ pub struct RequestLine {
     pub target: String,
     /// The HTTP version: `1.0`, `1.1` or `2`.
     pub version: &'static str,
+    /// Of HTTP/2, the number of the request's stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<u32>,
     /// The value of the `Host` field; where there is none, the authority of a target in absolute
     /// form; else null.
     pub host: Option<String>,
@@ -40,6 +46,9 @@ pub struct RequestLine {
     pub body_len: u64,
     /// The SHA-256 of the content, in hexadecimal digits.
     pub body_sha256: String,
+    /// Of HTTP/2, what a call of gRPC calls: its content type is `application/grpc`, or that with a suffix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc>,
 }
 
 /// A request whose end has not come. Its body is not kept.
@@ -55,6 +64,7 @@ pub(super) struct Unfinished {
 #[derive(Debug)]
 enum Body {
     Plain,
+    Messages(Messages),
     Chunked(chunked::Decoder),
 }
 
@@ -71,16 +81,19 @@ impl Unfinished {
 
     pub(super) fn new(
         stream: u64,
-        flow: &FlowId,
-        began: Time,
+        info: &RequestInfo,
         head: &RequestHead<'_>,
         reserved: Reserved,
     ) -> Self {
+        let (grpc, stream_id) = match head {
+            RequestHead::Http1(_) => (None, None),
+            RequestHead::Http2(head) => (Grpc::of(head), Some(head.stream)),
+        };
         let line = RequestLine {
             stream,
-            src: flow.client.to_string(),
-            dst: flow.server.to_string(),
-            ts: Rfc3339(began).to_string(),
+            src: info.flow.client.to_string(),
+            dst: info.flow.server.to_string(),
+            ts: Rfc3339(info.begun).to_string(),
             method: text(head.method()),
             target: text(head.target()),
             version: match head {
@@ -90,6 +103,7 @@ impl Unfinished {
                 },
                 RequestHead::Http2(_) => "2",
             },
+            stream_id,
             host: head
                 .values("host")
                 .next()
@@ -101,11 +115,13 @@ impl Unfinished {
             },
             body_len: 0,
             body_sha256: String::new(),
+            grpc,
         };
         let body = match head {
             RequestHead::Http1(head) if head.framing == Framing::Chunked => {
                 Body::Chunked(chunked::Decoder::default())
             }
+            RequestHead::Http2(_) if line.grpc.is_some() => Body::Messages(Messages::default()),
             RequestHead::Http1(_) | RequestHead::Http2(_) => Body::Plain,
         };
         Self {
@@ -125,6 +141,10 @@ impl Unfinished {
         };
         match &mut self.body {
             Body::Plain => content(raw),
+            Body::Messages(messages) => {
+                messages.feed(raw);
+                content(raw);
+            }
             Body::Chunked(decoder) => decoder.feed(raw, content),
         }
     }
@@ -132,7 +152,12 @@ impl Unfinished {
     /// The request is complete.
     pub(super) fn end(self) -> RequestLine {
         let digest = self.hash.finalize();
+        let mut grpc = self.line.grpc;
+        if let (Some(grpc), Body::Messages(messages)) = (&mut grpc, &self.body) {
+            grpc.messages = messages.whole();
+        }
         RequestLine {
+            grpc,
             body_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             ..self.line
         }

@@ -6,6 +6,7 @@
 //!                                 └────► Printer ─► RequestLine (a JSON object each)
 //! ```
 
+mod grpc;
 mod line;
 mod playback;
 mod printer;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use mirror_core::stream;
 
+pub use grpc::Grpc;
 pub use line::RequestLine;
 pub use playback::Playback;
 pub use printer::Printer;

@@ -37,7 +37,7 @@ impl<P: FnMut(RequestLine)> Observer for Printer<P> {
     fn head(&mut self, info: &RequestInfo, head: &RequestHead<'_>) {
         if let Some(reserved) = self.budget.reserve(Unfinished::cost(head)) {
             let stream = u64::from(info.flow.attachment);
-            let request = Unfinished::new(stream, &info.flow, info.begun, head, reserved);
+            let request = Unfinished::new(stream, info, head, reserved);
             self.unfinished.insert(info.request, Box::new(request));
         }
     }
