@@ -10,7 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Namespace, Process, Scratch, listening::wait_until_accepting, packages};
+use super::{
+    Namespace, Process, Scratch, listening::wait_until_accepting, load::grpc_frame, packages,
+};
 
 /// What nginx is to be.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,29 @@ pub struct NginxConfig {
     pub extra: String,
     /// More blocks beside it, such as `upstream`.
     pub beside: String,
+    /// Files in the folder that nginx runs in, which `root .;` names.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Answers every call with one message and a trailer, but for a method that fails. `mirror` reads the body first.
+const CALLS: &str = "
+    location /shop.Cart/ { mirror /body; error_page 404 405 =200 /answer; }
+    location = /answer {
+      internal; root .; default_type application/grpc; add_trailer grpc-status 0;
+    }
+    location = /body { internal; return 204; }";
+
+impl NginxConfig {
+    /// A server of gRPC: it answers every method of `shop.Cart`.
+    pub fn grpc(address: SocketAddr, access_log: bool) -> Self {
+        Self {
+            listen_http2: vec![address],
+            access_log,
+            extra: CALLS.to_owned(),
+            files: vec![("answer", grpc_frame(b"hello"))],
+            ..Self::default()
+        }
+    }
 }
 
 /// One line of the access log.
@@ -62,6 +87,9 @@ impl Nginx {
         let folder = Scratch::create("nginx")?;
         let file = folder.path().join("nginx.conf");
         fs::write(&file, render(config, folder.path()))?;
+        for (name, bytes) in &config.files {
+            fs::write(folder.path().join(name), bytes)?;
+        }
         let errors = folder.path().join("error.log");
         let mut command = Command::new(program);
         command

@@ -10,6 +10,7 @@
 //! that takes is part of the latency of the request that it is made for, and of those due meanwhile.
 
 mod connection;
+mod http2;
 mod idle;
 mod latencies;
 mod reply;
@@ -28,6 +29,7 @@ use nix::sys::{
 };
 
 use connection::{Connection, Progress};
+pub use http2::{Http2Load, Http2Pace, grpc_frame};
 pub use idle::IdleConnections;
 pub use latencies::Latencies;
 
