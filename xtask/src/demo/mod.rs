@@ -2,12 +2,13 @@
 //!
 //! The story of the classic mirroring tutorial, on one machine and in a minute: a client asks v1
 //! over and over, v1 answers every call, and v2's log shows the copies; then a quarter of them;
-//! then v2's answers are compared with v1's; then v2 dies, and v1 does not notice; and a v2 that fails on one
-//! route is told apart. Every number is counted where it happens: at the client,
+//! then v2's answers are compared with v1's; then both speak gRPC; then v2 dies, and v1 does not notice; and a v2 that
+//! fails on one route is told apart. Every number is counted where it happens: at the client,
 //! in v2's access log, in podmirror's ledger. The demo fails if they contradict each other.
 
 mod acts;
 mod compare;
+mod grpc;
 mod screen;
 mod stage;
 
@@ -77,6 +78,7 @@ fn play(options: &Options) -> Result<()> {
         act.mirrored(&mut stage, &screen)?,
         act.sampled(&mut stage, &screen)?,
         act.compared(&mut stage, &screen)?,
+        act.grpc(&mut stage, &screen)?,
         act.target_dies(&mut stage, &screen)?,
     ];
 

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 
 use lab::{AccessLogEntry, Family, Host, Lab, Mirror, Nginx, NginxConfig};
 
-const PORT: u16 = 80;
+/// Where v1 and v2 serve HTTP/1.
+pub(super) const PORT: u16 = 80;
 /// Where the faulty v2 listens.
 pub(super) const FAULTY_PORT: u16 = 81;
 
@@ -15,6 +16,8 @@ pub(super) struct Stage {
     // Before the lab: they are dropped in this order.
     _v1: Nginx,
     v2: Option<Nginx>,
+    /// The port of v1 that is mirrored.
+    pub(super) port: u16,
     /// Where v2 gets its copies.
     pub(super) target_port: u16,
     pub(super) lab: Lab,
@@ -29,6 +32,7 @@ impl Stage {
             podmirror,
             _v1: v1,
             v2: Some(v2),
+            port: PORT,
             target_port: PORT,
             lab,
         })
@@ -52,7 +56,7 @@ impl Stage {
 
     /// The command line as a user would type it, without what the demo adds for itself.
     pub(super) fn arguments(&self, sampling: &[&str]) -> Vec<String> {
-        let (netns, port) = (self.lab.v1.name().to_owned(), PORT.to_string());
+        let (netns, port) = (self.lab.v1.name().to_owned(), self.port.to_string());
         let v2 = Host::V2.address(Family::V4, self.target_port);
         let role = if sampling.contains(&"--compare") {
             ",role=candidate"
