@@ -5,13 +5,13 @@ use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use lab::{
     Namespace, Scratch,
-    load::{Load, Reuse},
+    load::{Http2Load, Http2Pace, Load, Outcome, Reuse},
     packages,
 };
 use serde_json::Value;
 
 use super::{
-    loads::{Pace, Traffic},
+    loads::{Pace, Protocol, Traffic},
     results::micros,
 };
 
@@ -37,9 +37,40 @@ pub(super) fn send(
     from: &Namespace,
     duration: Duration,
 ) -> Result<Seen> {
-    match traffic.pace {
-        Pace::Fixed(rate) => at_rate(traffic, rate, target, from, duration),
-        Pace::Closed => closed_loop(traffic, target, from, duration),
+    match (traffic.protocol, traffic.pace) {
+        (Protocol::Http1, Pace::Fixed(rate)) => at_rate(traffic, rate, target, from, duration),
+        (Protocol::Http1, Pace::Closed) => closed_loop(traffic, target, from, duration),
+        (Protocol::Grpc, Pace::Fixed(rate)) => {
+            let pace = Http2Pace::Fixed { rate, duration };
+            Ok(seen(&calls(traffic, target, pace).run(from)?, duration))
+        }
+        (Protocol::Grpc, Pace::Closed) => {
+            let outcome = calls(traffic, target, Http2Pace::Closed(duration)).run(from)?;
+            Ok(seen(&outcome, Duration::ZERO))
+        }
+    }
+}
+
+/// This traffic at another pace.
+pub(super) fn calls(traffic: &Traffic, target: SocketAddr, pace: Http2Pace) -> Http2Load {
+    Http2Load {
+        target,
+        path: "/shop.Cart/Add".to_owned(),
+        message: Some(vec![b'x'; traffic.body]),
+        pace,
+        connections: traffic.connections,
+        streams: traffic.depth,
+    }
+}
+
+/// What a client saw in at least this time.
+fn seen(outcome: &Outcome, least: Duration) -> Seen {
+    let latency = outcome.latencies.quantiles(SHARES);
+    Seen {
+        answered: outcome.answered,
+        failed: outcome.failed + outcome.unanswered,
+        latency: latency.map_or([f64::NAN; 3], |found| found.map(micros)),
+        elapsed: outcome.elapsed.max(least),
     }
 }
 
@@ -59,14 +90,7 @@ fn at_rate(
         reuse: traffic.reuse,
         depth: traffic.depth,
     };
-    let outcome = load.run(from, |_| ())?;
-    let latency = outcome.latencies.quantiles(SHARES);
-    Ok(Seen {
-        answered: outcome.answered,
-        failed: outcome.failed + outcome.unanswered,
-        latency: latency.map_or([f64::NAN; 3], |found| found.map(micros)),
-        elapsed: outcome.elapsed.max(duration),
-    })
+    Ok(seen(&load.run(from, |_| ())?, duration))
 }
 
 fn closed_loop(

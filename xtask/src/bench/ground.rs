@@ -5,8 +5,13 @@ use std::{cell::Cell, net::SocketAddr, path::PathBuf, thread, time::Duration};
 use anyhow::{Context as _, Result};
 use lab::{Family, Host, Lab, Nginx, NginxConfig, RawClient};
 
+use super::loads::Traffic;
+
 /// The port that is mirrored.
 pub(super) const PORT: u16 = 80;
+
+/// The port that is mirrored where gRPC is measured.
+pub(super) const GRPC_PORT: u16 = 50_051;
 
 /// A port of v1 that nobody mirrors.
 pub(super) const OTHER_PORT: u16 = 81;
@@ -20,7 +25,6 @@ const LOCATIONS: &str = "
     log_not_found off;
     location = /status { stub_status; }
     location = /post { mirror /body; error_page 404 405 =200 @answer; }
-    location = /body { internal; return 204; }
     location @answer { return 200 \"hello\"; }";
 
 pub(super) struct Ground {
@@ -77,11 +81,12 @@ impl Ground {
 impl Service {
     fn start(lab: &Lab, host: Host) -> Result<Self> {
         let address = host.address(Family::V4, PORT);
+        let grpc = NginxConfig::grpc(host.address(Family::V4, GRPC_PORT), false);
         let config = NginxConfig {
             listen: vec![address, host.address(Family::V4, OTHER_PORT)],
             reply: "hello".to_owned(),
-            extra: LOCATIONS.to_owned(),
-            ..NginxConfig::default()
+            extra: LOCATIONS.to_owned() + &grpc.extra,
+            ..grpc
         };
         let nginx = Nginx::start(lab.namespace(host), &config)?;
         Ok(Self {
@@ -94,6 +99,11 @@ impl Service {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where this traffic goes.
+    pub(super) fn address_for(&self, load: &Traffic) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), load.port())
     }
 
     /// The process whose CPU time is the service's.

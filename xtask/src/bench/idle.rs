@@ -4,7 +4,11 @@ use std::{thread, time::Duration};
 
 use anyhow::Result;
 
-use super::{ground::Ground, procfs, subjects::Subject};
+use super::{
+    ground::{Ground, PORT},
+    procfs,
+    subjects::Subject,
+};
 
 /// An attached mirror without traffic.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +21,7 @@ pub(super) struct IdleMirror {
 const TO_SETTLE: Duration = Duration::from_millis(500);
 
 pub(super) fn measure(ground: &Ground, duration: Duration) -> Result<IdleMirror> {
-    let mirror = Subject::Podmirror(100).start(ground)?;
+    let mirror = Subject::Podmirror(100).start(ground, PORT)?;
     thread::sleep(TO_SETTLE);
     let before = procfs::cpu_time(mirror.id());
     thread::sleep(duration);

@@ -44,7 +44,7 @@ pub(super) fn measure(ground: &Ground) -> Result<Vec<KernelCost>> {
     let loads = loads::table();
     for load in loads.iter().filter(|load| LOADS.contains(&load.name)) {
         for (what, port, percent) in KINDS {
-            let mirror = Subject::Podmirror(percent).start(ground)?;
+            let mirror = Subject::Podmirror(percent).start(ground, PORT)?;
             let before = RunTime::of(mirror.id())?;
             let target = Host::V1.address(Family::V4, port);
             drive::send(load, target, &ground.lab.client, DURATION)?;

@@ -2,6 +2,8 @@
 
 use lab::load::Reuse;
 
+use super::ground::{GRPC_PORT, PORT};
+
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
@@ -11,14 +13,24 @@ pub(super) enum Pace {
     Closed,
 }
 
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// GET, or POST with a body.
+    Http1,
+    /// Unary calls over HTTP/2, by h2load at any pace; the body is the message.
+    Grpc,
+}
+
 /// One kind of traffic.
 #[derive(Clone, Debug)]
 pub(super) struct Traffic {
     pub(super) name: &'static str,
+    pub(super) protocol: Protocol,
     /// Bytes of the body; 0 is a GET.
     pub(super) body: usize,
     pub(super) pace: Pace,
-    /// Requests that a connection has on the way; above 1 it is pipelining.
+    /// Requests that a connection has on the way; above 1 it is pipelining, or many streams.
     pub(super) depth: u32,
     pub(super) connections: usize,
     /// More connections that are open all the while and say nothing.
@@ -60,6 +72,7 @@ const KIB: usize = 1 << 10;
 pub(super) fn table() -> Vec<Traffic> {
     let get = |name, pace, connections| Traffic {
         name,
+        protocol: Protocol::Http1,
         body: 0,
         pace,
         depth: 1,
@@ -74,6 +87,10 @@ pub(super) fn table() -> Vec<Traffic> {
     let post = |name, body, pace, connections| Traffic {
         body,
         ..get(name, pace, connections)
+    };
+    let grpc = |name, pace, connections| Traffic {
+        protocol: Protocol::Grpc,
+        ..post(name, 100, pace, connections)
     };
     vec![
         get("get-500", fixed(500.0), 16),
@@ -123,12 +140,26 @@ pub(super) fn table() -> Vec<Traffic> {
         },
         post("post-256k-closed", 256 * KIB, closed, 32),
         post("post-64m-1", 64 * KIB * KIB, fixed(1.0), 2),
+        grpc("grpc-2000", fixed(2_000.0), 16),
+        grpc("grpc-closed-32", closed, 32),
+        Traffic {
+            depth: 16,
+            ..grpc("grpc-streams", closed, 32)
+        },
     ]
 }
 
 impl Traffic {
     pub(super) fn method(&self) -> &'static str {
         if self.body == 0 { "GET" } else { "POST" }
+    }
+
+    /// The port where it is spoken, of v1 and v2.
+    pub(super) fn port(&self) -> u16 {
+        match self.protocol {
+            Protocol::Http1 => PORT,
+            Protocol::Grpc => GRPC_PORT,
+        }
     }
 
     /// `/post` reads the body before it answers, which `/` does not.
@@ -155,6 +186,7 @@ impl Traffic {
     pub(super) fn description(&self) -> String {
         let body = match self.body {
             0 => String::new(),
+            bytes if bytes < KIB => format!(" {bytes} bytes"),
             bytes if bytes < KIB * KIB => format!(" {} KiB", bytes / KIB),
             bytes => format!(" {} MiB", bytes / KIB / KIB),
         };
@@ -164,6 +196,7 @@ impl Traffic {
         };
         let pipelined = match self.depth {
             1 => String::new(),
+            depth if self.protocol == Protocol::Grpc => format!(", {depth} streams"),
             depth => format!(", {depth} pipelined"),
         };
         let idle = match self.idle {
@@ -175,9 +208,10 @@ impl Traffic {
             (count, Reuse::KeepAlive) => format!("{count} connections"),
             (count, Reuse::Never) => format!("a new connection each, {count} at once"),
         };
-        format!(
-            "{}{body}, {pace}{pipelined}, {connections}{idle}",
-            self.method()
-        )
+        let what = match self.protocol {
+            Protocol::Http1 => self.method(),
+            Protocol::Grpc => "gRPC call",
+        };
+        format!("{what}{body}, {pace}{pipelined}, {connections}{idle}")
     }
 }

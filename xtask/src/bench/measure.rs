@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::{
     Ledger,
-    load::{IdleConnections, Load, Reuse},
+    load::{Http2Pace, IdleConnections, Load, Reuse},
 };
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use super::{
     drive::{self, Seen},
     ground::Ground,
     idle, kernel,
-    loads::Traffic,
+    loads::{Protocol, Traffic},
     overload, procfs,
     results::{Books, Named, Results, Row, Run, Used},
     schedule::{Planned, Schedule},
@@ -88,15 +88,15 @@ impl Bench {
 
     fn alone(&self, load: &Traffic, bar: &ProgressBar) -> Result<Run> {
         bar.set_message(format!("{}: v1 alone", load.name));
-        let run = self.run(load, self.ground.v1.address(), None)?;
+        let run = self.run(load, self.ground.v1.address_for(load), None)?;
         bar.inc(1);
         Ok(run)
     }
 
     fn with(&self, load: &Traffic, subject: &Subject, bar: &ProgressBar) -> Result<Run> {
         bar.set_message(format!("{}: {}", load.name, subject.name()));
-        let running = subject.start(&self.ground)?;
-        let address = subject.address(&self.ground);
+        let running = subject.start(&self.ground, load.port())?;
+        let address = subject.address(&self.ground, load);
         let mut run = self
             .run(load, address, Some(&running))
             .with_context(|| format!("{} with {}", load.name, subject.name()))?;
@@ -138,6 +138,10 @@ impl Bench {
 }
 
 fn warm_up(ground: &Ground, load: &Traffic, to: SocketAddr) -> Result<()> {
+    if load.protocol == Protocol::Grpc {
+        drive::calls(load, to, Http2Pace::Count(100)).run(&ground.lab.client)?;
+        return Ok(());
+    }
     let gentle = Load {
         connections: load.connections.min(16),
         reuse: Reuse::KeepAlive,

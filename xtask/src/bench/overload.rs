@@ -14,7 +14,13 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use lab::load::Load;
 
-use super::{drive, ground::Ground, loads, results::float, subjects::Subject};
+use super::{
+    drive,
+    ground::{Ground, PORT},
+    loads,
+    results::float,
+    subjects::Subject,
+};
 
 /// What came of one round.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +56,7 @@ pub(super) fn measure(ground: &Ground, duration: Duration) -> Result<Overload> {
     let load = loads.iter().find(|load| load.name == LOAD);
     let load = load.with_context(|| format!("no load {LOAD}"))?;
     let full_speed = |percent| {
-        let mirror = Subject::Podmirror(percent).start(ground)?;
+        let mirror = Subject::Podmirror(percent).start(ground, PORT)?;
         let seen = drive::send(load, ground.v1.address(), &ground.lab.client, duration)?;
         let throughput = float(seen.answered) / seen.elapsed.as_secs_f64();
         anyhow::Ok((mirror, throughput))

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use lab::{Ledger, Mirror, Nginx, NginxConfig, Process, Scratch, packages};
 
-use super::ground::{Ground, PORT};
+use super::{
+    ground::{Ground, PORT},
+    loads::Traffic,
+};
 
 /// Somebody else's mirror, as the user starts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +119,11 @@ impl Subject {
     }
 
     /// What the client talks to.
-    pub(super) fn address(&self, ground: &Ground) -> SocketAddr {
+    pub(super) fn address(&self, ground: &Ground, load: &Traffic) -> SocketAddr {
         match self {
             Self::NginxMirror | Self::Haproxy => ground.proxy_address(),
             Self::Peer(peer) if peer.is_proxy() => ground.proxy_address(),
-            _ => ground.v1.address(),
+            _ => ground.v1.address_for(load),
         }
     }
 
@@ -142,19 +145,19 @@ impl Subject {
         }
     }
 
-    /// Starts it and waits until it works.
-    pub(super) fn start(&self, ground: &Ground) -> Result<Running> {
-        self.run(ground)
+    /// Starts it, at this port of v1 if it captures, and waits until it works.
+    pub(super) fn start(&self, ground: &Ground, port: u16) -> Result<Running> {
+        self.run(ground, port)
             .with_context(|| format!("starting {}", self.name()))
     }
 
-    fn run(&self, ground: &Ground) -> Result<Running> {
+    fn run(&self, ground: &Ground, port: u16) -> Result<Running> {
         match self {
-            Self::Podmirror(percent) => podmirror(ground, *percent, &[]),
-            Self::Tuned(tuning) => podmirror(ground, 100, tuning.flags),
+            Self::Podmirror(percent) => podmirror(ground, port, *percent, &[]),
+            Self::Tuned(tuning) => podmirror(ground, port, 100, tuning.flags),
             Self::NginxMirror => nginx_mirror(ground).map(Running::Nginx),
             Self::Haproxy => haproxy(ground),
-            Self::Tcpdump => tcpdump(ground),
+            Self::Tcpdump => tcpdump(ground, port),
             Self::Peer(peer) => run_peer(peer, ground),
         }
     }
@@ -182,9 +185,9 @@ impl Running {
     }
 }
 
-fn podmirror(ground: &Ground, percent: u8, flags: &[&str]) -> Result<Running> {
-    let target = format!("http://{}", ground.v2.address());
-    let (port, rate) = (PORT.to_string(), format!("{percent}%"));
+fn podmirror(ground: &Ground, port: u16, percent: u8, flags: &[&str]) -> Result<Running> {
+    let target = format!("http://{}", SocketAddr::new(ground.v2.address().ip(), port));
+    let (port, rate) = (port.to_string(), format!("{percent}%"));
     let netns = ground.lab.v1.name();
     let at = ["--interface", "eth0", "--netns", netns, "--port", &port];
     let to = ["--target", &target, "--sample-rate", &rate];
@@ -234,9 +237,10 @@ fn haproxy(ground: &Ground) -> Result<Running> {
     })
 }
 
-fn tcpdump(ground: &Ground) -> Result<Running> {
+fn tcpdump(ground: &Ground, port: u16) -> Result<Running> {
     let mut command = Command::new(packages::require("tcpdump")?);
-    command.args(["-i", "eth0", "-w", "/dev/null", "tcp", "port", "80"]);
+    command.args(["-i", "eth0", "-w", "/dev/null", "tcp", "port"]);
+    command.arg(port.to_string());
     capture(ground, &mut command, Duration::from_millis(300))
 }
 
