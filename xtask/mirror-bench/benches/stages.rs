@@ -16,11 +16,12 @@ use mirror_core::{
 fn by_conversation<State>(
     criterion: &mut Criterion,
     stage: &str,
+    conversations: impl IntoIterator<Item = Conversation>,
     set_up: impl Fn() -> State,
     work: impl Fn(&Conversation, &mut State),
 ) {
     let mut group = criterion.benchmark_group(stage);
-    for conversation in Conversation::all() {
+    for conversation in conversations {
         group.throughput(Throughput::ElementsAndBytes {
             elements: conversation.requests,
             bytes: conversation.bytes,
@@ -77,15 +78,23 @@ fn tcp() -> Vec<u8> {
 /// Segments to ordered bytes.
 fn assembler(criterion: &mut Criterion) {
     let set_up = || FlowTable::<()>::new(Limits::default(), Budget::new(256 << 20));
-    by_conversation(criterion, "assembler", set_up, |conversation, table| {
-        for segment in conversation.segments() {
-            table.handle_segment(segment.at, &segment, |(), event| {
-                if let StreamEvent::Data(data) = event {
-                    black_box(data.bytes);
-                }
-            });
-        }
-    });
+    let all = Conversation::each().into_iter();
+    let all = all.filter(|it| it.confirm == Confirm::None);
+    by_conversation(
+        criterion,
+        "assembler",
+        all,
+        set_up,
+        |conversation, table| {
+            for segment in conversation.segments() {
+                table.handle_segment(segment.at, &segment, |(), event| {
+                    if let StreamEvent::Data(data) = event {
+                        black_box(data.bytes);
+                    }
+                });
+            }
+        },
+    );
 }
 
 /// Ordered bytes to heads and bodies; which connection they are of does not matter to the parser,
@@ -97,20 +106,27 @@ fn framing(criterion: &mut Criterion) {
         (parser, Budget::new(256 << 20))
     };
     let limits = http::Limits::default();
-    by_conversation(criterion, "framing", set_up, |conversation, state| {
-        let (parser, budget) = state;
-        let segments = conversation.segments();
-        for segment in segments.filter(|segment| !segment.payload.is_empty()) {
-            let input = Input {
-                bytes: segment.payload,
-                starts_segment: segment.starts_segment,
-                ack: segment.ack.map(|ack| ack.0),
-            };
-            parser.handle_data(input, &limits, budget, &mut |event| {
-                black_box(&event);
-            });
-        }
-    });
+    let http1 = Conversation::all();
+    by_conversation(
+        criterion,
+        "framing",
+        http1,
+        set_up,
+        |conversation, state| {
+            let (parser, budget) = state;
+            let segments = conversation.segments();
+            for segment in segments.filter(|segment| !segment.payload.is_empty()) {
+                let input = Input {
+                    bytes: segment.payload,
+                    starts_segment: segment.starts_segment,
+                    ack: segment.ack.map(|ack| ack.0),
+                };
+                parser.handle_data(input, &limits, budget, &mut |event| {
+                    black_box(&event);
+                });
+            }
+        },
+    );
 }
 
 /// All of it: segments in, copies out.
@@ -120,9 +136,17 @@ fn framing(criterion: &mut Criterion) {
 )]
 fn whole(criterion: &mut Criterion) {
     let set_up = || pipeline(Confirm::None).unwrap();
-    by_conversation(criterion, "pipeline", set_up, |conversation, pipeline| {
-        black_box(play(conversation, pipeline));
-    });
+    let unconfirmed = Conversation::each().into_iter();
+    let unconfirmed = unconfirmed.filter(|it| it.confirm == Confirm::None);
+    by_conversation(
+        criterion,
+        "pipeline",
+        unconfirmed,
+        set_up,
+        |conversation, pipeline| {
+            black_box(play(conversation, pipeline));
+        },
+    );
 }
 
 criterion_group!(stages, header_walk, assembler, framing, whole);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::grpc;
 use mirror_common::record::flag;
 use mirror_core::{
     segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time},
@@ -84,6 +85,21 @@ impl Conversation {
         ]
     }
 
+    /// Unary calls of gRPC with a message of 100 bytes: head and body in one record.
+    #[must_use]
+    pub fn grpc() -> Self {
+        Self::of("grpc", 250, &grpc::opening(), grpc::call, Confirm::None)
+    }
+
+    /// Every conversation.
+    #[must_use]
+    pub fn each() -> Vec<Self> {
+        let mut each: Vec<_> = Self::all().into();
+        each.extend(Self::confirmed());
+        each.push(Self::grpc());
+        each
+    }
+
     /// Its segments, in the order of their capture.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
         (1_u64..)
@@ -92,10 +108,21 @@ impl Conversation {
     }
 
     fn new(name: &'static str, rounds: u64, request: &[u8], confirm: Confirm) -> Self {
+        Self::of(name, rounds, &[], |_| request.to_vec(), confirm)
+    }
+
+    /// Each connection says `opening`, and its request of each round.
+    fn of(
+        name: &'static str,
+        rounds: u64,
+        opening: &[u8],
+        request: impl Fn(u64) -> Vec<u8>,
+        confirm: Confirm,
+    ) -> Self {
         let mut conversation = Self {
             name,
             requests: rounds * u64::from(CONNECTIONS),
-            bytes: rounds * u64::from(CONNECTIONS) * request.len() as u64,
+            bytes: 0,
             confirm,
             records: Vec::new(),
         };
@@ -103,8 +130,12 @@ impl Conversation {
         let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
         for client in &mut clients {
             conversation.records.push(client.say(flag::SYN, &[]));
+            if !opening.is_empty() {
+                conversation.records.push(client.say(flag::ACK, opening));
+            }
         }
-        for _ in 0..rounds {
+        for round in 0..rounds {
+            let request = request(round);
             for client in &mut clients {
                 let records = request.chunks(RECORD);
                 let records = records.map(|bytes| client.say(flag::ACK, bytes));
@@ -122,6 +153,8 @@ impl Conversation {
                 .records
                 .extend(confirms.then(|| client.is_acknowledged()));
         }
+        let lengths = conversation.segments().map(|segment| segment.payload.len());
+        conversation.bytes = lengths.sum::<usize>() as u64;
         conversation
     }
 }
@@ -216,14 +249,12 @@ mod tests {
 
     #[test]
     fn it_holds_what_it_says() {
-        for conversation in Conversation::all()
-            .into_iter()
-            .chain(Conversation::confirmed())
-        {
-            let lengths = conversation.segments().map(|segment| segment.payload.len());
-            assert_eq!(lengths.sum::<usize>() as u64, conversation.bytes);
+        for conversation in Conversation::each() {
             let heads = conversation.segments().filter(|segment| {
-                segment.payload.starts_with(b"GET ") || segment.payload.starts_with(b"POST ")
+                let starts = |head: &[u8]| segment.payload.starts_with(head);
+                // HEADERS, whole.
+                let is_headers = segment.payload.get(3..5) == Some(&[1, 4]);
+                starts(b"GET ") || starts(b"POST ") || is_headers
             });
             assert_eq!(heads.count() as u64, conversation.requests);
         }

@@ -6,7 +6,9 @@
 //! run.
 
 pub mod conversation;
+mod grpc;
 mod play;
 
 pub use conversation::Conversation;
+pub use grpc::MESSAGE;
 pub use play::{Played, pipeline, play};

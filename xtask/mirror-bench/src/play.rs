@@ -73,4 +73,25 @@ mod tests {
             assert_eq!(pipeline.connections(), 0);
         }
     }
+
+    /// A header block is made anew, the message is not.
+    #[test]
+    fn every_call_comes_out_whole() {
+        let conversation = Conversation::grpc();
+        let mut pipeline = pipeline(conversation.confirm).unwrap();
+        let mut calls = 0;
+        for segment in conversation.segments() {
+            pipeline.handle_segment(segment.at, &segment);
+            while let Some(output) = pipeline.poll_output() {
+                let Output::Copy(copy) = output else {
+                    panic!("{output:?}");
+                };
+                let body = copy.pieces.iter().skip(1).map(|piece| piece.len());
+                assert_eq!(body.sum::<usize>(), crate::MESSAGE + 5);
+                calls += 1;
+            }
+        }
+        assert_eq!(calls, conversation.requests);
+        assert_eq!(pipeline.connections(), 0);
+    }
 }

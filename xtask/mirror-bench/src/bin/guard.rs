@@ -14,9 +14,7 @@ fn measured(conversation: &Conversation, pipeline: &mut Pipeline) -> Played {
 
 fn main() -> ExitCode {
     let name = env::args().nth(1).unwrap_or_default();
-    let mut all = Conversation::all()
-        .into_iter()
-        .chain(Conversation::confirmed());
+    let mut all = Conversation::each().into_iter();
     let Some(conversation) = all.find(|conversation| conversation.name == name) else {
         eprintln!("no conversation is called {name:?}");
         return ExitCode::FAILURE;
