@@ -1,3 +1,5 @@
+mod http2;
+
 use std::{
     fs,
     net::SocketAddr,

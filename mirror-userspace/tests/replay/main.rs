@@ -4,6 +4,7 @@
 
 mod capture;
 mod ends;
+mod http2;
 mod nothing;
 mod packed;
 mod print;

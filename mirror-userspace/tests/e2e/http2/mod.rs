@@ -6,6 +6,7 @@ mod clients;
 mod grpc;
 mod midstream;
 mod network;
+mod record;
 mod refused;
 mod scene;
 mod servers;
