@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 
 use super::{
     breaker,
+    compare::ContentRules,
     guard::Guard,
     pool::{Order, Retry, Settings},
     shell::{congestion::CongestionControl, trouble::Said},
@@ -83,6 +84,8 @@ pub struct DispatchConfig {
     /// By which paths the requests of a comparison are grouped: the first that matches. Default: none,
     /// by the first part of their path.
     pub groups: Vec<PathPattern>,
+    /// What of the replies of two targets is compared, and how. Default: heads and bodies of all.
+    pub contents: ContentRules,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
     /// https. Default: nobody.
     pub tls: Option<Arc<ClientConfig>>,
@@ -119,6 +122,7 @@ impl Default for DispatchConfig {
             said: Said::default(),
             compare_v1: false,
             groups: Vec::new(),
+            contents: ContentRules::default(),
             tls: None,
         }
     }

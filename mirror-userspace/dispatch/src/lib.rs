@@ -16,8 +16,8 @@
 //!
 //! [`pool`] decides everything and does nothing: it is a value, without a socket, a task or a clock.
 //! `shell` does what the pool says and decides nothing. `wire` is what a version of HTTP does on a
-//! connection, also without I/O; `copy` is a copy on its way. Each knows only those before it:
-//! `copy < wire < pool < shell`.
+//! connection, also without I/O; `compare` is what differs in replies; `copy` is a copy on its way. Each
+//! knows only those before it: `copy < compare < wire < pool < shell`.
 //!
 //! What the pool keeps is in slabs and known by numbers ([`LinkId`]): a target has its queue, its
 //! endpoints and its links (connections); a link has an exchange, which holds the copies whose turn it
@@ -66,6 +66,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 pub use self::{
+    compare::{ContentRules, JsonPath},
     config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
     ids::LinkId,
@@ -83,6 +84,7 @@ use self::{
     shell::{Shell, Site, Tls},
 };
 
+mod compare;
 mod config;
 mod copy;
 mod guard;
@@ -142,7 +144,8 @@ impl Dispatcher {
             .collect::<Result<_>>()?;
         let origins = sites.iter().map(|site| origin_of(&site.destination));
         let mut pool = Pool::new(Settings::from(&config), origins);
-        pool.compare(roles, config.compare_v1, config.groups.clone());
+        let (groups, contents) = (config.groups.clone(), config.contents.clone());
+        pool.compare(&roles, config.compare_v1, groups, contents);
         let drain_timeout = config.drain_timeout;
         let shell = Shell::new(pool, clock, resolver, sites, config);
         Ok(Self {

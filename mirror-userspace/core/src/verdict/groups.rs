@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
+    contents::{Changes, Contents, Difference, FieldFinding},
     latency::{Latency, QUANTILES},
+    level::{Level, MAX_GROUPS},
     pairs::{Pair, Pairs},
 };
-use crate::counters::{Sum, sum::counters};
-
-/// Most groups of which each is asked for itself; requests of others count overall.
-const MAX_GROUPS: u32 = 64;
+use crate::counters::{
+    Sum,
+    sum::{counters, reasons},
+};
 
 /// What a question, or all of them, came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,17 +45,6 @@ impl Default for Margins {
     }
 }
 
-/// The probability (0 to 1) with which something may be found that is not there, in one question or
-/// another. Default: 0.05.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Level(pub f64);
-
-impl Default for Level {
-    fn default() -> Self {
-        Self(0.05)
-    }
-}
-
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub enum Question {
@@ -61,33 +52,10 @@ pub enum Question {
     Failures,
     /// Are more requests answered with 4xx?
     ClientErrors,
+    /// Do the contents of more replies differ: status, header fields, bodies?
+    Contents,
     /// Is this quantile (0 to 1) of latency higher?
     Latency(f64),
-}
-
-impl Level {
-    /// The part of a question asked of all requests. Failures of all are what matters most; the parts
-    /// of all questions, with those of the groups, add up to the whole.
-    fn overall(self, question: Question) -> f64 {
-        self.0
-            * match question {
-                Question::Failures => 0.75,
-                Question::ClientErrors => 0.05,
-                Question::Latency(_) => 0.1 / 2.0,
-            }
-    }
-
-    /// The part of a question asked of one of the groups. A group has the same part whenever it was
-    /// first seen, so that counts of several places add up.
-    fn group(self, question: Question) -> f64 {
-        let all = self.0
-            * match question {
-                Question::Failures => 0.06,
-                Question::ClientErrors => 0.02,
-                Question::Latency(_) => 0.02 / 2.0,
-            };
-        all / f64::from(MAX_GROUPS)
-    }
 }
 
 /// How one request went at one version.
@@ -111,6 +79,7 @@ impl Measured {
 
 counters! {
     /// What was counted of some requests.
+    #[derive(Serialize, Deserialize)]
     Group {
         /// Requests by where they failed.
         failures: Pairs,
@@ -118,6 +87,48 @@ counters! {
         client_errors: Pairs,
         /// Latencies of both, and which were slow where.
         latency: Latency,
+        /// What of their replies differed.
+        contents: Contents,
+    }
+}
+
+reasons! {
+    /// Requests whose contents were to be compared and were not, by reason.
+    #[derive(Serialize, Deserialize)]
+    NotCompared {
+        /// One of the replies did not come, or not to its end.
+        incomplete,
+        /// A body was longer than what is kept, or decoded to more than that.
+        too_long,
+        /// There was no memory for a reply, or too many requests were under way.
+        no_room,
+        /// A body is encoded in a way that is not known, at all of them.
+        unknown_encoding,
+        /// A body of JSON has more levels or values than are looked at.
+        too_deep,
+    }
+}
+
+counters! {
+    /// Requests by what their method may do (RFC 9110 section 9.2.1).
+    #[derive(Copy, Serialize, Deserialize)]
+    Methods {
+        /// It changes nothing: GET, HEAD, OPTIONS, TRACE.
+        safe: u64,
+        /// It may change state, at both versions.
+        changing: u64,
+    }
+}
+
+impl Methods {
+    fn count(&mut self, group: &str) {
+        let method = group.split(' ').next().unwrap_or_default();
+        let is_safe = ["GET", "HEAD", "OPTIONS", "TRACE"].contains(&method);
+        *(if is_safe {
+            &mut self.safe
+        } else {
+            &mut self.changing
+        }) += 1;
     }
 }
 
@@ -142,8 +153,10 @@ impl Group {
         let shares = [Question::Failures, Question::ClientErrors];
         let measured = self.latency.baseline.count() > 0;
         let latency = QUANTILES.map(Question::Latency);
+        let contents = (self.contents.total() > 0).then_some(Question::Contents);
         shares
             .into_iter()
+            .chain(contents)
             .chain(latency.into_iter().filter(move |_| measured))
     }
 
@@ -153,6 +166,7 @@ impl Group {
             Question::ClientErrors => {
                 of_shares(&self.client_errors, question, level, margins.share)
             }
+            Question::Contents => self.contents.answer(level, margins.share),
             Question::Latency(q) => self.latency.answer(q, level, margins.latency),
         }
     }
@@ -192,7 +206,7 @@ pub struct Finding {
     pub e_value: f64,
 }
 
-fn of_shares(pairs: &Pairs, question: Question, level: f64, margin: f64) -> Finding {
+pub(super) fn of_shares(pairs: &Pairs, question: Question, level: f64, margin: f64) -> Finding {
     let (evidence, range) = (pairs.evidence(), pairs.difference(level));
     let difference = Interval {
         from: *range.start(),
@@ -221,20 +235,28 @@ pub(super) fn verdict(difference: Interval, margin: f64, differs: bool) -> Verdi
 }
 
 /// Everything that was counted of a baseline and a candidate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Requests of which one copy came to nothing, for a reason that is no version's.
     pub not_compared: u64,
+    /// Requests by their methods.
+    pub methods: Methods,
+    /// Requests whose contents were not compared, though they were to be.
+    pub contents_not_compared: NotCompared,
     /// All requests.
     pub overall: Group,
     /// Requests by group, at most 64 groups; those of more count overall only.
     pub groups: BTreeMap<String, Group>,
+    /// The last differences in contents, if they are kept.
+    pub differences: Vec<Difference>,
 }
 
 impl Comparison {
-    /// Counts how one request of a group went at both.
+    /// Counts how one request of a group went at both. A group's name begins with the method of its
+    /// requests, and a space.
     pub fn count(&mut self, group: &str, baseline: &Measured, candidate: &Measured) {
         self.overall.count(baseline, candidate);
+        self.methods.count(group);
         if let Some(known) = self.groups.get_mut(group) {
             known.count(baseline, candidate);
         } else if self.has_room() {
@@ -242,6 +264,22 @@ impl Comparison {
             new.count(baseline, candidate);
             self.groups.insert(group.to_owned(), new);
         }
+    }
+
+    /// Counts what differed in the contents of the replies to a request of a group, which
+    /// [was counted](Self::count): at the candidate, and at a second baseline, if there is one.
+    pub fn count_contents(&mut self, group: &str, candidate: &Changes, second: Option<&Changes>) {
+        self.overall.contents.count(candidate, second);
+        if let Some(known) = self.groups.get_mut(group) {
+            known.contents.count(candidate, second);
+        }
+    }
+
+    /// Keeps a difference, and at most so many of the last ones.
+    pub fn keep_difference(&mut self, difference: Difference, most: usize) {
+        self.differences.push(difference);
+        let more = self.differences.len().saturating_sub(most);
+        self.differences.drain(..more);
     }
 
     /// The answers for all requests: failures, client errors, and each quantile of latency.
@@ -264,8 +302,28 @@ impl Comparison {
         group.questions().map(answer).collect()
     }
 
-    /// What all of it comes to: it differs if anything does, and is the same if failures, client errors
-    /// and the median latency of all requests are. (The p99 of less than some 100 000 requests is not
+    /// The answers about each field that differed at the candidate, in all requests and in each group:
+    /// the surest first.
+    #[must_use]
+    pub fn fields(&self, level: Level, margins: &Margins) -> Vec<FieldFinding> {
+        let overall = self.overall.contents.answers(level.field(), margins.share);
+        let mut all: Vec<_> = overall.collect();
+        for (name, group) in &self.groups {
+            let findings = group.contents.answers(level.group_field(), margins.share);
+            all.extend(findings.map(|finding| FieldFinding {
+                group: Some(name.clone()),
+                ..finding
+            }));
+        }
+        all.sort_by(|one, other| {
+            let order = other.verdict.cmp(&one.verdict);
+            order.then(other.e_value.total_cmp(&one.e_value))
+        });
+        all
+    }
+
+    /// What all of it comes to: it differs if anything does, and is the same if failures, client errors,
+    /// contents and the median latency of all requests are. (The p99 of less than some 100 000 requests is not
     /// known to ten percent: it only ever finds differences.)
     #[must_use]
     pub fn verdict(&self, level: Level, margins: &Margins) -> Verdict {
@@ -273,7 +331,8 @@ impl Comparison {
         let groups: Vec<_> = groups
             .flat_map(|name| self.group(name, level, margins))
             .collect();
-        of_findings(&self.overall(level, margins), &groups)
+        let fields = self.fields(level, margins);
+        of_findings(&self.overall(level, margins), &groups, &fields)
     }
 
     fn has_room(&self) -> bool {
@@ -284,7 +343,10 @@ impl Comparison {
 impl Sum for Comparison {
     fn add(&mut self, more: &Self) {
         self.not_compared += more.not_compared;
+        self.methods.add(&more.methods);
+        self.contents_not_compared.add(&more.contents_not_compared);
         self.overall.add(&more.overall);
+        self.differences.extend(more.differences.iter().cloned());
         for (name, group) in &more.groups {
             if self.groups.contains_key(name) || self.has_room() {
                 self.groups.entry(name.clone()).or_default().add(group);
@@ -293,13 +355,15 @@ impl Sum for Comparison {
     }
 }
 
-/// What the findings about all requests, and about all groups, come to together.
+/// What the findings about all requests, about all groups, and about fields come to together.
 pub(super) fn of_findings<'a>(
     overall: &[Finding],
     groups: impl IntoIterator<Item = &'a Finding>,
+    fields: &[FieldFinding],
 ) -> Verdict {
     let differs = |it: &Finding| it.verdict == Verdict::Differs;
-    if groups.into_iter().any(differs) {
+    let fields = fields.iter().any(|it| it.verdict == Verdict::Differs);
+    if fields || groups.into_iter().any(differs) {
         return Verdict::Differs;
     }
     let counts = |it: &&Finding| differs(it) || it.question != Question::Latency(0.99);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     groups::{Finding, Interval, Question, verdict},
     pairs::{Pair, Pairs},
@@ -20,7 +22,7 @@ const ENOUGH: u64 = 64;
 ///
 /// A request is slow where it took longer than this part of all before it, of both versions: whatever
 /// slows both down at once (a busy node) makes neither the slower one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// At the baseline.
     pub baseline: Sketch,
@@ -29,6 +31,7 @@ pub struct Latency {
     /// Requests by where they were slow, for each of the quantiles.
     slow: [Pairs; QUANTILES.len()],
     /// What slow is: the quantiles of all that was counted when it was last twice as much.
+    #[serde(skip)]
     limits: [Option<Duration>; QUANTILES.len()],
 }
 

@@ -23,6 +23,10 @@
 //!   means slower than half (99 %) of all before, of both. For how much slower: a request is faster
 //!   than the true p99 with a probability of 99 %, so the same kind of evidence against 99 % tells
 //!   which values the p99 can't be (Howard and Ramdas 2022).
+//! - **Contents** ([`Contents`]): for each field, the requests in which it differed between two
+//!   baselines alone against those in which it differed between the baseline and the candidate alone:
+//!   one half each, if all three are equal. A field that is noisy is noisy at both. Without a second
+//!   baseline, the requests in which only one of both had the field.
 //! - **Many questions**: each has a part of α of its own ([`Level`]), and the parts add up to α. The
 //!   probability that any of them finds a difference that is not there is at most α.
 //!
@@ -36,8 +40,10 @@
 //! node is busy) is a difference that was seen, and is told as one: a second baseline shows it. The
 //! bands of quantiles, by which `Same` is said of latencies, take them to be independent.
 
+mod contents;
 mod groups;
 mod latency;
+mod level;
 mod mixture;
 mod pairing;
 mod pairs;
@@ -46,12 +52,15 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
+pub use contents::{Change, Changes, Contents, Difference, Field, FieldFinding, Fields, Values};
 pub use groups::{
-    Comparison, Finding, Group, Interval, Level, Margins, Measured, Question, Verdict,
+    Comparison, Finding, Group, Interval, Margins, Measured, Methods, NotCompared, Question,
+    Verdict,
 };
 pub use latency::Latency;
+pub use level::Level;
 pub use mixture::{Evidence, Shares};
 pub use pairing::{Pairing, Role};
 pub use pairs::{Pair, Pairs};
-pub use report::{Report, Terms};
+pub use report::{Conditions, ContentsCompared, Report, Terms};
 pub use sketch::Sketch;

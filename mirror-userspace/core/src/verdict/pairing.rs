@@ -81,10 +81,11 @@ impl<K> Default for Pairing<K> {
 }
 
 impl<K: Copy + Eq + Hash> Pairing<K> {
-    /// A copy of this request is taken for one of both. `group` is asked for the first of them.
-    pub fn begin(&mut self, key: K, group: impl FnOnce() -> Box<str>) {
+    /// A copy of this request is taken for one of both. `group` is asked for the first of them, and
+    /// returned.
+    pub fn begin(&mut self, key: K, group: impl FnOnce() -> Box<str>) -> Option<&str> {
         if self.open.contains_key(&key) {
-            return;
+            return None;
         }
         if self.began.len() >= OPEN
             && let Some(oldest) = self.began.pop_front()
@@ -92,14 +93,12 @@ impl<K: Copy + Eq + Hash> Pairing<K> {
             self.give_up(oldest);
         }
         self.began.push_back(key);
-        self.open.insert(
-            key,
-            Open {
-                group: group(),
-                baseline: None,
-                candidate: None,
-            },
-        );
+        let open = self.open.entry(key).insert_entry(Open {
+            group: group(),
+            baseline: None,
+            candidate: None,
+        });
+        Some(&open.into_mut().group)
     }
 
     /// How the copy for this one went.
@@ -122,6 +121,11 @@ impl<K: Copy + Eq + Hash> Pairing<K> {
         if self.open.remove(&key).is_some() {
             self.comparison.not_compared += 1;
         }
+    }
+
+    /// To count contents, which are compared elsewhere.
+    pub const fn comparison_mut(&mut self) -> &mut Comparison {
+        &mut self.comparison
     }
 
     /// What was compared so far.

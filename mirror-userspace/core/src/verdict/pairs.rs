@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::counters::sum::counters;
 
 use super::mixture::{Evidence, Shares, real};
@@ -17,7 +19,7 @@ pub struct Pair {
 
 counters! {
     /// Requests by what both did with them.
-    #[derive(Copy)]
+    #[derive(Copy, Serialize, Deserialize)]
     Pairs {
         /// Requests that failed at neither.
         neither: u64,

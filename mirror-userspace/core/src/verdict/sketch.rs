@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use libm::{ceil, exp, log};
+use serde::{Deserialize, Serialize};
 
 use super::mixture::{Shares, real};
 use crate::counters::Sum;
@@ -16,8 +17,26 @@ const LAST: u16 = 970;
 
 /// Durations in buckets of 2 % (DDSketch: Masson, Rim and Lee 2019), at most 971 of them; sketches
 /// add up without loss.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<u16, u64>", into = "BTreeMap<u16, u64>")]
 pub struct Sketch(BTreeMap<u16, u64>);
+
+impl TryFrom<BTreeMap<u16, u64>> for Sketch {
+    type Error = &'static str;
+
+    fn try_from(buckets: BTreeMap<u16, u64>) -> Result<Self, Self::Error> {
+        if buckets.keys().any(|bucket| *bucket > LAST) {
+            return Err("a sketch of latencies has no bucket beyond 970");
+        }
+        Ok(Self(buckets))
+    }
+}
+
+impl From<Sketch> for BTreeMap<u16, u64> {
+    fn from(sketch: Sketch) -> Self {
+        sketch.0
+    }
+}
 
 impl Sketch {
     /// Counts one duration.

@@ -191,7 +191,9 @@ impl Target {
         self.counters.in_flight += 1;
         self.queue.handle_given(job.connection, id);
         self.endpoints.begin(link.endpoint, now);
-        link.give(shared, job);
+        let compared = shared.compared.as_ref();
+        let kept = compared.and_then(|it| it.keep(self.index, job.request()));
+        link.give(shared, job, kept);
         if link.is_connected() {
             shared.actions.push_back(Action::Wake(id));
         }

@@ -9,7 +9,10 @@ use mirror_core::{
     verdict::{Comparison, Measured, Pairing, Role},
 };
 
-use crate::outcome::{Answer, Failure, Outcome};
+use crate::{
+    compare::{ContentRules, Contents, Kept, Part},
+    outcome::{Answer, Failure, Outcome},
+};
 
 /// Bytes of a method, and of a path's first part, that a group is called by: clients choose them.
 const NAMED: usize = 64;
@@ -18,25 +21,31 @@ const NAMED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Compared {
     /// What each target is to it.
-    roles: Vec<Option<Role>>,
+    parts: Vec<Option<Part>>,
     /// Whether v1 is the baseline.
     v1: bool,
     patterns: Vec<PathPattern>,
     pairing: Pairing<RequestKey>,
+    /// `None` where v1 is the baseline, of whose replies too little is seen.
+    contents: Option<Contents<RequestKey>>,
 }
 
 impl Compared {
     /// `None` unless both roles are there. With `v1` that is the baseline.
     pub(super) fn new(
-        roles: Vec<Option<Role>>,
+        roles: &[Option<Role>],
         v1: bool,
         patterns: Vec<PathPattern>,
+        contents: ContentRules,
     ) -> Option<Self> {
-        Role::are_compared(&roles, v1).then(|| Self {
-            roles,
+        let parts = parts(roles, v1);
+        let has_second = parts.contains(&Some(Part::Second));
+        Role::are_compared(roles, v1).then(|| Self {
+            parts,
             v1,
             patterns,
             pairing: Pairing::default(),
+            contents: (!v1).then(|| Contents::new(contents, has_second)),
         })
     }
 
@@ -45,23 +54,69 @@ impl Compared {
     }
 
     pub(super) fn begin(&mut self, copy: &MirrorCopy) {
-        if self.role(copy.target.0).is_none() {
+        if self.part(copy.target.0).is_none() {
             return;
         }
         let Self {
-            patterns, pairing, ..
+            patterns,
+            pairing,
+            contents,
+            ..
         } = self;
         let head = copy.pieces.first().map_or(&[][..], |piece| piece);
-        pairing.begin(copy.request, || match copy.wire {
+        let group = pairing.begin(copy.request, || match copy.wire {
             Wire::Http1 => group(head, patterns).into(),
             Wire::Http2 { .. } => group(&request_line(head), patterns).into(),
         });
+        // What replies of HTTP/2 contain is not kept.
+        if let (Wire::Http1, Some(group), Some(contents)) = (&copy.wire, group, contents) {
+            contents.begin(copy.request, group, head);
+        }
+    }
+
+    /// What the reply to a copy for this target is kept in, if it is to be compared.
+    pub(super) fn keep(&self, target: usize, request: RequestKey) -> Option<Box<Kept>> {
+        self.part(target)?;
+        self.contents.as_ref()?.keep(request)
+    }
+
+    /// The reply to a copy for this target is over; whether all of it came.
+    pub(super) fn handle_reply(
+        &mut self,
+        target: usize,
+        request: RequestKey,
+        mut kept: Box<Kept>,
+        complete: bool,
+    ) {
+        let (Some(part), Some(contents)) = (self.part(target), &mut self.contents) else {
+            return;
+        };
+        if complete {
+            kept.complete();
+        }
+        let judged = contents.handle_reply(request, part, kept);
+        let comparison = self.pairing.comparison_mut();
+        comparison.contents_not_compared += &contents.take_not_compared();
+        if let Some(judged) = judged {
+            comparison.count_contents(&judged.group, &judged.candidate, judged.second.as_ref());
+            if let Some(difference) = judged.kept {
+                comparison.keep_difference(difference, contents.keeps());
+            }
+        }
     }
 
     /// A copy for this target ended, or its reply's head came.
     pub(super) fn end(&mut self, target: usize, request: RequestKey, outcome: &Outcome) {
-        let Some(role) = self.role(target) else {
+        let Some(part) = self.part(target) else {
             return;
+        };
+        if let (Outcome::Failed(_), Some(contents)) = (outcome, &mut self.contents) {
+            contents.give_up(request);
+        }
+        let role = match part {
+            Part::Baseline => Role::Baseline,
+            Part::Candidate => Role::Candidate,
+            Part::Second => return,
         };
         match outcome {
             Outcome::Answered(Answer {
@@ -98,9 +153,30 @@ impl Compared {
         }
     }
 
-    fn role(&self, target: usize) -> Option<Role> {
-        self.roles.get(target).copied().flatten()
+    fn part(&self, target: usize) -> Option<Part> {
+        self.parts.get(target).copied().flatten()
     }
+}
+
+/// The first baseline, the first candidate, and the second baseline; more of them are no part of it.
+fn parts(roles: &[Option<Role>], v1: bool) -> Vec<Option<Part>> {
+    let (mut baselines, mut candidates) = (0, 0);
+    let part = |role: &Option<Role>| match role {
+        Some(Role::Baseline) if !v1 => {
+            baselines += 1;
+            match baselines {
+                1 => Some(Part::Baseline),
+                2 => Some(Part::Second),
+                _ => None,
+            }
+        }
+        Some(Role::Candidate) => {
+            candidates += 1;
+            (candidates == 1).then_some(Part::Candidate)
+        }
+        _ => None,
+    };
+    roles.iter().map(part).collect()
 }
 
 /// Whether a client would have failed with it, too.
@@ -182,10 +258,10 @@ mod tests {
     #[test]
     fn one_role_alone_is_no_comparison() {
         let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
-        let compares = |roles, v1| Compared::new(roles, v1, Vec::new()).is_some();
-        assert!(!compares(vec![baseline, None], false) && !compares(vec![baseline], true));
-        assert!(
-            compares(vec![candidate, None, baseline], false) && compares(vec![candidate], true)
-        );
+        let compares = |roles: &[_], v1| {
+            Compared::new(roles, v1, Vec::new(), ContentRules::default()).is_some()
+        };
+        assert!(!compares(&[baseline, None], false) && !compares(&[baseline], true));
+        assert!(compares(&[candidate, None, baseline], false) && compares(&[candidate], true));
     }
 }

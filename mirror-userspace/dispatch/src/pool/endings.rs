@@ -79,9 +79,10 @@ impl Target {
         if ended == Err(Failure::Reset) && self.is_front_repeated(shared, id) {
             return self.abandon(shared, now, id, Failure::Reset);
         }
-        let Some(turn) = self.pop_turn(id) else {
+        let Some(mut turn) = self.pop_turn(id) else {
             return;
         };
+        let (kept, request) = (turn.take_kept(), turn.job.request());
         let (answered, watch) = (turn.is_answered(), turn.stopwatch);
         let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
         let outcome = match ended {
@@ -93,7 +94,12 @@ impl Target {
             }),
             Err(failure) => Outcome::Failed(failure),
         };
-        match self.finish(shared, now, id, turn.job, &outcome) {
+        let next = self.finish(shared, now, id, turn.job, &outcome);
+        if let (Some(kept), Some(compared)) = (kept, &mut shared.compared) {
+            let complete = matches!(ended, Ok((_, After::Reusable | After::Spent)));
+            compared.handle_reply(self.index, request, kept, complete);
+        }
+        match next {
             Next::More => {
                 if let Some(link) = self.links.get_mut(id.slot)
                     && link.phase == Phase::Busy

@@ -4,6 +4,7 @@ use mirror_core::segment::Time;
 
 use super::{Retry, Shared, endpoints::EndpointId};
 use crate::{
+    compare::Kept,
     copy::Job,
     outcome::Stop,
     wire::{
@@ -167,14 +168,14 @@ impl Link {
 
     /// Hands it a copy to send.
     #[inline]
-    pub(super) fn give(&mut self, shared: &Shared, mut job: Job) {
+    pub(super) fn give(&mut self, shared: &Shared, mut job: Job, kept: Option<Box<Kept>>) {
         self.exclusive = job.is_exclusive();
         self.fresh = true;
         let reused = self.is_reused() || !self.is_free();
         if reused && shared.settings.retry == Retry::Idempotent && job.is_repeatable() {
             job.keep();
         }
-        self.exchange.push(job, shared.settings.reply);
+        self.exchange.push(job, shared.settings.reply, kept);
     }
 
     /// One of its copies was answered, and it can carry others.

@@ -74,7 +74,7 @@ pub use self::{
     settings::{Order, Origin, Retry, Settings},
 };
 
-use super::{copy::Copies, ids::LinkId, meter::Meter};
+use super::{compare::ContentRules, copy::Copies, ids::LinkId, meter::Meter};
 
 /// What one shard knows of its targets, their connections and the copies to them.
 #[derive(Debug)]
@@ -135,9 +135,16 @@ impl Pool {
     /// Compares the targets with these roles, from the first copy on; does nothing unless there are a
     /// baseline and a candidate. With `v1` the baseline is v1 itself, as [`Output::Answer`] tells; otherwise
     /// every reply's latency is measured. Requests are grouped by the
-    /// first of `patterns` that their path matches; without any, by the first part of their path.
-    pub fn compare(&mut self, roles: Vec<Option<Role>>, v1: bool, patterns: Vec<PathPattern>) {
-        self.shared.compared = Compared::new(roles, v1, patterns);
+    /// first of `patterns` that their path matches; without any, by the first part of their path. What is
+    /// in replies is compared by `contents`, but not with v1's.
+    pub fn compare(
+        &mut self,
+        roles: &[Option<Role>],
+        v1: bool,
+        patterns: Vec<PathPattern>,
+        contents: ContentRules,
+    ) {
+        self.shared.compared = Compared::new(roles, v1, patterns, contents);
         self.shared.meter = Meter::new(self.shared.compared.is_some() && !v1);
     }
 

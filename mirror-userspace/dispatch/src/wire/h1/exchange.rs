@@ -18,6 +18,7 @@ use super::{
     turn::{Turn, Writing},
 };
 use crate::{
+    compare::Kept,
     copy::{Copies, Job, Source},
     meter::Stopwatch,
     outcome::{After, Failure},
@@ -67,10 +68,10 @@ impl Exchange {
         self.turns.iter()
     }
 
-    /// Puts a copy behind the others.
+    /// Puts a copy behind the others; its reply is kept, if there is something to keep it in.
     #[inline]
-    pub(crate) fn push(&mut self, job: Job, limits: Limits) {
-        self.turns.push_back(Turn::new(job, limits));
+    pub(crate) fn push(&mut self, job: Job, limits: Limits, kept: Option<Box<Kept>>) {
+        self.turns.push_back(Turn::new(job, limits, kept));
     }
 
     /// Takes out the front copy, which is over.

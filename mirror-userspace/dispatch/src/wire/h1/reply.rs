@@ -1,4 +1,5 @@
-//! Finds the end of a reply, so that the connection can be used again; keeps nothing of it.
+//! Finds the end of a reply, so that the connection can be used again; keeps nothing of it unless it is to be
+//! compared.
 //!
 //! Bytes go in as they are read, in pieces of any size. A head that is complete in the first piece is
 //! parsed in place; only a split one is collected, up to the limit. Body bytes are only counted. Framing
@@ -14,6 +15,8 @@ use mirror_core::pipeline::Expect;
 
 use chunked::Chunked;
 use head::{Parsed, parse};
+
+use crate::compare::Kept;
 
 /// How much of a reply is read.
 #[derive(Clone, Copy, Debug)]
@@ -63,18 +66,27 @@ enum Framing {
 impl Framing {
     /// Skips the next bytes of the body. Returns how many belong to it (all, unless it ends) and whether
     /// it has ended.
-    fn pass(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
-        match self {
+    fn pass(&mut self, bytes: &[u8], kept: Option<&mut Kept>) -> Result<(usize, bool), BadReply> {
+        let (used, ended) = match self {
             Self::Length(left) => {
                 let used = usize::try_from(*left)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len());
                 *left -= used as u64;
-                Ok((used, *left == 0))
+                (used, *left == 0)
             }
-            Self::Chunked(chunked) => chunked.handle_data(bytes),
-            Self::UntilClose => Ok((bytes.len(), false)),
+            Self::Chunked(chunked) => {
+                return match kept {
+                    Some(kept) => chunked.handle_data(bytes, |data| kept.handle_body(data)),
+                    None => chunked.handle_data(bytes, |_| {}),
+                };
+            }
+            Self::UntilClose => (bytes.len(), false),
+        };
+        if let Some(kept) = kept {
+            kept.handle_body(bytes.get(..used).unwrap_or_default());
         }
+        Ok((used, ended))
     }
 }
 
@@ -92,6 +104,8 @@ pub struct ReplyReader {
     state: State,
     /// What has arrived of a head that came in pieces.
     partial: Vec<u8>,
+    /// What the reply is kept in, if it is to be compared.
+    kept: Option<Box<Kept>>,
 }
 
 impl ReplyReader {
@@ -103,7 +117,18 @@ impl ReplyReader {
             limits,
             state: State::Head,
             partial: Vec::new(),
+            kept: None,
         }
+    }
+
+    /// Keeps the reply from now on, to be compared.
+    pub(crate) fn keep_in(&mut self, kept: Option<Box<Kept>>) {
+        self.kept = kept;
+    }
+
+    /// What the reply was kept in.
+    pub(crate) const fn take_kept(&mut self) -> Option<Box<Kept>> {
+        self.kept.take()
     }
 
     /// Takes the next bytes. To be called until it returns anything but [`Step::More`].
@@ -129,7 +154,8 @@ impl ReplyReader {
                 State::Body(reply, framing) => {
                     // What lies beyond the limit is not looked at, so that the split does not matter.
                     let room = usize::try_from(self.limits.body).unwrap_or(usize::MAX);
-                    let (used, ended) = framing.pass(rest.get(..room).unwrap_or(rest))?;
+                    let (used, ended) =
+                        framing.pass(rest.get(..room).unwrap_or(rest), self.kept.as_deref_mut())?;
                     self.limits.body -= used as u64;
                     if ended {
                         return Ok(Step::Complete(*reply, bytes.len() - rest.len() + used));
@@ -180,6 +206,7 @@ impl ReplyReader {
             let bytes = bytes.get(start..).unwrap_or_default();
             if let Some((parsed, used)) = parse(bytes, self.expect)? {
                 self.charge(used)?;
+                keep_head(self.kept.as_deref_mut(), &parsed, bytes.get(..used));
                 return Ok(Some((parsed, start + used)));
             }
             if bytes.len() > self.limits.head {
@@ -196,6 +223,7 @@ impl ReplyReader {
         if end.is_some() || self.partial.len() <= SHORT {
             if let Some((parsed, used)) = parse(&self.partial, self.expect)? {
                 self.charge(used)?;
+                keep_head(self.kept.as_deref_mut(), &parsed, self.partial.get(..used));
                 self.partial = Vec::new();
                 return Ok(Some((parsed, used - before)));
             }
@@ -222,6 +250,12 @@ impl ReplyReader {
     fn charge(&mut self, bytes: usize) -> Result<(), BadReply> {
         self.limits.head = self.limits.head.checked_sub(bytes).ok_or(BadReply)?;
         Ok(())
+    }
+}
+
+fn keep_head(kept: Option<&mut Kept>, parsed: &Parsed, head: Option<&[u8]>) {
+    if let (Some(kept), Parsed::Final(reply, _)) = (kept, parsed) {
+        kept.handle_head(reply.status, head.unwrap_or_default());
     }
 }
 

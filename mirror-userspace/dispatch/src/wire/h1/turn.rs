@@ -1,7 +1,7 @@
 //! One copy on a connection, from its first byte to the end of its reply.
 
 use super::reply::{Limits, Reply, ReplyReader};
-use crate::{copy::Job, meter::Stopwatch};
+use crate::{compare::Kept, copy::Job, meter::Stopwatch};
 
 /// A copy whose turn on a connection has come, or comes after those before it.
 #[derive(Debug)]
@@ -31,8 +31,9 @@ pub(super) enum Writing {
 }
 
 impl Turn {
-    pub(super) const fn new(job: Job, limits: Limits) -> Self {
-        let reader = ReplyReader::new(job.expect, limits);
+    pub(super) fn new(job: Job, limits: Limits, kept: Option<Box<Kept>>) -> Self {
+        let mut reader = ReplyReader::new(job.expect, limits);
+        reader.keep_in(kept);
         Self {
             job,
             writing: Writing::Bytes,
@@ -57,6 +58,11 @@ impl Turn {
     #[inline]
     pub(crate) const fn is_answered(&self) -> bool {
         self.answered
+    }
+
+    /// What its reply was kept in, if it is to be compared.
+    pub(crate) const fn take_kept(&mut self) -> Option<Box<Kept>> {
+        self.reader.take_kept()
     }
 
     /// Whether nothing of it will be written any more.

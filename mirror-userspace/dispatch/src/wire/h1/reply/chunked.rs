@@ -53,8 +53,13 @@ impl Default for Chunked {
 }
 
 impl Chunked {
-    /// Takes the next bytes. Returns how many belong to the body, and whether it has ended.
-    pub(super) fn handle_data(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadReply> {
+    /// Takes the next bytes, and gives `data` those of the content. Returns how many belong to the body,
+    /// and whether it has ended.
+    pub(super) fn handle_data(
+        &mut self,
+        bytes: &[u8],
+        mut data: impl FnMut(&[u8]),
+    ) -> Result<(usize, bool), BadReply> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if let Place::Data { left } = &mut self.place {
@@ -62,6 +67,7 @@ impl Chunked {
                     .unwrap_or(usize::MAX)
                     .min(bytes.len() - at);
                 *left -= here as u64;
+                data(bytes.get(at..at + here).unwrap_or_default());
                 at += here;
                 if *left == 0 {
                     self.place = Place::DataEnd;

@@ -1,0 +1,180 @@
+//! Bodies: their encoding is taken off, and JSON is read.
+
+use std::io::{Read, Take};
+
+use brotli_decompressor::Decompressor;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use ruzstd::decoding::StreamingDecoder;
+
+use super::{
+    documents,
+    found::Found,
+    json::{BadJson, Json},
+    kept::Kept,
+    rules::ContentRules,
+};
+
+/// A body may decode to so many times what is kept of one as sent.
+const LARGER: usize = 4;
+/// Most encodings of one body.
+const ENCODINGS: usize = 2;
+/// Most that zstd may refer back to (RFC 9659 section 3).
+const ZSTD_WINDOW: u64 = 8 << 20;
+const BROTLI_BUFFER: usize = 4 << 10;
+
+/// Why the bodies of a request are not compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    TooLong,
+    UnknownEncoding,
+    TooDeep,
+}
+
+/// A body, without its encoding.
+#[derive(Debug)]
+pub(super) enum Body {
+    Bytes(Vec<u8>),
+    Json(Json),
+    /// More than is kept: its size, and a hash of what is not kept.
+    Long {
+        kept: Vec<u8>,
+        length: u64,
+        rest: u64,
+    },
+    /// It is not what its encoding says.
+    Broken,
+    Unknown(Why),
+}
+
+impl Body {
+    /// Decodes what is kept of a body, with these field values of its head.
+    pub(super) fn read(kept: &Kept, encoding: &[u8], kind: &[u8], rules: &ContentRules) -> Self {
+        let is_json = kind.to_ascii_lowercase().windows(4).any(|it| it == b"json");
+        let encodings: Vec<_> = encoding
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .filter(|one| !one.is_empty() && !one.eq_ignore_ascii_case(b"identity"))
+            .collect();
+        let body = kept.body.clone();
+        if kept.length > body.len() as u64 {
+            if is_json || !encodings.is_empty() {
+                return Self::Unknown(Why::TooLong);
+            }
+            return Self::Long {
+                kept: body,
+                length: kept.length,
+                rest: kept.rest.value(),
+            };
+        }
+        if body.is_empty() {
+            // As after HEAD, whatever its encoding would be.
+            return Self::Bytes(body);
+        }
+        if encodings.len() > ENCODINGS {
+            return Self::Unknown(Why::UnknownEncoding);
+        }
+        let limit = rules.body.saturating_mul(LARGER);
+        let decoded = encodings
+            .iter()
+            .rev()
+            .try_fold(body, |body, encoding| decode(&body, encoding, limit));
+        match decoded {
+            Err(body) => body,
+            Ok(bytes) if !is_json => Self::Bytes(bytes),
+            Ok(bytes) => match Json::read(&bytes, rules) {
+                Ok(json) => Self::Json(json),
+                Err(BadJson::TooDeep) => Self::Unknown(Why::TooDeep),
+                Err(BadJson::Invalid) => Self::Bytes(bytes),
+            },
+        }
+    }
+}
+
+/// Finds what differs between two bodies that are not the same bytes.
+///
+/// # Errors
+/// One of them can't be compared.
+pub(super) fn compare(
+    ours: &Body,
+    theirs: &Body,
+    rules: &ContentRules,
+    found: &mut Found,
+) -> Result<(), Why> {
+    let of = |body: &Body| body.describe();
+    match (ours, theirs) {
+        (Body::Unknown(why), _) | (_, Body::Unknown(why)) => return Err(*why),
+        (Body::Json(ours), Body::Json(theirs)) => documents::compare(ours, theirs, rules, found),
+        (Body::Bytes(ours), Body::Bytes(theirs)) if ours == theirs => {}
+        (Body::Broken, _) | (_, Body::Broken) => {
+            found.add("body encoding", Some(|| of(ours)), Some(|| of(theirs)));
+        }
+        (
+            Body::Long { kept, length, rest },
+            Body::Long {
+                kept: other,
+                length: other_length,
+                rest: other_rest,
+            },
+        ) if (kept, length, rest) == (other, other_length, other_rest) => {}
+        _ => found.add(
+            "body",
+            (!ours.is_empty()).then_some(|| of(ours)),
+            (!theirs.is_empty()).then_some(|| of(theirs)),
+        ),
+    }
+    Ok(())
+}
+
+impl Body {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.is_empty())
+    }
+
+    /// Its size only: what is in it is nobody's to see.
+    fn describe(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Self::Json(json) => format!("JSON, {json}"),
+            Self::Long { length, .. } => format!("{length} bytes"),
+            Self::Broken => "not what its content-encoding says".to_owned(),
+            Self::Unknown(_) => "not looked at".to_owned(),
+        }
+    }
+}
+
+/// Takes off one encoding (RFC 9110 section 8.4.1).
+fn decode(bytes: &[u8], encoding: &[u8], limit: usize) -> Result<Vec<u8>, Body> {
+    let is = |name: &[u8]| encoding.eq_ignore_ascii_case(name);
+    if is(b"gzip") || is(b"x-gzip") {
+        take(MultiGzDecoder::new(bytes), limit)
+    } else if is(b"deflate") {
+        take(ZlibDecoder::new(bytes), limit)
+    } else if is(b"br") {
+        take(Decompressor::new(bytes, BROTLI_BUFFER), limit)
+    } else if is(b"zstd") {
+        unzstd(bytes, limit)
+    } else {
+        Err(Body::Unknown(Why::UnknownEncoding))
+    }
+}
+
+fn take(reader: impl Read, limit: usize) -> Result<Vec<u8>, Body> {
+    let mut reader: Take<_> = reader.take(limit as u64 + 1);
+    let mut decoded = Vec::new();
+    match reader.read_to_end(&mut decoded) {
+        Ok(length) if length > limit => Err(Body::Unknown(Why::TooLong)),
+        Ok(_) => Ok(decoded),
+        Err(_) => Err(Body::Broken),
+    }
+}
+
+/// One frame after the other.
+fn unzstd(mut bytes: &[u8], limit: usize) -> Result<Vec<u8>, Body> {
+    let mut decoded = Vec::new();
+    while !bytes.is_empty() {
+        let frame = StreamingDecoder::new_with_max_window_size(&mut bytes, ZSTD_WINDOW);
+        let frame = frame.map_err(|_| Body::Broken)?;
+        decoded.extend(take(frame, limit - decoded.len())?);
+    }
+    Ok(decoded)
+}

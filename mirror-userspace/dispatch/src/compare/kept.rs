@@ -1,0 +1,150 @@
+//! A reply that is kept while it is read, to be compared.
+
+use mirror_core::budget::Reserved;
+
+/// What became of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Going,
+    /// All of it came.
+    Complete,
+    /// There was no memory for it.
+    NoRoom,
+}
+
+/// A reply that is kept while it is read: its head, and its body up to a limit.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Most bytes of the body.
+    limit: usize,
+    pub(super) status: u16,
+    /// The lines of its fields, each with its end, as they came.
+    pub(super) head: Vec<u8>,
+    /// The first bytes of the body, without the framing of the connection.
+    pub(super) body: Vec<u8>,
+    /// How long the body is.
+    pub(super) length: u64,
+    /// Of what is not kept of the body.
+    pub(super) rest: Fnv,
+    pub(super) fate: Fate,
+    room: Reserved,
+}
+
+impl Kept {
+    /// Keeps nothing yet. `room` is grown as memory is needed.
+    pub(crate) const fn new(limit: usize, room: Reserved) -> Self {
+        Self {
+            limit,
+            status: 0,
+            head: Vec::new(),
+            body: Vec::new(),
+            length: 0,
+            rest: Fnv::new(),
+            fate: Fate::Going,
+            room,
+        }
+    }
+
+    /// The reply's own head came, no interim one: a line for each field, perhaps behind a status line.
+    pub(crate) fn handle_head(&mut self, status: u16, lines: &[u8]) {
+        self.status = status;
+        if self.room.grow(lines.len()) {
+            self.head = lines.to_vec();
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// The next bytes of its body, without the framing of the connection.
+    pub(crate) fn handle_body(&mut self, bytes: &[u8]) {
+        if self.fate == Fate::NoRoom {
+            return;
+        }
+        self.length += bytes.len() as u64;
+        let wanted = self.limit.saturating_sub(self.body.len()).min(bytes.len());
+        let (kept, rest) = bytes.split_at(wanted);
+        self.rest.write(rest);
+        let (needed, capacity) = (self.body.len() + kept.len(), self.body.capacity());
+        if needed > capacity {
+            let larger = needed.max((2 * capacity).min(self.limit));
+            if !self.room.grow(larger - capacity) {
+                return self.give_up();
+            }
+            self.body.reserve_exact(larger - self.body.len());
+        }
+        self.body.extend_from_slice(kept);
+    }
+
+    /// All of it came.
+    pub(crate) fn complete(&mut self) {
+        if self.fate == Fate::Going {
+            self.fate = Fate::Complete;
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.fate = Fate::NoRoom;
+        self.head = Vec::new();
+        self.body = Vec::new();
+        self.room.release();
+    }
+}
+
+/// The hash of Fowler, Noll and Vo: the same however bytes are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fnv(u64);
+
+impl Fnv {
+    pub(super) const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(super) const fn value(self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mirror_core::budget::Budget;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_does_not_depend_on_how_bytes_are_split() {
+        let body: Vec<u8> = (0..200_u8).cycle().take(3_000).collect();
+        let keep = |size: usize| {
+            let mut kept = Kept::new(1_000, Budget::new(10_000).empty());
+            kept.handle_head(200, b"a: b\r\n\r\n");
+            body.chunks(size).for_each(|bytes| kept.handle_body(bytes));
+            kept.complete();
+            assert_eq!(kept.fate, Fate::Complete);
+            (kept.body, kept.length, kept.rest)
+        };
+        let whole = keep(3_000);
+        assert_eq!((whole.0.len(), whole.1), (1_000, 3_000));
+        for size in [1, 7, 999, 1_000, 1_001] {
+            assert_eq!(keep(size), whole, "{size}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_kept_is_in_the_budget() {
+        let budget = Budget::new(2_000);
+        let mut kept = Kept::new(64 << 10, budget.empty());
+        for _ in 0..100 {
+            kept.handle_body(&[1; 100]);
+            assert!(kept.body.capacity() <= budget.used());
+        }
+        assert_eq!((kept.fate, budget.used()), (Fate::NoRoom, 0));
+        kept.complete();
+        assert_eq!(kept.fate, Fate::NoRoom);
+    }
+}

@@ -1,0 +1,313 @@
+//! The contents of replies, compared: heads field by field, bodies byte by byte or, of JSON, path by path.
+//!
+//! ```text
+//! bytes of a reply ─► Kept, as it is read ─► Contents: until all versions answered ─► what differs
+//! ```
+//!
+//! Replies come from whoever v2 is. What is kept is in a budget; a body decodes to four times of what is
+//! kept of one at most, and a document has a limited depth and number of values. What does not fit is
+//! counted as not compared.
+
+mod body;
+mod documents;
+mod found;
+mod head;
+mod json;
+mod kept;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    hash::{BuildHasher as _, Hash},
+};
+
+use mirror_core::{
+    budget::Budget,
+    verdict::{Changes, Difference, NotCompared, Values},
+};
+
+pub(crate) use self::kept::Kept;
+pub use self::rules::{ContentRules, JsonPath};
+use self::{
+    body::{Body, Why},
+    found::Found,
+    head::Head,
+    kept::Fate,
+};
+
+/// Requests whose replies are waited for at once: of more, the oldest are given up.
+const OPEN: usize = 2_048;
+
+/// Whose reply it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The baseline's.
+    Baseline,
+    /// The candidate's.
+    Candidate,
+    /// That of a second baseline, which shows what differs by itself.
+    Second,
+}
+
+/// What came of the contents of a request's replies.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) group: Box<str>,
+    /// What differs at the candidate.
+    pub(crate) candidate: Changes,
+    /// What differs at a second baseline, if there is one.
+    pub(crate) second: Option<Changes>,
+    /// The candidate's differences that are not the second baseline's, if they are to be kept.
+    pub(crate) kept: Option<Difference>,
+}
+
+/// A request whose replies are waited for.
+#[derive(Debug)]
+struct Open {
+    group: Box<str>,
+    /// Its method and target, if differences are kept.
+    request: String,
+    replies: [Option<Box<Kept>>; 3],
+}
+
+/// The replies that wait for those of other versions.
+#[derive(Debug)]
+pub(crate) struct Contents<K> {
+    rules: ContentRules,
+    ignored: BTreeSet<String>,
+    has_second: bool,
+    random: foldhash::quality::RandomState,
+    budget: Budget,
+    open: HashMap<K, Open, foldhash::fast::RandomState>,
+    /// In the order in which they began. Those that have ended may still be here.
+    began: VecDeque<K>,
+    not_compared: NotCompared,
+}
+
+impl<K: Copy + Eq + Hash> Contents<K> {
+    pub(crate) fn new(rules: ContentRules, has_second: bool) -> Self {
+        Self {
+            ignored: rules.ignored(),
+            has_second,
+            random: foldhash::quality::RandomState::default(),
+            budget: Budget::new(rules.memory),
+            open: HashMap::default(),
+            began: VecDeque::new(),
+            not_compared: NotCompared::default(),
+            rules,
+        }
+    }
+
+    /// How many differences are kept.
+    pub(crate) const fn keeps(&self) -> usize {
+        self.rules.keep
+    }
+
+    /// A request begins: whether its replies are waited for is drawn. `head` is that of its copy.
+    pub(crate) fn begin(&mut self, key: K, group: &str, head: &[u8]) {
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+        let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
+        if drawn >= self.rules.rate.ratio() {
+            return;
+        }
+        if self.began.len() >= OPEN
+            && let Some(oldest) = self.began.pop_front()
+            && self.open.remove(&oldest).is_some()
+        {
+            self.not_compared.no_room += 1;
+        }
+        self.began.push_back(key);
+        let open = Open {
+            group: group.into(),
+            request: self.called(head),
+            replies: [None, None, None],
+        };
+        self.open.insert(key, open);
+    }
+
+    /// What the request's reply is kept in; `None` if nobody waits for it.
+    pub(crate) fn keep(&self, key: K) -> Option<Box<Kept>> {
+        let is_open = self.open.contains_key(&key);
+        is_open.then(|| Box::new(Kept::new(self.rules.body, self.budget.empty())))
+    }
+
+    /// One of its replies does not come, or not to its end.
+    pub(crate) fn give_up(&mut self, key: K) {
+        if self.open.remove(&key).is_some() {
+            self.not_compared.incomplete += 1;
+        }
+    }
+
+    /// One of its replies came. What came of it, with the last one.
+    pub(crate) fn handle_reply(&mut self, key: K, part: Part, kept: Box<Kept>) -> Option<Judged> {
+        match kept.fate {
+            Fate::Complete => {}
+            Fate::Going => {
+                self.give_up(key);
+                return None;
+            }
+            Fate::NoRoom => {
+                if self.open.remove(&key).is_some() {
+                    self.not_compared.no_room += 1;
+                }
+                return None;
+            }
+        }
+        let open = self.open.get_mut(&key)?;
+        let [baseline, candidate, second] = &mut open.replies;
+        *match part {
+            Part::Baseline => baseline,
+            Part::Candidate => candidate,
+            Part::Second => second,
+        } = Some(kept);
+        let [Some(_), Some(_), second] = &open.replies else {
+            return None;
+        };
+        if self.has_second && second.is_none() {
+            return None;
+        }
+        let open = self.open.remove(&key)?;
+        self.judge(open)
+    }
+
+    /// What was not compared since this was asked last.
+    pub(crate) fn take_not_compared(&mut self) -> NotCompared {
+        std::mem::take(&mut self.not_compared)
+    }
+
+    fn judge(&mut self, open: Open) -> Option<Judged> {
+        let [Some(ours), Some(theirs), second] = open.replies else {
+            return None;
+        };
+        let replies = [&ours, &theirs].into_iter().chain(&second);
+        let kinds: BTreeSet<_> = replies.map(|kept| kind(kept.status)).collect();
+        if kinds.len() > 1 {
+            // That one of them fails is counted as what it is, and its page is another one.
+            return None;
+        }
+        let mut ours = Reply::new(ours);
+        let (mut theirs, mut second) = (Reply::new(theirs), second.map(Reply::new));
+        let judged = self.changes(&mut ours, &mut theirs, self.rules.keep > 0);
+        let noise = second.as_mut().map(|it| self.changes(&mut ours, it, false));
+        let (found, noise) = match (judged, noise.transpose()) {
+            (Ok(found), Ok(noise)) => (found, noise.map(|found| found.changes)),
+            (Err(why), _) | (_, Err(why)) => {
+                *match why {
+                    Why::TooLong => &mut self.not_compared.too_long,
+                    Why::UnknownEncoding => &mut self.not_compared.unknown_encoding,
+                    Why::TooDeep => &mut self.not_compared.too_deep,
+                } += 1;
+                return None;
+            }
+        };
+        let by_itself = |field: &str| noise.as_ref().is_some_and(|noise| noise.has(field));
+        let mut values = found.values.unwrap_or_default();
+        values.retain(|it: &Values| !by_itself(&it.field));
+        let kept = (!values.is_empty()).then(|| Difference {
+            group: open.group.to_string(),
+            request: open.request,
+            values,
+        });
+        Some(Judged {
+            group: open.group,
+            candidate: found.changes,
+            second: noise,
+            kept,
+        })
+    }
+
+    fn changes(
+        &self,
+        ours: &mut Reply,
+        theirs: &mut Reply,
+        with_values: bool,
+    ) -> Result<Found, Why> {
+        let mut found = Found {
+            values: with_values.then(Vec::new),
+            ..Found::default()
+        };
+        let (our, their) = (ours.kept.status, theirs.kept.status);
+        if our != their {
+            // What is in them is another matter then.
+            found.add(
+                "status",
+                Some(|| our.to_string()),
+                Some(|| their.to_string()),
+            );
+            return Ok(found);
+        }
+        if ours.kept.head != theirs.kept.head {
+            head::compare(
+                &ours.head,
+                &theirs.head,
+                &self.ignored,
+                &self.rules,
+                &mut found,
+            );
+        }
+        if self.rules.body > 0 && !ours.has_body_of(theirs) {
+            let rules = &self.rules;
+            body::compare(ours.body(rules), theirs.body(rules), rules, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// The method and target of a request, if they are to be shown.
+    fn called(&self, head: &[u8]) -> String {
+        const SHOWN: usize = 256;
+        if self.rules.keep == 0 {
+            return String::new();
+        }
+        let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+        let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
+        let words = [words.next(), words.next()].map(Option::unwrap_or_default);
+        let text = words.map(String::from_utf8_lossy).join(" ");
+        text.chars().take(SHOWN).collect()
+    }
+}
+
+/// What a status is to the questions that are asked of it elsewhere.
+const fn kind(status: u16) -> u8 {
+    match status {
+        500.. => 5,
+        400..500 => 4,
+        _ => 0,
+    }
+}
+
+/// A reply that is being compared.
+struct Reply {
+    kept: Box<Kept>,
+    head: Head,
+    /// The bytes that were kept of the body, until it is read.
+    body: Option<Body>,
+}
+
+impl Reply {
+    fn new(kept: Box<Kept>) -> Self {
+        let head = Head::read(&kept.head);
+        Self {
+            kept,
+            head,
+            body: None,
+        }
+    }
+
+    /// Whether both bodies are the same bytes in the same encoding.
+    fn has_body_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.kept, &other.kept);
+        let encoding = |reply: &Self| reply.head.value("content-encoding").to_vec();
+        (ours.length, ours.rest, &ours.body) == (theirs.length, theirs.rest, &theirs.body)
+            && encoding(self) == encoding(other)
+    }
+
+    fn body(&mut self, rules: &ContentRules) -> &Body {
+        let Self { kept, head, body } = self;
+        body.get_or_insert_with(|| {
+            let encoding = head.value("content-encoding");
+            Body::read(kept, encoding, head.value("content-type"), rules)
+        })
+    }
+}
