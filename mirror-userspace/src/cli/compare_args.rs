@@ -8,11 +8,12 @@ use mirror_core::{
     destination::TargetSpec,
     ledger::Ledger,
     policy::PathPattern,
-    verdict::{Level, Margins, Role, Terms},
+    verdict::{Conditions, Level, Margins, Role, Terms},
 };
 
 use super::{
     UsageError,
+    content_args::ContentArgs,
     value::{part, percent},
 };
 
@@ -42,6 +43,10 @@ pub struct CompareArgs {
     /// The smallest relative difference in latency that matters
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percent)]
     pub latency_margin: f64,
+
+    /// What of replies is compared.
+    #[command(flatten)]
+    pub contents: ContentArgs,
 }
 
 /// The values of `--compare`.
@@ -56,8 +61,16 @@ impl CompareArgs {
     ///
     /// # Errors
     /// A [`UsageError`] if v1 is to be compared and its replies are not captured, or nothing is to be compared
-    /// with it.
+    /// with it; or if there are more than two baselines or one candidate.
     pub fn check(&self, targets: &[TargetSpec], replies: bool) -> Result<(), UsageError> {
+        let count = |role| targets.iter().filter(|it| it.role == Some(role)).count();
+        if count(Role::Baseline) > 2 || count(Role::Candidate) > 1 {
+            return Err(UsageError(
+                "--target: at most one has role=candidate and two have role=baseline (the second shows \
+                 what differs by itself)"
+                    .into(),
+            ));
+        }
         if self.compare.is_none() {
             return Ok(());
         }
@@ -72,10 +85,11 @@ impl CompareArgs {
         Ok(())
     }
 
-    /// How the comparison is judged.
+    /// How the comparison is judged, where copies are what `policy` makes of requests.
     #[must_use]
-    pub const fn terms(&self) -> Terms {
+    pub const fn terms(&self, conditions: Conditions) -> Terms {
         Terms {
+            conditions,
             level: Level(self.alpha),
             margins: Margins {
                 share: self.margin,

@@ -208,6 +208,7 @@ impl DispatchArgs {
             drain_timeout: self.drain,
             compare_v1: self.compare.compare.is_some(),
             groups: self.compare.group_paths.clone(),
+            contents: self.compare.contents.for_shard(shards),
             tls,
             ..DispatchConfig::default()
         })

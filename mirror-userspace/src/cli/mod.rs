@@ -9,6 +9,7 @@ mod agent;
 mod capture_args;
 mod check;
 mod compare_args;
+mod content_args;
 #[cfg(test)]
 mod defaults;
 mod dispatch_args;

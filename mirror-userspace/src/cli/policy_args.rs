@@ -7,6 +7,7 @@ use mirror_core::{
         RewriteConfig, SetField,
     },
     value::Host,
+    verdict::Conditions,
 };
 
 use super::select_args::SelectArgs;
@@ -69,6 +70,22 @@ pub struct RedactArgs {
     /// User information in the request target (http://user:password@host/) is replaced, too.
     #[arg(long, value_name = "NAME", help_heading = REWRITES)]
     pub redact_header: Vec<MutableField>,
+}
+
+impl PolicyArgs {
+    /// What copies have been through when replies to them are compared.
+    pub(super) const fn conditions(&self) -> Conditions {
+        let rewrites = !self.set_header.is_empty()
+            || !self.remove_header.is_empty()
+            || self.set_host.is_some()
+            || self.host_suffix.is_some()
+            || !self.rewrite_path.is_empty()
+            || self.forwarded_for;
+        Conditions {
+            rewritten: rewrites,
+            redacted: !self.redact.redact_header.is_empty(),
+        }
+    }
 }
 
 impl From<PolicyArgs> for PolicyConfig {

@@ -18,6 +18,7 @@ use tokio::task::LocalSet;
 use super::{
     UsageError,
     compare_args::VerdictFileArgs,
+    content_args::names,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
     policy_args::PolicyArgs,
@@ -145,6 +146,9 @@ impl ReplayArgs {
     fn configure(self) -> anyhow::Result<ReplayConfig> {
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, true)?;
+        let conditions = self.policy.conditions();
+        let mut dispatch = self.dispatch.for_shard(1)?;
+        dispatch.contents.redacted = names(&self.policy.redact.redact_header);
         Ok(ReplayConfig {
             file: self.file,
             select: Select {
@@ -156,8 +160,8 @@ impl ReplayArgs {
             policy: self.policy.into(),
             sink: Targets::new(self.dispatch.targets.outside_clusters()?)
                 .map_or(Sink::Look, Sink::Targets),
-            dispatch: self.dispatch.for_shard(1)?,
-            terms: self.dispatch.compare.terms(),
+            dispatch,
+            terms: self.dispatch.compare.terms(conditions),
             speed: self.speed,
         })
     }

@@ -10,6 +10,7 @@ use super::{
     admin_args::AdminArgs,
     capture_args::CaptureArgs,
     compare_args::VerdictFileArgs,
+    content_args::names,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
     only_daemon::OnlyDaemon,
@@ -69,6 +70,8 @@ impl RunArgs {
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {
         let sink = Sink::Targets(self.dispatch.targets_outside_clusters()?);
+        let redacted = names(&self.policy.redact.redact_header);
+        let conditions = self.policy.conditions();
         let policy = sink
             .policy(self.policy.into())
             .map_err(|error| UsageError(error.to_string()))?;
@@ -77,10 +80,12 @@ impl RunArgs {
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let banner = banner(&self.place.describe()?, &policy, &sink);
         let shards = capture.shards as usize;
+        let mut dispatch = self.dispatch.for_shard(shards)?;
+        dispatch.contents.redacted = redacted;
         let config = DaemonConfig {
             limits: self.limits.for_shard(shards, capture.reply_head > 0),
-            dispatch: self.dispatch.for_shard(shards)?,
-            terms: self.dispatch.compare.terms(),
+            dispatch,
+            terms: self.dispatch.compare.terms(conditions),
             capture,
             policy,
             sink,

@@ -50,6 +50,10 @@ pub struct SelectArgs {
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
     pub allow_method: Vec<Method>,
 
+    /// Mirrors only GET, HEAD and OPTIONS: requests that change nothing (RFC 9110 section 9.2.1).
+    #[arg(long, conflicts_with = "allow_method", help_heading = FILTERS)]
+    pub safe_methods: bool,
+
     /// Does not mirror requests with these methods, such as POST,PUT (case-sensitive).
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
     pub deny_method: Vec<Method>,
@@ -100,6 +104,9 @@ pub struct SelectArgs {
     pub mirror_from_targets: bool,
 }
 
+/// What `--safe-methods` lets through.
+const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
 /// Bytes of a key, at least: fewer can be guessed.
 const SHORTEST_KEY: usize = 16;
 
@@ -132,13 +139,17 @@ impl From<SelectArgs> for PolicyConfig {
                 Handling::Skip
             }
         };
+        let mut allow_methods = args.allow_method;
+        if args.safe_methods {
+            allow_methods = SAFE.iter().filter_map(|it| it.parse().ok()).collect();
+        }
         Self {
             sample_rate: args.sample_rate,
             sample_by: args.sample_by,
             sample_secret: args.sample_key_file.unwrap_or_default(),
             filter: FilterConfig {
                 route: None,
-                allow_methods: args.allow_method,
+                allow_methods,
                 deny_methods: args.deny_method,
                 allow_paths: args.allow_path,
                 deny_paths: args.deny_path,

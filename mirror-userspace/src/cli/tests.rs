@@ -39,11 +39,12 @@ fn policy(args: &[&str]) -> Policy {
 }
 
 /// Every flag with a value that is accepted.
-const FLAGS: [(&str, Option<&str>); 20] = [
+const FLAGS: [(&str, Option<&str>); 21] = [
     ("--sample-rate", Some("0.5%")),
     ("--sample-by", Some("header:X-Id")),
     ("--sample-key-file", Some("/proc/version")),
     ("--allow-method", Some("GET,HEAD")),
+    ("--safe-methods", None),
     ("--deny-method", Some("TRACE")),
     ("--allow-path", Some("/api/*")),
     ("--deny-path", Some("~^/admin")),

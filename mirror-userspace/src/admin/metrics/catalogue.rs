@@ -228,6 +228,14 @@ pub(super) const COMPARED: Family = counter(
     "podmirror_compared_requests_total",
     "Requests sent to a baseline and a candidate, by whether both had a chance to answer.",
 );
+pub(super) const CONTENTS: Family = counter(
+    "podmirror_compared_contents_total",
+    "Requests whose replies' heads and bodies were to be compared, by outcome: compared, or why not.",
+);
+pub(super) const DIFFERING_FIELDS: Family = gauge(
+    "podmirror_differing_fields",
+    "Header fields and parts of bodies that differ at the candidate more often than by themselves; each counts once for all requests and once for each group.",
+);
 pub(super) const VERDICT: Family = gauge(
     "podmirror_verdict",
     "1 for what the comparison comes to (same, not enough yet, differs), 0 for the others.",

@@ -22,6 +22,7 @@ use super::{
     UsageError,
     admin_args::AdminArgs,
     capture_args::CaptureArgs,
+    content_args::names,
     dispatch_args::DispatchArgs,
     documents::DocumentArgs,
     limit_args::LimitArgs,
@@ -236,14 +237,16 @@ impl AgentArgs {
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let shards = capture.shards as usize;
         let limits = self.limits.for_shard(shards, capture.reply_head > 0);
+        let mut dispatch = self.dispatch.for_shard(shards)?;
+        dispatch.contents.redacted = names(&self.policy.redact.redact_header);
         Ok(MirrorConfig {
             capture,
             limits,
             dispatch: DispatchConfig {
                 guard: self.guard.guard(self.cluster.node()),
-                ..self.dispatch.for_shard(shards)?
+                ..dispatch
             },
-            terms: self.dispatch.compare.terms(),
+            terms: self.dispatch.compare.terms(self.policy.conditions()),
             rooms: self.terms.rooms(),
         })
     }

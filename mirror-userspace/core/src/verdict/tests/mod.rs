@@ -1,5 +1,6 @@
 //! The figures that the method promises, over seeded runs.
 
+mod contents;
 mod report;
 mod shares;
 mod simulation;

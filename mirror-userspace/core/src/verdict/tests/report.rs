@@ -53,9 +53,14 @@ fn programs_read_stable_keys() {
         "verdict",
         "compared",
         "not_compared",
+        "methods",
+        "conditions",
         "alpha",
         "findings",
         "groups",
+        "contents",
+        "fields",
+        "differences",
     ];
     assert_eq!(keys(&report), all);
     let finding = &report["groups"]["GET /pay"][0];
