@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod capture;
+mod compare;
 mod ends;
 mod http2;
 mod nothing;
@@ -12,3 +13,4 @@ mod program;
 mod replies;
 mod send;
 mod server;
+mod versions;

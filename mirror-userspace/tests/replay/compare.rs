@@ -1,0 +1,378 @@
+//! Two versions get the requests of a capture: what differs is named, with its group, and nothing else.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use mirror_core::random::Random;
+use serde_json::{Value, json};
+
+use crate::{
+    capture::{Capture, get},
+    program::{Ended, replay},
+    versions::{Answer, document, version},
+};
+
+/// What differs where: a question or a field, in all requests or in a group.
+type Named = Vec<(String, String)>;
+
+/// So many requests to `/users` and as many to `/pay`, numbered.
+fn traffic(requests: usize) -> Vec<u8> {
+    let mut capture = Capture::new();
+    let mut clients: Vec<_> = (1..=20).map(|port| capture.connect(port)).collect();
+    for request in 0..requests {
+        for route in ["users", "pay"] {
+            let place = (2 * request + usize::from(route == "pay")) % clients.len();
+            capture.say(&mut clients[place], get(&format!("/{route}/{request}")));
+        }
+    }
+    capture.bytes()
+}
+
+/// Replays them to a candidate that answers so, and to two good baselines.
+fn compare(requests: usize, candidate: &str, baselines: &[&str], flags: &[&str]) -> Ended {
+    let mut all = vec!["--speed", "max", "--compare-rate", "100%"];
+    let candidate = format!("{candidate},role=candidate");
+    let baselines: Vec<_> = baselines
+        .iter()
+        .map(|it| format!("{it},role=baseline"))
+        .collect();
+    for target in baselines.iter().chain([&candidate]) {
+        all.extend(["--target", target]);
+    }
+    all.extend(flags);
+    replay(&traffic(requests), &all).balanced()
+}
+
+/// Latency is another test's.
+const ANY_LATENCY: [&str; 2] = ["--latency-margin", "100000%"];
+
+/// A candidate that answers `/pay` as this makes of a good answer, with two good baselines.
+fn planted(change: impl Fn(&mut Answer) + Send + Sync + 'static, flags: &[&str]) -> Ended {
+    let good = || version(|_| Answer::good());
+    let candidate = version(move |target| {
+        let mut answer = Answer::good();
+        if target.starts_with("/pay") {
+            change(&mut answer);
+        }
+        answer
+    });
+    let flags = [&ANY_LATENCY[..], flags].concat();
+    compare(80, &candidate, &[&good(), &good()], &flags)
+}
+
+/// What differs in groups.
+fn differing(ended: &Ended) -> Named {
+    let verdict = &ended.ledger["verdict"];
+    let differs = |it: &&Value| it["verdict"] == "differs";
+    let mut named = Vec::new();
+    for (group, findings) in verdict["groups"].as_object().unwrap() {
+        for finding in findings.as_array().unwrap().iter().filter(differs) {
+            // Which fields, is said below.
+            if finding["question"] != "contents" {
+                named.push((
+                    group.clone(),
+                    finding["question"].as_str().unwrap().to_owned(),
+                ));
+            }
+        }
+    }
+    for field in verdict["fields"].as_array().unwrap().iter().filter(differs) {
+        if let Some(group) = field["group"].as_str() {
+            named.push((
+                group.to_owned(),
+                field["field"].as_str().unwrap().to_owned(),
+            ));
+        }
+    }
+    named.sort();
+    named
+}
+
+fn on_pay(names: &[&str]) -> Named {
+    names
+        .iter()
+        .map(|it| ("GET /pay".to_owned(), (*it).to_owned()))
+        .collect()
+}
+
+fn body(document: &Value) -> Vec<u8> {
+    document.to_string().into_bytes()
+}
+
+#[test]
+fn each_planted_difference_is_named_with_its_group_and_nothing_else_is() {
+    type Plant = fn(&mut Answer);
+    let plants: [(&[&str], Plant); 7] = [
+        (&["header x-total"], |answer| {
+            answer.fields.retain(|it| it.0 != "X-Total")
+        }),
+        (&["json $.total"], |answer| {
+            let mut document = document();
+            document["total"] = json!(3);
+            answer.body = body(&document);
+        }),
+        (&["json $.items[].cost", "json $.items[].price"], |answer| {
+            let text = document().to_string().replace("price", "cost");
+            answer.body = text.into_bytes();
+        }),
+        (&["json $.items[] order"], |answer| {
+            let mut document = document();
+            document["items"].as_array_mut().unwrap().reverse();
+            answer.body = body(&document);
+        }),
+        (&["body encoding", "header content-encoding"], |answer| {
+            answer.fields.push(("Content-Encoding", "gzip".to_owned()));
+        }),
+        (&["status"], |answer| answer.status = 201),
+        (&["body"], |answer| answer.body = b"<html>".to_vec()),
+    ];
+    for (names, plant) in plants {
+        let ended = planted(plant, &[]);
+        assert_eq!(ended.ledger["verdict"]["verdict"], "differs", "{names:?}");
+        assert_eq!(
+            differing(&ended),
+            on_pay(names),
+            "{:#}",
+            ended.ledger["verdict"]
+        );
+        assert_eq!(ended.ledger["verdict"]["contents"]["compared"], 160);
+        let said = format!("GET /pay: {} differs: in 100.00 % of replies", names[0]);
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_was_said_not_to_matter_does_not() {
+    let flags = [
+        "--ignore-header",
+        "x-total",
+        "--ignore-json",
+        "$.items[].id",
+        "--unordered",
+        "$.tags",
+        "--json-tolerance",
+        "60%",
+    ];
+    let plant = |answer: &mut Answer| {
+        answer.fields.retain(|it| it.0 != "X-Total");
+        answer.body =
+            br#"{"tags":["b","a"],"total":3,"items":[{"id":7,"price":9.6},{"price":1}]}"#.to_vec();
+    };
+    assert_eq!(differing(&planted(plant, &flags)), []);
+    assert_eq!(differing(&planted(plant, &[])).len(), 5);
+}
+
+/// A correct gzip at both is no difference, and neither is none at one of them but for its header.
+#[test]
+fn encodings_are_not_contents() {
+    let plant = |answer: &mut Answer| {
+        answer.gzip = true;
+        answer.fields.push(("Content-Encoding", "gzip".to_owned()));
+    };
+    assert_eq!(
+        differing(&planted(plant, &[])),
+        on_pay(&["header content-encoding"])
+    );
+}
+
+/// Every fiftieth request to one of two routes fails; the others are as they were.
+#[test]
+fn a_failure_of_one_route_in_fifty_is_named() {
+    let good = version(|_| Answer::good());
+    let candidate = version(|target| {
+        let number = target
+            .strip_prefix("/pay/")
+            .and_then(|it| it.parse::<usize>().ok());
+        let mut answer = Answer::good();
+        if number.is_some_and(|number| number % 50 == 0) {
+            answer.status = 503;
+            answer.body = Vec::new();
+        }
+        answer
+    });
+    let flags = [&ANY_LATENCY[..], &["--max-memory", "64M"]].concat();
+    let ended = compare(2_500, &candidate, &[&good], &flags);
+    assert_eq!(differing(&ended), on_pay(&["failures"]));
+}
+
+/// Every fortieth request to one of two routes takes 30 ms more.
+#[test]
+fn a_slower_tail_is_named() {
+    let good = version(|_| Answer::good());
+    let candidate = version(|target| {
+        let number = target
+            .strip_prefix("/pay/")
+            .and_then(|it| it.parse::<usize>().ok());
+        if number.is_some_and(|number| number % 40 == 0) {
+            thread::sleep(Duration::from_millis(30));
+        }
+        Answer::good()
+    });
+    let ended = compare(4_000, &candidate, &[&good], &[]);
+    let named = differing(&ended);
+    assert!(named.contains(&on_pay(&["latency p99"])[0]), "{named:?}");
+    assert!(
+        named
+            .iter()
+            .all(|(_, question)| question.starts_with("latency")),
+        "{named:?}"
+    );
+}
+
+/// Versions that are equal, and noisy: values drawn anew for each reply, fields that come and go.
+#[test]
+fn equal_versions_never_differ() {
+    for seed in 0..10 {
+        let versions = [0, 1, 2].map(|number| {
+            let drawn = AtomicU64::new(number);
+            version(move |_| {
+                let mut random = Random::new(seed << 32 | drawn.fetch_add(3, Ordering::Relaxed));
+                let mut document = document();
+                document["at"] = json!(random.below(1 << 30));
+                if random.one_in(3) {
+                    document["hint"] = json!("maybe");
+                }
+                if random.one_in(2) {
+                    document["tags"].as_array_mut().unwrap().reverse();
+                }
+                let mut answer = Answer::of(&document);
+                if random.one_in(20) {
+                    answer.fields.push(("X-Cached", "1".to_owned()));
+                }
+                if random.one_in(30) {
+                    answer.status = 503;
+                }
+                answer
+            })
+        });
+        let [first, second, candidate] = &versions;
+        for baselines in [&[&**first, second][..], &[first]] {
+            let ended = compare(150, candidate, baselines, &ANY_LATENCY);
+            assert_eq!(differing(&ended), [], "seed {seed}");
+            assert_eq!(ended.ledger["verdict"]["verdict"], "not enough yet");
+            let says = ended.stderr.contains("maybe by themselves (");
+            assert_eq!(says, baselines.len() == 1, "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn hostile_replies_are_counted_and_leave_the_rest_alone() {
+    let candidate = version(|target| {
+        let number: usize = target.rsplit('/').next().unwrap().parse().unwrap();
+        let mut answer = Answer::good();
+        match number % 4 {
+            0 => answer.body = "[".repeat(60_000).into_bytes(),
+            1 => {
+                answer.body = (0..1_000_000)
+                    .flat_map(|it| format!("{{\"{it}\":").into_bytes())
+                    .collect()
+            }
+            2 => {
+                answer.body = vec![b' '; 4 << 20];
+                answer.gzip = true;
+                answer.fields.push(("Content-Encoding", "gzip".to_owned()));
+            }
+            _ => {}
+        }
+        answer
+    });
+    let good = version(|_| Answer::good());
+    let ended = compare(8, &candidate, &[&good], &["--reply-body-timeout", "60s"]);
+    let contents = &ended.ledger["verdict"]["contents"];
+    assert_eq!(contents["compared"], 4, "{contents:#}");
+    let not_compared = &contents["not_compared"];
+    assert_eq!(
+        (&not_compared["too_deep"], &not_compared["too_long"]),
+        (&json!(4), &json!(8))
+    );
+    assert_eq!(differing(&ended), []);
+}
+
+#[test]
+fn of_differences_the_last_are_kept_with_their_values_if_asked_for() {
+    let plant = |answer: &mut Answer| {
+        answer.fields[1].1 = "secret".to_owned();
+        answer.body = br#"{"total":4}"#.to_vec();
+    };
+    let kept = |ended: &Ended| {
+        ended.ledger["verdict"]["differences"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(kept(&planted(plant, &[])).len(), 0);
+    let ended = planted(
+        plant,
+        &["--keep-differences", "3", "--redact-header", "x-total"],
+    );
+    let kept = kept(&ended);
+    assert_eq!(kept.len(), 3);
+    for difference in &kept {
+        assert!(
+            difference["request"]
+                .as_str()
+                .unwrap()
+                .starts_with("GET /pay/")
+        );
+        let values = difference["values"].as_array().unwrap();
+        let of = |field: &str| values.iter().find(|it| it["field"] == field).unwrap();
+        assert_eq!(of("json $.total")["candidate"], "4");
+        assert_eq!(of("json $.tags")["candidate"], Value::Null);
+        assert_eq!(of("header x-total")["baseline"], "redacted");
+    }
+    assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the requests were redacted"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn writes_are_told_apart_and_can_be_left_out() {
+    let mut capture = Capture::new();
+    let mut client = capture.connect(1);
+    for _ in 0..3 {
+        capture.say(&mut client, get("/a"));
+        capture.say(
+            &mut client,
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        );
+    }
+    let file = capture.bytes();
+    let [ours, theirs] = ["baseline", "candidate"]
+        .map(|role| format!("{},role={role}", version(|_| Answer::good())));
+    let targets = ["--speed", "max", "--target", &ours, "--target", &theirs];
+    let ended = replay(&file, &targets).balanced();
+    assert_eq!(
+        ended.ledger["verdict"]["methods"],
+        json!({"safe": 3, "changing": 3})
+    );
+    assert!(
+        ended.stderr.contains("3 of the requests may change state"),
+        "{}",
+        ended.stderr
+    );
+    let ended = replay(&file, &[&targets[..], &["--safe-methods"]].concat()).balanced();
+    assert_eq!(
+        ended.ledger["verdict"]["methods"],
+        json!({"safe": 3, "changing": 0})
+    );
+}
+
+#[test]
+fn a_third_baseline_is_refused() {
+    let target = "http://127.0.0.1:1,role=baseline";
+    let targets = ["--target"; 3].map(|flag| [flag, target]).concat();
+    let ended = replay(&traffic(1), &targets);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.stderr.contains("two have role=baseline"),
+        "{}",
+        ended.stderr
+    );
+}
