@@ -230,12 +230,13 @@ impl Dispatcher {
         self.shell.tell(|pool, _| pool.handle_nap());
     }
 
-    /// Takes no more copies, waits up to `drain_timeout` for those that are there, and gives up the
-    /// rest. Afterwards all is quiet and the books are closed.
+    /// Takes no more copies, waits up to `drain_timeout` for those that are there, and for replies that are
+    /// to be compared, and gives up the rest. Afterwards all is quiet and the books are closed.
     pub async fn shutdown(&mut self) {
         self.shell.tell(|pool, _| pool.drain());
         let until = Instant::now() + self.drain_timeout;
-        while !self.is_quiet() && Instant::now() < until {
+        let goes_on = |pool: &Pool| !pool.is_quiet() || pool.is_comparing();
+        while self.shell.ask(goes_on) && Instant::now() < until {
             self.tick();
             sleep(DRAIN_STEP).await;
         }

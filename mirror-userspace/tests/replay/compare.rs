@@ -211,7 +211,8 @@ fn a_slower_tail_is_named() {
         }
         Answer::good()
     });
-    let ended = compare(4_000, &candidate, &[&good], &[]);
+    // More connections would wait for a processor, at both.
+    let ended = compare(4_000, &candidate, &[&good], &["--target-connections", "4"]);
     let named = differing(&ended);
     assert!(named.contains(&on_pay(&["latency p99"])[0]), "{named:?}");
     assert!(
@@ -261,16 +262,15 @@ fn equal_versions_never_differ() {
 
 #[test]
 fn hostile_replies_are_counted_and_leave_the_rest_alone() {
-    let candidate = version(|target| {
+    let many = (0..1_000_000)
+        .map(|it| format!("{{\"{it}\":"))
+        .collect::<String>();
+    let candidate = version(move |target| {
         let number: usize = target.rsplit('/').next().unwrap().parse().unwrap();
         let mut answer = Answer::good();
         match number % 4 {
             0 => answer.body = "[".repeat(60_000).into_bytes(),
-            1 => {
-                answer.body = (0..1_000_000)
-                    .flat_map(|it| format!("{{\"{it}\":").into_bytes())
-                    .collect()
-            }
+            1 => answer.body = many.clone().into_bytes(),
             2 => {
                 answer.body = vec![b' '; 4 << 20];
                 answer.gzip = true;
@@ -281,7 +281,12 @@ fn hostile_replies_are_counted_and_leave_the_rest_alone() {
         answer
     });
     let good = version(|_| Answer::good());
-    let ended = compare(8, &candidate, &[&good], &["--reply-body-timeout", "60s"]);
+    let ended = compare(
+        8,
+        &candidate,
+        &[&good],
+        &["--reply-body-timeout", "60s", "--drain", "60s"],
+    );
     let contents = &ended.ledger["verdict"]["contents"];
     assert_eq!(contents["compared"], 4, "{contents:#}");
     let not_compared = &contents["not_compared"];

@@ -186,7 +186,8 @@ fn without_common<'a>(ours: &'a [Json], theirs: &'a [Json]) -> (Vec<&'a Json>, V
         match (ours.peek(), theirs.peek()) {
             (None, None) => return (ours_alone, theirs_alone),
             (Some((our, _)), Some((their, _))) if our == their => {
-                (ours.next(), theirs.next());
+                ours.next();
+                theirs.next();
             }
             (Some((our, _)), their) if their.is_none_or(|(their, _)| our < their) => {
                 ours_alone.extend(ours.next().map(|it| it.1));

@@ -269,6 +269,12 @@ impl Pool {
         self.targets.iter().all(Target::is_quiet)
     }
 
+    /// Whether bodies of replies are read that are to be compared.
+    #[must_use]
+    pub fn is_comparing(&self) -> bool {
+        self.targets.iter().any(Target::is_keeping)
+    }
+
     /// Whether all copies are written whole.
     #[must_use]
     pub const fn is_written(&self) -> bool {

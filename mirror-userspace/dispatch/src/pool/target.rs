@@ -102,6 +102,12 @@ impl Target {
         counters
     }
 
+    /// Whether bodies of replies are read that are to be compared.
+    pub(super) fn is_keeping(&self) -> bool {
+        let mut links = self.links.iter();
+        links.any(|(_, link)| link.exchange.is_keeping())
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub(super) const fn is_quiet(&self) -> bool {
         self.counters.queued == 0 && self.counters.in_flight == 0

@@ -132,7 +132,6 @@ fn noise_alone_is_rarely_called_a_difference() {
             *found += u32::from(!look);
         }
     }
-    println!("{found:?} of {runs} runs");
     // Fields have 4 % of 5 %.
     let most = u32::try_from(runs / 100).unwrap();
     assert!(found.iter().all(|found| *found <= most), "{found:?}");

@@ -206,6 +206,12 @@ impl Exchange {
         self.turns.front().is_some_and(Turn::is_answered)
     }
 
+    /// Whether the front is answered, and the body of its reply is kept while it comes.
+    pub(crate) fn is_keeping(&self) -> bool {
+        let front = self.turns.front();
+        front.is_some_and(|front| front.is_answered() && front.keeps())
+    }
+
     /// How the front ends without more bytes from the target, if it does. `stop`: it has to.
     #[inline]
     pub(crate) fn poll_ended(&self, copies: &Copies, stop: Option<Failure>) -> Option<Ended> {

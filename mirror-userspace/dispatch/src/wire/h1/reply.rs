@@ -126,6 +126,11 @@ impl ReplyReader {
         self.kept = kept;
     }
 
+    /// Whether the reply is kept.
+    pub(crate) const fn keeps(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// What the reply was kept in.
     pub(crate) const fn take_kept(&mut self) -> Option<Box<Kept>> {
         self.kept.take()

@@ -65,6 +65,11 @@ impl Turn {
         self.reader.take_kept()
     }
 
+    /// Whether its reply is to be compared.
+    pub(super) const fn keeps(&self) -> bool {
+        self.reader.keeps()
+    }
+
     /// Whether nothing of it will be written any more.
     pub(super) const fn is_written(&self) -> bool {
         matches!(self.writing, Writing::Done | Writing::GivenUp)
