@@ -84,7 +84,7 @@ pub struct DispatchConfig {
     /// By which paths the requests of a comparison are grouped: the first that matches. Default: none,
     /// by the first part of their path.
     pub groups: Vec<PathPattern>,
-    /// What of the replies of two targets is compared, and how. Default: heads and bodies of all.
+    /// What of the replies of two targets is compared, and how. Default: heads and bodies of a tenth.
     pub contents: ContentRules,
     /// Whom to trust; from [`tls::client_config`](super::tls::client_config). Needed if a target is
     /// https. Default: nobody.

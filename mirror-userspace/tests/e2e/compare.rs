@@ -122,7 +122,8 @@ fn equal_versions_do_not_differ() {
     assert_eq!(report["verdict"], "not enough yet");
     assert_eq!(differing(&report), [], "{report:#}");
     // With margins as wide as this they are enough.
-    let flags = ["--margin", "10%", "--latency-margin", "1000%"];
+    let margins = ["--margin", "10%", "--latency-margin", "1000%"];
+    let flags = [&margins[..], &["--compare-rate", "100%"]].concat();
     let (code, report) = compare(&lab, "30s", &flags);
     assert_eq!(
         (code, &report["verdict"]),

@@ -18,7 +18,7 @@ const IGNORED: &str = "age alt-svc b3 cf-ray connection content-length correlati
 /// What of replies is compared, and how.
 #[derive(Clone, Debug)]
 pub struct ContentRules {
-    /// The share of requests whose replies are compared. Default: all.
+    /// The share of requests whose replies are compared. Default: a tenth.
     pub rate: Rate,
     /// Most bytes that are kept of a body, as sent; of longer ones their size and a hash are compared. With
     /// 0, bodies are not compared. Default: 64 KiB.
@@ -43,7 +43,7 @@ pub struct ContentRules {
 impl Default for ContentRules {
     fn default() -> Self {
         Self {
-            rate: Rate::ALL,
+            rate: Rate::from_fraction(1, 10).unwrap_or(Rate::ALL),
             body: 64 << 10,
             memory: 16 << 20,
             ignored_headers: Vec::new(),

@@ -5,14 +5,17 @@ mod bounds;
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use mirror_core::verdict::Change;
+use mirror_core::{value::Rate, verdict::Change};
 
 use super::*;
 
 type Named = Vec<(String, Change)>;
 
 fn rules() -> ContentRules {
-    ContentRules::default()
+    ContentRules {
+        rate: Rate::ALL,
+        ..ContentRules::default()
+    }
 }
 
 /// A reply, as it is kept when it comes in pieces.
