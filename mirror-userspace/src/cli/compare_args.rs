@@ -1,6 +1,10 @@
 //! Flags for comparing two targets.
 
-use std::{fs::File, io::Write as _, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -14,6 +18,7 @@ use mirror_core::{
 use super::{
     UsageError,
     content_args::ContentArgs,
+    page::Page,
     value::{part, percent},
 };
 
@@ -106,20 +111,44 @@ pub(super) struct VerdictFileArgs {
     /// as JSON, at the end
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     pub(super) verdict_json: Option<PathBuf>,
+
+    /// Write the verdict to this file as a page of HTML, at the end: what was compared, what differs, how sure
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(super) report: Option<PathBuf>,
 }
 
 impl VerdictFileArgs {
-    /// Writes the verdict where asked.
+    /// Whether there is something to write.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.verdict_json.is_some() || self.report.is_some()
+    }
+
+    /// Writes the verdict on these targets where asked.
     ///
     /// # Errors
-    /// It can't be written.
-    pub(super) fn write(&self, ledger: &Ledger) -> anyhow::Result<()> {
-        let Some(path) = &self.verdict_json else {
-            return Ok(());
-        };
-        let text = serde_json::to_string_pretty(&ledger.verdict)?;
-        File::create(path)
-            .and_then(|mut file| writeln!(file, "{text}"))
-            .with_context(|| format!("--verdict-json {}", path.display()))
+    /// It can't be written, or there is none and a page of it is wanted.
+    pub(super) fn write(&self, ledger: &Ledger, targets: &[String]) -> anyhow::Result<()> {
+        if let Some(path) = &self.verdict_json {
+            let text = serde_json::to_string_pretty(&ledger.verdict)?;
+            write(path, &text).with_context(|| format!("--verdict-json {}", path.display()))?;
+        }
+        if let Some(path) = &self.report {
+            let verdict = ledger.verdict.as_ref();
+            let report =
+                verdict.context("--report: no targets with role=baseline and role=candidate")?;
+            let page = Page { report, targets }.to_string();
+            write(path, &page).with_context(|| format!("--report {}", path.display()))?;
+        }
+        Ok(())
     }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    writeln!(File::create(path)?, "{text}")
+}
+
+/// The targets of a comparison, as they are written.
+pub(super) fn compared(targets: &[TargetSpec]) -> Vec<String> {
+    let compared = targets.iter().filter(|it| it.role.is_some());
+    compared.map(ToString::to_string).collect()
 }

@@ -3,6 +3,7 @@
 //! A bad value is refused where it is read, with its flag, the value and what is accepted (exit code 2);
 //! what goes wrong later is said in one line, with what to do about it (exit code 1).
 
+mod added;
 mod admin_args;
 #[cfg(feature = "kubernetes")]
 mod agent;
@@ -18,6 +19,7 @@ mod explain;
 mod limit_args;
 mod only_daemon;
 mod open_files;
+mod page;
 mod place_args;
 mod policy_args;
 mod record;

@@ -12,12 +12,12 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mirror_core::ledger::Ledger;
+use mirror_core::{ledger::Ledger, verdict::Role};
 use tokio::task::LocalSet;
 
 use super::{
     UsageError,
-    compare_args::VerdictFileArgs,
+    compare_args::{VerdictFileArgs, compared},
     content_args::names,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
@@ -105,7 +105,9 @@ impl ReplayArgs {
         outcome.map(|()| ExitCode::SUCCESS)
     }
 
-    async fn replay(self) -> anyhow::Result<()> {
+    async fn replay(mut self) -> anyhow::Result<()> {
+        self.give_roles();
+        let compared = compared(&self.dispatch.targets.targets);
         let report = self.report.clone();
         let verdict = self.verdict.clone();
         let printing = Rc::new(RefCell::new(Ok(())));
@@ -134,13 +136,24 @@ impl ReplayArgs {
         };
         let (ledger, outcome) = supervise(replaying, signals, &report).await?;
         finish(&ledger, report.ledger_json.as_deref())?;
-        verdict.write(&ledger)?;
+        verdict.write(&ledger, &compared)?;
         match printing.replace(Ok(())) {
             // Whoever reads has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             printed => printed.context("printing")?,
         }
         outcome.with_context(|| format!("reading {name}"))
+    }
+
+    /// Of two targets whose verdict is wanted, the first is the baseline.
+    fn give_roles(&mut self) {
+        if let [first, second] = &mut self.dispatch.targets.targets[..]
+            && (first.role, second.role) == (None, None)
+            && self.verdict.is_wanted()
+        {
+            first.role = Some(Role::Baseline);
+            second.role = Some(Role::Candidate);
+        }
     }
 
     fn configure(self) -> anyhow::Result<ReplayConfig> {

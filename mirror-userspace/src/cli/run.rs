@@ -9,7 +9,7 @@ use super::{
     UsageError,
     admin_args::AdminArgs,
     capture_args::CaptureArgs,
-    compare_args::VerdictFileArgs,
+    compare_args::{VerdictFileArgs, compared},
     content_args::names,
     dispatch_args::DispatchArgs,
     limit_args::LimitArgs,
@@ -55,6 +55,7 @@ impl RunArgs {
         let report = self.report.clone();
         let verdict = self.verdict.clone();
         let admin = self.admin.clone();
+        let compared = compared(&self.dispatch.targets.targets);
         let place = self.place.clone();
         let (config, banner) = self.configure()?;
         let place = place.place()?;
@@ -65,7 +66,7 @@ impl RunArgs {
         eprintln!("{banner}");
         let ledger = supervise(OnlyDaemon::new(daemon, questions), signals, &report).await?;
         finish(&ledger, report.ledger_json.as_deref())?;
-        verdict.write(&ledger)
+        verdict.write(&ledger, &compared)
     }
 
     fn configure(self) -> anyhow::Result<(DaemonConfig, String)> {

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{supervise, value::duration};
+use super::{added, supervise, value::duration};
 use crate::admin::{SOCKET, client};
 
 /// Between two questions.
@@ -20,7 +20,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Ask a running podmirror whether the candidate does as well as the baseline
 ///
 /// For a podmirror whose targets have role=baseline and role=candidate. Prints what it found, as JSON.
-/// Exit code: 0 same, 1 differs, 3 not enough yet, 4 if it can't be asked.
+/// With --add, adds up what several have found, and judges that.
+///
+/// Exit code: 0 same, 1 differs, 3 not enough yet, 4 if it can't be asked or read.
 #[derive(Args, Clone, Debug)]
 pub struct VerdictArgs {
     /// Ask again until there is enough to tell, for so long
@@ -31,6 +33,12 @@ pub struct VerdictArgs {
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
 
+    /// Ask nobody: add up the verdicts in these files, which podmirror verdict, GET /verdict and --verdict-json
+    /// wrote on several nodes, and judge the sum
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["wait", "admin_socket", "admin_address"])]
+    add: Vec<PathBuf>,
+
     /// The unix socket of the admin server
     #[arg(long, value_name = "PATH", default_value = SOCKET)]
     admin_socket: PathBuf,
@@ -40,10 +48,27 @@ pub struct VerdictArgs {
     admin_address: Option<String>,
 }
 
+/// The exit code for `not enough yet`.
+const NOT_ENOUGH: u8 = 3;
+
+fn code(found: &Value) -> u8 {
+    match found.get("verdict").and_then(Value::as_str) {
+        Some("same") => 0,
+        Some("differs") => 1,
+        _ => NOT_ENOUGH,
+    }
+}
+
 impl VerdictArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = supervise::runtime()?;
-        Ok(match runtime.block_on(self.ask()) {
+        let found = if self.add.is_empty() {
+            supervise::runtime()?.block_on(self.ask())
+        } else {
+            added::read(&self.add)
+                .and_then(|found| self.of_rule(found))
+                .map(|found| (code(&found), found))
+        };
+        Ok(match found {
             Ok((code, found)) => {
                 println!("{found:#}");
                 code.into()
@@ -65,11 +90,9 @@ impl VerdictArgs {
             let found: Value = serde_json::from_str(&client::verdict(&server).await?)
                 .context("the answer is no JSON")?;
             let found = self.of_rule(found)?;
-            match found.get("verdict").and_then(Value::as_str) {
-                Some("same") => return Ok((0, found)),
-                Some("differs") => return Ok((1, found)),
-                _ if Instant::now() >= until => return Ok((3, found)),
-                _ => sleep(EVERY).await,
+            match code(&found) {
+                NOT_ENOUGH if Instant::now() < until => sleep(EVERY).await,
+                code => return Ok((code, found)),
             }
         }
     }

@@ -230,7 +230,7 @@ impl Contents {
         }
         let shares = Shares {
             first: self.differing,
-            second: self.without_second - self.differing,
+            second: self.without_second.saturating_sub(self.differing),
         };
         // As much of it as there is may differ by itself: that it is little can be said, no more.
         let most = *shares.interval(level).end();

@@ -27,7 +27,7 @@ pub enum Verdict {
 }
 
 /// The smallest differences that matter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Margins {
     /// Of shares, absolute (0 to 1). Default: 0.005, half a percent of the requests.
     pub share: f64,
@@ -248,6 +248,7 @@ pub struct Comparison {
     /// Requests by group, at most 64 groups; those of more count overall only.
     pub groups: BTreeMap<String, Group>,
     /// The last differences in contents, if they are kept.
+    #[serde(skip)]
     pub differences: Vec<Difference>,
 }
 

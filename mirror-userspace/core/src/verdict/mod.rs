@@ -31,7 +31,10 @@
 //!   probability that any of them finds a difference that is not there is at most α.
 //!
 //! What is counted adds up: sums over shards and nodes say what one place would have said that saw all
-//! of it.
+//! of it. Each request multiplies the likelihood ratio by a factor that is 1 on average while both are
+//! equal, whichever place it comes from, so that a look at what several places have counted by then is a
+//! look like any other. (E-values of independent streams could also be multiplied, but each place would
+//! have to learn anew which alternative it is that holds.)
 //!
 //! # What is assumed
 //!
@@ -62,5 +65,5 @@ pub use level::Level;
 pub use mixture::{Evidence, Shares};
 pub use pairing::{Pairing, Role};
 pub use pairs::{Pair, Pairs};
-pub use report::{Conditions, ContentsCompared, Report, Terms};
+pub use report::{Conditions, ContentsCompared, Counted, Report, Terms};
 pub use sketch::Sketch;

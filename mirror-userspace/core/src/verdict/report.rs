@@ -53,6 +53,8 @@ pub struct Report {
     pub conditions: Conditions,
     /// The probability (0 to 1) of finding a difference that is not there.
     pub alpha: f64,
+    /// The smallest differences that matter.
+    pub margins: Margins,
     /// The answers about all requests.
     pub findings: Vec<Finding>,
     /// The answers about each group.
@@ -63,6 +65,33 @@ pub struct Report {
     pub fields: Vec<FieldFinding>,
     /// The last differences with their values, if they are kept.
     pub differences: Vec<Difference>,
+    /// What it is judged by, for [`Counted`].
+    pub counts: Comparison,
+}
+
+/// What is read back of a report's JSON, to be added to that of other places.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Counted {
+    /// The probability (0 to 1) of finding a difference that is not there.
+    pub alpha: f64,
+    /// The smallest differences that matter.
+    pub margins: Margins,
+    /// What copies had been through.
+    pub conditions: Conditions,
+    /// What was counted.
+    pub counts: Comparison,
+}
+
+impl Counted {
+    /// How it is judged.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        Terms {
+            level: Level(self.alpha),
+            margins: self.margins,
+            conditions: self.conditions,
+        }
+    }
 }
 
 /// Of how many requests contents were compared, or not.
@@ -113,11 +142,13 @@ impl Report {
             methods: comparison.methods,
             conditions,
             alpha: level.0,
+            margins,
             findings,
             groups,
             contents: ContentsCompared::new(comparison),
             fields,
             differences: comparison.differences.clone(),
+            counts: comparison.clone(),
         }
     }
 
@@ -184,6 +215,8 @@ impl fmt::Display for Report {
             fields,
             // For machines, and the page.
             differences: _,
+            counts: _,
+            margins: _,
         } = self;
         let name = verdict.name();
         write!(f, "verdict: {name} ({compared} requests compared")?;

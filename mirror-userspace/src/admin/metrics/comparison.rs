@@ -19,6 +19,8 @@ pub(super) fn add(page: &mut Page, rule: (&'static str, &str), report: &Report) 
         // Values of replies are for whoever asks for them.
         differences: _,
         methods: _,
+        counts: _,
+        margins: _,
         conditions: _,
     } = report;
     for (outcome, count) in [("compared", compared), ("not_compared", not_compared)] {
