@@ -43,14 +43,17 @@ pub enum Counter {
     Unasked = 13,
     /// Data of a Multipath TCP connection, of which this may be one path of several.
     Multipath = 14,
+    /// IPv6 with addresses of IPv4, which no kernel takes: see
+    /// [`Addresses::pass_for_ipv4`](crate::packet::Addresses::pass_for_ipv4).
+    ForgedAddress = 15,
     /// The first of [`Unparsable::ALL`]; the others follow in order.
     Unparsable = 16,
 }
 
 impl Counter {
-    /// The reasons for which a sampled segment is refused: what v1's kernel would not take, and
-    /// [`Multipath`](Self::Multipath).
-    pub const REFUSED: [Self; 7] = [
+    /// The reasons for which a sampled segment is refused: what v1's kernel would not take,
+    /// [`Multipath`](Self::Multipath) and [`ForgedAddress`](Self::ForgedAddress).
+    pub const REFUSED: [Self; 8] = [
         Self::NoSocket,
         Self::Listen,
         Self::SynOnEstablished,
@@ -58,6 +61,7 @@ impl Counter {
         Self::Ack,
         Self::NotForUs,
         Self::Multipath,
+        Self::ForgedAddress,
     ];
 }
 

@@ -44,6 +44,10 @@ pub struct Settings {
     /// Zero, which the kernel's verifier does not know: see
     /// [`LoadBytes::forget`](crate::packet::LoadBytes::forget).
     pub zero: u32,
+    /// The tunnels that are taken off, by the programs that take any off.
+    pub tunnels: Tunnels,
+    /// Zero.
+    pub reserved: u32,
     /// What the sampling hash starts from.
     pub secret: Secret,
 }
@@ -60,17 +64,12 @@ pub enum SampleKey {
 
 /// What the program for ports that receive copies is told besides [`Settings`].
 ///
-/// Zeroed settings end what comes in GRE or IP in IP and frames for other stations than 0.
+/// Zeroed settings end frames for other stations than 0, and what comes in a tunnel.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct TapSettings {
-    /// Zero, which the kernel's verifier does not know: see
-    /// [`LoadBytes::forget`](crate::packet::LoadBytes::forget).
-    pub zero: u32,
-    /// The tunnels that are taken off.
-    pub tunnels: Tunnels,
     /// The port's own Ethernet address.
     pub own: [u8; 6],
     /// Whether copies go on to the kernel's network stack (1) or end at the port (0).

@@ -13,6 +13,7 @@
 //! A frame for another station is refused only where this namespace has its connection, or has had
 //! others of the port: a port that receives copies of others' frames has none.
 
+mod cookies;
 mod socket;
 
 use aya_ebpf::{
@@ -71,6 +72,8 @@ const NONE: u32 = 0;
 /// A segment that came to this interface, and what is needed to ask for its socket.
 #[repr(C)]
 struct Question {
+    /// When it is asked, in nanoseconds.
+    now: u64,
     /// Two addresses, and two ports behind them, as the kernel looks for a connection.
     tuple: [u32; 9],
     /// The IP header, without options.
@@ -126,14 +129,15 @@ const fn refuses(why: u32) -> Answer {
     Answer((why as u64) << 8)
 }
 
-/// Asks for the socket of a segment that came to this interface.
+/// Asks for the socket of a segment that came to this interface now.
 #[inline(always)]
-pub fn ask(ctx: &TcContext, segment: &TcpSegment) -> Answer {
+pub fn ask(ctx: &TcContext, segment: &TcpSegment, now: u64) -> Answer {
     let Some(question) = QUESTION.get_ptr_mut(0) else {
         return NOT_ASKED;
     };
     // SAFETY: the map returned this CPU's question, which no one else touches before the program ends.
     let question = unsafe { &mut *question };
+    question.now = now;
     question.network_offset = segment.network_offset as u32;
     question.is_ipv6 = (segment.network == Network::V6) as u32;
     question.source_port = segment.source_port;
@@ -168,6 +172,11 @@ fn answer(skb: *mut __sk_buff, settings: &Settings, question: &mut Question) -> 
         state = socket.read(&mut question.numbers);
         by_cookie = state == LISTEN && socket.has_given_cookie(skb, question);
         socket.release();
+    }
+    if by_cookie {
+        cookies::remember(question);
+    } else if state == LISTEN && question.payload_len != 0 {
+        by_cookie = cookies::is_behind(question);
     }
     // SAFETY: a field of the context, which the kernel's verifier knows. 0 is `PACKET_HOST`, and the
     // kernel's TCP takes nothing else.

@@ -5,7 +5,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`skb`] | reads headers and payload of a socket buffer |
-//! | [`xdp`] | the same of a frame that is none yet, with tunnels taken off |
+//! | [`xdp`] | the same of a frame that is none yet |
+//! | [`inside`] | takes tunnels off either |
 //! | [`asm`] | keeps the compiler from outsmarting the verifier |
 //! | [`ask`] | what v1's kernel has for a segment |
 //! | [`maps`] | settings in, counters out |
@@ -21,6 +22,7 @@
 
 pub mod ask;
 pub mod asm;
+pub mod inside;
 pub mod maps;
 pub mod mirror;
 #[cfg(feature = "rings")]

@@ -4,7 +4,7 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
 use mirror_common::{
     counter::{Counter, slot, unparsable},
-    packet::{Addresses, Link, TcpSegment, Unparsable, Walk, walk},
+    packet::{Addresses, Link, Network, TcpSegment, Unparsable, Walk, walk},
     record::{SegmentHeader, SocketState, TO_CLIENT, flag},
     sample::{client_hash, connection_hash, is_sampled, shard_hash},
     settings::{MAX_REPLY_HEAD, SampleKey, Settings},
@@ -24,9 +24,9 @@ pub trait Frame {
     /// The addresses of the segment that was found in it.
     fn addresses(&self, segment: &TcpSegment) -> Option<Addresses>;
 
-    /// What v1's kernel has for the segment, if it can be asked at this hook.
+    /// What v1's kernel has for the segment now (in nanoseconds), if it can be asked at this hook.
     #[inline(always)]
-    fn ask(&self, _segment: &TcpSegment) -> Answer {
+    fn ask(&self, _segment: &TcpSegment, _now: u64) -> Answer {
         ask::NOT_ASKED
     }
 
@@ -47,11 +47,7 @@ impl Frame for TcContext {
     /// by helper.
     #[inline(always)]
     fn walk(&self, settings: &Settings) -> Walk {
-        let link = if settings.ethernet == 0 {
-            Link::Ip
-        } else {
-            Link::Ethernet
-        };
+        let link = link(settings);
         match walk(&Linear::new(self), link) {
             Walk::Unparsable(Unparsable::Truncated) => walk(&Paged(self), link),
             found => found,
@@ -67,8 +63,8 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn ask(&self, segment: &TcpSegment) -> Answer {
-        ask::ask(self, segment)
+    fn ask(&self, segment: &TcpSegment, now: u64) -> Answer {
+        ask::ask(self, segment, now)
     }
 
     #[inline(always)]
@@ -80,6 +76,16 @@ impl Frame for TcContext {
     unsafe fn copy(&self, offset: usize, to: *mut u8, len: usize) -> bool {
         // SAFETY: the caller's promise is the same.
         unsafe { skb::copy_exactly(self, offset, to, len) }
+    }
+}
+
+/// What frames begin with at the place.
+#[inline(always)]
+pub fn link(settings: &Settings) -> Link {
+    if settings.ethernet == 0 {
+        Link::Ip
+    } else {
+        Link::Ethernet
     }
 }
 
@@ -175,6 +181,10 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::SampledOut);
         return;
     }
+    if segment.network == Network::V6 && addresses.pass_for_ipv4() {
+        counters.count(Counter::ForgedAddress);
+        return;
+    }
     let segment = TcpSegment {
         network_offset: forget(settings, segment.network_offset as u32) as usize,
         options_len: forget(settings, segment.options_len as u32) as usize,
@@ -192,7 +202,7 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
     let answer = if settings.ask_kernel == 0 {
         ask::NOT_ASKED
     } else {
-        frame.ask(&segment)
+        frame.ask(&segment, header.timestamp)
     };
     let refused = answer.refused();
     if refused != 0 {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use mirror_common::packet::{LoadBytes, TcpSegment, search_multipath_option};
 
 use crate::{
-    asm::{length, opaque, read1, read2, read4, read8},
+    asm::{opaque, read1, read2, read4, read8},
     maps::{SETTINGS, zero},
 };
 
@@ -112,24 +112,6 @@ impl LoadBytes for Paged<'_> {
     fn total_len(&self) -> usize {
         self.0.len() as usize
     }
-}
-
-/// Copies `len` bytes, 1 to `MOST`, at `offset` to `to`; false if the socket buffer does not have
-/// them. `MOST` is a power of two.
-///
-/// # Safety
-///
-/// `to` must be valid for writes of `MOST` bytes.
-#[inline(always)]
-pub unsafe fn copy<const MOST: usize>(
-    ctx: &TcContext,
-    offset: usize,
-    to: *mut u8,
-    len: usize,
-) -> bool {
-    let len = length::<MOST>(len);
-    // SAFETY: the caller promises room for `MOST` bytes; the helper checks the source.
-    unsafe { copy_exactly(ctx, offset, to, len) }
 }
 
 /// Copies `len` bytes at `offset` to `to`, where the verifier knows the bounds of `len` and that it is not

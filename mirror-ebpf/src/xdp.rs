@@ -9,11 +9,12 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use mirror_common::{
-    packet::{Addresses, Inside, Link, LoadBytes, TcpSegment, Unparsable, Walk, walk_inside},
+    packet::{Addresses, Link, LoadBytes, TcpSegment, Walk},
     settings::{Settings, TapSettings},
 };
 
 use crate::{
+    inside,
     mirror::Frame,
     skb::{Aligned, Linear},
 };
@@ -52,15 +53,6 @@ impl<'a> TapFrame<'a> {
                 .is_some_and(|destination| self.tap.is_for_another(destination))
     }
 
-    /// A walk through two tunnels has more ways than the verifier follows (a million instructions); a
-    /// value joined with what it read from a map has only one past.
-    #[inline(always)]
-    fn forget(&self, value: usize) -> usize {
-        // SAFETY: a valid, aligned field of a map's value.
-        let zero = unsafe { (&raw const self.tap.zero).read_volatile() };
-        value ^ zero as usize
-    }
-
     #[inline(always)]
     fn linear(&self) -> Linear {
         Linear::between(self.ctx.data(), self.ctx.data_end(), self.total)
@@ -69,26 +61,10 @@ impl<'a> TapFrame<'a> {
 
 impl Frame for TapFrame<'_> {
     #[inline(always)]
-    fn walk(&self, _settings: &Settings) -> Walk {
-        let tunnels = self.tap.tunnels;
-        let inside = match walk_inside(&First(self, self.linear()), Link::Ethernet, tunnels) {
-            Inside {
-                found: Walk::Unparsable(Unparsable::Truncated),
-                ..
-            } => walk_inside(&Buffers(self), Link::Ethernet, tunnels),
-            inside => inside,
-        };
-        self.tunnels.set(self.forget(inside.tunnels));
-        match inside.found {
-            Walk::Tcp(segment) => Walk::Tcp(TcpSegment {
-                network_offset: self.forget(segment.network_offset),
-                payload_offset: self.forget(segment.payload_offset),
-                payload_len: self.forget(segment.payload_len),
-                options_len: self.forget(segment.options_len),
-                ..segment
-            }),
-            other => other,
-        }
+    fn walk(&self, settings: &Settings) -> Walk {
+        let inside = inside::follow(Link::Ethernet, settings, self.linear(), Buffers(self));
+        self.tunnels.set(inside.tunnels);
+        inside.found
     }
 
     #[inline(always)]
@@ -117,26 +93,6 @@ impl EbpfContext for TapFrame<'_> {
     }
 }
 
-/// The first buffer of the frame.
-struct First<'a>(&'a TapFrame<'a>, Linear);
-
-impl LoadBytes for First<'_> {
-    #[inline(always)]
-    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.1.load(offset)
-    }
-
-    #[inline(always)]
-    fn total_len(&self) -> usize {
-        self.0.total
-    }
-
-    #[inline(always)]
-    fn forget(&self, value: usize) -> usize {
-        self.0.forget(value)
-    }
-}
-
 /// All buffers of the frame: one helper call a read.
 struct Buffers<'a>(&'a TapFrame<'a>);
 
@@ -156,10 +112,5 @@ impl LoadBytes for Buffers<'_> {
     #[inline(always)]
     fn total_len(&self) -> usize {
         self.0.total
-    }
-
-    #[inline(always)]
-    fn forget(&self, value: usize) -> usize {
-        self.0.forget(value)
     }
 }

@@ -45,8 +45,10 @@ impl Socket {
     /// (before Linux 5.14, for IPv4 at a dual-stack listener).
     #[inline(always)]
     pub(super) fn has_given_cookie(&self, skb: *mut __sk_buff, segment: &mut Question) -> bool {
-        /// `ENOENT`: no cookie of ours, or none given lately.
-        const NO_COOKIE: i64 = -2;
+        /// `EINVAL`: no cookies are given here (`net.ipv4.tcp_syncookies` is 0), or it can't tell.
+        const NO_ANSWER: i32 = -22;
+        /// `AF_INET6`
+        const INET6: u32 = 10;
         let [s0, s1] = segment.source_port.to_be_bytes();
         let [d0, d1] = segment.destination_port.to_be_bytes();
         segment.tcp = [
@@ -61,18 +63,25 @@ impl Socket {
         let (skb, tcp) = (skb.cast(), segment.tcp.as_mut_ptr().cast());
         // SAFETY: the socket is held, and both headers are as long as is said.
         unsafe {
+            let listener = self.0.cast();
             let verdict = if segment.is_ipv6 == 0 {
                 if bpf_skb_load_bytes(skb, from, to, 20) != 0 {
                     return false;
                 }
-                bpf_tcp_check_syncookie(self.0.cast(), to, 20, tcp, 20)
+                bpf_tcp_check_syncookie(listener, to, 20, tcp, 20) as i32
             } else {
                 if bpf_skb_load_bytes(skb, from, to, 40) != 0 {
                     return false;
                 }
-                bpf_tcp_check_syncookie(self.0.cast(), to, 40, tcp, 20)
+                bpf_tcp_check_syncookie(listener, to, 40, tcp, 20) as i32
             };
-            verdict as i32 as i64 != NO_COOKIE
+            if verdict != NO_ANSWER || segment.is_ipv6 != 0 || (*self.0).family != INET6 {
+                return verdict == 0;
+            }
+            // It could tell of IPv6, if cookies are given at all.
+            let [first, ..] = &mut segment.ip;
+            *first = u32::from_ne_bytes([0x60, 0, 0, 0]);
+            bpf_tcp_check_syncookie(listener, to, 40, tcp, 20) as i32 != NO_ANSWER
         }
     }
 

@@ -20,8 +20,8 @@ use mirror_common::{
 };
 use mirror_ebpf::{
     asm::length,
-    mirror::{Capture, Ring, mirror_frame, mirror_reply},
-    skb,
+    inside::Tunnelled,
+    mirror::{Capture, Frame, Ring, mirror_frame, mirror_reply},
 };
 
 /// The most payload bytes of one record: the largest power of two that a record has room for. A
@@ -50,6 +50,13 @@ fn mirror(ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
+/// The entry point where segments come in tunnels, which are taken off.
+#[classifier]
+fn decap(ctx: TcContext) -> i32 {
+    mirror_frame(&Tunnelled(ctx), &Events);
+    TC_ACT_UNSPEC
+}
+
 /// The entry point at the other hook of the same place, for what v1 says and acknowledges.
 #[classifier]
 fn replies(ctx: TcContext) -> i32 {
@@ -59,11 +66,11 @@ fn replies(ctx: TcContext) -> i32 {
 
 struct Events;
 
-impl Ring<TcContext> for Events {
+impl<F: Frame + EbpfContext> Ring<F> for Events {
     #[inline(always)]
     fn capture(
         &self,
-        ctx: &TcContext,
+        frame: &F,
         segment: &TcpSegment,
         mut header: SegmentHeader,
         _shard: u32,
@@ -84,12 +91,12 @@ impl Ring<TcContext> for Events {
             // program ends; its payload has room for a piece.
             let copied = unsafe {
                 (&raw mut (*record).header).write(header);
-                skb::copy_exactly(ctx, from, (&raw mut (*record).payload).cast(), PIECE)
+                frame.copy(from, (&raw mut (*record).payload).cast(), PIECE)
             };
             if !copied {
                 return Capture::Truncated;
             }
-            if !output(ctx, record, size_of::<Record>()) {
+            if !output(frame, record, size_of::<Record>()) {
                 return Capture::RingFull;
             }
             header.offset += PIECE as u32;
@@ -100,18 +107,20 @@ impl Ring<TcContext> for Events {
         // SAFETY: as above.
         unsafe { (&raw mut (*record).header).write(header) };
         if left == 0 {
-            return if output(ctx, record, size_of::<SegmentHeader>()) {
+            return if output(frame, record, size_of::<SegmentHeader>()) {
                 Capture::Whole
             } else {
                 Capture::RingFull
             };
         }
         // SAFETY: as above.
-        if !unsafe { skb::copy::<PIECE>(ctx, from, (&raw mut (*record).payload).cast(), left) } {
+        let payload = unsafe { &raw mut (*record).payload };
+        // SAFETY: as above.
+        if !unsafe { frame.copy(from, payload.cast(), length::<PIECE>(left)) } {
             return Capture::Truncated;
         }
         if output(
-            ctx,
+            frame,
             record,
             size_of::<SegmentHeader>() + length::<PIECE>(left),
         ) {
@@ -125,7 +134,7 @@ impl Ring<TcContext> for Events {
 /// Appends the first `len` bytes of `record` to the CPU's ring; false if it has no room, or no
 /// reader has opened it.
 #[inline(always)]
-fn output(ctx: &TcContext, record: *mut Record, len: usize) -> bool {
+fn output(ctx: &impl EbpfContext, record: *mut Record, len: usize) -> bool {
     // SAFETY: the record is valid for `len` bytes, and the map is what the helper asks for.
     unsafe {
         bpf_perf_event_output(

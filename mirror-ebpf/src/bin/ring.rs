@@ -9,6 +9,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use mirror_ebpf::{
+    inside::Tunnelled,
     mirror::{mirror_frame, mirror_reply},
     rings::{Rings, ShardRings, Sleeping},
 };
@@ -29,6 +30,17 @@ fn mirror(ctx: TcContext) -> i32 {
         sleeping: &SLEEPING,
     };
     mirror_frame(&ctx, &rings);
+    TC_ACT_UNSPEC
+}
+
+/// The entry point where segments come in tunnels, which are taken off.
+#[classifier]
+fn decap(ctx: TcContext) -> i32 {
+    let rings = Rings {
+        rings: &RINGS,
+        sleeping: &SLEEPING,
+    };
+    mirror_frame(&Tunnelled(ctx), &rings);
     TC_ACT_UNSPEC
 }
 

@@ -36,7 +36,7 @@ pub struct CaptureArgs {
 
     /// Also copy what v1 says and acknowledges on mirrored connections, from the other hook of the same place
     ///
-    /// Not with `--attach xdp`. The pod needs no more for it; each segment that v1 sends costs about 50 ns, and
+    /// Not with `--attach xdp` and `--decap`. The pod needs no more for it; each segment that v1 sends costs about 50 ns, and
     /// those of sampled connections 0.1 to 0.3 µs
     #[arg(long, value_name = "WHETHER", default_value = "off")]
     pub replies: Switch,

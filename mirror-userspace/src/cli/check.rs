@@ -47,6 +47,7 @@ impl CheckArgs {
             live: self.capture.config()?,
             hook: self.attach.into(),
             tap: self.tap.tap(self.attach)?,
+            decap: self.tap.decap(self.attach),
             interface: self.interface,
             netns: self.netns,
         });

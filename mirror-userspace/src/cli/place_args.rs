@@ -1,7 +1,7 @@
 //! The flags that say where requests arrive.
 
 use clap::{Args, ValueEnum};
-use mirror_capture::{Hook, Netns, OpenNetns, Place, Tap};
+use mirror_capture::{Hook, LiveConfig, Netns, OpenNetns, Place, Tap};
 use mirror_common::{packet::Tunnels, settings::MAX_PORTS};
 
 use super::UsageError;
@@ -31,10 +31,18 @@ pub struct PlaceArgs {
     pub ports: PortArgs,
 }
 
-/// What is done with frames at `--attach xdp`.
+/// What is done with copies, and with the tunnels that they come in.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Ports that receive copies (--attach xdp)")]
+#[command(next_help_heading = "Copies that others make (--attach xdp, --decap)")]
 pub struct TapArgs {
+    /// Look for requests inside of VXLAN, Geneve, GRE, ERSPAN and IP in IP; `--attach xdp` always does
+    ///
+    /// For an interface that a mirror session sends to and that has other traffic as well, or no XDP: at
+    /// `--attach ingress` or `egress` nothing is taken from it, whatever comes. v1's kernel is not asked there,
+    /// and v1's replies are not copied. Costs about 10 ns per frame
+    #[arg(long)]
+    pub decap: bool,
+
     /// Let copies go on to the network stack, for other programs that read them there
     ///
     /// Without it copies end at the port, before the kernel makes a socket buffer for them. Copies are
@@ -110,28 +118,40 @@ impl TapArgs {
     /// The port, if it is one.
     ///
     /// # Errors
-    /// A [`UsageError`]: one of these flags without `--attach xdp`.
+    /// A [`UsageError`]: one of these flags without what it belongs to.
     pub(super) fn tap(self, hook: HookArg) -> Result<Option<Tap>, UsageError> {
         if hook == HookArg::Xdp {
-            let usual = Tunnels::default();
             return Ok(Some(Tap {
-                tunnels: Tunnels {
-                    vxlan: self.vxlan_port.unwrap_or(usual.vxlan),
-                    geneve: self.geneve_port.unwrap_or(usual.geneve),
-                },
+                tunnels: self.tunnels(),
                 pass: self.pass,
             }));
         }
+        if self.pass {
+            let text = "--pass: only for ports that receive copies: accepted with --attach xdp";
+            return Err(UsageError(text.to_owned()));
+        }
         let given = [
-            (self.pass, "--pass"),
             (self.vxlan_port.is_some(), "--vxlan-port"),
             (self.geneve_port.is_some(), "--geneve-port"),
         ];
         match given.iter().find(|(given, _)| *given) {
-            Some((_, flag)) => Err(UsageError(format!(
-                "{flag}: only for ports that receive copies: accepted with --attach xdp"
+            Some((_, flag)) if !self.decap => Err(UsageError(format!(
+                "{flag}: only where tunnels are taken off: accepted with --decap and --attach xdp"
             ))),
-            None => Ok(None),
+            _ => Ok(None),
+        }
+    }
+
+    /// The tunnels that are taken off at a hook that is no port of copies.
+    pub(super) fn decap(self, hook: HookArg) -> Option<Tunnels> {
+        (self.decap && hook != HookArg::Xdp).then(|| self.tunnels())
+    }
+
+    fn tunnels(self) -> Tunnels {
+        let usual = Tunnels::default();
+        Tunnels {
+            vxlan: self.vxlan_port.unwrap_or(usual.vxlan),
+            geneve: self.geneve_port.unwrap_or(usual.geneve),
         }
     }
 }
@@ -152,8 +172,27 @@ impl PlaceArgs {
         Ok(Place {
             hook: self.attach.into(),
             tap,
+            decap: self.tap.decap(self.attach),
             ..Place::new(netns, self.interface.as_str(), ports)
         })
+    }
+
+    /// Whether what v1 says can be heard there, if `config` says that it is to be.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if it can't.
+    pub(super) fn accept(&self, config: &LiveConfig) -> Result<(), UsageError> {
+        let flag = match (self.attach, self.tap.decap) {
+            (HookArg::Xdp, _) => "--attach xdp",
+            (_, true) => "--decap",
+            _ => return Ok(()),
+        };
+        if config.reply_head == 0 {
+            return Ok(());
+        }
+        Err(UsageError(format!(
+            "--replies on: not with {flag}, where both directions come in by one hook: accepted: off"
+        )))
     }
 
     /// For people: `eth0 port 80, 8080`.
@@ -168,6 +207,7 @@ mod tests {
     use super::*;
 
     const NONE: TapArgs = TapArgs {
+        decap: false,
         pass: false,
         vxlan_port: None,
         geneve_port: None,
@@ -184,6 +224,7 @@ mod tests {
             pass: true,
             vxlan_port: Some(8472),
             geneve_port: Some(0),
+            ..NONE
         };
         let tap = told.tap(HookArg::Xdp).unwrap().unwrap();
         assert_eq!(
@@ -202,6 +243,15 @@ mod tests {
             vxlan_port: Some(4789),
             ..NONE
         };
-        assert!(refused(port).ends_with("accepted with --attach xdp"));
+        assert!(refused(port).ends_with("accepted with --decap and --attach xdp"));
+        let decap = TapArgs {
+            decap: true,
+            ..port
+        };
+        assert_eq!(decap.tap(HookArg::Egress).unwrap(), None);
+        let tunnels = Tunnels::default();
+        assert_eq!(decap.decap(HookArg::Egress), Some(tunnels));
+        assert_eq!(decap.decap(HookArg::Xdp), None);
+        assert_eq!(NONE.decap(HookArg::Ingress), None);
     }
 }

@@ -124,6 +124,7 @@ impl RecordArgs {
             .policy(self.select.into())
             .map_err(|error| UsageError(error.to_string()))?;
         let capture = self.capture.config()?;
+        self.place.accept(&capture)?;
         let banner = format!(
             "recording {} -> {} (sample {})",
             self.place.describe()?,

@@ -33,7 +33,7 @@ use crate::{
 
 const FAR: u32 = 64 << 20;
 
-fn loopback() {
+pub(crate) fn loopback() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     let ip = Command::new("ip")
         .args(["link", "set", "lo", "up"])
@@ -43,7 +43,7 @@ fn loopback() {
     tc::qdisc_add_clsact("lo").unwrap();
 }
 
-fn asking(kind: mirror_capture::object::RingKind) -> Bed {
+pub(crate) fn asking(kind: mirror_capture::object::RingKind) -> Bed {
     let mut bed = Bed::new(kind);
     bed.set(|settings| settings.ask_kernel = 1);
     bed
@@ -68,7 +68,11 @@ fn attach(bed: &mut Bed) -> SchedClassifierLinkId {
 }
 
 /// A request over a connection that stays open, and the request's record.
-fn exchange(bed: &mut Bed, listener: &TcpListener, to: &str) -> (TcpStream, TcpStream, Done) {
+pub(crate) fn exchange(
+    bed: &mut Bed,
+    listener: &TcpListener,
+    to: &str,
+) -> (TcpStream, TcpStream, Done) {
     let link = attach(bed);
     let before = bed.counters();
     let mut client = TcpStream::connect((to, PORT)).unwrap();
@@ -87,7 +91,7 @@ fn exchange(bed: &mut Bed, listener: &TcpListener, to: &str) -> (TcpStream, TcpS
 }
 
 /// A frame as the client of this record would send it next.
-fn next(header: &SegmentHeader, network: &Network) -> Frame {
+pub(crate) fn next(header: &SegmentHeader, network: &Network) -> Frame {
     let network = match network.clone() {
         Network::V4 {
             header_len,
@@ -120,7 +124,7 @@ fn next(header: &SegmentHeader, network: &Network) -> Frame {
 }
 
 /// Runs the program on a frame for this station.
-fn run(bed: &mut Bed, frame: &Frame) -> Done {
+pub(crate) fn run(bed: &mut Bed, frame: &Frame) -> Done {
     let mut bytes = frame.bytes();
     bytes[..6].fill(0);
     bed.run_times(&bytes, 1)
@@ -252,7 +256,7 @@ fn run_elsewhere(bed: &mut Bed, frame: &Frame) -> Done {
 }
 
 /// A frame of no connection.
-fn stray(network: &Network) -> Frame {
+pub(crate) fn stray(network: &Network) -> Frame {
     let header = SegmentHeader {
         source_port: 999,
         sequence: 5,

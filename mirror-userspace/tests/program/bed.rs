@@ -12,7 +12,7 @@ use aya::{
 use mirror_capture::object::{RingKind, object, tap_object};
 use mirror_common::{
     counter::{COUNTERS, Counter, Counters, slot, unparsable},
-    packet::Unparsable,
+    packet::{Tunnels, Unparsable},
     record::SegmentHeader,
     sample,
     settings::{Settings, TapSettings},
@@ -110,6 +110,7 @@ impl Bed {
         let mut ebpf = EbpfLoader::new().load(object).unwrap();
         program(&mut ebpf).load().unwrap();
         reply_program(&mut ebpf).load().unwrap();
+        decap_program(&mut ebpf).load().unwrap();
         let rings = match kind {
             RingKind::Bpf => bpf_rings(&mut ebpf, shards, bytes),
             RingKind::Perf => perf_rings(&mut ebpf, bytes),
@@ -145,6 +146,7 @@ impl Bed {
             settings.shards = shards;
             settings.ethernet = 1;
             settings.attachment = ATTACHMENT;
+            settings.tunnels = Tunnels::default();
         });
         bed
     }
@@ -199,17 +201,15 @@ impl Bed {
     /// Runs the program, and reads nothing.
     #[track_caller]
     pub(crate) fn send(&mut self, frame: &[u8], times: u32) {
-        let mut after = vec![0; frame.len()];
-        let result = program(&mut self.ebpf)
-            .test_run(TestRunOptions {
-                data_in: Some(frame),
-                data_out: Some(&mut after),
-                repeat: times,
-                ..TestRunOptions::default()
-            })
-            .unwrap();
-        assert_eq!(result.return_value.cast_signed(), -1, "TC_ACT_UNSPEC");
-        assert_eq!(after, frame, "the packet is read, never written");
+        send(program(&mut self.ebpf), frame, times);
+    }
+
+    /// Runs the program that takes tunnels off.
+    #[track_caller]
+    pub(crate) fn run_decap(&mut self, frame: &[u8]) -> Done {
+        let before = self.counters();
+        send(decap_program(&mut self.ebpf), frame, 1);
+        self.done_since(&before)
     }
 
     #[track_caller]
@@ -296,6 +296,21 @@ fn record(bytes: &[u8], shard: usize) -> Record {
     }
 }
 
+#[track_caller]
+fn send(program: &mut SchedClassifier, frame: &[u8], times: u32) {
+    let mut after = vec![0; frame.len()];
+    let result = program
+        .test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut after),
+            repeat: times,
+            ..TestRunOptions::default()
+        })
+        .unwrap();
+    assert_eq!(result.return_value.cast_signed(), -1, "TC_ACT_UNSPEC");
+    assert_eq!(after, frame, "the packet is read, never written");
+}
+
 pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
     ebpf.program_mut("mirror").unwrap().try_into().unwrap()
 }
@@ -303,6 +318,11 @@ pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
 /// What sits at the other hook.
 pub(crate) fn reply_program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
     ebpf.program_mut("replies").unwrap().try_into().unwrap()
+}
+
+/// What takes tunnels off.
+pub(crate) fn decap_program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
+    ebpf.program_mut("decap").unwrap().try_into().unwrap()
 }
 
 pub(crate) fn tap_program(ebpf: &mut Ebpf) -> &mut Xdp {

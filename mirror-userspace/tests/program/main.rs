@@ -8,16 +8,20 @@ mod asked;
 #[cfg(test)]
 mod bed;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod copies;
 #[cfg(test)]
 mod cost;
+#[cfg(test)]
+mod decap;
 #[cfg(test)]
 #[path = "../../../mirror-common/tests/walk/frame.rs"]
 mod frame;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
-mod multipath;
+mod never;
 #[cfg(test)]
 mod oldest;
 #[cfg(test)]

@@ -171,10 +171,8 @@ fn tunnels_of_other_ports_are_not_taken_off() {
     };
     let mut bytes = VXLAN.around(Outer::V4, &Frame::default());
     let expect = |bed: &mut Bed, bytes: &[u8], vxlan, outcome: (u32, Counter)| {
-        bed.set_tap(TapSettings {
-            tunnels: Tunnels { vxlan, geneve: 0 },
-            ..port(TUNNEL)
-        });
+        bed.set_tap(port(TUNNEL));
+        bed.set(|settings| settings.tunnels = Tunnels { vxlan, geneve: 0 });
         let (verdict, done) = bed.run_tap(bytes);
         assert_eq!((verdict, done.count(outcome.1)), (outcome.0, 1));
     };

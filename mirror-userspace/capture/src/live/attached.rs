@@ -190,7 +190,8 @@ fn attach(
         load(|| program.load()).with_context(needs)?;
         return Attachment::to_tap(&place.netns, interface, program);
     }
-    let program = load_program(ebpf, "mirror")?;
+    let name = place.decap.map_or("mirror", |_| "decap");
+    let program = load_program(ebpf, name)?;
     Attachment::new(
         place.netns,
         interface,
@@ -229,8 +230,10 @@ pub(super) fn try_program(ring: RingKind) -> Result<()> {
         ..LiveConfig::default()
     };
     let mut ebpf = Loader::new(&config)?.load()?;
-    load_program(&mut ebpf, "mirror")?;
-    load_program(&mut ebpf, "replies").map(drop)
+    for name in ["mirror", "replies", "decap"] {
+        load_program(&mut ebpf, name)?;
+    }
+    Ok(())
 }
 
 fn load_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {

@@ -3,7 +3,10 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Result, ensure};
-use mirror_common::settings::{MAX_PORTS, Settings};
+use mirror_common::{
+    packet::Tunnels,
+    settings::{MAX_PORTS, Settings},
+};
 use mirror_core::policy::KernelSampling;
 
 use super::{
@@ -81,6 +84,9 @@ pub struct Place {
     /// Whether it is a port that receives nothing but copies, and what is done with them: it is attached
     /// to by XDP then, and [`hook`](Self::hook) is not looked at.
     pub tap: Option<Tap>,
+    /// The tunnels that segments come in at [`hook`](Self::hook), if they are to be taken off. What v1 says
+    /// is not copied then, and v1's kernel not asked: the frames are copies, or for others.
+    pub decap: Option<Tunnels>,
     /// Destination ports, 1 to [`MAX_PORTS`] of them.
     pub ports: Vec<u16>,
 }
@@ -94,6 +100,7 @@ impl Place {
             interface: interface.into(),
             hook: Hook::Ingress,
             tap: None,
+            decap: None,
             ports,
         }
     }
@@ -125,16 +132,34 @@ impl Place {
             attachment: attachment.0,
             log: u32::from(config.log_kernel),
             ask_kernel: u32::from(
-                config.ask_kernel && self.hook == Hook::Ingress && self.tap.is_none(),
+                config.ask_kernel && self.hook == Hook::Ingress && self.is_of_a_pod(),
             ),
-            reply_head: if self.tap.is_none() {
+            reply_head: if self.is_of_a_pod() {
                 config.reply_head
             } else {
                 0
             },
             zero: 0,
+            tunnels: self.tunnels(),
+            reserved: 0,
             secret: sampling.secret,
         })
+    }
+}
+
+impl Place {
+    /// Whether frames come as v1 gets and sends them.
+    const fn is_of_a_pod(&self) -> bool {
+        self.tap.is_none() && self.decap.is_none()
+    }
+
+    fn tunnels(&self) -> Tunnels {
+        const NONE: Tunnels = Tunnels {
+            vxlan: 0,
+            geneve: 0,
+        };
+        let of_tap = self.tap.map(|tap| tap.tunnels);
+        of_tap.or(self.decap).unwrap_or(NONE)
     }
 }
 

@@ -29,7 +29,8 @@ counters! {
         copied: u64,
         /// Segments lost, in part or whole, because the ring had no room.
         ring_full: u64,
-        /// Segments that v1's kernel refuses, and those of Multipath TCP, by reason, in the order of [`Counter::REFUSED`].
+        /// Segments that v1's kernel or any refuses, and those of Multipath TCP, by reason, in the order of
+        /// [`Counter::REFUSED`].
         refused: [u64; Counter::REFUSED.len()],
         /// Sampled segments for which v1's kernel was not asked or had no answer; not part of the sum.
         unasked: u64,
@@ -119,7 +120,7 @@ mod tests {
         assert!(!one.balance());
 
         let mut sum = KernelCounters {
-            seen: 22,
+            seen: 23,
             other_port: 5,
             copied: 6,
             refused: [1; Counter::REFUSED.len()],
@@ -128,7 +129,7 @@ mod tests {
         };
         assert!(sum.balance());
         sum += &sum.clone();
-        assert_eq!((sum.seen, sum.unparsable[0]), (44, 2));
+        assert_eq!((sum.seen, sum.unparsable[0]), (46, 2));
         assert!(sum.balance());
     }
 }

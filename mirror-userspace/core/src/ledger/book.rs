@@ -135,6 +135,7 @@ fn refused(kernel: &KernelCounters) -> Named {
         "ack",
         "not_for_us",
         "mptcp",
+        "forged_address",
     ];
     NAMES
         .into_iter()

@@ -95,8 +95,8 @@ pub struct Segments {
     pub implausible: Named,
     /// Segments lost because a ring was full.
     pub ring_full: u64,
-    /// Segments that v1's kernel refuses, and data of Multipath TCP (`mptcp`), by reason; of a capture file,
-    /// those that any kernel does.
+    /// Segments that v1's kernel refuses, data of Multipath TCP (`mptcp`), and IPv6 with addresses of IPv4
+    /// (`forged_address`), by reason; of a capture file, those that any kernel refuses.
     pub refused: Named,
     /// Sampled segments for which v1's kernel was not asked, or had no answer, as no socket has had a
     /// connection on their port: part of the other rows.

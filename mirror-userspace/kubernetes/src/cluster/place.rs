@@ -53,6 +53,7 @@ impl Node {
             interface,
             hook,
             tap: None,
+            decap: None,
             ports,
         })
     }

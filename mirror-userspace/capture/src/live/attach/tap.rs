@@ -53,8 +53,6 @@ impl Tap {
             );
         }
         Ok(TapSettings {
-            zero: 0,
-            tunnels: self.tunnels,
             own,
             pass: self.pass.into(),
             reserved: 0,
@@ -80,7 +78,7 @@ mod tests {
         let lo = Interface::find(&"lo".into()).unwrap();
         let settings = TAP.settings(&lo).unwrap();
         assert_eq!(settings.own, [0; 6]);
-        assert_eq!((settings.tunnels, settings.pass), (TAP.tunnels, 0));
+        assert_eq!(settings.pass, 0);
         let pass = Tap { pass: true, ..TAP };
         assert_eq!(pass.settings(&lo).unwrap().pass, 1);
     }

@@ -14,6 +14,8 @@ use aya::{
     util::KernelVersion,
 };
 
+use mirror_common::packet::Tunnels;
+
 use super::{
     attach::{Hook, Tap},
     config::LiveConfig,
@@ -86,6 +88,8 @@ pub struct Question {
     pub hook: Hook,
     /// As a port that receives copies, before the network stack.
     pub tap: Option<Tap>,
+    /// With these tunnels taken off.
+    pub decap: Option<Tunnels>,
     /// The interface, which is looked at only.
     pub interface: Option<String>,
     /// Where that is; `None` for our own network namespace.

@@ -111,6 +111,7 @@ fn attach_in(netns: OpenNetns, capture: &mut Capture, question: &Question) -> Re
     let place = Place {
         hook: question.hook,
         tap: question.tap,
+        decap: question.decap,
         ..Place::new(netns, device, vec![1])
     };
     let id = capture.attach(place)?;

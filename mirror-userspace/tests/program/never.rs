@@ -1,4 +1,4 @@
-//! Multipath TCP: what comes by one path is not all that v1 takes.
+//! What no kernel would make a request of: one path of Multipath TCP, and addresses of IPv4 in IPv6.
 
 use mirror_common::{
     counter::Counter,
@@ -7,7 +7,7 @@ use mirror_common::{
 
 use crate::{
     bed::{BOTH, Bed},
-    frame::{Frame, IPV6},
+    frame::{Frame, IPV6, Network},
 };
 
 #[test]
@@ -41,6 +41,31 @@ fn data_of_multipath_tcp_is_refused_and_an_offer_of_it_is_not() {
                 };
                 assert_eq!(bed.run(&frame).count(outcome), 1, "{outcome:?} {frame:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn ipv6_with_addresses_of_ipv4_is_refused() {
+    let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1];
+    let other = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2];
+    for kind in BOTH {
+        let mut bed = Bed::new(kind);
+        for (source, destination, outcome) in [
+            (mapped, other, Counter::ForgedAddress),
+            (other, mapped, Counter::ForgedAddress),
+            (other, other, Counter::Copied),
+        ] {
+            let frame = Frame {
+                network: Network::V6 {
+                    source,
+                    destination,
+                    extensions: Vec::new(),
+                },
+                ..Frame::default()
+            };
+            assert_eq!(bed.run(&frame).count(outcome), 1);
+            assert_eq!(bed.run_decap(&frame.bytes()).count(outcome), 1);
         }
     }
 }
