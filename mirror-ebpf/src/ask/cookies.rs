@@ -46,7 +46,9 @@ pub(super) fn remember(segment: &mut Question) {
 #[inline(always)]
 pub(super) fn is_behind(segment: &mut Question) -> bool {
     place(segment).is_some_and(|proof| {
-        proof.tuple == segment.tuple
+        // Word by word: a comparison of arrays calls a function, for which there is no stack.
+        let words = proof.tuple.iter().zip(&segment.tuple);
+        words.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
             && proof.acknowledgment == segment.acknowledgment
             && segment.sequence.wrapping_sub(proof.sequence) <= WINDOW
             && segment.now.wrapping_sub(proof.at) <= FRESH

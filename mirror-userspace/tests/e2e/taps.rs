@@ -10,7 +10,7 @@ use aya::programs::{SchedClassifier, TcAttachType};
 use lab::{Family, Lab, Namespace};
 
 use crate::{
-    mirror::Mirror,
+    mirror::{Mirror, podmirror},
     scene::{PATIENCE, Scene, servers, target},
     traffic::post,
 };
@@ -76,8 +76,6 @@ impl Tapped {
             interface,
             "--netns",
             self.tap.name(),
-            "--attach",
-            "xdp",
             "--port",
             "80",
             "--ring-size",
@@ -93,7 +91,7 @@ impl Tapped {
     /// Everything that the client says to v1 comes to v2 by way of the port.
     fn assert_mirrored(self, interface: &str, flags: &[&str], mode: &str) {
         let (v1, v2) = servers(&self.lab, Family::V4);
-        let mirror = self.start(interface, flags);
+        let mirror = self.start(interface, &[&["--attach", "xdp"], flags].concat());
         let said = mirror.wait_for("XDP on ");
         assert!(said.contains(mode), "{said}");
         self.assert_v1_is_left_alone();
@@ -241,4 +239,67 @@ fn a_device_without_native_xdp_takes_the_generic_one() {
     tapped.tap.ip(vxlan).unwrap();
     tapped.watch("vx1", V1);
     tapped.assert_mirrored("vx1", &[], "generic");
+}
+
+/// Has copies sent in a tunnel of this kind to an interface that is no port of copies alone, and has podmirror
+/// look inside.
+fn assert_decapsulated(kind: &str, mtu: u32, ring: &str) {
+    let tapped = Tapped::new(mtu);
+    let tunnel = format!("link add tun7 {kind}\nlink set tun7 mtu {mtu} up");
+    tapped.lab.node.ip(&tunnel).unwrap();
+    tapped.copy_to("tun7");
+    tapped.watch("tap1", PORT);
+    let (v1, v2) = servers(&tapped.lab, Family::V4);
+    let mirror = tapped.start("tap1", &["--decap", "--ring", ring]);
+    mirror.wait_for("mirroring tap1");
+    tapped.assert_the_port_answers();
+    let scene = Scene {
+        mirror,
+        v1,
+        v2,
+        lab: tapped.lab,
+        family: Family::V4,
+    };
+    let before = seen(&tapped.tap, "tap1");
+    let count = converse(&scene);
+    scene.compare(count);
+    let Scene {
+        mirror, lab: _lab, ..
+    } = scene;
+    let ledger = mirror.stop();
+    ledger.assert_all_answered(count);
+    assert_eq!(ledger.count("segments/unparsable"), 0, "{kind}");
+    let copied = ledger.count("segments/copied");
+    assert_eq!(ledger.count("segments/unasked"), copied, "nobody to ask");
+    // Copies are looked at, and left to whoever else reads them.
+    let gone_on = seen(&tapped.tap, "tap1") - before;
+    assert!(gone_on >= copied, "{gone_on} went on, {copied} were copied");
+}
+
+#[test]
+fn copies_in_vxlan_are_read_at_an_interface_that_has_other_traffic() {
+    let kind = "type vxlan id 7 remote 10.99.0.2 dstport 4789 dev tap0";
+    for ring in ["bpf", "perf"] {
+        assert_decapsulated(kind, 1_400, ring);
+    }
+}
+
+#[test]
+fn what_v1_says_is_not_asked_for_where_copies_come() {
+    let flags = ["--replies", "on"];
+    for place in [&["--decap"][..], &["--attach", "xdp"]] {
+        let args = [
+            "run",
+            "--interface",
+            "lo",
+            "--port",
+            "80",
+            "--target",
+            "http://192.0.2.1",
+        ];
+        let output = podmirror(args).args(flags).args(place).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--replies on: not with --"), "{said}");
+    }
 }

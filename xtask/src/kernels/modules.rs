@@ -25,6 +25,8 @@ const WANTED: &[&str] = &[
     "act_gact",
     "act_mirred",
     "vxlan",
+    "geneve",
+    "ip_gre",
     "ipip",
     "8021q",
     "macvlan",
