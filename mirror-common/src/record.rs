@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The least payload that a record of a BPF ring has room for, in bytes. A power of two.
-pub const SMALLEST: usize = 512;
+pub const SMALLEST: usize = 32;
 
 /// The most payload that a record of a BPF ring has room for, in bytes. A power of two. An skb with
 /// more (GSO, GRO, up to the 512 kB of BIG TCP) goes out as several records.
@@ -14,7 +14,7 @@ pub const LARGEST: usize = 64 * 1024;
 /// A BPF ring buffer wants the size of a reservation as a constant. These are [`SMALLEST`] and 4/4, 5/4,
 /// 6/4 and 7/4 of each power of two up to [`LARGEST`], so that above [`SMALLEST`] no record is larger than
 /// 5/4 of what is in it. It is found by constants, step by step, so that the verifier knows it on each
-/// of the 29 ways to it.
+/// of the 45 ways to it.
 #[must_use]
 #[inline(always)]
 pub const fn capacity(len: usize) -> usize {
@@ -73,9 +73,7 @@ pub struct SegmentHeader {
     /// [`socket`](Self::socket) [has one](SocketState::has_expected).
     pub expected: u32,
     /// One of [`SocketState`]'s values: what the receiver's kernel has for it.
-    pub socket: u8,
-    /// Padding that keeps the layout without holes; always zero.
-    pub reserved: [u8; 3],
+    pub socket: u32,
 }
 
 /// [`SegmentHeader::direction`] of what a server sends.
@@ -83,7 +81,7 @@ pub const TO_CLIENT: u8 = 1;
 
 /// What the receiver's kernel has for a segment when it comes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u32)]
 pub enum SocketState {
     /// The kernel was not asked, or no socket answers for the port (a mesh redirects it).
     #[default]
@@ -104,10 +102,10 @@ impl SocketState {
     /// Whether the socket has a sequence number that it waits for.
     #[must_use]
     #[inline(always)]
-    pub const fn has_expected(socket: u8) -> bool {
-        socket == Self::Established as u8
-            || socket == Self::SynReceived as u8
-            || socket == Self::Closing as u8
+    pub const fn has_expected(socket: u32) -> bool {
+        socket == Self::Established as u32
+            || socket == Self::SynReceived as u32
+            || socket == Self::Closing as u32
     }
 }
 
@@ -161,7 +159,7 @@ mod tests {
             );
             sizes.insert(capacity);
         }
-        assert_eq!(sizes.len(), 29);
+        assert_eq!(sizes.len(), 45);
         assert_eq!(capacity(LARGEST + 1), LARGEST);
         assert_eq!(capacity(MAX_SEGMENT), LARGEST);
     }

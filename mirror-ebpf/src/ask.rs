@@ -108,8 +108,8 @@ impl Answer {
 
     /// What it has for it, a [`SocketState`].
     #[inline(always)]
-    pub const fn socket(self) -> u8 {
-        self.0 as u8
+    pub const fn socket(self) -> u32 {
+        self.0 as u32 & 0xff
     }
 
     /// The sequence number that it waits for, if the state has one.

@@ -209,10 +209,10 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count_at(refused as usize);
         return;
     }
-    if answer.socket() == SocketState::NotAsked as u8 {
+    if answer.socket() == SocketState::NotAsked as u32 {
         counters.count(Counter::Unasked);
     }
-    header.socket = forget(settings, u32::from(answer.socket())) as u8;
+    header.socket = forget(settings, answer.socket());
     header.expected = forget(settings, answer.expected());
     let captured = ring.capture(frame, &segment, header, shard);
     count(frame, ring, settings, &mut counters, captured);
@@ -367,7 +367,6 @@ fn header(settings: &Settings, segment: &TcpSegment, addresses: &Addresses) -> S
         flags: segment.flags,
         direction: 0,
         expected: 0,
-        socket: SocketState::NotAsked as u8,
-        reserved: [0; 3],
+        socket: SocketState::NotAsked as u32,
     }
 }

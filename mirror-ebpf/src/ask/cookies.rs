@@ -36,7 +36,9 @@ struct Proof {
 pub(super) fn remember(segment: &mut Question) {
     if let Some(proof) = place(segment) {
         proof.at = segment.now;
-        proof.tuple = segment.tuple;
+        for (to, &word) in proof.tuple.iter_mut().zip(&segment.tuple) {
+            put(to, word);
+        }
         proof.sequence = segment.sequence;
         proof.acknowledgment = segment.acknowledgment;
     }
@@ -46,7 +48,7 @@ pub(super) fn remember(segment: &mut Question) {
 #[inline(always)]
 pub(super) fn is_behind(segment: &mut Question) -> bool {
     place(segment).is_some_and(|proof| {
-        // Word by word: a comparison of arrays calls a function, for which there is no stack.
+        // As with `put`, no function is called.
         let words = proof.tuple.iter().zip(&segment.tuple);
         words.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
             && proof.acknowledgment == segment.acknowledgment
@@ -59,11 +61,21 @@ pub(super) fn is_behind(segment: &mut Question) -> bool {
 fn place(segment: &mut Question) -> Option<&'static mut Proof> {
     if segment.is_ipv6 == 0 {
         let [_, _, _, rest @ ..] = &mut segment.tuple;
-        *rest = [0; 6];
+        for word in rest {
+            put(word, 0);
+        }
     }
     let [a, _, ports, b, c, _, _, _, more_ports] = segment.tuple;
     let mixed = (a ^ ports ^ b ^ c ^ more_ports).wrapping_mul(0x9e37_79b1);
     let proof = PROOFS.get_ptr_mut(mixed >> (u32::BITS - PLACES.ilog2()))?;
     // SAFETY: a value of this CPU's, which no one else touches before the program ends.
     Some(unsafe { &mut *proof })
+}
+
+/// Writes one word. Of several at once the compiler makes a call, and [`look`](super::look)'s and its
+/// caller's stack leave no room for that.
+#[inline(always)]
+fn put(to: &mut u32, word: u32) {
+    // SAFETY: a valid word, which is borrowed.
+    unsafe { (&raw mut *to).write_volatile(word) };
 }

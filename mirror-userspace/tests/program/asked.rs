@@ -155,7 +155,7 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
             let data: Vec<_> = data.map(|record| record.header).collect();
             assert_eq!(data.len(), 3);
             for header in &data {
-                assert_eq!(header.socket, SocketState::Established as u8);
+                assert_eq!(header.socket, SocketState::Established as u32);
                 assert_eq!(header.expected, header.sequence);
             }
 
@@ -233,7 +233,7 @@ fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
                 ..stray.clone()
             };
             let done = run(&mut bed, &begins);
-            assert_eq!(done.records[0].header.socket, SocketState::Listen as u8);
+            assert_eq!(done.records[0].header.socket, SocketState::Listen as u32);
 
             for frame in [&good, &stray, &begins] {
                 assert_eq!(run_elsewhere(&mut bed, frame).count(NotForUs), 1);
@@ -280,7 +280,7 @@ fn copies_of_others_frames_pass_where_no_connection_is() {
                     };
                     let done = run_elsewhere(&mut bed, &frame);
                     assert_eq!((done.count(Copied), done.count(Unasked)), (1, 1));
-                    assert_eq!(done.records[0].header.socket, SocketState::NotAsked as u8);
+                    assert_eq!(done.records[0].header.socket, SocketState::NotAsked as u32);
                 }
             }
         }

@@ -88,14 +88,14 @@ fn what_a_client_says_at_once_with_its_cookie_passes_in_whole() {
             let deadline = Instant::now() + PATIENCE;
             loop {
                 let done = run(&mut bed, &first);
-                assert_eq!(done.records[0].header.socket, SocketState::Listen as u8);
+                assert_eq!(done.records[0].header.socket, SocketState::Listen as u32);
                 for frame in &forged {
                     assert_eq!(run(&mut bed, frame).count(Listen), 1, "{frame:?}");
                 }
                 // Unless this thread has had to wait meanwhile.
                 let done = run(&mut bed, &second);
                 if done.count(Copied) == 1 {
-                    assert_eq!(done.records[0].header.socket, SocketState::Listen as u8);
+                    assert_eq!(done.records[0].header.socket, SocketState::Listen as u32);
                     break;
                 }
                 assert!(Instant::now() < deadline, "{done:?}");

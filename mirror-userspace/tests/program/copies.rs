@@ -47,7 +47,7 @@ fn assert_copied(bed: &mut Bed, frame: &Frame) {
     assert_eq!(header.sequence, frame.sequence);
     assert_eq!(header.acknowledgment, frame.acknowledgment);
     assert_eq!((header.flags, header.urgent), (frame.flags, frame.urgent));
-    assert_eq!((header.attachment, header.reserved), (ATTACHMENT, [0; 3]));
+    assert_eq!((header.attachment, header.socket), (ATTACHMENT, 0));
     assert_ne!(header.timestamp, 0);
 }
 

@@ -37,7 +37,7 @@ fn assert_copied(done: &Done, frame: &Frame, what: &str) {
     assert_eq!(header.destination_port, frame.destination_port);
     assert_eq!(header.source[15], 1, "{what}: the inner addresses");
     assert_eq!(header.destination[15], 2);
-    assert_eq!(header.socket, SocketState::NotAsked as u8);
+    assert_eq!(header.socket, SocketState::NotAsked as u32);
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn what_the_kernel_waits_for_is_known_of_sockets_that_wait() {
         (SocketState::Closing, Some(SeqNum(990))),
     ] {
         let asked = SegmentHeader {
-            socket: socket as u8,
+            socket: socket as u32,
             expected: 990,
             ..header()
         };
