@@ -38,6 +38,8 @@ const BURSTS: u32 = 20;
 /// A NAPI's budget, and a driver's batch.
 const BATCH: u32 = 64;
 const RUNS: usize = 3;
+/// The ring's size unless told otherwise ([`mirror_capture::LiveConfig::RING_BYTES`]).
+const RING: u32 = 16 << 20;
 
 /// A port, and the wire that leads to it.
 struct Port {
@@ -185,11 +187,11 @@ fn by_xdp(port: &mut Port, bed: &mut Bed, frame: &[u8], outcome: Counter) -> Dur
 
 #[test]
 fn cost_of_a_copy_at_its_port() {
-    let Some(mut xdp) = Bed::tap(1 << 26) else {
+    let Some(mut xdp) = Bed::tap(RING) else {
         return;
     };
     let mut port = Port::new();
-    let mut tc = Bed::with_rings(RingKind::Bpf, 1, 1 << 26);
+    let mut tc = Bed::with_rings(RingKind::Bpf, 1, RING);
     let sized = |len| Frame {
         payload: vec![7; len],
         ..Frame::default()
