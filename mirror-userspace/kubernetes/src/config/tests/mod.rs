@@ -94,7 +94,7 @@ fn refusals(plan: &Plan) -> Vec<String> {
 fn mirrors(rule: &Rule, target: &str, lines: &str) -> bool {
     let policy = Policy::new(rule.policy.clone()).unwrap();
     let head = format!("GET {target} HTTP/1.1\r\nHost: web\r\n{lines}\r\n");
-    with_head(head.as_bytes(), |head| policy.filter(head).is_none())
+    with_head(head.as_bytes(), |head| policy.filter(head.into()).is_none())
 }
 
 #[test]
