@@ -185,23 +185,20 @@ fn bytes_lost(flow: &FlowCounters) -> Named {
 
 fn replies_of_v1(counted: &RepliesOfV1) -> Named {
     let RepliesOfV1 {
-        informational,
-        success,
-        redirection,
-        client_error,
-        server_error,
+        answered,
+        unanswered,
+        unplaced,
         unseen,
         // See `Ledger::new`.
         latency: _,
     } = counted;
-    named(&[
-        ("1xx", *informational),
-        ("2xx", *success),
-        ("3xx", *redirection),
-        ("4xx", *client_error),
-        ("5xx", *server_error),
+    let mut replies = by_status(answered);
+    replies.extend(named(&[
+        ("unanswered_by_v1", *unanswered),
+        ("unplaced", *unplaced),
         ("unseen", *unseen),
-    ])
+    ]));
+    replies
 }
 
 fn not_followed(counted: &NotFollowedBy) -> BTreeMap<String, NotFollowed> {
@@ -284,23 +281,10 @@ fn target(
     add_drops(&mut requests.dropped, lost_unseen);
     add_drops(&mut requests.dropped, lost);
     add(&mut requests.dropped, &named(&dropped.named()));
-    let Answered {
-        informational,
-        success,
-        redirection,
-        client_error,
-        server_error,
-    } = *answered;
     Target {
         requests,
         replies: Replies {
-            answered: named(&[
-                ("1xx", informational),
-                ("2xx", success),
-                ("3xx", redirection),
-                ("4xx", client_error),
-                ("5xx", server_error),
-            ]),
+            answered: by_status(answered),
             failed: named(&failed.named()),
             in_flight: *in_flight,
         },
@@ -309,6 +293,23 @@ fn target(
         lag_us: quantiles(lag),
         latency_us: quantiles(latency),
     }
+}
+
+fn by_status(answered: &Answered) -> Named {
+    let Answered {
+        informational,
+        success,
+        redirection,
+        client_error,
+        server_error,
+    } = *answered;
+    named(&[
+        ("1xx", informational),
+        ("2xx", success),
+        ("3xx", redirection),
+        ("4xx", client_error),
+        ("5xx", server_error),
+    ])
 }
 
 fn quantiles(histogram: &Histogram) -> Quantiles {

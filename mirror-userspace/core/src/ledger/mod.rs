@@ -58,8 +58,9 @@ pub struct Ledger {
     pub connections: Connections,
     /// Payload bytes that never reached the parser, by reason.
     pub bytes_lost: Named,
-    /// How v1 answered the requests whose heads were read, by status class; `unseen` are those whose reply was
-    /// not seen. All zero where v1's replies are not captured.
+    /// How v1 answered the requests whose heads were read, by status class; `unanswered_by_v1` are those whose
+    /// connection ended before v1 sent anything of a reply, `unplaced` those whose reply stands behind one whose end
+    /// was not captured, `unseen` other ones whose reply was not seen. All zero where v1's replies are not captured.
     pub replies_of_v1: Named,
     /// v1's latency, by the capture's clock: from a request's last byte to its reply's head.
     pub v1_latency_us: Quantiles,

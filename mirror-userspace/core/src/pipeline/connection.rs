@@ -198,7 +198,8 @@ impl Connection {
                     });
                 }
                 if let Some(replies) = &mut reading.replies {
-                    replies.forget(&mut assembly.counters.replies_of_v1);
+                    let given_up = !matches!(close, Close::Fin | Close::Reset | Close::Reused);
+                    replies.close(given_up, &mut assembly.counters.replies_of_v1);
                 }
                 assembly.counters.connections.closed();
                 assembly.close(&reading.place);

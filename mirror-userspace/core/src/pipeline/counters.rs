@@ -2,7 +2,7 @@
 
 use super::{Drops, NotFollowedBy};
 use crate::{
-    counters::{Histogram, sum::counters},
+    counters::{Answered, Histogram, sum::counters},
     http::Protocol,
     policy::FilterRuleId,
 };
@@ -28,34 +28,18 @@ counters! {
 counters! {
     /// What was seen of v1's replies to requests whose heads were read.
     RepliesOfV1 {
-        /// Interim replies, and 101.
-        informational: u64,
-        /// Replies with 2xx.
-        success: u64,
-        /// Replies with 3xx.
-        redirection: u64,
-        /// Replies with 4xx.
-        client_error: u64,
-        /// Replies with 5xx, and with what is no status.
-        server_error: u64,
-        /// Requests whose reply was not seen: v1 sent none, its head was not captured, or its place was in doubt.
+        /// Replies by status class, each interim one besides.
+        answered: Answered,
+        /// Requests whose connection ended, by either end, when v1 had sent nothing of a reply. A client that sends
+        /// such a request again, on another connection, is mirrored again.
+        unanswered: u64,
+        /// Requests whose reply stands behind one whose end was not captured: of pipelined requests only.
+        unplaced: u64,
+        /// Other requests whose reply was not seen: its head was not captured, its place was in doubt, or the mirror
+        /// stopped before it came.
         unseen: u64,
         /// From when a request's last byte was captured to its reply's head, by the capture's clock.
         latency: Histogram,
-    }
-}
-
-impl RepliesOfV1 {
-    /// Counts a reply with this status.
-    pub(super) const fn count(&mut self, status: u16) {
-        let counter = match status {
-            100..=199 => &mut self.informational,
-            200..=299 => &mut self.success,
-            300..=399 => &mut self.redirection,
-            400..=499 => &mut self.client_error,
-            _ => &mut self.server_error,
-        };
-        *counter += 1;
     }
 }
 

@@ -1,12 +1,13 @@
 //! v1's replies on one connection, and which request each of them answers.
 //!
-//! Only the first bytes of each segment of v1 are captured, so no reply's body is read. The client says where a
+//! Only the first bytes of each segment of v1 are captured, so bodies are not read. The client says where a
 //! reply begins: when it sent a request, and nothing was outstanding, it had received all that v1 had sent
-//! (its acknowledgment number). Behind a reply whose length is known begins the next. The k-th reply answers the
-//! k-th request, interim ones (1xx) aside.
+//! (its acknowledgment number). Behind a reply whose length is known begins the next, and behind the last chunk of
+//! one in chunks, if every line between them was captured. The k-th reply answers the k-th request, interim ones
+//! (1xx) aside.
 //!
-//! Nothing is guessed. Where a reply's place is not known, its request's reply is *unseen*, until the client has
-//! received all that v1 has sent when it asks again.
+//! Nothing is guessed. Where a reply's place is not known, its request's reply is *unplaced* or *unseen*, until the
+//! client has received all that v1 has sent when it asks again.
 
 use std::collections::VecDeque;
 
@@ -15,7 +16,7 @@ use crate::{
     budget::{Budget, Reserved},
     http::{
         Answer,
-        reply::{self, ReplyBody, ReplyHead},
+        reply::{self, Chunks, Passed, ReplyBody, ReplyHead},
     },
     segment::{SeqNum, Time},
     stream::FromServer,
@@ -30,16 +31,30 @@ const COST: usize = size_of::<Replies>() + 3 * MOST / 2 * size_of::<Asked>() + 6
 /// What is outstanding on a connection.
 #[derive(Debug)]
 pub(super) struct Replies {
-    /// Where the next reply begins, where that is known.
-    next: Option<SeqNum>,
+    place: Place,
     /// Behind the last byte that v1 was seen to send.
     sent: Option<SeqNum>,
+    /// v1 has ended the connection.
+    ended: bool,
     /// What the client had received when it asked last.
     asked_at: Option<SeqNum>,
     /// There may be other requests before these.
     doubtful: bool,
     asked: VecDeque<Asked>,
     _held: Reserved,
+}
+
+/// Where v1's bytes are known up to.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Nowhere.
+    Unknown,
+    /// Nowhere, as the last reply's end was not captured.
+    BehindUnread,
+    /// The next reply begins here.
+    Reply(SeqNum),
+    /// A chunked body goes on here.
+    Chunks(SeqNum, Chunks),
 }
 
 #[derive(Debug)]
@@ -56,8 +71,9 @@ impl Replies {
     /// Nothing is outstanding; `None` without memory for it.
     pub(super) fn new(budget: &Budget) -> Option<Box<Self>> {
         Some(Box::new(Self {
-            next: None,
+            place: Place::Unknown,
             sent: None,
+            ended: false,
             asked_at: None,
             doubtful: false,
             asked: VecDeque::new(),
@@ -73,12 +89,13 @@ impl Replies {
         received: Option<SeqNum>,
         counters: &mut RepliesOfV1,
     ) {
-        if self.next.is_none() && self.is_quiet(received) || self.asked.len() >= MOST {
+        let unknown = matches!(self.place, Place::Unknown | Place::BehindUnread);
+        if unknown && self.is_quiet(received) || self.asked.len() >= MOST {
             self.forget(counters);
             self.doubtful = self.asked_at == received;
         }
-        if self.asked.is_empty() && !self.doubtful {
-            self.next = received;
+        if self.asked.is_empty() && !self.doubtful && !self.is_in_reply(received) {
+            self.place = received.map_or(Place::Unknown, Place::Reply);
         }
         self.asked_at = received;
         self.asked.push_back(Asked {
@@ -92,6 +109,19 @@ impl Replies {
     fn is_quiet(&self, received: Option<SeqNum>) -> bool {
         let has_all = received.is_some() && received == self.sent;
         has_all && received != self.asked_at
+    }
+
+    /// The client does not wait for the end of the last reply, which it does not have yet.
+    fn is_in_reply(&self, received: Option<SeqNum>) -> bool {
+        let Some(received) = received else {
+            return false;
+        };
+        match self.place {
+            Place::Reply(next) => received.precedes(next),
+            Place::Chunks(at, _) => !at.precedes(received),
+            Place::BehindUnread => self.sent.is_some_and(|sent| received.precedes(sent)),
+            Place::Unknown => false,
+        }
     }
 
     /// A request's last byte was captured.
@@ -109,10 +139,28 @@ impl Replies {
     }
 
     /// Gives up what is outstanding.
-    pub(super) fn forget(&mut self, counters: &mut RepliesOfV1) {
-        counters.unseen += self.asked.len() as u64;
+    fn forget(&mut self, counters: &mut RepliesOfV1) {
+        let why = match self.place {
+            Place::BehindUnread => &mut counters.unplaced,
+            _ => &mut counters.unseen,
+        };
+        *why += self.asked.len() as u64;
         self.asked.clear();
-        self.next = None;
+        self.place = Place::Unknown;
+    }
+
+    /// The connection is tracked no longer, as its client ended it or as `given_up` says.
+    pub(super) fn close(&mut self, given_up: bool, counters: &mut RepliesOfV1) {
+        let over = self.ended || !given_up;
+        let silent = match (self.place, self.sent) {
+            (Place::Reply(next), Some(sent)) => !next.precedes(sent),
+            _ => false,
+        };
+        if over && silent && !self.doubtful {
+            counters.unanswered += self.asked.len() as u64;
+            self.asked.clear();
+        }
+        self.forget(counters);
     }
 
     /// Takes what v1 sent; `answered` is told each reply that says something of the request that the client sent
@@ -124,24 +172,40 @@ impl Replies {
         mut answered: impl FnMut(Answer),
         mut tell: impl FnMut(u32, u16),
     ) {
+        self.ended |= from_server.ends;
         let end = from_server.seq + from_server.wire_len;
         if self.sent.is_none_or(|sent| sent.precedes(end)) {
             self.sent = Some(end);
         }
-        while let Some(next) = self.next.filter(|next| next.precedes(end))
-            && !self.asked.is_empty()
-        {
-            let head = self.read(next, from_server);
-            self.next = head.and_then(|head| Some(next + u32::try_from(head.len?).ok()?));
-            let Some(head) = head else { return };
+        loop {
+            let next = match self.place {
+                Place::Chunks(at, chunks) if at.precedes(end) => {
+                    self.place = pass(at, chunks, from_server, end);
+                    continue;
+                }
+                Place::Reply(next) if next.precedes(end) && !self.asked.is_empty() => next,
+                _ => return,
+            };
+            let Some(head) = read(next, from_server) else {
+                self.place = Place::Unknown;
+                return;
+            };
+            let body = head
+                .len
+                .and_then(|len| Some(next + u32::try_from(len).ok()?));
             if head.is_interim() {
-                counters.count(head.status);
+                self.place = body.map_or(Place::BehindUnread, Place::Reply);
+                counters.answered.count(head.status);
                 if self.asked.len() == 1 {
                     let (status, closes) = (head.status, false);
                     answered(Answer { status, closes });
                 }
             } else if let Some(request) = self.asked.pop_front() {
-                self.answer(&head, &request, from_server.at, counters);
+                self.place = behind(&head, body, request.bodiless);
+                counters.answered.count(head.status);
+                if let Some(ended) = request.ended {
+                    counters.latency.record(from_server.at.since(ended));
+                }
                 tell(request.number, head.status);
                 if self.asked.is_empty() && !self.doubtful {
                     answered(Answer {
@@ -152,28 +216,58 @@ impl Replies {
             }
         }
     }
+}
 
-    /// The head that begins at `next`, if it is there for certain.
-    fn read(&self, next: SeqNum, from_server: &FromServer<'_>) -> Option<ReplyHead> {
-        let skipped = usize::try_from(next.distance_from(from_server.seq)).ok()?;
-        let bytes = from_server.bytes.get(skipped..)?;
-        reply::parse(bytes).ok().flatten()
-    }
+/// The head that begins at `next`, if it is there for certain.
+fn read(next: SeqNum, from_server: &FromServer<'_>) -> Option<ReplyHead> {
+    let skipped = usize::try_from(next.distance_from(from_server.seq)).ok()?;
+    let bytes = from_server.bytes.get(skipped..)?;
+    reply::parse(bytes).ok().flatten()
+}
 
-    fn answer(&mut self, head: &ReplyHead, request: &Asked, at: Time, counters: &mut RepliesOfV1) {
-        counters.count(head.status);
-        if let Some(ended) = request.ended {
-            counters.latency.record(at.since(ended));
-        }
-        let body = match head.body {
-            _ if head.status == 101 => None,
-            _ if request.bodiless => Some(0),
-            ReplyBody::None => Some(0),
-            ReplyBody::Length(len) => u32::try_from(len).ok(),
-            ReplyBody::Chunked | ReplyBody::UntilClose | ReplyBody::Unknown => None,
-        };
+/// Where v1's bytes go on behind a reply's head, whose body begins at `body`.
+fn behind(head: &ReplyHead, body: Option<SeqNum>, bodiless: bool) -> Place {
+    let Some(body) = body else {
+        return Place::BehindUnread;
+    };
+    match head.body {
+        _ if head.status == 101 => Place::Unknown,
+        _ if bodiless => Place::Reply(body),
+        ReplyBody::None => Place::Reply(body),
         // Sequence numbers tell less than 2 GiB apart.
-        let body = body.filter(|len| *len < 1 << 30);
-        self.next = self.next.zip(body).map(|(next, len)| next + len);
+        ReplyBody::Length(len) => match u32::try_from(len) {
+            Ok(len) if len < 1 << 30 => Place::Reply(body + len),
+            _ => Place::BehindUnread,
+        },
+        ReplyBody::Chunked => Place::Chunks(body, Chunks::default()),
+        ReplyBody::UntilClose | ReplyBody::Unknown => Place::BehindUnread,
+    }
+}
+
+/// Where v1's bytes go on behind a segment, which ends at `end` and has more of a chunked body.
+fn pass(at: SeqNum, mut chunks: Chunks, from_server: &FromServer<'_>, end: SeqNum) -> Place {
+    let ahead = at.distance_from(from_server.seq);
+    let missed = u64::from(ahead.min(0).unsigned_abs());
+    if chunks.skip(missed) == Passed::Lost {
+        return Place::BehindUnread;
+    }
+    let at = if missed == 0 { at } else { from_server.seq };
+    let known = usize::try_from(ahead.max(0)).ok();
+    let bytes = known.and_then(|known| from_server.bytes.get(known..));
+    let bytes = bytes.unwrap_or_default();
+    match chunks.pass(bytes) {
+        Passed::All => {
+            let captured = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let cut = end.distance_from(at + captured);
+            match chunks.skip(u64::try_from(cut).unwrap_or(0)) {
+                Passed::Lost => Place::BehindUnread,
+                Passed::All | Passed::End(_) => Place::Chunks(end, chunks),
+            }
+        }
+        Passed::End(len) => match u32::try_from(len) {
+            Ok(len) => Place::Reply(at + len),
+            Err(_) => Place::BehindUnread,
+        },
+        Passed::Lost => Place::BehindUnread,
     }
 }

@@ -23,7 +23,7 @@ pub enum StreamEvent<'a> {
         /// What the client had received from the server when it sent it.
         ack: SeqNum,
     },
-    /// The server sent something, which acknowledges what was told before it.
+    /// The server sent something, which acknowledges what was told before it, or aborted.
     FromServer(FromServer<'a>),
     /// Bytes are missing and will never come: the next `Data` starts this many bytes further on.
     Gap {
@@ -66,6 +66,8 @@ pub struct FromServer<'a> {
     pub wire_len: u32,
     /// When it was captured.
     pub at: Time,
+    /// Whether the server ends the connection with it: FIN or RST.
+    pub ends: bool,
 }
 
 /// In-order bytes of a stream. Never empty.

@@ -88,7 +88,7 @@ pub(super) const CONNECTIONS: Family = gauge(
 
 pub(super) const REPLIES_OF_V1: Family = counter(
     "podmirror_v1_replies_total",
-    "Requests by how v1 answered them: the status class, or unseen. Only where v1's replies are captured.",
+    "Requests by how v1 answered them: the status class, or why that is not known. Only where v1's replies are captured.",
 );
 pub(super) const LATENCY_OF_V1: Family = histogram(
     "podmirror_v1_reply_latency_seconds",

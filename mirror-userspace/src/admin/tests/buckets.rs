@@ -88,11 +88,13 @@ fn busy_mirror() -> ShownMirror {
     pipeline.filtered = vec![another(), another()];
     let replies = &mut pipeline.replies_of_v1;
     for count in [
-        &mut replies.informational,
-        &mut replies.success,
-        &mut replies.redirection,
-        &mut replies.client_error,
-        &mut replies.server_error,
+        &mut replies.answered.informational,
+        &mut replies.answered.success,
+        &mut replies.answered.redirection,
+        &mut replies.answered.client_error,
+        &mut replies.answered.server_error,
+        &mut replies.unanswered,
+        &mut replies.unplaced,
         &mut replies.unseen,
     ] {
         *count = another();

@@ -16,16 +16,18 @@ impl<T: Consumer> FlowTable<T> {
         deliver: &mut impl FnMut(&mut T, StreamEvent<'_>),
     ) {
         self.counters.from_server += 1;
-        if segment.flags.rst() {
+        let aborts = segment.flags.rst();
+        let ack = segment.ack.filter(|_| segment.flags.ack());
+        if ack.is_none() && !aborts {
             return;
         }
-        let Some(ack) = segment.ack.filter(|_| segment.flags.ack()) else {
-            return;
-        };
         let Some(key) = self.find(self.hasher.hash_one(segment.flow), &segment.flow) else {
             return;
         };
-        self.acknowledge(now, key, ack, deliver);
+        // A reset acknowledges what it was sent for, even if nobody has it.
+        if let Some(ack) = ack.filter(|_| !aborts) {
+            self.acknowledge(now, key, ack, deliver);
+        }
         // What it acknowledged may have been the end.
         if let Some(connection) = self.connections.get_mut(key) {
             let from_server = FromServer {
@@ -33,6 +35,7 @@ impl<T: Consumer> FlowTable<T> {
                 bytes: segment.payload,
                 wire_len: segment.wire_len,
                 at: segment.at,
+                ends: aborts || segment.flags.fin(),
             };
             deliver(&mut connection.state, StreamEvent::FromServer(from_server));
         }
