@@ -123,7 +123,6 @@ pub fn run(data: &[u8]) {
                 };
                 parser.handle_reply(answer, &mut |event| steps.note(event));
             }
-            _ if step & 8 == 0 => parser.handle_boundary_proof(&mut |event| steps.note(event)),
             _ => parser.handle_ack(ack, &mut |event| steps.note(event)),
         }
         // A head that is read, and one that is not proven to be a request; both grow by doubling. A PROXY header

@@ -129,14 +129,6 @@ impl Connection {
         self
     }
 
-    /// v1's replies show that the next byte begins a request.
-    pub(crate) fn boundary(&mut self) -> &mut Self {
-        let said = &mut self.said;
-        self.parser
-            .handle_boundary_proof(&mut |event| write(said, event));
-        self
-    }
-
     /// What was said up to now.
     pub(crate) fn said(&mut self) -> Vec<Said> {
         std::mem::take(&mut self.said)

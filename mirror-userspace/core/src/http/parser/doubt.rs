@@ -14,7 +14,7 @@ impl Doubt {
     /// What comes behind a request that may be read in these ways.
     pub(super) fn behind(readings: Readings) -> State {
         if readings.last || readings.length == u64::MAX {
-            return State::Left { for_good: false };
+            return State::Left;
         }
         let doubt = Self {
             length: readings.length,
@@ -40,7 +40,7 @@ impl Doubt {
                 Fed::More => {}
                 Fed::End(_) => self.chunked = None,
                 // Who reads chunks here does not find their end where we would.
-                Fed::Refused(..) => return Some(State::Left { for_good: false }),
+                Fed::Refused(..) => return Some(State::Left),
             }
         }
         self.is_over().then(|| State::Resync(Resync::inside()))
@@ -54,7 +54,7 @@ impl Doubt {
             .as_mut()
             .is_some_and(|chunked| !chunked.skip(len))
         {
-            return Some(State::Left { for_good: false });
+            return Some(State::Left);
         }
         // The client may have begun anything in what is missing.
         self.is_over().then(|| State::Resync(Resync::announced()))

@@ -19,7 +19,7 @@ impl Parser {
     pub const fn footing(&self) -> Footing {
         match &self.state {
             State::Resync(_) => Footing::OutOfStep,
-            State::Doubt(_) | State::Left { .. } => Footing::Left,
+            State::Doubt(_) | State::Left => Footing::Left,
             State::Opening(_)
             | State::Head(_)
             | State::Length { .. }

@@ -30,7 +30,7 @@ impl Parser {
         standing: Standing,
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
-        self.state = State::Left { for_good: false };
+        self.state = State::Left;
         match standing {
             Standing::Tentative(resync) => {
                 self.state = State::Resync(Resync {
@@ -52,7 +52,7 @@ impl Parser {
         lost: bool,
         emit: &mut impl FnMut(HttpEvent<'_>),
     ) {
-        self.state = State::Left { for_good: false };
+        self.state = State::Left;
         if !lost {
             emit(HttpEvent::Lost(why));
         }
@@ -76,7 +76,7 @@ impl Parser {
         if upgrade == Upgrade::WebSocket {
             emit(HttpEvent::Protocol(Protocol::Upgraded));
         }
-        self.state = State::Left { for_good: false };
+        self.state = State::Left;
     }
 
     /// `len` bytes of the stream are missing.
@@ -159,7 +159,7 @@ impl Parser {
                 let resync = candidate.resync;
                 self.lose_trial(resync);
             }
-            State::Closing(_) | State::Left { .. } => {}
+            State::Closing(_) | State::Left => {}
         }
     }
 

@@ -81,8 +81,8 @@ enum State {
     Candidate(Box<Candidate>),
     /// The client said that nothing will follow (RFC 9112 section 9.6).
     Closing(Blank),
-    /// Nothing that follows is parsed, unless v1 proves where a request begins.
-    Left { for_good: bool },
+    /// Nothing that follows is parsed.
+    Left,
 }
 
 impl Default for State {
@@ -122,7 +122,7 @@ impl Parser {
             | State::Resync(_)
             | State::Candidate(_)
             | State::Closing(_)
-            | State::Left { .. } => true,
+            | State::Left => true,
         }
     }
 
@@ -243,7 +243,7 @@ impl Parser {
                     // v1 will not read it as a request (RFC 9112 section 9.6); neither does v2.
                     _ => return self.refuse(Lost::Malformed, Standing::InStep, emit),
                 },
-                State::Resync(_) | State::Left { .. } => return,
+                State::Resync(_) | State::Left => return,
             };
             if let Some(after) = after {
                 self.proceed(after, emit);
@@ -255,7 +255,7 @@ impl Parser {
     /// The connection has ended. `why` is what an unfinished request counts as, and what seemed to be a request
     /// and was not proven to be one: its client may have broken off an upload there.
     pub fn handle_close(&mut self, why: Lost, emit: &mut impl FnMut(HttpEvent<'_>)) {
-        match std::mem::replace(&mut self.state, State::Left { for_good: true }) {
+        match std::mem::replace(&mut self.state, State::Left) {
             State::Length { lost: false, .. } | State::Chunked { lost: false, .. } => {
                 emit(HttpEvent::Lost(why));
             }
@@ -280,7 +280,7 @@ impl Parser {
             | State::IfTaken { .. }
             | State::Offered { .. }
             | State::Closing(_)
-            | State::Left { .. } => {}
+            | State::Left => {}
         }
     }
 }

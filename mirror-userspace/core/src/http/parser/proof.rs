@@ -116,26 +116,6 @@ impl Parser {
         }
     }
 
-    /// The next byte begins a request: v1 has answered all that stands before it. No effect on a connection
-    /// that is in step.
-    pub fn handle_boundary_proof(&mut self, emit: &mut impl FnMut(HttpEvent<'_>)) {
-        self.trust_candidate(emit);
-        let lost = match &self.state {
-            State::Resync(resync) => Some(*resync),
-            State::Candidate(candidate) => Some(candidate.resync),
-            State::Head(reader) => match reader.standing {
-                Standing::Tentative(resync) => Some(resync),
-                _ => return,
-            },
-            State::Doubt(_) | State::IfTaken { .. } | State::Left { for_good: false } => None,
-            _ => return,
-        };
-        if let Some(resync) = lost {
-            resync.confirm(emit);
-        }
-        self.state = State::in_step();
-    }
-
     /// v1 has answered the request at hand, or the last one that ended if none is; all before it are answered.
     ///
     /// - Behind a reply with which v1 closes nothing is taken: what begins there counts as
@@ -178,7 +158,7 @@ impl Parser {
                     State::Closing(Blank::default())
                 } else {
                     emit(HttpEvent::Lost(Lost::RefusedByV1));
-                    State::Left { for_good: true }
+                    State::Left
                 };
             }
             State::IfTaken { .. } => self.state = State::Closing(Blank::default()),
@@ -199,7 +179,7 @@ impl Parser {
         let announced = matches!(upgrade, Upgrade::Connect | Upgrade::Other);
         self.state = match (accepted, answer.closes) {
             (true, _) if upgrade == Upgrade::H2c => State::Head(Reader::new(Standing::Accepted)),
-            (true, _) => State::Left { for_good: true },
+            (true, _) => State::Left,
             (false, true) => State::Closing(Blank::default()),
             (false, false) => State::in_step(),
         };

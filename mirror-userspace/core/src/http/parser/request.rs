@@ -68,7 +68,7 @@ impl Parser {
                     before,
                     bytes,
                 }));
-                self.state = State::Left { for_good: true };
+                self.state = State::Left;
                 None
             }
             Read::Other(protocol) => {
@@ -76,7 +76,7 @@ impl Parser {
                 if !matches!(standing, Standing::Accepted) {
                     emit(HttpEvent::Protocol(protocol));
                 }
-                self.state = State::Left { for_good: true };
+                self.state = State::Left;
                 None
             }
             Read::Refused(why) => {

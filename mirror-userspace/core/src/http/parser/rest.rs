@@ -41,7 +41,7 @@ impl Parser {
             | State::IfTaken { .. }
             | State::Offered { .. }
             | State::Closing(_)
-            | State::Left { .. } => None,
+            | State::Left => None,
         }
     }
 
