@@ -10,15 +10,17 @@
 //!
 //! It goes further than the kernel in one point: the kernel waits for a hole to be filled for as
 //! long as it takes, but the mirror itself may have missed a segment that the server got. So a hole
-//! is given up at some point, and the stream goes on behind it.
+//! is given up at some point, and the stream goes on behind it: soon if the server is known to have what is
+//! missing, never if it is known not to have it.
 
 mod confirm;
+mod plausible;
 
 use super::{
     Close, Confirm, Data, FlowCounters, Limits, StreamEvent,
     counters::Missing,
     piece::{Piece, Position, REACH},
-    queue::{Queue, Refused},
+    queue::{Queue, Refused, Wait},
     unconfirmed::Unconfirmed,
 };
 use crate::{
@@ -84,35 +86,14 @@ impl Assembler {
         self.next.seq()
     }
 
-    /// Since when a hole is waited for, if one is.
-    pub(super) fn waiting_since(&self) -> Option<Time> {
-        Some(self.queue.as_ref()?.since)
+    /// How a hole is waited for, if one is.
+    pub(super) fn waits(&self) -> Option<Wait> {
+        Some(self.queue.as_ref()?.wait)
     }
 
     /// Payload bytes behind holes.
     pub(super) fn queued(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.payload())
-    }
-
-    /// Whether a reset with this sequence number is to be believed. The server believes only the
-    /// exact position (RFC 5961 section 3.2), which may be ahead of ours by what we missed.
-    pub(super) fn believes_reset(&self, seq: SeqNum) -> bool {
-        let position = self.next.nearest(seq);
-        self.next <= position && position.since(self.next) <= REACH
-    }
-
-    /// Whether a segment with payload belongs to the stream that a SYN proposed in place of this
-    /// one: it starts where that starts, or behind it and not where this one goes on.
-    pub(super) fn is_of_proposed(&self, first: SeqNum, segment: &Segment<'_>) -> bool {
-        let seq = segment.payload_seq();
-        if seq == first {
-            return true;
-        }
-        let first = self.next.nearest(first);
-        let start = self.next.nearest(seq);
-        let is_ours = start <= self.next && start + u64::from(segment.wire_len) >= self.next;
-        let behind_first = first < start && start.since(first) <= REACH;
-        behind_first && !is_ours && (self.next < first || self.next.since(first) > REACH)
     }
 
     /// Takes a segment's payload and FIN.
@@ -131,7 +112,11 @@ impl Assembler {
         }
         self.note_urgent(segment, &piece);
         if let Some(unconfirmed) = &mut self.unconfirmed {
-            unconfirmed.compare(&piece, context.counters);
+            let expected = segment.expected.map(|expected| self.next.nearest(expected));
+            unconfirmed.compare(&piece, expected, context.counters);
+        }
+        if context.limits.confirm == Confirm::Ack {
+            self.compare_queued(&piece);
         }
         if self.finished {
             let (new, old) = piece.from(self.next);
@@ -160,10 +145,12 @@ impl Assembler {
         };
         self.pass_hole(first, why, context, emit);
         let progress = self.drain(context, emit);
-        if let Some(queue) = &mut self.queue {
-            // The next hole has been waited for as long as there was data behind it.
-            queue.since = queue.first_queued_at().unwrap_or(context.now);
-        }
+        // The next hole has been waited for as long as there was data behind it.
+        let queued_at = self
+            .queue
+            .as_ref()
+            .and_then(|queue| queue.first_queued_at());
+        self.wait_since(queued_at.unwrap_or(context.now));
         progress
     }
 
@@ -241,6 +228,7 @@ impl Assembler {
             let mut queue = Queue::new(context.room, context.now)?;
             let dropped = queue.insert(piece, limit, context.now)?;
             self.queue = Some(Box::new(queue));
+            self.wait_since(context.now);
             dropped
         };
         context.counters.queued_segments += 1;
@@ -254,22 +242,20 @@ impl Assembler {
         context: &mut Context<'_>,
         emit: &mut impl FnMut(StreamEvent<'_>),
     ) -> Progress {
-        let Some(mut queue) = self.queue.take() else {
-            return Progress::Open;
-        };
-        while let Some(queued) = queue.pop_at(self.next) {
+        while let Some(queued) = self
+            .queue
+            .as_mut()
+            .and_then(|queue| queue.pop_at(self.next))
+        {
             let piece = queued.piece();
             if piece.end() <= self.next {
                 context.counters.duplicate += piece.len();
             } else if self.deliver(piece, context, emit) == Progress::Finished {
-                self.queue = Some(queue);
                 return self.finish(context);
             }
         }
-        if queue.first_start().is_some() {
-            queue.since = context.now;
-            self.queue = Some(queue);
-        }
+        self.queue.take_if(|queue| queue.first_start().is_none());
+        self.wait_since(context.now);
         Progress::Open
     }
 

@@ -71,6 +71,10 @@ reasons! {
         no_ack,
         /// SYN with FIN or RST.
         syn_flags,
+        /// They came again with other bytes when the server's kernel, which was asked, had not taken them: their
+        /// checksum was wrong, or they were older than others (RFC 7323's PAWS). The later ones count. Only with
+        /// [`Confirm::Ack`](super::Confirm::Ack).
+        never_taken,
         /// Servers' acknowledgments of what is more than 32 MiB ahead of what was seen.
         acknowledgment,
     }
@@ -99,7 +103,7 @@ reasons! {
 reasons! {
     /// Bytes lost, by why.
     BytesLost {
-        /// Missing; given up when [`Limits::gap_wait`](super::Limits::gap_wait) was over.
+        /// Missing; given up when [`Limits::gap_wait`](super::Limits::gap_wait) was over, or as the server had them.
         gap,
         /// Missing; given up because there was no room for what stood behind.
         over_budget,
@@ -118,8 +122,8 @@ reasons! {
         /// Captured, but never acknowledged by the server; told as gaps. Only with
         /// [`Confirm::Ack`](super::Confirm::Ack).
         unconfirmed,
-        /// Captured, but sent again with other content before the server acknowledged it; told as
-        /// gaps. Only with [`Confirm::Ack`](super::Confirm::Ack).
+        /// Captured, but sent again with other content before the server acknowledged it, so that it can't be told
+        /// which it took; told as gaps. Only with [`Confirm::Ack`](super::Confirm::Ack).
         conflicting,
         /// Captured, but behind a hole when the client aborted, and never acknowledged: the server never
         /// read them either. Only where the server is heard.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::queue::Wait;
+
+/// How long to wait for bytes that the server has: longer than the rings of several CPUs differ by.
+const LATE: Duration = Duration::from_millis(20);
+
 /// When the bytes of a stream are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Confirm {
@@ -31,7 +36,8 @@ pub struct Limits {
     /// its payload and 192 bytes. Beyond it the hole is given up.
     pub queued_bytes: usize,
     /// How long to wait for missing bytes. Default 1 s: long enough for a sender's first two retransmissions
-    /// on a local network (after 200 and 600 ms).
+    /// on a local network (after 200 and 600 ms). Bytes that the server is known to have are waited for for 20 ms
+    /// only, as captures of several CPUs may be out of order; those that it is known not to have, without limit.
     pub gap_wait: Duration,
     /// How long a connection may be silent before it is forgotten. Default 120 s. What it sends
     /// later is picked up again in the middle; of one whose consumer says [where it stands](super::Consumer::rest), the
@@ -49,6 +55,17 @@ impl Default for Limits {
             gap_wait: Duration::from_secs(1),
             idle: Duration::from_secs(120),
             confirm: Confirm::None,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a wait may last.
+    pub(super) fn patience(&self, wait: Wait) -> Duration {
+        if wait.overtaken {
+            self.gap_wait.min(LATE)
+        } else {
+            self.gap_wait
         }
     }
 }

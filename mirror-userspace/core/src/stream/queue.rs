@@ -42,8 +42,19 @@ pub(super) struct Queue {
     /// Payload bytes in `nodes`.
     payload: u64,
     held: Reserved,
-    /// When the wait for the first hole began.
+    /// The wait for the first hole.
+    pub(super) wait: Wait,
+    /// From where to where segments had different bytes for the same place.
+    contradicted: Option<(Position, Position)>,
+}
+
+/// A wait for a hole to be filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// When it began.
     pub(super) since: Time,
+    /// The server has what is missing: only a segment that is captured late can bring it.
+    pub(super) overtaken: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +82,11 @@ impl Queue {
             nodes: BTreeMap::new(),
             payload: 0,
             held: room.reserve(QUEUE_COST).ok_or(Refused)?,
-            since: now,
+            wait: Wait {
+                since: now,
+                overtaken: false,
+            },
+            contradicted: None,
         })
     }
 
@@ -106,9 +121,39 @@ impl Queue {
         Ok(dropped)
     }
 
+    /// Notes where a segment has other bytes than those queued for the same place. Costs the bytes that both have.
+    pub(super) fn compare(&mut self, piece: &Piece<'_>) {
+        let end = piece.start + piece.len();
+        let before_end = self.nodes.range(..end).rev();
+        // Their order by start is their order by end.
+        let overlapping = before_end.take_while(|(start, node)| node.end(**start) > piece.start);
+        for (start, node) in overlapping {
+            work::step();
+            let (from, to) = (piece.start.max(*start), end.min(node.end(*start)));
+            let new = bytes_from(piece.bytes, from.since(piece.start));
+            let old = bytes_from(&node.bytes, from.since(*start));
+            if new.iter().zip(old).any(|(a, b)| a != b) {
+                let (first, last) = self.contradicted.unwrap_or((from, to));
+                self.contradicted = Some((first.min(from), last.max(to)));
+            }
+        }
+    }
+
+    /// Whether segments contradicted each other anywhere between these places, as far as it is known.
+    pub(super) fn is_contradicted(&self, start: Position, end: Position) -> bool {
+        self.contradicted
+            .is_some_and(|(from, to)| from < end && start < to)
+    }
+
     /// Where the first queued segment starts.
     pub(super) fn first_start(&self) -> Option<Position> {
         self.nodes.keys().next().copied()
+    }
+
+    /// Where the last queued segment ends.
+    pub(super) fn end(&self) -> Option<Position> {
+        let (start, node) = self.nodes.last_key_value()?;
+        Some(node.end(*start))
     }
 
     /// Takes the first segment if it starts at `next` or before.
@@ -164,6 +209,11 @@ impl Queue {
         self.payload -= node.bytes.len() as u64;
         self.held.shrink(NODE_COST + node.bytes.len());
     }
+}
+
+fn bytes_from(bytes: &[u8], skip: u64) -> &[u8] {
+    let skip = usize::try_from(skip).ok();
+    skip.and_then(|skip| bytes.get(skip..)).unwrap_or_default()
 }
 
 impl Node {

@@ -63,6 +63,8 @@ pub struct FlowTable<T> {
     active: Chain<ByActivity>,
     /// Those with a hole, in the order in which they began to wait.
     waiting: Chain<ByWait>,
+    /// The same of those whose servers have what is missing.
+    overtaken: Chain<ByWait>,
     departed: Memory,
     /// Those that were forgotten between two requests.
     resting: Memory,
@@ -115,6 +117,7 @@ impl<T: Consumer> FlowTable<T> {
             embryonic: Chain::default(),
             active: Chain::default(),
             waiting: Chain::default(),
+            overtaken: Chain::default(),
             departed: Memory::new(departed::TIME_WAIT, &budget),
             resting: Memory::new(departed::REST, &budget),
         }
@@ -200,15 +203,14 @@ impl<T: Consumer> FlowTable<T> {
     /// that were partly given up: their next deadline may be missed by up to the gap wait.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let waiting = self
-            .first_waiting()
-            .map(|(_, since)| since + self.limits.gap_wait);
+        let waiting = [&self.waiting, &self.overtaken].map(|chain| self.due_of(chain));
         let idle = [self.first_embryonic(), self.first_active()];
         let idle = idle
             .into_iter()
             .flatten()
             .map(|(_, at)| at + self.limits.idle);
-        let first = waiting.into_iter().chain(idle).min()?;
+        let waiting = waiting.into_iter().flatten().map(|(_, due)| due);
+        let first = waiting.chain(idle).min()?;
         Some(self.clock.in_callers_time(first))
     }
 
@@ -255,12 +257,12 @@ impl<T: Consumer> FlowTable<T> {
             room: &self.room,
             counters: &mut self.counters,
         };
-        let waited = connection.assembler.waiting_since();
+        let waited = connection.assembler.waits();
         let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
         let progress = connection
             .assembler
             .handle_segment(segment, &mut context, &mut emit);
-        let waits = connection.assembler.waiting_since();
+        let waits = connection.assembler.waits();
         let grown_up = connection.embryonic && segment.wire_len > 0;
         let stirred = grown_up || now.since(connection.last_active) >= ACTIVITY_GRAIN;
         if waits != waited {
@@ -290,7 +292,7 @@ impl<T: Consumer> FlowTable<T> {
             self.acknowledge(now, key, expected, deliver);
         }
         let connection = self.connections.get(key);
-        if connection.is_some_and(|connection| connection.assembler.believes_reset(segment.seq)) {
+        if connection.is_some_and(|connection| connection.assembler.believes_reset(segment)) {
             self.close(now, key, Close::Reset, deliver);
         } else {
             self.counters.doubtful_resets += 1;
@@ -313,22 +315,22 @@ impl<T: Consumer> FlowTable<T> {
             room: &self.room,
             counters: &mut self.counters,
         };
-        let waited = connection.assembler.waiting_since();
+        let waited = connection.assembler.waits();
         let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
         let mut waits = waited;
         let mut progress = Progress::Open;
-        while waits.is_some_and(|since| now.since(since) >= self.limits.gap_wait) {
+        while waits.is_some_and(|wait| now.since(wait.since) >= self.limits.patience(wait)) {
             work::step();
             if !connection.assembler.may_give_up(self.limits.confirm) {
-                connection.assembler.wait_longer(&context);
-                waits = connection.assembler.waiting_since();
+                connection.assembler.wait_since(now);
+                waits = connection.assembler.waits();
                 break;
             }
             progress =
                 connection
                     .assembler
                     .give_up_hole(Missing::TimedOut, &mut context, &mut emit);
-            waits = connection.assembler.waiting_since();
+            waits = connection.assembler.waits();
         }
         self.wait_anew(key, waited, waits);
         if progress == Progress::Finished {
@@ -345,12 +347,16 @@ impl<T: Consumer> FlowTable<T> {
 impl<T> FlowTable<T> {
     /// Payload bytes behind holes, of all connections.
     pub(super) fn queued(&self) -> u64 {
-        std::iter::successors(self.waiting.first(), |key| {
-            self.connections.get(*key)?.by_wait.after()
-        })
-        .filter_map(|key| self.connections.get(key))
-        .map(|connection| connection.assembler.queued())
-        .sum()
+        [&self.waiting, &self.overtaken]
+            .into_iter()
+            .flat_map(|chain| {
+                std::iter::successors(chain.first(), |key| {
+                    self.connections.get(*key)?.by_wait.after()
+                })
+            })
+            .filter_map(|key| self.connections.get(key))
+            .map(|connection| connection.assembler.queued())
+            .sum()
     }
 
     /// Payload bytes that servers have not acknowledged, of all connections.

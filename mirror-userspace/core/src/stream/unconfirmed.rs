@@ -2,10 +2,12 @@
 //!
 //! What waits here is already decided, as far as the order of segments decides it: what comes again
 //! for the same place changes nothing in a kernel that took the first. But a kernel may have refused
-//! the first (a bad checksum, RFC 7323's PAWS), which can't be told from here. So bytes that were
-//! sent twice with different content before they were acknowledged are told to nobody.
+//! the first (a bad checksum, RFC 7323's PAWS). Then it still waits for its first byte when the second
+//! comes; if that is long after the first, the second is in its place. Sooner, the first may be in the backlog
+//! of a socket that its process holds, and where the kernel is not asked nothing can be told. So other bytes that
+//! were sent twice with different content before they were acknowledged are told to nobody.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     FlowCounters, StreamEvent,
@@ -21,6 +23,9 @@ use crate::{
 /// What an item costs besides its bytes: its place in a ring that doubles when it is full, and what
 /// the allocator adds to the bytes.
 const ITEM_COST: usize = 224;
+
+/// For how long a segment may be in a backlog: while its socket's process is in a system call, and runs.
+const BACKLOG: Duration = Duration::from_millis(50);
 
 /// Bytes and gaps that wait, in stream order.
 #[derive(Debug)]
@@ -115,27 +120,52 @@ impl Unconfirmed {
         self.items.push_back(Item { start, end, what });
     }
 
-    /// Puts gaps in the place of bytes that `piece` has other bytes for. Costs a search, and the
-    /// bytes that both have.
-    pub(super) fn compare(&mut self, piece: &Piece<'_>, counters: &mut FlowCounters) {
+    /// Takes `piece`'s bytes in the place of others, if the server can't have taken those: it waits for the byte at
+    /// `expected`. Otherwise puts gaps in the place of bytes that `piece` has other bytes for. Costs a search, and
+    /// the bytes that both have.
+    pub(super) fn compare(
+        &mut self,
+        piece: &Piece<'_>,
+        expected: Option<Position>,
+        counters: &mut FlowCounters,
+    ) {
         let first = self.items.partition_point(|item| item.end <= piece.start);
         for item in self.items.range_mut(first..) {
             work::step();
             if item.start >= piece.start + piece.len() {
                 return;
             }
-            let What::Bytes { bytes, .. } = &item.what else {
+            let What::Bytes { bytes, at, .. } = &item.what else {
                 continue;
             };
-            let len = bytes.len();
-            if common(piece.bytes, item.start.since(piece.start))
+            let Some((again, before)) = common(piece.bytes, item.start.since(piece.start))
                 .zip(common(bytes, piece.start.since(item.start)))
-                .is_some_and(|(again, bytes)| again.iter().zip(bytes).any(|(a, b)| a != b))
-            {
-                self.held.shrink(len);
-                counters.lost.conflicting += len as u64;
-                item.what = What::Gap(len as u64);
+            else {
+                continue;
+            };
+            if again.iter().zip(before).all(|(a, b)| a == b) {
+                continue;
             }
+            let len = bytes.len();
+            let never_taken = expected.is_some_and(|expected| expected <= item.start)
+                && piece.at.since(*at) >= BACKLOG;
+            let covers = piece.start <= item.start;
+            item.what = match again.get(..len).filter(|_| never_taken && covers) {
+                Some(again) => {
+                    counters.implausible.never_taken += 1;
+                    What::Bytes {
+                        bytes: again.into(),
+                        starts_segment: piece.starts_segment && piece.start == item.start,
+                        at: piece.at,
+                        ack: piece.ack,
+                    }
+                }
+                None => {
+                    self.held.shrink(len);
+                    counters.lost.conflicting += len as u64;
+                    What::Gap(len as u64)
+                }
+            };
         }
     }
 

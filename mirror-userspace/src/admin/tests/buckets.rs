@@ -58,6 +58,7 @@ fn busy_mirror() -> ShownMirror {
     let implausible = &mut counted.flow.implausible;
     for segments in [
         &mut implausible.sequence,
+        &mut implausible.never_taken,
         &mut implausible.no_ack,
         &mut implausible.syn_flags,
         &mut implausible.acknowledgment,

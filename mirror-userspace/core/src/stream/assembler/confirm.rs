@@ -2,10 +2,11 @@
 
 use super::{Assembler, Context, Progress};
 use crate::{
-    segment::SeqNum,
+    segment::{SeqNum, Time},
     stream::{
         Confirm, Data, StreamEvent,
-        piece::{Position, REACH},
+        piece::{Piece, Position, REACH},
+        queue::Wait,
         unconfirmed::Unconfirmed,
     },
 };
@@ -25,6 +26,9 @@ impl Assembler {
         }
         self.heard = true;
         self.acknowledged = self.acknowledged.max(position);
+        if self.waits().is_some_and(|wait| !wait.overtaken) && self.is_overtaken() {
+            self.wait_since(context.now);
+        }
         if let Some(unconfirmed) = &mut self.unconfirmed {
             unconfirmed.release(self.acknowledged, context.counters, emit);
             if unconfirmed.is_empty() {
@@ -41,11 +45,18 @@ impl Assembler {
         !waits_for_server || self.acknowledged > self.next
     }
 
-    /// Waits for the first hole from `now` on.
-    pub(in crate::stream) fn wait_longer(&mut self, context: &Context<'_>) {
+    /// Waits for the first hole from this time on.
+    pub(in crate::stream) fn wait_since(&mut self, since: Time) {
+        let overtaken = self.is_overtaken();
         if let Some(queue) = &mut self.queue {
-            queue.since = context.now;
+            queue.wait = Wait { since, overtaken };
         }
+    }
+
+    /// Whether the server has all of the first hole.
+    fn is_overtaken(&self) -> bool {
+        let first = self.queue.as_ref().and_then(|queue| queue.first_start());
+        self.heard && first.is_some_and(|first| first <= self.acknowledged)
     }
 
     /// Payload bytes that wait to be acknowledged.
@@ -86,13 +97,30 @@ impl Assembler {
         if data.bytes.is_empty() {
             return;
         }
-        if self.is_confirmed(start + data.bytes.len() as u64, context) {
-            context.counters.delivered += data.bytes.len() as u64;
+        let len = data.bytes.len() as u64;
+        if self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.is_contradicted(start, start + len))
+        {
+            context.counters.lost.conflicting += len;
+            return self.tell_gap((start, start + len), len, context, emit);
+        }
+        if self.is_confirmed(start + len, context) {
+            context.counters.delivered += len;
             return emit(StreamEvent::Data(data));
         }
         let limit = context.limits.queued_bytes;
         self.unconfirmed(context)
             .push(start, data, limit, context.counters);
+    }
+
+    /// Notes where a segment has other bytes than those that wait behind a hole: it can't be told which of them the
+    /// server will take.
+    pub(super) fn compare_queued(&mut self, piece: &Piece<'_>) {
+        if let Some(queue) = &mut self.queue {
+            queue.compare(piece);
+        }
     }
 
     /// Tells a gap, in its place.

@@ -61,9 +61,14 @@ impl<T: Consumer> FlowTable<T> {
             counters: &mut self.counters,
         };
         let mut emit = |event: StreamEvent<'_>| deliver(&mut connection.state, event);
+        let waited = connection.assembler.waits();
         let progress = connection
             .assembler
             .acknowledge(next, &mut context, &mut emit);
+        let waits = connection.assembler.waits();
+        if waits != waited {
+            self.wait_anew(key, waited, waits);
+        }
         if progress == Progress::Finished {
             self.close(now, key, Close::Fin, deliver);
         }

@@ -145,7 +145,7 @@ impl<T: Consumer> FlowTable<T> {
         let connection = self.connections.get(key)?;
         let hash = self.hasher.hash_one(connection.flow);
         let embryonic = connection.embryonic;
-        let waits = connection.assembler.waiting_since();
+        let waits = connection.assembler.waits();
         self.chain_of(embryonic, |chain, connections| {
             chain.remove(connections, key)
         });

@@ -2,11 +2,12 @@
 
 use std::hash::BuildHasher;
 
-use super::{ByActivity, Connection, FlowTable};
+use super::{ByActivity, ByWait, Connection, FlowTable};
 use crate::{
     segment::{FlowId, Time},
     stream::{
         chain::Chain,
+        queue::Wait,
         slab::{Key, Slab},
     },
 };
@@ -27,12 +28,18 @@ impl<T> FlowTable<T> {
         Some(&mut self.connections.get_mut(key)?.state)
     }
 
-    pub(super) fn wait_anew(&mut self, key: Key, waited: Option<Time>, waits: Option<Time>) {
-        if waited.is_some() {
-            self.waiting.remove(&mut self.connections, key);
-        }
-        if waits.is_some() {
-            self.waiting.push(&mut self.connections, key);
+    pub(super) fn wait_anew(&mut self, key: Key, waited: Option<Wait>, waits: Option<Wait>) {
+        for (wait, begins) in [(waited, false), (waits, true)] {
+            let chain = match wait {
+                None => continue,
+                Some(wait) if wait.overtaken => &mut self.overtaken,
+                Some(_) => &mut self.waiting,
+            };
+            if begins {
+                chain.push(&mut self.connections, key);
+            } else {
+                chain.remove(&mut self.connections, key);
+            }
         }
     }
 
@@ -65,9 +72,11 @@ impl<T> FlowTable<T> {
         apply(chain, &mut self.connections);
     }
 
-    pub(super) fn first_waiting(&self) -> Option<(Key, Time)> {
-        let key = self.waiting.first()?;
-        Some((key, self.connections.get(key)?.assembler.waiting_since()?))
+    /// The first of a chain of those that wait, and when it has waited for long enough.
+    pub(super) fn due_of(&self, chain: &Chain<ByWait>) -> Option<(Key, Time)> {
+        let key = chain.first()?;
+        let wait = self.connections.get(key)?.assembler.waits()?;
+        Some((key, wait.since + self.limits.patience(wait)))
     }
 
     pub(super) fn first_embryonic(&self) -> Option<(Key, Time)> {
@@ -81,7 +90,8 @@ impl<T> FlowTable<T> {
     }
 
     pub(super) fn first_due(&self, now: Time) -> Option<Key> {
-        let (key, since) = self.first_waiting()?;
-        (now.since(since) >= self.limits.gap_wait).then_some(key)
+        let chains = [&self.overtaken, &self.waiting];
+        let mut due = chains.into_iter().filter_map(|chain| self.due_of(chain));
+        due.find_map(|(key, due)| (due <= now).then_some(key))
     }
 }

@@ -192,3 +192,95 @@ fn what_an_asked_kernel_never_had_is_lost_with_the_reset() {
         assert_eq!(bench.says_to(&rst(6), expected), told);
     }
 }
+
+#[test]
+fn what_the_kernel_has_not_taken_for_long_gives_way_to_what_comes_again() {
+    // (since the first, where the kernel stands when it comes again, what comes again) and what is told.
+    for (ms, expected, again, told) in [
+        (50, 0, "xy", "open ^xy"),
+        (50, 0, "xyz", "open ^xy z"),
+        (49, 0, "xy", "open -2"),
+        (50, 2, "xy", "open ^ab"),
+        (50, 0, "x", "open -2"),
+    ] {
+        let mut bench = bench();
+        bench.says(&syn());
+        bench.says_to(&data(0, "ab"), 0);
+        bench.wait(Duration::from_millis(ms));
+        let before = bench.short_log();
+        bench.says_to(&data(0, again), expected);
+        let case = format!("{ms} ms, {expected}, {again}");
+        assert_eq!(bench.acks(3), told, "{case}");
+        assert_eq!(before, "open", "{case}");
+        let replaced = u64::from(expected == 0 && told.contains('^'));
+        assert_eq!(
+            bench.table.counters.implausible.never_taken, replaced,
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_hole_that_the_server_has_is_given_up_at_once() {
+    let mut bench = bench();
+    bench.says(&syn());
+    bench.says(&data(2, "cd"));
+    bench.wait(Duration::from_millis(500));
+    bench.acks(1);
+    bench.wait(Duration::from_millis(20));
+    assert_eq!(bench.short_log(), "open", "a part of it");
+    bench.acks(2);
+    assert_eq!(
+        bench.table.poll_timeout(),
+        Some(bench.now + Duration::from_millis(20))
+    );
+    bench.wait(Duration::from_millis(19));
+    assert_eq!(bench.short_log(), "open", "it may be captured late");
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(bench.acks(4), "open -2 ^cd");
+    // The next one is known to be there from the start.
+    bench.acks(9);
+    bench.says(&data(6, "gh"));
+    bench.wait(Duration::from_millis(20));
+    assert_eq!(bench.short_log(), "open -2 ^cd -2 ^gh");
+}
+
+#[test]
+fn segments_behind_a_hole_that_contradict_each_other_are_told_to_nobody() {
+    // In every order, and whoever covers whom.
+    let pieces = [
+        data(2, "cdef"),
+        data(3, "DE"),
+        data(4, "efgh"),
+        data(0, "abcd"),
+    ];
+    for order in [[0, 1, 2, 3], [1, 0, 3, 2], [2, 1, 0, 3], [0, 3, 1, 2]] {
+        let mut bench = bench();
+        bench.says(&syn());
+        for at in order {
+            bench.says(&pieces[at]);
+        }
+        bench.says(&data(8, "ij"));
+        let told = bench.acks(10).replace("open", "");
+        assert!(!told.contains(['D', 'E', 'd', 'e']), "{order:?}: {told}");
+        assert!(told.ends_with("^ij"), "{order:?}: {told}");
+        let lost = bench.table.counters.lost;
+        assert_eq!(lost.conflicting, lost.missing(), "{order:?}");
+    }
+}
+
+#[test]
+fn a_reset_is_believed_where_the_kernel_stands_or_where_the_stream_is() {
+    for (at, expected, told) in [
+        (2, 2, "open ^ab Reset"),
+        (2, 0, "open ^ab Reset"),
+        (9, 9, "open ^ab Reset"),
+        (9, 2, "open ^ab"),
+        (0, 2, "open ^ab"),
+    ] {
+        let mut bench = Bench::new(Limits::default(), 1 << 20);
+        bench.says(&syn());
+        bench.says_to(&data(0, "ab"), 0);
+        assert_eq!(bench.says_to(&rst(at), expected), told, "{at} {expected}");
+    }
+}
