@@ -50,6 +50,7 @@ pub fn run(data: &[u8]) {
     let limits = Limits {
         connections: if choice & 1 == 0 { 4 } else { 1_000 },
         queued_bytes: if choice & 2 == 0 { 2_000 } else { 1 << 20 },
+        unconfirmed_bytes: if choice & 2 == 0 { 2_000 } else { 1 << 20 },
         confirm: if choice & 16 == 0 {
             Confirm::None
         } else {

@@ -35,13 +35,15 @@ pub struct CaptureArgs {
     pub ask_kernel: Switch,
 
     /// Also copy what v1 says and acknowledges on mirrored connections, from the other hook of the same place
+    /// [default: on; off with --attach xdp and --decap, where it can't be]
     ///
-    /// Not with `--attach xdp` and `--decap`. The pod needs no more for it; each segment that v1 sends costs about 50 ns, and
-    /// those of sampled connections 0.1 to 0.3 µs
-    #[arg(long, value_name = "WHETHER", default_value = "off")]
-    pub replies: Switch,
+    /// With it a request is sent to v2 once v1 has acknowledged it, and v1's replies decide what v1 took. Each
+    /// segment that v1 sends costs about 50 ns, and those of sampled connections 0.1 to 0.3 µs. Turn it off
+    /// where v1's replies leave by another interface
+    #[arg(long, value_name = "WHETHER")]
+    pub replies: Option<Switch>,
 
-    /// How much of each segment that v1 sends is copied with `--replies on`; at most 16K
+    /// How much of each segment that v1 sends is copied, unless `--replies off`; at most 16K
     #[arg(long, value_name = "SIZE", default_value = "512", value_parser = size)]
     pub reply_head: usize,
 
@@ -83,11 +85,11 @@ impl From<RingArg> for RingKind {
 }
 
 impl CaptureArgs {
-    /// How segments are captured.
+    /// How segments are captured; `receives_copies`: at a port where v1 is not.
     ///
     /// # Errors
-    /// A [`UsageError`]: too many shards.
-    pub fn config(&self) -> Result<LiveConfig, UsageError> {
+    /// A [`UsageError`]: too many shards, or v1's replies wanted where there are none.
+    pub fn config(&self, receives_copies: bool) -> Result<LiveConfig, UsageError> {
         let ring = self.ring.map_or_else(RingKind::best, RingKind::from);
         let shards = match ring {
             RingKind::Bpf => self.shard_count()?,
@@ -101,20 +103,26 @@ impl CaptureArgs {
             log_kernel: self.log_kernel,
             notes: self.notes.clone(),
             ask_kernel: self.ask_kernel == Switch::On,
-            reply_head: self.reply_head()?,
+            reply_head: self.reply_head(receives_copies)?,
             ..LiveConfig::default()
         })
     }
 
-    fn reply_head(&self) -> Result<u32, UsageError> {
+    fn reply_head(&self, receives_copies: bool) -> Result<u32, UsageError> {
         let wanted = u32::try_from(self.reply_head).unwrap_or(u32::MAX);
         match (self.replies, wanted) {
             (_, 0 | MAX_REPLY_HEAD_AND_MORE..) => Err(UsageError(format!(
                 "--reply-head {}: accepted: 1 to {MAX_REPLY_HEAD} bytes",
                 self.reply_head
             ))),
-            (Switch::On, head) => Ok(head),
-            (Switch::Off, _) => Ok(0),
+            (Some(Switch::On), _) if receives_copies => Err(UsageError(
+                "--replies on: not with --attach xdp or --decap, where both directions come in by one hook; \
+                 accepted: off"
+                    .into(),
+            )),
+            (Some(Switch::Off), _) => Ok(0),
+            (None, _) if receives_copies => Ok(0),
+            (Some(Switch::On) | None, head) => Ok(head),
         }
     }
 
@@ -143,7 +151,33 @@ fn default_shards(cores: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        capture: CaptureArgs,
+    }
+
+    #[test]
+    fn replies_are_captured_where_v1_is() {
+        let reply_head = |replies, receives_copies| {
+            let args = CaptureArgs {
+                replies,
+                ..Only::parse_from([""]).capture
+            };
+            args.reply_head(receives_copies)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(reply_head(None, false), Ok(512));
+        assert_eq!(reply_head(None, true), Ok(0));
+        assert_eq!(reply_head(Some(Switch::On), false), Ok(512));
+        assert_eq!(reply_head(Some(Switch::Off), false), Ok(0));
+        let refused = reply_head(Some(Switch::On), true).unwrap_err();
+        assert!(refused.starts_with("--replies on: not with --attach xdp"));
+    }
 
     #[test]
     fn shards_leave_half_of_the_cores() {

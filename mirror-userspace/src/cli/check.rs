@@ -44,7 +44,7 @@ pub struct CheckArgs {
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let findings = check(&Question {
-            live: self.capture.config()?,
+            live: self.capture.config(self.attach == HookArg::Xdp)?,
             hook: self.attach.into(),
             tap: self.tap.tap(self.attach)?,
             decap: self.tap.decap(self.attach),

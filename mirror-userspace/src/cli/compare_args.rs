@@ -26,8 +26,8 @@ use super::{
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Comparison")]
 pub struct CompareArgs {
-    /// Compares the target with role=candidate with v1 itself, whose replies are captured: takes --replies on,
-    /// or a capture file with both directions. Latency is left out: v1's is taken at its own interface
+    /// Compares the target with role=candidate with v1 itself, whose replies are captured: not with --replies off;
+    /// of a capture file, takes both directions. Latency is left out: v1's is taken at its own interface
     #[arg(long, value_name = "WITH")]
     pub compare: Option<With>,
 
@@ -80,7 +80,7 @@ impl CompareArgs {
             return Ok(());
         }
         if !replies {
-            return Err(UsageError("--compare v1 takes --replies on".into()));
+            return Err(UsageError("--compare v1: v1's replies are not captured; accepted without --replies off and --attach xdp".into()));
         }
         if !targets.iter().any(|it| it.role == Some(Role::Candidate)) {
             return Err(UsageError(

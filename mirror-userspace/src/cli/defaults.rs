@@ -60,12 +60,12 @@ fn of_policy() {
 
 #[test]
 fn of_capture() {
-    let flags = no_flags().capture.config().unwrap();
+    let flags = no_flags().capture.config(false).unwrap();
     let types = LiveConfig::default();
     assert_eq!(flags.ring_bytes, types.ring_bytes);
     assert_eq!(flags.log_kernel, types.log_kernel);
     assert_eq!(flags.ask_kernel, types.ask_kernel);
-    assert_eq!(flags.reply_head, types.reply_head);
+    assert_eq!((flags.reply_head, types.reply_head), (512, 0));
 }
 
 /// What clap does not show by itself, since it depends: the help says it in words.
@@ -83,7 +83,8 @@ fn that_are_written_in_the_help() {
         "[default: 1s; 2m of the capture's own time in replay]",
         "[default: cubic, or the node's default where cubic is not allowed]",
         "[default: one per two cores, at most 4]",
-        "[default: ack with --replies on, else none]",
+        "[default: on; off with --attach xdp, where it can't be]",
+        "[default: ack; none with --replies off]",
     ] {
         assert!(help.contains(text), "{text} in {help}");
     }

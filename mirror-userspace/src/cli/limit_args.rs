@@ -41,7 +41,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub gap_bytes: usize,
 
-    /// What of a client's bytes is mirrored [default: ack with --replies on, else none]
+    /// What of a client's bytes is mirrored [default: ack; none with --replies off]
     #[arg(long, value_name = "WHAT")]
     pub confirm: Option<ConfirmArg>,
 
@@ -98,6 +98,7 @@ impl LimitArgs {
                 gap_wait: self.gap_wait.unwrap_or(gap_wait),
                 idle: self.idle_timeout,
                 confirm: self.confirm.unwrap_or(confirm).into(),
+                ..stream::Limits::default()
             },
             http: http::Limits {
                 head: self.max_head,

@@ -177,22 +177,9 @@ impl PlaceArgs {
         })
     }
 
-    /// Whether what v1 says can be heard there, if `config` says that it is to be.
-    ///
-    /// # Errors
-    /// A [`UsageError`] if it can't.
-    pub(super) fn accept(&self, config: &LiveConfig) -> Result<(), UsageError> {
-        let flag = match (self.attach, self.tap.decap) {
-            (HookArg::Xdp, _) => "--attach xdp",
-            (_, true) => "--decap",
-            _ => return Ok(()),
-        };
-        if config.reply_head == 0 {
-            return Ok(());
-        }
-        Err(UsageError(format!(
-            "--replies on: not with {flag}, where both directions come in by one hook: accepted: off"
-        )))
+    /// Whether what comes in are copies: of both directions, by one hook.
+    pub(super) fn receives_copies(&self) -> bool {
+        self.attach == HookArg::Xdp || self.tap.decap
     }
 
     /// For people: `eth0 port 80, 8080`.

@@ -123,8 +123,7 @@ impl RecordArgs {
         let policy = sink
             .policy(self.select.into())
             .map_err(|error| UsageError(error.to_string()))?;
-        let capture = self.capture.config()?;
-        self.place.accept(&capture)?;
+        let capture = self.capture.config(self.place.receives_copies())?;
         let banner = format!(
             "recording {} -> {} (sample {})",
             self.place.describe()?,

@@ -76,8 +76,7 @@ impl RunArgs {
         let policy = sink
             .policy(self.policy.into())
             .map_err(|error| UsageError(error.to_string()))?;
-        let capture = self.capture.config()?;
-        self.place.accept(&capture)?;
+        let capture = self.capture.config(self.place.receives_copies())?;
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let banner = banner(&self.place.describe()?, &policy, &sink);

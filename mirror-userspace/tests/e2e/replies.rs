@@ -1,4 +1,4 @@
-//! With v1's replies captured, v2 gets what v1 acknowledged, and the ledger says how v1 did.
+//! v2 gets what v1 acknowledged, and the ledger says how v1 did.
 
 use std::time::Duration;
 
@@ -10,15 +10,13 @@ use crate::{
     traffic::{get, post},
 };
 
-const BOTH_WAYS: [&str; 2] = ["--replies", "on"];
-
 fn targets(requests: &[RecordedRequest]) -> Vec<&str> {
     requests.iter().map(RecordedRequest::target).collect()
 }
 
 #[test]
 fn each_request_arrives_once_v1_has_acknowledged_it_and_v1s_answers_are_counted() {
-    let scene = Scene::new(&BOTH_WAYS);
+    let scene = Scene::new(&[]);
     let mut client = scene.connect();
     for n in 0..40 {
         client.write(&post(&format!("/{n}"), 100 * n)).unwrap();
@@ -41,7 +39,7 @@ fn each_request_arrives_once_v1_has_acknowledged_it_and_v1s_answers_are_counted(
 /// A large upload streams as v1 acknowledges it.
 #[test]
 fn uploads_arrive_whole() {
-    let scene = Scene::new(&BOTH_WAYS);
+    let scene = Scene::new(&[]);
     let mut client = scene.connect();
     for n in 0..3 {
         client.write(&post(&format!("/{n}"), 3_000_000)).unwrap();
@@ -54,7 +52,7 @@ fn uploads_arrive_whole() {
 /// What `curl --http2` and java.net.http's client offer with their first request, and most servers decline.
 #[test]
 fn an_offer_that_v1_declined_is_an_ordinary_request() {
-    let scene = Scene::new(&BOTH_WAYS);
+    let scene = Scene::new(&[]);
     let mut client = scene.connect();
     let offer = "GET /offer HTTP/1.1\r\nHost: v1\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                  Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
@@ -70,7 +68,7 @@ fn an_offer_that_v1_declined_is_an_ordinary_request() {
 /// The last request of a connection is confirmed by v1's own acknowledgment: it does not wait for the next.
 #[test]
 fn a_request_waits_for_nothing_but_v1s_acknowledgment() {
-    let scene = Scene::new(&BOTH_WAYS);
+    let scene = Scene::new(&[]);
     scene
         .v1
         .set_behaviour(Behaviour::Delay(Duration::from_millis(300)));
@@ -94,7 +92,7 @@ fn v1_itself_is_compared_with_v2() {
         v2.set_behaviour(behaviour);
         let to = target(Family::V4) + ",role=candidate";
         let compare = ["--compare", "v1", "--margin", "20%"];
-        let mirror = Mirror::start(&lab, &to, &[&BOTH_WAYS[..], &compare].concat());
+        let mirror = Mirror::start(&lab, &to, &compare);
         let scene = Scene {
             mirror,
             v1,
@@ -119,13 +117,10 @@ fn v1_itself_is_compared_with_v2() {
 fn v1_is_compared_only_where_its_replies_are_captured() {
     for (flags, why) in [
         (
-            &["--target", "http://v2,role=candidate"][..],
-            "--replies on",
+            &["--replies", "off", "--target", "http://v2,role=candidate"][..],
+            "without --replies off",
         ),
-        (
-            &["--replies", "on", "--target", "http://v2"],
-            "role=candidate",
-        ),
+        (&["--target", "http://v2"], "role=candidate"),
     ] {
         let command = [
             "run",

@@ -17,7 +17,7 @@ pub enum Confirm {
     /// ([`Direction::ToClient`](crate::segment::Direction::ToClient)) or by what its kernel
     /// [waited for](crate::segment::Segment::expected). Where neither is captured, nothing is told.
     /// Bytes that wait cost their length and 224 bytes a segment, out of the room for data behind
-    /// holes, and at most `queued_bytes` a connection; what finds no room is a gap. Holes that the
+    /// holes, and at most `unconfirmed_bytes` a connection; what finds no room is a gap. Holes that the
     /// server has not acknowledged past are waited for without limit of time.
     Ack,
 }
@@ -35,6 +35,10 @@ pub struct Limits {
     /// Bytes *allocated* for one connection's data behind a hole. Default 1 MiB; a segment costs
     /// its payload and 192 bytes. Beyond it the hole is given up.
     pub queued_bytes: usize,
+    /// Bytes *allocated* for what one connection's server has not acknowledged. Default 8 MiB: a client may send as
+    /// much as the server's window, which Linux lets grow to 6 MiB (`tcp_rmem`), and while the server's process holds
+    /// its socket nothing is acknowledged.
+    pub unconfirmed_bytes: usize,
     /// How long to wait for missing bytes. Default 1 s: long enough for a sender's first two retransmissions
     /// on a local network (after 200 and 600 ms). Bytes that the server is known to have are waited for for 20 ms
     /// only, as captures of several CPUs may be out of order; those that it is known not to have, without limit.
@@ -52,6 +56,7 @@ impl Default for Limits {
         Self {
             connections: 65_536,
             queued_bytes: 1 << 20,
+            unconfirmed_bytes: 8 << 20,
             gap_wait: Duration::from_secs(1),
             idle: Duration::from_secs(120),
             confirm: Confirm::None,

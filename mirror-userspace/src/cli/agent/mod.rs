@@ -231,7 +231,7 @@ impl AgentArgs {
     fn mirror_config(&self) -> anyhow::Result<MirrorConfig> {
         let capture = LiveConfig {
             proc: self.cluster.proc.clone(),
-            ..self.capture.config()?
+            ..self.capture.config(false)?
         };
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;

@@ -110,7 +110,7 @@ impl Assembler {
             context.counters.delivered += len;
             return emit(StreamEvent::Data(data));
         }
-        let limit = context.limits.queued_bytes;
+        let limit = context.limits.unconfirmed_bytes;
         self.unconfirmed(context)
             .push(start, data, limit, context.counters);
     }

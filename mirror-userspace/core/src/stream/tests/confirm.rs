@@ -145,7 +145,7 @@ fn a_hole_is_given_up_only_if_the_server_has_it() {
 fn what_finds_no_room_is_a_gap() {
     let limits = Limits {
         confirm: Confirm::Ack,
-        queued_bytes: 500,
+        unconfirmed_bytes: 500,
         ..Limits::default()
     };
     let mut bench = Bench::new(limits, 1 << 20);
