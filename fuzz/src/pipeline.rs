@@ -9,11 +9,13 @@ use std::{
 
 use mirror_core::{
     http,
-    pipeline::{CopyId, Limits, Output, Pipeline, Rest},
+    pipeline::{CopyId, Limits, Output, Pipeline, Rest, Wire},
     policy::{Policy, PolicyConfig, SampleBy, TargetPolicy},
     segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
     value::Rate,
 };
+
+mod http2;
 
 use crate::input::Input;
 
@@ -45,6 +47,9 @@ pub const PHRASES: [&[u8]; 24] = [
     b"\x16\x03\x01\x02\x00\x01",
 ];
 
+/// From this byte on an operation says something of HTTP/2.
+pub const HTTP2: u8 = 192;
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -73,6 +78,7 @@ pub fn run(data: &[u8]) {
     let mut bench = Bench::new(limits, policy);
     while let (Some(what), Some(which), Some(more)) = (input.byte(), input.byte(), input.byte()) {
         match what % 32 {
+            _ if what >= HTTP2 => bench.say(which, more / 32, &http2::frames(what, more % 32)),
             0 => bench.wait(Duration::from_millis(u64::from(more) * 50)),
             1 => {
                 let at = usize::from(which % 8);
@@ -199,12 +205,13 @@ impl Bench {
             match &output {
                 Output::Copy(copy) => {
                     self.handed_over[copy.target.0] += 1;
-                    let head = copy.pieces[0].to_ascii_lowercase();
+                    let head = &copy.pieces[0];
                     let guard = b"x-mirrored-by: podmirror\r\n\r\n";
-                    assert!(
-                        head.ends_with(guard),
-                        "the head is a piece, with the loop guard"
-                    );
+                    let guarded = match copy.wire {
+                        Wire::Http1 => head.to_ascii_lowercase().ends_with(guard),
+                        Wire::Http2 { .. } => http2::is_guarded(head),
+                    };
+                    assert!(guarded, "the head is a piece, with the loop guard");
                     if copy.rest == Rest::Streamed {
                         assert!(self.streaming.insert(copy.id, 0).is_none());
                     }
@@ -218,7 +225,7 @@ impl Bench {
                 Output::Finish { copy, .. } | Output::Abort { copy } => {
                     assert!(self.streaming.remove(copy).is_some(), "ended once");
                 }
-                Output::Cancel { .. } => panic!("HTTP/1 has no such thing"),
+                Output::Cancel { .. } => {}
                 Output::Answer { .. } => panic!("nobody asked for v1's answers"),
             }
             self.held.push_back(output);
@@ -241,7 +248,12 @@ impl Bench {
         }
         let classes = &counters.connections;
         assert!(
-            classes.http1 + classes.http2 + classes.tls + classes.not_http + classes.upgraded
+            classes.http1
+                + classes.http2
+                + classes.http2_midstream
+                + classes.tls
+                + classes.not_http
+                + classes.upgraded
                 <= classes.opened
         );
         let budget = self.pipeline.budget().clone();

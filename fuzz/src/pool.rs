@@ -13,7 +13,7 @@ mod vocabulary {
         counters::TargetCounters,
         pipeline::{
             ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey,
-            Rest, TargetId,
+            Rest, TargetId, Wire,
         },
         segment::Time,
     };

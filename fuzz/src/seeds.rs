@@ -3,7 +3,10 @@
 mod frames;
 mod h2;
 
-use crate::{http_steps, pipeline::PHRASES};
+use crate::{
+    http_steps,
+    pipeline::{HTTP2, PHRASES},
+};
 use frames::{captures, packets};
 pub use h2::stories;
 
@@ -194,7 +197,32 @@ fn conversations() -> Vec<Vec<u8>> {
     let all: Vec<_> = (0..PHRASES.len())
         .map(|number| say(number, u8::try_from(number % 8).unwrap_or(0), 0))
         .collect();
+    // Frames of HTTP/2 on one connection: what, and of which stream.
+    let http2 = |frames: &[(u8, u8)]| {
+        let frames = frames.iter();
+        let all = frames.map(|(what, stream)| vec![HTTP2 + what, 0, *stream]);
+        [vec![vec![1, 0, 0]], all.collect()].concat()
+    };
+    let streams = [
+        (0, 0),
+        (1, 0),
+        (2, 1),
+        (1, 2),
+        (3, 0),
+        (4, 2),
+        (5, 0),
+        (6, 1),
+    ];
+    let rest = [vec![0, 0, 3], vec![HTTP2 + 3, 0, 0], vec![2, 0, 0]];
+    let middle = [(1, 4), (2, 5), (7, 3), (7, 1), (2, 9)];
     vec![
+        script([1, 0], &http2(&streams)),
+        script([3, 1], &[http2(&streams[..2]), rest.to_vec()].concat()),
+        script(
+            [1, 0],
+            &http2(&[(0, 0), (1, 0), (7, 2), (7, 3), (7, 0), (2, 7)]),
+        ),
+        script([1, 4], &http2(&middle)[1..]),
         script(
             [0, 0],
             &[vec![1, 0, 0], say(0, 0, 0), say(1, 0, 0), say(12, 0, 0)],

@@ -5,12 +5,13 @@
 //!   other one.
 //! - An integer of five bytes and more, padded with zeros, is refused by the other one.
 
+use bytes::BytesMut;
 use loona_hpack::decoder::DecoderError;
 use mirror_core::{
     budget::Budget,
     http::h2::{
         FieldList, Refusal,
-        hpack::{Decoder, MAX_TABLE},
+        hpack::{self, Decoder, MAX_TABLE},
     },
 };
 
@@ -29,7 +30,10 @@ pub(super) fn compare(data: &[u8]) {
     while let Some(len) = input.u16() {
         let block = input.take(len.into());
         match (ours.decode(block, &mut list), theirs.decode(block)) {
-            (Ok(()), Ok(expected)) => assert_eq!(read(&list), expected),
+            (Ok(()), Ok(expected)) => {
+                assert_eq!(read(&list), expected);
+                encode(&list, &expected);
+            }
             (Ok(()), Err(DecoderError::SizeUpdateAtEnd)) => {
                 assert_eq!(read(&list), List::new());
             }
@@ -44,6 +48,19 @@ pub(super) fn compare(data: &[u8]) {
         }
         assert!(ours.table_size() <= MAX_TABLE && budget.used() <= 4 * MAX_TABLE);
     }
+}
+
+/// What our encoder makes of a list is the same list to both, on any connection.
+fn encode(list: &FieldList, expected: &List) {
+    let mut block = BytesMut::new();
+    for field in list {
+        hpack::encode(field, &mut block);
+    }
+    let theirs = loona_hpack::Decoder::new().decode(&block);
+    assert_eq!(theirs.ok().as_ref(), Some(expected));
+    let mut again = FieldList::new(1 << 24);
+    let decoded = Decoder::new(&Budget::new(0)).decode(&block, &mut again);
+    assert!(decoded.is_ok() && again.iter().eq(list.iter()));
 }
 
 fn read(list: &FieldList) -> List {

@@ -83,7 +83,7 @@ fn copies(corpus: &Corpus, entry: &Entry, servers: &[&str]) -> (Copies, Pipeline
     let mut copies = Copies::new();
     for ((connection, _), (whole, request)) in found {
         if whole {
-            let flow = flows[&connection].clone();
+            let flow = flows.get(&connection).unwrap().clone();
             copies.entry(flow).or_default().push(request);
         }
     }

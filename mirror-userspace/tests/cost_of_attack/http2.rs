@@ -56,10 +56,12 @@ fn flood(attack: &mut Attack, client: &mut Client, bytes: &[u8], times: usize) -
 
 fn dropped(attack: &Attack, name: &str) -> u64 {
     let counters = attack.counters();
-    let all = counters
-        .lost_unseen
-        .iter()
-        .chain(counters.targets[0].dropped.iter());
+    let all = counters.lost_unseen.iter().chain(
+        counters
+            .targets
+            .iter()
+            .flat_map(|target| target.dropped.iter()),
+    );
     let named = all.filter(|(reason, _)| reason.name() == name);
     named.map(|(_, count)| count).sum()
 }
