@@ -61,6 +61,16 @@ impl<'a> RequestHead<'a> {
         }
     }
 
+    /// Whether one of the values of this name is such a one. Each version has a loop of its own: over [`values`](Self::values)
+    /// each field would cost a call.
+    #[inline]
+    pub fn any_value(self, name: &str, is: impl Fn(&[u8]) -> bool) -> bool {
+        match self {
+            Self::Http1(head) => head.values(name).any(is),
+            Self::Http2(_) => self.values(name).any(is),
+        }
+    }
+
     /// A cookie of HTTP/2 that came in crumbs, put together again (RFC 9113 section 8.2.3); `None` for any other name,
     /// and where there is nothing to put together.
     #[must_use]

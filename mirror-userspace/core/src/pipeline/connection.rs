@@ -156,13 +156,11 @@ impl Connection {
                 parser.handle_data(input, &limits, &budget, &mut |event| {
                     reading.handle_event(event, assembly);
                 });
-                let mut stands = (parser.footing(), reading.place.protocol);
-                if reading.place.protocol == Protocol::Undecided {
-                    reading.seek_http2(input, stands.0, assembly);
+                let mut footing = parser.footing();
+                if reading.place.protocol != Protocol::Http1 {
+                    footing = reading.stand_elsewhere(input, footing, assembly);
                 }
-                if reading.carried.is_http2() {
-                    stands = (reading.carried.footing(), reading.place.protocol);
-                }
+                let stands = (footing, reading.place.protocol);
                 passing.count(&data, stands, &mut assembly.counters.not_followed);
             }
             StreamEvent::Acknowledged { .. } if reading.carried.is_http2() => {}
@@ -286,6 +284,7 @@ impl Reading {
     }
 
     /// Takes more of a connection that carries HTTP/2.
+    #[inline(never)]
     fn handle_http2(&mut self, data: &Data<'_>, passing: &mut Passing, assembly: &mut Assembly) {
         let input = Input {
             bytes: data.bytes,
@@ -297,11 +296,24 @@ impl Reading {
         passing.count(data, stands, &mut assembly.counters.not_followed);
     }
 
-    /// Looks for frames of HTTP/2 on a connection that nothing has decided yet.
-    fn seek_http2(&mut self, input: Input<'_>, footing: Footing, assembly: &mut Assembly) {
-        if self.carried.seek(input, footing, assembly) {
+    /// How a connection stands that does not carry HTTP/1: while nothing has decided what it carries, frames of HTTP/2
+    /// are looked for.
+    #[cold]
+    fn stand_elsewhere(
+        &mut self,
+        input: Input<'_>,
+        footing: Footing,
+        assembly: &mut Assembly,
+    ) -> Footing {
+        if self.place.protocol == Protocol::Undecided && self.carried.seek(input, footing, assembly)
+        {
             self.place
                 .become_protocol(Protocol::Http2Midstream, assembly);
+        }
+        if self.carried.is_http2() {
+            self.carried.footing()
+        } else {
+            footing
         }
     }
 

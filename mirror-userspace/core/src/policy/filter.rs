@@ -216,15 +216,15 @@ impl Path<'_> {
 impl Rule {
     fn refuses(&self, head: RequestHead<'_>, path: &Path<'_>) -> bool {
         match self {
-            Self::Loop => head
-                .values(MIRRORED_BY)
-                .any(|value| memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()),
+            Self::Loop => head.any_value(MIRRORED_BY, |value| {
+                memchr::memmem::find(value, MIRROR_NAME.as_bytes()).is_some()
+            }),
             Self::FromTarget => false,
             // Without the offer, which the copy leaves out, a request like any other.
             Self::Upgrade => !matches!(head.upgrade(), None | Some(Upgrade::H2c)),
-            Self::KubeProbe => head
-                .values("user-agent")
-                .any(|value| value.starts_with(b"kube-probe/")),
+            Self::KubeProbe => {
+                head.any_value("user-agent", |value| value.starts_with(b"kube-probe/"))
+            }
             Self::OtherRoute(route) => !route.mirrors(head),
             Self::Deny(Condition::Path(pattern)) => {
                 pattern.is_match(path.sent)
@@ -245,7 +245,7 @@ impl Condition {
             Self::Path(pattern) => pattern.is_match(path.sent),
             Self::Field(pattern) => {
                 let name = pattern.name().as_str();
-                head.values(name).any(|value| pattern.is_match(value))
+                head.any_value(name, |value| pattern.is_match(value))
                     || head
                         .whole_cookie(name)
                         .is_some_and(|cookie| pattern.is_match(&cookie))

@@ -35,6 +35,10 @@ impl Cancelled {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn pop(&mut self) -> Option<RequestKey> {
         let request = self.all.pop_front()?;
         self.held.shrink(COST);

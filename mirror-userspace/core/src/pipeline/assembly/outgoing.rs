@@ -21,16 +21,20 @@ const KEPT_PLACES: usize = 64;
 impl Assembly {
     /// The next thing to send.
     pub(in super::super) fn next_output(&mut self) -> Option<Output> {
-        let cancel = || {
-            self.cancelled
-                .pop()
-                .map(|request| Output::Cancel { request })
-        };
-        let output = self.outputs.pop_front().or_else(cancel);
+        let output = self.outputs.pop_front();
+        if output.is_none() && !self.cancelled.is_empty() {
+            return self.next_cancelled();
+        }
         if self.outputs.is_empty() && self.outputs.capacity() > KEPT_PLACES {
             self.outputs.shrink_to(KEPT_PLACES);
         }
         output
+    }
+
+    #[cold]
+    fn next_cancelled(&mut self) -> Option<Output> {
+        let request = self.cancelled.pop()?;
+        Some(Output::Cancel { request })
     }
 
     const fn next_copy(&mut self) -> CopyId {
