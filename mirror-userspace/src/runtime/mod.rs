@@ -12,6 +12,7 @@
 pub mod clock;
 mod daemon;
 mod fault;
+mod notice;
 mod panics;
 pub mod replay;
 mod shard;

@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 
-use super::{clock, fault::Fault, panics, sink::Sink};
+use super::{clock, fault::Fault, notice::Notice, panics, sink::Sink};
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
 /// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
@@ -187,6 +187,7 @@ async fn serve(
         return;
     }
     let mut tick = Time::default();
+    let mut notice = Notice::default();
     let mut turns_in_vain = 0;
     // A task's panic is the shard's end: its connection would never end, nor the copies on it.
     while !panics::here() {
@@ -198,6 +199,9 @@ async fn serve(
         if tick <= now {
             tick = now + TICK;
             see_to_timeouts(now, &mut pipeline, &mut dispatcher);
+            if let Some(line) = notice.line(now, pipeline.counters()) {
+                log::warn!("{line}");
+            }
         }
         turns_in_vain = if read > 0 { 0 } else { turns_in_vain + 1 };
         let command = if turns_in_vain <= TURNS_IN_VAIN {

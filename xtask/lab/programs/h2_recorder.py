@@ -215,7 +215,9 @@ class Connection(asyncio.Protocol):
     def answer(self, stream, request):
         method = request.method_of_grpc
         ok = [("grpc-status", "0")]
-        if method is None:
+        if request.value(":method") == "HEAD":
+            self.h2.send_headers(stream, [(":status", "200")], end_stream=True)
+        elif method is None:
             self.h2.send_headers(stream, [(":status", "200"), ("content-length", "2")])
             self.queue(stream, b"ok", end=True)
         elif method == "Chat":
