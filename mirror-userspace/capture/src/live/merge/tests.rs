@@ -52,6 +52,37 @@ fn a_syn_in_another_ring_comes_first_although_it_is_read_last() {
     assert_eq!(due(&mut merge), [2, 9]);
 }
 
+/// A client's segments are seen on one CPU, and v1's on another: an answer never comes before its request,
+/// nor an acknowledgment before what it is for, whichever ring is read first and whenever.
+#[test]
+fn what_v1_says_stays_behind_what_it_answers() {
+    // Request, its ACK, its reply; twice, and a request whose ACK is on the reply.
+    const CLIENT: [(u64, u32); 3] = [(10, 1), (40, 4), (70, 7)];
+    const V1: [(u64, u32); 5] = [(12, 2), (30, 3), (41, 5), (60, 6), (71, 8)];
+    // After how many of the client's records and of v1's something is read.
+    for client_first in 0..=CLIENT.len() {
+        for v1_first in 0..=V1.len() {
+            let mut merge = Merge::new(2);
+            let mut read = Vec::new();
+            let (client, v1) = (CLIENT.split_at(client_first), V1.split_at(v1_first));
+            for (client, v1) in [(client.0, v1.0), (client.1, v1.1)] {
+                for &(at, number) in v1 {
+                    put(&mut merge, 1, at, number);
+                }
+                for &(at, number) in client {
+                    put(&mut merge, 0, at, number);
+                }
+                read.extend(due(&mut merge));
+            }
+            let later = micros(10_000);
+            merge.is_exhausted(0, later);
+            merge.is_exhausted(1, later);
+            read.extend(due(&mut merge));
+            assert_eq!(read, [1, 2, 3, 4, 5, 6, 7, 8], "{client_first}, {v1_first}");
+        }
+    }
+}
+
 #[test]
 fn one_cpu_waits_for_none() {
     let mut merge = Merge::new(1);
