@@ -1,7 +1,7 @@
 //! The flags that say where requests arrive.
 
 use clap::{Args, ValueEnum};
-use mirror_capture::{Hook, LiveConfig, Netns, OpenNetns, Place, Tap};
+use mirror_capture::{Hook, Netns, OpenNetns, Place, Tap};
 use mirror_common::{packet::Tunnels, settings::MAX_PORTS};
 
 use super::UsageError;

@@ -139,7 +139,7 @@ impl Replies {
     }
 
     /// Gives up what is outstanding.
-    fn forget(&mut self, counters: &mut RepliesOfV1) {
+    pub(super) fn forget(&mut self, counters: &mut RepliesOfV1) {
         let why = match self.place {
             Place::BehindUnread => &mut counters.unplaced,
             _ => &mut counters.unseen,
