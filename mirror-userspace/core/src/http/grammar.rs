@@ -7,6 +7,12 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
     TCHARS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
+/// The same, without capital letters (RFC 9113 section 8.2.1).
+#[inline]
+pub(super) fn is_lower_tchar(byte: u8) -> bool {
+    is_tchar(byte) & !byte.is_ascii_uppercase()
+}
+
 const TCHARS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
@@ -39,8 +45,9 @@ const TCHARS: [bool; 256] = {
 
 /// Whether a byte may stand in a field value, white space and obs-text included
 /// (RFC 9110 section 5.5).
+#[inline]
 pub(super) const fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+    (byte == b'\t') | (byte >= b' ') & (byte != 0x7f)
 }
 
 /// The elements of a comma-separated list, without the white space around them

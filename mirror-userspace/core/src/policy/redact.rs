@@ -3,12 +3,13 @@
 use bytes::BytesMut;
 
 use super::{
-    field::MutableField, field_rules::REDACTED, request_target::TargetParts, splice::Splice,
+    field::MutableField,
+    field_rules::REDACTED,
+    request_target::TargetParts,
+    rewrite::{copy, with},
+    splice::Splice,
 };
-use crate::http::{
-    Head,
-    h2::{Field, FieldList, hpack::encode},
-};
+use crate::http::{Head, h2::FieldList};
 
 /// Appends the head to `out` with the values of these fields replaced, and, if there are any, the user
 /// information of an absolute-form target; nothing else is changed.
@@ -36,8 +37,11 @@ pub fn redact(head: &Head<'_>, fields: &[MutableField], out: &mut BytesMut) {
 pub fn redact_block(list: &FieldList, fields: &[MutableField], out: &mut BytesMut) {
     for field in list {
         let hidden = fields.iter().any(|it| it.name().matches(field.name));
-        let value = if hidden { REDACTED } else { field.value };
-        encode(Field { value, ..field }, out);
+        if hidden {
+            with(field, REDACTED, out);
+        } else {
+            copy(field, out);
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod http2;
 
+pub(super) use http2::{copy, with};
+
 use std::ops::Range;
 
 use bytes::BytesMut;

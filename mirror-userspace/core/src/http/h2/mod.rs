@@ -19,6 +19,7 @@
 //! | `block` | header blocks, collected within their limits (section 4.3) |
 //! | `hpack` | header blocks to field lists, with a dynamic table of at most 64 KiB out of the budget (RFC 7541) |
 //! | `field` | a field list: order, duplicates and never-indexed marks kept, limited in bytes |
+//! | `binary` | values of gRPC that are no text |
 //! | `request` | which list is a well-formed request, and which may be trailers (section 8) |
 //! | `request_line` | method and path of a block that stands for itself, as HTTP/1 writes them |
 //! | `outcome` | how a request goes on, and how it ends |
@@ -29,6 +30,7 @@
 //! What only v1's direction tells is not known here: the frame size that it allows, its windows, the streams that it
 //! has closed. [`Reader::forget`] takes the last.
 
+mod binary;
 mod block;
 mod collect;
 mod control;

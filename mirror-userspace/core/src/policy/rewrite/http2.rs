@@ -55,7 +55,7 @@ impl Rewriter {
                     replace(field, Some(value), out);
                 }
                 name => match self.rule(name) {
-                    None => encode(field, out),
+                    None => copy(field, out),
                     Some((place, rule)) => {
                         let again = written.get_mut(place);
                         let again = again.is_some_and(|done| std::mem::replace(done, true));
@@ -93,7 +93,7 @@ impl Rewriter {
             let rule = self.rule(field.name);
             match rule.filter(|(_, rule)| rule.action == Action::Redact) {
                 Some(_) => with(field, REDACTED, out),
-                None => encode(field, out),
+                None => copy(field, out),
             }
         }
     }
@@ -128,6 +128,11 @@ fn replace(field: Field<'_>, value: Option<Vec<u8>>, out: &mut BytesMut) {
         Some(value) => with(field, &value, out),
         None => encode(field, out),
     }
+}
+
+/// The field as the client sent it, or as whoever is not on the C core of gRPC has to get it.
+pub(in crate::policy) fn copy(field: Field<'_>, out: &mut BytesMut) {
+    replace(field, field.as_text(), out);
 }
 
 /// The field with another value; what the client forbade stays forbidden.

@@ -45,6 +45,27 @@ fn a_request_is_told_in_the_clients_order() {
 }
 
 #[test]
+fn only_grpc_has_binary_values() {
+    let all = |more: &[(&'static str, &'static str)]| {
+        lost(&[&[METHOD, SCHEME, PATH, AUTHORITY], more].concat())
+    };
+    let grpc = ("content-type", "application/grpc");
+    let raw = ("a-bin", "\0\r\n\0 ");
+    assert_eq!(all(&[raw, grpc]), None);
+    assert_eq!(all(&[grpc, raw]), None);
+    let malformed = Some(Loss::Malformed);
+    for more in [
+        &[raw][..],
+        &[raw, ("content-type", "text/plain")],
+        &[grpc, ("a", "\0\r\n")],
+        &[grpc, ("a-bin", "x\r\n")],
+        &[grpc, ("A-bin", "\0")],
+    ] {
+        assert_eq!(all(more), malformed, "{more:?}");
+    }
+}
+
+#[test]
 fn well_formed_requests_are_told() {
     let options = (":method", "OPTIONS");
     for fields in [

@@ -159,6 +159,24 @@ fn paths_are_rewritten_and_clients_are_told() {
 }
 
 #[test]
+fn binary_metadata_of_grpc_is_text_in_the_copy() {
+    let sent = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "v1"),
+        (":path", "/a.B/c"),
+        ("grpc-trace-bin", "\0\u{1}\r\n\0 "),
+        ("x-bin", "AA"),
+        ("content-type", "application/grpc+proto"),
+    ];
+    let mut expected = sent.to_vec();
+    expected[4].1 = "AQ0KACA";
+    expected.push(MARK);
+    let copy = rewritten(RewriteConfig::default(), None, &sent);
+    assert_eq!(copy, owned(&expected));
+}
+
+#[test]
 fn trailers_lose_only_what_is_to_be_hidden() {
     let config = RewriteConfig {
         set_fields: parsed(&["X-New=1"]),
