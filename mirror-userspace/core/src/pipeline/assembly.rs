@@ -11,7 +11,7 @@ use cancelled::Cancelled;
 
 use super::{
     ConnectionId, CopyId, DropReason, Observer, Output, PipelineCounters, RequestInfo, Rest,
-    TargetId, Wire, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
+    TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
     patience::Patience,
 };
 use crate::{
@@ -60,20 +60,8 @@ pub(super) enum Request {
 pub(super) struct Held {
     heads: Vec<(TargetId, Bytes)>,
     manner: Manner,
-    wire: Wire,
     body: Body,
     reserved: Reserved,
-}
-
-impl Held {
-    /// It ends with this header block. `false` without memory for that.
-    fn end_with(&mut self, trailers: Bytes) -> bool {
-        let room = self.reserved.grow(trailers.len() + BYTES_OVERHEAD);
-        self.wire = Wire::Http2 {
-            trailers: Some(trailers),
-        };
-        room
-    }
 }
 
 /// What all connections of a pipeline share.
@@ -87,6 +75,8 @@ pub(super) struct Assembly {
     pub(super) counters: PipelineCounters,
     pub(super) outputs: VecDeque<Output>,
     cancelled: Cancelled,
+    /// The header block of the trailers of the request of HTTP/2 that ends next.
+    trailers: Option<Bytes>,
     /// What the readers of HTTP/2 have in common, unless one of them is at work with it.
     pub(super) http2: Option<Box<h2::Shared>>,
     pub(super) patience: Patience,
@@ -127,6 +117,7 @@ impl Assembly {
             patience: Patience::new(budget.share(budget.limit() / OF_PATIENCE)),
             of_http2,
             cancelled: Cancelled::new(&budget),
+            trailers: None,
             http2: Some(Box::new(http2)),
             unfinished,
             blocks: Blocks::new(budget.limit() / FREE_BLOCKS),
@@ -148,6 +139,7 @@ impl Assembly {
     }
 
     /// Takes a request's head, and decides what becomes of the request.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         place: &RequestContext,
@@ -216,14 +208,9 @@ impl Assembly {
         }
         if !heads.is_empty() {
             let manner = Manner::of(head, self.policy.offers_upgrade(head));
-            let wire = match head {
-                RequestHead::Http1(_) => Wire::Http1,
-                RequestHead::Http2(_) => Wire::Http2 { trailers: None },
-            };
             *request = Request::Held(Box::new(Held {
                 heads,
                 manner,
-                wire,
                 body: Body::default(),
                 reserved,
             }));
@@ -253,13 +240,9 @@ impl Assembly {
         };
     }
 
-    /// The request is complete; of HTTP/2 it may have a header block of trailers.
-    pub(super) fn finish(
-        &mut self,
-        place: &RequestContext,
-        request: &mut Request,
-        trailers: Option<Bytes>,
-    ) {
+    /// The request is complete; of HTTP/2, with the trailers that were [handed in](Self::end_with) last.
+    #[inline]
+    pub(super) fn finish(&mut self, place: &RequestContext, request: &mut Request) {
         match std::mem::take(request) {
             Request::None | Request::Settled => return,
             Request::Observed => {
@@ -271,17 +254,8 @@ impl Assembly {
                     }
                 };
             }
-            Request::Held(mut held) => {
-                if let Some(trailers) = trailers
-                    && !held.end_with(trailers)
-                {
-                    self.drop_held(&held, DropReason::OverBudget);
-                    self.observe(place, |observer, info| observer.lost(info));
-                    return;
-                }
-                self.hand_over(place, *held, Rest::Complete, |_| {});
-            }
-            Request::Streamed(copies) => self.finish_streamed(place, copies, trailers.as_ref()),
+            Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
+            Request::Streamed(copies) => self.finish_streamed(place, copies),
         }
         // The copies are whole, whoever else wanted the request.
         let _kept = self.observe(place, |observer, info| observer.end(info));
@@ -318,9 +292,26 @@ impl Assembly {
         }
     }
 
-    /// Shows trailers of HTTP/2 to whoever observes.
-    pub(super) fn show_trailers(&mut self, place: &RequestContext, fields: &h2::FieldList) {
-        self.observe(place, |observer, info| observer.trailers(info, fields));
+    /// Takes the trailers of a request of HTTP/2, which ends with them. Without memory for them it is lost.
+    pub(super) fn end_with(
+        &mut self,
+        place: &RequestContext,
+        request: &mut Request,
+        trailers: &h2::FieldList,
+    ) {
+        self.observe(place, |observer, info| observer.trailers(info, trailers));
+        let mut block = BytesMut::new();
+        self.policy.write_trailers(trailers, &mut block);
+        self.trailers = (!block.is_empty()).then(|| block.freeze());
+        let memory = self.memory_of_trailers();
+        if let Request::Held(held) = request
+            && !held.reserved.grow(memory)
+        {
+            self.lose(place, request, DropReason::OverBudget);
+            *request = Request::Settled;
+        }
+        self.finish(place, request);
+        self.trailers = None;
     }
 
     /// Takes the end of a connection, whose last request has ended before.

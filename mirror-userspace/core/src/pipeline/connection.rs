@@ -264,7 +264,7 @@ impl Reading {
                 },
             },
             HttpEvent::End => {
-                assembly.finish(place, request, None);
+                assembly.finish(place, request);
                 if let Some(replies) = replies {
                     replies.end(place.ordinal, place.at);
                 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
-
 use super::{
     DropReason, PipelineCounters,
     assembly::{Assembly, Request},
@@ -50,8 +48,6 @@ struct Requests {
     highest: u32,
     /// What is added to a stream's number: requests of HTTP/1 came before.
     before: u32,
-    /// The trailers of the request that ends next.
-    trailers: Option<Bytes>,
     watch: Watch,
     out_of_step: bool,
 }
@@ -102,7 +98,6 @@ impl Http2 {
             entries: budget.empty(),
             highest: 0,
             before: 0,
-            trailers: None,
             watch: Watch::None,
             out_of_step: false,
         };
@@ -239,18 +234,15 @@ impl Requests {
                 }
             }
             Event::Trailers { stream, fields } => {
-                if self.open.contains_key(&stream) {
-                    let mut block = BytesMut::new();
-                    assembly.policy.write_trailers(fields, &mut block);
-                    self.trailers = (!block.is_empty()).then(|| block.freeze());
-                    assembly.show_trailers(&self.place(stream, place), fields);
+                let place = self.place(stream, place);
+                if let Some(mut request) = self.close(stream) {
+                    assembly.end_with(&place, &mut request, fields);
                 }
             }
             Event::End { stream } => {
                 let place = self.place(stream, place);
-                let trailers = self.trailers.take();
                 if let Some(mut request) = self.close(stream) {
-                    assembly.finish(&place, &mut request, trailers);
+                    assembly.finish(&place, &mut request);
                 }
             }
             Event::Reset { stream, .. } => {
@@ -285,7 +277,7 @@ impl Requests {
         let mut request = Request::None;
         if head.ends {
             assembly.begin(&place, &mut request, head.into());
-            assembly.finish(&place, &mut request, None);
+            assembly.finish(&place, &mut request);
         } else if self.entries.grow(ENTRY) {
             assembly.begin(&place, &mut request, head.into());
             if matches!(request, Request::Settled) {

@@ -10,6 +10,14 @@ pub(super) struct Manner {
     pub(super) expect: Expect,
     pub(super) persistence: Persistence,
     pub(super) effect: Effect,
+    pub(super) version: Version,
+}
+
+/// The version of HTTP that the request is sent in.
+#[derive(Clone, Copy)]
+pub(super) enum Version {
+    Http1,
+    Http2,
 }
 
 impl Manner {
@@ -34,6 +42,10 @@ impl Manner {
             expect,
             persistence,
             effect,
+            version: match head {
+                RequestHead::Http1(_) => Version::Http1,
+                RequestHead::Http2(_) => Version::Http2,
+            },
         }
     }
 }

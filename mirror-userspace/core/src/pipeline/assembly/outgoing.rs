@@ -6,8 +6,11 @@ use super::{Assembly, BYTES_OVERHEAD, Held, PLACE_COST, Request, Sending};
 use crate::{
     budget::Reserved,
     pipeline::{
-        CopyId, DropReason, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire, blocks::Blocks,
-        connection::RequestContext, counters::TargetCopies, manner::Manner,
+        CopyId, DropReason, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire,
+        blocks::Blocks,
+        connection::RequestContext,
+        counters::TargetCopies,
+        manner::{Manner, Version},
     },
 };
 
@@ -20,6 +23,7 @@ const KEPT_PLACES: usize = 64;
 
 impl Assembly {
     /// The next thing to send.
+    #[inline]
     pub(in super::super) fn next_output(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
         if output.is_none() && !self.cancelled.is_empty() {
@@ -53,7 +57,6 @@ impl Assembly {
         let Held {
             heads,
             manner,
-            wire,
             body,
             mut reserved,
         } = held;
@@ -67,8 +70,7 @@ impl Assembly {
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
-            let wire = wire.clone();
-            given(self.push_copy(place, target, (wire, pieces), rest, manner, reserved));
+            given(self.push_copy(place, target, pieces, rest, manner, reserved));
         }
     }
 
@@ -99,20 +101,21 @@ impl Assembly {
         }
     }
 
-    /// Ends streamed copies, with this header block of trailers; without memory for it, a copy is aborted.
-    pub(super) fn finish_streamed(
-        &mut self,
-        place: &RequestContext,
-        copies: Vec<CopyId>,
-        trailers: Option<&Bytes>,
-    ) {
-        let memory = trailers.map_or(0, |trailers| trailers.len() + BYTES_OVERHEAD);
+    /// What the trailers at hand cost.
+    pub(super) fn memory_of_trailers(&self) -> usize {
+        let trailers = self.trailers.as_ref();
+        trailers.map_or(0, |trailers| trailers.len() + BYTES_OVERHEAD)
+    }
+
+    /// Ends streamed copies, with the trailers at hand; without memory for them, a copy is aborted.
+    pub(super) fn finish_streamed(&mut self, place: &RequestContext, copies: Vec<CopyId>) {
+        let memory = self.memory_of_trailers();
         for copy in copies {
             let ended = match self.budget.reserve(memory) {
                 Some(reserved) => Output::Finish {
                     copy,
                     at: place.at,
-                    trailers: trailers.cloned(),
+                    trailers: self.trailers.clone(),
                     reserved,
                 },
                 None => Output::Abort { copy },
@@ -132,7 +135,7 @@ impl Assembly {
         &mut self,
         place: &RequestContext,
         target: TargetId,
-        (wire, pieces): (Wire, Vec<Bytes>),
+        pieces: Vec<Bytes>,
         rest: Rest,
         manner: Manner,
         reserved: Reserved,
@@ -145,7 +148,12 @@ impl Assembly {
             target,
             request,
             at,
-            wire,
+            wire: match manner.version {
+                Version::Http1 => Wire::Http1,
+                Version::Http2 => Wire::Http2 {
+                    trailers: self.trailers.clone(),
+                },
+            },
             pieces,
             rest,
             expect: manner.expect,

@@ -90,7 +90,7 @@ fn a_request_that_its_connection_forgets_keeps_them_from_balancing() {
         if forgotten {
             drop(request);
         } else {
-            pipeline.assembly.finish(&place, &mut request, None);
+            pipeline.assembly.finish(&place, &mut request);
         }
         let ledger = books(&pipeline);
         assert_eq!(ledger.balanced, !forgotten, "{ledger}");
