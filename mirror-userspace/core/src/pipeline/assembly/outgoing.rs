@@ -47,6 +47,7 @@ impl Assembly {
     }
 
     /// Gives each target its copy of what is held; returns the copies.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         place: &RequestContext,
@@ -131,6 +132,7 @@ impl Assembly {
         }
     }
 
+    #[inline]
     fn push_copy(
         &mut self,
         place: &RequestContext,
