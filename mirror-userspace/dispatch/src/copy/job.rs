@@ -51,6 +51,8 @@ pub(crate) struct Job {
     begun: bool,
     /// Whether it is being sent for the second time, since a connection closed without a word of it.
     retried: bool,
+    /// How often a target did not take it.
+    turned_away: u8,
     /// Until the last byte is written.
     unwritten: bool,
 }
@@ -78,6 +80,7 @@ impl Job {
             whole,
             begun: false,
             retried: false,
+            turned_away: 0,
             unwritten: true,
         }
     }
@@ -155,6 +158,16 @@ impl Job {
     /// It is sent for the second time from now on, for that reason.
     pub(crate) const fn retry(&mut self) {
         self.retried = true;
+    }
+
+    /// A target did not take it, and it is sent elsewhere.
+    pub(crate) const fn turn_away(&mut self) {
+        self.turned_away = self.turned_away.saturating_add(1);
+    }
+
+    /// How often that was so.
+    pub(crate) const fn turned_away(&self) -> u8 {
+        self.turned_away
     }
 
     /// Its first byte is written; whether for the first time.

@@ -1,29 +1,31 @@
 //! What happens on connections in HTTP/2, and how the copies on them end.
 //!
 //! A stream that ends takes only its own copy with it; a connection that ends, all that it has. Which of those go
-//! on another one, the target says (GOAWAY, REFUSED_STREAM: RFC 9113 section 8.7), or [`Retry`]. Each does so once,
-//! so that a target that takes nothing is not asked for ever.
+//! on another one, the target says (GOAWAY, REFUSED_STREAM: RFC 9113 section 8.7), or [`Retry`]. Each does so a
+//! number of times, so that a target that takes nothing is not asked for ever.
 
 use mirror_core::segment::Time;
 
-use super::{
-    Action, Retry, Shared,
-    link::{Link, Phase},
-    target::Target,
-};
+use super::{Action, Retry, Shared, link::Phase, target::Target};
 use crate::{
     ids::LinkId,
     outcome::{After, Answer, Failure, Outcome},
     wire::h2::{Fault, Heard, Lost, Session, Turn},
 };
 
-/// How often a copy that goes on another connection may do so.
+/// How often targets may say of a copy that they do not take it, until it fails. One that closes connections after
+/// a number of requests (nginx: `keepalive_requests`) says so of all that are under way then.
+const TURNED_AWAY: u8 = 16;
+
+/// Why a copy goes on another connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Again {
-    /// Once, or a target that takes nothing would be asked for ever.
-    Once,
-    /// As often as this happens.
-    Freely,
+    /// The target allows fewer streams than was thought.
+    Surplus,
+    /// The target did not take it.
+    TurnedAway,
+    /// Its connection closed, and it may arrive twice.
+    Retried,
 }
 
 impl Target {
@@ -170,13 +172,13 @@ impl Target {
         why: Lost,
     ) {
         if why == Lost::Surplus {
-            return self.send_again(shared, now, id, turn, Again::Freely);
+            return self.send_again(shared, now, id, turn, Again::Surplus);
         }
         let again = shared.settings.retry == Retry::Idempotent || turn.is_unopened();
         let ended = match why {
             Lost::Untaken | Lost::Refused | Lost::Surplus => {
-                if again && turn.can_be_sent_anew() && self.may_go_again(id, &turn) {
-                    return self.send_again(shared, now, id, turn, Again::Once);
+                if again && turn.can_be_sent_anew() && turn.job.turned_away() < TURNED_AWAY {
+                    return self.send_again(shared, now, id, turn, Again::TurnedAway);
                 }
                 Err(Failure::Refused)
             }
@@ -186,13 +188,6 @@ impl Target {
             Lost::Long => Ok(After::Cut),
         };
         self.finish_stream(shared, now, id, turn, ended);
-    }
-
-    /// Whether a copy may go on another connection: once for nothing, and always if its own was never opened on one
-    /// that answered others.
-    fn may_go_again(&self, id: LinkId, turn: &Turn) -> bool {
-        let reused = self.links.get(id.slot).is_some_and(Link::is_reused);
-        !turn.job.is_retried() || (turn.is_unopened() && reused)
     }
 
     /// A copy goes on another connection.
@@ -212,8 +207,10 @@ impl Target {
             self.endpoints.end(endpoint);
             self.endpoints.handle_no_verdict(endpoint, now);
         }
-        if again == Again::Once {
-            turn.job.retry();
+        match again {
+            Again::Surplus => {}
+            Again::TurnedAway => turn.job.turn_away(),
+            Again::Retried => turn.job.retry(),
         }
         self.homes.leave(turn.job.connection);
         self.give_back(shared, now, turn.job);
@@ -339,19 +336,14 @@ impl Target {
         self.close(id);
         let mut judged = false;
         while let Some(turn) = self.session_mut(id).and_then(Session::pop_last) {
-            // Of a connection that worked, the target has not seen what was not begun; nor, it may be, what met it
-            // as it was closed.
-            let broke = matches!(
-                failure,
-                Failure::Reset | Failure::BadReply | Failure::Timeout
-            );
-            let repeatable = failure == Failure::Reset
-                && reused
-                && turn.job.is_repeatable()
-                && shared.settings.retry == Retry::Idempotent;
-            let again = connected && broke && (turn.is_unopened() || repeatable);
-            if again && turn.can_be_sent_anew() && self.may_go_again(id, &turn) {
-                self.send_again(shared, now, id, turn, Again::Once);
+            // One that did nothing has the first of its copies to show for it.
+            let shows = !reused && !judged && self.session_mut(id).is_none_or(|it| it.is_empty());
+            if let Some(again) = again_of(shared, &turn, failure)
+                && connected
+                && !shows
+                && (reused || again == Again::TurnedAway)
+            {
+                self.send_again(shared, now, id, turn, again);
             } else if !judged || turn.is_answered() {
                 judged |= !turn.is_answered();
                 self.finish_stream(shared, now, id, turn, Err(failure));
@@ -367,8 +359,26 @@ impl Target {
                 self.forsake(shared, now, turn.job, failure);
             }
         }
-        shared.actions.push_back(Action::Wake(id));
         true
+    }
+}
+
+/// Whether a copy goes on another connection when its own has ended with this: if the target has not seen it; or, on
+/// one that had answered others, if it may arrive twice and met the connection as it was closed.
+fn again_of(shared: &Shared, turn: &Turn, failure: Failure) -> Option<Again> {
+    let unseen = turn.is_unopened() && turn.job.turned_away() < TURNED_AWAY;
+    let retries = shared.settings.retry == Retry::Idempotent;
+    match failure {
+        Failure::Reset | Failure::BadReply | Failure::Timeout if unseen => Some(Again::TurnedAway),
+        Failure::Reset
+            if retries
+                && turn.job.is_repeatable()
+                && turn.can_be_sent_anew()
+                && !turn.job.is_retried() =>
+        {
+            Some(Again::Retried)
+        }
+        _ => None,
     }
 }
 

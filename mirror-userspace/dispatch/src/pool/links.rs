@@ -74,14 +74,16 @@ impl Pool {
         if next == refused {
             return None;
         }
-        let (copies, http2) = (link.copies(), link.session.is_some());
+        let session = link.session.as_ref();
+        let serves = link.stop.is_none() && session.is_some_and(|it| !it.is_retired());
+        let copies = link.copies();
         link.endpoint = next;
         if let Some(endpoint) = target.endpoints.get_mut(refused) {
             endpoint.withdraw(id);
         }
         target.endpoints.close(refused, copies);
         target.endpoints.open(next, copies);
-        if http2 && let Some(endpoint) = target.endpoints.get_mut(next) {
+        if serves && let Some(endpoint) = target.endpoints.get_mut(next) {
             endpoint.sessions.push(id);
         }
         target.endpoints.get(next).map(|endpoint| endpoint.socket)

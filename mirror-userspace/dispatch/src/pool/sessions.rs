@@ -180,8 +180,8 @@ impl Target {
         }
     }
 
-    /// After anything that happened on a connection in HTTP/2: it rests or closes if nothing is under way, and else
-    /// is due when the first of its copies is.
+    /// After anything that happened on a connection in HTTP/2: it rests or closes if nothing is under way (and
+    /// whoever has the socket has to look), and else is due when the first of its copies is.
     pub(super) fn tidy(&mut self, shared: &mut Shared, now: Time, id: LinkId) {
         let stopped = self.mode == Mode::Stopped;
         let Some(link) = self.links.get_mut(id.slot) else {
@@ -208,7 +208,6 @@ impl Target {
                     endpoint.withdraw(id);
                 }
             }
-            shared.actions.push_back(Action::Wake(id));
         } else if link.phase == Phase::Busy {
             link.phase = Phase::Resting;
             link.due = Some(now + shared.settings.idle_timeout);

@@ -4,6 +4,7 @@ mod driver;
 mod held;
 mod lateness;
 mod simulation;
+mod streams;
 mod turns;
 mod unconnected;
 

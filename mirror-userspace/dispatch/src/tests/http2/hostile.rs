@@ -48,6 +48,20 @@ fn a_target_that_says_nothing_is_late() {
 }
 
 #[test]
+fn a_target_that_hangs_up_is_left_alone_soon() {
+    run(async {
+        let server = Server::start(|peer| async move { drop(peer) }).await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        for n in 0..50 {
+            rig.get(n, "/");
+        }
+        let counters = rig.settle().await;
+        assert_eq!((counters.failed.reset, counters.breaker_opened), (5, 1));
+        assert_eq!((counters.dropped.breaker_open, counters.opened), (45, 5));
+    });
+}
+
+#[test]
 fn floods_and_broken_frames_cost_the_connection() {
     run(async {
         for (kind, flags, payload, times) in [
