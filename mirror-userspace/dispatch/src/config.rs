@@ -25,13 +25,15 @@ use super::{
 pub struct DispatchConfig {
     /// How copies of one client connection relate. Default: [`Order::Connection`].
     pub order: Order,
-    /// Most open connections. Default: 64.
+    /// Most open connections. Default: 64. In HTTP/2 each carries as many copies as the target allows, at most
+    /// 256, and another one is opened when all to an address are full.
     pub connections: usize,
-    /// Most copies in flight on one connection: above 1, copies held whole are written back to back,
+    /// Most copies in flight on one connection in HTTP/1: above 1, copies held whole are written back to back,
     /// before the first reply (RFC 9112 section 9.3.2), if their methods are idempotent. Default: 1.
     pub pipeline: usize,
     /// Which copies are sent once more when a connection that had answered others closes before a byte
-    /// of the reply. Default: [`Retry::Idempotent`].
+    /// of the reply; and whether those are that a target says it did not take (GOAWAY and REFUSED_STREAM of
+    /// HTTP/2), up to 16 times. Default: [`Retry::Idempotent`].
     pub retry: Retry,
     /// Most copies that wait for a connection or for their turn; beyond that, new copies are dropped.
     /// Their bytes are bounded by the shard's budget. Default: 10 000.
@@ -49,8 +51,9 @@ pub struct DispatchConfig {
     /// reply may take once the copy is written. Only as precise as the calls of
     /// [`tick`](super::Dispatcher::tick). Default: 5 s.
     pub reply_timeout: Duration,
-    /// How long the body of a reply may go on after its head, with which its copy is answered. Then the
-    /// connection is closed, and counted as a [cut reply](TargetCounters::replies_cut). Default: 5 s.
+    /// How long the body of a reply may go on after its head, with which its copy is answered; in HTTP/2, after
+    /// the copy is written. Then the connection is closed, or the stream reset, and counted as a
+    /// [cut reply](TargetCounters::replies_cut). Default: 5 s.
     pub reply_body_timeout: Duration,
     /// How long a connection is kept without a copy to send. Default: 30 s.
     pub idle_timeout: Duration,
@@ -61,10 +64,11 @@ pub struct DispatchConfig {
     pub endpoint_wait: Duration,
     /// How long [`shutdown`](super::Dispatcher::shutdown) waits for copies in flight. Default: 5 s.
     pub drain_timeout: Duration,
-    /// Most bytes of a reply's heads, interim replies included. Default: 64 KiB.
+    /// Most bytes of a reply's heads, interim replies included; in HTTP/2 of each field list, by the measure of
+    /// RFC 9113 section 6.5.2. Default: 64 KiB.
     pub reply_head: usize,
     /// Most bytes of a reply's body that are read to keep the connection. A longer reply counts as
-    /// answered, but its connection is closed. Default: 16 MiB.
+    /// answered, but its connection is closed; in HTTP/2 only its stream. Default: 16 MiB.
     pub reply_body: u64,
     /// When a failing target is left alone, and for how long. Default: [`breaker::Limits`]'s own.
     pub breaker: breaker::Limits,

@@ -4,7 +4,7 @@
 //! Output ─► Dispatcher ─► shell ──── what happened, and when ───► pool: who sends what, when
 //!                         sockets, tasks,                          │   admission, order, endpoints,
 //!                         TLS, names     ◄─ open, wake, resolve ───┘   time-outs, books
-//!              v2 ◄─ bytes ─┘                                      └─ wire/h1: bytes, replies
+//!              v2 ◄─ bytes ─┘                                      └─ wire/h1, wire/h2: bytes, replies
 //! ```
 //!
 //! Nothing here ever makes the caller wait: a target that is slow, dead or hostile only moves counters,
@@ -21,8 +21,9 @@
 //!
 //! What the pool keeps is in slabs and known by numbers ([`LinkId`]): a target has its queue, its
 //! endpoints and its links (connections); a link has an exchange, which holds the copies whose turn it
-//! is. A copy moves by value between queue and exchange. What all targets of a shard share (settings,
-//! streamed bodies, the meter) is handed down as an argument.
+//! is, or in HTTP/2 a session, which holds those on its streams. A copy moves by value between queue and
+//! these. What all targets of a shard share (settings, streamed bodies, the meter) is handed down as an
+//! argument.
 //!
 //! The pool is told what happened (`handle_*`), and when, and is asked what to do.
 //! [`Action`](pool::Action)s are for the shell at large: open a connection, wake its task, resolve a name.
@@ -42,7 +43,8 @@
 //! A dispatcher belongs to one shard and lives in its [`LocalSet`](tokio::task::LocalSet). There is
 //! a task for each open connection, none for a request. Worst-case memory besides the copies
 //! themselves (which carry their share of the shard's budget): 64 KiB of split reply head for each
-//! connection, a few hundred bytes for each waiting copy.
+//! connection, in HTTP/2 some 400 KiB (of frames in both directions, and fields); a few hundred bytes for each
+//! waiting copy.
 
 use std::{
     net::{IpAddr, SocketAddr},

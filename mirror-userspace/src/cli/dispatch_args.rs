@@ -27,13 +27,14 @@ pub struct DispatchArgs {
     pub compare: CompareArgs,
 
     /// Order in which the requests of one client connection reach the target: that of the client
-    /// connection, or none
+    /// connection, or none. In HTTP/2 they are sent in that order, and none waits for the reply to another
     #[arg(long, value_name = "ORDER", default_value = "connection")]
     pub order: OrderArg,
 
     /// Most connections to each target; shards share them equally, and each has at least one. Those that
     /// wait for the target for more than 0.5 s (event streams, long polls) do not count, up to as many
-    /// again
+    /// again. In HTTP/2 a connection carries as many copies as the target allows, at most 256; another one
+    /// is opened when it is full
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 

@@ -8,7 +8,8 @@ use crate::wire::h1::reply;
 /// How copies of one client connection relate at a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// One at a time: the next is sent after the reply to the one before.
+    /// One at a time: the next is sent after the reply to the one before. In HTTP/2 they are sent in order on one
+    /// connection, as long as it takes more, and none waits for a reply.
     #[default]
     Connection,
     /// They overlap and may overtake each other.
@@ -25,7 +26,8 @@ pub enum Order {
 pub enum Retry {
     /// None: each copy is sent at most once.
     Never,
-    /// Those with an idempotent method (RFC 9110 section 9.2.2).
+    /// Those with an idempotent method (RFC 9110 section 9.2.2). In HTTP/2 also those that the target says it did
+    /// not take (RFC 9113 section 8.7), whatever their method, up to 16 times.
     #[default]
     Idempotent,
 }
