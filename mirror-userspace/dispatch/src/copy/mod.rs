@@ -122,12 +122,17 @@ impl Copies {
         }
     }
 
-    /// It is to be sent anew, from its first byte on.
-    pub(crate) fn rewind(&mut self, job: &mut Job) {
-        job.rewind();
+    /// There is something to write of it again.
+    pub(crate) const fn set_unwritten(&mut self, job: &mut Job) {
         if !job.set_unwritten(true) {
             self.unwritten += 1;
         }
+    }
+
+    /// It is to be sent anew, from its first byte on.
+    pub(crate) fn rewind(&mut self, job: &mut Job) {
+        job.rewind();
+        self.set_unwritten(job);
     }
 
     /// What there is to write of it now.

@@ -121,7 +121,7 @@ impl Target {
             if below_limit {
                 return Pick::Open(chosen);
             }
-            self.stop_idle_session(shared);
+            self.make_room_for_exchange(shared);
             return Pick::Busy;
         };
         if shared.settings.pipeline > 1
@@ -224,7 +224,7 @@ impl Target {
         let Some(endpoint) = self.links.get(id.slot).map(|link| link.endpoint) else {
             return Next::Close;
         };
-        let crowded = self.endpoints.is_crowded(endpoint);
+        let crowded = self.endpoints.is_crowded(endpoint) || self.yields;
         self.endpoints.end(endpoint);
         if let Some(link) = self.links.get_mut(id.slot)
             && link.is_free()
@@ -244,7 +244,7 @@ impl Target {
         if !link.is_free() {
             return Next::More;
         }
-        if exhausted {
+        if exhausted || std::mem::take(&mut self.yields) {
             // The connection that takes its place goes to where there are fewer.
             return Next::Close;
         }

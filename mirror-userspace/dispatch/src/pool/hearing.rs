@@ -6,27 +6,17 @@
 
 use mirror_core::segment::Time;
 
-use super::{Action, Retry, Shared, link::Phase, target::Target};
+use super::{
+    Action, Retry, Shared,
+    again::{Again, TURNED_AWAY, again_of},
+    link::Phase,
+    target::Target,
+};
 use crate::{
     ids::LinkId,
     outcome::{After, Answer, Failure, Outcome},
     wire::h2::{Fault, Heard, Lost, Session, Turn},
 };
-
-/// How often targets may say of a copy that they do not take it, until it fails. One that closes connections after
-/// a number of requests (nginx: `keepalive_requests`) says so of all that are under way then.
-const TURNED_AWAY: u8 = 16;
-
-/// Why a copy goes on another connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
-    /// The target allows fewer streams than was thought.
-    Surplus,
-    /// The target did not take it.
-    TurnedAway,
-    /// Its connection closed, and it may arrive twice.
-    Retried,
-}
 
 impl Target {
     fn session_mut(&mut self, id: LinkId) -> Option<&mut Session> {
@@ -280,19 +270,26 @@ impl Target {
         if any {
             self.tidy(shared, now, id);
             shared.actions.push_back(Action::Wake(id));
+            self.pump(shared, now);
         }
         any
     }
 
     /// There is more of a streamed copy, or its end.
-    pub(super) fn handle_source(&mut self, now: Time, id: LinkId, stream: u32) {
+    pub(super) fn handle_source(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        stream: u32,
+    ) {
         let Some(link) = self.links.get_mut(id.slot) else {
             return;
         };
         if let Some(session) = &mut link.session
             && matches!(link.phase, Phase::Resting | Phase::Busy)
         {
-            session.handle_source(stream, now);
+            session.handle_source(stream, now, &mut shared.copies);
             if link.stop.is_none() {
                 link.due = session.due();
             }
@@ -360,25 +357,6 @@ impl Target {
             }
         }
         true
-    }
-}
-
-/// Whether a copy goes on another connection when its own has ended with this: if the target has not seen it; or, on
-/// one that had answered others, if it may arrive twice and met the connection as it was closed.
-fn again_of(shared: &Shared, turn: &Turn, failure: Failure) -> Option<Again> {
-    let unseen = turn.is_unopened() && turn.job.turned_away() < TURNED_AWAY;
-    let retries = shared.settings.retry == Retry::Idempotent;
-    match failure {
-        Failure::Reset | Failure::BadReply | Failure::Timeout if unseen => Some(Again::TurnedAway),
-        Failure::Reset
-            if retries
-                && turn.job.is_repeatable()
-                && turn.can_be_sent_anew()
-                && !turn.job.is_retried() =>
-        {
-            Some(Again::Retried)
-        }
-        _ => None,
     }
 }
 

@@ -33,6 +33,7 @@
 //! At any moment `copies given = queued + sent + dropped`, and every copy ends in exactly one
 //! counter. What may be sent twice, [`Retry`] says.
 
+mod again;
 mod assign;
 #[cfg(debug_assertions)]
 mod audit;

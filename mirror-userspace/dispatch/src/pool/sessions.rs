@@ -71,6 +71,7 @@ impl Target {
             match self.pick_session(shared, now, &job) {
                 Pick::Ready(link) => self.give_stream(shared, now, link, job),
                 Pick::Open(endpoint) => {
+                    self.yields = false;
                     let link = self.open(shared, Link::http2(endpoint, shared, self.allowed));
                     if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
                         endpoint.sessions.push(link);
@@ -113,7 +114,7 @@ impl Target {
         if let Some(link) = elsewhere {
             return Pick::Ready(link);
         }
-        self.stop_idle_exchange(shared);
+        self.make_room_for_session(shared);
         Pick::Busy
     }
 
@@ -133,23 +134,36 @@ impl Target {
         })
     }
 
-    /// All connections that there may be are there: one in HTTP/1 that is not needed makes room for one in HTTP/2.
-    fn stop_idle_exchange(&mut self, shared: &mut Shared) {
+    /// All connections that there may be are there. One in HTTP/1 that is not needed makes room for one in HTTP/2; if
+    /// there is none in HTTP/2, the next one that is free.
+    fn make_room_for_session(&mut self, shared: &mut Shared) {
         let all = self.endpoints.iter();
         let idle = { all }.find_map(|(_, endpoint)| endpoint.idle.first().copied());
-        if let Some(idle) = idle {
-            self.stop_link(shared, idle.slot, Stop::Timeout);
+        match idle {
+            Some(idle) => self.stop_link(shared, idle.slot, Stop::Timeout),
+            None => self.yields = self.links.iter().all(|(_, link)| link.session.is_none()),
         }
     }
 
-    /// The same the other way round.
-    pub(super) fn stop_idle_session(&mut self, shared: &mut Shared) {
+    /// The same the other way round: if there is none in HTTP/1, one that carries few copies takes no more.
+    pub(super) fn make_room_for_exchange(&mut self, shared: &mut Shared) {
         let idle = self.links.iter().find(|(_, link)| {
             let rests = link.phase == Phase::Resting && link.stop.is_none();
             rests && link.session.is_some() && link.is_free()
         });
         if let Some((slot, _)) = idle {
-            self.stop_link(shared, slot, Stop::Timeout);
+            return self.stop_link(shared, slot, Stop::Timeout);
+        }
+        let takes = |link: &Link| match &link.session {
+            None => true,
+            Some(session) => session.is_retired() || link.stop.is_some(),
+        };
+        if self.links.iter().any(|(_, link)| takes(link)) {
+            return;
+        }
+        let fewest = self.links.iter().min_by_key(|(_, link)| link.copies());
+        if let Some((slot, _)) = fewest {
+            self.retire(slot);
         }
     }
 

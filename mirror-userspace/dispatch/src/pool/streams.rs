@@ -111,7 +111,7 @@ impl Pool {
             Stage::Sending(link) => link,
             Stage::Streaming(link, number) => {
                 if let Some(target) = self.targets.get_mut(link.target) {
-                    target.handle_source(now, link, number);
+                    target.handle_source(&mut self.shared, now, link, number);
                 }
                 link
             }

@@ -39,6 +39,8 @@ pub(super) struct Target {
     pub(super) homes: Homes,
     /// Streams that an endpoint allowed on a connection when it was asked last.
     pub(super) allowed: usize,
+    /// A copy in HTTP/2 waits for one of the connections, all of which are in HTTP/1, to be closed.
+    pub(super) yields: bool,
     pub(super) breaker: Breaker,
     pub(super) addressing: Addressing,
     pub(super) counters: TargetCounters,
@@ -86,6 +88,7 @@ impl Target {
             links: Slab::new(),
             homes: Homes::default(),
             allowed: STREAMS_AT_FIRST,
+            yields: false,
             breaker: Breaker::new(settings.breaker),
             addressing,
             counters: TargetCounters::default(),

@@ -225,10 +225,11 @@ impl Session {
     }
 
     /// There is more of a streamed copy, or its end.
-    pub(crate) fn handle_source(&mut self, stream: u32, now: Time) {
+    pub(crate) fn handle_source(&mut self, stream: u32, now: Time, copies: &mut Copies) {
         let Some(turn) = self.turns.get_mut(&stream) else {
             return;
         };
+        copies.set_unwritten(&mut turn.job);
         if turn.writing == Writing::Open && !turn.listed {
             turn.listed = true;
             self.ready.push_back(stream);
@@ -272,8 +273,8 @@ impl Session {
     }
 
     /// Bytes of a copy were written: the target has time for the next step, unless the source is to make it.
-    pub(super) fn handle_progress(&mut self, stream: u32, now: Time, copies: &Copies) {
-        let Some(turn) = self.turns.get(&stream) else {
+    pub(super) fn handle_progress(&mut self, stream: u32, now: Time, copies: &mut Copies) {
+        let Some(turn) = self.turns.get_mut(&stream) else {
             return;
         };
         let Limits {
@@ -283,7 +284,11 @@ impl Session {
         } = self.limits;
         let due = match turn.writing {
             Writing::Ended if turn.written && turn.answered => Some(now + body_time),
-            Writing::Open if copies.body(&turn.job).is_later() => None,
+            Writing::Open if copies.body(&turn.job).is_later() => {
+                // It may be hours until more comes.
+                copies.set_written(&mut turn.job);
+                None
+            }
             _ => Some(now + head_time),
         };
         self.set_due(stream, now, due);

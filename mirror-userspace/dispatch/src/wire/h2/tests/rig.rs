@@ -190,7 +190,8 @@ impl Rig {
         let share = self.budget.reserve(bytes.len()).unwrap();
         let source = self.copies.stream_mut(CopyId(copy)).unwrap();
         source.push(Bytes::from_static(bytes), share);
-        self.session.handle_source(stream, self.now);
+        self.session
+            .handle_source(stream, self.now, &mut self.copies);
     }
 
     /// Its end.
@@ -198,7 +199,8 @@ impl Rig {
         let share = self.budget.empty();
         let source = self.copies.stream_mut(CopyId(copy)).unwrap();
         source.finish(trailers.map(Bytes::copy_from_slice), share);
-        self.session.handle_source(stream, self.now);
+        self.session
+            .handle_source(stream, self.now, &mut self.copies);
     }
 
     /// What the session writes, as far as it may.

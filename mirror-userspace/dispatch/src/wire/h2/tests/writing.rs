@@ -84,7 +84,9 @@ fn a_streamed_copy_is_sent_as_it_comes() {
     let mut rig = Rig::greeted(&[]);
     let stream = rig.push(HEAD, b"", None, Rest::Streamed);
     assert_eq!(sketch(&rig.frames()), [(Kind::Headers, 4, 1, 4)]);
+    assert!(rig.copies.are_written(), "all that there is");
     rig.chunk(0, stream, b"abc");
+    assert!(!rig.copies.are_written());
     assert_eq!(sketch(&rig.frames()), [(Kind::Data, 0, 1, 3)]);
     assert!(rig.written().is_empty());
     rig.chunk(0, stream, b"de");
