@@ -16,7 +16,7 @@ fn what_curl_sends_with_prior_knowledge() {
     let file = folder.path().join("upload");
     std::fs::write(&file, noise(300_000)).unwrap();
     let data = format!("@{}", file.to_str().unwrap());
-    let cookies = format!("Cookie: {}", "crumb=1; ".repeat(50));
+    let cookies = format!("Cookie: {}", ["crumb=1"; 50].join("; "));
     let calls: [&[&str]; 7] = [
         &["/get?a=b"],
         &["-I", "/head"],
