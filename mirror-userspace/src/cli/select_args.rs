@@ -33,6 +33,9 @@ pub struct SelectArgs {
     ///
     /// The first two are decided in the kernel, so that what is not sampled is never copied. The
     /// other two are decided for each request. Requests without the header NAME are all in or all out.
+    ///
+    /// A client of gRPC may make all its calls on one connection, for days: by connection they are all in
+    /// or all out, which is coarse. request and header:NAME decide for each call.
     #[arg(
         long,
         value_name = "KEY",
