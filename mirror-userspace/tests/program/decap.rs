@@ -47,7 +47,7 @@ fn the_payload_is_copied_out_of_every_tunnel() {
         // There is nobody to be asked.
         bed.set(|settings| settings.ask_kernel = 1);
         for network in [IPV4, IPV6] {
-            for len in [1, 18, 600, 1_400] {
+            for len in [1, 18, 1_400] {
                 let frame = Frame {
                     network: network.clone(),
                     ..frame(len)
@@ -105,8 +105,8 @@ fn cut_and_hostile_frames_are_counted_and_copy_nothing() {
     for kind in BOTH {
         let mut bed = Bed::new(kind);
         for tunnel in TUNNELS {
-            for outer in OUTERS {
-                let whole = tunnel.around(outer, &frame(9));
+            for outer in [Outer::V4, Outer::V6Limit] {
+                let whole = tunnel.around(outer, &frame(1));
                 // A test run takes a whole IP header at least.
                 for len in 14 + 40..whole.len() {
                     let done = bed.run_decap(&whole[..len]);

@@ -255,11 +255,11 @@ fn a_full_ring_loses_copies_and_says_how_many() {
     };
     let bytes = VXLAN.around(Outer::V4, &Frame::default());
     let before = bed.counters();
-    let verdicts: Vec<u32> = (0..20).map(|_| bed.send_tap(&bytes)).collect();
+    let verdicts: Vec<u32> = (0..100).map(|_| bed.send_tap(&bytes)).collect();
     assert!(verdicts.iter().all(|&verdict| verdict == XDP_DROP));
     let done = bed.done_since(&before);
     let (copied, lost) = (done.count(Copied), done.count(RingFull));
-    assert_eq!(copied + lost, 20);
+    assert_eq!(copied + lost, 100);
     assert!(copied > 0 && lost > 0, "{copied} copied, {lost} lost");
     assert_eq!(done.records.len() as u64, copied);
 }
