@@ -23,8 +23,8 @@ use super::token::{TOKEN, TokenFile};
 /// How long all of it may take: longer than the server gives itself for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long an answer may be: a line for each rule.
-const ANSWER_BYTES: usize = 1 << 20;
+/// How long an answer may be: verdicts on many groups with their counts are some megabytes.
+const ANSWER_BYTES: usize = 32 << 20;
 
 /// Where a podmirror is tuned, and asked.
 #[derive(Clone, Debug)]

@@ -34,6 +34,6 @@ pub(super) fn of(snapshot: &Snapshot) -> Option<Answer> {
         Verdict::Differs => StatusCode::CONFLICT,
         Verdict::NotEnough => StatusCode::TOO_EARLY,
     };
-    let text = serde_json::to_string_pretty(&Verdicts { verdict, rules }).ok()?;
+    let text = serde_json::to_string(&Verdicts { verdict, rules }).ok()?;
     Some((status, (text + "\n").into()))
 }

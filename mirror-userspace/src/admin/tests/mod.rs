@@ -7,6 +7,7 @@ mod hostile;
 mod owner;
 mod pages;
 mod paths;
+mod rollouts;
 mod socket;
 mod tuning;
 

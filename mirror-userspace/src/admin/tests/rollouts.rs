@@ -1,0 +1,110 @@
+//! `deploy/rollouts`: what it asks for is there.
+
+use std::{fs, path::Path};
+
+use mirror_core::verdict::Terms;
+
+use super::{owner::mirror, *};
+use crate::admin::{Snapshot, render, tests::exposition};
+
+/// The files of `deploy/rollouts`, with the values that their arguments have.
+fn files() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rollouts");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files
+        .map(|file| {
+            let text = fs::read_to_string(file.path()).unwrap();
+            let name = file.file_name().into_string().unwrap();
+            (name, text.replace("{{args.rule}}", "flags"))
+        })
+        .collect()
+}
+
+/// `podmirror_a{b="c",d="e"}` in a text: names with their labels.
+fn queries(text: &str) -> Vec<(&str, Vec<(&str, &str)>)> {
+    let starts = text
+        .match_indices("(podmirror_")
+        .map(|(at, _)| &text[at + 1..]);
+    starts
+        .map(|rest| {
+            let end = rest
+                .find(|it: char| !it.is_alphanumeric() && it != '_')
+                .unwrap();
+            let (name, rest) = rest.split_at(end);
+            let labels = rest.strip_prefix('{').and_then(|it| it.split_once('}'));
+            let labels = labels
+                .map_or("", |it| it.0)
+                .split(',')
+                .filter(|it| !it.is_empty());
+            let labels = labels.map(|label| {
+                let (name, value) = label.split_once('=').unwrap();
+                (name, value.trim_matches('"'))
+            });
+            (name, labels.collect())
+        })
+        .collect()
+}
+
+fn compares() -> Snapshot {
+    let mut compares = mirror("flags", "http://v2");
+    compares.names.terms = Some(Terms::default());
+    Snapshot {
+        mirrors: vec![compares],
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn every_query_finds_a_series() {
+    let page = exposition::read(&render(&compares())).unwrap();
+    let mut found = 0;
+    for (name, text) in files() {
+        for (metric, labels) in queries(&text) {
+            let value = page.value(metric, &labels);
+            assert!(value.is_some(), "{name}: {metric} {labels:?}");
+            found += 1;
+        }
+        // What is compared with, is what is said.
+        for quoted in text
+            .lines()
+            .filter(|line| line.contains("Condition: result =="))
+        {
+            let said = ["\"same\"", "\"differs\""];
+            assert!(
+                said.iter().any(|said| quoted.ends_with(said)),
+                "{name}: {quoted}"
+            );
+        }
+    }
+    assert_eq!(found, 4);
+}
+
+/// Argo's web provider takes any status but 2xx for an error; Flagger's webhooks want what is not yet
+/// the same to be none.
+#[tokio::test]
+async fn the_status_is_that_of_the_verdict_unless_one_wants_200() {
+    let owner = Owner {
+        mirrors: compares().mirrors,
+        ..Owner::new()
+    };
+    let admin = answered(patient(), owner).await;
+    for (path, status) in [("/verdict", 425), ("/verdict?status=200", 200)] {
+        let reply = get(admin.address(), path).await;
+        assert_eq!(reply.status, status, "{path}");
+        assert!(
+            reply.body.contains("\"verdict\":\"not enough yet\""),
+            "{}",
+            reply.body
+        );
+    }
+    let asked: Vec<_> = files()
+        .into_iter()
+        .filter(|(_, text)| text.contains("/verdict?status=200"))
+        .collect();
+    assert_eq!(asked.len(), 1);
+    // Where nothing is compared, that is no verdict.
+    let admin = answered(patient(), Owner::new()).await;
+    for path in ["/verdict", "/verdict?status=200"] {
+        assert_eq!(get(admin.address(), path).await.status, 404, "{path}");
+    }
+}
