@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use mirror_core::verdict::Terms;
+use mirror_core::verdict::{Difference, Report, Terms, Values};
 
 use super::{owner::mirror, *};
 use crate::admin::{Snapshot, render, tests::exposition};
@@ -77,6 +77,33 @@ fn every_query_finds_a_series() {
         }
     }
     assert_eq!(found, 4);
+}
+
+/// Values of replies are for those who asked for a file of them, and not for everyone who can connect.
+#[tokio::test]
+async fn values_are_not_shown() {
+    let mut mirrors = compares().mirrors;
+    let difference = Difference {
+        group: "GET /a".into(),
+        request: "GET /a?token=hunter2".into(),
+        values: vec![Values {
+            field: "json $.name".into(),
+            baseline: Some("hunter2".into()),
+            candidate: None,
+        }],
+    };
+    mirrors[0].counted.comparison.keep_difference(difference, 1);
+    let kept = Report::new(&mirrors[0].counted.comparison, &Terms::default());
+    assert_eq!(kept.differences.len(), 1);
+    let owner = Owner {
+        mirrors,
+        ..Owner::new()
+    };
+    let admin = answered(patient(), owner).await;
+    for path in ["/verdict", "/metrics"] {
+        let reply = get(admin.address(), path).await;
+        assert!(!reply.body.contains("hunter2"), "{}", reply.body);
+    }
 }
 
 /// Argo's web provider takes any status but 2xx for an error; Flagger's webhooks want what is not yet
