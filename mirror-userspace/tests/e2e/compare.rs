@@ -59,7 +59,8 @@ fn compare(lab: &Lab, wait: &str, flags: &[&str]) -> (i32, Value) {
         .output()
         .unwrap();
     let ledger = mirror.stop();
-    assert_eq!(ledger.count("requests/framed"), 2 * REQUESTS as u64);
+    let targets = 2 + flags.iter().filter(|flag| **flag == "--target").count();
+    assert_eq!(ledger.count("requests/framed"), (targets * REQUESTS) as u64);
     let written = fs::read_to_string(Path::new(&file)).unwrap();
     (
         asked.status.code().unwrap(),
@@ -97,6 +98,49 @@ fn a_candidate_that_fails_on_one_route_is_named_with_it() {
     );
     assert_eq!(failures["baseline"], 0.0);
     assert!((failures["candidate"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
+}
+
+/// Two baselines and a candidate, whose `/pay` answers with another number and without a header.
+#[test]
+fn what_differs_in_replies_is_named() {
+    let lab = Lab::new().unwrap();
+    let pay = |more: &str| format!("location /pay {{ default_type application/json; {more} }}");
+    let good = pay(r#"add_header X-Total 2; return 200 '{"total":2,"at":"$request_id"}';"#);
+    let other = pay(r#"return 200 '{"total":3,"at":"$request_id"}';"#);
+    let server = |port, more: &str| {
+        format!(
+            "server {{ listen {}; {more} location / {{ return 200 ok; }} }} ",
+            address(port)
+        )
+    };
+    let config = NginxConfig {
+        listen: vec![address(81)],
+        reply: "ok".into(),
+        extra: good.clone(),
+        beside: server(82, &other) + &server(83, &good),
+        ..NginxConfig::default()
+    };
+    let _versions = Nginx::start(&lab.v2, &config).unwrap();
+    let second = format!("http://{},role=baseline", address(83));
+    let flags = ["--target", &second, "--compare-rate", "100%"];
+    let (code, report) = compare(&lab, "30s", &flags);
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(report["contents"]["compared"], 300, "{report:#}");
+    let fields = report["fields"].as_array().unwrap().iter();
+    let differs = fields.filter(|it| it["verdict"] == "differs" && !it["group"].is_null());
+    let mut named: Vec<_> = differs
+        .map(|it| (it["group"].as_str(), it["field"].as_str()))
+        .collect();
+    named.sort_unstable();
+    let group = Some("GET /pay");
+    assert_eq!(
+        named,
+        [
+            (group, Some("header x-total")),
+            (group, Some("json $.total"))
+        ],
+        "{report:#}"
+    );
 }
 
 #[test]
