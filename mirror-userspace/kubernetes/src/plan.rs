@@ -1,8 +1,10 @@
 //! What is mirrored from where to where: the common form of flags and documents.
 
+use std::num::NonZeroU32;
+
 use mirror_core::{
     destination::{LabelSelector, Labels, ServiceRef, TargetSpec},
-    policy::PolicyConfig,
+    policy::{PolicyConfig, SampleBy},
 };
 
 /// One rule: the requests of these pods go to these targets.
@@ -16,6 +18,10 @@ pub struct Rule {
     pub source: Source,
     /// Which of their requests, and what is changed. Its `targets` stay empty: they are made from `targets`.
     pub policy: PolicyConfig,
+    /// What is sampled as a whole, if the rule says so itself: it overrides that of `policy`.
+    pub sample_by: Option<SampleBy>,
+    /// Copies per second for each target, at most, on each node; `None`: as many as the flags allow.
+    pub max_rps: Option<NonZeroU32>,
     /// Where copies go, at least one.
     pub targets: Vec<TargetSpec>,
 }
@@ -36,8 +42,8 @@ pub enum Source {
     Service {
         /// The service whose pods are mirrored.
         service: ServiceRef,
-        /// One of its ports; `None` stands for all of its TCP ports.
-        port: Option<u16>,
+        /// Those of its ports that are meant, at most 16; empty: all of its TCP ports.
+        ports: Vec<u16>,
         /// Only those of its pods that also have these labels (an Istio subset); empty: all.
         subset: Labels,
     },

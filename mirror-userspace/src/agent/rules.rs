@@ -105,6 +105,8 @@ mod tests {
                 },
                 ..PolicyConfig::default()
             },
+            sample_by: None,
+            max_rps: None,
             targets: vec!["http://v2".parse().unwrap()],
         }
     }

@@ -20,7 +20,7 @@ pub struct DocumentArgs {
     /// Reads what to mirror from documents in a file, or in all .yaml, .yml and .json files of a folder;
     /// may be given several times.
     ///
-    /// It acts on Istio's VirtualService and DestinationRule, and on Gateway API's HTTPRoute, GRPCRoute
+    /// It acts on podmirror's own TrafficMirror, on Istio's VirtualService and DestinationRule, and on Gateway API's HTTPRoute, GRPCRoute
     /// and ReferenceGrant; `podmirror explain` says what each of them does.
     #[arg(long = "config", value_name = "FILE|DIR")]
     pub config: Vec<PathBuf>,

@@ -14,4 +14,5 @@ mod node;
 mod pods;
 mod targets;
 mod tenants;
+mod traffic_mirrors;
 mod tuning;

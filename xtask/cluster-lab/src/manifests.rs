@@ -1,6 +1,7 @@
 //! The objects of `deploy/`, as kubectl and Helm make them of it.
 
 use std::{
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -30,6 +31,30 @@ pub fn kustomize(folder: &str) -> Result<Vec<Value>> {
             .arg("kustomize")
             .arg(deploy().join(folder)),
     )
+}
+
+/// The same for a kustomization of a user's own that puts the folder into another namespace.
+///
+/// # Errors
+///
+/// When the tools can't be had, or kustomize refuses.
+pub fn kustomize_into(folder: &str, namespace: &str) -> Result<Vec<Value>> {
+    let own = std::env::temp_dir().join(format!(
+        "podmirror-kustomize-{}-{}",
+        std::process::id(),
+        folder.replace('/', "-")
+    ));
+    fs::create_dir_all(&own)?;
+    // A base is named by a relative path.
+    let own = own.canonicalize()?;
+    let up = "../".repeat(own.components().count() - 1);
+    let base = deploy().join(folder).canonicalize()?;
+    let base = base.strip_prefix("/")?.display();
+    let text = format!("namespace: {namespace}\nresources:\n  - {up}{base}\n");
+    fs::write(own.join("kustomization.yaml"), text)?;
+    let made = objects(Tools::require()?.kubectl().arg("kustomize").arg(&own));
+    fs::remove_dir_all(own)?;
+    made
 }
 
 /// What `helm install podmirror` would send with these values (`name=value`).

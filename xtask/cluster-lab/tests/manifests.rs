@@ -3,36 +3,45 @@
 #![cfg(test)]
 
 use cluster_lab::manifests::{self, decode, helm, kustomize, name, of_kind, validate};
-use k8s_openapi::api::{
-    apps::v1::DaemonSet,
-    core::v1::{Namespace, ServiceAccount},
-    networking::v1::NetworkPolicy,
-    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
-    scheduling::v1::PriorityClass,
+use k8s_openapi::{
+    api::{
+        apps::v1::DaemonSet,
+        core::v1::{Namespace, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+        scheduling::v1::PriorityClass,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use serde_json::{Value, json};
 
-const OVERLAYS: [&str; 6] = [
+const OVERLAYS: [&str; 7] = [
     "base",
     "overlays/least-privilege",
     "overlays/istio",
     "overlays/gateway-api",
+    "overlays/traffic-mirrors",
     "overlays/prometheus",
     "overlays/one-namespace",
 ];
 
 /// Overlays, and the values of the chart that say the same.
-const SAME: [(&str, &[&str]); 6] = [
+const SAME: [(&str, &[&str]); 7] = [
     ("base", &[]),
     ("overlays/least-privilege", &["privileged=false"]),
     ("overlays/istio", &["watchConfig.istio=true"]),
     ("overlays/gateway-api", &["watchConfig.gatewayApi=true"]),
+    (
+        "overlays/traffic-mirrors",
+        &["watchConfig.trafficMirrors=true"],
+    ),
     ("overlays/prometheus", &["podMonitor.enabled=true"]),
     (
         "overlays/one-namespace",
         &[
             "watchConfig.istio=true",
             "watchConfig.gatewayApi=true",
+            "watchConfig.trafficMirrors=true",
             "watchConfig.namespace=default",
         ],
     ),
@@ -57,6 +66,7 @@ fn decode_any(object: &Value) -> anyhow::Result<()> {
         Some("PriorityClass") => decode::<PriorityClass>(object).map(drop),
         Some("DaemonSet") => decode::<DaemonSet>(object).map(drop),
         Some("NetworkPolicy") => decode::<NetworkPolicy>(object).map(drop),
+        Some("CustomResourceDefinition") => decode::<CustomResourceDefinition>(object).map(drop),
         Some("PodMonitor") => Ok(()),
         _ => anyhow::bail!("a kind that nobody expects"),
     }
@@ -105,8 +115,10 @@ fn the_chart_makes_what_the_overlays_make() {
     }
 }
 
-/// In one order, and without the two labels by which Helm knows what is its own.
+/// In one order, without the two labels by which Helm knows what is its own, and without definitions, which Helm
+/// installs from a folder of their own.
 fn sorted(mut objects: Vec<Value>) -> Vec<Value> {
+    objects.retain(|object| object["kind"] != "CustomResourceDefinition");
     for object in &mut objects {
         if let Some(Value::Object(labels)) = object.pointer_mut("/metadata/labels") {
             labels.retain(|label, _| {
@@ -172,6 +184,7 @@ fn overlays_can_be_put_together() {
         "privileged=false",
         "watchConfig.istio=true",
         "watchConfig.gatewayApi=true",
+        "watchConfig.trafficMirrors=true",
         "podMonitor.enabled=true",
     ]);
     assert_eq!(
@@ -224,6 +237,7 @@ fn the_agent_of_one_namespace_has_roles_in_it_and_no_others() {
         "pods",
         "referencegrants",
         "services",
+        "trafficmirrors",
         "virtualservices",
     ];
     assert_eq!(resources, expected);
@@ -236,6 +250,27 @@ fn the_agent_of_one_namespace_has_roles_in_it_and_no_others() {
     let set = of_kind(&objects, "DaemonSet").unwrap();
     let args = &set["spec"]["template"]["spec"]["containers"][0]["args"];
     assert_eq!(args[1], "--watch-namespace=default");
+}
+
+/// The rights go with the agent, wherever it is put.
+#[test]
+fn another_namespace_takes_the_subjects_of_bindings_along() {
+    for overlay in ["base", "overlays/all"] {
+        let objects = manifests::kustomize_into(overlay, "elsewhere").unwrap();
+        let mut subjects = 0;
+        for object in &objects {
+            if object["kind"] == "ClusterRoleBinding" {
+                let binding: ClusterRoleBinding = decode(object).unwrap();
+                for subject in binding.subjects.unwrap() {
+                    assert_eq!(subject.namespace.as_deref(), Some("elsewhere"));
+                    subjects += 1;
+                }
+            }
+        }
+        assert!(subjects > 0, "{overlay}");
+        let account: ServiceAccount = decode(of_kind(&objects, "ServiceAccount").unwrap()).unwrap();
+        assert_eq!(account.metadata.namespace.as_deref(), Some("elsewhere"));
+    }
 }
 
 /// A namespace's consent must be readable wherever documents are.

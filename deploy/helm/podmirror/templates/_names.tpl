@@ -28,7 +28,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "podmirror.watchesConfig" -}}
-{{- if or .Values.watchConfig.istio .Values.watchConfig.gatewayApi -}}yes{{- end -}}
+{{- if or .Values.watchConfig.istio .Values.watchConfig.gatewayApi .Values.watchConfig.trafficMirrors -}}yes{{- end -}}
 {{- end -}}
 
 {{- /* The one namespace whose documents are watched, if it is one. */ -}}

@@ -25,16 +25,19 @@ pub enum DocumentKind {
     GrpcRoute,
     /// The Gateway API's `ReferenceGrant`: lets another namespace refer to objects of its own.
     ReferenceGrant,
+    /// podmirror's own `TrafficMirror`: a mirror with all that it can have.
+    TrafficMirror,
 }
 
 impl DocumentKind {
     /// All kinds, in the order in which they are declared.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::HttpRoute,
         Self::GrpcRoute,
         Self::ReferenceGrant,
+        Self::TrafficMirror,
     ];
 
     /// `kind` in the documents.
@@ -46,6 +49,7 @@ impl DocumentKind {
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
             Self::ReferenceGrant => "ReferenceGrant",
+            Self::TrafficMirror => "TrafficMirror",
         }
     }
 
@@ -58,6 +62,7 @@ impl DocumentKind {
             Self::HttpRoute => "httproutes",
             Self::GrpcRoute => "grpcroutes",
             Self::ReferenceGrant => "referencegrants",
+            Self::TrafficMirror => "trafficmirrors",
         }
     }
 
@@ -67,6 +72,7 @@ impl DocumentKind {
         match self {
             Self::VirtualService | Self::DestinationRule => "networking.istio.io",
             Self::HttpRoute | Self::GrpcRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
+            Self::TrafficMirror => "podmirror.io",
         }
     }
 
@@ -76,6 +82,7 @@ impl DocumentKind {
             Self::VirtualService | Self::DestinationRule => &["v1", "v1beta1", "v1alpha3"],
             Self::HttpRoute | Self::ReferenceGrant => &["v1", "v1beta1"],
             Self::GrpcRoute => &["v1"],
+            Self::TrafficMirror => &["v1alpha1"],
         }
     }
 
@@ -103,7 +110,7 @@ impl DocumentKind {
             Self::DestinationRule => items(spec, "subsets").next().is_some(),
             Self::HttpRoute | Self::GrpcRoute => items(spec, "rules")
                 .any(|rule| mirrors(rule) || items(rule, "backendRefs").any(mirrors)),
-            Self::ReferenceGrant => true,
+            Self::ReferenceGrant | Self::TrafficMirror => true,
         }
     }
 }

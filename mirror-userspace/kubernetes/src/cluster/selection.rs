@@ -51,19 +51,19 @@ fn by_source(source: &Source, pod: &PodView, services: &Services) -> Selection {
         }
         Source::Service {
             service,
-            port,
+            ports,
             subset,
         } => match services.get(service) {
             Some(Some(view)) if view.selects(pod) && has_all(&pod.labels, subset) => {
-                ports_behind(view, *port, pod)
+                ports_behind(view, ports, pod)
             }
             _ => Selection::Other,
         },
     }
 }
 
-fn ports_behind(service: &ServiceView, port: Option<u16>, pod: &PodView) -> Selection {
-    let wanted = |one: &&ServicePort| port.is_none_or(|port| one.port == port);
+fn ports_behind(service: &ServiceView, asked: &[u16], pod: &PodView) -> Selection {
+    let wanted = |one: &&ServicePort| asked.is_empty() || asked.contains(&one.port);
     let ServiceRef { namespace, name } = &service.service;
     let service_name = format!("{namespace}/{name}");
     let mut ports = Vec::new();
@@ -77,14 +77,18 @@ fn ports_behind(service: &ServiceView, port: Option<u16>, pod: &PodView) -> Sele
             },
         }
     }
-    match port {
+    match asked {
         _ if !ports.is_empty() => fit(ports),
         _ if !missing.is_empty() => Selection::Unfit(format!(
             "it has no port named {} (a target of service {service_name})",
             missing.join(" or ")
         )),
-        Some(port) => Selection::Unfit(format!("service {service_name} has no TCP port {port}")),
-        None => Selection::Unfit(format!("service {service_name} has no TCP port")),
+        [] => Selection::Unfit(format!("service {service_name} has no TCP port")),
+        asked => {
+            let asked: Vec<_> = asked.iter().map(u16::to_string).collect();
+            let asked = asked.join(" or ");
+            Selection::Unfit(format!("service {service_name} has no TCP port {asked}"))
+        }
     }
 }
 

@@ -238,6 +238,8 @@ impl<'a> Draft<'a> {
                 },
                 ..PolicyConfig::default()
             },
+            sample_by: None,
+            max_rps: None,
             targets: group.targets,
         })
     }

@@ -3,10 +3,11 @@
 //! ```text
 //! YAML, JSON ──parse──► documents ─┬─ DestinationRule ─► subsets ─┐
 //! watched objects ─────────────────┼─ ReferenceGrant ──► grants ──┤
-//!                                  └─ VirtualService, HTTPRoute, GRPCRoute ─► drafts ─► Plan
+//!                                  ├─ VirtualService, HTTPRoute, GRPCRoute ─► drafts ─► Plan
+//!                                  └─ TrafficMirror ──────────────────────────────────────►
 //! ```
 //!
-//! Istio's `VirtualService` and `DestinationRule`, and Gateway API's `HTTPRoute`, `GRPCRoute` and
+//! podmirror's own `TrafficMirror`, Istio's `VirtualService` and `DestinationRule`, and Gateway API's `HTTPRoute`, `GRPCRoute` and
 //! `ReferenceGrant`, become rules: the pods that a route leads to, which of their requests, and where
 //! copies go. What a document means is decided here alone, without I/O, so that `podmirror explain`
 //! tells exactly what the agent does.
@@ -24,6 +25,7 @@ mod draft;
 mod error;
 mod gateway;
 mod istio;
+mod merge;
 mod node;
 mod object;
 mod patterns;
@@ -32,11 +34,12 @@ mod reader;
 mod refusal;
 mod share;
 mod text;
+mod traffic_mirror;
 mod words;
 
 use std::{collections::BTreeMap, fmt};
 
-use mirror_core::policy::{FilterConfig, PolicyConfig};
+use mirror_core::policy::PolicyConfig;
 
 pub use at::At;
 pub use authority::{Consent, HostGlob, NamespaceOrAll, Namespaces};
@@ -88,19 +91,12 @@ impl fmt::Display for Ignored {
 }
 
 impl Plan {
-    /// The same rules with this policy (of the flags), each with the requests that its document
-    /// says.
+    /// The same rules within this policy (of the flags): its filters hold as well, and what a document says
+    /// of changes and sampling comes before what it says.
     #[must_use]
     pub fn with_policy(mut self, policy: &PolicyConfig) -> Self {
         for rule in &mut self.rules {
-            let route = rule.policy.filter.route.take();
-            rule.policy = PolicyConfig {
-                filter: FilterConfig {
-                    route,
-                    ..policy.filter.clone()
-                },
-                ..policy.clone()
-            };
+            rule.policy = merge::policy_of(rule, policy);
         }
         self
     }

@@ -211,6 +211,11 @@ impl<'a> Fields<'a> {
 
     /// Reports what was not taken.
     pub(super) fn finish(self) {
+        self.report_rest();
+    }
+
+    /// The same for who was lent it.
+    pub(super) fn report_rest(&self) {
         for (name, value) in self.object {
             if !self.taken.contains(&name.as_str()) {
                 self.node(name, value).ignore("not known to podmirror");

@@ -12,6 +12,7 @@ use super::{
 
 const ISTIO: &str = "networking.istio.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
+const OWN: &str = "podmirror.io";
 
 /// The kinds that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +22,12 @@ pub(super) enum Kind {
     HttpRoute,
     GrpcRoute,
     ReferenceGrant,
+    TrafficMirror,
 }
 
 impl Kind {
     /// Their groups, names and versions.
-    const ALL: [(Self, &str, &str, &[&str]); 5] = [
+    const ALL: [(Self, &str, &str, &[&str]); 6] = [
         (
             Self::VirtualService,
             ISTIO,
@@ -46,6 +48,7 @@ impl Kind {
             "ReferenceGrant",
             &["v1", "v1beta1", "v1alpha2"],
         ),
+        (Self::TrafficMirror, OWN, "TrafficMirror", &["v1alpha1"]),
     ];
 
     /// The kind of this group and name.
@@ -59,7 +62,7 @@ impl Kind {
     pub(super) const fn is_route(self) -> bool {
         matches!(
             self,
-            Self::VirtualService | Self::HttpRoute | Self::GrpcRoute
+            Self::VirtualService | Self::HttpRoute | Self::GrpcRoute | Self::TrafficMirror
         )
     }
 

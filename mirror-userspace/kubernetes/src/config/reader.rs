@@ -11,6 +11,7 @@ use super::{
     node::Remarks,
     object::{Identity, Kind, Object, identify},
     patterns::Patterns,
+    traffic_mirror,
 };
 use crate::plan::Rule;
 
@@ -67,13 +68,17 @@ impl Reader {
             let rules = reading.document(object, |remarks| {
                 let patterns = &self.patterns;
                 let draft = Draft::new(object, patterns);
+                let most = quotas.mirrors.saturating_sub(has);
                 let draft = match object.kind {
+                    Kind::TrafficMirror => {
+                        return traffic_mirror::read(object, authority, draft, remarks, most);
+                    }
                     Kind::VirtualService => {
                         istio::read_virtual_service(object, &subsets, authority, draft, remarks)?
                     }
                     _ => gateway::read_route(object, authority, draft, remarks)?,
                 };
-                Ok(draft.into_rules(quotas.mirrors.saturating_sub(has)))
+                Ok(draft.into_rules(most))
             });
             match rules {
                 Some(Ok(rules)) if !rules.is_empty() => asked.add(object, rules),

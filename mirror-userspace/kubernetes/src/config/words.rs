@@ -4,7 +4,7 @@ use std::fmt;
 
 use mirror_core::{
     destination::{Destination, LabelSelector, Labels, ServiceRef, TargetSpec},
-    policy::{RouteStep, RouteTable, Verdict},
+    policy::{ForwardedFor, HostRewrite, RewriteConfig, RouteStep, RouteTable, Verdict},
 };
 
 use super::{At, Ignored, Plan};
@@ -57,8 +57,45 @@ fn write_rule(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         None => writeln!(f, "  every request")?,
         Some(table) => write_table(table, f)?,
     }
+    if let Some(key) = &rule.sample_by {
+        writeln!(f, "  sampled by {key}")?;
+    }
+    write_rewrite(&rule.policy.rewrite, f)?;
     for target in &rule.targets {
         write_target(target, f)?;
+    }
+    if let Some(most) = rule.max_rps {
+        writeln!(
+            f,
+            "  at most {most} per second to each target, on each node"
+        )?;
+    }
+    Ok(())
+}
+
+/// What is changed in copies.
+fn write_rewrite(rewrite: &RewriteConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for field in &rewrite.set_fields {
+        writeln!(f, "  with the header {} set", field.name())?;
+    }
+    for field in &rewrite.remove_fields {
+        writeln!(f, "  without the header {}", field.name())?;
+    }
+    for field in &rewrite.redact_fields {
+        writeln!(f, "  with the header {} redacted", field.name())?;
+    }
+    match &rewrite.host {
+        HostRewrite::Keep => {}
+        HostRewrite::Set(host) => writeln!(f, "  with the host {host}")?,
+        HostRewrite::Append(suffix) => {
+            writeln!(f, "  with {} after the host", suffix.as_str())?;
+        }
+    }
+    if !rewrite.paths.is_empty() {
+        writeln!(f, "  with other beginnings of paths")?;
+    }
+    if rewrite.forwarded_for == ForwardedFor::Append {
+        writeln!(f, "  with the client in X-Forwarded-For")?;
     }
     Ok(())
 }
@@ -67,13 +104,15 @@ fn write_source(source: &Source, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match source {
         Source::Service {
             service,
-            port,
+            ports,
             subset,
         } => {
             write_service(service, subset, f)?;
-            match port {
-                Some(port) => writeln!(f, ", service port {port}"),
-                None => writeln!(f, ", every TCP port of the service"),
+            let listed: Vec<_> = ports.iter().map(u16::to_string).collect();
+            match listed.as_slice() {
+                [] => writeln!(f, ", every TCP port of the service"),
+                [port] => writeln!(f, ", service port {port}"),
+                ports => writeln!(f, ", service ports {}", ports.join(", ")),
             }
         }
         Source::Pods {
@@ -81,15 +120,22 @@ fn write_source(source: &Source, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             selector,
             ports,
         } => {
-            write!(f, "the pods with {selector} of ")?;
+            write_pods(selector, f)?;
             match scope {
-                Scope::Namespace(namespace) => write!(f, "namespace {namespace}")?,
-                Scope::All => f.write_str("all namespaces")?,
+                Scope::Namespace(namespace) => write!(f, "of namespace {namespace}")?,
+                Scope::All => f.write_str("of all namespaces")?,
             }
             let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
             writeln!(f, ", port {}", ports.join(", "))
         }
     }
+}
+
+fn write_pods(selector: &LabelSelector, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if *selector == LabelSelector::default() {
+        return f.write_str("all pods ");
+    }
+    write!(f, "the pods with {selector} ")
 }
 
 fn write_service(service: &ServiceRef, subset: &Labels, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +188,14 @@ fn write_target(target: &TargetSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result 
                 Some(port) => writeln!(f, ", service port {port}"),
                 None => writeln!(f, ", the service's port"),
             }
+        }
+        Destination::Pods {
+            namespace,
+            selector,
+            port,
+        } => {
+            write_pods(selector, f)?;
+            writeln!(f, "of namespace {namespace}, port {port}")
         }
         other => writeln!(f, "{other}"),
     }

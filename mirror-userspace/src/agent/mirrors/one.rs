@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use anyhow::{Context as _, Result, bail};
 use mirror_capture::{AttachmentId, Place};
 use mirror_core::{ledger::Ledger, value::Rate};
+use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{Aim, PodUid, RuleId, Search},
     plan::Rule,
@@ -50,6 +51,7 @@ impl RuleMirror {
             terms,
             rooms: _,
         } = common.clone();
+        let dispatch = capped(dispatch, rule, capture.shards);
         Ok(Self {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
@@ -233,10 +235,62 @@ impl RuleMirror {
     }
 }
 
+/// A rule may want less than the flags allow: its shards share that.
+fn capped(dispatch: DispatchConfig, rule: &Rule, shards: u32) -> DispatchConfig {
+    let own = rule
+        .max_rps
+        .map(|most| f64::from(most.get()) / f64::from(shards.max(1)));
+    let most = match (own, dispatch.max_rps) {
+        (Some(own), Some(all)) => Some(own.min(all)),
+        (own, all) => own.or(all),
+    };
+    DispatchConfig {
+        max_rps: most,
+        ..dispatch
+    }
+}
+
 async fn end(rule: String, stage: Stage) -> Ended {
     let ledger = match stage {
         Stage::Runs(daemon) => daemon.stop().await.map(Some),
         Stage::Idle(_) => Ok(None),
     };
     Ended { rule, ledger }
+}
+
+#[cfg(test)]
+mod tests {
+    use mirror_core::policy::PolicyConfig;
+    use mirror_kubernetes::plan::{Scope, Source};
+
+    use super::*;
+
+    #[test]
+    fn a_rule_caps_itself_and_never_lifts_the_cap_of_the_flags() {
+        let most = |own: Option<u32>, of_shard: Option<f64>| {
+            let rule = Rule {
+                name: "a".into(),
+                tenant: None,
+                source: Source::Pods {
+                    scope: Scope::All,
+                    selector: "".parse().unwrap(),
+                    ports: vec![80],
+                },
+                policy: PolicyConfig::default(),
+                sample_by: None,
+                max_rps: own.and_then(std::num::NonZeroU32::new),
+                targets: Vec::new(),
+            };
+            let flags = DispatchConfig {
+                max_rps: of_shard,
+                ..DispatchConfig::default()
+            };
+            capped(flags, &rule, 2).max_rps
+        };
+        assert_eq!(most(None, None), None);
+        assert_eq!(most(Some(10), None), Some(5.0), "shared by two shards");
+        assert_eq!(most(None, Some(3.0)), Some(3.0));
+        assert_eq!(most(Some(10), Some(3.0)), Some(3.0));
+        assert_eq!(most(Some(4), Some(3.0)), Some(2.0));
+    }
 }

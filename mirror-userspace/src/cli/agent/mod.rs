@@ -224,6 +224,8 @@ impl AgentArgs {
                 ports: ports.ports()?,
             },
             policy,
+            sample_by: None,
+            max_rps: None,
             targets,
         }])
     }

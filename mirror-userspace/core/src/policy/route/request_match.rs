@@ -1,11 +1,11 @@
 //! Conditions on the parts of a request.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::OnceCell, fmt};
 
 use super::TextMatch;
 use crate::{
     http::RequestHead,
-    policy::{FieldName, request_target::TargetParts},
+    policy::{FieldName, request_target::TargetParts, spelling},
 };
 
 /// Conditions that a request has to meet, all of them. Without conditions: every request.
@@ -41,6 +41,9 @@ pub enum Expectation {
 pub enum Part {
     /// The path of the target, without the query.
     Path,
+    /// The same, whether as sent or as a server may take it: with percent-encoding decoded, slashes merged and
+    /// dot segments removed. For what must not be mirrored.
+    PathHoweverSpelled,
     /// The request's method.
     Method,
     /// `host[:port]`: of an absolute-form target, or else of `Host` (RFC 9112 section 3.2.2); in HTTP/2 `:authority`, or
@@ -58,7 +61,7 @@ impl RequestMatch {
     pub fn holds_for_all(&self) -> bool {
         self.conditions.iter().all(|condition| {
             // A path of origin-form starts with a slash; that of `OPTIONS *` is left aside.
-            condition.part == Part::Path
+            matches!(condition.part, Part::Path | Part::PathHoweverSpelled)
                 && condition.expected == Expectation::Holds
                 && match &condition.text {
                     TextMatch::Prefix(text, _) => matches!(text.as_str(), "" | "/"),
@@ -78,7 +81,11 @@ impl RequestMatch {
 impl Condition {
     fn holds(&self, parts: &RequestParts<'_>) -> bool {
         let value = parts.get(&self.part);
-        let matches = value.is_some_and(|value| self.text.is_match(&value));
+        let mut matches = value.is_some_and(|value| self.text.is_match(&value));
+        if self.part == Part::PathHoweverSpelled {
+            let others = || parts.other_paths().iter();
+            matches = matches || others().any(|path| self.text.is_match(path));
+        }
         matches == (self.expected == Expectation::Holds)
     }
 }
@@ -87,6 +94,7 @@ impl Condition {
 pub(super) struct RequestParts<'a> {
     head: RequestHead<'a>,
     path: &'a [u8],
+    other_paths: OnceCell<Vec<Vec<u8>>>,
     query: &'a [u8],
     pub(super) authority: Option<&'a [u8]>,
 }
@@ -102,14 +110,20 @@ impl<'a> RequestParts<'a> {
         Self {
             head,
             path: parts.path(target),
+            other_paths: OnceCell::new(),
             query: query.get(..end).unwrap_or_default(),
             authority: authority.or_else(|| head.values("host").next()),
         }
     }
 
+    /// What servers may take the path for.
+    fn other_paths(&self) -> &[Vec<u8>] {
+        self.other_paths.get_or_init(|| spelling::others(self.path))
+    }
+
     fn get(&self, part: &Part) -> Option<Cow<'a, [u8]>> {
         match part {
-            Part::Path => Some(self.path.into()),
+            Part::Path | Part::PathHoweverSpelled => Some(self.path.into()),
             Part::Method => Some(self.head.method().into()),
             Part::Authority => self.authority.map(Cow::from),
             Part::Field(name) => self.head.joined(name.as_str()),
@@ -150,6 +164,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path => f.write_str("the path"),
+            Self::PathHoweverSpelled => f.write_str("the path, however it is spelled,"),
             Self::Method => f.write_str("the method"),
             Self::Authority => f.write_str("the host"),
             Self::Field(name) => write!(f, "the header {name}"),

@@ -53,7 +53,7 @@ fn slice(name: &str, ips: &[&str]) -> SliceView {
 fn behind_web() -> Source {
     Source::Service {
         service: web(),
-        port: None,
+        ports: Vec::new(),
         subset: Labels::new(),
     }
 }
@@ -223,7 +223,7 @@ fn configuration_is_read_when_every_kind_is_known_and_has_changed() {
         document("c", None),
     ]));
     known.on_change(&kind(DocumentKind::VirtualService), listed);
-    assert_eq!(known.take_documents(), None, "four kinds are awaited");
+    assert_eq!(known.take_documents(), None, "five kinds are awaited");
     for other in &DocumentKind::ALL[1..] {
         known.go_without(&kind(*other));
     }

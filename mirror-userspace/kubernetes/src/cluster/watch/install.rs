@@ -2,7 +2,7 @@
 //!
 //! An API server answers 404 for a kind that it doesn't serve. Then the kind's definition is watched
 //! in its place, whose every change is a reason to ask again. Without the right to do that, the kind
-//! is asked for every ten minutes or so.
+//! is asked for twice a minute or more.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -33,9 +33,11 @@ use crate::{
     plan::Scope,
 };
 
-/// How often a kind that is not served is asked for though nothing hints at it; up to half as long
-/// again, by chance.
+/// How often a kind that is not served is asked for though nothing hints at it.
 const RARELY: Duration = Duration::from_secs(600);
+
+/// The same where the definition can't be watched.
+const WITHOUT_DEFINITIONS: Duration = Duration::from_secs(20);
 
 /// A definition serves its kind a moment after it has come or changed.
 const ESTABLISHED_AFTER: Duration = Duration::from_secs(1);
@@ -75,7 +77,7 @@ pub(super) async fn run(ask: Ask, kind: DocumentKind) {
         reporter.say(supposed).await;
         let changed = definition_changes(&client, kind, &mut seen, &mut patience, &reporter);
         // Time is up: ask again.
-        timeout(rarely(), changed).await.unwrap_or(());
+        timeout(spread(RARELY), changed).await.unwrap_or(());
     }
 }
 
@@ -109,16 +111,16 @@ async fn definition_changes(
                 reporter.say(certain).await;
             }
             Err(error) if Failure::of(&error).reason == FailureReason::Forbidden => {
-                // The caller's timeout ends this wait.
-                return std::future::pending().await;
+                return sleep(spread(WITHOUT_DEFINITIONS)).await;
             }
             Err(_) => pause(patience).await,
         }
     }
 }
 
-fn rarely() -> Duration {
+/// So long and up to half as long again, by chance: not all nodes ask at once.
+fn spread(wait: Duration) -> Duration {
     let chance = RandomState::new().hash_one(0) % 1000;
     let chance = u32::try_from(chance).unwrap_or_default();
-    RARELY + RARELY * chance / 2000
+    wait + wait * chance / 2000
 }

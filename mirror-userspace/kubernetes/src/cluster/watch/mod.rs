@@ -206,7 +206,7 @@ impl Watches {
     }
 
     /// What the watches of each kind of objects have done since the start, such as `pods`. There are
-    /// at most eight kinds.
+    /// at most nine kinds.
     #[must_use]
     pub const fn counts(&self) -> &BTreeMap<&'static str, WatchCounts> {
         &self.counts

@@ -12,7 +12,7 @@ use super::needs::Slot;
 pub struct WatchStatus {
     /// What it is for, in words: `pods of this node`. Not bounded in number; no label for metrics.
     pub watch: String,
-    /// The kind of objects, such as `endpointslices`: one of eight.
+    /// The kind of objects, such as `endpointslices`: one of nine.
     pub resource: &'static str,
     /// How it is now.
     pub state: WatchState,

@@ -9,7 +9,10 @@
 //! | as source or target: a service of `a` | itself |
 //! | as source: a service of `b` | a `ReferenceGrant` in `b`, or `--watch-cross-namespace a` |
 //! | as target: a service of `b` | a `ReferenceGrant` in `b`, or `--allow-target-namespace b` |
+//! | as target, by labels: pods of `b` | `--allow-target-namespace b` |
 //! | as target: an address, or a name that is no service's | `--allow-external-target GLOB` |
+//!
+//! A `TrafficMirror` names sources of its own namespace only: that it is there is the consent.
 //!
 //! A subset only narrows a service, so whoever defines it needs no consent.
 //!
@@ -22,7 +25,7 @@ mod grants;
 use std::ops::Deref;
 
 use mirror_core::{
-    destination::{Destination, Origin, ServiceRef, TargetSpec},
+    destination::{Destination, LabelSelector, Labels, Origin, ServiceRef, TargetSpec},
     value::Rate,
 };
 
@@ -34,7 +37,7 @@ use super::{
     object::{Kind, Object},
     refusal::{Denied, Reason},
 };
-use crate::plan::Source;
+use crate::plan::{Scope, Source};
 
 /// What one document may name.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +88,27 @@ impl<'a> Authority<'a> {
         ))
     }
 
+    /// Pods of the document's own namespace, by their labels.
+    pub(super) fn own_pods(&self, selector: LabelSelector, ports: Vec<u16>) -> Source {
+        Source::Pods {
+            scope: Scope::Namespace(self.namespace.to_owned()),
+            selector,
+            ports,
+        }
+    }
+
+    /// The pods behind a service of the document's own namespace, at these ports of it.
+    pub(super) fn own_service(&self, name: &str, ports: Vec<u16>) -> Source {
+        Source::Service {
+            service: ServiceRef {
+                namespace: self.namespace.to_owned(),
+                name: name.to_owned(),
+            },
+            ports,
+            subset: Labels::new(),
+        }
+    }
+
     /// Where copies are to go.
     pub(super) fn target(&self, destination: Destination) -> Result<Checked<Destination>, Denied> {
         match &destination {
@@ -114,10 +138,19 @@ impl<'a> Authority<'a> {
                     url.host
                 ),
             )),
-            // No document can name pods by label; flags do.
+            Destination::Pods { namespace, .. }
+                if namespace == self.namespace
+                    || self.consent.target_namespaces.hold(namespace) =>
+            {
+                Ok(Checked(destination))
+            }
+            // A ReferenceGrant names services, not pods.
             Destination::Pods { namespace, .. } => Err(Denied::new(
                 Reason::Target,
-                format!("pods of namespace {namespace} can't be named by a document"),
+                format!(
+                    "the pods are namespace {namespace}'s: sending copies to them takes \
+                     --allow-target-namespace={namespace}"
+                ),
             )),
         }
     }
@@ -139,7 +172,7 @@ impl Checked<Backend> {
     pub(super) fn into_source(self) -> Source {
         Source::Service {
             service: self.0.service,
-            port: self.0.port,
+            ports: self.0.port.into_iter().collect(),
             subset: self.0.subset,
         }
     }

@@ -1,13 +1,18 @@
 mod authority;
 mod consent;
+mod definition;
 mod explained;
 mod gateway;
 mod istio;
 mod istio_matches;
 mod second_reader;
 mod shares;
+mod traffic_mirror;
 
-use mirror_core::{policy::Policy, testing::with_head};
+use mirror_core::{
+    policy::{FilterConfig, Policy},
+    testing::with_head,
+};
 use serde_json::Value;
 
 use super::*;
@@ -55,17 +60,19 @@ fn routes(plan: &Plan) -> Vec<String> {
     let source = |source: &Source| match source {
         Source::Service {
             service,
-            port,
+            ports,
             subset,
         } => {
-            let port = port.map_or(String::new(), |port| format!(":{port}"));
+            let port: String = ports.iter().map(|port| format!(":{port}")).collect();
             let subset: Vec<_> = subset
                 .iter()
                 .map(|(key, value)| format!("/{key}={value}"))
                 .collect();
             format!("{service}{}{port}", subset.concat())
         }
-        Source::Pods { .. } => panic!("documents name services"),
+        Source::Pods {
+            selector, ports, ..
+        } => format!("pods {selector} {ports:?}"),
     };
     let rules = plan.rules.iter().map(|rule| {
         let targets: Vec<_> = rule.targets.iter().map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
-//! The Gateway API's own types, made from its definitions, as a second reader.
+//! The Gateway API's own types, made from its definitions, as a second reader, and so those that the definition
+//! of a `TrafficMirror` is made of.
 //!
 //! A document that is read here must be one to them, and what they keep of it must be read as the
 //! document was: a field that is named or placed otherwise than they have it would be lost on the way.
@@ -10,7 +11,7 @@ use gateway_api::apis::standard::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::*;
+use super::{definition::TrafficMirror, *};
 
 /// The documents, each as the types of its kind have it.
 pub(super) fn reread(documents: &[Document]) -> Vec<Document> {
@@ -18,6 +19,9 @@ pub(super) fn reread(documents: &[Document]) -> Vec<Document> {
         let value = &document.value;
         let group = value["apiVersion"].as_str().unwrap_or_default();
         let mut document = document.clone();
+        if group.starts_with("podmirror.io/") {
+            document.value = Arc::new(through::<TrafficMirror>(value));
+        }
         if group.starts_with("gateway.networking.k8s.io/") {
             document.value = Arc::new(match value["kind"].as_str() {
                 Some("HTTPRoute") => through::<HttpRoute>(value),

@@ -14,7 +14,7 @@ fn web() -> ServiceRef {
 fn behind_web(port: Option<u16>, subset: &[(&str, &str)]) -> Source {
     Source::Service {
         service: web(),
-        port,
+        ports: port.into_iter().collect(),
         subset: labels(subset),
     }
 }

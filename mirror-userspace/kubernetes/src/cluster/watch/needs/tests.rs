@@ -20,7 +20,7 @@ fn behind(namespace: &str, name: &str) -> Source {
             namespace: namespace.into(),
             name: name.into(),
         },
-        port: None,
+        ports: Vec::new(),
         subset: Labels::new(),
     }
 }
@@ -171,6 +171,7 @@ fn all_kinds_of_configuration_are_watched_if_any() {
         "httproutes",
         "grpcroutes",
         "referencegrants",
+        "trafficmirrors",
     ];
     assert_eq!(resources, expected);
 }

@@ -156,7 +156,7 @@ async fn a_service_that_is_mirrored_is_watched_by_name() {
                 namespace: "default".into(),
                 name: "web".into(),
             },
-            port: Some(80),
+            ports: vec![80],
             subset: Labels::new(),
         }],
         ..Needs::default()
