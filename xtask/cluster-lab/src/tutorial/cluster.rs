@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::manifests::name as name_of;
 
+/// Where agents are asked, as `deploy/` has it.
+const ADMIN_PORT: u16 = 9090;
+
 /// A cluster, and how patient we are with it.
 pub(super) struct Cluster {
     client: Client,
@@ -110,7 +113,8 @@ impl Cluster {
         token: &str,
         body: &str,
     ) -> Result<()> {
-        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:admin/proxy/{path}");
+        // The proxy knows a pod's port by its number only.
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{ADMIN_PORT}/proxy/{path}");
         let request = Request::put(path)
             .header("x-podmirror-token", token)
             .body(body.as_bytes().to_vec())?;

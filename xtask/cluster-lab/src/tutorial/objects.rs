@@ -123,8 +123,8 @@ pub(super) fn client(namespace: &str, rate: u32, options: &Options) -> Value {
 /// nobody's.
 pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
     let mut objects = kustomize(&options.overlay)?;
-    // The namespace is there, and the API server's proxy comes from anywhere.
-    let left_out = ["Namespace", "NetworkPolicy"].map(Value::from);
+    // The namespace is there, the API server's proxy comes from anywhere, and a definition may be others', too.
+    let left_out = ["Namespace", "NetworkPolicy", "CustomResourceDefinition"].map(Value::from);
     objects.retain(|object| {
         !object
             .pointer("/kind")

@@ -108,7 +108,7 @@ impl State {
         match method {
             "POST" => self.create(path, serde_json::from_slice(body)?),
             "DELETE" => Ok(self.delete(path)),
-            "PUT" if path.ends_with(":admin/proxy/sample-rate") => {
+            "PUT" if path.ends_with(":9090/proxy/sample-rate") => {
                 let secrets = self.objects.values().filter(|one| one["kind"] == "Secret");
                 let mut tokens = secrets.map(|secret| secret["stringData"]["token"].as_str());
                 if !tokens.any(|token| token == self.token.as_deref()) {

@@ -68,6 +68,8 @@ impl Image<'_> {
                 "os": "linux",
                 "config": {
                     "Entrypoint": [self.entrypoint],
+                    // `kubectl exec … -- PROGRAM` finds it by its name.
+                    "Env": [format!("PATH={}", self.path())],
                     "WorkingDir": "/",
                     "Labels": labels.collect::<serde_json::Map<_, _>>(),
                 },
@@ -89,6 +91,18 @@ impl Image<'_> {
             digest: manifest.digest.clone(),
             download: layer.bytes.len(),
         })
+    }
+
+    /// The folders of the programs, as PATH has them.
+    fn path(&self) -> String {
+        let folder = |path: &str| match path.rsplit_once('/') {
+            Some((folder, _)) => format!("/{folder}"),
+            None => "/".to_owned(),
+        };
+        let mut folders: Vec<_> = self.programs.iter().map(|(path, _)| folder(path)).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        folders.join(":")
     }
 
     /// The tar of the files, each in its folder.

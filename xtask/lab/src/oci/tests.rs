@@ -70,6 +70,7 @@ fn every_blob_has_the_hash_and_the_size_that_it_is_named_by() {
     let config: Value = serde_json::from_slice(&follow(&manifest["config"])).unwrap();
     assert_eq!(config["architecture"], "arm64");
     assert_eq!(config["config"]["Entrypoint"], json!(["/first"]));
+    assert_eq!(config["config"]["Env"], json!(["PATH=/:/usr/bin"]));
     let layer = follow(&manifest["layers"][0]);
     assert_eq!(layer.len(), archive.download);
     let mut files = Vec::new();
