@@ -10,8 +10,9 @@
 //! their load, so it is refused where the names show it. Where they don't (two services, the same
 //! pods), the mark in each copy ends it after one round (`policy::filter`).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use mirror_common::settings::MAX_PORTS;
 use mirror_core::{
     destination::{Destination, Labels, ServiceRef, TargetSpec},
     policy::{
@@ -164,15 +165,23 @@ impl<'a> Draft<'a> {
         let mut groups: Vec<Group> = Vec::new();
         let mut left = most;
         for (number, route) in self.routes.iter().enumerate() {
-            for (index, source) in route.sources.iter().enumerate() {
-                let source = self.with_port(number, source);
+            let sources = route.sources.iter().enumerate();
+            let sources: Vec<_> = sources
+                .flat_map(|(index, source)| {
+                    let ports = self.at_ports(number, source).into_iter();
+                    ports.map(move |source| (index, source))
+                })
+                .collect();
+            let only = sources.len() == 1;
+            for (index, source) in sources {
                 let targets = route.targets(index, &source);
                 if targets.is_empty() {
                     continue;
                 }
-                let name = match route.sources.len() {
-                    1 => route.name.clone(),
-                    _ => format!("{} to {}", route.name, source.name()),
+                let name = if only {
+                    route.name.clone()
+                } else {
+                    format!("{} to {}", route.name, source.name())
                 };
                 match groups
                     .iter_mut()
@@ -200,20 +209,42 @@ impl<'a> Draft<'a> {
         Ok(rules.filter_map(|group| self.rule(group)).collect())
     }
 
-    /// A source without a port has that of its matches, if they all name the same one.
-    fn with_port(&self, route: usize, source: &Checked<Backend>) -> Checked<Backend> {
-        let mut ports = self
-            .candidates
-            .iter()
-            .filter(|candidate| candidate.route == route)
-            .map(|candidate| candidate.port);
-        let first = ports.next().flatten();
-        let agreed = first.filter(|_| ports.all(|port| port == first));
-        source.at_port(source.port.or(agreed))
+    /// A source without a port is one for each that its matches name, if they all name one.
+    fn at_ports(&self, route: usize, source: &Checked<Backend>) -> Vec<Checked<Backend>> {
+        let own = self.candidates.iter().filter(|it| it.route == route);
+        let named: Option<BTreeSet<u16>> = own.map(|candidate| candidate.port).collect();
+        match named {
+            Some(ports) if source.port.is_none() && (1..=MAX_PORTS).contains(&ports.len()) => ports
+                .into_iter()
+                .map(|port| source.at_port(Some(port)))
+                .collect(),
+            _ => vec![source.clone()],
+        }
+    }
+
+    /// Says of a group's mirrors that some of their routes' matches can't be told by their port.
+    fn tell_unknown_ports(&self, group: &Group) {
+        let unknown = |number: &&usize| {
+            let mut own = self.candidates.iter().filter(|it| it.route == **number);
+            own.any(|candidate| candidate.port.is_some())
+        };
+        if group.source.port.is_some() {
+            return;
+        }
+        let numbers = group.routes.iter().filter(unknown);
+        for route in numbers.filter_map(|number| self.routes.get(*number)) {
+            for mirror in &route.mirrors {
+                mirror.node.ignore(
+                    "requests that a match tells by their port are not mirrored: only where every match of the \
+                     route names a port is it known which requests came to it",
+                );
+            }
+        }
     }
 
     /// The rule of a group, unless none of its requests is left for it.
     fn rule(&self, group: Group) -> Option<Rule> {
+        self.tell_unknown_ports(&group);
         let table = RouteTable::new(self.hosts.clone(), self.steps(&group));
         if table.steps().is_empty() {
             let routes = group

@@ -204,6 +204,11 @@ impl<'a> Reader<'a, '_> {
     fn mirrors(&self, fields: &mut Fields<'a>) -> Result<Vec<MirrorDraft<'a>>, BadField> {
         let mirror = fields.take("mirror");
         let several = fields.take("mirrors");
+        if several.is_some() {
+            for name in ["mirrorPercentage", "mirrorPercent", "mirror_percent"] {
+                fields.ignore(name, "each of mirrors has a percentage of its own");
+            }
+        }
         let share = share::istio_mirror(fields)?;
         let mut mirrors = Vec::new();
         if let Some(several) = several {

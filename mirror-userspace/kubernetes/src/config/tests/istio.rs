@@ -370,3 +370,20 @@ fn subsets_are_looked_up_near_the_document_first() {
         "shop/v1 -> service/other/v2/v=o"
     );
 }
+
+#[test]
+fn a_percentage_beside_several_mirrors_is_told() {
+    for name in [
+        "mirrorPercentage: {value: 5}",
+        "mirrorPercent: 5",
+        "mirror_percent: 5",
+    ] {
+        let http = format!(
+            "{{route: [{{destination: {{host: v1}}}}], mirrors: [{{destination: {{host: v2}}}}], {name}}}"
+        );
+        let plan = plan(&service(&http));
+        assert_eq!(routes(&plan), ["shop/v1 -> service/shop/v2"]);
+        let field = name.split(':').next().unwrap();
+        assert_eq!(ignored(&plan), [format!("spec.http[0].{field}")]);
+    }
+}

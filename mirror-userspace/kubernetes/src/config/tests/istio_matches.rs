@@ -103,6 +103,36 @@ fn a_port_that_is_asked_for_is_the_source_port() {
         "it may have come to another port"
     );
     assert!(mirrors(&mixed.rules[0], "/b", ""));
+    assert_eq!(ignored(&mixed), ["spec.http[0].mirror"], "and it is told");
+}
+
+#[test]
+fn matches_on_several_ports_are_a_source_for_each() {
+    let plan = plan(&service(&route(
+        "match: [{port: 80, uri: {prefix: /a}}, {port: 8080}]",
+    )));
+    assert_eq!(
+        routes(&plan),
+        [
+            "shop/v1:80 -> service/shop/v2",
+            "shop/v1:8080 -> service/shop/v2"
+        ]
+    );
+    assert_eq!(
+        plan.rules[0].name,
+        "VirtualService shop/web http[0] to shop/v1 port 80"
+    );
+    assert!(mirrors(&plan.rules[0], "/a", "") && !mirrors(&plan.rules[0], "/b", ""));
+    assert!(mirrors(&plan.rules[1], "/b", ""));
+    assert!(plan.ignored.is_empty(), "{:?}", plan.ignored);
+}
+
+#[test]
+fn more_ports_than_can_be_mirrored_are_told() {
+    let ports: Vec<_> = (1..=17).map(|port| format!("{{port: {port}}}")).collect();
+    let plan = plan(&service(&route(&format!("match: [{}]", ports.join(", ")))));
+    assert!(plan.rules.is_empty());
+    assert_eq!(ignored(&plan), ["spec.http[0].mirror"]);
 }
 
 #[test]
