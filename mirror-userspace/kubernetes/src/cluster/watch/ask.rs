@@ -10,7 +10,7 @@ use super::{
     install,
     needs::{Query, Slot},
     report::{Change, Changed, Reporter},
-    task::Watch,
+    task::{Back, Watch},
 };
 use crate::{
     cluster::objects::{backend_pod, pod_view, service_view, slice_view},
@@ -32,6 +32,7 @@ pub(super) struct Ask {
     pub(super) query: Query,
     pub(super) freshness: Freshness,
     pub(super) reporter: Reporter,
+    pub(super) back: Back,
 }
 
 impl Ask {
@@ -66,6 +67,7 @@ impl Ask {
             wrap,
             reporter: self.reporter.clone(),
             one_by_one: false,
+            back: self.back.clone(),
         };
         watch.run().await;
     }

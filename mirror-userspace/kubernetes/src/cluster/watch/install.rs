@@ -4,11 +4,7 @@
 //! in its place, whose every change is a reason to ask again. Without the right to do that, the kind
 //! is asked for twice a minute or more.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    pin::pin,
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -26,7 +22,7 @@ use super::{
     ask::{Ask, Freshness},
     report::{Certainty, Changed, Reporter, Said},
     status::{Failure, FailureReason},
-    task::{Watch, pause},
+    task::{Watch, pause, spread},
 };
 use crate::{
     cluster::document::{Document, DocumentKind, RawDocument},
@@ -51,6 +47,7 @@ pub(super) async fn run(ask: Ask, kind: DocumentKind) {
         client,
         query,
         reporter,
+        back,
         ..
     } = ask;
     let mut patience = DefaultBackoff::default();
@@ -70,6 +67,7 @@ pub(super) async fn run(ask: Ask, kind: DocumentKind) {
                 wrap: Changed::Documents,
                 reporter: reporter.clone(),
                 one_by_one: true,
+                back: back.clone(),
             };
             watch.run_while_served(&mut patience).await;
         }
@@ -116,11 +114,4 @@ async fn definition_changes(
             Err(_) => pause(patience).await,
         }
     }
-}
-
-/// So long and up to half as long again, by chance: not all nodes ask at once.
-fn spread(wait: Duration) -> Duration {
-    let chance = RandomState::new().hash_one(0) % 1000;
-    let chance = u32::try_from(chance).unwrap_or_default();
-    wait + wait * chance / 2000
 }

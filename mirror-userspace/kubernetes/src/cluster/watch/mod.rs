@@ -45,6 +45,7 @@ use crate::config::Consent;
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
+use task::Back;
 
 /// Reports that may wait to be taken; beyond that the watches wait, and then the API server.
 const WAITING_REPORTS: usize = 64;
@@ -87,6 +88,7 @@ pub struct Watches {
     /// Kinds of documents that are to be listed again, and when.
     hungry: BTreeSet<DocumentKind>,
     fed_at: Option<Instant>,
+    back: Back,
 }
 
 /// A client, which has no `Debug` of its own.
@@ -127,6 +129,7 @@ impl Watches {
             settled_at: None,
             hungry: BTreeSet::new(),
             fed_at: None,
+            back: Back::default(),
         }
     }
 
@@ -262,6 +265,7 @@ impl Watches {
             query: query.clone(),
             freshness,
             reporter,
+            back: self.back.clone(),
         };
         let task = self.tasks.spawn(async move {
             sleep(after).await;
@@ -298,6 +302,7 @@ impl Watches {
             // A watch that isn't needed any more had more to say.
             return;
         };
+        let was_away = status.is_away();
         let counts = self.counts.entry(slot.resource()).or_default();
         match said {
             Said::Changed(changed) => {
@@ -327,6 +332,14 @@ impl Watches {
                     self.updates.extend(self.known.on_change(&slot, none));
                 }
             }
+        }
+        if was_away
+            && self
+                .running
+                .get(&*slot)
+                .is_some_and(|it| !it.status.is_away())
+        {
+            self.back.tell();
         }
         self.hungry.extend(self.known.take_hungry());
         if !self.hungry.is_empty() && self.fed_at.is_none() {

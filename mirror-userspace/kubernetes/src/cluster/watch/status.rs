@@ -54,6 +54,11 @@ impl WatchStatus {
         }
     }
 
+    /// Whether the API server doesn't answer it.
+    pub(super) const fn is_away(&self) -> bool {
+        matches!(&self.state, WatchState::Failing(failure) if failure.reason.is_outage())
+    }
+
     pub(super) fn on_listed(&mut self) {
         self.complete = true;
         self.on_success();
@@ -130,6 +135,13 @@ pub enum FailureReason {
     Unreadable,
     /// The task has ended; another one takes its place.
     Crashed,
+}
+
+impl FailureReason {
+    /// Whether it is the API server's, and not one of what it was asked.
+    pub(super) const fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Refused)
+    }
 }
 
 impl Failure {

@@ -8,7 +8,14 @@
 //! not make it read all pods from its store. After that lists are asked to be up to date, as an old
 //! one would take back what was known.
 
-use std::{fmt::Debug, mem, pin::pin, time::Duration};
+use std::{
+    fmt::Debug,
+    hash::{BuildHasher as _, RandomState},
+    mem,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use kube::{
@@ -19,7 +26,10 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{
     ask::Freshness,
@@ -38,6 +48,9 @@ const SMALL_PAGE: u32 = 16;
 /// The wait that kube's back-off grows to.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// After the API server is back; up to half as long again, by chance.
+const A_MOMENT: Duration = Duration::from_millis(200);
+
 /// A watch that has failed counts as standing when it has not failed again for so long: it has
 /// connected by then.
 const STANDS_AFTER: Duration = CONNECT_TIMEOUT.saturating_mul(3);
@@ -52,6 +65,29 @@ pub(super) struct Watch<K, View, Wrap> {
     pub(super) reporter: Reporter,
     /// Whether a list is told object by object, as all of it may be too much to hold.
     pub(super) one_by_one: bool,
+    pub(super) back: Back,
+}
+
+/// Says that the API server answers again: who learns it tells the others, whose waits may be long by then.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Back(Arc<Notify>);
+
+impl Back {
+    /// Wakes all that wait.
+    pub(super) fn tell(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Waits so long, or until the API server is back if it was away for this reason. Not all ask at once.
+    async fn or_after(&self, wait: Duration, reason: FailureReason) {
+        if !reason.is_outage() {
+            return sleep(wait).await;
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.0.notified() => sleep(spread(A_MOMENT)).await,
+        }
+    }
 }
 
 /// How far a watch is.
@@ -133,7 +169,8 @@ where
                         return Left::NotFound(failure);
                     }
                     self.reporter.say(Said::Failing(failure)).await;
-                    sleep(self.wait_after(reason, patience)).await;
+                    let wait = self.wait_after(reason, patience);
+                    self.back.or_after(wait, reason).await;
                     if reason == FailureReason::Outdated {
                         return Left::Outdated;
                     }
@@ -196,6 +233,13 @@ where
 /// Waits after a failure.
 pub(super) async fn pause(patience: &mut DefaultBackoff) {
     sleep(next_wait(patience)).await;
+}
+
+/// So long and up to half as long again, by chance: not all nodes ask at once.
+pub(super) fn spread(wait: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(0) % 1000;
+    let chance = u32::try_from(chance).unwrap_or_default();
+    wait + wait * chance / 2000
 }
 
 /// 0.8 s at first and 30 s at last, each time up to twice as long by chance.

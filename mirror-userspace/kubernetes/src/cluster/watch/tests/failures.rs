@@ -102,6 +102,49 @@ async fn a_server_that_is_gone_is_asked_again_and_again_ever_less_often() {
     assert_eq!(watches.complete(), Ok(()));
 }
 
+/// Their waits have grown to different lengths, of up to a minute.
+#[tokio::test(start_paused = true)]
+async fn watches_come_back_together() {
+    let mut needs = web_pods();
+    needs.destinations = vec!["pods/shop/app=v2:80".parse().unwrap()];
+    let (mut watches, mut server) = watching(needs);
+    let play = async {
+        let mut asked = 0;
+        let start = Instant::now();
+        // Nobody answers for minutes.
+        while start.elapsed() < Duration::from_secs(300) {
+            server.asked().await.broken();
+            asked += 1;
+        }
+        assert!(asked > 10, "{asked}");
+        let first = server.asked().await;
+        let path = first.path.clone();
+        first.listed("7", &[]);
+        let back = Instant::now();
+        // The other one is asked for, beside the stream of the first.
+        let mut open = Vec::new();
+        loop {
+            let asked = server.asked().await;
+            if asked.path == path {
+                open.push(asked.watched());
+                continue;
+            }
+            asked.listed("7", &[]);
+            return (back.elapsed(), open);
+        }
+    };
+    let follow = async {
+        loop {
+            watches.next().await;
+        }
+    };
+    let (waited, _open) = tokio::select! {
+        played = play => played,
+        never = follow => never,
+    };
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn lists_that_fail_are_tried_again_ever_less_often_too() {
     let (mut watches, mut server) = watching(web_pods());
