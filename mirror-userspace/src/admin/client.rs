@@ -18,7 +18,10 @@ use tokio::{
     time,
 };
 
-use super::token::{TOKEN, TokenFile};
+use super::{
+    question::NOTHING_ATTACHED,
+    token::{TOKEN, TokenFile},
+};
 
 /// How long all of it may take: longer than the server gives itself for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,6 +66,12 @@ pub async fn set_sample_rate(
         bail!("{server}: {status}: {}", answer.trim_end());
     }
     Ok(answer)
+}
+
+/// Whether the podmirror that listens there mirrors nothing at present, as far as it says.
+pub async fn is_idle(server: &Server) -> bool {
+    let asked = ask(server, Method::GET, "/readyz", String::new()).await;
+    asked.is_ok_and(|(_, answer)| answer.contains(NOTHING_ATTACHED))
 }
 
 /// What `GET /verdict` says, whatever it is.

@@ -55,11 +55,17 @@ pub struct Attachments {
     pub unasked: usize,
 }
 
+/// What `/readyz` adds where there is nothing to attach to.
+pub(super) const NOTHING_ATTACHED: &str = "; attached to nothing";
+
 impl fmt::Display for Attachments {
     /// What `/readyz` says.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { all, unasked } = self;
         f.write_str("ready")?;
+        if *all == 0 {
+            f.write_str(NOTHING_ATTACHED)?;
+        }
         if *unasked > 0 {
             write!(
                 f,

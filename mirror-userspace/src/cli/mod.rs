@@ -93,6 +93,9 @@ impl Command {
     const fn log_filter(&self) -> &'static str {
         match self {
             Self::Check(check) if check.verbose => "info,mirror_capture=debug",
+            // What fails at the API is told by the watches, once.
+            #[cfg(feature = "kubernetes")]
+            Self::Agent(_) => "info,kube_client=off,kube_runtime=off,tower=off,hyper_util=off",
             _ => "info",
         }
     }

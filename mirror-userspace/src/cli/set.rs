@@ -48,8 +48,15 @@ impl SetArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let server = self.server()?;
         let What::SampleRate { rate, rule } = self.what;
+        let runtime = supervise::runtime()?;
         let set = client::set_sample_rate(&server, rule.as_deref(), rate);
-        print!("{}", supervise::runtime()?.block_on(set)?);
+        print!("{}", runtime.block_on(set)?);
+        if runtime.block_on(client::is_idle(&server)) {
+            eprintln!(
+                "podmirror: nothing is mirrored here: an agent is told for the pods of its own node only, so tell \
+                 those of other nodes, too"
+            );
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -45,6 +45,27 @@ fn the_rate_is_set_while_it_runs_and_shown() {
     agent.stop(2);
 }
 
+/// `kubectl exec daemonset/podmirror` picks any node, which may have none of the pods.
+#[test]
+fn where_nothing_is_mirrored_set_says_so() {
+    let node = Node::new();
+    let agent = node.agent(&[]);
+    node.wait_until_ready(&agent);
+    let set = || {
+        let mut podmirror = Command::new(env!("CARGO_BIN_EXE_podmirror"));
+        podmirror.args(["set", "sample-rate", "10%", "--admin-socket"]);
+        let output = node.lab.node.output(podmirror.arg(node.socket())).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(set().contains("nothing is mirrored here"));
+    let web = node.web("web", 30);
+    node.tell(&web);
+    agent.wait_until_attached("web", 1);
+    assert_eq!(set(), "");
+    agent.stop(0);
+}
+
 #[test]
 fn it_reports_on_sigusr1_and_ends_on_sigterm() {
     let node = Node::new();

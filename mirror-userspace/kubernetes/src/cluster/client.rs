@@ -29,7 +29,17 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             .context("no service account is mounted here; outside of a pod, name a --kubeconfig")?,
     };
     install_crypto();
-    Client::try_from(bounded(config)).context("can't make a client for the API server")
+    let https = config.cluster_url.scheme_str() == Some("https");
+    let trusts_the_systems = https && config.root_cert.is_none() && !config.accept_invalid_certs;
+    Client::try_from(bounded(config)).with_context(|| {
+        let made = "can't make a client for the API server";
+        if trusts_the_systems {
+            // The image has no certificates of its own.
+            format!("{made}: does the kubeconfig name a certificate-authority?")
+        } else {
+            made.to_owned()
+        }
+    })
 }
 
 async fn from_file(path: &Path) -> anyhow::Result<Config> {
