@@ -49,12 +49,27 @@ pub fn run(data: &[u8]) {
 
 /// Whether copies go to the very pods that they are of.
 fn is_circle(source: &Source, destination: &Destination) -> bool {
-    let Source::Service {
-        service, subset, ..
-    } = source
-    else {
-        return false;
-    };
-    matches!(destination, Destination::Service { service: to, subset: to_subset, .. }
-        if to == service && to_subset == subset)
+    match (source, destination) {
+        (
+            Source::Service {
+                service, subset, ..
+            },
+            Destination::Service {
+                service: to,
+                subset: to_subset,
+                ..
+            },
+        ) => to == service && to_subset == subset,
+        (
+            Source::Pods {
+                scope, selector, ..
+            },
+            Destination::Pods {
+                namespace,
+                selector: to,
+                ..
+            },
+        ) => scope.holds(namespace) && to == selector,
+        _ => false,
+    }
 }

@@ -231,7 +231,7 @@ impl<'a> Cluster<'a> {
         }
         for rule in self.rules.values() {
             for target in &rule.targets {
-                self.check_endpoints(rule, &Aim::from(target));
+                self.check_endpoints(rule, &Aim::of(&rule.source, target));
             }
         }
     }

@@ -12,12 +12,12 @@ mod rules;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    future,
+    future, mem,
     time::Duration,
 };
 
 use anyhow::{Result, bail};
-use log::{error, info, warn};
+use log::{Level, error, info, log, warn};
 use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use mirror_kubernetes::{
     cluster::{
@@ -76,6 +76,8 @@ pub struct Agent {
     actions: VecDeque<Action>,
     /// The rules that were stopped because one of their shards panicked, with their names.
     broken: BTreeMap<RuleId, String>,
+    /// Rules whose mirrors are to go on otherwise.
+    changed: Vec<(RuleId, Box<Rule>)>,
     check: Interval,
 }
 
@@ -115,6 +117,7 @@ impl Agent {
             questions,
             actions: VecDeque::new(),
             broken: BTreeMap::new(),
+            changed: Vec::new(),
             check,
         };
         agent.on_documents(AllDocuments::default())?;
@@ -149,20 +152,21 @@ impl Agent {
         match work.0 {
             Kind::Update(Update::Event(event)) => self.on_event(event),
             Kind::Update(Update::Endpoints(destination, endpoints)) => {
-                let news = match (&endpoints.problem, endpoints.addresses.len()) {
-                    (Some(problem), _) => problem.to_string(),
-                    (None, 1) => "1 endpoint".to_owned(),
-                    (None, count) => format!("{count} endpoints"),
+                let level = match endpoints.problem {
+                    Some(_) => Level::Warn,
+                    None => Level::Info,
                 };
-                let shown = format!("{destination}: {news}");
+                log!(level, "{destination}: {endpoints}");
                 self.mirrors
                     .set_addresses(destination, endpoints.addresses)
                     .await;
-                info!("{shown}");
             }
             Kind::Update(Update::Documents(documents)) => {
                 if let Err(error) = self.on_documents(documents) {
                     error!("{error:#}: the rule is not acted on");
+                }
+                for (id, rule) in mem::take(&mut self.changed) {
+                    self.mirrors.change(id, &rule).await;
                 }
             }
             Kind::Action(action) => self.act(action).await,
@@ -273,6 +277,13 @@ impl Agent {
                     self.broken.remove(&id);
                     self.mirrors.remove(id);
                     self.on_event(Event::RuleRemoved(id));
+                }
+                RuleChange::Change(id, rule) => {
+                    info!("{}: goes on, to {}", rule.name, targets_of(&rule));
+                    if let Some(broken) = self.broken.get_mut(&id) {
+                        rule.name.clone_into(broken);
+                    }
+                    self.changed.push((id, rule));
                 }
                 RuleChange::Start(id, rule) => match self.mirrors.add(id, &rule) {
                     Ok(()) => {

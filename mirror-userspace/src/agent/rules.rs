@@ -1,7 +1,11 @@
 //! The rules that run, and what changes when there are others.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
+use mirror_core::policy::Policy;
 use mirror_kubernetes::{cluster::RuleId, plan::Rule};
 
 /// The rules that run, by name.
@@ -24,36 +28,63 @@ pub(super) enum RuleChange {
     Stop(RuleId, String),
     /// Start this rule under this ID.
     Start(RuleId, Box<Rule>),
+    /// The rule with this ID goes on as this one, whose name, shares, requests or rewrites are others.
+    Change(RuleId, Box<Rule>),
 }
 
 impl Rules {
-    /// Replaces the rules. One that is the same as before goes on undisturbed; one that has changed is
-    /// stopped, and started under another number.
+    /// Replaces the rules. One that is the same as before goes on undisturbed. One with the same source and targets
+    /// goes on otherwise, also under another name: a route that is put before others moves them. One that has
+    /// changed in another way is stopped, and started under another number.
     pub(super) fn replace(&mut self, rules: Vec<Rule>) -> Vec<RuleChange> {
         let mut wanted: BTreeMap<_, _> = BTreeMap::new();
         for rule in rules {
             wanted.insert(rule.name.clone(), rule);
         }
+        let mut before = mem::take(&mut self.running);
         let mut changes = Vec::new();
-        self.running.retain(|name, running| {
-            let same = wanted
-                .get(name)
-                .is_some_and(|rule| is_same(rule, &running.rule));
-            if !same {
-                changes.push(RuleChange::Stop(running.id, name.clone()));
+        // By name first: of two that are alike each keeps its own.
+        wanted.retain(|name, rule| match before.get(name) {
+            Some(running) if shape(&running.rule) == shape(rule) => {
+                let running = before.remove(name);
+                self.go_on(running, rule, &mut changes);
+                false
             }
-            same
+            _ => true,
         });
+        let mut alike: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, running) in before.iter().rev() {
+            let same = alike.entry(shape(&running.rule)).or_default();
+            same.push(name.clone());
+        }
+        wanted.retain(|_, rule| {
+            let moved = alike.get_mut(&shape(rule)).and_then(Vec::pop);
+            let running = moved.and_then(|name| before.remove(&name));
+            let goes_on = running.is_some();
+            self.go_on(running, rule, &mut changes);
+            !goes_on
+        });
+        let stopped = before.into_iter();
+        changes.extend(stopped.map(|(name, running)| RuleChange::Stop(running.id, name)));
         for (name, rule) in wanted {
-            if self.running.contains_key(&name) {
-                continue;
-            }
             self.last = self.last.wrapping_add(1);
             let id = RuleId(self.last);
             changes.push(RuleChange::Start(id, Box::new(rule.clone())));
             self.running.insert(name, Running { id, rule });
         }
         changes
+    }
+
+    fn go_on(&mut self, running: Option<Running>, rule: &Rule, changes: &mut Vec<RuleChange>) {
+        let Some(Running { id, rule: before }) = running else {
+            return;
+        };
+        // Patterns can't be compared, but their debug text shows all that they were made of.
+        if format!("{before:?}") != format!("{rule:?}") {
+            changes.push(RuleChange::Change(id, Box::new(rule.clone())));
+        }
+        let rule = rule.clone();
+        self.running.insert(rule.name.clone(), Running { id, rule });
     }
 
     /// A rule that could not be started.
@@ -73,9 +104,26 @@ impl Rules {
     }
 }
 
-/// Patterns can't be compared, but their debug text shows all that they were made of.
-fn is_same(one: &Rule, other: &Rule) -> bool {
-    format!("{one:?}") == format!("{other:?}")
+/// What a running mirror can't change of its rule: where it looks and sends, what it samples in the kernel, and the
+/// names of what it counts.
+fn shape(rule: &Rule) -> String {
+    let targets = rule.targets.iter();
+    let targets: Vec<_> = targets
+        .map(|target| {
+            (
+                &target.destination,
+                &target.host,
+                target.origin,
+                target.role,
+            )
+        })
+        .collect();
+    let counted = Policy::new(rule.policy.clone()).map(|policy| policy.rules().to_vec());
+    let sampled = (&rule.policy.sample_by, rule.max_rps);
+    format!(
+        "{:?}",
+        (&rule.tenant, &rule.source, targets, sampled, counted)
+    )
 }
 
 #[cfg(test)]
@@ -100,7 +148,7 @@ mod tests {
             },
             policy: PolicyConfig {
                 filter: FilterConfig {
-                    allow_paths: vec![path.parse().unwrap()],
+                    deny_paths: vec![path.parse().unwrap()],
                     ..FilterConfig::default()
                 },
                 ..PolicyConfig::default()
@@ -111,10 +159,18 @@ mod tests {
         }
     }
 
+    fn to(rule: &Rule, target: &str) -> Rule {
+        Rule {
+            targets: vec![target.parse().unwrap()],
+            ..rule.clone()
+        }
+    }
+
     fn replaced(rules: &mut Rules, by: Vec<Rule>) -> Vec<String> {
         let text = |change| match change {
             RuleChange::Stop(id, name) => format!("stop {} {name}", id.0),
             RuleChange::Start(id, rule) => format!("start {} {}", id.0, rule.name),
+            RuleChange::Change(id, rule) => format!("change {} {}", id.0, rule.name),
         };
         rules.replace(by).into_iter().map(text).collect()
     }
@@ -137,5 +193,39 @@ mod tests {
             replaced(&mut rules, vec![]),
             ["stop 1 a", "stop 3 b", "stop 4 c"]
         );
+    }
+
+    #[test]
+    fn another_share_or_name_goes_on() {
+        let mut rules = Rules::default();
+        let first = vec![rule("http[0]", "/a"), rule("http[1]", "/b")];
+        replaced(&mut rules, first.clone());
+        let tuned = vec![to(&first[0], "http://v2,sample=10"), first[1].clone()];
+        assert_eq!(replaced(&mut rules, tuned), ["change 1 http[0]"]);
+
+        // A route is put before them.
+        let named = |name: &str, rule: &Rule| Rule {
+            name: name.to_owned(),
+            ..rule.clone()
+        };
+        let moved = vec![
+            rule("http[0]", "/new"),
+            named("http[1]", &first[0]),
+            named("http[2]", &first[1]),
+        ];
+        assert_eq!(
+            replaced(&mut rules, moved),
+            ["change 1 http[1]", "change 2 http[2]", "start 3 http[0]"]
+        );
+        assert_eq!(rules.name(RuleId(1)), Some("http[1]"));
+
+        let elsewhere = vec![to(&named("http[1]", &first[0]), "http://v3")];
+        let expected = [
+            "stop 3 http[0]",
+            "stop 1 http[1]",
+            "stop 2 http[2]",
+            "start 4 http[1]",
+        ];
+        assert_eq!(replaced(&mut rules, elsewhere), expected);
     }
 }

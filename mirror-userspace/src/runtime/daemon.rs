@@ -161,6 +161,21 @@ impl Daemon {
         told
     }
 
+    /// Decides by another policy from the next segment or request on, at every present and future place. It has to be
+    /// made for the same targets, sample by the same, and have rules of the same names.
+    ///
+    /// # Errors
+    /// A kernel program can't be told: it goes on at the old rate, the shards do not.
+    pub async fn set_policy(&mut self, policy: Policy) -> anyhow::Result<()> {
+        self.config.policy.replace(policy.clone());
+        let sampling = self.config.policy.kernel_sampling();
+        let told = self.capture().set_threshold(sampling.threshold);
+        for shard in &self.shards {
+            shard.set_policy(policy.clone()).await;
+        }
+        told
+    }
+
     /// Sets the ready endpoints of this target, a service or selector; the list may be empty. Targets count
     /// from 0, as in the configuration. Until the first list, copies wait up to
     /// [`endpoint_wait`](DispatchConfig::endpoint_wait).

@@ -54,6 +54,7 @@ pub(super) struct ShardConfig {
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
     SampleRate(Rate, oneshot::Sender<()>),
+    Policy(Box<Policy>, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
     Addresses(usize, Arc<[SocketAddr]>),
     /// An attachment is detached: once what it left in the ring is read, its connections end.
@@ -123,6 +124,15 @@ impl Shard {
     pub(super) async fn set_sample_rate(&self, rate: Rate) {
         let (done, set) = oneshot::channel();
         let command = Control::SampleRate(rate, done);
+        if self.control.send(command).await.is_ok() {
+            let _gone = set.await;
+        }
+    }
+
+    /// Has it decide by this policy; returns once it does. A shard that is gone decides nothing.
+    pub(super) async fn set_policy(&self, policy: Policy) {
+        let (done, set) = oneshot::channel();
+        let command = Control::Policy(Box::new(policy), done);
         if self.control.send(command).await.is_ok() {
             let _gone = set.await;
         }
@@ -233,6 +243,11 @@ async fn serve(
             }
             Some(Control::SampleRate(rate, done)) => {
                 pipeline.policy_mut().set_sample_rate(rate);
+                // A daemon that is gone need not be told.
+                let _gone = done.send(());
+            }
+            Some(Control::Policy(policy, done)) => {
+                pipeline.policy_mut().replace(*policy);
                 // A daemon that is gone need not be told.
                 let _gone = done.send(());
             }

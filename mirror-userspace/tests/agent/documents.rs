@@ -162,6 +162,51 @@ fn documents_in_the_cluster_are_followed() {
     assert!(ended.status.success(), "{}", ended.stderr);
 }
 
+/// Nobody is attached to anew, and no request is missed in between, for another share or another route.
+#[test]
+fn what_changes_of_a_route_changes_its_running_mirror() {
+    let node = Node::new();
+    let (v1, v2) = web_service(&node);
+    node.api.serve(VIRTUAL_SERVICES);
+    node.api.serve(DESTINATION_RULES);
+    node.api.apply(DESTINATION_RULES, destination_rule());
+    node.api.apply(VIRTUAL_SERVICES, virtual_service(1));
+    let agent = node.agent_with(&["--watch-config"]);
+    agent.wait_until_attached("v1", 1);
+    node.wait_until_ready(&agent);
+
+    node.api.apply(VIRTUAL_SERVICES, virtual_service(100));
+    agent.wait_for("http[0]: goes on", 1);
+    node.request(&v1, "/all");
+    assert_same(&v2.wait_for(1), &["/all"], &agent);
+
+    let mut inserted = virtual_service(100);
+    let routes = inserted["spec"]["http"].as_array_mut().unwrap();
+    routes.insert(
+        0,
+        json!({
+            "match": [{"uri": {"prefix": "/other"}}],
+            "route": [{"destination": {"host": "web-service", "subset": "v1"}}],
+        }),
+    );
+    node.api.apply(VIRTUAL_SERVICES, inserted);
+    agent.wait_for("http[1]: goes on", 1);
+    node.request(&v1, "/other/route");
+    node.request(&v1, "/more");
+    assert_same(&v2.wait_for(2), &["/all", "/more"], &agent);
+    let (_, metrics) = node.admin("GET", "/metrics", "");
+    let name = "rule=\"VirtualService default/web http[1]\"";
+    assert!(metrics.contains(name), "{metrics}");
+
+    assert_eq!(agent.count("default/v1: attached"), 1);
+    assert_eq!(agent.count("detached"), 0);
+    let ended = agent.0.stop().unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let rules = ended.ledger.0["rules"].as_object().unwrap();
+    assert_eq!(rules.len(), 1, "{rules:?}");
+    assert!(rules.values().all(|rule| rule["balanced"] == json!(true)));
+}
+
 #[test]
 fn several_rules_may_mirror_one_pod() {
     let node = Node::new();

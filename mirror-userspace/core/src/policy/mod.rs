@@ -221,6 +221,14 @@ impl Policy {
         }
     }
 
+    /// Decides as `new` does from the next request on. It must have the same targets, the same
+    /// [`rules`](Self::rules) by name, and what is sampled must be the same; what is known of the targets' addresses
+    /// stays.
+    pub fn replace(&mut self, new: Self) {
+        let addresses = std::mem::take(&mut self.addresses);
+        *self = Self { addresses, ..new };
+    }
+
     /// The rate of targets without one of their own.
     #[must_use]
     pub const fn sample_rate(&self) -> Rate {

@@ -1,4 +1,4 @@
-//! A destination and who named it: what stands behind it depends on both.
+//! A destination, who named it, and whose requests it gets: what stands behind it depends on all three.
 
 use std::{fmt, str::FromStr};
 
@@ -6,6 +6,8 @@ use mirror_core::{
     destination::{Destination, Origin, TargetSpec},
     value::BadValue,
 };
+
+use crate::plan::Source;
 
 /// Where copies go, by whose word. The operator's word is taken as it is; behind a document's only pods
 /// count.
@@ -15,13 +17,19 @@ pub struct Aim {
     pub destination: Destination,
     /// Who named the destination: the operator, or a document of a namespace.
     pub origin: Origin,
+    /// The pods whose requests are copied: none of them gets copies, whatever else it is. `None` if that does not
+    /// matter.
+    pub source: Option<Source>,
 }
 
-impl From<&TargetSpec> for Aim {
-    fn from(target: &TargetSpec) -> Self {
+impl Aim {
+    /// Where a rule with this source sends the copies for one of its targets.
+    #[must_use]
+    pub fn of(source: &Source, target: &TargetSpec) -> Self {
         Self {
             destination: target.destination.clone(),
             origin: target.origin,
+            source: Some(source.clone()),
         }
     }
 }
@@ -34,6 +42,7 @@ impl FromStr for Aim {
         Ok(Self {
             destination: text.parse()?,
             origin: Origin::Operator,
+            source: None,
         })
     }
 }

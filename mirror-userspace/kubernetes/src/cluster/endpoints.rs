@@ -73,6 +73,8 @@ pub struct Endpoints {
     pub addresses: Vec<SocketAddr>,
     /// Why there is no endpoint, if there is none.
     pub problem: Option<Problem>,
+    /// How many more are ready, but are pods whose requests are copied.
+    pub sources: usize,
 }
 
 /// Why a destination has no endpoint.
@@ -86,6 +88,8 @@ pub enum Problem {
     NoneReady,
     /// What is ready is no pod of the service's namespace.
     NotPods,
+    /// What is ready are pods whose requests are copied.
+    Sources,
 }
 
 impl fmt::Display for Problem {
@@ -98,7 +102,27 @@ impl fmt::Display for Problem {
                 "what is ready is no pod of its namespace: a document's copies go there only by \
                  --allow-external-target"
             }
+            Self::Sources => {
+                "what is ready are the pods whose requests are mirrored: they get no copies"
+            }
         })
+    }
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.problem, self.addresses.len()) {
+            (Some(problem), _) => return problem.fmt(f),
+            (None, 1) => write!(f, "1 endpoint")?,
+            (None, count) => write!(f, "{count} endpoints")?,
+        }
+        match self.sources {
+            0 => Ok(()),
+            more => write!(
+                f,
+                "; {more} more are pods whose requests are mirrored, and get no copies"
+            ),
+        }
     }
 }
 
@@ -107,6 +131,7 @@ impl Endpoints {
         Self {
             addresses: Vec::new(),
             problem: Some(problem),
+            sources: 0,
         }
     }
 
@@ -116,7 +141,27 @@ impl Endpoints {
         Self {
             problem: addresses.is_empty().then_some(Problem::NoneReady),
             addresses,
+            sources: 0,
         }
+    }
+
+    /// The same without the addresses of these pods, whose requests are copied: a copy would come to who has served
+    /// the request already.
+    #[must_use]
+    pub fn without<'a>(mut self, sources: impl IntoIterator<Item = &'a BackendPod>) -> Self {
+        let own: HashSet<IpAddr> = sources
+            .into_iter()
+            .flat_map(|pod| &pod.ips)
+            .copied()
+            .collect();
+        let before = self.addresses.len();
+        self.addresses
+            .retain(|address| !own.contains(&address.ip()));
+        self.sources = before - self.addresses.len();
+        if self.sources > 0 && self.addresses.is_empty() {
+            self.problem = Some(Problem::Sources);
+        }
+        self
     }
 
     /// The ready endpoints of a service at one of its ports, `None` for its first TCP port. `slices`

@@ -14,10 +14,11 @@ use super::{
     documents::{AllDocuments, Documents},
     endpoints::{BackendPod, Endpoints, SliceView, Subset},
     event::Event,
+    selection::is_source,
     service::ServiceView,
     watch::{Change, Changed, Needs, Slot, Update},
 };
-use crate::config::Consent;
+use crate::{config::Consent, plan::Source};
 
 /// Objects by key; `None` until they are listed.
 type Held<T> = Option<BTreeMap<String, T>>;
@@ -193,7 +194,33 @@ impl Known {
         }
     }
 
+    /// Those of a destination but for the pods whose requests it would get copies of.
     fn endpoints(&self, aim: &Aim) -> Option<Endpoints> {
+        let all = self.all_endpoints(aim)?;
+        let Some(source) = &aim.source else {
+            return Some(all);
+        };
+        let namespace = match &aim.destination {
+            Destination::Url(_) => return Some(all),
+            Destination::Pods { namespace, .. } => namespace,
+            Destination::Service { service, .. } => &service.namespace,
+        };
+        let service = match source {
+            Source::Service { service, .. } if service.namespace == *namespace => {
+                self.listed_services(service)?.get(&service.name)
+            }
+            _ => None,
+        };
+        let slots = [Slot::backends(aim), Slot::sources(aim)];
+        let mut pods = Vec::new();
+        for slot in slots.iter().flatten() {
+            pods.extend(self.backends.get(slot)?.as_ref()?.values());
+        }
+        pods.retain(|pod| is_source(source, service, namespace, &pod.labels));
+        Some(all.without(pods))
+    }
+
+    fn all_endpoints(&self, aim: &Aim) -> Option<Endpoints> {
         let pods = match Slot::backends(aim) {
             Some(slot) => Some(self.backends.get(&slot)?.as_ref()?),
             None => None,

@@ -105,9 +105,35 @@ fn fit(mut ports: Vec<u16>) -> Selection {
 
 impl ServiceView {
     fn selects(&self, pod: &PodView) -> bool {
-        self.service.namespace == pod.namespace
-            && !self.selector.is_empty()
-            && has_all(&pod.labels, &self.selector)
+        self.service.namespace == pod.namespace && self.selects_labels(&pod.labels)
+    }
+
+    fn selects_labels(&self, labels: &Labels) -> bool {
+        !self.selector.is_empty() && has_all(labels, &self.selector)
+    }
+}
+
+/// Whether the requests of a pod of this namespace with these labels are copied by the rule with this source, whose
+/// service is known if it names one.
+pub(super) fn is_source(
+    source: &Source,
+    service: Option<&ServiceView>,
+    namespace: &str,
+    labels: &Labels,
+) -> bool {
+    match source {
+        Source::Pods {
+            scope, selector, ..
+        } => scope.holds(namespace) && selector.selects(labels),
+        Source::Service {
+            service: named,
+            subset,
+            ..
+        } => {
+            named.namespace == namespace
+                && service.is_some_and(|view| view.selects_labels(labels))
+                && has_all(labels, subset)
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use mirror_core::policy::{
     FieldName, FilterConfig, ForwardedFor, HostRewrite, MutableField, PolicyConfig, RewriteConfig,
-    SetField,
+    RouteTable, SetField,
 };
 
 use crate::plan::Rule;
@@ -18,7 +18,13 @@ pub(super) fn policy_of(rule: &Rule, flags: &PolicyConfig) -> PolicyConfig {
     PolicyConfig {
         sample_by: rule.sample_by.clone().unwrap_or(flags.sample_by.clone()),
         filter: FilterConfig {
-            route: own.filter.route.clone(),
+            // Always one: so what is counted stays the same when other routes come before this one.
+            route: Some(
+                own.filter
+                    .route
+                    .clone()
+                    .unwrap_or_else(RouteTable::everything),
+            ),
             ..flags.filter.clone()
         },
         rewrite: merged(&own.rewrite, &flags.rewrite),

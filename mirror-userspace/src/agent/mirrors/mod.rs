@@ -119,6 +119,19 @@ impl Mirrors {
         }
     }
 
+    /// Has a rule's mirror go on as the rule says by now.
+    pub(super) async fn change(&mut self, id: RuleId, rule: &Rule) {
+        let Some(mirror) = self.mirrors.get_mut(&id) else {
+            return;
+        };
+        if let Err(error) = mirror.change(rule).await {
+            warn!(
+                "{}: a kernel program goes on at the old rate: {error:#}",
+                rule.name
+            );
+        }
+    }
+
     /// The name of a rule, and the namespace whose document it is of, if it is of one.
     pub(super) fn name(&self, id: RuleId) -> Option<(&str, Option<&str>)> {
         let mirror = self.mirrors.get(&id)?;

@@ -8,7 +8,7 @@ use mirror_core::{ledger::Ledger, value::Rate};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{Aim, PodUid, RuleId, Search},
-    plan::Rule,
+    plan::{Rule, Source},
 };
 
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
@@ -22,6 +22,8 @@ pub(super) struct RuleMirror {
     rule: String,
     /// The namespace of its document.
     tenant: Option<String>,
+    /// Whose requests are copied, as its destinations are told apart by.
+    source: Source,
     stage: Stage,
     attached: BTreeMap<PodUid, AttachedPod>,
 }
@@ -55,6 +57,7 @@ impl RuleMirror {
         Ok(Self {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
+            source: rule.source.clone(),
             stage: Stage::Idle(Box::new(DaemonConfig {
                 capture,
                 limits,
@@ -151,7 +154,7 @@ impl RuleMirror {
     pub(super) async fn set_addresses(&self, to: &Aim, addresses: &[SocketAddr]) {
         let Some(daemon) = self.daemon() else { return };
         for (number, target) in self.config().sink.targets().iter().enumerate() {
-            if Aim::from(&target.spec) == *to {
+            if Aim::of(&self.source, &target.spec) == *to {
                 daemon.set_addresses(number, addresses.to_vec()).await;
             }
         }
@@ -162,6 +165,22 @@ impl RuleMirror {
             Stage::Runs(daemon) => daemon.set_sample_rate(rate).await,
             Stage::Idle(config) => {
                 config.policy.set_sample_rate(rate);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on as the rule says by now, whose source and targets are the same.
+    pub(super) async fn change(&mut self, rule: &Rule) -> Result<()> {
+        rule.name.clone_into(&mut self.rule);
+        let mut policy = self.config().sink.policy(rule.policy.clone())?;
+        for (number, target) in rule.targets.iter().enumerate() {
+            policy.set_target_rate(number, target.sample);
+        }
+        match &mut self.stage {
+            Stage::Runs(daemon) => daemon.set_policy(policy).await,
+            Stage::Idle(config) => {
+                config.policy.replace(policy);
                 Ok(())
             }
         }
@@ -222,7 +241,7 @@ impl RuleMirror {
         if let Stage::Idle(config) = &self.stage {
             let daemon = Daemon::start(config.as_ref().clone()).await?;
             for (number, target) in config.sink.targets().iter().enumerate() {
-                if let Some(known) = addresses.get(&Aim::from(&target.spec)) {
+                if let Some(known) = addresses.get(&Aim::of(&self.source, &target.spec)) {
                     daemon.set_addresses(number, known.clone()).await;
                 }
             }
@@ -261,7 +280,7 @@ async fn end(rule: String, stage: Stage) -> Ended {
 #[cfg(test)]
 mod tests {
     use mirror_core::policy::PolicyConfig;
-    use mirror_kubernetes::plan::{Scope, Source};
+    use mirror_kubernetes::plan::Scope;
 
     use super::*;
 

@@ -61,6 +61,16 @@ impl RouteTable {
         Self { hosts, steps }
     }
 
+    /// A table that mirrors every request.
+    #[must_use]
+    pub fn everything() -> Self {
+        let every = RouteStep {
+            requests: Arc::new(RequestMatch::default()),
+            verdict: Verdict::Mirror,
+        };
+        Self::new(Vec::new(), vec![every])
+    }
+
     /// The hosts whose requests are meant; none: any host.
     #[must_use]
     pub fn hosts(&self) -> &[HostPattern] {

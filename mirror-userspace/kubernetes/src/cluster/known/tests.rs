@@ -1,5 +1,7 @@
 //! What the watches say, and what the agent is told.
 
+use std::str::FromStr as _;
+
 use mirror_core::destination::{LabelSelector, Labels};
 use serde_json::{Value, json};
 
@@ -193,6 +195,121 @@ fn a_rule_that_comes_is_told_what_is_known_already() {
     assert_eq!(known.destinations().count(), 0);
     let again = known.need(needing(&[behind_web()], &both), &slots);
     assert_eq!(again, [], "what isn't needed is forgotten");
+}
+
+/// Blue and green: the service is switched to the pods that got the copies.
+#[test]
+fn pods_whose_requests_are_copied_get_no_copies() {
+    let pod = |ip: &str, version: &str| BackendPod {
+        uid: format!("uid-{ip}"),
+        name: String::new(),
+        labels: [("version".into(), version.into())].into(),
+        ips: vec![ip.parse().unwrap()],
+        ready: true,
+    };
+    let live = |version: &str| ServiceView {
+        selector: [("version".into(), version.into())].into(),
+        ..view(&ServiceRef {
+            name: "live".into(),
+            ..web()
+        })
+    };
+    let source = Source::Service {
+        service: live("v1").service,
+        ports: Vec::new(),
+        subset: Labels::new(),
+    };
+    let aim = Aim {
+        origin: Origin::Document,
+        source: Some(source.clone()),
+        ..Aim::from_str("service/default/web:80").unwrap()
+    };
+    let pods = Slot::backends(&aim).unwrap();
+    let mut known = known(Needs {
+        sources: vec![source],
+        destinations: vec![aim],
+        documents: None,
+    });
+    for (slot, changed) in [
+        (
+            services(),
+            Changed::Services(Change::Listed(vec![view(&web()), live("v1")])),
+        ),
+        (
+            slices(),
+            Changed::Slices(Change::Listed(vec![slice("a", &["10.0.0.2", "10.0.0.3"])])),
+        ),
+    ] {
+        known.on_change(&slot, changed);
+    }
+    let all = vec![
+        pod("10.0.0.1", "v1"),
+        pod("10.0.0.2", "v2"),
+        pod("10.0.0.3", "v3"),
+    ];
+    let told = known.on_change(&pods, Changed::Backends(Change::Listed(all)));
+    assert_eq!(at(&told), ["10.0.0.2:8080", "10.0.0.3:8080"]);
+
+    let endpoints = |told: &[Update]| match told {
+        [Update::Event(_), Update::Endpoints(_, endpoints)] => endpoints.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let switched = Changed::Services(Change::Applied(live("v2")));
+    assert_eq!(
+        endpoints(&known.on_change(&services(), switched)),
+        "1 endpoint; 1 more are pods whose requests are mirrored, and get no copies"
+    );
+    known.on_change(
+        &slices(),
+        Changed::Slices(Change::Applied(slice("a", &["10.0.0.2"]))),
+    );
+    let back = Changed::Services(Change::Applied(live("v1")));
+    assert_eq!(endpoints(&known.on_change(&services(), back)), "1 endpoint");
+    let switched = Changed::Services(Change::Applied(live("v2")));
+    assert_eq!(
+        endpoints(&known.on_change(&services(), switched)),
+        "what is ready are the pods whose requests are mirrored: they get no copies"
+    );
+}
+
+/// Behind the operator's services pods are not looked at, but for those that are mirrored.
+#[test]
+fn pods_that_flags_select_get_no_copies_behind_a_service_either() {
+    let source = Source::Pods {
+        scope: crate::plan::Scope::All,
+        selector: "app=web".parse().unwrap(),
+        ports: vec![80],
+    };
+    let aim = Aim {
+        source: Some(source.clone()),
+        ..Aim::from_str("service/default/web:80").unwrap()
+    };
+    let sources = Slot::sources(&aim).unwrap();
+    assert_eq!(
+        sources.to_string(),
+        "pods of namespace default with app=web"
+    );
+    let mut known = known(Needs {
+        sources: vec![source],
+        destinations: vec![aim],
+        documents: None,
+    });
+    known.on_change(
+        &services(),
+        Changed::Services(Change::Listed(vec![view(&web())])),
+    );
+    let listed = vec![slice("a", &["10.0.0.1", "10.0.0.2"])];
+    let told = known.on_change(&slices(), Changed::Slices(Change::Listed(listed)));
+    assert_eq!(told, [], "the sources are awaited");
+    let pod = BackendPod {
+        uid: String::new(),
+        name: String::new(),
+        labels: [("app".into(), "web".into())].into(),
+        ips: vec!["10.0.0.1".parse().unwrap()],
+        ready: false,
+    };
+    let told = known.on_change(&sources, Changed::Backends(Change::Listed(vec![pod])));
+    assert_eq!(at(&told), ["10.0.0.2:8080"]);
 }
 
 fn kind(kind: DocumentKind) -> Slot {

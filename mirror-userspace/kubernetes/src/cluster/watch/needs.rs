@@ -43,7 +43,7 @@ impl Needs {
                 needs.sources.push(rule.source.clone());
             }
             for target in &rule.targets {
-                let aim = Aim::from(target);
+                let aim = Aim::of(&rule.source, target);
                 if !needs.destinations.contains(&aim) {
                     needs.destinations.push(aim);
                 }
@@ -96,10 +96,8 @@ impl Needs {
             };
             watches.push((Slot::Slices(namespace), query));
         }
-        for destination in &self.destinations {
-            let Some(slot) = Slot::backends(destination) else {
-                continue;
-            };
+        let of_aim = |aim| [Slot::backends(aim), Slot::sources(aim)];
+        for slot in self.destinations.iter().flat_map(of_aim).flatten() {
             if let Slot::Backends(namespace, selector) = &slot {
                 let query = Query {
                     labels: text_of(selector),
@@ -182,6 +180,23 @@ impl Slot {
                 Self::Backends(service.namespace.clone(), LabelSelector::of(subset)),
             ),
             Destination::Service { .. } | Destination::Url(_) => None,
+        }
+    }
+
+    /// The watch of pods whose requests are copied and that might stand behind the destination, which only the
+    /// operator's services need: behind others the pods are known with their labels.
+    pub(in crate::cluster) fn sources(aim: &Aim) -> Option<Self> {
+        match (&aim.destination, &aim.source) {
+            (
+                Destination::Service { service, .. },
+                Some(Source::Pods {
+                    scope, selector, ..
+                }),
+            ) if Self::backends(aim).is_none() && scope.holds(&service.namespace) => {
+                let namespace = service.namespace.clone();
+                Some(Self::Backends(namespace, selector.clone()))
+            }
+            _ => None,
         }
     }
 
