@@ -11,8 +11,8 @@ async fn each_path_answers_and_nothing_else_does() {
     let at = admin.address();
     for (path, body) in [
         ("/healthz", "ok\n"),
-        ("/readyz", "ready\n"),
-        ("/readyz?verbose", "ready\n"),
+        ("/readyz", "ready; attached to nothing\n"),
+        ("/readyz?verbose", "ready; attached to nothing\n"),
         (
             "/sample-rate",
             "100 %\tflags\thttp://v2\n100 %\tHTTPRoute default/web rules[0]\thttp://v2\n",
