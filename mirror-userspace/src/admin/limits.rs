@@ -1,7 +1,7 @@
 //! What a client may take up.
 //!
-//! Together these bound what all clients can hold to about a MB, and how often they can have the
-//! mirrors interrupted for metrics to four times a second.
+//! Together these bound what all clients can hold to about a MB (browsers: and twenty MB in sockets), and how
+//! often they can have the mirrors interrupted for metrics to four times a second.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ pub(super) struct Limits {
     /// Connections at a time. When there are more, the oldest gives way: whoever holds connections
     /// open would otherwise keep the kubelet's probes out, and so have the process restarted.
     pub(super) connections: usize,
-    /// From the accept to the answer's last byte. There is one request on a connection.
+    /// From the accept to the answer's last byte. There is one request on a connection. Of an answer without
+    /// an end, between two parts of it.
     pub(super) connection_time: Duration,
     /// How long `/readyz` waits for its answer: the kubelet waits a second unless told otherwise.
     pub(super) ready_time: Duration,
@@ -19,6 +20,8 @@ pub(super) struct Limits {
     pub(super) answer_time: Duration,
     /// How old an answer to `/metrics` may be: scrapers that come at once share one.
     pub(super) metrics_age: Duration,
+    /// How often browsers are told.
+    pub(super) page_every: Duration,
     /// How long the owner of the mirrors may be busy before `/healthz` calls it stuck. Attaching to
     /// a node full of pods takes seconds; a restart would only begin it anew.
     pub(super) stuck_after: Duration,
@@ -32,6 +35,7 @@ impl Default for Limits {
             ready_time: Duration::from_millis(900),
             answer_time: Duration::from_secs(5),
             metrics_age: Duration::from_millis(250),
+            page_every: Duration::from_secs(1),
             stuck_after: Duration::from_secs(60),
         }
     }
@@ -58,3 +62,16 @@ pub(super) const PODS: usize = 512;
 
 /// Namespaces with series of their own for what is refused of their documents.
 pub(super) const NAMESPACES: usize = 64;
+
+/// Browsers that are told at a time; one more is refused.
+pub(super) const BROWSERS: usize = 64;
+
+/// Messages that wait for one browser. All browsers share the bytes.
+pub(super) const WAITING_MESSAGES: usize = 2;
+
+/// Bytes per second that all browsers together are told: with many rules and many browsers messages are
+/// rarer than one a second.
+pub(super) const TOLD_BYTES: usize = 4 << 20;
+
+/// What the kernel may hold for one browser, in bytes; it doubles this for its own needs.
+pub(super) const SEND_BUFFER: usize = 64 << 10;

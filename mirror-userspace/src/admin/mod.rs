@@ -14,6 +14,8 @@
 //! | `GET /healthz` | 200, unless the owner has not taken a question for a minute |
 //! | `GET /readyz` | 200 once all is attached that should be, else 503 and what is missing |
 //! | `GET /metrics` | Prometheus text format 0.0.4 |
+//! | `GET /verdict` | whether a candidate does as well as its baseline |
+//! | `GET /ledger` | the books of all rules as JSON |
 //! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
 //! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
 //!
@@ -22,13 +24,18 @@
 //! that a caller can do is to change the rate, and that only by the unix socket, which our own user
 //! alone may open, or with the token. What bears the mark of a copy is refused whatever it asks.
 //! Connections, heads, bodies and times are bounded (`limits.rs`).
+//!
+//! Browsers have an address of their own (`page/`), where there is nothing but the page and what it shows.
 
+mod books;
 pub mod client;
 mod door;
 mod health;
 mod limits;
 mod listen;
 mod metrics;
+mod page;
+mod patience;
 mod question;
 mod routes;
 mod server;

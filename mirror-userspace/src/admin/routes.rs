@@ -1,10 +1,9 @@
-//! From a request to its answer. There are five paths; everything else is refused unread.
+//! From a request to its answer. There are six paths; everything else is refused unread.
 
 use std::{
-    convert::Infallible,
     fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -21,21 +20,25 @@ use mirror_core::{policy::MIRRORED_BY, value::Rate};
 use tokio::time;
 
 use super::{
+    books,
     door::Client,
     health::Health,
     limits::{BODY_BYTES, Limits},
     metrics,
+    patience::Patience,
     question::{Ask, Asker, NoAnswer, Refused},
-    snapshot::SampleRate,
+    server::Answers,
+    snapshot::{SampleRate, Snapshot},
     token::TokenFile,
     verdict,
 };
 
 /// <https://www.w3.org/TR/fetch-metadata/>
-const FETCH_SITE: &str = "sec-fetch-site";
+pub(super) const FETCH_SITE: &str = "sec-fetch-site";
 const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
 const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
-const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
+pub(super) const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
 
 /// What all connections share.
 #[derive(Debug)]
@@ -44,21 +47,24 @@ pub(super) struct Routes {
     token: Option<TokenFile>,
     limits: Limits,
     health: Mutex<Health>,
-    shown: tokio::sync::Mutex<Option<Shown>>,
+    started: Instant,
+    shown: tokio::sync::Mutex<Option<Arc<Shown>>>,
     evicted: AtomicU64,
     timed_out: AtomicU64,
 }
 
-/// What a snapshot came to, for all who ask soon after each other.
-#[derive(Clone, Debug)]
+/// A snapshot, for all who ask soon after each other, and what it came to for the first of them.
+#[derive(Debug)]
 struct Shown {
     at: Instant,
-    metrics: Bytes,
-    verdict: Option<verdict::Answer>,
+    snapshot: Snapshot,
+    metrics: OnceLock<Bytes>,
+    verdict: OnceLock<Option<verdict::Answer>>,
+    books: OnceLock<Bytes>,
 }
 
 /// An answer that is not 200.
-type Failure = (StatusCode, String);
+pub(super) type Failure = (StatusCode, String);
 
 impl Routes {
     pub(super) fn new(asker: Asker, token: Option<TokenFile>, limits: Limits) -> Self {
@@ -67,53 +73,38 @@ impl Routes {
             token,
             limits,
             health: Mutex::default(),
+            started: Instant::now(),
             shown: tokio::sync::Mutex::default(),
             evicted: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
         }
     }
 
-    /// A connection had to give way to a newer one.
-    pub(super) fn count_evicted(&self) {
-        self.evicted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A connection was too slow.
-    pub(super) fn count_timed_out(&self) {
-        self.timed_out.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Answers a request.
-    pub(super) async fn answer(
-        &self,
-        client: Client,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
-        // Whoever names us as a target speaks with our own voice.
-        if request.headers().contains_key(MIRRORED_BY) {
-            let why = "a copy of somebody's request is nobody's wish";
-            return Ok(plain(StatusCode::FORBIDDEN, why.into()));
+    async fn answer(&self, client: Client, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if let Some(refusal) = refusal_of_copy(request.headers()) {
+            return refusal;
         }
         let allowed: &[Method] = match request.uri().path() {
-            "/healthz" | "/readyz" | "/metrics" | "/verdict" => &READ_ONLY,
+            "/healthz" | "/readyz" | "/metrics" | "/verdict" | "/ledger" => &READ_ONLY,
             "/sample-rate" => &RATES,
-            _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path".into())),
+            _ => return not_found(),
         };
         if !allowed.contains(request.method()) {
-            return Ok(not_allowed(allowed));
+            return not_allowed(allowed);
         }
         let answer = match (request.uri().path(), request.method()) {
             ("/healthz", _) => self.healthz(),
             ("/readyz", _) => self.readyz().await,
-            ("/metrics", _) => return Ok(self.metrics().await),
-            ("/verdict", _) => return Ok(self.verdict(request.uri().query()).await),
+            ("/metrics", _) => return self.metrics().await,
+            ("/verdict", _) => return self.verdict(request.uri().query()).await,
+            ("/ledger", _) => return self.ledger().await,
             (_, &Method::PUT) => self.put_rate(client, request).await,
             _ => self.rates().await,
         };
-        Ok(match answer {
+        match answer {
             Ok(text) => plain(StatusCode::OK, text),
             Err((status, text)) => plain(status, text),
-        })
+        }
     }
 
     fn healthz(&self) -> Result<String, Failure> {
@@ -137,12 +128,13 @@ impl Routes {
     }
 
     async fn metrics(&self) -> Response<Full<Bytes>> {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
         match self.shown().await {
-            Ok(shown) => respond(
-                StatusCode::OK,
-                "text/plain; version=0.0.4; charset=utf-8",
-                shown.metrics,
-            ),
+            Ok(shown) => {
+                let render = || (metrics::render(&shown.snapshot) + &self.own_metrics()).into();
+                let page = shown.metrics.get_or_init(render).clone();
+                respond(StatusCode::OK, kind, page)
+            }
             Err((status, text)) => plain(status, text),
         }
     }
@@ -151,32 +143,52 @@ impl Routes {
     async fn verdict(&self, query: Option<&str>) -> Response<Full<Bytes>> {
         let any = query == Some("status=200");
         let none = "nothing is compared: give targets with role=baseline and role=candidate";
-        match self.shown().await.map(|shown| shown.verdict) {
-            Ok(Some((_, text))) if any => respond(StatusCode::OK, "application/json", text),
-            Ok(Some((status, text))) => respond(status, "application/json", text),
+        let verdict = |shown: &Shown| {
+            let judge = || verdict::of(&shown.snapshot);
+            shown.verdict.get_or_init(judge).clone()
+        };
+        match self.shown().await.map(|shown| verdict(&shown)) {
+            Ok(Some((_, text))) if any => respond(StatusCode::OK, JSON, text),
+            Ok(Some((status, text))) => respond(status, JSON, text),
             Ok(None) => plain(StatusCode::NOT_FOUND, none.into()),
             Err((status, text)) => plain(status, text),
         }
     }
 
+    async fn ledger(&self) -> Response<Full<Bytes>> {
+        match self.books().await {
+            Ok(books) => respond(StatusCode::OK, JSON, books),
+            Err((status, text)) => plain(status, text),
+        }
+    }
+
+    /// The books of all rules as JSON in one line: see [`books`].
+    pub(super) async fn books(&self) -> Result<Bytes, Failure> {
+        let shown = self.shown().await?;
+        let render = || books::render(&shown.snapshot, shown.at.duration_since(self.started));
+        Ok(shown.books.get_or_init(render).clone())
+    }
+
     /// What there is to show now, or a moment ago.
-    async fn shown(&self) -> Result<Shown, Failure> {
+    async fn shown(&self) -> Result<Arc<Shown>, Failure> {
         // Held while the mirrors are asked: whoever comes meanwhile gets the same answer.
         let mut last = self.shown.lock().await;
         if let Some(shown) = &*last
             && shown.at.elapsed() < self.limits.metrics_age
         {
-            return Ok(shown.clone());
+            return Ok(Arc::clone(shown));
         }
         let snapshot = self.ask(self.limits.answer_time, Ask::Snapshot).await?;
         let snapshot =
             snapshot.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))?;
-        let shown = Shown {
+        let shown = Arc::new(Shown {
             at: Instant::now(),
-            metrics: (metrics::render(&snapshot) + &self.own_metrics()).into(),
-            verdict: verdict::of(&snapshot),
-        };
-        *last = Some(shown.clone());
+            snapshot,
+            metrics: OnceLock::new(),
+            verdict: OnceLock::new(),
+            books: OnceLock::new(),
+        });
+        *last = Some(Arc::clone(&shown));
         Ok(shown)
     }
 
@@ -279,6 +291,35 @@ impl Routes {
     }
 }
 
+impl Answers for Routes {
+    type Body = Full<Bytes>;
+
+    async fn answer(
+        &self,
+        client: Client,
+        request: Request<Incoming>,
+        _patience: &Arc<Patience>,
+    ) -> Response<Full<Bytes>> {
+        self.answer(client, request).await
+    }
+
+    fn count_evicted(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_timed_out(&self) {
+        self.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whoever names us as a target speaks with our own voice: what bears the mark of a copy gets nothing.
+pub(super) fn refusal_of_copy(fields: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    let why = "a copy of somebody's request is nobody's wish";
+    fields
+        .contains_key(MIRRORED_BY)
+        .then(|| plain(StatusCode::FORBIDDEN, why.into()))
+}
+
 /// `50%`, or that with a tab and a rule's name.
 fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
     let line = line.strip_suffix('\n').unwrap_or(line);
@@ -299,7 +340,11 @@ const fn bad_request(why: String) -> Failure {
     (StatusCode::BAD_REQUEST, why)
 }
 
-fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
+pub(super) fn not_found() -> Response<Full<Bytes>> {
+    plain(StatusCode::NOT_FOUND, "no such path".into())
+}
+
+pub(super) fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
     let names: Vec<_> = allowed.iter().map(Method::as_str).collect();
     let names = names.join(", ");
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("accepted: {names}"));
@@ -309,14 +354,18 @@ fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
     response
 }
 
-fn plain(status: StatusCode, mut text: String) -> Response<Full<Bytes>> {
+pub(super) fn plain(status: StatusCode, mut text: String) -> Response<Full<Bytes>> {
     if !text.ends_with('\n') {
         text.push('\n');
     }
     respond(status, PLAIN, text.into())
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+pub(super) fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: Bytes,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

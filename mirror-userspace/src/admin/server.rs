@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
+    error::Error,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,8 +11,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use hyper::{server::conn::http1, service::service_fn};
+use bytes::Bytes;
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
+use nix::sys::socket::{setsockopt, sockopt::SndBuf};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixListener,
@@ -20,8 +29,10 @@ use tokio::{
 
 use super::{
     door::{Client, Door},
-    limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits},
+    limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits, SEND_BUFFER},
     listen::Listen,
+    page::Page,
+    patience::Patience,
     question::{self, Questions},
     routes::Routes,
     socket::{self, SocketFile},
@@ -36,6 +47,8 @@ pub struct AdminConfig {
     /// The file with the token of those who may tune at the address, 16 bytes to 4 KiB. It is read
     /// again each time that one is presented. Default: nobody may.
     pub token: Option<PathBuf>,
+    /// The address of the page for browsers, at which everyone may look. Default: none.
+    pub page: Option<Listen>,
 }
 
 /// A listening server. Dropped, it stops, and so do its connections.
@@ -44,6 +57,7 @@ pub struct Admin {
     routes: Arc<Routes>,
     limits: Limits,
     address: Option<SocketAddr>,
+    page_address: Option<SocketAddr>,
     tasks: Vec<JoinHandle<()>>,
     sockets: Vec<SocketFile>,
 }
@@ -69,6 +83,7 @@ impl Admin {
             routes: Arc::new(Routes::new(asker, token, limits)),
             limits,
             address: None,
+            page_address: None,
             tasks: Vec::new(),
             sockets: Vec::new(),
         };
@@ -78,7 +93,19 @@ impl Admin {
                 .await
                 .with_context(|| format!("--admin-address {listen}"))?;
             admin.address = Some(listener.local_addr()?);
-            admin.serve(listener);
+            admin.serve(listener, Arc::clone(&admin.routes));
+        }
+        if let Some(listen) = config.page {
+            let listener = listen
+                .listen()
+                .await
+                .with_context(|| format!("--ui {listen}"))?;
+            // Connections inherit it.
+            setsockopt(&listener, SndBuf, &SEND_BUFFER)?;
+            admin.page_address = Some(listener.local_addr()?);
+            let page = Arc::new(Page::new(Arc::clone(&admin.routes), limits));
+            admin.tasks.push(tokio::spawn(Arc::clone(&page).watch()));
+            admin.serve(listener, page);
         }
         Ok((admin, questions))
     }
@@ -93,13 +120,13 @@ impl Admin {
         let (listener, file) = socket::listen_at(path)
             .with_context(|| format!("--admin-socket {}", path.display()))?;
         self.sockets.push(file);
-        self.serve(UnixListener::from_std(listener)?);
+        self.serve(UnixListener::from_std(listener)?, Arc::clone(&self.routes));
         Ok(())
     }
 
     /// Each way in has connections of its own: nobody from the network keeps out who has the socket.
-    fn serve(&mut self, door: impl Door) {
-        let accepting = accept(door, Arc::clone(&self.routes), self.limits);
+    fn serve(&mut self, door: impl Door, answers: Arc<impl Answers>) {
+        let accepting = accept(door, answers, self.limits);
         self.tasks.push(tokio::spawn(accepting));
     }
 
@@ -107,6 +134,12 @@ impl Admin {
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Where it has its page for browsers.
+    #[must_use]
+    pub const fn page_address(&self) -> Option<SocketAddr> {
+        self.page_address
     }
 }
 
@@ -117,9 +150,29 @@ impl Drop for Admin {
     }
 }
 
-async fn accept(door: impl Door, routes: Arc<Routes>, limits: Limits) {
+/// What answers those who come in.
+pub(super) trait Answers: Send + Sync + 'static {
+    /// What an answer consists of.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers a request. An answer without an end renews the connection's patience with each part of it.
+    fn answer(
+        &self,
+        client: Client,
+        request: Request<Incoming>,
+        patience: &Arc<Patience>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// A connection had to give way to a newer one.
+    fn count_evicted(&self);
+
+    /// A connection was too slow.
+    fn count_timed_out(&self);
+}
+
+async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: Limits) {
     let mut connections = JoinSet::new();
-    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
+    let mut oldest_first: VecDeque<(AbortHandle, Arc<Patience>)> = VecDeque::new();
     loop {
         let (stream, client) = match door.accept().await {
             Ok(accepted) => accepted,
@@ -132,27 +185,36 @@ async fn accept(door: impl Door, routes: Arc<Routes>, limits: Limits) {
             }
         };
         while connections.try_join_next().is_some() {}
-        oldest_first.retain(|connection| !connection.is_finished());
+        // Those that are told again and again are bounded for themselves.
+        oldest_first
+            .retain(|(connection, patience)| !connection.is_finished() && !patience.is_renewed());
         if oldest_first.len() >= limits.connections
-            && let Some(oldest) = oldest_first.pop_front()
+            && let Some((oldest, _)) = oldest_first.pop_front()
         {
             oldest.abort();
-            routes.count_evicted();
+            answers.count_evicted();
         }
-        let routes = Arc::clone(&routes);
-        oldest_first.push_back(connections.spawn(async move {
-            let served = serve(stream, client, &routes);
-            if time::timeout(limits.connection_time, served).await.is_err() {
-                routes.count_timed_out();
+        let answers = Arc::clone(&answers);
+        let patience = Arc::new(Patience::new(limits.connection_time));
+        let ends = Arc::clone(&patience);
+        let connection = connections.spawn(async move {
+            tokio::select! {
+                () = serve(stream, client, &answers, &patience) => {}
+                () = patience.lost() => answers.count_timed_out(),
             }
-        }));
+        });
+        oldest_first.push_back((connection, ends));
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, client: Client, routes: &Arc<Routes>) {
-    let service = service_fn(|request| {
-        let routes = Arc::clone(routes);
-        async move { routes.answer(client, request).await }
+async fn serve<A: Answers>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: Client,
+    answers: &Arc<A>,
+    patience: &Arc<Patience>,
+) {
+    let service = service_fn(|request| async move {
+        Ok::<_, Infallible>(answers.answer(client, request, patience).await)
     });
     let served = http1::Builder::new()
         // The caller bounds the time for all of it.

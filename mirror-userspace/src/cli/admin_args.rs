@@ -10,7 +10,7 @@ use crate::admin::{Admin, AdminConfig, Listen, Questions, SOCKET};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Admin server")]
 pub struct AdminArgs {
-    /// Serve /healthz, /readyz, /metrics and /sample-rate here: ADDRESS:PORT, :PORT for all
+    /// Serve /healthz, /readyz, /metrics, /ledger and /sample-rate here: ADDRESS:PORT, :PORT for all
     /// addresses, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_address: Option<AdminAddress>,
@@ -24,15 +24,29 @@ pub struct AdminArgs {
     /// 16 bytes), as `Authorization: Bearer TOKEN` or `x-podmirror-token: TOKEN`
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+
+    /// Show what is mirrored, what is lost and why on a page for browsers here: ADDRESS:PORT, :PORT for
+    /// all addresses, or off. Nothing can be changed on it [default: off]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub ui: Option<AdminAddress>,
 }
 
-/// See [`Listen`].
+/// Where something of the admin server listens; see [`Listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
-    /// The admin server does not listen.
+    /// Nowhere.
     Off,
-    /// The admin server listens at this address.
+    /// At this address.
     On(Listen),
+}
+
+impl AdminAddress {
+    fn listen(self) -> Option<Listen> {
+        match self {
+            Self::Off => None,
+            Self::On(listen) => Some(listen),
+        }
+    }
 }
 
 /// What `--admin-socket` says: at which path the sample rate can be changed, or that it cannot.
@@ -75,20 +89,19 @@ impl AdminArgs {
     /// # Errors
     /// It can't listen there, or the file has no token.
     pub async fn start(&self) -> anyhow::Result<(Option<Admin>, Questions)> {
-        let listen = match self.admin_address {
-            None | Some(AdminAddress::Off) => None,
-            Some(AdminAddress::On(listen)) => Some(listen),
-        };
+        let listen = self.admin_address.and_then(AdminAddress::listen);
+        let page = self.ui.and_then(AdminAddress::listen);
         let socket = match &self.admin_socket {
             None | Some(AdminSocket::Off) => None,
             Some(AdminSocket::At(path)) => Some(path),
         };
-        if listen.is_none() && socket.is_none() {
+        if listen.is_none() && page.is_none() && socket.is_none() {
             return Ok((None, Questions::none()));
         }
         let config = AdminConfig {
             listen,
             token: self.admin_token_file.clone(),
+            page,
         };
         let (mut admin, questions) = Admin::start(config).await?;
         if let Some(path) = socket {
@@ -97,6 +110,9 @@ impl AdminArgs {
         }
         if let Some(address) = admin.address() {
             log::info!("admin server at http://{address}");
+        }
+        if let Some(address) = admin.page_address() {
+            log::info!("page for browsers at http://{address}");
         }
         Ok((Some(admin), questions))
     }

@@ -16,6 +16,7 @@ use nix::{
 
 /// A program and the Debian package that has it.
 const PACKAGES: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
     ("containerd", "containerd"),
     ("ctr", "containerd"),
     ("curl", "curl"),
@@ -27,6 +28,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nghttp", "nghttp2-client"),
     ("nghttpd", "nghttp2-server"),
     ("nginx", "nginx-light"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("runc", "runc"),

@@ -5,6 +5,7 @@ mod dashboard;
 mod exposition;
 mod hostile;
 mod owner;
+mod page;
 mod pages;
 mod paths;
 mod rollouts;
@@ -36,6 +37,10 @@ impl Server {
         self.admin.address().unwrap()
     }
 
+    fn page(&self) -> SocketAddr {
+        self.admin.page_address().unwrap()
+    }
+
     fn token_file(&self) -> PathBuf {
         self.folder.path().join("token")
     }
@@ -49,6 +54,7 @@ async fn server(limits: Limits) -> (Server, Questions) {
     let config = AdminConfig {
         listen: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
         token: Some(token),
+        page: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
     };
     let (admin, questions) = Admin::within(limits, config).await.unwrap();
     (Server { admin, folder }, questions)

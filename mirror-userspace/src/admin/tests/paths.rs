@@ -23,6 +23,11 @@ async fn each_path_answers_and_nothing_else_does() {
         let head = ask(at, "HEAD", path).await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
     }
+    let ledger: serde_json::Value = serde_json::from_str(&get(at, "/ledger").await.body).unwrap();
+    assert_eq!(ledger["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(ledger["rules"][1]["rule"], "HTTPRoute default/web rules[0]");
+    assert_eq!(ledger["rules"][0]["targets"][0]["sample_ratio"], 1.0);
+    assert_eq!(ledger["rules"][0]["ledger"]["balanced"], true);
     let metrics = get(at, "/metrics").await;
     assert_eq!(metrics.status, 200);
     assert!(
@@ -33,7 +38,10 @@ async fn each_path_answers_and_nothing_else_does() {
         metrics.head
     );
     for path in [
+        // The page's, at an address of its own.
         "/",
+        "/app.js",
+        "/events",
         "/healthz/",
         "//healthz",
         "/metrics/x",
@@ -49,6 +57,7 @@ async fn each_path_answers_and_nothing_else_does() {
         // What a browser asks before a PUT of another origin's page.
         ("OPTIONS", "/sample-rate"),
         ("PUT", "/metrics"),
+        ("POST", "/ledger"),
         ("PUT", "/healthz"),
         ("TRACE", "/readyz"),
     ] {

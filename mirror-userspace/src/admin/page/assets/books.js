@@ -1,0 +1,136 @@
+// From the books, which only count, to what happens now: differences between messages.
+
+const WINDOW = 5; // seconds of which rates are
+const QUANTILES = 30; // seconds of which quantiles are
+const KEPT = 300; // points of a chart
+
+export const total = (named) => Object.values(named ?? {}).reduce((sum, count) => sum + count, 0);
+
+/** The count at a path such as ["requests", "dropped", "gap"]; 0 if there is none. */
+export const count = (ledger, path) => {
+  let value = ledger;
+  for (const name of path) value = value?.[name];
+  if (typeof value === "number") return value;
+  // Of what is not followed: the requests that are known of, or else the connections.
+  return value?.connections ?? 0;
+};
+
+const quantile = (now, before, q) => {
+  const counts = new Map(now);
+  for (const [end, times] of before ?? []) counts.set(end, (counts.get(end) ?? 0) - times);
+  const buckets = [...counts].filter(([, times]) => times > 0).sort(([a], [b]) => a - b);
+  const all = buckets.reduce((sum, [, times]) => sum + times, 0);
+  let rank = Math.ceil(all * q);
+  for (const [end, times] of buckets) {
+    rank -= times;
+    if (rank <= 0) return end / 1e9;
+  }
+  return null;
+};
+
+const failures = (answered, failed) => (answered["5xx"] ?? 0) + total(failed);
+
+/** What was told so far, by rule. */
+export class History {
+  constructor() {
+    this.told = [];
+    this.points = new Map();
+  }
+
+  add(books) {
+    const rules = new Map(books.rules.map((rule) => [rule.rule, rule]));
+    this.told.push({ at: books.uptime_seconds, books, rules });
+    const first = this.told.findIndex(({ at }) => at >= books.uptime_seconds - QUANTILES);
+    this.told.splice(0, Math.max(0, first - 1));
+    for (const name of this.points.keys()) if (!rules.has(name)) this.points.delete(name);
+    for (const name of rules.keys()) {
+      const points = this.points.get(name) ?? [];
+      points.push(this.point(this.now(name)));
+      points.splice(0, points.length - KEPT);
+      this.points.set(name, points);
+    }
+  }
+
+  point({ at, seen, sent, lost, rule }) {
+    const finding = rule.ledger.verdict?.findings.find(({ question }) => question === "failures");
+    return { at, seen, sent, lost, finding };
+  }
+
+  get last() {
+    return this.told.at(-1);
+  }
+
+  /** The rule as it was `seconds` ago, or at first. */
+  before(name, seconds) {
+    const then = this.told.find(({ at, rules }) => at >= this.last.at - seconds - 0.5 && rules.has(name));
+    return then && { at: then.at, rule: then.rules.get(name) };
+  }
+
+  /** What happens at a rule now. Rates are per second, shares 0 to 1, times in seconds; null is unknown. */
+  now(name) {
+    const { at, rules } = this.last;
+    const rule = rules.get(name);
+    const recent = this.before(name, WINDOW);
+    const longer = this.before(name, QUANTILES);
+    const span = at - recent.at;
+    const rate = (pick) => (span > 0 ? Math.max(0, pick(rule) - pick(recent.rule)) / span : 0);
+    const share = (part, whole) => {
+      const all = whole(rule) - whole(recent.rule);
+      return all > 0 ? Math.min(1, Math.max(0, (part(rule) - part(recent.rule)) / all)) : null;
+    };
+    const of = (index) => (it) => it.ledger.targets[rule.targets[index].target] ?? { requests: {}, replies: {} };
+    const targets = rule.targets.map((target, index) => {
+      const old = longer.rule.targets[index];
+      const book = of(index);
+      const quantiles = (what) => [0.5, 0.99].map((q) => quantile(target[what], old?.[what], q));
+      return {
+        name: target.target,
+        ratio: target.sample_ratio,
+        queued: target.queued,
+        sent: rate((it) => book(it).requests.sent ?? 0),
+        lost: rate((it) => total(book(it).requests.dropped) + total(book(it).replies.failed)),
+        errors: share(
+          (it) => failures(book(it).replies.answered ?? {}, book(it).replies.failed),
+          (it) => total(book(it).replies.answered) + total(book(it).replies.failed),
+        ),
+        latency: quantiles("latency"),
+        lag: quantiles("lag"),
+      };
+    });
+    const framed = (it) => Math.max(0, ...Object.values(it.ledger.targets).map((target) => target.requests.framed));
+    const replies = (it) => total(it.ledger.replies_of_v1) - (it.ledger.replies_of_v1.unseen ?? 0);
+    return {
+      at,
+      rule,
+      targets,
+      segments: rate((it) => it.ledger.segments.seen),
+      seen: rate(rule.targets.length ? framed : (it) => it.ledger.requests.framed),
+      sent: targets.reduce((sum, { sent }) => sum + sent, 0),
+      lost: rate((it) => total(it.ledger.requests.dropped) + total(it.ledger.replies.failed) + it.ledger.segments.ring_full),
+      errors: share((it) => it.ledger.replies_of_v1["5xx"] ?? 0, replies),
+      hears: replies(rule) > 0,
+      latency: [0.5, 0.99].map((q) => quantile(rule.v1_latency, longer.rule.v1_latency, q)),
+      rate,
+    };
+  }
+}
+
+const digits = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
+const [whole, tenth, hundredth] = [0, 1, 2].map(digits);
+
+export const number = (value) => whole.format(value);
+
+export const perSecond = (value) => (value >= 100 ? whole : value >= 1 || value === 0 ? tenth : hundredth).format(value);
+
+export const percent = (share) => {
+  if (share === null || share === undefined) return "–";
+  const value = share * 100;
+  return `${(Math.abs(value) >= 10 ? tenth : hundredth).format(value)} %`;
+};
+
+export const time = (seconds) => {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 1e-3) return `${whole.format(seconds * 1e6)} µs`;
+  if (seconds < 1) return `${(seconds < 0.01 ? hundredth : tenth).format(seconds * 1e3)} ms`;
+  return `${hundredth.format(seconds)} s`;
+};

@@ -1,0 +1,158 @@
+//! The page for browsers: what is mirrored where, what was lost and why, as it happens.
+//!
+//! It has an address of its own, at which there is nothing but files of this binary, the texts of the
+//! reasons, and one stream of events: the books ([`books`](super::books)) once a second. Nothing can be
+//! changed here. Who may connect may look; but what a browser sends on behalf of somebody else's page is
+//! refused: names that may lead here tomorrow (`Host`), and other sites (`Sec-Fetch-Site`).
+
+mod assets;
+mod events;
+mod reasons;
+mod tap;
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+    http::uri::Authority,
+};
+
+use super::{
+    door::Client,
+    limits::Limits,
+    patience::Patience,
+    routes::{
+        FETCH_SITE, READ_ONLY, Routes, not_allowed, not_found, plain, refusal_of_copy, respond,
+    },
+    server::Answers,
+};
+use events::Events;
+use tap::Tap;
+
+/// Files of this server, and nothing else; no page of others shows it in a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'";
+const SAME_ORIGIN_ONLY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The page, and who looks at it.
+#[derive(Debug)]
+pub(super) struct Page {
+    routes: Arc<Routes>,
+    tap: Tap,
+}
+
+impl Page {
+    pub(super) fn new(routes: Arc<Routes>, limits: Limits) -> Self {
+        let tap = Tap::new(limits.page_every);
+        Self { routes, tap }
+    }
+
+    /// Tells the browsers, for ever.
+    pub(super) async fn watch(self: Arc<Self>) {
+        self.tap.run(|| self.routes.books()).await;
+    }
+
+    fn file(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        match assets::find(request.uri().path()) {
+            Some((kind, bytes)) => respond(StatusCode::OK, kind, bytes),
+            None => not_found(),
+        }
+    }
+
+    fn events(&self, fields: &HeaderMap, patience: &Arc<Patience>) -> Response<Body> {
+        // Browsers say so of what a page of another site asks for (https://www.w3.org/TR/fetch-metadata/).
+        let site = fields.get(FETCH_SITE).map(HeaderValue::as_bytes);
+        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+            let why = "not for pages of other sites";
+            return plain(StatusCode::FORBIDDEN, why.into()).map(Either::Left);
+        }
+        let Some(told) = self.tap.join() else {
+            let why = "too many browsers are looking: close one, and load this again";
+            return plain(StatusCode::SERVICE_UNAVAILABLE, why.into()).map(Either::Left);
+        };
+        let events = Events::new(told, Arc::clone(patience));
+        let mut response = Response::new(Either::Right(events));
+        let kind = HeaderValue::from_static("text/event-stream");
+        response
+            .headers_mut()
+            .insert(hyper::header::CONTENT_TYPE, kind);
+        response
+    }
+
+    fn respond(&self, request: &Request<Incoming>, patience: &Arc<Patience>) -> Response<Body> {
+        if let Some(refusal) = refusal_of_copy(request.headers()) {
+            return refusal.map(Either::Left);
+        }
+        if !is_asked_by_address(request.headers()) {
+            let why = "ask by address (127.0.0.1) or as localhost: any other name may be somebody's who \
+                       leads your browser here";
+            return plain(StatusCode::MISDIRECTED_REQUEST, why.into()).map(Either::Left);
+        }
+        if !READ_ONLY.contains(request.method()) {
+            return not_allowed(&READ_ONLY).map(Either::Left);
+        }
+        match (request.uri().path(), request.method()) {
+            ("/events", &Method::GET) => self.events(request.headers(), patience),
+            _ => Self::file(request).map(Either::Left),
+        }
+    }
+}
+
+/// What an answer consists of: it is there, or it goes on.
+type Body = Either<Full<Bytes>, Events>;
+
+impl Answers for Page {
+    type Body = Body;
+
+    async fn answer(
+        &self,
+        _client: Client,
+        request: Request<Incoming>,
+        patience: &Arc<Patience>,
+    ) -> Response<Body> {
+        let mut response = self.respond(&request, patience);
+        let fields = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+            (SAME_ORIGIN_ONLY, "same-origin"),
+            // The next podmirror at this address may have another page.
+            (CACHE_CONTROL, "no-store"),
+        ] {
+            fields.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn count_evicted(&self) {
+        self.routes.count_evicted();
+    }
+
+    fn count_timed_out(&self) {
+        self.routes.count_timed_out();
+    }
+}
+
+/// Whether `Host` is an address or `localhost`. A page of somebody else's reaches us by a name of its own,
+/// which it has lead here (DNS rebinding).
+fn is_asked_by_address(fields: &HeaderMap) -> bool {
+    let mut hosts = fields.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
