@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod browser;
+mod crowd;
 
 use std::{net::SocketAddr, path::Path, time::Instant};
 

@@ -74,15 +74,17 @@ export class History {
     const longer = this.before(name, QUANTILES);
     const span = at - recent.at;
     const rate = (pick) => (span > 0 ? Math.max(0, pick(rule) - pick(recent.rule)) / span : 0);
+    // Where nothing happens now, what happened so far is better than nothing.
     const share = (part, whole) => {
       const all = whole(rule) - whole(recent.rule);
-      return all > 0 ? Math.min(1, Math.max(0, (part(rule) - part(recent.rule)) / all)) : null;
+      if (all > 0) return Math.min(1, Math.max(0, (part(rule) - part(recent.rule)) / all));
+      return whole(rule) > 0 ? part(rule) / whole(rule) : null;
     };
+    const quantiles = (now, before) => [0.5, 0.99].map((q) => quantile(now, before, q) ?? quantile(now, null, q));
     const of = (index) => (it) => it.ledger.targets[rule.targets[index].target] ?? { requests: {}, replies: {} };
     const targets = rule.targets.map((target, index) => {
       const old = longer.rule.targets[index];
       const book = of(index);
-      const quantiles = (what) => [0.5, 0.99].map((q) => quantile(target[what], old?.[what], q));
       return {
         name: target.target,
         ratio: target.sample_ratio,
@@ -93,8 +95,8 @@ export class History {
           (it) => failures(book(it).replies.answered ?? {}, book(it).replies.failed),
           (it) => total(book(it).replies.answered) + total(book(it).replies.failed),
         ),
-        latency: quantiles("latency"),
-        lag: quantiles("lag"),
+        latency: quantiles(target.latency, old?.latency),
+        lag: quantiles(target.lag, old?.lag),
       };
     });
     const framed = (it) => Math.max(0, ...Object.values(it.ledger.targets).map((target) => target.requests.framed));
@@ -109,7 +111,7 @@ export class History {
       lost: rate((it) => total(it.ledger.requests.dropped) + total(it.ledger.replies.failed) + it.ledger.segments.ring_full),
       errors: share((it) => it.ledger.replies_of_v1["5xx"] ?? 0, replies),
       hears: replies(rule) > 0,
-      latency: [0.5, 0.99].map((q) => quantile(rule.v1_latency, longer.rule.v1_latency, q)),
+      latency: quantiles(rule.v1_latency, longer.rule.v1_latency),
       rate,
     };
   }
@@ -125,7 +127,7 @@ export const perSecond = (value) => (value >= 100 ? whole : value >= 1 || value 
 export const percent = (share) => {
   if (share === null || share === undefined) return "–";
   const value = share * 100;
-  return `${(Math.abs(value) >= 10 ? tenth : hundredth).format(value)} %`;
+  return `${(Math.abs(value) >= 10 ? tenth : hundredth).format(value)}\u00a0%`;
 };
 
 export const time = (seconds) => {

@@ -114,11 +114,13 @@ export class Graph {
   show(now) {
     this.now = now;
     const width = Math.floor(this.place.clientWidth);
+    // Not laid out at the moment: it is told when it is.
+    if (width < 200) return;
     const layout = `${width} ${now.targets.length}`;
     if (layout !== this.layout) this.draw(width, now.targets.length), (this.layout = layout);
     const { parts } = this;
     const open = now.rule.ledger.connections.open;
-    fillNode(parts.clients, "", ["clients", `${number(open)} connections`, `${perSecond(now.segments)} segments/s`]);
+    fillNode(parts.clients, "", ["clients", `${number(open)} open connections`, `${perSecond(now.segments)} segments/s`]);
     const [p50, p99] = now.latency;
     const heard = now.hears ? `p50 ${time(p50)}, p99 ${time(p99)}` : "replies not watched: --replies on";
     const v1Errors = now.hears ? `${percent(now.errors)} errors` : "";
@@ -131,7 +133,7 @@ export class Graph {
       fillNode(parts.targets[index], health(target.errors), lines);
       const lost = target.lost > 0 ? `${perSecond(target.lost)}/s lost` : "";
       const lag = target.lag[0] === null ? "" : `lag ${time(target.lag[0])}`;
-      fillEdge(parts.mirrors[index], target.sent, [percent(target.ratio).replace(" ", "\u2009"), `${perSecond(target.sent)}/s`, lag, lost]);
+      fillEdge(parts.mirrors[index], target.sent, [percent(target.ratio).replace("\u00a0", "\u2009"), `${perSecond(target.sent)}/s`, lag, lost]);
     });
     set(this.picture, "aria-label", words(now));
   }
