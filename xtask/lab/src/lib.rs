@@ -17,6 +17,7 @@
 mod api;
 mod cleanup;
 mod client;
+mod forward;
 mod frames;
 mod grpc;
 mod http2;
@@ -40,6 +41,7 @@ mod wire;
 pub use api::{FakeApi, Health};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
+pub use forward::Forward;
 pub use frames::Frames;
 pub use grpc::{Calls, GrpcCall, GrpcClient, GrpcServer};
 pub use http2::{Http2Recorder, Http2Request};

@@ -11,6 +11,7 @@ mod compare;
 mod grpc;
 mod screen;
 mod stage;
+mod ui;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -27,11 +28,15 @@ use crate::{binary, ebpf};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     /// Requests per second that the client sends to v1
-    #[arg(long, default_value_t = 1_000.0)]
+    #[arg(long, default_value_t = 1_000.0, default_value_if("ui", "true", "100"))]
     rate: f64,
     /// Seconds for each act
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Show podmirror's page for browsers instead, with traffic of 100 requests per second unless --rate
+    /// says otherwise, until Ctrl-C
+    #[arg(long)]
+    ui: bool,
     /// Use this podmirror binary instead of building one
     #[arg(long, value_name = "FILE")]
     podmirror: Option<PathBuf>,
@@ -68,6 +73,9 @@ fn play(options: &Options) -> Result<()> {
         Stage::set(podmirror)
     })?;
     screen.say(&stage.description());
+    if options.ui {
+        return ui::show(&mut stage, &screen, options.rate);
+    }
 
     let act = Act {
         rate: options.rate,

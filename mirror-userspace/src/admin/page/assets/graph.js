@@ -120,7 +120,7 @@ export class Graph {
     if (layout !== this.layout) this.draw(width, now.targets.length), (this.layout = layout);
     const { parts } = this;
     const open = now.rule.ledger.connections.open;
-    fillNode(parts.clients, "", ["clients", `${number(open)} open connections`, `${perSecond(now.segments)} segments/s`]);
+    fillNode(parts.clients, "", ["clients", `${number(open)} connections`, `${perSecond(now.segments)} segments/s`]);
     const [p50, p99] = now.latency;
     const heard = now.hears ? `p50 ${time(p50)}, p99 ${time(p99)}` : "replies not watched: --replies on";
     const v1Errors = now.hears ? `${percent(now.errors)} errors` : "";
