@@ -85,7 +85,7 @@ const wide = (width, targets) => {
 };
 
 const narrow = (width, targets) => {
-  const gap = 84;
+  const gap = 98;
   const v1At = CLIENTS + gap;
   const step = NODE + gap;
   const trunk = targets > 1;
