@@ -1,5 +1,7 @@
 //! What the flow table keeps for each connection: its parser, and its request in progress.
 
+use std::time::Duration;
+
 use super::{
     ConnectionId, Output, RequestInfo, RequestKey,
     assembly::{Assembly, Request},
@@ -13,6 +15,10 @@ use crate::{
     segment::{Endpoint, FlowId, SeqNum, Time},
     stream::{Close, Consumer, Data, FromServer, Rest, StreamEvent},
 };
+
+/// For how long a connection of HTTP/2 may be silent before it is forgotten: without its dynamic table nothing of it can be
+/// read any more. Clients of gRPC give up a channel that nobody uses after half an hour.
+const SILENCE: Duration = Duration::from_secs(3600);
 
 /// The state of one connection between two segments.
 #[derive(Default)]
@@ -100,6 +106,11 @@ impl Consumer for Connection {
             http::Rest::Before(bytes) => Some(Rest::Before(bytes)),
             http::Rest::Inside(ack) => Some(Rest::Inside(ack.map(SeqNum))),
         }
+    }
+
+    fn stays(&self, now: Time) -> bool {
+        let Reading { place, carried, .. } = &self.reading;
+        carried.footing() == Footing::InStep && now.since(place.at) < SILENCE
     }
 }
 

@@ -41,6 +41,14 @@ pub trait Consumer: Default {
     fn rest(&self) -> Option<Rest> {
         None
     }
+
+    /// Whether it wants to be kept although the connection has been silent for longer than [`Limits::idle`]: what it
+    /// knows cannot be found again. It is asked again and again, and gives way when there is no room all the same.
+    ///
+    /// [`Limits::idle`]: super::Limits::idle
+    fn stays(&self, _now: Time) -> bool {
+        false
+    }
 }
 
 /// Where a consumer stands in the stream of a connection that sends nothing.

@@ -43,7 +43,8 @@ pub struct Limits {
     /// on a local network (after 200 and 600 ms). Bytes that the server is known to have are waited for for 20 ms
     /// only, as captures of several CPUs may be out of order; those that it is known not to have, without limit.
     pub gap_wait: Duration,
-    /// How long a connection may be silent before it is forgotten. Default 120 s. What it sends
+    /// How long a connection may be silent before it is forgotten, unless its consumer
+    /// [wants it kept](super::Consumer::stays). Default 120 s. What it sends
     /// later is picked up again in the middle; of one whose consumer says [where it stands](super::Consumer::rest), the
     /// place is remembered, for a day and for the last 8 192 of them (416 bytes each), and it goes on there.
     pub idle: Duration,

@@ -194,7 +194,11 @@ impl<T: Consumer> FlowTable<T> {
                 .filter(|(_, last_active)| now.since(*last_active) >= self.limits.idle)
             {
                 work::step();
-                self.close(now, key, Close::Idle, &mut deliver);
+                if self.stays(now, key) {
+                    self.note_activity(now, key, false);
+                } else {
+                    self.close(now, key, Close::Idle, &mut deliver);
+                }
             }
         }
     }

@@ -130,6 +130,12 @@ impl<T: Consumer> FlowTable<T> {
         deliver(&mut connection.state, StreamEvent::Closed(why));
     }
 
+    /// Whether a silent connection is kept.
+    pub(super) fn stays(&self, now: Time, key: Key) -> bool {
+        let known = self.connections.get(key);
+        known.is_some_and(|known| known.state.stays(now))
+    }
+
     /// Makes room by closing the connection that is least worth keeping.
     fn evict(&mut self, now: Time, deliver: &mut impl FnMut(&mut T, StreamEvent<'_>)) -> bool {
         work::step();

@@ -106,12 +106,41 @@ fn http1_and_others_are_not_taken_for_it() {
     assert_eq!((received.len(), counters.connections.http1), (1, 1));
 }
 
+/// What a call waits for may take its time, and a channel that nobody uses is not closed.
+#[test]
+fn one_that_is_silent_is_not_forgotten_for_an_hour() {
+    let mut bench = Bench::new(Limits::default(), to_targets(1));
+    let mut client = bench.connect(1);
+    let inserts = [&block(GET_A), &b"\x40\x01a\x01b"[..]].concat();
+    bench.say(&mut client, [opening(), frame(1, 5, 1, &inserts)].concat());
+    bench.say(&mut client, headers(3, CALL, false));
+    for _ in 0..50 {
+        bench.wait(Duration::from_secs(60));
+    }
+    let refers = [&block(GET_A), &b"\xbe"[..]].concat();
+    bench.say(&mut client, frame(1, 5, 5, &refers));
+    bench.say(&mut client, data(3, "at last", true));
+    let (received, _) = bench.end();
+    let with_field = [GET_A, &[("a", "b")]].concat();
+    let streamed = Copied {
+        ended: Ended::Finished,
+        ..whole(3, CALL, "at last")
+    };
+    let all: Vec<_> = received.iter().map(copied).collect();
+    let (first, third) = (whole(1, &with_field, ""), whole(5, &with_field, ""));
+    assert_eq!(all, [first, streamed, third]);
+}
+
 #[test]
 fn one_that_was_forgotten_comes_back_in_the_middle() {
     let mut bench = Bench::new(Limits::default(), to_targets(1));
     let mut client = bench.connect(1);
     bench.say(&mut client, [opening(), headers(1, GET_A, true)].concat());
-    bench.wait(Duration::from_secs(200));
+    for minute in 0..60 {
+        assert_eq!(bench.pipeline.connections(), 1, "{minute} minutes");
+        bench.wait(Duration::from_secs(60));
+    }
+    bench.wait(Duration::from_secs(120));
     assert_eq!(bench.pipeline.connections(), 0);
     bench.say(&mut client, [by_table(3), by_table(5)].concat());
     let (received, counters) = bench.end();
