@@ -47,7 +47,7 @@ impl Assembly {
     }
 
     /// Gives each target its copy of what is held; returns the copies.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_over(
         &mut self,
         place: &RequestContext,
@@ -132,7 +132,7 @@ impl Assembly {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_copy(
         &mut self,
         place: &RequestContext,
