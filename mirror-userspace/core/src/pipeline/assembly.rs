@@ -170,7 +170,6 @@ impl Assembly {
 
     /// Writes the head for each target whose sample the request is in; without targets to send to,
     /// the first one's sample says what is observed.
-    #[inline(always)]
     fn hold(
         &mut self,
         place: &RequestContext,

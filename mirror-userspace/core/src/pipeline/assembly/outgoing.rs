@@ -47,7 +47,6 @@ impl Assembly {
     }
 
     /// Gives each target its copy of what is held; returns the copies.
-    #[inline(always)]
     pub(super) fn hand_over(
         &mut self,
         place: &RequestContext,
@@ -132,7 +131,6 @@ impl Assembly {
         }
     }
 
-    #[inline(always)]
     fn push_copy(
         &mut self,
         place: &RequestContext,
