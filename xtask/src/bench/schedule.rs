@@ -7,7 +7,7 @@ use lab::load::Reuse;
 use super::{
     Options,
     loads::{self, Pace, Protocol, Quick, Sampled, Traffic},
-    subjects::{LARGE_BODIES, PIPELINING, Subject},
+    subjects::{COMPARED, LARGE_BODIES, PIPELINING, Subject, TWO_TARGETS},
 };
 
 /// All that is going to be measured.
@@ -99,6 +99,10 @@ fn subjects(load: &Traffic, options: &Options) -> Vec<Subject> {
             ..LARGE => &PIPELINING,
             LARGE.. => &LARGE_BODIES,
         }));
+    }
+    // In a quick run only for those who ask for it by name.
+    if load.body < LARGE && (!options.quick || !options.subject.is_empty()) {
+        subjects.extend([&TWO_TARGETS, &COMPARED].map(Subject::Tuned));
     }
     if !options.quick || load.quick == Quick::All {
         subjects.extend([Subject::NginxMirror, Subject::Haproxy, Subject::Tcpdump]);

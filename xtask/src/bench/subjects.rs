@@ -70,6 +70,27 @@ pub(super) static LARGE_BODIES: Tuning = Tuning {
     flags: &["--shards", "2", "--ring-size", "32M"],
 };
 
+/// What comparing is measured beside. Both targets are v2.
+pub(super) static TWO_TARGETS: Tuning = Tuning {
+    name: "podmirror, two targets",
+    flags: &["--target", "{v2}", "--target", "{v2}"],
+};
+
+/// Heads of all replies.
+pub(super) static COMPARED: Tuning = Tuning {
+    name: "podmirror, two targets compared",
+    flags: &[
+        "--target",
+        "{v2},role=baseline",
+        "--target",
+        "{v2},role=candidate",
+        "--compare-rate",
+        "100%",
+        "--compare-body",
+        "0",
+    ],
+};
+
 /// How long a capturing peer may take to begin: none says when it has.
 const TO_BEGIN: Duration = Duration::from_secs(2);
 
@@ -191,8 +212,17 @@ fn podmirror(ground: &Ground, port: u16, percent: u8, flags: &[&str]) -> Result<
     let netns = ground.lab.v1.name();
     let at = ["--interface", "eth0", "--netns", netns, "--port", &port];
     let to = ["--target", &target, "--sample-rate", &rate];
-    let arguments = [&at[..], &to, flags].concat();
-    let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+    // Flags with targets of their own have all of them.
+    let to = if flags.contains(&"--target") {
+        &to[2..]
+    } else {
+        &to
+    };
+    let arguments = [&at[..], to, flags].concat();
+    let arguments: Vec<_> = arguments
+        .into_iter()
+        .map(|argument| argument.replace("{v2}", &target))
+        .collect();
     let mirror = Mirror::start(&ground.lab.node, &ground.podmirror, arguments)?;
     Ok(Running::Podmirror(Box::new(mirror)))
 }

@@ -72,6 +72,14 @@ impl Compared {
         if let (Wire::Http1, Some(group), Some(contents)) = (&copy.wire, group, contents) {
             contents.begin(copy.request, group, head);
         }
+        self.count_not_compared();
+    }
+
+    fn count_not_compared(&mut self) {
+        if let Some(contents) = &mut self.contents {
+            let not_compared = contents.take_not_compared();
+            self.pairing.comparison_mut().contents_not_compared += &not_compared;
+        }
     }
 
     /// What the reply to a copy for this target is kept in, if it is to be compared.
@@ -94,13 +102,13 @@ impl Compared {
         if complete {
             kept.complete();
         }
-        let judged = contents.handle_reply(request, part, kept);
-        let comparison = self.pairing.comparison_mut();
-        comparison.contents_not_compared += &contents.take_not_compared();
+        let (judged, keeps) = (contents.handle_reply(request, part, kept), contents.keeps());
+        self.count_not_compared();
         if let Some(judged) = judged {
+            let comparison = self.pairing.comparison_mut();
             comparison.count_contents(&judged.group, &judged.candidate, judged.second.as_ref());
             if let Some(difference) = judged.kept {
-                comparison.keep_difference(difference, contents.keeps());
+                comparison.keep_difference(difference, keeps);
             }
         }
     }
@@ -112,6 +120,7 @@ impl Compared {
         };
         if let (Outcome::Failed(_), Some(contents)) = (outcome, &mut self.contents) {
             contents.give_up(request);
+            self.count_not_compared();
         }
         let role = match part {
             Part::Baseline => Role::Baseline,
