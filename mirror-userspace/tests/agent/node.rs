@@ -209,6 +209,12 @@ impl Web {
 }
 
 impl Agent {
+    /// Waits until it has said so, for minutes.
+    pub(crate) fn wait_long_for(&self, text: &str) {
+        let mut waits = (0..10).map(|_| self.0.wait_for_times(text, 1));
+        assert!(waits.any(|heard| heard.is_ok()), "{text}");
+    }
+
     /// Waits until it has said so, as often as that.
     pub(crate) fn wait_for(&self, text: &str, times: usize) {
         self.0.wait_for_times(text, times).unwrap();

@@ -66,8 +66,9 @@ fn mirrors_without_end_leave_the_banks_mirrored() {
     cluster.apply(routes("all", 64, to_port));
     cluster.mirror_the_bank();
     let agent = cluster.agent(&[]);
-    agent.wait_for("bank/ledger: attached to ", 1);
-    agent.wait_for("see --documents-memory and --ring-size", 1);
+    // Two programs for each mirror: so many take a while to load, in any order.
+    agent.wait_long_for("bank/ledger: attached to ");
+    agent.wait_long_for("see --documents-memory and --ring-size");
     cluster.assert_bank_is_mirrored("/legit", 1);
     let quota = "podmirror_documents_refused{namespace=\"aaa\",reason=\"quota\"}";
     cluster.wait_for_metric(&agent, quota, "193");
@@ -76,7 +77,7 @@ fn mirrors_without_end_leave_the_banks_mirrored() {
         "bank",
         istio("more", "host: next", "host: ledger, number: 80"),
     );
-    agent.wait_for("bank/next: attached to ", 1);
+    agent.wait_long_for("bank/next: attached to ");
     assert_bounded(agent);
 }
 
