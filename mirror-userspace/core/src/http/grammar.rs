@@ -10,7 +10,10 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// The same, without capital letters (RFC 9113 section 8.2.1).
 #[inline]
 pub(super) fn is_lower_tchar(byte: u8) -> bool {
-    is_tchar(byte) & !byte.is_ascii_uppercase()
+    LOWER_TCHARS
+        .get(usize::from(byte))
+        .copied()
+        .unwrap_or_default()
 }
 
 const TCHARS: [bool; 256] = {
@@ -43,11 +46,40 @@ const TCHARS: [bool; 256] = {
     table
 };
 
+const LOWER_TCHARS: [bool; 256] = {
+    let mut table = TCHARS;
+    let (_, rest) = table.split_at_mut(b'A' as usize);
+    let (capitals, _) = rest.split_at_mut(26);
+    let mut rest = capitals;
+    while let Some((capital, more)) = rest.split_first_mut() {
+        *capital = false;
+        rest = more;
+    }
+    table
+};
+
 /// Whether a byte may stand in a field value, white space and obs-text included
 /// (RFC 9110 section 5.5).
 #[inline]
 pub(super) const fn is_value_byte(byte: u8) -> bool {
     (byte == b'\t') | (byte >= b' ') & (byte != 0x7f)
+}
+
+/// Whether all bytes may stand in a field value. Most values have no control bytes, which eight bytes at once tell.
+pub(super) fn are_value_bytes(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let (eights, rest) = bytes.as_chunks();
+    let controls = eights.iter().fold(0, |found, eight| {
+        let eight = u64::from_ne_bytes(*eight);
+        let below_space = eight.wrapping_sub(ONES * 0x20) & !eight;
+        let delete = eight ^ (ONES * 0x7f);
+        found | below_space | (delete.wrapping_sub(ONES) & !delete)
+    });
+    if controls & (ONES * 0x80) == 0 {
+        rest.iter().all(|byte| is_value_byte(*byte))
+    } else {
+        bytes.iter().all(|byte| is_value_byte(*byte))
+    }
 }
 
 /// The elements of a comma-separated list, without the white space around them
@@ -67,4 +99,32 @@ pub(super) fn length(value: &[u8]) -> Option<u64> {
         length.checked_mul(10)?.checked_add(digit)
     })?;
     (length <= i64::MAX.cast_unsigned()).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_at_once_are_judged_as_each_is() {
+        for len in 0..20 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    for beside in [b'x', 0x80, 0xff, b' ', b'\t'] {
+                        let mut bytes = vec![beside; len];
+                        bytes[at] = byte;
+                        assert_eq!(are_value_bytes(&bytes), is_value_byte(byte), "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lower_case_is_all_but_capitals() {
+        for byte in 0..=u8::MAX {
+            let expected = is_tchar(byte) && !byte.is_ascii_uppercase();
+            assert_eq!(is_lower_tchar(byte), expected, "{byte}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a well-formed request is (RFC 9113 sections 8.2, 8.3 and 8.5).
 
 use super::{Field, FieldList, Head, Loss, binary::is_binary};
-use crate::http::grammar::{is_lower_tchar, is_tchar, is_value_byte};
+use crate::http::grammar::{are_value_bytes, is_lower_tchar, is_tchar};
 
 /// The fields that say how a request is to be read.
 #[derive(Default)]
@@ -110,7 +110,7 @@ fn is_regular(field: &Field<'_>) -> bool {
 
 /// Whether a field may stand behind the pseudo-headers, as far as its name says.
 fn is_allowed(field: &Field<'_>) -> bool {
-    let named = !field.name.is_empty() && all(field.name, is_lower_tchar);
+    let named = !field.name.is_empty() && field.name.iter().all(|byte| is_lower_tchar(*byte));
     let allowed = match field.name {
         b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding" | b"upgrade" => {
             false
@@ -124,13 +124,7 @@ fn is_allowed(field: &Field<'_>) -> bool {
 /// Section 8.2.1, and the grammar of RFC 9110 section 5.5.
 fn is_value(value: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    !blank(value.first()) && !blank(value.last()) && all(value, is_value_byte)
-}
-
-/// Whether all bytes are such: without a branch for each, so that several are looked at at once.
-#[inline]
-fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is(*byte))
+    !blank(value.first()) && !blank(value.last()) && are_value_bytes(value)
 }
 
 fn is_token(text: &[u8]) -> bool {

@@ -21,15 +21,36 @@ pub fn encode(field: Field<'_>, out: &mut BytesMut) {
     }
     // Sections 6.2.3 (never indexed) and 6.2.2 (without indexing).
     let kind = if field.never_indexed { 0x10 } else { 0 };
-    integer(kind, 4, index.unwrap_or_default(), out);
-    if index.is_none() {
-        string(field.name, out);
+    let named = index.unwrap_or_default();
+    let short = |len: usize| u8::try_from(len).ok().filter(|len| *len < 0x7f);
+    match (index, short(field.name.len()), short(field.value.len())) {
+        // As most are: nothing is longer than its prefix.
+        (None, Some(name), Some(value)) => {
+            out.extend_from_slice(&[kind, name]);
+            out.extend_from_slice(field.name);
+            out.extend_from_slice(&[value]);
+            out.extend_from_slice(field.value);
+        }
+        (Some(index), _, Some(value)) if index < 0x0f => {
+            out.extend_from_slice(&[kind | u8::try_from(index).unwrap_or_default(), value]);
+            out.extend_from_slice(field.value);
+        }
+        _ => {
+            integer(kind, 4, named, out);
+            if index.is_none() {
+                string(field.name, out);
+            }
+            string(field.value, out);
+        }
     }
-    string(field.value, out);
 }
 
 /// The index of the static entry with this value, where `first` is the first one with its name.
 fn static_field(first: usize, field: Field<'_>) -> Option<usize> {
+    // Of the fields of requests, only these have values there.
+    if !matches!(first, 2 | 4 | 6 | 16) {
+        return None;
+    }
     let entries = STATIC.get(first - 1..)?.iter();
     let mut named = entries.take_while(|(name, _)| name.as_bytes() == field.name);
     let at = named.position(|(_, value)| value.as_bytes() == field.value)?;
@@ -102,12 +123,14 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_table() {
-        for (place, (name, _)) in STATIC.iter().enumerate() {
+        for (place, (name, value)) in STATIC.iter().enumerate() {
             let first = STATIC.iter().position(|(other, _)| other == name).unwrap();
             let found = static_name(name.as_bytes());
             assert!(found.is_none_or(|found| found == first + 1), "{name}");
             // Replies' own names, and what no client has reason to send.
             assert!(found.is_some() || place > 6, "{name}");
+            let first = matches!(first + 1, 2 | 4 | 6 | 8 | 16);
+            assert!(first || value.is_empty(), "{name}");
         }
     }
 
