@@ -79,7 +79,7 @@ impl Span {
     }
 
     /// How many bytes it has.
-    const fn len(self) -> usize {
+    pub(super) const fn len(self) -> usize {
         self.end.wrapping_sub(self.start) as usize
     }
 }

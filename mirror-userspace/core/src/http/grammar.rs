@@ -69,12 +69,17 @@ pub(super) const fn is_value_byte(byte: u8) -> bool {
 pub(super) fn are_value_bytes(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::MAX / 255;
     let (eights, rest) = bytes.as_chunks();
-    let controls = eights.iter().fold(0, |found, eight| {
-        let eight = u64::from_ne_bytes(*eight);
-        let below_space = eight.wrapping_sub(ONES * 0x20) & !eight;
-        let delete = eight ^ (ONES * 0x7f);
-        found | below_space | (delete.wrapping_sub(ONES) & !delete)
-    });
+    let controls = eights
+        .iter()
+        .chain(bytes.last_chunk())
+        .fold(0, |found, eight| {
+            let eight = u64::from_ne_bytes(*eight);
+            let below_space = eight.wrapping_sub(ONES * 0x20) & !eight;
+            let delete = eight ^ (ONES * 0x7f);
+            found | below_space | (delete.wrapping_sub(ONES) & !delete)
+        });
+    // What is left is looked at with the last bytes before it, if there are any.
+    let rest = bytes.last_chunk().map_or(rest, |_: &[u8; 8]| &[]);
     if controls & (ONES * 0x80) == 0 {
         rest.iter().all(|byte| is_value_byte(*byte))
     } else {

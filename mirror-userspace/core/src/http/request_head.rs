@@ -68,12 +68,7 @@ impl<'a> RequestHead<'a> {
         match self {
             Self::Http1(head) => head.values(name).any(is),
             Self::Http2(head) if !name.eq_ignore_ascii_case("host") => {
-                let is_named = |field: &h2::Field<'_>| {
-                    field.name.len() == name.len()
-                        && field.name.eq_ignore_ascii_case(name.as_bytes())
-                };
-                let mut named = head.fields.iter().filter(is_named);
-                named.any(|field| is(field.value))
+                head.fields.values(name).any(is)
             }
             Self::Http2(_) => self.values(name).any(is),
         }

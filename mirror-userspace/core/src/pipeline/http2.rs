@@ -1,7 +1,5 @@
 //! The requests of one connection of HTTP/2: many under way at once, each held or passed on as one of HTTP/1 is.
 
-use std::collections::BTreeMap;
-
 use super::{
     DropReason, PipelineCounters,
     assembly::{Assembly, Request},
@@ -13,7 +11,7 @@ use crate::{
     http::{
         Http2 as Beginning, Input, Lost,
         h2::{
-            self, Event, PREFACE, Reader,
+            self, ByStream, Event, PREFACE, Reader,
             midstream::{Counter, Seen},
         },
     },
@@ -42,7 +40,7 @@ enum Followed {
 /// The requests of a connection.
 struct Requests {
     /// Those whose end has not come, unless their fate is counted.
-    open: BTreeMap<u32, Open>,
+    open: ByStream<Open>,
     entries: Reserved,
     /// The highest stream of which anything was said.
     highest: u32,
@@ -94,7 +92,7 @@ impl Http2 {
     fn new(followed: Followed, budget: &Budget) -> Option<Box<Self>> {
         let held = budget.reserve(COST)?;
         let requests = Requests {
-            open: BTreeMap::new(),
+            open: ByStream::default(),
             entries: budget.empty(),
             highest: 0,
             before: 0,
@@ -225,7 +223,7 @@ impl Requests {
             Event::Head(head) => self.begin(&head, place, assembly),
             Event::Body { stream, bytes } => {
                 let place = self.place(stream, place);
-                let Some(open) = self.open.get_mut(&stream) else {
+                let Some(open) = self.open.get_mut(stream) else {
                     return;
                 };
                 assembly.extend(&place, &mut open.request, bytes);
@@ -296,7 +294,7 @@ impl Requests {
 
     /// Where the request of a stream is.
     fn place(&self, stream: u32, place: &RequestContext) -> RequestContext {
-        let begun = self.open.get(&stream).map(|open| open.begun);
+        let begun = self.open.get(stream).map(|open| open.begun);
         RequestContext {
             ordinal: stream.saturating_add(self.before),
             begun: begun.unwrap_or(place.at),
@@ -305,7 +303,7 @@ impl Requests {
     }
 
     fn close(&mut self, stream: u32) -> Option<Request> {
-        let closed = self.open.remove(&stream)?;
+        let closed = self.open.remove(stream)?;
         self.entries.shrink(ENTRY);
         Some(closed.request)
     }
@@ -343,7 +341,7 @@ impl Requests {
     fn pass_on(&mut self, now: Time, place: &RequestContext, assembly: &mut Assembly) {
         self.watch = Watch::None;
         let before = self.before;
-        for (stream, open) in &mut self.open {
+        for (stream, open) in self.open.iter_mut() {
             if !matches!(open.request, Request::Held(_)) {
                 continue;
             }

@@ -97,6 +97,21 @@ impl FieldList {
         }
     }
 
+    /// The values of all fields of this name (ASCII case does not count), in order.
+    #[inline]
+    pub(in crate::http) fn values<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let bytes = |span: Span| self.bytes.get(span.range()).unwrap_or_default();
+        // Most other names differ in length already.
+        let is_named = move |line: &&Line| {
+            line.name.len() == name.len() && bytes(line.name).eq_ignore_ascii_case(name.as_bytes())
+        };
+        let named = self.lines.iter().filter(is_named);
+        named.map(move |line| bytes(line.value))
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -23,6 +23,7 @@
 //! | `request` | which list is a well-formed request, and which may be trailers (section 8) |
 //! | `request_line` | method and path of a block that stands for itself, as HTTP/1 writes them |
 //! | `outcome` | how a request goes on, and how it ends |
+//! | `by_stream` | a map by stream number |
 //! | `streams` | which streams the client has more to say on (section 5.1) |
 //! | `midstream` | connections picked up in the middle: how many requests there were |
 //! | `limits`, `refusal` | what a connection may cost; why it is no longer followed |
@@ -32,6 +33,7 @@
 
 mod binary;
 mod block;
+mod by_stream;
 mod collect;
 mod control;
 mod event;
@@ -52,6 +54,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use by_stream::ByStream;
 pub use event::{Event, Head, Loss};
 pub use field::{Field, FieldList, Fields};
 pub use limits::{Limits, SAVED, Shared};

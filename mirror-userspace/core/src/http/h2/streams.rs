@@ -1,8 +1,6 @@
 //! The streams of a connection, as far as the client's direction tells of them (RFC 9113 section 5.1).
 
-use std::{collections::BTreeMap, mem};
-
-use super::{Limits, Loss, Refusal};
+use super::{ByStream, Limits, Loss, Refusal};
 use crate::budget::{Budget, Reserved};
 
 /// Bytes that an open stream reserves: its entry, in nodes that are half full.
@@ -12,7 +10,7 @@ const ENTRY: usize = 64;
 /// highest, and that is all.
 #[derive(Debug)]
 pub(super) struct Streams {
-    open: BTreeMap<u32, Stream>,
+    open: ByStream<Stream>,
     /// The highest number that was used; 0 if none was.
     highest: u32,
     /// Whether streams may be open that are not among `open`.
@@ -43,7 +41,7 @@ pub(super) enum Whose {
 impl Streams {
     pub(super) fn new(budget: &Budget) -> Self {
         Self {
-            open: BTreeMap::new(),
+            open: ByStream::default(),
             highest: 0,
             untracked: false,
             reserved: budget.empty(),
@@ -57,7 +55,7 @@ impl Streams {
 
     /// Whether the client has ended this stream, or has skipped its number: it has no more to say on it.
     pub(super) fn is_closed(&self, stream: u32) -> bool {
-        !self.is_idle(stream) && !self.untracked && !self.open.contains_key(&stream)
+        !self.is_idle(stream) && !self.untracked && !self.open.get(stream).is_some()
     }
 
     /// Whether the client has not used this number, nor one above it (idle).
@@ -80,7 +78,7 @@ impl Streams {
             Ok(Whose::New)
         } else if self.is_closed(stream) {
             Err(Refusal::Ambiguous)
-        } else if self.open.contains_key(&stream) {
+        } else if self.open.get(stream).is_some() {
             Ok(Whose::Known)
         } else {
             Ok(Whose::Nobody)
@@ -105,12 +103,12 @@ impl Streams {
     }
 
     pub(super) fn get_mut(&mut self, stream: u32) -> Option<&mut Stream> {
-        self.open.get_mut(&stream)
+        self.open.get_mut(stream)
     }
 
     /// The client has no more to say on this stream.
     pub(super) fn close(&mut self, stream: u32) -> Option<Stream> {
-        let closed = self.open.remove(&stream)?;
+        let closed = self.open.remove(stream)?;
         self.reserved.shrink(ENTRY);
         Some(closed)
     }
@@ -125,7 +123,7 @@ impl Streams {
     /// Closes all streams; gives those that were told, in the order of their numbers.
     pub(super) fn close_all(&mut self) -> impl Iterator<Item = u32> + use<> {
         self.reserved.release();
-        let all = mem::take(&mut self.open).into_iter();
+        let all = self.open.take();
         all.filter(|(_, stream)| stream.told).map(|(id, _)| id)
     }
 }
