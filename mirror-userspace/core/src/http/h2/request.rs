@@ -69,29 +69,31 @@ fn control(fields: &FieldList) -> Option<Control<'_>> {
     let mut control = Control::default();
     let (mut regular, mut binary) = (false, false);
     for field in fields.iter() {
-        let place = match field.name {
-            b":method" => &mut control.method,
-            b":scheme" => &mut control.scheme,
-            b":authority" => &mut control.authority,
-            b":path" => &mut control.path,
-            b":protocol" => &mut control.protocol,
-            [b':', ..] => return None,
-            name => {
-                regular = true;
-                let raw = is_binary(&field);
-                binary |= raw;
-                if !is_allowed(&field) || !(raw || is_value(field.value)) {
-                    return None;
+        let place = if field.name.first() == Some(&b':') {
+            match field.name {
+                b":method" => &mut control.method,
+                b":scheme" => &mut control.scheme,
+                b":authority" => &mut control.authority,
+                b":path" => &mut control.path,
+                b":protocol" => &mut control.protocol,
+                _ => return None,
+            }
+        } else {
+            regular = true;
+            let raw = is_binary(&field);
+            binary |= raw;
+            if !is_allowed(&field) || !(raw || is_value(field.value)) {
+                return None;
+            }
+            // By their lengths first: most fields are none of these.
+            match (field.name.len(), field.name) {
+                (4, b"host") => &mut control.host,
+                (14, b"content-length") => &mut control.length,
+                (12, b"content-type") => {
+                    control.kind = Some(field.value);
+                    continue;
                 }
-                match name {
-                    b"content-type" => {
-                        control.kind = Some(field.value);
-                        continue;
-                    }
-                    b"host" => &mut control.host,
-                    b"content-length" => &mut control.length,
-                    _ => continue,
-                }
+                _ => continue,
             }
         };
         let misplaced = regular && field.name.starts_with(b":");
@@ -111,11 +113,12 @@ fn is_regular(field: &Field<'_>) -> bool {
 /// Whether a field may stand behind the pseudo-headers, as far as its name says.
 fn is_allowed(field: &Field<'_>) -> bool {
     let named = !field.name.is_empty() && field.name.iter().all(|byte| is_lower_tchar(*byte));
-    let allowed = match field.name {
-        b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding" | b"upgrade" => {
-            false
-        }
-        b"te" => field.value.eq_ignore_ascii_case(b"trailers"),
+    let allowed = match (field.name.len(), field.name) {
+        (10, b"connection" | b"keep-alive")
+        | (16, b"proxy-connection")
+        | (17, b"transfer-encoding")
+        | (7, b"upgrade") => false,
+        (2, b"te") => field.value.eq_ignore_ascii_case(b"trailers"),
         _ => true,
     };
     named && allowed

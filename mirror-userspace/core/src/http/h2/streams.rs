@@ -55,7 +55,7 @@ impl Streams {
 
     /// Whether the client has ended this stream, or has skipped its number: it has no more to say on it.
     pub(super) fn is_closed(&self, stream: u32) -> bool {
-        !self.is_idle(stream) && !self.untracked && !self.open.get(stream).is_some()
+        !self.is_idle(stream) && !self.untracked && self.open.get(stream).is_none()
     }
 
     /// Whether the client has not used this number, nor one above it (idle).
