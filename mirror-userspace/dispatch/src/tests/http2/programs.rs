@@ -95,33 +95,35 @@ fn nghttpd_takes_everything() {
     });
 }
 
-fn configure_nginx(folder: &Path, address: SocketAddr) {
+/// `limits`: how many streams at once, and requests before it closes a connection.
+fn configure_nginx(folder: &Path, address: SocketAddr, limits: (u32, u32)) {
+    let (streams, requests) = limits;
     let at = folder.display();
     let config = format!(
         "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\n\
          events {{ }}\n\
          http {{ access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;\n\
          fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;\n\
-         client_max_body_size 0; http2_max_concurrent_streams 8; keepalive_requests 100;\n\
+         client_max_body_size 0; http2_max_concurrent_streams {streams}; keepalive_requests {requests};\n\
          server {{ listen {address} http2; location / {{ return 204; }} }} }}\n"
     );
     fs::write(folder.join("nginx.conf"), config).unwrap();
+}
+
+async fn start_nginx(folder: &Path, address: SocketAddr, limits: (u32, u32)) -> Option<Program> {
+    configure_nginx(folder, address, limits);
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder);
+    command.arg("-c").arg(folder.join("nginx.conf"));
+    start(&mut command, address).await
 }
 
 /// It allows few streams, and goes away after 100 requests of a connection.
 #[test]
 fn nginx_takes_everything() {
     run(async {
-        let address = free_address();
-        let folder = tempfile::tempdir().unwrap();
-        configure_nginx(folder.path(), address);
-        let mut command = Command::new("nginx");
-        command
-            .arg("-p")
-            .arg(folder.path())
-            .arg("-c")
-            .arg(folder.path().join("nginx.conf"));
-        let Some(_program) = start(&mut command, address).await else {
+        let (address, folder) = (free_address(), tempfile::tempdir().unwrap());
+        let Some(_program) = start_nginx(folder.path(), address, (8, 100)).await else {
             return;
         };
         let counters = exercise(address).await;
@@ -129,5 +131,32 @@ fn nginx_takes_everything() {
         assert_eq!(failed.total(), failed.aborted, "{counters:?}");
         assert!(answered >= 290, "{counters:?}");
         assert!(counters.opened >= 3, "{counters:?}");
+    });
+}
+
+/// It refuses most of what is under way each time that it goes away.
+#[test]
+fn nginx_that_goes_away_again_and_again_loses_nothing() {
+    run(async {
+        let (address, folder) = (free_address(), tempfile::tempdir().unwrap());
+        let Some(_program) = start_nginx(folder.path(), address, (128, 50)).await else {
+            return;
+        };
+        let mut rig = Rig::new(DispatchConfig::default(), address);
+        for n in 0..3_000 {
+            rig.stream(n % 16, &grpc("/"), &[b"message"], None, Rest::Complete);
+            if n % 160 == 159 {
+                rig.until(|c| c.in_flight + c.queued < 100).await;
+            }
+        }
+        let counters = rig.settle().await;
+        assert_eq!(
+            (counters.answered.success, counters.failed.total()),
+            (3_000, 0)
+        );
+        println!(
+            "opened {}, sent again {}",
+            counters.opened, counters.sent_again
+        );
     });
 }
