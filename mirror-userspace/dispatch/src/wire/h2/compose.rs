@@ -16,6 +16,8 @@ use crate::copy::Copies;
 
 /// Bytes of frames that are composed before they can be written; the last frame may exceed them.
 const AHEAD: usize = 64 << 10;
+/// Bytes of the buffer that a connection without copies keeps.
+const KEPT: usize = 4 << 10;
 
 /// What it means that the bytes up to a place are written.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +100,7 @@ impl Session {
             self.out.clear();
             self.at = 0;
             if self.turns.is_empty() {
-                self.out = Vec::new();
+                self.out.shrink_to(KEPT);
             }
         }
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.at <= self.written) {

@@ -11,7 +11,9 @@ use super::{
 /// How far the next frame has come. Holds at most one frame's header and payload.
 #[derive(Debug, Default)]
 pub(super) struct Input {
-    header: Vec<u8>,
+    header: [u8; FRAME_HEADER],
+    /// Bytes of the header that have come.
+    have: usize,
     /// The frame whose payload is being read.
     frame: Option<FrameHeader>,
     /// Bytes of it that are still to come.
@@ -71,13 +73,22 @@ impl Input {
     }
 
     fn header(&mut self, bytes: &mut &[u8]) -> Option<FrameHeader> {
-        let missing = FRAME_HEADER - self.header.len();
-        let (some, rest) = bytes.split_at_checked(missing).unwrap_or((*bytes, &[]));
+        if self.have == 0
+            && let Some((header, rest)) = bytes.split_first_chunk()
+        {
+            *bytes = rest;
+            return Some(FrameHeader::parse(*header));
+        }
+        let room = self.header.get_mut(self.have..)?;
+        let (some, rest) = bytes.split_at_checked(room.len()).unwrap_or((*bytes, &[]));
         *bytes = rest;
-        self.header.extend_from_slice(some);
-        let header = *self.header.first_chunk::<FRAME_HEADER>()?;
-        self.header.clear();
-        Some(FrameHeader::parse(header))
+        room.get_mut(..some.len())?.copy_from_slice(some);
+        self.have += some.len();
+        if self.have < FRAME_HEADER {
+            return None;
+        }
+        self.have = 0;
+        Some(FrameHeader::parse(self.header))
     }
 }
 
