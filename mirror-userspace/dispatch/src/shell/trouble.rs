@@ -169,6 +169,9 @@ mod tests {
             assert_eq!(trouble.why(), why, "{errno}");
         }
         assert_eq!(Trouble::Late.why(), Unconnected::Failed);
+        assert_eq!(Trouble::NoHttp2.why(), Unconnected::NoHttp2);
+        let text = Trouble::NoHttp2.to_string();
+        assert!(text.contains("h2c") && text.contains("ALPN"), "{text}");
         let emfile = Trouble::Socket(Errno::EMFILE.into()).to_string();
         assert!(emfile.contains("RLIMIT_NOFILE"), "{emfile}");
     }
