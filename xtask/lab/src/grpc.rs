@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    process::{ChildStdin, ChildStdout, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -53,6 +53,21 @@ pub struct GrpcCall {
     pub messages: Vec<String>,
 }
 
+impl Calls {
+    /// Runs a client to its end, and reads what it prints.
+    pub(super) fn of(namespace: &Namespace, client: &mut Command) -> Result<Self> {
+        let output = namespace.output(client)?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{words}");
+        let value: Value = serde_json::from_slice(&output.stdout)?;
+        let number = |name| value.get(name).and_then(Value::as_u64).context("no number");
+        Ok(Self {
+            made: number("made")?,
+            well: number("well")?,
+        })
+    }
+}
+
 impl GrpcClient {
     /// Plays a scene of `count` calls to its end.
     ///
@@ -68,15 +83,7 @@ impl GrpcClient {
         let folder = Scratch::create("grpc")?;
         let mut command = python::program(&folder, "grpc_client.py", CLIENT)?;
         command.args([&target.to_string(), scene, &count.to_string()]);
-        let output = namespace.output(&mut command)?;
-        let words = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{scene}: {words}");
-        let value: Value = serde_json::from_slice(&output.stdout)?;
-        let number = |name| value.get(name).and_then(Value::as_u64).context("no number");
-        Ok(Calls {
-            made: number("made")?,
-            well: number("well")?,
-        })
+        Calls::of(namespace, &mut command).with_context(|| format!("scene {scene}"))
     }
 
     /// Opens a connection, and waits.

@@ -21,7 +21,20 @@ const PACKAGES: &[&str] = &["grpcio==1.85.3", "h2==4.4.1"];
 ///
 /// Without Python 3, its venv module, or a package index: one line that says what is needed.
 fn interpreter() -> Result<PathBuf> {
-    let folder = tools().join("python-http2-1");
+    let folder = once("python-http2-1", |folder| {
+        fetch(&folder.join("venv"))
+            .with_context(|| format!("tests of HTTP/2 need Python 3 with {}", PACKAGES.join(", ")))
+    })?;
+    Ok(folder.join("venv/bin/python"))
+}
+
+/// The folder of this name among the tools, filled by `fetch` if it is not complete.
+///
+/// # Errors
+///
+/// Those of `fetch`, and when the folder cannot be written to.
+pub(super) fn once(name: &str, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let folder = tools().join(name);
     let complete = folder.join("complete");
     if !complete.exists() {
         fs::create_dir_all(&folder)?;
@@ -29,13 +42,11 @@ fn interpreter() -> Result<PathBuf> {
         let lock = File::create(folder.join("lock"))?;
         lock.lock()?;
         if !complete.exists() {
-            fetch(&folder.join("venv")).with_context(|| {
-                format!("tests of HTTP/2 need Python 3 with {}", PACKAGES.join(", "))
-            })?;
+            fetch(&folder)?;
             File::create(&complete)?;
         }
     }
-    Ok(folder.join("venv/bin/python"))
+    Ok(folder)
 }
 
 /// A command that runs `program`, whose text is put into `folder`.
@@ -58,7 +69,7 @@ fn fetch(venv: &Path) -> Result<()> {
     run(pip.args(["install", "--quiet"]).args(PACKAGES))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?}: {words}");

@@ -107,6 +107,17 @@ fn an_upgrade_that_v1_takes() {
     super::scene::assert_same(two[0].by_ref().collect(), two[1].by_ref().collect());
 }
 
+#[test]
+fn calls_of_grpc_js() {
+    let scene = Scene::new(&[]);
+    let Some(calls) = lab::grpc_js(&scene.lab.client, scene.v1.address(), 50).unwrap() else {
+        println!("SKIPPED: no node here");
+        return;
+    };
+    super::scene::assert_well("grpc-js", calls, 50);
+    scene.assert_mirrored(50);
+}
+
 /// Java's client offers HTTP/2 with its first request, and goes on in it.
 const JAVA: &str = r#"
 import java.net.URI;

@@ -57,7 +57,10 @@ fn metadata_of_16_kib() {
 fn calls_that_fail_have_no_body_in_their_reply() {
     let scene = Scene::new(&[]);
     scene.play("fail", 20);
-    scene.assert_mirrored(20);
+    let ledger = scene.assert_mirrored(20);
+    let statuses = "targets/http:~1~110.77.0.20/grpc_status";
+    assert_eq!(ledger.count(&format!("{statuses}/not_found")), 20);
+    assert_eq!(ledger.count(statuses), 20);
 }
 
 #[test]

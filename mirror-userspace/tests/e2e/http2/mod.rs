@@ -6,6 +6,7 @@ mod clients;
 mod grpc;
 mod midstream;
 mod network;
+mod policy;
 mod record;
 mod refused;
 mod scene;
