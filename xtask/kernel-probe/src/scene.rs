@@ -11,7 +11,7 @@ use lab::{
 /// podmirror's static binary.
 pub(crate) const PODMIRROR: &str = "/podmirror";
 /// How long anything may take: the machine may be an emulated one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// The line that a copy has more.
 const MARK: &str = "x-mirrored-by";
 /// Bodies: none, one byte, what fills a segment, what takes several records.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How long a client waits for anything before it gives up: a broken test should end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One connection with `TCP_NODELAY`: every write leaves as a segment of its own.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{Namespace, Process, Scratch};
 
 /// How long the mirror may take to attach, and to end once it is told to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How its line on stderr begins once it captures.
 const READY: &str = "mirroring ";
@@ -96,7 +96,7 @@ impl Mirror {
         if !mirror.stderr.wait_for_line(ready) {
             let ended = mirror.process.wait_timeout(Duration::from_millis(200))?;
             let how = ended.map_or_else(
-                || "is not ready after 30 s".to_owned(),
+                || "is not ready after two minutes".to_owned(),
                 |status| format!("ended with {status}"),
             );
             bail!("podmirror {how}:\n{}", mirror.stderr.text());

@@ -22,7 +22,7 @@ use crate::{arch::Arch, step::command};
 /// stands still before its kernel is unpacked.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// How long one check may take, emulated on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// How a machine's instructions are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

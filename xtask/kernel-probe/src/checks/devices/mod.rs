@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long anything may take: the machine may be an emulated one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where v1 listens, in every device's network.
 const V1: &str = "10.66.0.2";
