@@ -239,6 +239,8 @@ pub(super) fn verdict(difference: Interval, margin: f64, differs: bool) -> Verdi
 pub struct Comparison {
     /// Requests of which one copy came to nothing, for a reason that is no version's.
     pub not_compared: u64,
+    /// Requests of groups for which there was no room: they count overall only.
+    pub ungrouped: u64,
     /// Requests by their methods.
     pub methods: Methods,
     /// Requests whose contents were not compared, though they were to be.
@@ -264,6 +266,8 @@ impl Comparison {
             let mut new = Group::default();
             new.count(baseline, candidate);
             self.groups.insert(group.to_owned(), new);
+        } else {
+            self.ungrouped += 1;
         }
     }
 
@@ -344,6 +348,7 @@ impl Comparison {
 impl Sum for Comparison {
     fn add(&mut self, more: &Self) {
         self.not_compared += more.not_compared;
+        self.ungrouped += more.ungrouped;
         self.methods.add(&more.methods);
         self.contents_not_compared.add(&more.contents_not_compared);
         self.overall.add(&more.overall);
@@ -351,6 +356,8 @@ impl Sum for Comparison {
         for (name, group) in &more.groups {
             if self.groups.contains_key(name) || self.has_room() {
                 self.groups.entry(name.clone()).or_default().add(group);
+            } else {
+                self.ungrouped += group.failures.total();
             }
         }
     }

@@ -47,6 +47,8 @@ pub struct Report {
     /// Requests of which one copy came to nothing for a reason that is no version's: it waited too long
     /// here, or never had an address.
     pub not_compared: u64,
+    /// Requests of groups that are not told apart, as there are more than 64.
+    pub ungrouped: u64,
     /// Requests compared by whether their method may change state at both versions.
     pub methods: Methods,
     /// What copies had been through.
@@ -139,6 +141,7 @@ impl Report {
             verdict: of_findings(&findings, groups.values().flatten(), &fields),
             compared: comparison.overall.failures.total(),
             not_compared: comparison.not_compared,
+            ungrouped: comparison.ungrouped,
             methods: comparison.methods,
             conditions,
             alpha: level.0,
@@ -206,6 +209,7 @@ impl fmt::Display for Report {
             verdict,
             compared,
             not_compared,
+            ungrouped,
             methods,
             conditions,
             alpha,
@@ -232,6 +236,12 @@ impl fmt::Display for Report {
             for finding in findings.iter().filter(differing) {
                 writeln!(f, "  {group}: {finding}")?;
             }
+        }
+        if *ungrouped > 0 {
+            writeln!(
+                f,
+                "  {ungrouped} of the requests are of more groups than are told apart: see --group-path"
+            )?;
         }
         if methods.changing > 0 {
             writeln!(

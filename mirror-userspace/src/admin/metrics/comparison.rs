@@ -18,6 +18,7 @@ pub(super) fn add(page: &mut Page, rule: (&'static str, &str), report: &Report) 
         contents,
         // Values of replies are for whoever asks for them.
         differences: _,
+        ungrouped: _,
         methods: _,
         counts: _,
         margins: _,

@@ -56,6 +56,7 @@ fn programs_read_stable_keys() {
         "verdict",
         "compared",
         "not_compared",
+        "ungrouped",
         "methods",
         "conditions",
         "alpha",
