@@ -123,6 +123,25 @@ impl VerdictFileArgs {
         self.verdict_json.is_some() || self.report.is_some()
     }
 
+    /// Refuses a page about nothing.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if a page is wanted, and these targets are not compared.
+    pub(super) fn check(
+        &self,
+        targets: &[TargetSpec],
+        compare: &CompareArgs,
+    ) -> Result<(), UsageError> {
+        let roles: Vec<_> = targets.iter().map(|it| it.role).collect();
+        if self.report.is_none() || Role::are_compared(&roles, compare.compare.is_some()) {
+            return Ok(());
+        }
+        Err(UsageError(
+            "--report: nothing is compared; give targets with role=baseline and role=candidate"
+                .into(),
+        ))
+    }
+
     /// Writes the verdict on these targets where asked.
     ///
     /// # Errors

@@ -159,6 +159,8 @@ impl ReplayArgs {
     fn configure(self) -> anyhow::Result<ReplayConfig> {
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, true)?;
+        self.verdict
+            .check(&self.dispatch.targets.targets, compare)?;
         let conditions = self.policy.conditions();
         let mut dispatch = self.dispatch.for_shard(1)?;
         dispatch.contents.redacted = names(&self.policy.redact.redact_header);

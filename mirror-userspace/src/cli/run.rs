@@ -79,6 +79,8 @@ impl RunArgs {
         let capture = self.capture.config(self.place.receives_copies())?;
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
+        self.verdict
+            .check(&self.dispatch.targets.targets, compare)?;
         let banner = banner(&self.place.describe()?, &policy, &sink);
         let shards = capture.shards as usize;
         let mut dispatch = self.dispatch.for_shard(shards)?;

@@ -82,6 +82,22 @@ fn writes_are_told_apart_and_can_be_left_out() {
 }
 
 #[test]
+fn a_page_about_nothing_is_refused() {
+    for flags in [
+        &["--report", "out.html"][..],
+        &["--report", "out.html", "--target", "http://a"],
+    ] {
+        let ended = replay(&traffic(1), flags);
+        assert_eq!(ended.code, Some(2));
+        assert!(
+            ended.stderr.contains("nothing is compared"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn a_third_baseline_is_refused() {
     let target = "http://127.0.0.1:1,role=baseline";
     let targets = ["--target"; 3].map(|flag| [flag, target]).concat();
