@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn the_second_baseline_shows_what_differs_by_itself() {
+        let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
+        let roles = [baseline, None, candidate, baseline, baseline, candidate];
+        let (first, second) = (Some(Part::Baseline), Some(Part::Second));
+        let wanted = [first, None, Some(Part::Candidate), second, None, None];
+        assert_eq!(parts(&roles, false), wanted);
+        // With v1 as the baseline, no target is one.
+        assert_eq!(parts(&roles, true).iter().flatten().count(), 1);
+    }
+
+    #[test]
     fn one_role_alone_is_no_comparison() {
         let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
         let compares = |roles: &[_], v1| {
