@@ -63,7 +63,7 @@ fn note(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     let inside = matches!(said.last(), Some(Said::Head { .. } | Said::Body(_)));
     match event {
         // It is no part of a request; where the first one stands shows that it was taken off.
-        HttpEvent::Proxied(_) => {}
+        HttpEvent::Proxied(..) => {}
         HttpEvent::Http2(beginning) => {
             assert!(!inside && beginning.before < h2::PREFACE.len());
         }

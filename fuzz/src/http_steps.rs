@@ -47,7 +47,7 @@ struct Steps {
 impl Steps {
     fn note(&mut self, event: HttpEvent<'_>) {
         match event {
-            HttpEvent::Proxied(_) | HttpEvent::Protocol(_) | HttpEvent::Http2(_) => {}
+            HttpEvent::Proxied(..) | HttpEvent::Protocol(_) | HttpEvent::Http2(_) => {}
             HttpEvent::Head(head) => {
                 assert!(self.open.is_none(), "one request after the other");
                 let found = self

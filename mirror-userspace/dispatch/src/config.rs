@@ -85,6 +85,9 @@ pub struct DispatchConfig {
     pub said: Said,
     /// Whether v1's own answers are the baseline of a comparison. Default: no.
     pub compare_v1: bool,
+    /// Whether the PROXY headers of clients' connections are sent on, each on a connection of its own for each copy.
+    /// The pipeline does it. Default: no.
+    pub proxy_protocol: bool,
     /// By which paths the requests of a comparison are grouped: the first that matches. Default: none,
     /// by the first part of their path.
     pub groups: Vec<PathPattern>,
@@ -125,6 +128,7 @@ impl Default for DispatchConfig {
             seed: None,
             said: Said::default(),
             compare_v1: false,
+            proxy_protocol: false,
             groups: Vec::new(),
             contents: ContentRules::default(),
             tls: None,

@@ -90,6 +90,14 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub drain: Duration,
 
+    /// Send the PROXY header (version 1 or 2) that a client's connection begins with on to the target
+    ///
+    /// Each copy of such a connection is sent on a connection of its own, behind the header as it was received.
+    /// Without this flag the header is taken off. Copies of connections without a header, and in HTTP/2, are sent
+    /// without one. Not to https targets
+    #[arg(long)]
+    pub proxy_protocol: bool,
+
     /// PEM file with the certificate authorities for https targets [default: the platform's]
     #[arg(long, value_name = "FILE")]
     pub target_ca: Option<PathBuf>,
@@ -181,6 +189,12 @@ impl DispatchArgs {
             .iter()
             .filter_map(|target| target.destination.url())
             .any(|url| url.scheme == Scheme::Https);
+        if https && self.proxy_protocol {
+            let refused = UsageError(
+                "--proxy-protocol: accepted with http targets only, as the header would have to precede TLS".into(),
+            );
+            return Err(refused.into());
+        }
         let trust = match &self.target_ca {
             Some(file) => tls::Trust::CaFile(file.clone()),
             None if self.target_insecure => tls::Trust::Insecure,
@@ -208,6 +222,7 @@ impl DispatchArgs {
             resolve_every: self.resolve_every,
             drain_timeout: self.drain,
             compare_v1: self.compare.compare.is_some(),
+            proxy_protocol: self.proxy_protocol,
             groups: self.compare.group_paths.clone(),
             contents: self.compare.contents.for_shard(shards),
             tls,

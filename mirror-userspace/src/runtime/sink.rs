@@ -121,6 +121,9 @@ impl Sink {
                 if dispatch.compare_v1 {
                     pipeline.tell_answers();
                 }
+                if dispatch.proxy_protocol {
+                    pipeline.send_proxy_headers();
+                }
                 pipeline
             }
             Self::Look => Pipeline::observing(limits, policy),

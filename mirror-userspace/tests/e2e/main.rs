@@ -21,6 +21,7 @@ mod mirror;
 mod network;
 mod nothing;
 mod policy;
+mod proxied;
 mod record;
 mod replies;
 mod scene;

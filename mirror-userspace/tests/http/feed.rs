@@ -13,7 +13,7 @@ use mirror_core::{
 /// An event as a value. Pieces of one body are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    Proxied(Option<SocketAddr>),
+    Proxied(Option<SocketAddr>, Vec<u8>),
     Protocol(Protocol),
     Head(Request),
     Body(Vec<u8>),
@@ -146,7 +146,7 @@ impl Connection {
 
 fn write(said: &mut Vec<Said>, event: HttpEvent<'_>) {
     let value = match event {
-        HttpEvent::Proxied(client) => Said::Proxied(client),
+        HttpEvent::Proxied(client, header) => Said::Proxied(client, header.to_vec()),
         HttpEvent::Protocol(protocol) => Said::Protocol(protocol),
         HttpEvent::Http2(beginning) => {
             assert_eq!(said.last(), Some(&Said::Protocol(Protocol::Http2)));
@@ -206,7 +206,7 @@ pub(crate) fn complete(said: &[Said]) -> Vec<(Request, Vec<u8>)> {
             Said::Body(bytes) => open.as_mut().expect("a head before").1.clone_from(bytes),
             Said::End => requests.push(open.take().expect("a head before")),
             Said::Lost(_) => open = None,
-            Said::Protocol(_) | Said::Proxied(_) => {}
+            Said::Protocol(_) | Said::Proxied(..) => {}
         }
     }
     assert!(open.is_none(), "a request that neither ended nor was lost");

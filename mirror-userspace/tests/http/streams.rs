@@ -120,11 +120,15 @@ fn a_proxy_header_comes_before_everything_else() {
     let said = every_way(format!("{line}{get}").as_bytes());
     assert_eq!(
         said[..2],
-        [Said::Proxied(client), Said::Protocol(Protocol::Http1)]
+        [
+            Said::Proxied(client, line.into()),
+            Said::Protocol(Protocol::Http1)
+        ]
     );
     assert_eq!(complete(&said).len(), 1);
     let said = every_way(format!("{line}\u{16}\u{3}\u{1}").as_bytes());
-    assert_eq!(said, [Said::Proxied(client), Said::Protocol(Protocol::Tls)]);
+    let proxied = Said::Proxied(client, line.into());
+    assert_eq!(said, [proxied, Said::Protocol(Protocol::Tls)]);
     // Only there, and only once.
     let said = every_way(format!("{line}{line}{get}").as_bytes());
     assert_eq!(protocols(&said), [Protocol::NotHttp]);

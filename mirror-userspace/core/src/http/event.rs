@@ -15,8 +15,8 @@ pub enum HttpEvent<'a> {
     /// From here on the connection carries HTTP/2, and the parser says nothing more of it.
     Http2(Http2<'a>),
     /// The connection begins with a PROXY header, before everything else. The client that it names, if it names
-    /// one, is behind the balancer that the connection comes from.
-    Proxied(Option<SocketAddr>),
+    /// one, is behind the balancer that the connection comes from. The bytes are the header, as it was sent.
+    Proxied(Option<SocketAddr>, &'a [u8]),
     /// A request's head is complete and its framing is not in doubt.
     Head(Head<'a>),
     /// Bytes of the current request's body, as they stood on the wire: with chunk sizes,

@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use cancelled::Cancelled;
 
 use super::{
-    ConnectionId, CopyId, DropReason, Observer, Output, PipelineCounters, RequestInfo, Rest,
-    TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
+    ConnectionId, CopyId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo,
+    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
     patience::Patience,
 };
 use crate::{
@@ -84,6 +84,10 @@ pub(super) struct Assembly {
     pub(super) of_http2: Budget,
     /// Whether v1's answers are among the outputs.
     pub(super) tells_answers: bool,
+    /// Whether PROXY headers are sent on.
+    pub(super) sends_openings: bool,
+    /// The one of the request that begins.
+    pub(super) opening: Option<Bytes>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) sending: Sending,
     /// Whether anything was captured that v1 sent.
@@ -91,6 +95,12 @@ pub(super) struct Assembly {
     max_body: usize,
     connections: u64,
     copies: u64,
+}
+
+/// The PROXY header that a connection begins with.
+pub(super) struct Opening {
+    pub(super) header: Bytes,
+    _held: Reserved,
 }
 
 /// Whether requests are collected for targets, or only shown to the observer.
@@ -124,6 +134,8 @@ impl Assembly {
             budget,
             outputs: VecDeque::new(),
             tells_answers: false,
+            sends_openings: false,
+            opening: None,
             observer: None,
             sending: Sending::ToTargets,
             hears_v1: false,
@@ -138,6 +150,20 @@ impl Assembly {
         ConnectionId(self.connections)
     }
 
+    /// What is kept of a PROXY header, if it is to be sent on. Without memory for it its requests are sent without.
+    pub(super) fn keep_opening(&self, header: &[u8]) -> Option<Box<Opening>> {
+        if !self.sends_openings {
+            return None;
+        }
+        let held = self
+            .unfinished
+            .reserve(size_of::<Opening>() + BYTES_OVERHEAD + header.len())?;
+        Some(Box::new(Opening {
+            header: Bytes::copy_from_slice(header),
+            _held: held,
+        }))
+    }
+
     /// Takes a request's head, and decides what becomes of the request.
     #[inline]
     pub(super) fn begin(
@@ -148,6 +174,7 @@ impl Assembly {
     ) {
         self.counters.requests += 1;
         *request = Request::Settled;
+        let opening = self.opening.take();
         let Some(flow) = place.flow else { return };
         let client = self.policy.filter_client(&flow.client).or_else(|| {
             let named = place.proxied.as_ref()?;
@@ -157,7 +184,7 @@ impl Assembly {
             self.counters.count_filtered(rule);
             return;
         }
-        self.hold(place, &flow, request, head);
+        self.hold(place, &flow, request, head, opening);
         if !matches!(request, Request::Settled) {
             self.observe(place, |observer, info| observer.head(info, &head));
         }
@@ -176,6 +203,7 @@ impl Assembly {
         flow: &FlowId,
         request: &mut Request,
         head: RequestHead<'_>,
+        opening: Option<Bytes>,
     ) {
         let client = place.proxied.as_ref().unwrap_or(&flow.client);
         let hash = self.policy.sample_hash(flow, client, place.ordinal, head);
@@ -198,6 +226,9 @@ impl Assembly {
                 continue;
             }
             let mut bytes = BytesMut::new();
+            if let Some(opening) = &opening {
+                bytes.extend_from_slice(opening);
+            }
             self.policy.write_head(index, head, client, &mut bytes);
             if reserved.grow(bytes.capacity() + COPY_OVERHEAD) {
                 counters.assembling += 1;
@@ -207,7 +238,10 @@ impl Assembly {
             }
         }
         if !heads.is_empty() {
-            let manner = Manner::of(head, self.policy.offers_upgrade(head));
+            let mut manner = Manner::of(head, self.policy.offers_upgrade(head));
+            if opening.is_some() {
+                manner.persistence = Persistence::Alone;
+            }
             *request = Request::Held(Box::new(Held {
                 heads,
                 manner,

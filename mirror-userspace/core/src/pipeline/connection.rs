@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ConnectionId, Output, RequestInfo, RequestKey,
-    assembly::{Assembly, Request},
+    assembly::{Assembly, Opening, Request},
     carried::Carried,
     not_followed::Passing,
     replies::Replies,
@@ -39,6 +39,8 @@ struct Reading {
     replies: Option<Box<Replies>>,
     /// What is known of HTTP/2 on the connection.
     carried: Carried,
+    /// The PROXY header, if it is to be sent on.
+    opening: Option<Box<Opening>>,
 }
 
 /// What policy and ordering need to know of a request's connection.
@@ -235,6 +237,7 @@ impl Reading {
             trailers,
             replies,
             carried,
+            opening,
         } = self;
         match event {
             HttpEvent::Protocol(protocol) => {
@@ -247,8 +250,9 @@ impl Reading {
                 }
                 carried.follow(&beginning, place, assembly);
             }
-            HttpEvent::Proxied(client) => {
+            HttpEvent::Proxied(client, header) => {
                 place.proxied = client.map(Endpoint::from);
+                *opening = assembly.keep_opening(header);
                 assembly.counters.connections.proxied += 1;
             }
             HttpEvent::Head(head) => {
@@ -260,8 +264,10 @@ impl Reading {
                     place,
                     request,
                     trailers,
+                    opening,
                     ..
                 } = self;
+                assembly.opening = opening.as_ref().map(|opening| opening.header.clone());
                 assembly.begin(place, request, (&head).into());
                 if trailers.is_some() || head.framing == Framing::Chunked {
                     *trailers = assembly.policy.trailers(&head).map(Box::new);

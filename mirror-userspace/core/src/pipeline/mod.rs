@@ -120,6 +120,12 @@ impl Pipeline {
         self.assembly.tells_answers = true;
     }
 
+    /// Sends on the PROXY header of a connection that begins with one, before each copy of its requests of HTTP/1:
+    /// those are [alone](Persistence::Alone).
+    pub const fn send_proxy_headers(&mut self) {
+        self.assembly.sends_openings = true;
+    }
+
     /// Takes the next captured segment. `now` may step back, as it does in capture files: time
     /// then goes on from there.
     pub fn handle_segment(&mut self, now: Time, segment: &Segment<'_>) {

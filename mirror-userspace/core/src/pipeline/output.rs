@@ -131,6 +131,9 @@ pub enum Persistence {
     Persistent,
     /// The target closes it after the reply, whether or not the reply says so.
     Closes,
+    /// The copy goes on a connection that is opened for it, and closed behind its reply: its bytes begin with what
+    /// is said of that connection.
+    Alone,
 }
 
 /// What it means for a target to get a request twice.

@@ -114,9 +114,15 @@ impl Job {
     /// closes behind the reply to a copy before it.
     #[inline]
     pub(crate) const fn is_exclusive(&self) -> bool {
-        let ends = matches!(self.persistence, Persistence::Closes);
+        let ends = !matches!(self.persistence, Persistence::Persistent);
         let once = matches!(self.effect, Effect::Repeats);
         self.whole.is_none() || ends || once || matches!(self.expect, Expect::Tunnel)
+    }
+
+    /// Whether it goes on a connection that was never used, and nothing behind it.
+    #[inline]
+    pub(crate) const fn is_alone(&self) -> bool {
+        matches!(self.persistence, Persistence::Alone)
     }
 
     /// Whether it may be sent again, if it was not before.

@@ -105,9 +105,13 @@ impl Target {
             return Pick::NoAddress;
         };
         let below_limit = self.links.len() < self.limit(&shared.settings);
-        if job.is_retried() && below_limit {
-            // Others that rest may be about to close as well.
+        // Of one that is sent again, others that rest may be about to close as well.
+        if (job.is_alone() || job.is_retried()) && below_limit {
             return Pick::Open(chosen);
+        }
+        if job.is_alone() {
+            self.close_an_idle_one(shared);
+            return Pick::Busy;
         }
         let mut ready = self.gathering(shared, chosen, job);
         if ready.is_none() {
@@ -149,6 +153,19 @@ impl Target {
         let endpoint = self.endpoints.get(link.endpoint);
         endpoint.is_some_and(|endpoint| endpoint.is_usable())
             && link.has_room_for(job, shared.settings.pipeline)
+    }
+
+    /// At the limit: one that rests makes room for a new one.
+    fn close_an_idle_one(&mut self, shared: &mut Shared) {
+        if self.links.iter().any(|(_, link)| link.stop.is_some()) {
+            return;
+        }
+        let idle =
+            { self.endpoints.iter() }.find_map(|(_, endpoint)| endpoint.idle.first().copied());
+        match idle {
+            Some(idle) => self.stop_link(shared, idle.slot, Stop::Timeout),
+            None => self.make_room_for_exchange(shared),
+        }
     }
 
     /// At the limit: better a connection to another endpoint than to wait for one to `wanted`. If

@@ -129,7 +129,7 @@ impl Target {
         };
         let (endpoint, since) = (link.endpoint, link.since);
         // Asked to close, a target may do so without a word in its reply.
-        let closes = job.persistence == Persistence::Closes || !outcome.leaves_reusable();
+        let closes = job.persistence != Persistence::Persistent || !outcome.leaves_reusable();
         let verdict = self.judge(now, endpoint, since, outcome);
         let gone = self.endpoints.is_gone(endpoint);
         let connection = job.connection;

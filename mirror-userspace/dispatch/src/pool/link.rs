@@ -199,6 +199,9 @@ impl Link {
     /// would be sent in vain.
     #[inline]
     pub(super) fn has_room_for(&self, job: &Job, limit: usize) -> bool {
+        if job.is_alone() {
+            return false;
+        }
         if self.is_free() {
             return true;
         }

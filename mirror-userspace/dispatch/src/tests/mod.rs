@@ -105,6 +105,7 @@ impl Rig {
         let len = pieces.iter().map(|piece| piece.len()).sum();
         let persistence = match String::from_utf8_lossy(&pieces.concat()) {
             text if text.contains("connection: close") => Persistence::Closes,
+            text if text.starts_with("PROXY ") => Persistence::Alone,
             _ => Persistence::Persistent,
         };
         self.dispatcher.handle(Output::Copy(MirrorCopy {

@@ -71,7 +71,7 @@ impl Candidate {
             HttpEvent::End
             | HttpEvent::Protocol(_)
             | HttpEvent::Http2(_)
-            | HttpEvent::Proxied(_) => {}
+            | HttpEvent::Proxied(..) => {}
         });
         if lost || matches!(self.parser.state, State::Resync(_)) {
             return Err(Resync {

@@ -31,8 +31,9 @@ impl Parser {
                 }
                 Start::Header(len, client) => {
                     self.begin();
-                    emit(HttpEvent::Proxied(client));
-                    return bytes.get(len..).unwrap_or_default();
+                    let (header, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+                    emit(HttpEvent::Proxied(client, header));
+                    return rest;
                 }
             }
             return &[];
@@ -48,8 +49,9 @@ impl Parser {
         match proxy::read(kept.bytes()) {
             Start::More => &[],
             Start::Header(len, client) => {
+                let header = kept.bytes().get(..len).unwrap_or_default();
+                emit(HttpEvent::Proxied(client, header));
                 self.begin();
-                emit(HttpEvent::Proxied(client));
                 bytes.get(len.saturating_sub(before)..).unwrap_or_default()
             }
             Start::Other => {

@@ -282,3 +282,29 @@ fn the_counters_of_several_shards_add_up() {
     assert_eq!(shown(&sum.targets[0].dropped), "shutdown 3");
     assert_eq!(sum.connections.http1, 3);
 }
+
+#[test]
+fn a_proxy_header_is_sent_on_before_each_copy_where_it_is_asked_for() {
+    let header = "PROXY TCP4 203.0.113.7 10.0.0.1 51324 80\r\n";
+    for (asked, proxied) in [(true, true), (true, false), (false, true)] {
+        let mut bench = Bench::new(Limits::default(), to_targets(1));
+        if asked {
+            bench.pipeline.send_proxy_headers();
+        }
+        let mut client = bench.connect(1);
+        let before = if proxied { header } else { "" };
+        bench.say(&mut client, [before, GET, GET].concat());
+        let sent = asked && proxied;
+        for output in &bench.held {
+            let Output::Copy(copy) = output else { continue };
+            assert_eq!(copy.persistence == Persistence::Alone, sent);
+            let bytes = copy.pieces.concat();
+            let begins = if sent { header } else { "GET " };
+            assert!(bytes.starts_with(begins.as_bytes()));
+            let requests = String::from_utf8(bytes).unwrap().matches("GET ").count();
+            assert_eq!(requests, 1);
+        }
+        assert_eq!(bench.received.len(), 2);
+        bench.end();
+    }
+}
