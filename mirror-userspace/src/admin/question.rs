@@ -53,6 +53,8 @@ pub struct Attachments {
     pub all: usize,
     /// At how many of them v1's kernel is not asked, or had no answer.
     pub unasked: usize,
+    /// Watches that the API server forbids: what is new is not known.
+    pub forbidden: usize,
 }
 
 /// What `/readyz` adds where there is nothing to attach to.
@@ -61,7 +63,11 @@ pub(super) const NOTHING_ATTACHED: &str = "; attached to nothing";
 impl fmt::Display for Attachments {
     /// What `/readyz` says.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { all, unasked } = self;
+        let Self {
+            all,
+            unasked,
+            forbidden,
+        } = self;
         f.write_str("ready")?;
         if *all == 0 {
             f.write_str(NOTHING_ATTACHED)?;
@@ -70,6 +76,12 @@ impl fmt::Display for Attachments {
             write!(
                 f,
                 "; v1's kernel not asked at {unasked} of {all} interfaces"
+            )?;
+        }
+        if *forbidden > 0 {
+            write!(
+                f,
+                "; {forbidden} watches are forbidden (RBAC): what is new is not mirrored"
             )?;
         }
         Ok(())

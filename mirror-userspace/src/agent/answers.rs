@@ -14,7 +14,10 @@ impl MirrorOwner for Agent {
     fn ready(&mut self) -> Result<Attachments, String> {
         self.watches.complete()?;
         self.state.ready()?;
-        Ok(self.mirrors.attached())
+        Ok(Attachments {
+            forbidden: self.watches.forbidden(),
+            ..self.mirrors.attached()
+        })
     }
 
     async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {

@@ -99,6 +99,7 @@ impl MirrorOwner for OnlyDaemon {
             Ok(Attachments {
                 all: attachments.len(),
                 unasked: self.daemon.unasked().map_err(say)?,
+                forbidden: 0,
             })
         } else {
             Err("the interface is gone".into())

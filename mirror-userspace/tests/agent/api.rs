@@ -1,6 +1,6 @@
 //! An API that forgets, breaks off, refuses, or is not there: what is mirrored goes on.
 
-use lab::Health;
+use lab::{FakeApi, Family, Health, Host};
 
 use crate::node::{Agent, Node, Web};
 
@@ -58,7 +58,13 @@ fn without_the_api(health: Health) {
     node.request(&web, "/while/away");
     node.assert_mirrored(&agent, &["/while/away"]);
     // What is attached stays so, and so the agent is ready: taking it out would help nobody.
-    assert_eq!(node.admin("GET", "/readyz", "").0, 200);
+    let (status, said) = node.admin("GET", "/readyz", "");
+    assert_eq!(status, 200);
+    assert_eq!(
+        said.contains("watches are forbidden"),
+        health == Health::Refusing(403),
+        "{said}"
+    );
     assert_eq!(agent.count("detached"), 0);
 
     node.api.set_health(Health::Up);
@@ -67,6 +73,23 @@ fn without_the_api(health: Health) {
     node.request(&new, "/new");
     node.assert_mirrored(&agent, &["/while/away", "/new"]);
     agent.stop(2);
+}
+
+/// Who stands between has forgotten the connections, or the API's machine is gone: nothing ends them.
+#[test]
+fn an_api_that_falls_silent_is_noticed_soon() {
+    let mut node = Node::new();
+    let address = (Host::V2.ip(Family::V4), 6443).into();
+    node.api = FakeApi::start(Some(&node.lab.v2), address).unwrap();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    let agent = node.agent(&[]);
+    agent.wait_until_attached("web", 1);
+    node.wait_until_ready(&agent);
+    node.lab.v2.ip("link set eth0 down").unwrap();
+    // Long before a watch of five minutes ends, or its silence of two is too much.
+    agent.wait_for("the watch of ", 1);
+    assert_eq!(agent.count("detached"), 0);
 }
 
 #[test]

@@ -3,10 +3,17 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
+use hyper_timeout::TimeoutConnector;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use kube::{
     Client, Config,
+    client::{Body, ConfigExt as _},
     config::{KubeConfigOptions, Kubeconfig},
 };
+use tower::{BoxError, ServiceBuilder};
 
 /// How long connecting to the API server may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,6 +22,15 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// one that is silent for longer is begun again at the last version, which costs one request. Without
 /// this, a connection that a middlebox forgot would look like a cluster where nothing happens.
 const SILENCE: Duration = Duration::from_secs(120);
+
+/// A connection on which nothing comes is probed by TCP after so long, so often: one whose other end is gone without
+/// a word is noticed within 15 s.
+const PROBED_AFTER: Duration = Duration::from_secs(5);
+const PROBED_EVERY: Duration = Duration::from_secs(3);
+const PROBES: u32 = 3;
+
+/// How long what was sent may stay unacknowledged.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 
 /// A client configured by this kubeconfig file, or else by the pod's service account. Sends nothing yet.
 ///
@@ -31,7 +47,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     install_crypto();
     let https = config.cluster_url.scheme_str() == Some("https");
     let trusts_the_systems = https && config.root_cert.is_none() && !config.accept_invalid_certs;
-    Client::try_from(bounded(config)).with_context(|| {
+    client(bounded(config)).with_context(|| {
         let made = "can't make a client for the API server";
         if trusts_the_systems {
             // The image has no certificates of its own.
@@ -54,6 +70,32 @@ fn bounded(mut config: Config) -> Config {
     config.reset_reader_on_write = true;
     config.default_retry = false;
     config
+}
+
+/// kube's own client but for what it asks of TCP, which kube leaves as it is.
+fn client(config: Config) -> kube::Result<Client> {
+    if config.proxy_url.is_some() {
+        return Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_keepalive(Some(PROBED_AFTER));
+    tcp.set_keepalive_interval(Some(PROBED_EVERY));
+    tcp.set_keepalive_retries(Some(PROBES));
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
+    let requests = legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(requests);
+    Ok(Client::new(service, config.default_namespace))
 }
 
 /// kube takes the process's default, and rustls has one by itself only while a single provider is

@@ -252,6 +252,17 @@ impl Watches {
         }
     }
 
+    /// How many watches the API server forbids that mirroring takes. What was known stays true, but nothing new
+    /// comes.
+    #[must_use]
+    pub fn forbidden(&self) -> usize {
+        let needed = self.running.iter().filter(|(slot, _)| !slot.is_optional());
+        let forbidden = needed.filter(|(_, running)| {
+            matches!(&running.status.state, WatchState::Failing(it) if it.reason == FailureReason::Forbidden)
+        });
+        forbidden.count()
+    }
+
     fn begin(&mut self, slot: &Slot, query: &Query, freshness: Freshness, after: Duration) {
         self.last_id = WatchId(self.last_id.0.wrapping_add(1));
         let id = self.last_id;

@@ -1,11 +1,15 @@
 //! How the watches are doing, for readiness, metrics and logs.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use kube::runtime::watcher;
 use log::{info, warn};
+use tokio::time::Instant;
 
 use super::needs::Slot;
+
+/// How long nothing is said of an outage that goes on.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// How one watch is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,8 @@ pub struct WatchStatus {
     /// Whether the objects have been listed since the watch is needed, or can't be had and are not
     /// waited for: configuration of a kind that is not installed or not allowed.
     pub complete: bool,
+    /// When it was last said that it fails.
+    pub(super) said: Option<Instant>,
 }
 
 /// What the watches of one kind of objects have done since the start.
@@ -51,6 +57,7 @@ impl WatchStatus {
             resource: slot.resource(),
             state: WatchState::Starting,
             complete: false,
+            said: None,
         }
     }
 
@@ -71,11 +78,18 @@ impl WatchStatus {
             WatchState::Starting | WatchState::Watching => {}
         }
         self.state = WatchState::Watching;
+        self.said = None;
     }
 
     pub(super) fn on_failure(&mut self, failure: Failure) {
-        // Said once for a run of failures of one kind.
-        if !matches!(&self.state, WatchState::Failing(before) if before.reason == failure.reason) {
+        // Said once for a run of failures of one kind, and of an outage again now and then.
+        let same = matches!(&self.state, WatchState::Failing(it) if it.reason == failure.reason);
+        let again = failure.reason.is_outage()
+            && self
+                .said
+                .is_some_and(|said| said.elapsed() >= SAID_AGAIN_AFTER);
+        if !same || again {
+            self.said = Some(Instant::now());
             let Self { watch, .. } = self;
             let text = &failure.text;
             if failure.reason == FailureReason::Outdated {
