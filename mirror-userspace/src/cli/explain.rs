@@ -12,7 +12,8 @@ use super::{UsageError, documents::DocumentArgs, terms_args::TermsArgs};
 
 /// Say what a set of documents would mirror where, and which of their fields are not acted on
 ///
-/// Reads what `podmirror agent --config` reads, and does nothing else. What a document may not have is
+/// Reads what `podmirror agent --config` reads, and does nothing else. Services among them show where v1's service
+/// selects v2's pods, too. What a document may not have is
 /// shown with what would allow it. If a document is invalid, names it and the field, and ends with
 /// exit code 2.
 #[derive(Args, Clone, Debug)]

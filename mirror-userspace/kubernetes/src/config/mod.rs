@@ -28,6 +28,7 @@ mod istio;
 mod merge;
 mod node;
 mod object;
+mod overlap;
 mod patterns;
 mod quota;
 mod reader;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub ignored: Vec<Ignored>,
     /// What was asked for and is not allowed, each field once.
     pub refused: Vec<Refusal>,
+    /// What may go otherwise than its writers think.
+    pub warnings: Vec<String>,
     /// The documents of which something is refused, those that make no sense among them, by
     /// namespace and reason.
     pub refusals: BTreeMap<(String, Reason), u64>,

@@ -1,6 +1,6 @@
 //! Which object a document is: its kind, by API group and version, and its name.
 
-use mirror_core::destination::{is_object_name, is_subdomain};
+use mirror_core::destination::{Labels, ServiceRef, is_object_name, is_subdomain};
 use serde_json::Value;
 
 use super::{
@@ -105,6 +105,8 @@ impl<'a> Object<'a> {
 #[derive(Debug)]
 pub(super) enum Identity<'a> {
     Known(Object<'a>),
+    /// A service, with the labels that it selects pods by.
+    Service(ServiceRef, Labels),
     /// Of another kind, with the reason for not reading it.
     Other(String),
 }
@@ -121,6 +123,9 @@ pub(super) fn identify(document: &Document) -> Result<Identity<'_>, ConfigError>
             .iter()
             .find(|known| known.1 == group && known.2 == kind);
         let Some((known, _, _, versions)) = known else {
+            if let Some((service, selector)) = service_of(&document.value) {
+                return Ok(Identity::Service(service, selector));
+            }
             return Ok(Identity::Other(format!("{kind} is not read")));
         };
         if !versions.contains(&short) {
@@ -152,4 +157,26 @@ pub(super) fn identify(document: &Document) -> Result<Identity<'_>, ConfigError>
         }))
     };
     read().map_err(|bad| bad.in_document("", &document.origin))
+}
+
+/// The service that this is, if it is one.
+fn service_of(value: &Value) -> Option<(ServiceRef, Labels)> {
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+    if (text("/apiVersion")?, text("/kind")?) != ("v1", "Service") {
+        return None;
+    }
+    let namespace = text("/metadata/namespace").unwrap_or("default");
+    let name = text("/metadata/name")?;
+    let selector = value.pointer("/spec/selector").and_then(Value::as_object);
+    let selector = selector.into_iter().flatten().filter_map(|(key, value)| {
+        let value = value.as_str()?;
+        Some((key.clone(), value.to_owned()))
+    });
+    (is_object_name(namespace) && is_object_name(name)).then(|| {
+        let service = ServiceRef {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        (service, selector.collect())
+    })
 }

@@ -10,6 +10,7 @@ use super::{
     gateway, istio,
     node::Remarks,
     object::{Identity, Kind, Object, identify},
+    overlap::{self, Services},
     patterns::Patterns,
     traffic_mirror,
 };
@@ -149,6 +150,7 @@ struct Reading<'a> {
     accepted: BTreeMap<&'a str, Vec<Rule>>,
     /// The documents of which something is refused, by title, each with one of the reasons.
     counted: BTreeSet<(String, Reason)>,
+    services: Services,
 }
 
 impl<'a> Reading<'a> {
@@ -165,6 +167,9 @@ impl<'a> Reading<'a> {
                     at: object.field("metadata.name".to_owned()),
                     problem: "another document describes the same object".to_owned(),
                 }),
+                Ok(Identity::Service(service, selector)) => {
+                    self.services.insert(service, selector);
+                }
                 Ok(Identity::Other(why)) => self.plan.ignored.push(Ignored {
                     at: At {
                         namespace: String::new(),
@@ -237,6 +242,7 @@ impl<'a> Reading<'a> {
             let rules = self.accepted.remove(object.title.as_str());
             self.plan.rules.extend(rules.into_iter().flatten());
         }
+        self.plan.warnings = overlap::warnings(&self.plan.rules, &self.services);
         (self.plan, self.refused)
     }
 }

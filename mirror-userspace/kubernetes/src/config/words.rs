@@ -21,6 +21,12 @@ impl fmt::Display for Plan {
             }
             write_rule(rule, f)?;
         }
+        for (number, warning) in self.warnings.iter().enumerate() {
+            if number == 0 {
+                writeln!(f, "\nWarnings:")?;
+            }
+            writeln!(f, "  {warning}")?;
+        }
         for (number, refused) in self.refused.iter().enumerate() {
             if number == 0 {
                 writeln!(f, "\nRefused:")?;

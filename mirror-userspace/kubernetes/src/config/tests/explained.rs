@@ -34,7 +34,7 @@ spec:
     - {destination: {host: v1}}
 ---
 apiVersion: v1
-kind: Service
+kind: ConfigMap
 metadata: {name: v1}
 ";
     assert_eq!(
@@ -51,11 +51,47 @@ VirtualService default/web http[1]
 
 Not acted on:
   web.yaml, document 2
-    kind: Service is not read
+    kind: ConfigMap is not read
   VirtualService default/web (web.yaml, document 1)
     spec.http[1].timeout: podmirror does not stand in the path of requests
     spec.http[1].mirrors[1].destination: leads back to the pods whose requests are mirrored, default/v1 port 8080
 "
     );
     assert_eq!(plan("").to_string(), "Nothing is mirrored.\n");
+}
+
+/// A tutorial's one service, of which v1 and v2 are subsets, and one that has a service for each.
+#[test]
+fn a_service_that_leads_live_requests_to_v2_is_warned_of() {
+    let service = |name: &str, selector: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {{{selector}}}}}\n"
+        )
+    };
+    let one = plan(&(TUTORIAL.to_owned() + &service("web-service", "app: web")));
+    assert_eq!(one.warnings.len(), 1);
+    let warned = "\nWarnings:\n  service default/web-service selects the pods of \
+                  service/default/web-service/version=v2, too: unless a mesh keeps them apart, they serve live \
+                  requests as well; give the pods that are mirrored a service of their own\n";
+    assert!(one.to_string().ends_with(warned), "{one}");
+
+    let mirror = |target: &str| {
+        format!(
+            "apiVersion: podmirror.io/v1alpha1\nkind: TrafficMirror\nmetadata: {{name: web}}\n\
+             spec: {{source: {{service: web}}, targets: [{target}]}}\n"
+        )
+    };
+    let v2 = service("v2", "app: web, version: v2");
+    let by_label = "{selector: {matchLabels: {app: web, version: v2}}, port: 80}";
+    for (target, of_web, warnings) in [
+        ("{service: v2}", "app: web", 1),
+        ("{service: v2}", "app: web, version: v1", 0),
+        ("{service: v3}", "app: web", 0),
+        (by_label, "app: web", 1),
+        (by_label, "app: web, version: v1", 0),
+    ] {
+        let plan = plan(&(mirror(target) + &v2 + &service("web", of_web)));
+        assert_eq!(plan.warnings.len(), warnings, "{target} {of_web}");
+        assert!(plan.ignored.is_empty(), "{:?}", plan.ignored);
+    }
 }
