@@ -83,6 +83,40 @@ fn it_reports_on_sigusr1_and_ends_on_sigterm() {
     node.request(&web, "/after");
 }
 
+/// In the image there are no certificates to fall back to.
+#[test]
+fn a_kubeconfig_without_a_certificate_authority_is_told_what_it_lacks() {
+    let scratch = lab::Scratch::create("kubeconfig").unwrap();
+    let kubeconfig = scratch.path().join("config");
+    let config = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "a", "user": {"token": "a"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "current-context": "a",
+    });
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    let mut podmirror = Command::new(env!("CARGO_BIN_EXE_podmirror"));
+    let output = podmirror
+        .args([
+            "agent",
+            "--node-name",
+            "n",
+            "--watch-config",
+            "--kubeconfig",
+        ])
+        .arg(&kubeconfig)
+        .envs([("SSL_CERT_FILE", "/none"), ("SSL_CERT_DIR", "/none")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let told =
+        "can't make a client for the API server: name its certificate-authority in the kubeconfig";
+    assert!(said.contains(told), "{said}");
+}
+
 #[test]
 fn what_is_missing_is_said_in_one_line() {
     let node = Node::new();

@@ -51,7 +51,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
         let made = "can't make a client for the API server";
         if trusts_the_systems {
             // The image has no certificates of its own.
-            format!("{made}: does the kubeconfig name a certificate-authority?")
+            format!("{made}: name its certificate-authority in the kubeconfig")
         } else {
             made.to_owned()
         }
