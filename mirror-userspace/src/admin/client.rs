@@ -1,4 +1,4 @@
-//! The other end of the admin server: what `podmirror set` and `podmirror verdict` say to a running podmirror.
+//! The other end of the admin server: what `podmirror set`, `verdict` and `top` say to a running podmirror.
 
 use std::{
     fmt,
@@ -84,6 +84,18 @@ pub async fn verdict(server: &Server) -> anyhow::Result<String> {
         StatusCode::OK | StatusCode::CONFLICT | StatusCode::TOO_EARLY => Ok(answer),
         _ => bail!("{server}: {status}: {}", answer.trim_end()),
     }
+}
+
+/// What `GET /ledger` says.
+///
+/// # Errors
+/// The server can't be reached, takes longer than ten seconds, or can't say: then with its reason.
+pub async fn ledger(server: &Server) -> anyhow::Result<String> {
+    let (status, answer) = ask(server, Method::GET, "/ledger", String::new()).await?;
+    if !status.is_success() {
+        bail!("{server}: {status}: {}", answer.trim_end());
+    }
+    Ok(answer)
 }
 
 async fn ask(

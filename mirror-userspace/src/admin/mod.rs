@@ -33,6 +33,7 @@ mod door;
 mod health;
 mod limits;
 mod listen;
+mod losses;
 mod metrics;
 mod page;
 mod patience;
@@ -48,6 +49,7 @@ mod token;
 mod verdict;
 
 pub use listen::Listen;
+pub use losses::is_loss;
 pub use metrics::render;
 pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};

@@ -33,6 +33,7 @@ mod target_args;
 mod terms_args;
 #[cfg(test)]
 mod tests;
+mod top;
 mod tunnel_args;
 mod value;
 mod verdict;
@@ -60,6 +61,7 @@ pub use run::RunArgs;
 pub use select_args::SelectArgs;
 pub use set::SetArgs;
 pub use target_args::TargetArgs;
+pub use top::TopArgs;
 pub use verdict::VerdictArgs;
 pub use why::WhyArgs;
 
@@ -84,6 +86,7 @@ enum Command {
     Check(CheckArgs),
     Set(SetArgs),
     Verdict(VerdictArgs),
+    Top(TopArgs),
     Explain(ExplainArgs),
     Why(WhyArgs),
 }
@@ -118,6 +121,7 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Set(set) => set.run(),
             Command::Verdict(verdict) => verdict.run(),
+            Command::Top(top) => top.run(),
             Command::Explain(explain) => explain.run(),
             Command::Why(why) => why.run(),
         }

@@ -1,4 +1,4 @@
-//! The page for browsers, in a real one: Chromium, at a real mirror with real traffic.
+//! What people look at, at a real mirror with real traffic: the page in Chromium, `podmirror top` in a terminal.
 //!
 //! Needs root, the eBPF object, and Debian's chromium; `cargo xtask test` provides for them. Pictures of the
 //! page are left in `target/tmp/page`.
@@ -7,6 +7,8 @@
 
 mod browser;
 mod crowd;
+mod terminal;
+mod top;
 
 use std::{net::SocketAddr, path::Path, time::Instant};
 
@@ -43,6 +45,7 @@ fn mirror(lab: &Lab) -> Mirror {
         ["--compare", "v1"],
         ["--ring-size", "128M"],
         ["--ui", "127.0.0.1:9091"],
+        ["--admin-address", top::ADMIN],
     ];
     let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
     Mirror::start(&lab.node, binary, flags.as_flattened()).unwrap()

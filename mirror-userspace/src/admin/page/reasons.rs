@@ -4,8 +4,10 @@ use bytes::Bytes;
 use mirror_core::ledger::why::{ROWS, Reason, Row};
 use serde_json::{Value, json};
 
-/// `[{"path": "requests.dropped", "counts": "…", "reasons": [{"name": "gap", "what": "…", "helps": "…"}]}]`,
-/// in the order of a request's way.
+use crate::admin::is_loss;
+
+/// `[{"path": "requests.dropped", "counts": "…", "reasons": [{"name": "gap", "what": "…", "helps": "…",
+/// "loss": true}]}]`, in the order of a request's way.
 pub(super) fn json() -> Bytes {
     let rows: Vec<Value> = ROWS.iter().map(row).collect();
     Value::from(rows).to_string().into()
@@ -17,11 +19,10 @@ fn row(row: &Row) -> Value {
         counts,
         reasons,
     } = row;
+    let reason = |reason: &Reason| {
+        let Reason { name, what, helps } = reason;
+        json!({"name": name, "what": what, "helps": helps, "loss": is_loss(row, reason)})
+    };
     let reasons: Vec<Value> = reasons.iter().map(reason).collect();
     json!({"path": path, "counts": counts, "reasons": reasons})
-}
-
-fn reason(reason: &Reason) -> Value {
-    let Reason { name, what, helps } = reason;
-    json!({"name": name, "what": what, "helps": helps})
 }

@@ -4,19 +4,14 @@ import { at, each, html, prose, say, set } from "/dom.js";
 import { count, number, perSecond, percent, total } from "/books.js";
 import { lines } from "/chart.js";
 
-/** Rows of which every count is somebody's wish, or no harm. */
-const ON_PURPOSE = new Set(["segments", "segments.refused", "segments.implausible", "requests"]);
-
-const isLoss = (path, name) => (path === "segments" ? name === "ring_full" : !ON_PURPOSE.has(path));
-
 /** All reasons that have a count, those that grow first. */
 const counted = (rows, now) => {
   const ledger = now.rule.ledger;
   const reasons = rows.flatMap(({ path, reasons }) =>
-    reasons.map(({ name, what, helps }) => {
+    reasons.map(({ name, what, helps, loss }) => {
       const way = [...path.split("."), name];
       const key = way.join(".");
-      return { key, what, helps, loss: isLoss(path, name), count: count(ledger, way), rate: now.rate((it) => count(it.ledger, way)) };
+      return { key, what, helps, loss, count: count(ledger, way), rate: now.rate((it) => count(it.ledger, way)) };
     }),
   );
   for (const name of Object.keys(ledger.requests.filtered)) {

@@ -1,0 +1,145 @@
+//! From the JSON of `GET /ledger` to figures: counts, and rates as differences of two looks.
+
+use mirror_core::ledger::why::{ROWS, Reason};
+use serde_json::Value;
+
+use crate::admin::is_loss;
+
+/// The number at a path below a value, or the sum of the numbers in the object there; 0 if there is none.
+pub(super) fn count(value: &Value, path: &str) -> f64 {
+    let mut path = path.split('.');
+    let found = path.try_fold(value, |value, name| value.get(name));
+    match found {
+        Some(Value::Object(all)) => all.values().filter_map(Value::as_f64).sum(),
+        Some(number) => number.as_f64().unwrap_or_default(),
+        None => 0.0,
+    }
+}
+
+/// One rule's mirror to one of its targets, at one look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair<'a> {
+    pub(super) rule: &'a str,
+    pub(super) target: &'a str,
+    pub(super) sample: f64,
+    /// The rule's ledger, and in it the target's books.
+    pub(super) ledger: &'a Value,
+    pub(super) book: &'a Value,
+}
+
+/// All of them in the order of the answer. A rule without targets has one pair, without a name.
+pub(super) fn pairs(books: &Value) -> Vec<Pair<'_>> {
+    let mut pairs = Vec::new();
+    for rule in list(books, "rules") {
+        let (name, ledger) = (
+            text(rule, "rule"),
+            rule.get("ledger").unwrap_or(&Value::Null),
+        );
+        let targets = list(rule, "targets");
+        if targets.is_empty() {
+            pairs.push(Pair {
+                rule: name,
+                target: "",
+                sample: 1.0,
+                ledger,
+                book: ledger,
+            });
+        }
+        pairs.extend(targets.iter().map(|target| {
+            let called = text(target, "target");
+            let book = ledger.get("targets").and_then(|all| all.get(called));
+            Pair {
+                rule: name,
+                target: called,
+                sample: count(target, "sample_ratio"),
+                ledger,
+                book: book.unwrap_or(&Value::Null),
+            }
+        }));
+    }
+    pairs
+}
+
+impl Pair<'_> {
+    pub(super) fn sent(&self) -> f64 {
+        count(self.book, "requests.sent")
+    }
+
+    pub(super) fn lost(&self) -> f64 {
+        count(self.book, "requests.dropped") + count(self.book, "replies.failed")
+    }
+
+    /// Copies that came to nothing good: 5xx, and those without a reply; and all that have ended.
+    pub(super) fn errors(&self) -> [f64; 2] {
+        let failed = count(self.book, "replies.failed");
+        let errors = count(self.book, "replies.answered.5xx") + failed;
+        [errors, count(self.book, "replies.answered") + failed]
+    }
+
+    /// The 99th percentile of the reply latency since the start, in seconds; 0 if there is none.
+    pub(super) fn p99(&self) -> f64 {
+        count(self.book, "latency_us.p99") / 1e6
+    }
+
+    /// What was lost, by the path of its reason, with how often.
+    pub(super) fn losses(&self) -> Vec<(String, &'static Reason, f64)> {
+        let mut losses = Vec::new();
+        for row in &ROWS {
+            for reason in row.reasons.iter().filter(|reason| is_loss(row, reason)) {
+                let path = format!("{}.{}", row.path, reason.name);
+                // Of what is not followed: the connections.
+                let counted = match row.path {
+                    "not_followed" => count(self.ledger, &format!("{path}.connections")),
+                    "requests.dropped" | "replies.failed" => count(self.book, &path),
+                    _ => count(self.ledger, &path),
+                };
+                if counted > 0.0 {
+                    losses.push((path, reason, counted));
+                }
+            }
+        }
+        losses.sort_by(|(.., one), (.., other)| other.total_cmp(one));
+        losses
+    }
+
+    /// What the verdict comes to, if targets are compared, with what differs.
+    pub(super) fn verdict(&self) -> Option<String> {
+        let report = self.ledger.get("verdict")?;
+        let mut words = vec![format!(
+            "{} ({} requests compared)",
+            text(report, "verdict"),
+            count(report, "compared")
+        )];
+        let groups = report.get("groups").and_then(Value::as_object);
+        for (group, findings) in groups.into_iter().flatten() {
+            for finding in findings.as_array().into_iter().flatten() {
+                if text(finding, "verdict") == "differs" {
+                    words.push(format!("{group}: {}", difference(finding)));
+                }
+            }
+        }
+        Some(words.join("; "))
+    }
+}
+
+/// `failures 0.0% at v1, 100.0% at v2`
+fn difference(finding: &Value) -> String {
+    let question = text(finding, "question");
+    let [v1, v2] = ["baseline", "candidate"].map(|side| {
+        let value = count(finding, side);
+        match question.starts_with("latency") {
+            true => format!("{:.1}ms", value * 1e3),
+            false => format!("{:.1}%", value * 1e2),
+        }
+    });
+    format!("{question} {v1} at v1, {v2} at v2")
+}
+
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    let list = value.get(name).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}
+
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}

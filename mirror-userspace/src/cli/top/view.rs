@@ -1,0 +1,317 @@
+//! What is on the screen, as lines of text: it says the same without colours.
+
+use std::{cmp::Ordering, collections::VecDeque};
+
+use serde_json::Value;
+
+use super::books::{self, Pair, count, pairs};
+
+/// Looks that are kept: the length of a trend, and one more.
+const KEPT: usize = 9;
+/// Looks ago to which rates are differences.
+const WINDOW: usize = 5;
+
+/// What the rows are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As podmirror tells them.
+    #[default]
+    Name,
+    /// Those to which most is sent first.
+    Sent,
+    /// Those of which most is lost first.
+    Lost,
+}
+
+/// How a line is shown, where there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Title,
+    Head,
+    Row,
+    Selected,
+    Bad,
+    Plain,
+}
+
+/// One line, no longer than the screen is wide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) kind: Kind,
+    pub(super) text: String,
+}
+
+/// The last looks, and what the keys have chosen.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    looks: VecDeque<Value>,
+    pub(super) selected: usize,
+    pub(super) order: Order,
+    /// Why the last look failed.
+    pub(super) trouble: Option<String>,
+}
+
+/// A row, with its rates per second.
+struct Row<'a> {
+    pair: Pair<'a>,
+    sent: f64,
+    lost: f64,
+    errors: Option<f64>,
+    trend: String,
+}
+
+impl View {
+    /// One look more.
+    pub(super) fn add(&mut self, books: Value) {
+        self.trouble = None;
+        let uptime = |look: &Value| count(look, "uptime_seconds");
+        // Counters of another process say nothing about this one's.
+        if self
+            .looks
+            .back()
+            .is_some_and(|last| uptime(&books) < uptime(last))
+        {
+            self.looks.clear();
+        }
+        if self.looks.len() >= KEPT {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(books);
+    }
+
+    /// All lines, each of at most `width` characters.
+    pub(super) fn lines(&self, width: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut add = |kind, text: String| {
+            let text = cut(&text, width);
+            lines.push(Line { kind, text });
+        };
+        let Some(last) = self.looks.back() else {
+            return lines;
+        };
+        let seconds = count(last, "uptime_seconds");
+        let rules = books::list(last, "rules").len();
+        let version = books::text(last, "version");
+        add(
+            Kind::Title,
+            format!(
+                "podmirror {version}   up {}   rules {rules}   q quit, s sort, up/down",
+                uptime(seconds)
+            ),
+        );
+        if let Some(trouble) = &self.trouble {
+            add(Kind::Bad, format!("what you see is old: {trouble}"));
+        }
+        // What is wider than 80 columns goes to the names.
+        let more = width.saturating_sub(80) / 2;
+        let (rule, target) = (12 + more, 18 + more);
+        add(
+            Kind::Head,
+            format!(
+                "  {:<rule$} {:<target$} {:>6} {:>7} {:<8} {:>6} {:>7} {:>6}",
+                "RULE", "TARGET", "SAMPLE", "SENT/s", "TREND", "ERRORS", "P99", "LOST/s"
+            ),
+        );
+        let rows = self.rows(last);
+        let selected = self.selected.min(rows.len().saturating_sub(1));
+        for (index, row) in rows.iter().enumerate() {
+            let (kind, mark) = match index == selected {
+                true => (Kind::Selected, '>'),
+                false => (Kind::Row, ' '),
+            };
+            add(
+                kind,
+                format!(
+                    "{mark} {:<rule$} {:<target$} {:>6} {:>7} {:<8} {:>6} {:>7} {:>6}",
+                    cut(row.pair.rule, rule),
+                    cut(row.pair.target.trim_start_matches("http://"), target),
+                    percent(Some(row.pair.sample)),
+                    rate(row.sent),
+                    row.trend,
+                    percent(row.errors),
+                    time(row.pair.p99()),
+                    rate(row.lost),
+                ),
+            );
+        }
+        if let Some(row) = rows.get(selected) {
+            details(row, width, &mut add);
+        }
+        lines
+    }
+
+    fn rows<'a>(&'a self, last: &'a Value) -> Vec<Row<'a>> {
+        let mut rows: Vec<_> = pairs(last)
+            .into_iter()
+            .map(|pair| self.row(pair, last))
+            .collect();
+        let falling = |one: f64, other: f64| other.partial_cmp(&one).unwrap_or(Ordering::Equal);
+        match self.order {
+            Order::Name => {}
+            Order::Sent => rows.sort_by(|one, other| falling(one.sent, other.sent)),
+            Order::Lost => rows.sort_by(|one, other| falling(one.lost, other.lost)),
+        }
+        rows
+    }
+
+    fn row<'a>(&'a self, pair: Pair<'a>, last: &'a Value) -> Row<'a> {
+        let first = self.looks.len().saturating_sub(WINDOW + 1);
+        let before = self.looks.get(first).unwrap_or(last);
+        let errors = |which: usize| {
+            move |pair: &Pair<'_>| pair.errors().get(which).copied().unwrap_or_default()
+        };
+        let old = same(before, &pair);
+        let grown = |which: usize| {
+            let of = errors(which);
+            of(&pair) - old.as_ref().map_or(0.0, of)
+        };
+        Row {
+            pair,
+            sent: per_second(&pair, before, last, |pair| pair.sent()),
+            lost: per_second(&pair, before, last, |pair| pair.lost()),
+            errors: (grown(1) > 0.0).then(|| grown(0) / grown(1)),
+            trend: self.trend(&pair),
+        }
+    }
+
+    /// What was sent between any two looks, the most of it as a full block.
+    fn trend(&self, pair: &Pair<'_>) -> String {
+        const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        let looks = self.looks.iter();
+        let steps = looks.clone().zip(looks.skip(1));
+        let rates: Vec<f64> = steps
+            .map(|(before, now)| per_second(pair, before, now, |pair| pair.sent()))
+            .collect();
+        let most = rates.iter().copied().fold(0.0, f64::max);
+        let block = |rate: &f64| {
+            let eighths = if most > 0.0 { rate / most * 7.0 } else { 0.0 };
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 0 and 7; the cast saturates"
+            )]
+            let index = eighths.round() as usize;
+            BLOCKS.get(index).copied().unwrap_or('█')
+        };
+        rates.iter().map(block).collect()
+    }
+}
+
+/// The verdict on a row's rule, and what is lost, each with what helps.
+fn details(row: &Row<'_>, width: usize, add: &mut impl FnMut(Kind, String)) {
+    add(Kind::Plain, String::new());
+    if let Some(verdict) = row.pair.verdict() {
+        let kind = match verdict.starts_with("differs") {
+            true => Kind::Bad,
+            false => Kind::Plain,
+        };
+        wrap(&format!("verdict: {verdict}"), width)
+            .into_iter()
+            .for_each(|line| add(kind, line));
+    }
+    let losses = row.pair.losses();
+    if losses.is_empty() {
+        add(Kind::Plain, "lost: nothing".to_owned());
+    }
+    for (path, reason, counted) in losses {
+        add(Kind::Bad, format!("lost: {counted} {path}"));
+        for text in [reason.what, reason.helps] {
+            let text = format!("  {}", text.replace('`', ""));
+            wrap(&text, width)
+                .into_iter()
+                .for_each(|line| add(Kind::Plain, line));
+        }
+    }
+}
+
+/// The same pair at another look.
+fn same<'a>(look: &'a Value, pair: &Pair<'_>) -> Option<Pair<'a>> {
+    let mut all = pairs(look).into_iter();
+    all.find(|other| (other.rule, other.target) == (pair.rule, pair.target))
+}
+
+fn per_second(pair: &Pair<'_>, before: &Value, now: &Value, of: impl Fn(&Pair<'_>) -> f64) -> f64 {
+    let seconds = count(now, "uptime_seconds") - count(before, "uptime_seconds");
+    match (same(before, pair), same(now, pair)) {
+        (Some(before), Some(now)) if seconds > 0.0 => ((of(&now) - of(&before)) / seconds).max(0.0),
+        _ => 0.0,
+    }
+}
+
+/// At most so many characters, none of which is anything to a terminal: names are other people's.
+fn cut(text: &str, width: usize) -> String {
+    let harmless = |character: char| {
+        if character.is_control() {
+            '?'
+        } else {
+            character
+        }
+    };
+    let mut characters = text.chars().map(harmless);
+    let mut line: String = characters.by_ref().take(width).collect();
+    if characters.next().is_some() && line.pop().is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// Words in lines, those behind the first with an indentation of two.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let indent = text.len() - text.trim_start().len();
+    let mut lines = vec![" ".repeat(indent)];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else {
+            break;
+        };
+        let is_begun = !line.trim_start().is_empty();
+        if is_begun && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(format!("  {word}"));
+        } else {
+            if is_begun {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+fn rate(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        small if small < 100.0 => format!("{small:.1}"),
+        large => format!("{large:.0}"),
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(
+        || "-".to_owned(),
+        |share| match share * 1e2 {
+            whole if whole >= 99.95 => format!("{whole:.0} %"),
+            other => format!("{other:.1}%"),
+        },
+    )
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        0.0 => "-".to_owned(),
+        short if short < 1e-3 => format!("{:.0} us", short * 1e6),
+        medium if medium < 1.0 => format!("{:.1}ms", medium * 1e3),
+        long => format!("{long:.1} s"),
+    }
+}
+
+fn uptime(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).floor();
+    match minutes {
+        0.0 => format!("{seconds:.0} s"),
+        few if few < 60.0 => format!("{few:.0} min"),
+        many => format!("{:.0} h {:.0} min", (many / 60.0).floor(), many % 60.0),
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
