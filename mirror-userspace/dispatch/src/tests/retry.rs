@@ -159,3 +159,42 @@ fn the_second_sending_is_on_a_new_connection() {
         assert_eq!(counters.sent_again, 1);
     });
 }
+
+#[test]
+fn copies_that_are_alone_have_a_connection_each_and_others_none_of_theirs() {
+    run(async {
+        for connections in [1, 2, 64] {
+            let server = Server::start(|mut peer| async move {
+                let mut first = true;
+                while let Some(request) = peer.request().await {
+                    let alone = request.starts_with(b"PROXY");
+                    assert!(first || !alone, "a connection of others");
+                    peer.reply(OK).await;
+                    if alone {
+                        assert_eq!(peer.request().await, None, "others behind it");
+                        return;
+                    }
+                    first = false;
+                }
+            })
+            .await;
+            let config = DispatchConfig {
+                connections,
+                pipeline: 8,
+                ..DispatchConfig::default()
+            };
+            let mut rig = Rig::new(config, server.address);
+            let alone = format!("PROXY UNKNOWN\r\n{GET}");
+            for (connection, copy) in [(1, GET), (2, &alone), (2, &alone), (1, GET), (3, &alone)] {
+                rig.send(connection, copy);
+            }
+            let counters = rig.settle().await;
+            assert_eq!(counters.answered.success, 5, "{counters:?}");
+            // Those with a header, and at least one for the others.
+            assert!(counters.opened >= 4, "{counters:?}");
+            let seen = server.seen.requests.borrow();
+            let alone = seen.iter().filter(|it| it.starts_with(b"PROXY"));
+            assert_eq!((seen.len(), alone.count()), (5, 3));
+        }
+    });
+}
