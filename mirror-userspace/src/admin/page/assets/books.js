@@ -4,6 +4,8 @@ const WINDOW = 5; // seconds of which rates are
 const QUANTILES = 30; // seconds of which quantiles are
 const KEPT = 300; // points of a chart
 
+const STATUSES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
 export const total = (named) => Object.values(named ?? {}).reduce((sum, count) => sum + count, 0);
 
 /** The count at a path such as ["requests", "dropped", "gap"]; 0 if there is none. */
@@ -28,7 +30,11 @@ const quantile = (now, before, q) => {
   return null;
 };
 
-const failures = (answered, failed) => (answered["5xx"] ?? 0) + total(failed);
+/** Statuses of gRPC that a gateway to HTTP makes a 5xx of: such replies are 2xx by their heads. */
+const GRPC_FAILURES = ["unknown", "deadline_exceeded", "unimplemented", "internal", "unavailable", "data_loss"];
+
+const failures = ({ replies, grpc_status }) =>
+  (replies.answered?.["5xx"] ?? 0) + total(replies.failed) + GRPC_FAILURES.reduce((sum, status) => sum + (grpc_status?.[status] ?? 0), 0);
 
 /** What was told so far, by rule. */
 export class History {
@@ -92,7 +98,7 @@ export class History {
         sent: rate((it) => book(it).requests.sent ?? 0),
         lost: rate((it) => total(book(it).requests.dropped) + total(book(it).replies.failed)),
         errors: share(
-          (it) => failures(book(it).replies.answered ?? {}, book(it).replies.failed),
+          (it) => failures(book(it)),
           (it) => total(book(it).replies.answered) + total(book(it).replies.failed),
         ),
         latency: quantiles(target.latency, old?.latency),
@@ -100,7 +106,7 @@ export class History {
       };
     });
     const framed = (it) => Math.max(0, ...Object.values(it.ledger.targets).map((target) => target.requests.framed));
-    const replies = (it) => total(it.ledger.replies_of_v1) - (it.ledger.replies_of_v1.unseen ?? 0);
+    const replies = (it) => STATUSES.reduce((sum, status) => sum + (it.ledger.replies_of_v1[status] ?? 0), 0);
     return {
       at,
       rule,
