@@ -18,8 +18,8 @@ pub(super) const NOT_FOLLOWED: Row = Row {
         },
         Reason {
             name: "http2",
-            what: "The connection carries HTTP/2.",
-            helps: "Let clients use HTTP/1, if they can.",
+            what: "The connection carries HTTP/2, and its beginning was not captured, or it is followed no longer. Its requests are counted in `requests.dropped`.",
+            helps: "New connections: see `before_attach`.",
         },
         Reason {
             name: "upgraded",
@@ -119,6 +119,41 @@ pub(super) const DROPPED: Row = Row {
             helps: "The log says why; mostly, the disk is full.",
         },
         Reason {
+            name: "before_attach",
+            what: "HTTP/2: it is on a connection whose beginning was not captured. Later heads refer to earlier ones, so it cannot be read.",
+            helps: "New connections: restart the clients, or let v1 end connections now and then (gRPC's `MAX_CONNECTION_AGE`, nginx's `keepalive_requests`).",
+        },
+        Reason {
+            name: "connect",
+            what: "HTTP/2: CONNECT, of WebSocket for example: what follows is no request.",
+            helps: "Nothing.",
+        },
+        Reason {
+            name: "too_many_streams",
+            what: "HTTP/2: more requests of its connection were open than are followed.",
+            helps: "Nothing: v1 allows fewer, mostly. The client may be an attacker.",
+        },
+        Reason {
+            name: "http2_framing",
+            what: "HTTP/2: its connection broke a rule of frames, so that nothing behind can be trusted.",
+            helps: "Mend the client: v1 ends the connection, too.",
+        },
+        Reason {
+            name: "http2_compression",
+            what: "HTTP/2: a header block of its connection did not decode.",
+            helps: "Mend the client: v1 ends the connection, too.",
+        },
+        Reason {
+            name: "http2_table_size",
+            what: "HTTP/2: its client's table of header fields is larger than 64 KiB.",
+            helps: "Let v1 announce a smaller one (SETTINGS_HEADER_TABLE_SIZE).",
+        },
+        Reason {
+            name: "http2_header_block",
+            what: "HTTP/2: a header block of its connection was over the limit, or came in too many frames.",
+            helps: "Smaller heads. It looks like an attack (a flood of CONTINUATION).",
+        },
+        Reason {
             name: "queue_full",
             what: "Too many copies were waiting for a connection to v2.",
             helps: "More connections (`--target-connections`), pipelining (`--pipeline`), a longer queue (`--queue`), a lower rate, or a faster v2.",
@@ -142,6 +177,11 @@ pub(super) const DROPPED: Row = Row {
             name: "aborted",
             what: "The client's request broke off while the copy waited.",
             helps: "Nothing: v1 did not get it whole either.",
+        },
+        Reason {
+            name: "cancelled",
+            what: "HTTP/2: the client gave the reply up while the copy waited.",
+            helps: "Nothing: v1 was told the same.",
         },
         Reason {
             name: "no_endpoint",
@@ -199,6 +239,26 @@ pub(super) const FAILED: Row = Row {
             name: "bad_reply",
             what: "What came is no HTTP reply, or its head is over the limit.",
             helps: "Does the target name a port that speaks HTTP?",
+        },
+        Reason {
+            name: "no_http2",
+            what: "The request came in HTTP/2, and v2 does not speak it.",
+            helps: "Switch HTTP/2 on at v2; an `https` target has to offer `h2` (ALPN).",
+        },
+        Reason {
+            name: "refused",
+            what: "v2 said that it did not take the copy (REFUSED_STREAM or GOAWAY of HTTP/2), too often.",
+            helps: "Look at v2: is it ending, or are there fewer streams allowed than it needs?",
+        },
+        Reason {
+            name: "stream_reset",
+            what: "v2 reset the copy's stream of HTTP/2 before the head of its reply.",
+            helps: "Look at v2's log.",
+        },
+        Reason {
+            name: "cancelled",
+            what: "The client of an HTTP/2 request gave the reply up, and v2 was told so.",
+            helps: "Nothing: v1 was told the same. Many say that v2 takes longer than clients wait.",
         },
         Reason {
             name: "aborted",

@@ -153,6 +153,11 @@ pub(super) const IMPLAUSIBLE: Row = Row {
             helps: "Nothing: it is a scan.",
         },
         Reason {
+            name: "never_taken",
+            what: "It came again with other bytes before v1's kernel had taken it, so its checksum was wrong, or it was too old.",
+            helps: "Nothing: the later one is mirrored, as v1 took that.",
+        },
+        Reason {
             name: "acknowledgment",
             what: "A reply that acknowledges what is more than 32 MiB ahead of what was seen.",
             helps: "Nothing, if few. Many say that most of what clients send does not pass the hook.",
@@ -166,7 +171,7 @@ pub(super) const BYTES_LOST: Row = Row {
     reasons: &[
         Reason {
             name: "gap",
-            what: "Missing, and given up after `--gap-wait`.",
+            what: "Missing, and given up after `--gap-wait`, or at once as v1 has them.",
             helps: "See `ring_full`; if that is 0, packets pass v1 on another way than the interface that is mirrored.",
         },
         Reason {
