@@ -75,7 +75,9 @@ impl Target {
     #[inline]
     pub(super) fn pump(&mut self, shared: &mut Shared, now: Time) {
         self.pump_http1(shared, now);
-        self.pump_http2(shared, now);
+        if self.queue.has_http2() {
+            self.pump_http2(shared, now);
+        }
     }
 
     fn pump_http1(&mut self, shared: &mut Shared, now: Time) {

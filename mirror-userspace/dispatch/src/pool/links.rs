@@ -257,14 +257,12 @@ impl Pool {
     /// What is written has left.
     #[inline]
     pub fn handle_flushed(&mut self, now: Time, id: LinkId) {
-        if let Some((link, _)) = self.link_mut(id)
-            && let Some(session) = &mut link.session
-        {
-            return session.handle_flushed();
-        }
-        if let Some((link, shared)) = self.link_mut(id)
-            && link.exchange.handle_flushed(&mut shared.copies)
-        {
+        let Some((link, shared)) = self.link_mut(id) else {
+            return;
+        };
+        if let Some(session) = &mut link.session {
+            session.handle_flushed();
+        } else if link.exchange.handle_flushed(&mut shared.copies) {
             link.allow_time(shared, now);
             self.hear(now, id);
         }
@@ -272,16 +270,13 @@ impl Pool {
 
     /// These bytes were read. What comes while nothing is under way nobody asked for.
     pub fn handle_read(&mut self, now: Time, id: LinkId, mut bytes: &[u8]) {
-        if self.is_http2(id) {
-            if let Some((target, shared)) = self.of(id) {
-                target.hear_session(shared, now, id, bytes);
-            }
-            return;
-        }
         loop {
             let Some((link, _)) = self.link_mut(id) else {
                 return;
             };
+            if link.session.is_some() {
+                return self.hear_session(now, id, bytes);
+            }
             match link.phase {
                 Phase::Connecting | Phase::Closed => return,
                 Phase::Resting => return self.hang_up(now, id),
@@ -297,6 +292,13 @@ impl Pool {
             if bytes.is_empty() {
                 return;
             }
+        }
+    }
+
+    /// The same on a connection in HTTP/2.
+    fn hear_session(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
+        if let Some((target, shared)) = self.of(id) {
+            target.hear_session(shared, now, id, bytes);
         }
     }
 

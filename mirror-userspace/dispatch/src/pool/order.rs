@@ -128,6 +128,12 @@ impl Queue {
         }
     }
 
+    /// Whether copies in HTTP/2 wait.
+    #[inline]
+    pub(super) fn has_http2(&self) -> bool {
+        !self.http2.is_empty()
+    }
+
     /// The next copy that may be sent in HTTP/2.
     pub(super) fn pop_http2(&mut self, copies: &mut Copies) -> Option<Job> {
         loop {

@@ -65,7 +65,6 @@ impl Homes {
 
 impl Target {
     /// Gives what may be sent in HTTP/2 to who can send it.
-    #[inline]
     pub(super) fn pump_http2(&mut self, shared: &mut Shared, now: Time) {
         while let Some(job) = self.queue.pop_http2(&mut shared.copies) {
             match self.pick_session(shared, now, &job) {
