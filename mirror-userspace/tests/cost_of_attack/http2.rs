@@ -185,7 +185,6 @@ fn what_connections_take_is_paid_for() {
         }
         let held = (attack.held() - held).cast_unsigned() / 50;
         let used = (attack.pipeline.budget().used() - used) / 50;
-        println!("{streams} streams: {held} bytes, {used} reserved");
         assert!(
             held <= used,
             "{streams} streams: {held} bytes, {used} reserved"
