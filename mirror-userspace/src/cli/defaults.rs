@@ -83,7 +83,7 @@ fn that_are_written_in_the_help() {
         "[default: 1s; 2m of the capture's own time in replay]",
         "[default: cubic, or the node's default where cubic is not allowed]",
         "[default: one per two cores, at most 4]",
-        "[default: on; off with --attach xdp, where it can't be]",
+        "[default: on; off with --attach xdp and --decap, where it can't be]",
         "[default: ack; none with --replies off]",
     ] {
         assert!(help.contains(text), "{text} in {help}");

@@ -61,6 +61,14 @@ impl Ledger {
             }
             self.of_connections(&mut hints);
         }
+        let unconfirmed = self.bytes_lost.get("unconfirmed").copied();
+        if let (Some(unconfirmed @ 1..), Some(0)) = (unconfirmed, self.reply_segments.get("copied"))
+        {
+            hints.push(format!(
+                "v1 acknowledged nothing at this interface, so {unconfirmed} bytes of its clients were not \
+                 mirrored: if its replies leave by another one, use --replies off"
+            ));
+        }
         let wrong = self.segments.refused.get("checksum").copied();
         if let Some(wrong @ 1..) = wrong {
             hints.push(format!(
@@ -352,5 +360,14 @@ mod tests {
         let tls = said(|l| (l.connections.opened, l.connections.tls) = (2, 2));
         assert!(tls.contains("2 connections: TLS 2"), "{tls}");
         assert_eq!(said(|l| l.requests.framed = 1), "");
+        let unheard = |copied: u64| {
+            let ledger = Ledger {
+                bytes_lost: [("unconfirmed".to_owned(), 99)].into(),
+                reply_segments: [("copied".to_owned(), copied)].into(),
+                ..Ledger::default()
+            };
+            ledger.hints().join("\n").contains("99 bytes")
+        };
+        assert!(unheard(0) && !unheard(1));
     }
 }

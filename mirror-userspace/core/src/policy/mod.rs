@@ -299,6 +299,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod http2_tests;
-#[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod http2;
+
 use super::*;
 use crate::testing::{flow_of, with_head};
 

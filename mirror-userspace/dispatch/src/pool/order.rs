@@ -21,7 +21,7 @@ pub(super) struct Queue {
     order: Order,
     /// May be sent now, first come first served.
     ready: VecDeque<Job>,
-    /// In HTTP/2: they overlap, and wait for nothing but a connection.
+    /// In HTTP/2, the oldest first: they overlap, and wait for nothing but a connection.
     http2: VecDeque<Job>,
     lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
@@ -98,11 +98,13 @@ impl Queue {
     }
 
     /// Puts back a copy that was taken and not sent after all; of several of a client connection
-    /// the last one first.
+    /// the last one first. In HTTP/2 in any order: a target that takes some of them at a time would otherwise
+    /// keep others waiting for ever.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
         if job.is_http2() {
-            return self.http2.push_front(job);
+            let place = self.http2.partition_point(|other| other.id.0 < job.id.0);
+            return self.http2.insert(place, job);
         }
         if let Some(lane) = self.lanes.get_mut(&job.connection) {
             if lane.ahead > 1 {
@@ -252,7 +254,11 @@ mod tests {
 
     /// A copy that is known again by its time.
     fn job(copies: &mut Copies, connection: u64, number: u64) -> Job {
-        copies.begin(MirrorCopy {
+        copies.begin(copy(connection, number))
+    }
+
+    fn copy(connection: u64, number: u64) -> MirrorCopy {
+        MirrorCopy {
             id: CopyId(number),
             target: TargetId(0),
             request: RequestKey {
@@ -267,7 +273,14 @@ mod tests {
             persistence: Persistence::Persistent,
             effect: Effect::Idempotent,
             reserved: Budget::new(0).empty(),
-        })
+        }
+    }
+
+    fn http2(copies: &mut Copies, connection: u64, number: u64) -> Job {
+        let mut copy = copy(connection, number);
+        copy.wire = Wire::Http2 { trailers: None };
+        copy.request.number = u32::try_from(number).unwrap();
+        copies.begin(copy)
     }
 
     fn pop(queue: &mut Queue, copies: &mut Copies) -> Option<(u64, u64)> {
@@ -338,6 +351,26 @@ mod tests {
         assert_eq!(behind.at.as_nanos(), 1);
         copies.end(behind);
         assert_eq!(queue.link_to_follow(client), Some(link));
+    }
+
+    #[test]
+    fn what_a_target_turned_away_goes_again_by_age() {
+        let copies = &mut Copies::default();
+        let mut queue = Queue::new(Order::Connection);
+        for number in [0, 1, 2, 5] {
+            queue.push(http2(copies, 1, number));
+        }
+        let taken = [0, 1, 2].map(|_| queue.pop_http2(copies).unwrap());
+        for job in taken {
+            queue.push_front(job);
+        }
+        queue.push(http2(copies, 2, 6));
+        for number in [0, 1, 2, 5, 6] {
+            let job = queue.pop_http2(copies).unwrap();
+            assert_eq!(job.id, CopyId(number));
+            copies.end(job);
+        }
+        assert_eq!(queue.len(), 0);
     }
 
     #[test]
