@@ -115,6 +115,7 @@ impl ServiceView {
 
 /// Whether the requests of a pod of this namespace with these labels are copied by the rule with this source, whose
 /// service is known if it names one.
+#[cfg(feature = "cluster")]
 pub(super) fn is_source(
     source: &Source,
     service: Option<&ServiceView>,
