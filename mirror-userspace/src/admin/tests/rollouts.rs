@@ -100,7 +100,7 @@ async fn values_are_not_shown() {
         ..Owner::new()
     };
     let admin = answered(patient(), owner).await;
-    for path in ["/verdict", "/metrics"] {
+    for path in ["/verdict", "/metrics", "/ledger"] {
         let reply = get(admin.address(), path).await;
         assert!(!reply.body.contains("hunter2"), "{}", reply.body);
     }
