@@ -33,7 +33,7 @@ pub struct DispatchConfig {
     pub pipeline: usize,
     /// Which copies are sent once more when a connection that had answered others closes before a byte
     /// of the reply; and whether those are that a target says it did not take (GOAWAY and REFUSED_STREAM of
-    /// HTTP/2), up to 16 times. Default: [`Retry::Idempotent`].
+    /// HTTP/2), up to 64 times. Default: [`Retry::Idempotent`].
     pub retry: Retry,
     /// Most copies that wait for a connection or for their turn; beyond that, new copies are dropped.
     /// Their bytes are bounded by the shard's budget. Default: 10 000.

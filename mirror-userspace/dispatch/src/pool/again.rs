@@ -5,7 +5,7 @@ use crate::{outcome::Failure, wire::h2::Turn};
 
 /// How often targets may say of a copy that they do not take it, until it fails. One that closes connections after
 /// a number of requests (nginx: `keepalive_requests`) says so of all that are under way then.
-pub(super) const TURNED_AWAY: u8 = 16;
+pub(super) const TURNED_AWAY: u8 = 64;
 
 /// Why a copy goes on another connection.
 #[derive(Clone, Copy, PartialEq, Eq)]

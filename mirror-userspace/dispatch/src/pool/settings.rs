@@ -27,7 +27,7 @@ pub enum Retry {
     /// None: each copy is sent at most once.
     Never,
     /// Those with an idempotent method (RFC 9110 section 9.2.2). In HTTP/2 also those that the target says it did
-    /// not take (RFC 9113 section 8.7), whatever their method, up to 16 times.
+    /// not take (RFC 9113 section 8.7), whatever their method, up to 64 times.
     #[default]
     Idempotent,
 }

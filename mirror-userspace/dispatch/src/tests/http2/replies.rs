@@ -126,7 +126,7 @@ fn a_refused_stream_is_sent_again_a_number_of_times() {
         rig.get(1, "/always");
         let counters = rig.settle().await;
         assert_eq!((counters.answered.success, counters.failed.refused), (2, 1));
-        assert_eq!(counters.sent_again, 2 + 16);
+        assert_eq!(counters.sent_again, 2 + 64);
 
         let config = DispatchConfig {
             retry: Retry::Never,
