@@ -3,6 +3,7 @@
 mod driver;
 mod held;
 mod lateness;
+mod shell;
 mod simulation;
 mod streams;
 mod turns;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{
-    super::vocabulary::{LinkId, Order, TargetCounters},
+    super::{
+        shell::Shell as _,
+        vocabulary::{Order, TargetCounters},
+    },
     world::World,
 };
 
@@ -46,25 +49,6 @@ impl World<'_> {
         seen
     }
 
-    fn links(&self) -> Vec<LinkId> {
-        self.conns.iter().map(|conn| conn.link).collect()
-    }
-
-    /// Whoever was woken runs, and closed connections are told of.
-    fn run_all(&mut self) {
-        while let Some(link) = self.woken.pop_front() {
-            self.run(link);
-        }
-        for link in self.links() {
-            if self.conn(link).closed {
-                self.tell_closed(link);
-            }
-        }
-        if !self.woken.is_empty() {
-            self.run_all();
-        }
-    }
-
     fn come_to_rest(&mut self) {
         // Some were told before that they are late, and do not know it yet.
         self.run_all();
@@ -75,10 +59,8 @@ impl World<'_> {
                 return;
             }
             self.resolve_all();
-            for link in self.links() {
-                if !self.conn(link).connected && !self.conn(link).closed {
-                    self.connect(link);
-                }
+            for link in self.connecting() {
+                self.connect(link);
             }
             for link in self.links() {
                 self.reply_if_whole(link);
@@ -103,7 +85,8 @@ impl World<'_> {
 
     /// Nothing is under way: all connections are closed in time.
     fn close_idle(&mut self) {
-        self.woken.extend(self.conns.iter().map(|conn| conn.link));
+        let all = self.links();
+        self.woken.extend(all);
         self.run_all();
         self.now = self.now + self.settings.idle_timeout;
         self.see_to_timeouts();

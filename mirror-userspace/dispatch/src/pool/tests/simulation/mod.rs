@@ -9,7 +9,10 @@ mod ending;
 mod server;
 mod world;
 
-use super::vocabulary::{Output, TargetCounters};
+use super::{
+    shell::Shell as _,
+    vocabulary::{Output, TargetCounters},
+};
 use world::World;
 
 /// Choices that are left; without any, the kindest one.

@@ -1,9 +1,12 @@
 //! The servers' end of connections: they check what arrives, and reply as they like.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
-    super::vocabulary::{Expect, LinkId, Order, Retry},
+    super::{
+        shell::Pipe,
+        vocabulary::{Expect, LinkId, Order, Retry},
+    },
     copies::byte,
     world::{Delivery, World},
 };
@@ -11,17 +14,10 @@ use super::{
 /// A connection, from when it is asked for until the pool knows that it is closed.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) link: LinkId,
+    pub(super) pipe: Pipe,
     pub(super) endpoint: SocketAddr,
-    pub(super) serial: usize,
-    pub(super) connected: bool,
     /// Endpoints that refused it.
     pub(super) refused: usize,
-    /// The pool's side closed it; it may not have been told yet.
-    pub(super) closed: bool,
-    /// The server closed it, or it broke.
-    pub(super) eof: bool,
-    pub(super) reset: bool,
     /// The server says nothing any more.
     pub(super) silent: bool,
     /// The server said that it takes no more requests.
@@ -29,8 +25,7 @@ pub(super) struct Conn {
     requests: Vec<Request>,
     /// The first bytes of a request, until it is known which copy it is.
     unknown: Vec<u8>,
-    /// Bytes that were sent, the ends of the replies among them, and the bytes that were read.
-    pub(super) to_client: VecDeque<u8>,
+    /// Bytes that were sent, and the ends of the replies among them.
     sent: usize,
     ends: Vec<usize>,
 }
@@ -48,32 +43,21 @@ const NEVER: usize = usize::MAX;
 impl Conn {
     pub(super) fn new(link: LinkId, endpoint: SocketAddr, serial: usize) -> Self {
         Self {
-            link,
+            pipe: Pipe::new(link, serial),
             endpoint,
-            serial,
-            connected: false,
             refused: 0,
-            closed: false,
-            eof: false,
-            reset: false,
             silent: false,
             said_close: false,
             requests: Vec::new(),
             unknown: Vec::new(),
-            to_client: VecDeque::new(),
             sent: 0,
             ends: Vec::new(),
         }
     }
 
-    /// Whether it carries bytes.
-    pub(super) const fn is_open(&self) -> bool {
-        self.connected && !self.closed && !self.eof && !self.reset
-    }
-
     /// Replies that were read to their end.
     fn read_replies(&self) -> usize {
-        let read = self.sent - self.to_client.len();
+        let read = self.sent - self.pipe.to_client.len();
         self.ends.iter().filter(|end| **end <= read).count()
     }
 
@@ -88,17 +72,17 @@ impl Conn {
     }
 
     pub(super) fn break_off(&mut self) {
-        self.reset = true;
-        self.sent -= self.to_client.len();
-        self.to_client.clear();
+        self.pipe.reset = true;
+        self.sent -= self.pipe.to_client.len();
+        self.pipe.to_client.clear();
     }
 }
 
 impl World<'_> {
     /// Bytes arrive at a server.
-    pub(super) fn deliver(&mut self, link: LinkId, bytes: &[u8]) {
+    pub(super) fn handle_arrived(&mut self, link: LinkId, bytes: &[u8]) {
         for byte in bytes {
-            if self.conn(link).is_open() {
+            if self.conn(link).pipe.is_open() {
                 self.deliver_byte(link, *byte);
             }
         }
@@ -106,7 +90,10 @@ impl World<'_> {
 
     fn deliver_byte(&mut self, link: LinkId, arrived: u8) {
         let Self { conns, copies, .. } = self;
-        let conn = conns.iter_mut().find(|conn| conn.link == link).unwrap();
+        let conn = conns
+            .iter_mut()
+            .find(|conn| conn.pipe.link == link)
+            .unwrap();
         if let Some(last) = conn.requests.last_mut() {
             let facts = &copies[last.copy];
             if !(facts.whole && last.received == facts.len) {
@@ -131,11 +118,15 @@ impl World<'_> {
         let of_client = |request: &Request| self.copies[request.copy].client == client;
         let in_order = self.settings.order == Order::Connection;
         for other in &self.conns {
-            if other.link != link && !other.closed && in_order {
+            if other.pipe.link != link && !other.pipe.closed && in_order {
                 assert!(!other.under_way().iter().any(of_client), "one overtakes");
             }
         }
-        let conn = self.conns.iter().find(|conn| conn.link == link).unwrap();
+        let conn = self
+            .conns
+            .iter()
+            .find(|conn| conn.pipe.link == link)
+            .unwrap();
         let ahead = conn.under_way();
         let room = self.settings.pipeline.min(conn.read_replies() + 1);
         assert!(ahead.len() < room.max(1), "more at once than may");
@@ -147,7 +138,7 @@ impl World<'_> {
 
         let delivery = Delivery {
             copy,
-            conn: conn.serial,
+            conn: conn.pipe.serial,
             disclaimed: conn.said_close,
             reused: conn.read_replies() > 0,
         };
@@ -176,8 +167,11 @@ impl World<'_> {
         }
         let place = self.choices.of(self.conns.len());
         let conn = &self.conns[place];
-        let link = conn.link;
-        let Some(request) = conn.to_answer().filter(|_| conn.is_open() && !conn.silent) else {
+        let link = conn.pipe.link;
+        let Some(request) = conn
+            .to_answer()
+            .filter(|_| conn.pipe.is_open() && !conn.silent)
+        else {
             return;
         };
         let facts = &self.copies[request.copy];
@@ -192,14 +186,14 @@ impl World<'_> {
     /// Whether a request that is whole waits for a reply.
     pub(super) fn reply_if_whole(&mut self, link: LinkId) {
         while let Some(request) = self.conn(link).to_answer()
-            && self.conn(link).is_open()
+            && self.conn(link).pipe.is_open()
         {
             let facts = &self.copies[request.copy];
             if !(facts.whole && request.received == facts.len) {
                 return;
             }
             if self.conn(link).silent {
-                self.conn(link).eof = true;
+                self.conn(link).pipe.eof = true;
                 return;
             }
             self.reply(link, request.copy, 0);
@@ -236,17 +230,17 @@ impl World<'_> {
         };
         self.replies += 1;
         let conn = self.conn(link);
-        conn.to_client.extend(head.bytes().chain(body.bytes()));
+        conn.pipe.to_client.extend(head.bytes().chain(body.bytes()));
         conn.sent += head.len() + body.len();
         let endless = kind == 12 || (!bare && matches!(kind, 14..=16));
         conn.ends.push(if endless { NEVER } else { conn.sent });
         conn.silent = kind >= 8;
         if (8..=10).contains(&kind) {
             conn.said_close = true;
-            let (serial, answered) = (conn.serial, conn.ends.len());
+            let (serial, answered) = (conn.pipe.serial, conn.ends.len());
             self.disclaim(serial, answered);
         } else if matches!(kind, 14 | 16) {
-            conn.eof = true;
+            conn.pipe.eof = true;
         }
     }
 

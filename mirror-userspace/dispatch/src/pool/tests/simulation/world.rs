@@ -3,9 +3,12 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use super::{
-    super::vocabulary::{
-        Action, Budget, LinkId, Order, Origin, Pool, Reserved, Retry, Settings, TargetCounters,
-        Time, breaker, reply,
+    super::{
+        shell::Shell as _,
+        vocabulary::{
+            Action, Budget, LinkId, Order, Origin, Pool, Reserved, Retry, Settings, TargetCounters,
+            Time, breaker, reply,
+        },
     },
     Choices,
     copies::Facts,
@@ -126,27 +129,22 @@ impl<'a> World<'a> {
 
     pub(super) fn conn(&mut self, link: LinkId) -> &mut Conn {
         let mut conns = self.conns.iter_mut();
-        conns.find(|conn| conn.link == link).unwrap()
+        conns.find(|conn| conn.pipe.link == link).unwrap()
     }
 
     /// Does what the pool says. Who runs for `own` is not woken.
-    pub(super) fn act(&mut self, own: Option<LinkId>) {
+    pub(super) fn handle_actions(&mut self, own: Option<LinkId>) {
         while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::Open { link, endpoint } => {
-                    assert!(self.conns.iter().all(|conn| conn.link != link), "in use");
+                    assert!(
+                        self.conns.iter().all(|conn| conn.pipe.link != link),
+                        "in use"
+                    );
                     self.conns.push(Conn::new(link, endpoint, self.opened));
                     self.opened += 1;
                 }
-                Action::Wake(link) => {
-                    assert!(
-                        self.conns.iter().any(|conn| conn.link == link),
-                        "no such link"
-                    );
-                    if own != Some(link) && !self.woken.contains(&link) {
-                        self.woken.push_back(link);
-                    }
-                }
+                Action::Wake(link) => self.wake(link, own),
                 Action::SayNoHttp2(_) => {}
                 Action::Resolve(target) => {
                     assert_eq!(self.origins[target], Origin::Name);
@@ -167,23 +165,6 @@ impl<'a> World<'a> {
             _ => due.map_or(self.now, |due| due.max(self.now)),
         };
         self.see_to_timeouts();
-    }
-
-    pub(super) fn see_to_timeouts(&mut self) {
-        self.pool.handle_timeout(self.now);
-        let due = self.pool.poll_timeout();
-        assert!(
-            due.is_none_or(|due| due > self.now),
-            "seen to, and still due"
-        );
-        self.act(None);
-    }
-
-    pub(super) fn wake_somewhere(&mut self) {
-        if !self.conns.is_empty() {
-            let conn = self.choices.of(self.conns.len());
-            self.woken.push_back(self.conns[conn].link);
-        }
     }
 
     pub(super) fn change_addresses(&mut self) {
@@ -246,7 +227,10 @@ impl<'a> World<'a> {
         for (target, counters) in self.pool.counters().enumerate() {
             assert!(counters.balanced(), "{counters:?}");
             assert_eq!(counters.given(), self.given[target], "{counters:?}");
-            let open = self.conns.iter().filter(|conn| conn.link.target == target);
+            let open = self
+                .conns
+                .iter()
+                .filter(|conn| conn.pipe.link.target == target);
             assert_eq!(counters.open, open.count() as u64);
             // Those that are held do not count.
             assert!(counters.open <= 2 * self.settings.connections as u64);

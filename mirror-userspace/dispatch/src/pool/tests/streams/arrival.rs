@@ -10,8 +10,8 @@ use crate::{LinkId, Order, pool::Retry};
 
 impl World {
     /// Bytes arrive at a target.
-    pub(super) fn deliver(&mut self, link: LinkId, bytes: &[u8]) {
-        if !self.conn(link).is_open() {
+    pub(super) fn handle_arrived(&mut self, link: LinkId, bytes: &[u8]) {
+        if !self.conn(link).pipe.is_open() {
             return;
         }
         self.conn(link).arrived.extend(bytes);
@@ -135,9 +135,13 @@ impl World {
 
     /// A copy begins to arrive.
     fn begin_request(&mut self, link: LinkId, number: u32, copy: usize) {
-        let conn = self.conns.iter().find(|conn| conn.link == link).unwrap();
+        let conn = self
+            .conns
+            .iter()
+            .find(|conn| conn.pipe.link == link)
+            .unwrap();
         let untaken = conn.goaway.is_some_and(|last| number > last);
-        let serial = conn.serial;
+        let serial = conn.pipe.serial;
         let before: Vec<_> = self
             .deliveries
             .iter()
@@ -170,7 +174,10 @@ impl World {
     /// END_STREAM has come: all of the copy is there.
     fn end_request(&mut self, link: LinkId, number: u32) {
         let Self { conns, copies, .. } = self;
-        let conn = conns.iter_mut().find(|conn| conn.link == link).unwrap();
+        let conn = conns
+            .iter_mut()
+            .find(|conn| conn.pipe.link == link)
+            .unwrap();
         let stream = conn.streams.get_mut(&number).unwrap();
         let facts = &copies[stream.copy];
         assert!(!stream.ended && facts.whole, "it will be longer");

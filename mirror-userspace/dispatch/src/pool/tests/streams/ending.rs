@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use mirror_core::counters::TargetCounters;
 
-use super::world::World;
-use crate::LinkId;
+use super::{
+    super::{shell::Shell as _, vocabulary::LinkId},
+    world::World,
+};
 
 /// Rounds in which a pool comes to rest that has nothing to wait for but these.
 const ROUNDS: usize = 2_000;
@@ -38,29 +40,9 @@ impl World {
         counters
     }
 
-    fn links(&self) -> Vec<LinkId> {
-        self.conns.iter().map(|conn| conn.link).collect()
-    }
-
-    fn run_all(&mut self) {
-        while let Some(link) = self.woken.pop_front() {
-            self.run(link);
-        }
-        for link in self.links() {
-            if self.conn(link).closed {
-                self.tell_closed(link);
-            }
-        }
-        if !self.woken.is_empty() {
-            self.run_all();
-        }
-    }
-
     fn connect_all(&mut self) {
-        for link in self.links() {
-            if !self.conn(link).connected && !self.conn(link).closed {
-                self.connect(link);
-            }
+        for link in self.connecting() {
+            self.connect(link);
         }
     }
 
@@ -85,7 +67,7 @@ impl World {
 
     /// Windows are wide, and what is whole is answered.
     fn be_kind(&mut self, link: LinkId) {
-        if !self.conn(link).is_open() {
+        if !self.conn(link).pipe.is_open() {
             return;
         }
         self.open_up(link);
@@ -99,7 +81,8 @@ impl World {
     fn close_idle(&mut self) {
         for _ in 0..4 {
             self.connect_all();
-            self.woken.extend(self.conns.iter().map(|conn| conn.link));
+            let all = self.links();
+            self.woken.extend(all);
             self.run_all();
             self.now = self.now + self.settings.idle_timeout;
             self.see_to_timeouts();

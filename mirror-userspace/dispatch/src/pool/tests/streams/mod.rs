@@ -11,6 +11,7 @@ mod world;
 
 use mirror_core::{counters::TargetCounters, random::Random};
 
+use super::shell::Shell as _;
 use world::World;
 
 /// Choices that come out of a seed, so many.

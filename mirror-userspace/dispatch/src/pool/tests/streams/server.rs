@@ -1,23 +1,19 @@
 //! The targets' end of connections: they say what they like.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use super::world::World;
-use crate::LinkId;
+use super::{
+    super::{shell::Pipe, vocabulary::LinkId},
+    world::World,
+};
 
 /// A connection, from when it is asked for until the pool knows that it is closed.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) link: LinkId,
-    pub(super) serial: usize,
-    pub(super) connected: bool,
-    pub(super) closed: bool,
-    pub(super) eof: bool,
-    pub(super) reset: bool,
+    pub(super) pipe: Pipe,
     /// Bytes that have arrived and are no whole frame yet.
     pub(super) arrived: Vec<u8>,
     pub(super) greeted: bool,
-    pub(super) to_client: VecDeque<u8>,
     pub(super) streams: BTreeMap<u32, Stream>,
     pub(super) last: u32,
     pub(super) window: i64,
@@ -51,15 +47,9 @@ pub(super) struct Stream {
 impl Conn {
     pub(super) fn new(link: LinkId, serial: usize) -> Self {
         Self {
-            link,
-            serial,
-            connected: false,
-            closed: false,
-            eof: false,
-            reset: false,
+            pipe: Pipe::new(link, serial),
             arrived: Vec::new(),
             greeted: false,
-            to_client: VecDeque::new(),
             streams: BTreeMap::new(),
             last: 0,
             window: 65_535,
@@ -70,11 +60,6 @@ impl Conn {
             answered: 0,
             in_block: None,
         }
-    }
-
-    /// Whether it carries bytes.
-    pub(super) const fn is_open(&self) -> bool {
-        self.connected && !self.closed && !self.eof && !self.reset
     }
 
     /// Streams that are whole and wait for their replies.
@@ -89,22 +74,28 @@ impl Conn {
 
     fn say(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        self.to_client.extend([len[1], len[2], len[3], kind, flags]);
-        self.to_client.extend(stream.to_be_bytes());
-        self.to_client.extend(payload);
+        self.pipe
+            .to_client
+            .extend([len[1], len[2], len[3], kind, flags]);
+        self.pipe.to_client.extend(stream.to_be_bytes());
+        self.pipe.to_client.extend(payload);
     }
 }
 
 impl World {
     pub(super) fn conn(&mut self, link: LinkId) -> &mut Conn {
         let mut conns = self.conns.iter_mut();
-        conns.find(|conn| conn.link == link).unwrap()
+        conns.find(|conn| conn.pipe.link == link).unwrap()
     }
 
     /// The copies on a connection that is over may have been taken.
     pub(super) fn end_deliveries(&mut self, link: LinkId) {
-        let conn = self.conns.iter().find(|conn| conn.link == link).unwrap();
-        let (serial, answered) = (conn.serial, conn.answered > 0);
+        let conn = self
+            .conns
+            .iter()
+            .find(|conn| conn.pipe.link == link)
+            .unwrap();
+        let (serial, answered) = (conn.pipe.serial, conn.answered > 0);
         for delivery in self.deliveries.iter_mut().filter(|it| it.conn == serial) {
             delivery.lost_with_others = answered;
         }
@@ -123,16 +114,17 @@ impl World {
             return;
         }
         let place = self.choices.of(self.conns.len());
-        let link = self.conns[place].link;
-        if !self.conns[place].is_open() || !self.conns[place].greeted {
+        let link = self.conns[place].pipe.link;
+        if !self.conns[place].pipe.is_open() || !self.conns[place].greeted {
             return;
         }
         if self.conns[place].limit == usize::MAX && self.conns[place].said.is_none() {
             if self.choices.of(20) == 19 {
                 self.conns[place]
+                    .pipe
                     .to_client
                     .extend(b"HTTP/1.1 400 Bad\r\n\r\n");
-                self.conns[place].eof = true;
+                self.conns[place].pipe.eof = true;
             } else {
                 self.settings(link);
             }
@@ -205,7 +197,7 @@ impl World {
         let last = conn.goaway.unwrap_or(u32::MAX).min(last);
         conn.goaway = Some(last);
         conn.say(7, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat());
-        let serial = conn.serial;
+        let serial = conn.pipe.serial;
         let above = conn.streams.range(last.saturating_add(1)..);
         let above: Vec<_> = above.map(|(_, stream)| stream.copy).collect();
         above
@@ -222,7 +214,7 @@ impl World {
             1 => conn.say(8, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
             _ => conn.say(0, 0, 1, &[0; 20_000]),
         }
-        conn.eof = true;
+        conn.pipe.eof = true;
         self.end_deliveries(link);
     }
 
@@ -249,7 +241,7 @@ impl World {
     /// Says something on a stream.
     pub(super) fn reply(&mut self, link: LinkId, number: u32, what: usize) {
         let conn = self.conn(link);
-        let serial = conn.serial;
+        let serial = conn.pipe.serial;
         let stream = conn.streams.get_mut(&number).unwrap();
         let (answered, copy) = (stream.answered, stream.copy);
         // `:status: 200` and `grpc-status: 0`.

@@ -13,7 +13,7 @@ use mirror_core::{
     segment::Time,
 };
 
-use super::{Choices, server::Conn};
+use super::{super::shell::Shell as _, Choices, server::Conn};
 use crate::{
     DispatchConfig, LinkId, Order, breaker,
     pool::{Action, Origin, Pool, Retry, Settings},
@@ -248,13 +248,6 @@ impl World {
         self.see_to_timeouts();
     }
 
-    pub(super) fn see_to_timeouts(&mut self) {
-        self.pool.handle_timeout(self.now);
-        let due = self.pool.poll_timeout();
-        assert!(due.is_none_or(|due| due > self.now), "still due");
-        self.act(None);
-    }
-
     /// Endpoints come and go; rarely, the mirror stops.
     pub(super) fn change_something(&mut self) {
         match self.choices.of(12) {
@@ -271,22 +264,19 @@ impl World {
     }
 
     /// Does what the pool says. Who runs for `own` is not woken.
-    pub(super) fn act(&mut self, own: Option<LinkId>) {
+    pub(super) fn handle_actions(&mut self, own: Option<LinkId>) {
         while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::Open { link, .. } => {
-                    assert!(self.conns.iter().all(|conn| conn.link != link), "in use");
+                    assert!(
+                        self.conns.iter().all(|conn| conn.pipe.link != link),
+                        "in use"
+                    );
                     assert!(self.pool.is_http2(link));
                     self.conns.push(Conn::new(link, self.opened));
                     self.opened += 1;
                 }
-                Action::Wake(link) => {
-                    let known = self.conns.iter().any(|conn| conn.link == link);
-                    assert!(known, "no such link");
-                    if own != Some(link) && !self.woken.contains(&link) {
-                        self.woken.push_back(link);
-                    }
-                }
+                Action::Wake(link) => self.wake(link, own),
                 Action::SayNoHttp2(target) => assert_eq!(target, 0),
                 Action::Resolve(_) => unreachable!("addresses are told"),
             }
