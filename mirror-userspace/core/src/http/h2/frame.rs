@@ -70,24 +70,32 @@ impl FrameHeader {
     /// # Errors
     /// [`Refusal::Framing`].
     pub const fn check(&self) -> Result<(), Refusal> {
+        if self.is_well_formed() {
+            Ok(())
+        } else {
+            Err(Refusal::Framing)
+        }
+    }
+
+    /// Whether either side may send it, where nothing is pushed (section 8.4), as far as the header alone says so: a
+    /// frame of this kind has such a length, and such a stream or none (section 6).
+    #[must_use]
+    pub const fn is_well_formed(&self) -> bool {
         let on_stream = self.stream != 0;
-        let is_client = self.stream % 2 == 1;
-        let good = match self.kind {
-            // A client's streams have odd numbers (section 5.1.1), and none is pushed to it that has a body.
-            Kind::Data | Kind::Headers | Kind::Continuation => is_client,
+        match self.kind {
+            // A client's streams have odd numbers (section 5.1.1), and nothing has a body on others.
+            Kind::Data | Kind::Headers | Kind::Continuation => self.stream % 2 == 1,
             // A wrong length is an error of the stream only (section 6.3).
             Kind::Priority => on_stream,
             Kind::Reset => on_stream && self.len == 4,
             Kind::Settings if self.flags & ACK != 0 => !on_stream && self.len == 0,
             Kind::Settings => !on_stream && self.len.is_multiple_of(6),
-            // Section 8.4: a client cannot push.
             Kind::PushPromise => false,
             Kind::Ping => !on_stream && self.len == 8,
             Kind::GoAway => !on_stream && self.len >= 8,
             Kind::WindowUpdate => self.len == 4,
             Kind::Unknown => true,
-        };
-        if good { Ok(()) } else { Err(Refusal::Framing) }
+        }
     }
 }
 

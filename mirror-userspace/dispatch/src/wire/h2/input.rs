@@ -1,7 +1,7 @@
 //! Bytes to frames (RFC 9113 section 4.1). What matters of a frame is in its header or small; DATA is counted and
 //! passed over.
 
-use mirror_core::http::h2::frame::{ACK, FrameHeader, Kind};
+use mirror_core::http::h2::frame::{FrameHeader, Kind};
 
 use super::{
     frames::{FRAME_HEADER, MAX_FRAME},
@@ -92,26 +92,15 @@ impl Input {
     }
 }
 
-/// Section 6, of a server's frames, as far as the header alone says.
+/// What a server may send, as far as the header alone says: nothing on streams that only it could open.
 fn check(frame: &FrameHeader) -> Result<(), Fault> {
-    let on_stream = frame.stream != 0;
-    let ours = frame.stream % 2 == 1;
-    let good = match frame.kind {
-        Kind::Data | Kind::Headers | Kind::Continuation => ours,
-        // Its length is an error of the stream only, which we need not mind.
-        Kind::Priority => on_stream,
-        Kind::Reset => ours && frame.len == 4,
-        Kind::Settings if frame.flags & ACK != 0 => !on_stream && frame.len == 0,
-        Kind::Settings => !on_stream && frame.len.is_multiple_of(6),
-        // We said that we take none.
-        Kind::PushPromise => false,
-        Kind::Ping => !on_stream && frame.len == 8,
-        Kind::GoAway => !on_stream && frame.len >= 8,
-        Kind::WindowUpdate => frame.len == 4 && (!on_stream || ours),
-        Kind::Unknown => true,
+    let ours = match frame.kind {
+        Kind::Reset => frame.stream % 2 == 1,
+        Kind::WindowUpdate => frame.stream == 0 || frame.stream % 2 == 1,
+        _ => true,
     };
     let fits = usize::try_from(frame.len).is_ok_and(|len| len <= MAX_FRAME);
-    if good && fits {
+    if ours && frame.is_well_formed() && fits {
         Ok(())
     } else {
         Err(Fault::Broken)
