@@ -24,6 +24,7 @@ mod observer;
 mod output;
 mod patience;
 mod replies;
+mod ring;
 #[cfg(test)]
 mod tests;
 

@@ -4,9 +4,9 @@
 //! two sides like to talk, and may never get large: held until its end, its copy would come hours late, or never. So
 //! what has not ended [`PATIENCE`] after its head is passed on from then on, as a large body is.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
-use super::ConnectionId;
+use super::{ConnectionId, ring::Ring};
 use crate::{
     budget::{Budget, Reserved},
     segment::{FlowId, Time},
@@ -18,16 +18,10 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 /// How much earlier a request may be passed on beside others: connections are looked at no more often.
 pub(super) const GRAIN: Duration = Duration::from_millis(50);
 
-/// What one costs, in a ring that is a quarter full at least.
-const COST: usize = 4 * size_of::<Due>();
-
-/// Places that are kept while there are none.
-const KEPT: usize = 64;
-
 /// Connections that are to be looked at, in the order in which they are due.
 #[derive(Debug)]
 pub(super) struct Patience {
-    all: VecDeque<Due>,
+    all: Ring<Due>,
     budget: Budget,
 }
 
@@ -43,7 +37,7 @@ pub(super) struct Due {
 impl Patience {
     pub(super) const fn new(budget: Budget) -> Self {
         Self {
-            all: VecDeque::new(),
+            all: Ring::new(),
             budget,
         }
     }
@@ -51,13 +45,13 @@ impl Patience {
     /// Has a connection looked at, `since` being when its request began. `false` without memory for it.
     #[must_use]
     pub(super) fn wait(&mut self, since: Time, flow: FlowId, connection: ConnectionId) -> bool {
-        let Some(held) = self.budget.reserve(COST) else {
+        let Some(held) = self.budget.reserve(Ring::<Due>::COST) else {
             return false;
         };
         // All wait equally long, but what stood behind a gap began earlier than it came.
-        let last = self.all.back().map(|last| last.at);
+        let last = self.all.last().map(|last| last.at);
         let at = since + PATIENCE;
-        self.all.push_back(Due {
+        self.all.push(Due {
             at: last.map_or(at, |last| last.max(at)),
             flow,
             connection,
@@ -68,16 +62,14 @@ impl Patience {
 
     /// The next that is due.
     pub(super) fn next(&mut self, now: Time) -> Option<Due> {
-        let due = self.all.pop_front_if(|first| first.at <= now)?;
-        // What a flood took is not kept.
-        if self.all.capacity() > KEPT && self.all.len() < self.all.capacity() / 4 {
-            self.all.shrink_to(self.all.len().max(KEPT / 2));
+        if self.first()? > now {
+            return None;
         }
-        Some(due)
+        self.all.pop()
     }
 
     /// When the next is due.
     pub(super) fn first(&self) -> Option<Time> {
-        self.all.front().map(|first| first.at)
+        self.all.first().map(|first| first.at)
     }
 }
