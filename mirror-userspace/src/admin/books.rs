@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mirror_core::{
-    counters::Histogram,
-    ledger::{Counted, Ledger, Names},
-};
+use mirror_core::{counters::Histogram, ledger::Ledger};
 use serde::Serialize;
 
 use super::{
@@ -143,17 +140,8 @@ fn rule(mirror: &ShownMirror) -> Rule<'_> {
         attachments: *attachments,
         targets: targets.collect(),
         v1_latency: Buckets::of(&counted.pipeline.replies_of_v1.latency),
-        ledger: ledger(counted, names),
+        ledger: mirror.ledger(),
     }
-}
-
-/// The books without what was in replies, which is nothing for everyone who can connect.
-fn ledger(counted: &Counted, names: &Names) -> Ledger {
-    let mut ledger = Ledger::new(counted, names);
-    if let Some(report) = &mut ledger.verdict {
-        report.differences.clear();
-    }
-    ledger
 }
 
 fn pod(pod: &ShownPod) -> Pod<'_> {

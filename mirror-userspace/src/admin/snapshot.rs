@@ -2,7 +2,7 @@
 
 use mirror_core::{
     counters::TargetCounters,
-    ledger::{Counted, Names},
+    ledger::{Counted, Ledger, Names},
     value::Rate,
 };
 
@@ -40,6 +40,15 @@ pub struct ShownMirror {
 }
 
 impl ShownMirror {
+    /// Its books, without what was in replies: that is nothing for everyone who can connect.
+    pub(super) fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::new(&self.counted, &self.names);
+        if let Some(report) = &mut ledger.verdict {
+            report.differences.clear();
+        }
+        ledger
+    }
+
     /// The mirror that `daemon` is, under this name.
     ///
     /// # Errors

@@ -23,10 +23,7 @@ struct Verdicts<'a> {
 pub(super) fn of(snapshot: &Snapshot) -> Option<Answer> {
     let mut rules = BTreeMap::new();
     for mirror in snapshot.mirrors.iter().take(limits::RULES) {
-        if let Some(terms) = &mirror.names.terms {
-            let mut report = Report::new(&mirror.counted.comparison, terms);
-            // What was in replies is nothing for everyone who can connect.
-            report.differences.clear();
+        if let Some(report) = mirror.ledger().verdict {
             rules.insert(mirror.rule.as_str(), report);
         }
     }

@@ -89,7 +89,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         // Counters are read one after the other: under load they never balance to the last one.
         balanced: _,
         verdict,
-    } = Ledger::new(&mirror.counted, &mirror.names);
+    } = mirror.ledger();
     of_segments(page, rule, &segments);
     add_named(page, all::REPLY_SEGMENTS, &[rule], "what", &reply_segments);
     of_ring(page, rule, mirror.counted.ring);
