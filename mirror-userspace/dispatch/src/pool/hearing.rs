@@ -9,7 +9,7 @@ use mirror_core::segment::Time;
 use super::{
     Action, Retry, Shared,
     again::{Again, TURNED_AWAY, again_of},
-    link::Phase,
+    link::{Link, Phase},
     target::Target,
 };
 use crate::{
@@ -21,6 +21,13 @@ use crate::{
 impl Target {
     fn session_mut(&mut self, id: LinkId) -> Option<&mut Session> {
         self.links.get_mut(id.slot)?.session.as_deref_mut()
+    }
+
+    /// A connection, if it is in HTTP/2.
+    fn session_link(&self, id: LinkId) -> Option<&Link> {
+        self.links
+            .get(id.slot)
+            .filter(|link| link.session.is_some())
     }
 
     /// A connection is there: the target has time for what it was given.
@@ -298,11 +305,7 @@ impl Target {
 
     /// A connection in HTTP/2 has to stop; `false` if this is none.
     pub(super) fn settle_session(&mut self, shared: &mut Shared, now: Time, id: LinkId) -> bool {
-        let Some(link) = self
-            .links
-            .get(id.slot)
-            .filter(|link| link.session.is_some())
-        else {
+        let Some(link) = self.session_link(id) else {
             return false;
         };
         if let Some(stop) = link.stop
@@ -322,11 +325,7 @@ impl Target {
         id: LinkId,
         failure: Failure,
     ) -> bool {
-        let Some(link) = self
-            .links
-            .get(id.slot)
-            .filter(|link| link.session.is_some())
-        else {
+        let Some(link) = self.session_link(id) else {
             return false;
         };
         let (connected, reused) = (link.is_connected(), link.is_reused());
