@@ -5,6 +5,20 @@ use crate::{
     traffic::get,
 };
 
+/// One of each.
+pub(crate) const REWRITES: [&str; 10] = [
+    "--set-header",
+    "X-Env: shadow",
+    "--remove-header",
+    "cookie",
+    "--redact-header",
+    "authorization",
+    "--host-suffix=-shadow",
+    "--rewrite-path",
+    "/api=/v2/api",
+    "--forwarded-for",
+];
+
 #[test]
 fn a_quarter_of_the_connections_within_three_sigma() {
     let scene = Scene::new(&["--sample-rate", "25%"]);
@@ -109,18 +123,7 @@ fn filters_probes_and_the_loop_guard() {
 
 #[test]
 fn rewrites_change_the_copy_only() {
-    let scene = Scene::new(&[
-        "--set-header",
-        "X-Env: shadow",
-        "--remove-header",
-        "cookie",
-        "--redact-header",
-        "authorization",
-        "--host-suffix=-shadow",
-        "--rewrite-path",
-        "/api=/v2/api",
-        "--forwarded-for",
-    ]);
+    let scene = Scene::new(&REWRITES);
     let request = b"GET /api/x HTTP/1.1\r\nHost: v1.test\r\nCookie: a=b\r\nAuthorization: Bearer s3cret\r\n\r\n";
     assert_eq!(scene.request("GET", request), 200);
     let copy = String::from_utf8(scene.v2.wait_for(1, PATIENCE)[0].head.clone()).unwrap();

@@ -123,6 +123,13 @@ pub(crate) fn next(header: &SegmentHeader, network: &Network) -> Frame {
     }
 }
 
+/// Where a listener may listen, where its clients connect to, and over which version of IP.
+pub(crate) const LISTENERS: [(&str, &str, Network); 3] = [
+    ("127.0.0.1", "127.0.0.1", IPV4),
+    ("::", "127.0.0.1", IPV4),
+    ("::1", "::1", IPV6),
+];
+
 /// Runs the program on a frame for this station.
 pub(crate) fn run(bed: &mut Bed, frame: &Frame) -> Done {
     let mut bytes = frame.bytes();
@@ -133,11 +140,7 @@ pub(crate) fn run(bed: &mut Bed, frame: &Frame) -> Done {
 #[test]
 fn what_a_connection_takes_passes_and_all_else_is_refused_by_reason() {
     for kind in BOTH {
-        for (listen, to, network) in [
-            ("127.0.0.1", "127.0.0.1", IPV4),
-            ("::", "127.0.0.1", IPV4),
-            ("::1", "::1", IPV6),
-        ] {
+        for (listen, to, network) in LISTENERS {
             loopback();
             let mut bed = asking(kind);
             let listener = TcpListener::bind((listen, PORT)).unwrap();

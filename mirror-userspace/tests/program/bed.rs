@@ -29,6 +29,16 @@ pub(crate) const PORT: u16 = 8080;
 
 const SETTINGS: usize = size_of::<Settings>();
 
+/// A segment with so many bytes, no two stretches of which are alike.
+pub(crate) fn segment(len: usize) -> Frame {
+    Frame {
+        payload: (0..len)
+            .map(|i| (i * 31 + i / 251).to_le_bytes()[0])
+            .collect(),
+        ..Frame::default()
+    }
+}
+
 /// A record as it came out of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {

@@ -17,7 +17,7 @@ use nix::{
 };
 
 use crate::{
-    asked::{asking, exchange, loopback, next, run, stray},
+    asked::{LISTENERS, asking, exchange, loopback, next, run, stray},
     bed::{BOTH, Bed, PORT},
     frame::{Frame, IPV4, IPV6, Network},
 };
@@ -107,11 +107,7 @@ fn what_a_client_says_at_once_with_its_cookie_passes_in_whole() {
 #[test]
 fn where_no_cookies_are_given_data_for_a_listener_is_refused_all_the_same() {
     for kind in BOTH {
-        for (listen, to, network) in [
-            ("127.0.0.1", "127.0.0.1", IPV4),
-            ("::", "127.0.0.1", IPV4),
-            ("::1", "::1", IPV6),
-        ] {
+        for (listen, to, network) in LISTENERS {
             loopback();
             fs::write(SYN_COOKIES, "0").unwrap();
             let mut bed = asking(kind);

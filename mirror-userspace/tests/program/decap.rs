@@ -11,19 +11,10 @@ use mirror_common::{
 };
 
 use crate::{
-    bed::{BOTH, Bed, Done, decap_program, program, reply_program},
+    bed::{BOTH, Bed, Done, decap_program, program, reply_program, segment},
     frame::{Frame, IPV4, IPV6},
     tunnel::{OUTERS, Outer, TUNNELS, VXLAN},
 };
-
-fn frame(len: usize) -> Frame {
-    Frame {
-        payload: (0..len)
-            .map(|i| (i * 31 + i / 251).to_le_bytes()[0])
-            .collect(),
-        ..Frame::default()
-    }
-}
 
 #[track_caller]
 fn assert_copied(done: &Done, frame: &Frame, what: &str) {
@@ -50,7 +41,7 @@ fn the_payload_is_copied_out_of_every_tunnel() {
             for len in [1, 18, 1_400] {
                 let frame = Frame {
                     network: network.clone(),
-                    ..frame(len)
+                    ..segment(len)
                 };
                 assert_copied(&bed.run_decap(&frame.bytes()), &frame, "in none");
                 for tunnel in TUNNELS {
@@ -75,13 +66,13 @@ fn every_way_has_its_counter() {
         let mut bed = Bed::new(kind);
         let other_port = Frame {
             destination_port: 81,
-            ..frame(9)
+            ..segment(9)
         };
         for tunnel in TUNNELS {
             for (frame, threshold, outcome) in [
-                (&frame(9), ALWAYS, Copied),
+                (&segment(9), ALWAYS, Copied),
                 (&other_port, ALWAYS, OtherPort),
-                (&frame(9), 1, SampledOut),
+                (&segment(9), 1, SampledOut),
             ] {
                 bed.set(|settings| settings.threshold = threshold);
                 let done = bed.run_decap(&tunnel.around(Outer::V6, frame));
@@ -95,7 +86,7 @@ fn every_way_has_its_counter() {
                 geneve: 0,
             };
         });
-        let done = bed.run_decap(&VXLAN.around(Outer::V4, &frame(9)));
+        let done = bed.run_decap(&VXLAN.around(Outer::V4, &segment(9)));
         assert_eq!((done.count(NotTcp), done.count(Seen)), (1, 0));
     }
 }
@@ -106,7 +97,7 @@ fn cut_and_hostile_frames_are_counted_and_copy_nothing() {
         let mut bed = Bed::new(kind);
         for tunnel in TUNNELS {
             for outer in [Outer::V4, Outer::V6Limit] {
-                let whole = tunnel.around(outer, &frame(1));
+                let whole = tunnel.around(outer, &segment(1));
                 // A test run takes a whole IP header at least.
                 for len in 14 + 40..whole.len() {
                     let done = bed.run_decap(&whole[..len]);

@@ -9,7 +9,7 @@ use mirror_common::{
 };
 
 use crate::{
-    bed::{BOTH, Bed, Done},
+    bed::{BOTH, Bed, Done, segment},
     frame::{Frame, IPV6},
 };
 
@@ -42,15 +42,6 @@ pub(crate) fn assert_little_is_wasted(done: &Done) {
         room = 0;
     }
     assert_eq!(room, 0, "a segment without its end");
-}
-
-fn segment(len: usize) -> Frame {
-    Frame {
-        payload: (0..len)
-            .map(|i| (i * 31 + i / 251).to_le_bytes()[0])
-            .collect(),
-        ..Frame::default()
-    }
 }
 
 #[track_caller]

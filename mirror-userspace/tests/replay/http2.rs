@@ -2,7 +2,10 @@
 
 use mirror_core::testing::{data, headers, opening};
 
-use crate::{capture::Capture, program::replay};
+use crate::{
+    capture::Capture,
+    program::{keys, replay},
+};
 
 const CALL: [(&str, &str); 6] = [
     (":method", "POST"),
@@ -37,12 +40,7 @@ fn conversation() -> Vec<u8> {
 #[test]
 fn a_line_of_http2_has_its_stream_and_of_grpc_what_is_called() {
     let ended = replay(&conversation(), &["--print"]).balanced();
-    let keys: Vec<&str> = ended.lines[1]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let keys = keys(&ended.lines[1]);
     let documented = [
         "stream",
         "src",

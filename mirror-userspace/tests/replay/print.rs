@@ -2,7 +2,7 @@
 
 use crate::{
     capture::{Capture, get, post},
-    program::{replay, replay_stdin},
+    program::{keys, replay, replay_stdin},
 };
 
 /// Two connections that interleave, one 4-tuple used twice, and a port of its own.
@@ -26,12 +26,7 @@ fn conversation() -> Vec<u8> {
 fn a_line_has_the_documented_fields_in_their_order() {
     let ended = replay(&conversation(), &["--print"]).balanced();
     let slow = &ended.lines[1];
-    let keys: Vec<&str> = slow
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let keys = keys(slow);
     let documented = [
         "stream",
         "src",

@@ -19,6 +19,15 @@ pub(crate) struct Ended {
     pub(crate) ledger: Value,
 }
 
+/// The names of a line's fields, in their order.
+pub(crate) fn keys(line: &Value) -> Vec<&str> {
+    line.as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
 /// Replays a file with these bytes.
 pub(crate) fn replay(file: &[u8], flags: &[&str]) -> Ended {
     let folder = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ fn certified() -> (NamedTempFile, TlsAcceptor) {
 }
 
 /// A certificate that nobody issued, as `openssl req -x509` makes it, in a file and for a server.
-fn self_signed(ca: IsCa, name: &str, expired: bool) -> (NamedTempFile, TlsAcceptor) {
+pub(super) fn self_signed(ca: IsCa, name: &str, expired: bool) -> (NamedTempFile, TlsAcceptor) {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.is_ca = ca;
     if expired {

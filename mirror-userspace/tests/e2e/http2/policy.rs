@@ -1,7 +1,7 @@
 //! Filters, samples and rewrites act on requests of HTTP/2 as on others.
 
 use super::scene::Scene;
-use crate::scene::PATIENCE;
+use crate::{policy::REWRITES, scene::PATIENCE};
 
 const V1: &str = "http://10.77.0.10";
 
@@ -36,18 +36,7 @@ fn filters_probes_and_the_loop_guard() {
 
 #[test]
 fn rewrites_change_the_copy_only() {
-    let scene = Scene::new(&[
-        "--set-header",
-        "X-Env: shadow",
-        "--remove-header",
-        "cookie",
-        "--redact-header",
-        "authorization",
-        "--host-suffix=-shadow",
-        "--rewrite-path",
-        "/api=/v2/api",
-        "--forwarded-for",
-    ]);
+    let scene = Scene::new(&REWRITES);
     let flags = ["-H", "cookie: a=b", "-H", "authorization: Bearer s3cret"];
     curl(&scene, "/api/x", &flags);
     let copies = scene.v2.wait_for(1, PATIENCE).unwrap();

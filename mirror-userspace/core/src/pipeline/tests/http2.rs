@@ -143,13 +143,7 @@ fn trailers_come_with_the_end_and_what_is_to_be_hidden_is_hidden() {
             max_body,
             ..Limits::default()
         };
-        let policy = PolicyConfig {
-            rewrite: crate::policy::RewriteConfig {
-                redact_fields: vec!["key".parse().unwrap()],
-                ..Default::default()
-            },
-            ..to_targets(2)
-        };
+        let policy = hiding_key(2);
         let mut bench = Bench::new(limits, policy);
         let mut client = bench.connect(1);
         bench.say(&mut client, &stream);

@@ -42,6 +42,13 @@ fn to_targets(targets: usize) -> PolicyConfig {
     }
 }
 
+/// The same, with the field `key` hidden.
+fn hiding_key(targets: usize) -> PolicyConfig {
+    let mut policy = to_targets(targets);
+    policy.rewrite.redact_fields = vec!["key".parse().unwrap()];
+    policy
+}
+
 /// A copy as its target would have received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Received {

@@ -140,13 +140,7 @@ fn redacted_trailers_are_redacted_however_they_come() {
                 max_body,
                 ..Limits::default()
             };
-            let policy = PolicyConfig {
-                rewrite: crate::policy::RewriteConfig {
-                    redact_fields: vec!["key".parse().unwrap()],
-                    ..Default::default()
-                },
-                ..to_targets(1)
-            };
+            let policy = hiding_key(1);
             let mut bench = Bench::new(limits, policy);
             let mut client = bench.connect(1);
             for piece in format!("{CHUNKED}{body}{CHUNKED}{body}")

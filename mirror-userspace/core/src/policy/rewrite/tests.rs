@@ -7,9 +7,9 @@ use crate::{
 
 const MARK: &str = "x-mirrored-by: podmirror\r\n";
 
-/// What target 0 receives of this head.
-fn written(config: RewriteConfig, host: Option<&str>, raw: &[u8]) -> Vec<u8> {
-    let policy = Policy::new(PolicyConfig {
+/// A policy for one target, which may have a host of its own.
+pub(super) fn to_target(config: RewriteConfig, host: Option<&str>) -> Policy {
+    Policy::new(PolicyConfig {
         rewrite: config,
         targets: vec![TargetPolicy {
             rate: None,
@@ -17,7 +17,12 @@ fn written(config: RewriteConfig, host: Option<&str>, raw: &[u8]) -> Vec<u8> {
         }],
         ..PolicyConfig::default()
     })
-    .unwrap();
+    .unwrap()
+}
+
+/// What target 0 receives of this head.
+fn written(config: RewriteConfig, host: Option<&str>, raw: &[u8]) -> Vec<u8> {
+    let policy = to_target(config, host);
     let mut out = BytesMut::from("before ");
     let client = flow_of("[fd00::1]:4242").client;
     with_head(raw, |head| {

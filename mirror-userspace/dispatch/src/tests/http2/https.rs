@@ -3,32 +3,23 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use h2::server::Builder;
-use rcgen::{CertificateParams, KeyPair};
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rcgen::IsCa;
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     server::{Seen, serve},
     *,
 };
-use crate::{tests::server::Peer, tls::Trust};
+use crate::{
+    tests::{https::self_signed, server::Peer},
+    tls::Trust,
+};
 
 /// A server of both versions, of these that it offers in TLS.
 async fn offering(protocols: &[&str]) -> (Server, Rc<RefCell<Vec<Seen>>>) {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let (_, acceptor) = self_signed(IsCa::NoCa, "localhost", false);
+    let mut config = ServerConfig::clone(acceptor.config());
     config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let seen = Rc::new(RefCell::new(Vec::new()));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    policy::{HostRewrite, Policy, PolicyConfig, RewriteConfig, TargetPolicy},
+    policy::{HostRewrite, Policy, PolicyConfig, RewriteConfig, rewrite::tests::to_target},
     testing::{fields, flow_of, with_http2_head},
 };
 
@@ -12,15 +12,7 @@ fn rewritten(
     host: Option<&str>,
     sent: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    let policy = Policy::new(PolicyConfig {
-        rewrite: config,
-        targets: vec![TargetPolicy {
-            rate: None,
-            host: host.map(|host| host.parse().unwrap()),
-        }],
-        ..PolicyConfig::default()
-    })
-    .unwrap();
+    let policy = to_target(config, host);
     let mut out = BytesMut::new();
     let client = flow_of("[fd00::1]:4242").client;
     with_http2_head(sent, |head| {
