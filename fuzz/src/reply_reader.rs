@@ -1,6 +1,9 @@
 //! A target's bytes to a reply: the same however they are cut, in bounded memory, always to an end.
 
-use mirror_core::pipeline::Expect;
+use mirror_core::{
+    http::reply::{self, ReplyBody},
+    pipeline::Expect,
+};
 use mirror_dispatch::reply::{Limits, Reply, ReplyReader, Step};
 
 use crate::{
@@ -41,6 +44,7 @@ pub fn run(data: &[u8]) {
     while setting.flood && !stream.is_empty() && stream.len() <= setting.limits.head {
         stream.extend_from_slice(input.0);
     }
+    cuts(&stream);
     let [first, second] = setting.cut.map(usize::from);
     let whole = read(&setting, &stream, |_| stream.len());
     let even = read(&setting, &stream, |_| first);
@@ -54,6 +58,21 @@ pub fn run(data: &[u8]) {
     }
 }
 
+/// The head of a reply of v1 may be cut anywhere: what is said of a part holds for the whole.
+fn cuts(stream: &[u8]) {
+    let Ok(Some(whole)) = reply::parse(stream) else {
+        return;
+    };
+    for cut in 0..stream.len().min(300) {
+        if let Ok(Some(part)) = reply::parse(&stream[..cut]) {
+            assert_eq!((part.status, part.version), (whole.status, whole.version));
+            assert!(part.len.is_none() || part == whole, "{part:?}, {whole:?}");
+            assert!(part.closes.is_none() || part.closes == whole.closes);
+            assert!(part.body == ReplyBody::Unknown || part.body == whole.body);
+        }
+    }
+}
+
 fn setting(input: &mut Input<'_>) -> Option<Setting> {
     let choice = input.byte()?;
     let expect = match choice % 4 {
@@ -63,6 +82,7 @@ fn setting(input: &mut Input<'_>) -> Option<Setting> {
     };
     let limits = Limits {
         head: 1 + 8 * usize::from(input.byte()?),
+        fields: 128,
         body: 16 * u64::from(input.byte()?),
     };
     Some(Setting {

@@ -8,7 +8,7 @@ use std::{
 
 #[cfg(doc)]
 use mirror_core::counters::TargetCounters;
-use mirror_core::policy::PathPattern;
+use mirror_core::{http, policy::PathPattern};
 use rustls::ClientConfig;
 
 use super::{
@@ -116,7 +116,7 @@ impl Default for DispatchConfig {
             resolve_every: Duration::from_secs(30),
             endpoint_wait: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(5),
-            reply_head: 64 << 10,
+            reply_head: http::Limits::DEFAULT.head,
             reply_body: 16 << 20,
             breaker: breaker::Limits::default(),
             avoid: breaker::Limits {
@@ -153,6 +153,7 @@ impl From<&DispatchConfig> for Settings {
             endpoint_wait: config.endpoint_wait,
             reply: reply::Limits {
                 head: config.reply_head,
+                fields: http::Limits::DEFAULT.fields,
                 body: config.reply_body,
             },
             breaker: config.breaker,

@@ -22,13 +22,18 @@ pub struct Limits {
     pub trailers: usize,
 }
 
+impl Limits {
+    /// The defaults of requests, and what replies may cost.
+    pub const DEFAULT: Self = Self {
+        head: 64 * 1024,
+        fields: 1_000,
+        chunk_line: 4 * 1024,
+        trailers: 16 * 1024,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            head: 64 * 1024,
-            fields: 1_000,
-            chunk_line: 4 * 1024,
-            trailers: 16 * 1024,
-        }
+        Self::DEFAULT
     }
 }

@@ -1,17 +1,23 @@
-//! What the head of a reply says, from as many of its bytes as there are.
+//! The one reader of reply heads of HTTP/1: v1's, of which the mirror sees pieces, and those of targets.
 //!
-//! Captures of v1's side hold only the first bytes of each segment, so a head may end anywhere: whatever the
-//! lines before the cut say is said, and the rest is unknown. Nothing is allocated, and each byte is looked at
-//! once or twice. A bare LF ends a line here, and a folded line continues the field before it: v1 wrote
-//! these bytes, and what counts is what its client reads in them.
+//! Captures of v1's side hold only the first bytes of each segment, so a head may end anywhere for [`parse`]: the
+//! lines before the cut count, and the rest is unknown. A bare LF ends a line, and a folded line continues the field
+//! before it: v1 wrote these bytes, and what counts is what its client reads in them. [`parse_whole`] is for
+//! connections of the mirror's own: it reads the same in a head, but waits for all of it, and refuses lines that no
+//! server may send. Nothing is allocated, and each byte is looked at two or three times.
+
+mod checked;
+mod chunks;
+mod said;
+
+pub use checked::{find_end, parse_whole};
+pub use chunks::{Chunks, Passed};
+pub use said::StatedLength;
 
 use memchr::memchr;
 
-use super::{
-    Limits, Version,
-    chunked::{Chunked, Fed},
-    grammar,
-};
+use super::Version;
+use said::Said;
 
 /// The head of one reply, interim replies (1xx) included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,10 @@ pub struct ReplyHead {
     pub version: Version,
     /// How the body ends (RFC 9112 section 6.3), unless the reply answers HEAD or CONNECT.
     pub body: ReplyBody,
+    /// What `Content-Length` says, wherever the body ends.
+    pub length: StatedLength,
+    /// Whether the lines that are there have `Connection: close`.
+    pub close: bool,
     /// Whether the server says that it closes the connection after this reply: `Connection: close`, or HTTP/1.0
     /// without `keep-alive` (RFC 9112 section 9.3). `None` if the head is cut before it could say so.
     pub closes: Option<bool>,
@@ -41,7 +51,7 @@ pub enum ReplyBody {
     Length(u64),
     /// With the last chunk.
     Chunked,
-    /// With the connection.
+    /// When the server closes the connection.
     UntilClose,
     /// The head is cut before it could say so, or contradicts itself.
     Unknown,
@@ -72,41 +82,6 @@ impl ReplyHead {
     }
 }
 
-/// A chunked body of a reply, of which not every byte is captured.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Chunks(Chunked);
-
-/// How far a chunked body has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passed {
-    /// The body goes on behind what there was.
-    All,
-    /// It ended behind this many bytes.
-    End(usize),
-    /// Where it ends can't be told any more.
-    Lost,
-}
-
-impl Chunks {
-    /// Passes over the next bytes.
-    pub fn pass(&mut self, bytes: &[u8]) -> Passed {
-        match self.0.feed(bytes, &Limits::default(), |_| {}) {
-            Fed::More => Passed::All,
-            Fed::End(len) => Passed::End(len),
-            Fed::Refused(..) => Passed::Lost,
-        }
-    }
-
-    /// Passes over so many bytes that were not captured: they are known only within one chunk.
-    pub const fn skip(&mut self, len: u64) -> Passed {
-        if len == 0 || self.0.skip(len) {
-            Passed::All
-        } else {
-            Passed::Lost
-        }
-    }
-}
-
 /// Reads the head that `bytes` begin with; empty lines before it are skipped (RFC 9112 section 2.2).
 ///
 /// `None` if the bytes end before the status is known.
@@ -119,38 +94,41 @@ pub fn parse(bytes: &[u8]) -> Result<Option<ReplyHead>, NotAReply> {
         .iter()
         .position(|byte| !matches!(byte, b'\r' | b'\n'))
         .unwrap_or(bytes.len());
-    let mut rest = bytes.get(start..).unwrap_or_default();
-    let Some((status, version)) = status_line(rest)? else {
+    let head = bytes.get(start..).unwrap_or_default();
+    let Some((status, version)) = status_line(head)? else {
         return Ok(None);
     };
     let mut said = Said::default();
     let mut len = None;
-    let mut name: &[u8] = b"";
+    let (mut name, mut before): (&[u8], &[u8]) = (b"", b"");
     // Only whole lines say anything; the first is the status line.
-    let mut first = true;
+    let mut rest = split_line(head).map_or(&b""[..], |(_, behind)| behind);
     while let Some((line, behind)) = split_line(rest) {
         rest = behind;
         match line {
-            _ if first => {}
             [] => {
                 len = Some(bytes.len() - rest.len());
                 break;
             }
-            [b' ' | b'\t', ..] => said.push(name, line),
+            [b' ' | b'\t', ..] => {
+                said.fold(name, before, line);
+                if !line.trim_ascii().is_empty() {
+                    before = line;
+                }
+            }
             _ => {
-                let colon = memchr(b':', line).unwrap_or(line.len());
-                let value = line.get(colon + 1..).unwrap_or_default();
-                name = line.get(..colon).unwrap_or_default().trim_ascii_end();
-                said.push(name, value);
+                (name, before) = split_field(line);
+                said.push(name, before);
             }
         }
-        first = false;
     }
     let complete = len.is_some();
     Ok(Some(ReplyHead {
         status,
         version,
         body: said.body(status, complete),
+        length: said.length,
+        close: said.close,
         closes: match (said.close, version) {
             (true, _) => Some(true),
             (false, _) if !complete => None,
@@ -195,72 +173,15 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..)?))
 }
 
-/// What the fields seen so far say.
-#[derive(Default)]
-struct Said {
-    close: bool,
-    keep_alive: bool,
-    upgrade: bool,
-    length: Length,
-    coded: bool,
-    chunked: bool,
+/// A field line's name, without white space behind it, and its value: empty without a colon.
+fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
+    let colon = memchr(b':', line).unwrap_or(line.len());
+    let value = line.get(colon + 1..).unwrap_or_default();
+    let name = line.get(..colon).unwrap_or_default();
+    (name.trim_ascii_end(), value)
 }
 
-#[derive(Clone, Copy, Default)]
-enum Length {
-    #[default]
-    Unsaid,
-    Of(u64),
-    Doubtful,
-}
-
-impl Said {
-    fn push(&mut self, name: &[u8], value: &[u8]) {
-        let members = || grammar::list(value).filter(|member| !member.is_empty());
-        match name.len() {
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-            10 if name.eq_ignore_ascii_case(b"connection") => {
-                for option in members() {
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
-                for member in members() {
-                    self.length = match (self.length, grammar::length(member)) {
-                        (Length::Unsaid, Some(len)) => Length::Of(len),
-                        (Length::Of(before), Some(len)) if before == len => Length::Of(len),
-                        _ => Length::Doubtful,
-                    };
-                }
-            }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                for coding in members() {
-                    self.coded = true;
-                    self.chunked = coding.eq_ignore_ascii_case(b"chunked");
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// RFC 9112 section 6.3, for a reply to anything but HEAD and CONNECT.
-    const fn body(&self, status: u16, complete: bool) -> ReplyBody {
-        match self.length {
-            // Item 1.
-            _ if status < 200 || matches!(status, 204 | 304) => ReplyBody::None,
-            // A later line could add a coding, which counts more than any length.
-            _ if !complete => ReplyBody::Unknown,
-            // Items 3 and 4.
-            _ if self.chunked => ReplyBody::Chunked,
-            _ if self.coded => ReplyBody::UntilClose,
-            // Items 5, 6 and 8.
-            Length::Doubtful => ReplyBody::Unknown,
-            Length::Of(len) => ReplyBody::Length(len),
-            Length::Unsaid => ReplyBody::UntilClose,
-        }
-    }
-}
-
+#[cfg(test)]
+mod second_reader;
 #[cfg(test)]
 mod tests;

@@ -2,16 +2,16 @@
 //! compared.
 //!
 //! Bytes go in as they are read, in pieces of any size. A head that is complete in the first piece is
-//! parsed in place; only a split one is collected, up to the limit. Body bytes are only counted. Framing
-//! follows RFC 9112 section 6.3. Nothing but v2's status is of interest, so folded lines and a space
-//! before the colon are accepted; anything that leaves the framing in doubt is not.
+//! parsed in place, by the reader that v1's replies have, too ([`mirror_core::http::reply`]); only a split one is
+//! collected, up to the limit. Body bytes are only counted. Framing follows RFC 9112 section 6.3; anything that leaves
+//! it in doubt is refused.
 
 mod chunked;
 mod head;
 #[cfg(test)]
 mod tests;
 
-use mirror_core::pipeline::Expect;
+use mirror_core::{http::reply::find_end, pipeline::Expect};
 
 use chunked::Chunked;
 use head::{Parsed, parse};
@@ -24,6 +24,8 @@ pub struct Limits {
     /// Most bytes of all heads together, including interim replies and empty lines before them; more is a
     /// [`BadReply`]. It is also the most that is held in memory.
     pub head: usize,
+    /// Most field lines of a head of HTTP/1, folded ones not counted; more is a [`BadReply`].
+    pub fields: usize,
     /// Most bytes of body, framing included; more is [`Step::Cut`].
     pub body: u64,
 }
@@ -209,7 +211,7 @@ impl ReplyReader {
                 .unwrap_or(bytes.len());
             self.charge(start)?;
             let bytes = bytes.get(start..).unwrap_or_default();
-            if let Some((parsed, used)) = parse(bytes, self.expect)? {
+            if let Some((parsed, used)) = parse(bytes, self.limits.fields, self.expect)? {
                 self.charge(used)?;
                 keep_head(self.kept.as_deref_mut(), &parsed, bytes.get(..used));
                 return Ok(Some((parsed, start + used)));
@@ -224,9 +226,9 @@ impl ReplyReader {
         let room = self.limits.head.saturating_sub(before);
         self.keep(bytes.get(..room).unwrap_or(bytes));
         // The whole head is parsed again only when its end is there, or while it is short.
-        let end = head::end(&self.partial, before.saturating_sub(2));
+        let end = find_end(&self.partial, before.saturating_sub(2));
         if end.is_some() || self.partial.len() <= SHORT {
-            if let Some((parsed, used)) = parse(&self.partial, self.expect)? {
+            if let Some((parsed, used)) = parse(&self.partial, self.limits.fields, self.expect)? {
                 self.charge(used)?;
                 keep_head(self.kept.as_deref_mut(), &parsed, self.partial.get(..used));
                 self.partial = Vec::new();

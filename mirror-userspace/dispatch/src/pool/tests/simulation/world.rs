@@ -77,6 +77,7 @@ impl<'a> World<'a> {
             resolve_every: Duration::from_secs(30),
             endpoint_wait: Duration::from_secs(5),
             reply: reply::Limits {
+                fields: 100,
                 head: 300,
                 body: 64,
             },

@@ -1,9 +1,14 @@
 //! Skips a chunked body (RFC 9112 section 7.1) without keeping any of it.
+//!
+//! Unlike the core's reader, which must find the end that v1 finds, this one takes whatever clients take: a bare LF, any
+//! extension. A target that ends its chunks otherwise than it says harms its own replies only.
+
+use mirror_core::http;
 
 use super::BadReply;
 
 /// Most bytes between the data of two chunks (size, extensions), or after the last (trailers).
-const OVERHEAD: usize = 16 << 10;
+const OVERHEAD: usize = http::Limits::DEFAULT.trailers;
 
 /// The position of the next byte in a chunked body.
 #[derive(Debug, PartialEq, Eq)]

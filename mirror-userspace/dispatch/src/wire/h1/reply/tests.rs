@@ -2,6 +2,7 @@ use super::*;
 
 const LIMITS: Limits = Limits {
     head: 1000,
+    fields: 128,
     body: 30_000,
 };
 

@@ -101,6 +101,7 @@ impl Rig {
     pub(super) fn new() -> Self {
         let limits = Limits {
             reply: reply::Limits {
+                fields: 100,
                 head: 1_000,
                 body: 100,
             },
