@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mirror_common::{counter::Counter, packet::Unparsable};
-
 use super::{
-    Connections, Ledger, Named, NotFollowed, Quantiles, Replies, Requests, Segments, Target,
+    Connections, Ledger, Named, NotFollowed, Quantiles, Replies, Requests, Target,
+    segments::{bytes_lost, reply_segments, segments, streams},
 };
 use crate::{
     counters::{Answered, Histogram, KernelCounters, RingCounters, TargetCounters, sum::counters},
@@ -52,27 +51,36 @@ impl Ledger {
     /// Puts all counters in the books, and says whether they balance.
     #[must_use]
     pub fn new(counted: &Counted, names: &Names) -> Self {
+        let Counted {
+            kernel,
+            kernel_replies,
+            ring,
+            flow,
+            pipeline,
+            targets,
+            comparison,
+        } = counted;
         let mut ledger = Self {
-            segments: segments(&counted.kernel, &counted.ring, &counted.flow),
-            reply_segments: reply_segments(&counted.kernel_replies, &counted.ring),
-            connections: connections(&counted.pipeline.connections),
-            bytes_lost: bytes_lost(&counted.flow),
-            replies_of_v1: replies_of_v1(&counted.pipeline.replies_of_v1),
-            v1_latency_us: quantiles(&counted.pipeline.replies_of_v1.latency),
-            http2_requests: counted.pipeline.http2_requests,
-            not_followed: not_followed(&counted.pipeline.not_followed),
+            segments: segments(kernel, ring, flow),
+            reply_segments: reply_segments(kernel_replies, ring),
+            connections: connections(&pipeline.connections),
+            streams: streams(flow),
+            bytes_lost: bytes_lost(flow),
+            replies_of_v1: replies_of_v1(&pipeline.replies_of_v1),
+            v1_latency_us: quantiles(&pipeline.replies_of_v1.latency),
+            http2_requests: pipeline.http2_requests,
+            not_followed: not_followed(&pipeline.not_followed),
             ..Self::default()
         };
         let nothing = TargetCounters::default();
-        let (flow, connections) = (&counted.flow, &counted.pipeline.connections);
-        let replies = &counted.kernel_replies;
-        let mut stages_agree = replies.balance()
-            && replies.copied == counted.ring.replies
-            && flow.opened == connections.opened
-            && flow.opened == flow.closed.total() + connections.open;
-        for (index, copies) in counted.pipeline.targets.iter().enumerate() {
-            let sent = counted.targets.get(index).unwrap_or(&nothing);
-            let target = target(&counted.pipeline, copies, sent, &names.rules);
+        let opened = pipeline.connections.opened;
+        let mut stages_agree = kernel_replies.balance()
+            && kernel_replies.copied == ring.replies
+            && flow.opened == opened
+            && flow.opened == flow.closed.total() + pipeline.connections.open;
+        for (index, copies) in pipeline.targets.iter().enumerate() {
+            let sent = targets.get(index).unwrap_or(&nothing);
+            let target = target(pipeline, copies, sent, &names.rules);
             stages_agree &= copies.handed_over == sent.given();
             ledger.requests.add(&target.requests);
             ledger.replies.add(&target.replies);
@@ -81,67 +89,11 @@ impl Ledger {
                 ledger.targets.insert(name.clone(), target);
             }
         }
-        let report = |terms| Report::new(&counted.comparison, terms);
+        let report = |terms| Report::new(comparison, terms);
         ledger.verdict = names.terms.as_ref().map(report);
         ledger.balanced = ledger.balances() && stages_agree;
         ledger
     }
-}
-
-fn segments(kernel: &KernelCounters, ring: &RingCounters, flow: &FlowCounters) -> Segments {
-    let reasons = [
-        (Unparsable::Truncated, "truncated"),
-        (Unparsable::Malformed, "malformed"),
-        (Unparsable::Fragment, "fragment"),
-        (Unparsable::TooManyHeaders, "too_many_headers"),
-    ];
-    Segments {
-        seen: kernel.seen,
-        other_port: kernel.other_port,
-        no_payload: kernel.no_payload,
-        sampled_out: kernel.sampled_out,
-        copied: kernel.copied,
-        read: ring.read,
-        implausible: named(&flow.implausible.named()),
-        ring_full: kernel.ring_full,
-        refused: refused(kernel),
-        unasked: kernel.unasked,
-        unparsable: reasons
-            .map(|(reason, name)| (name.to_owned(), kernel.unparsable(reason)))
-            .into(),
-        not_tcp: kernel.not_tcp,
-        from_server: 0,
-    }
-}
-
-fn reply_segments(kernel: &KernelCounters, ring: &RingCounters) -> Named {
-    named(&[
-        ("seen", kernel.seen),
-        ("other_port", kernel.other_port),
-        ("sampled_out", kernel.sampled_out),
-        ("copied", kernel.copied),
-        ("ring_full", kernel.ring_full),
-        ("unparsable", kernel.unparsable.iter().sum()),
-        ("read", ring.replies),
-    ])
-}
-
-fn refused(kernel: &KernelCounters) -> Named {
-    const NAMES: [&str; Counter::REFUSED.len()] = [
-        "no_socket",
-        "listen",
-        "syn_on_established",
-        "window",
-        "ack",
-        "not_for_us",
-        "mptcp",
-        "forged_address",
-    ];
-    NAMES
-        .into_iter()
-        .map(str::to_owned)
-        .zip(kernel.refused)
-        .collect()
 }
 
 fn connections(counted: &ConnectionCounters) -> Connections {
@@ -175,12 +127,6 @@ fn connections(counted: &ConnectionCounters) -> Connections {
         http2_lost,
         http2_out_of_step,
     }
-}
-
-fn bytes_lost(flow: &FlowCounters) -> Named {
-    let mut lost = named(&flow.lost.named());
-    lost.insert("ignored".to_owned(), flow.ignored);
-    lost
 }
 
 fn replies_of_v1(counted: &RepliesOfV1) -> Named {
@@ -325,7 +271,7 @@ fn quantiles(histogram: &Histogram) -> Quantiles {
     }
 }
 
-fn named(counts: &[(&str, u64)]) -> Named {
+pub(super) fn named(counts: &[(&str, u64)]) -> Named {
     counts
         .iter()
         .map(|(name, count)| ((*name).to_owned(), *count))

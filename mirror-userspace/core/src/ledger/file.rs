@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{FileBook, Ledger, Named, Segments};
-use crate::counters::{FileCounters, NotRead};
+use crate::counters::{FileCounters, FragmentCounters, NotRead};
 
 /// Names in a table of the book at most; the rest is `others`.
 const MOST_NAMES: usize = 10;
@@ -16,51 +16,75 @@ impl Ledger {
     /// the file had is `beside`.
     #[must_use]
     pub fn with_file(mut self, counted: &FileCounters, beside: &NotRead, read: u64) -> Self {
-        let fragments = &counted.fragments;
+        let FileCounters {
+            packets,
+            segments,
+            no_payload,
+            other_port,
+            from_server,
+            bad_checksum,
+            forged_address,
+            tunnelled,
+            not_tcp,
+            unparsable,
+            ref unread_links,
+            fragments,
+            malformed_records,
+            oversized_packets,
+        } = *counted;
+        let FragmentCounters {
+            datagrams,
+            joined,
+            duplicates,
+            overlapping,
+            refused,
+            timed_out,
+            waiting,
+            evicted,
+        } = fragments;
         let unparsable: Named = [
-            ("headers", counted.unparsable),
-            ("link_type", counted.unread_links.values().sum()),
+            ("headers", unparsable),
+            ("link_type", unread_links.values().sum()),
             (
                 "fragment",
-                fragments.duplicates
-                    + fragments.overlapping
-                    + fragments.refused
-                    + fragments.timed_out
-                    + fragments.evicted
-                    + fragments.waiting,
+                duplicates + overlapping + refused + timed_out + evicted + waiting,
             ),
-            ("malformed_record", counted.malformed_records),
-            ("oversized", counted.oversized_packets),
+            ("malformed_record", malformed_records),
+            ("oversized", oversized_packets),
         ]
         .map(|(reason, count)| (reason.to_owned(), count))
         .into();
         // All that the file had, each packet where its reader put it.
-        let packets = counted.packets + counted.malformed_records + counted.oversized_packets;
+        let packets = packets + malformed_records + oversized_packets;
+        let NotRead {
+            frames,
+            links,
+            ports,
+        } = beside;
         self.segments = Segments {
-            seen: (packets + fragments.datagrams)
-                .saturating_sub(counted.not_tcp + fragments.joined),
-            other_port: counted.other_port,
-            no_payload: counted.no_payload,
-            from_server: counted.from_server,
+            seen: (packets + datagrams).saturating_sub(not_tcp + joined),
+            other_port,
+            no_payload,
+            from_server,
             refused: [
-                ("checksum", counted.bad_checksum),
-                ("forged_address", counted.forged_address),
+                ("checksum", bad_checksum),
+                ("forged_address", forged_address),
             ]
             .map(|(reason, count)| (reason.to_owned(), count))
             .into(),
-            copied: counted.segments,
+            copied: segments,
             read,
             implausible: self.segments.implausible,
             unparsable,
-            not_tcp: counted.not_tcp,
+            not_tcp,
             ..Segments::default()
         };
         self.file = Some(FileBook {
             packets,
-            tunnelled: counted.tunnelled,
-            not_tcp: most(&beside.frames),
-            link_types: most(&beside.links),
-            other_ports: most(&beside.ports),
+            tunnelled,
+            not_tcp: most(frames),
+            link_types: most(links),
+            other_ports: most(ports),
         });
         self.balanced &= self.balances();
         self

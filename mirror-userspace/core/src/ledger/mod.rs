@@ -18,6 +18,7 @@
 mod book;
 mod file;
 mod hints;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -56,6 +57,8 @@ pub struct Ledger {
     pub http2_requests: u64,
     /// Client connections by what they carry.
     pub connections: Connections,
+    /// What reassembly made of the segments that were read. It explains other rows, and is part of none.
+    pub streams: Streams,
     /// Payload bytes that never reached the parser, by reason.
     pub bytes_lost: Named,
     /// How v1 answered the requests whose heads were read, by status class; `unanswered_by_v1` are those whose
@@ -182,6 +185,22 @@ pub struct Connections {
     pub http2_lost: u64,
     /// Connections of HTTP/2 on which there may have been more requests than were counted.
     pub http2_out_of_step: u64,
+}
+
+/// How clients' segments became ordered bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Streams {
+    /// Segments out of the ordinary, by what they were: `queued` behind a hole, `late` (their connection had ended),
+    /// `unknown` (FIN, RST or nothing, of no connection), `refused` for want of memory, `proposed` (SYNs on open
+    /// connections), `doubtful_resets`; and those `from_server`.
+    pub segments: Named,
+    /// Payload bytes: `handed_in`, `delivered` in order, `duplicate`, `urgent`. Those lost are in
+    /// [`Ledger::bytes_lost`].
+    pub bytes: Named,
+    /// Holes that were given up.
+    pub gaps: u64,
+    /// Connections that ended, by how.
+    pub closed: Named,
 }
 
 /// What passed unread: it is in no other row.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Ledger, Named, Quantiles, sum};
+use super::{
+    Connections, FileBook, Ledger, Named, NotFollowed, Quantiles, Replies, Requests, Segments,
+    Target, sum,
+};
 
 impl Ledger {
     /// The most important figures in one line.
@@ -84,6 +87,8 @@ impl Ledger {
             sent_again,
             http2_requests,
             connections,
+            // For those who look into a loss: in the JSON and the metrics.
+            streams: _,
             bytes_lost,
             replies_of_v1,
             v1_latency_us,
@@ -93,61 +98,22 @@ impl Ledger {
             balanced: _,
             verdict: _,
         } = self;
-        head(f, "segments seen", segments.seen)?;
-        row(f, "other port", segments.other_port)?;
-        row(f, "no payload", segments.no_payload)?;
-        row(f, "from servers", segments.from_server)?;
-        row(f, "sampled out", segments.sampled_out)?;
-        row(f, "copied", segments.copied)?;
-        row(f, "ring full", segments.ring_full)?;
-        rows(f, "refused", &segments.refused)?;
-        rows(f, "unparsable", &segments.unparsable)?;
-        row(f, "v1's kernel not asked", segments.unasked)?;
-        if segments.not_tcp > 0 {
-            head(f, "frames without TCP", segments.not_tcp)?;
-        }
-        if let Some(file) = file {
-            rows(f, "", &file.not_tcp)?;
-            if file.tunnelled > 0 {
-                head(f, "segments out of tunnels", file.tunnelled)?;
-            }
-        }
-        head(f, "segments read", segments.read)?;
-        rows(f, "implausible", &segments.implausible)?;
+        segments_of(f, segments, file.as_ref())?;
         if let Some(seen) = reply_segments.get("seen").filter(|seen| **seen > 0) {
             head(f, "segments of servers", *seen)?;
             rows(f, "", reply_segments)?;
         }
-        head(f, "connections", connections.opened)?;
-        row(f, "http/1", connections.http1)?;
-        row(f, "http/2", connections.http2)?;
-        row(f, "http/2, from the middle", connections.http2_midstream)?;
-        row(f, "tls", connections.tls)?;
-        row(f, "not http", connections.not_http)?;
-        row(f, "upgraded", connections.upgraded)?;
-        row(f, "undecided", connections.undecided)?;
-        row(f, "open now", connections.open)?;
-        row(f, "http/2, given up", connections.http2_lost)?;
-        row(
-            f,
-            "http/2, not counted exactly",
-            connections.http2_out_of_step,
-        )?;
-        if connections.proxied > 0 {
-            row(f, "with a PROXY header", connections.proxied)?;
-        }
-        head(f, "requests framed", requests.framed)?;
-        row(f, "of HTTP/2", *http2_requests)?;
-        row(f, "sent", requests.sent)?;
-        row(f, "only looked at", requests.observed)?;
-        rows(f, "filtered", &requests.filtered)?;
-        row(f, "sampled out", requests.sampled_out)?;
-        rows(f, "dropped", &requests.dropped)?;
-        row(f, "pending", requests.pending)?;
+        connections_of(f, connections)?;
+        requests_of(f, requests, *http2_requests)?;
+        let Replies {
+            answered,
+            failed,
+            in_flight,
+        } = replies;
         head(f, "requests sent", requests.sent)?;
-        rows(f, "answered", &replies.answered)?;
-        rows(f, "failed", &replies.failed)?;
-        row(f, "in flight", replies.in_flight)?;
+        rows(f, "answered", answered)?;
+        rows(f, "failed", failed)?;
+        row(f, "in flight", *in_flight)?;
         row(f, "sent again", *sent_again)?;
         if sum(bytes_lost) > 0 {
             head(f, "bytes lost", sum(bytes_lost))?;
@@ -160,20 +126,141 @@ impl Ledger {
         }
         let passed = not_followed.iter().filter(|(_, passed)| passed.bytes > 0);
         for (reason, passed) in passed {
+            let NotFollowed {
+                connections,
+                requests_at_least,
+                segments,
+                bytes,
+            } = *passed;
             let reason = reason.replace('_', " ");
-            head(f, &format!("not followed: {reason}"), passed.connections)?;
-            row(f, "requests, at least", passed.requests_at_least)?;
-            row(f, "segments", passed.segments)?;
-            row(f, "bytes", passed.bytes)?;
+            head(f, &format!("not followed: {reason}"), connections)?;
+            row(f, "requests, at least", requests_at_least)?;
+            row(f, "segments", segments)?;
+            row(f, "bytes", bytes)?;
         }
         for (url, target) in targets {
-            writeln!(f, "{url}: {}", target.requests.sent)?;
-            rows(f, "grpc-status", &target.grpc_status)?;
-            quantiles(f, "mirror lag", target.lag_us)?;
-            quantiles(f, "reply latency", target.latency_us)?;
+            let Target {
+                requests,
+                grpc_status,
+                lag_us,
+                latency_us,
+                // Above, for all targets together.
+                replies: _,
+                sent_again: _,
+            } = target;
+            writeln!(f, "{url}: {}", requests.sent)?;
+            rows(f, "grpc-status", grpc_status)?;
+            quantiles(f, "mirror lag", *lag_us)?;
+            quantiles(f, "reply latency", *latency_us)?;
         }
         Ok(())
     }
+}
+
+fn segments_of(
+    f: &mut fmt::Formatter<'_>,
+    segments: &Segments,
+    file: Option<&FileBook>,
+) -> fmt::Result {
+    let Segments {
+        seen,
+        other_port,
+        no_payload,
+        from_server,
+        sampled_out,
+        copied,
+        read,
+        implausible,
+        ring_full,
+        refused,
+        unasked,
+        unparsable,
+        not_tcp,
+    } = segments;
+    head(f, "segments seen", *seen)?;
+    row(f, "other port", *other_port)?;
+    row(f, "no payload", *no_payload)?;
+    row(f, "from servers", *from_server)?;
+    row(f, "sampled out", *sampled_out)?;
+    row(f, "copied", *copied)?;
+    row(f, "ring full", *ring_full)?;
+    rows(f, "refused", refused)?;
+    rows(f, "unparsable", unparsable)?;
+    row(f, "v1's kernel not asked", *unasked)?;
+    if *not_tcp > 0 {
+        head(f, "frames without TCP", *not_tcp)?;
+    }
+    if let Some(file) = file {
+        let FileBook {
+            not_tcp,
+            tunnelled,
+            // The rows above in all; hints name them where nothing was mirrored.
+            packets: _,
+            link_types: _,
+            other_ports: _,
+        } = file;
+        rows(f, "", not_tcp)?;
+        if *tunnelled > 0 {
+            head(f, "segments out of tunnels", *tunnelled)?;
+        }
+    }
+    head(f, "segments read", *read)?;
+    rows(f, "implausible", implausible)
+}
+
+fn connections_of(f: &mut fmt::Formatter<'_>, connections: &Connections) -> fmt::Result {
+    let Connections {
+        opened,
+        open,
+        http1,
+        http2,
+        http2_midstream,
+        tls,
+        not_http,
+        upgraded,
+        undecided,
+        // Of all kinds: hints name them where nothing was mirrored.
+        midstream: _,
+        proxied,
+        http2_lost,
+        http2_out_of_step,
+    } = *connections;
+    head(f, "connections", opened)?;
+    row(f, "http/1", http1)?;
+    row(f, "http/2", http2)?;
+    row(f, "http/2, from the middle", http2_midstream)?;
+    row(f, "tls", tls)?;
+    row(f, "not http", not_http)?;
+    row(f, "upgraded", upgraded)?;
+    row(f, "undecided", undecided)?;
+    row(f, "open now", open)?;
+    row(f, "http/2, given up", http2_lost)?;
+    row(f, "http/2, not counted exactly", http2_out_of_step)?;
+    row(f, "with a PROXY header", proxied)
+}
+
+fn requests_of(
+    f: &mut fmt::Formatter<'_>,
+    requests: &Requests,
+    http2_requests: u64,
+) -> fmt::Result {
+    let Requests {
+        framed,
+        sent,
+        observed,
+        filtered,
+        sampled_out,
+        dropped,
+        pending,
+    } = requests;
+    head(f, "requests framed", *framed)?;
+    row(f, "of HTTP/2", http2_requests)?;
+    row(f, "sent", *sent)?;
+    row(f, "only looked at", *observed)?;
+    rows(f, "filtered", filtered)?;
+    row(f, "sampled out", *sampled_out)?;
+    rows(f, "dropped", dropped)?;
+    row(f, "pending", *pending)
 }
 
 fn head(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {

@@ -51,8 +51,25 @@ pub(super) const LOST_BYTES: Family = counter(
     "Payload that never reached the HTTP parser, by reason.",
 );
 
+pub(super) const STREAM_SEGMENTS: Family = counter(
+    "podmirror_stream_segments_total",
+    "Segments read that were out of the ordinary in reassembly, by what they were; most of them do no harm.",
+);
+pub(super) const STREAM_BYTES: Family = counter(
+    "podmirror_stream_bytes_total",
+    "Payload in reassembly: handed in, delivered in order, duplicate, urgent.",
+);
+pub(super) const STREAM_GAPS: Family = counter(
+    "podmirror_stream_gaps_total",
+    "Holes in what clients sent that were given up.",
+);
+
 // Client connections, by rule.
 
+pub(super) const CONNECTIONS_CLOSED: Family = counter(
+    "podmirror_connections_closed_total",
+    "Client connections that ended, by how.",
+);
 pub(super) const CONNECTIONS_OPENED: Family = counter(
     "podmirror_connections_opened_total",
     "Client connections that were followed.",

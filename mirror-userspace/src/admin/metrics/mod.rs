@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mirror_core::{
     counters::{RingCounters, TargetCounters},
-    ledger::{Connections, Ledger, Named, NotFollowed, Replies, Requests, Segments, Target},
+    ledger::{
+        Connections, Ledger, Named, NotFollowed, Replies, Requests, Segments, Streams, Target,
+    },
 };
 
 use catalogue as all;
@@ -80,6 +82,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         replies: _,
         http2_requests,
         connections,
+        streams,
         bytes_lost,
         replies_of_v1,
         // The histogram has them.
@@ -94,6 +97,7 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     add_named(page, all::REPLY_SEGMENTS, &[rule], "what", &reply_segments);
     of_ring(page, rule, mirror.counted.ring);
     of_connections(page, rule, &connections);
+    of_streams(page, rule, &streams);
     page.add(all::HTTP2_REQUESTS, &[rule], http2_requests);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
     add_named(page, all::REPLIES_OF_V1, &[rule], "status", &replies_of_v1);
@@ -148,6 +152,19 @@ fn of_segments(page: &mut Page, rule: (&'static str, &str), segments: &Segments)
     page.add(all::SEGMENTS_READ, &[rule], read);
     add_named(page, all::IMPLAUSIBLE, &[rule], "reason", implausible);
     page.add(all::NOT_TCP, &[rule], not_tcp);
+}
+
+fn of_streams(page: &mut Page, rule: (&'static str, &str), streams: &Streams) {
+    let Streams {
+        segments,
+        bytes,
+        gaps,
+        closed,
+    } = streams;
+    add_named(page, all::STREAM_SEGMENTS, &[rule], "what", segments);
+    add_named(page, all::STREAM_BYTES, &[rule], "what", bytes);
+    page.add(all::STREAM_GAPS, &[rule], gaps);
+    add_named(page, all::CONNECTIONS_CLOSED, &[rule], "reason", closed);
 }
 
 fn of_ring(page: &mut Page, rule: (&'static str, &str), ring: RingCounters) {

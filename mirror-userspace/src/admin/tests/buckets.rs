@@ -65,6 +65,14 @@ fn busy_mirror() -> ShownMirror {
     ] {
         *segments = another();
     }
+    for count in [
+        &mut counted.flow.queued_segments,
+        &mut counted.flow.doubtful_resets,
+        &mut counted.flow.delivered,
+        &mut counted.flow.gaps,
+    ] {
+        *count = another();
+    }
     let lost = &mut counted.flow.lost;
     for bytes in [
         &mut lost.gap,
@@ -197,6 +205,12 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "http2_out_of_step"] => ("connections_http2_out_of_step_total", vec![rule]),
         ["http2_requests"] => ("http2_requests_total", vec![rule]),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
+        ["streams", "segments", what] => ("stream_segments_total", vec![rule, ("what", what)]),
+        ["streams", "bytes", what] => ("stream_bytes_total", vec![rule, ("what", what)]),
+        ["streams", "gaps"] => ("stream_gaps_total", vec![rule]),
+        ["streams", "closed", reason] => {
+            ("connections_closed_total", vec![rule, ("reason", reason)])
+        }
         ["bytes_lost", reason] => ("lost_bytes_total", vec![rule, ("reason", reason)]),
         ["replies_of_v1", status] => ("v1_replies_total", vec![rule, ("status", status)]),
         ["v1_latency_us", _] => return None,

@@ -24,7 +24,7 @@ pub struct Row {
 pub struct Reason {
     /// Its name in the ledger and, mostly, in the metrics.
     pub name: &'static str,
-    /// What happened.
+    /// What happened to what is counted under this name, in a sentence.
     pub what: &'static str,
     /// What a person can do about it, or why nothing is to be done.
     pub helps: &'static str,
