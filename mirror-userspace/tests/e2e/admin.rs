@@ -4,8 +4,10 @@ use std::{
     fs,
     io::{self, Write as _},
     net::TcpStream,
+    process::{Command, Stdio},
 };
 
+use lab::packages;
 use tempfile::TempDir;
 
 use crate::{
@@ -126,6 +128,48 @@ fn it_is_tuned_while_it_runs() {
     let ledger = scene.mirror.stop();
     assert_eq!(ledger.count("segments/sampled_out"), sampled_out);
     ledger.assert_all_answered(2);
+}
+
+/// Prometheus's own parser and linter takes the page of a run: types, help, names, and no series twice.
+#[test]
+fn promtool_finds_nothing_wrong() {
+    let (scene, _folder) = scene();
+    assert_eq!(scene.request("GET", &get("/a")), 200);
+    while metric(&scene, "podmirror_replies_answered_total", "status=\"2xx\"") < 1 {}
+    let page = body(&scene, "/metrics");
+    let found = promtool(&page);
+    assert!(found.is_ok(), "{found:?}: {page}");
+
+    // And it would say so: of a page that it cannot read, and of one that it does not like.
+    let twice = format!("{page}{page}");
+    let unlike = page.replace("podmirror_stream_gaps_total", "podmirror_stream_gaps");
+    for (bad, words) in [(twice, "second"), (unlike, "_total")] {
+        let found = promtool(&bad).unwrap_err();
+        assert!(found.contains(words), "{found}");
+    }
+    scene.mirror.stop();
+}
+
+/// What `promtool check metrics` has to say of a page.
+fn promtool(page: &str) -> Result<(), String> {
+    let program = packages::require("promtool").unwrap();
+    let mut promtool = Command::new(program)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = promtool.stdin.take().unwrap();
+    input.write_all(page.as_bytes()).unwrap();
+    drop(input);
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(said)
+    }
 }
 
 #[test]
