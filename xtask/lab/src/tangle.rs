@@ -93,7 +93,7 @@ fn without_checksum_offload(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
-/// One direction.
+/// One direction of the cable, on a thread of its own.
 struct Way {
     from: Arc<Frames>,
     to: Arc<Frames>,
@@ -151,7 +151,7 @@ impl Way {
         self.random() % 100 < percent
     }
 
-    /// SplitMix64.
+    /// SplitMix64, once more: the lab uses none of the crates that it tests.
     fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;

@@ -1,7 +1,7 @@
 //! The examples of RFC 7541 appendix C, what is refused, and what an attack costs.
 
 use super::super::{FieldList, Refusal, hpack::Decoder};
-use crate::{budget::Budget, http::tests::work};
+use crate::{budget::Budget, http::tests::work, random::Random};
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -232,19 +232,13 @@ fn the_smallest_entries_reserve_what_they_take() {
 /// Random blocks (seeded) are decoded or refused, and never cost more memory than the table may.
 #[test]
 fn random_blocks_do_not_panic() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = Random::new(7541);
     for _ in 0..20_000 {
         let budget = Budget::new(1 << 20);
         let mut decoder = Decoder::new(&budget);
         let mut list = FieldList::new(1 << 14);
-        let mut block = Vec::new();
-        for _ in 0..(seed % 64) {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            block.push(seed.to_le_bytes()[3]);
-        }
-        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let len = random.below(64);
+        let block: Vec<u8> = (0..len).map(|_| random.bits().to_le_bytes()[0]).collect();
         let _ = decoder.decode(&block, &mut list);
         assert!(budget.peak() <= 4 * 64 * 1024);
     }
