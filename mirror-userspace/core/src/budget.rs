@@ -212,7 +212,7 @@ impl Pool {
         self.0.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Bytes taken now.
+    /// Bytes that are reserved at the moment.
     #[must_use]
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)

@@ -40,7 +40,7 @@ struct Rule<'a> {
     rule: &'a str,
     attachments: u64,
     targets: Vec<Target<'a>>,
-    /// v1's reply latency.
+    /// v1's reply latency, as the buckets of its histogram.
     v1_latency: Buckets,
     ledger: Ledger,
 }

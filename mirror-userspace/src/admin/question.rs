@@ -61,7 +61,7 @@ pub struct Attachments {
 pub(super) const NOTHING_ATTACHED: &str = "; attached to nothing";
 
 impl fmt::Display for Attachments {
-    /// What `/readyz` says.
+    /// Prints the reason that `/readyz` gives.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             all,

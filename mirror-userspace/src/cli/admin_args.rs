@@ -20,8 +20,8 @@ pub struct AdminArgs {
     #[arg(long, value_name = "PATH")]
     pub admin_socket: Option<AdminSocket>,
 
-    /// Let those change the sample rate at --admin-address who bear the token in this file (at least
-    /// 16 bytes), as `Authorization: Bearer TOKEN` or `x-podmirror-token: TOKEN`
+    /// Let whoever presents the token in this file (at least 16 bytes) change the sample rate at
+    /// --admin-address, as `Authorization: Bearer TOKEN` or `x-podmirror-token: TOKEN`
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 

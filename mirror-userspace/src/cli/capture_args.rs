@@ -30,7 +30,7 @@ pub struct CaptureArgs {
     /// Where requests are captured at ingress (`--attach ingress`, pod, lo) v1 itself receives there, and
     /// its kernel knows: data of no connection, a SYN on a connection, sequence and acknowledgment numbers
     /// out of the window, frames for another station. Elsewhere, and where a mesh's proxy takes v1's
-    /// connections, nobody can be asked; the ledger and /readyz say so. Costs about 0.1 µs a segment
+    /// connections, nobody can be asked; the ledger and /readyz say so. Costs about 0.1 µs per segment
     #[arg(long, value_name = "WHETHER", default_value = "on")]
     pub ask_kernel: Switch,
 
@@ -60,9 +60,9 @@ pub struct CaptureArgs {
 /// The values of a flag that is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// Do it
+    /// Yes
     On,
-    /// Don't
+    /// No
     Off,
 }
 

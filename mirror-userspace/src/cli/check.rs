@@ -33,7 +33,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     tap: TapArgs,
 
-    /// Print all that the verifier says when it refuses a program: a megabyte, maybe
+    /// Print everything that the verifier says when it refuses a program; it can be a megabyte
     #[arg(long)]
     pub(super) verbose: bool,
 

@@ -31,7 +31,7 @@ pub struct ContentArgs {
     #[arg(long, value_name = "PATH")]
     pub ignore_json: Vec<JsonPath>,
 
-    /// Does not mind the order of the elements of this array in JSON
+    /// Ignores the order of elements in this JSON array
     #[arg(long, value_name = "PATH")]
     pub unordered: Vec<JsonPath>,
 

@@ -31,7 +31,7 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "ORDER", default_value = "connection")]
     pub order: OrderArg,
 
-    /// Most connections to each target; shards share them equally, and each has at least one. Those that
+    /// Maximum number of connections to each target; shards share them equally, and each has at least one. Those that
     /// wait for the target for more than 0.5 s (event streams, long polls) do not count, up to as many
     /// again. In HTTP/2 a connection carries as many copies as the target allows, at most 256; another one
     /// is opened when it is full

@@ -12,11 +12,12 @@ use crate::replay;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Most memory for connections, incomplete requests and waiting copies, shared by all shards
+    /// Maximum memory for connections, incomplete requests and waiting copies, shared by all shards
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
     pub max_memory: usize,
 
-    /// Most connections followed at a time, shared by all shards; the one idle longest gives way
+    /// Maximum number of connections followed at a time, shared by all shards; the one idle longest
+    /// gives way
     #[arg(long, value_name = "N", default_value_t = 65_536)]
     pub max_connections: usize,
 
@@ -28,7 +29,8 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size)]
     pub max_head: usize,
 
-    /// Most header lines of a request, and again of its trailers; one with more is not mirrored
+    /// Maximum number of header lines in a request, and again in its trailers; a request with more is
+    /// not mirrored
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = fields)]
     pub max_fields: usize,
 
@@ -41,7 +43,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size)]
     pub gap_bytes: usize,
 
-    /// What of a client's bytes is mirrored [default: ack; none with --replies off]
+    /// Which of a client's bytes are mirrored [default: ack; none with --replies off]
     #[arg(long, value_name = "WHAT")]
     pub confirm: Option<ConfirmArg>,
 

@@ -35,7 +35,7 @@ pub struct PlaceArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Copies that others make (--attach xdp, --decap)")]
 pub struct TapArgs {
-    /// Look for requests inside of VXLAN, Geneve, GRE, ERSPAN and IP in IP; `--attach xdp` always does
+    /// Look for requests inside VXLAN, Geneve, GRE, ERSPAN and IP in IP; `--attach xdp` always does
     ///
     /// For an interface that a mirror session sends to and that has other traffic as well, or no XDP: at
     /// `--attach ingress` or `egress` nothing is taken from it, whatever comes. v1's kernel is not asked there,
@@ -54,8 +54,8 @@ pub struct TapArgs {
 
     /// UDP port of VXLAN, which is taken off [default: 4789]; 0 leaves it on
     ///
-    /// GRE, ERSPAN (types I, II and III) and IP in IP are taken off always; up to two tunnels, one in
-    /// the other. Whoever can send to the port decides what is mirrored: copies prove nothing.
+    /// GRE, ERSPAN (types I, II and III) and IP in IP are taken off always; up to two tunnels, one
+    /// inside the other. Whoever can send to the port decides what is mirrored: copies prove nothing.
     #[arg(long, value_name = "N")]
     pub vxlan_port: Option<u16>,
 

@@ -52,7 +52,7 @@ pub struct ReplayArgs {
           value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
 
-    /// Tunnels.
+    /// Which tunnels are taken off.
     #[command(flatten)]
     tunnels: TunnelArgs,
 

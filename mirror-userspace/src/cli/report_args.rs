@@ -14,7 +14,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 
-    /// Log a one-line summary every so many seconds; SIGUSR1 prints the whole ledger [default: never]
+    /// Log a one-line summary at this interval; SIGUSR1 prints the whole ledger [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub report_every: Option<u64>,
 

@@ -44,12 +44,12 @@ pub struct SelectArgs {
     )]
     pub sample_by: SampleBy,
 
-    /// Draws the choice from the bytes of this file, 16 to 4096, so that no client can choose to be always
-    /// or never in; nodes with the same file choose alike [default: anyone can work it out].
+    /// Seeds the choice with the bytes of this file, 16 to 4096, so that no client can arrange to be always or
+    /// never sampled; nodes with the same file choose alike [default: no secret: the choice is predictable].
     #[arg(long, value_name = "FILE", value_parser = secret_of, help_heading = SAMPLING)]
     pub sample_key_file: Option<Secret>,
 
-    /// Mirrors only requests with these methods, such as GET,HEAD (case counts).
+    /// Mirrors only requests with these methods, such as GET,HEAD (case-sensitive).
     #[arg(long, value_name = "METHOD", value_delimiter = ',', help_heading = FILTERS)]
     pub allow_method: Vec<Method>,
 
@@ -95,7 +95,7 @@ pub struct SelectArgs {
     /// Also mirrors Upgrade and CONNECT requests [default: skipped].
     ///
     /// Only the request is sent: what follows on the upgraded connection is no longer HTTP/1. Requests that offer
-    /// HTTP/2 (Upgrade: h2c) are mirrored in any case, without this flag less the offer.
+    /// HTTP/2 (Upgrade: h2c) are always mirrored; without this flag the offer is removed.
     #[arg(long, help_heading = FILTERS)]
     pub mirror_upgrades: bool,
 

@@ -32,7 +32,7 @@ pub struct SetArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 enum What {
-    /// Change the share that is mirrored; 0 stops mirroring, podmirror stays attached
+    /// Change the share that is mirrored; with 0 nothing is, and podmirror stays attached
     SampleRate {
         /// The share, such as 50%, 0.5% or 1/3
         rate: Rate,

@@ -9,8 +9,8 @@ use mirror_common::packet::Tunnels;
 pub(super) struct TunnelArgs {
     /// UDP ports of VXLAN, which is taken off, separated by commas [default: 4789,8472]; 0 leaves it on
     ///
-    /// GRE, ERSPAN (types I, II and III) and IP in IP are taken off always; up to two tunnels, one in
-    /// the other.
+    /// GRE, ERSPAN (types I, II and III) and IP in IP are taken off always; up to two tunnels, one
+    /// inside the other.
     #[arg(
         long = "vxlan-port",
         value_name = "N",

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::{added, supervise, value::duration};
 use crate::admin::{SOCKET, client};
 
-/// Between two questions.
+/// How long `podmirror verdict --wait` waits between two questions.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Ask a running podmirror whether the candidate does as well as the baseline
@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Exit code: 0 same, 1 differs, 3 not enough yet, 4 if it can't be asked or read.
 #[derive(Args, Clone, Debug)]
 pub struct VerdictArgs {
-    /// Ask again until there is enough to tell, for so long
+    /// Keep asking for up to this long, until there is enough to tell
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
     wait: Duration,
 

@@ -23,7 +23,7 @@ pub(super) enum Down {
     ForgedAddress,
     /// A fragment, which counts among fragments.
     Fragment,
-    /// No TCP.
+    /// Anything but TCP over IP, by what it is.
     Other(Other),
     /// It may be TCP, but its headers can't be followed.
     Unparsable,

@@ -59,7 +59,7 @@ impl fmt::Display for LinkType {
 pub(super) enum Carried {
     /// An IP packet, which begins so many bytes into the frame.
     Ip(usize),
-    /// Something else.
+    /// A payload that is not IP, by what it is.
     Other(Other),
     /// Nobody knows: the link type is not one of ours.
     UnknownLink,

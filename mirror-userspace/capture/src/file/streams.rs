@@ -51,7 +51,7 @@ struct Opening {
 pub(super) enum Sender {
     /// Who opened the connection.
     Client,
-    /// Nobody knows.
+    /// Neither end is known for the client.
     MaybeClient,
     /// Whom the other opened it to.
     Server,

@@ -28,7 +28,7 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// The stream itself.
+    /// The stream that is read from.
     pub(super) fn input(&self) -> &R {
         &self.input
     }

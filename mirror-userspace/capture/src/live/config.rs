@@ -53,7 +53,7 @@ impl LiveConfig {
 }
 
 impl Default for LiveConfig {
-    /// One BPF ring.
+    /// Attaches as the kernel allows, asks v1's kernel, and copies requests only, into one BPF ring of 16 MiB.
     fn default() -> Self {
         Self {
             method: Method::Auto,

@@ -10,7 +10,7 @@ use super::{attach::os_error, object::RingKind};
 
 /// What a user's perf buffers may have for each CPU without counting, in KiB (`perf_event_open(2)`).
 const PERF_FREE: &str = "/proc/sys/kernel/perf_event_mlock_kb";
-/// Its default.
+/// The kernel's default of [`PERF_FREE`], in KiB.
 const PERF_FREE_KIB: u64 = 516;
 
 /// Whether maps count against `RLIMIT_MEMLOCK`.

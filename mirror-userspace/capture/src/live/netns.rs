@@ -42,11 +42,11 @@ impl FromStr for Netns {
     /// Digits alone are a process id, what has a slash is a path, and the rest are names.
     fn from_str(text: &str) -> Result<Self> {
         if text.is_empty() {
-            bail!("expected the name of a network namespace, a path, or a process id");
+            bail!("expected the name of a network namespace, a path, or a process ID");
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return match text.parse() {
-                Ok(0) | Err(_) => bail!("`{text}` is no process id"),
+                Ok(0) | Err(_) => bail!("`{text}` is not a process ID"),
                 Ok(process) => Ok(Self::Process(process)),
             };
         }

@@ -11,7 +11,7 @@ use super::{parse::read_record, ring::Ring, sleep::Sleeper};
 /// What is read at once: the record that reaches one of these is the last.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    /// Records.
+    /// Records that were read.
     pub records: usize,
     /// Bytes of records, headers included.
     pub bytes: usize,

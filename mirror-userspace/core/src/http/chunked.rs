@@ -284,7 +284,7 @@ impl Decoder {
 pub(crate) enum Place {
     /// Of a field name.
     Name,
-    /// Behind one.
+    /// The colon behind a name.
     Colon,
     /// Of a field value, or white space around it.
     Value,

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Section 2.1: the longest line of version 1, its CRLF included.
 pub(super) const LONGEST_LINE: usize = 107;
 
-/// Section 2.2.
+/// What a header of version 2 begins with (section 2.2).
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What the first bytes of a connection are.

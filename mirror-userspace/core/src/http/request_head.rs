@@ -8,9 +8,9 @@ use super::{Framing, Head, Upgrade, event, h2};
 /// pseudo-headers and never-indexed marks) is in the variant.
 #[derive(Clone, Copy, Debug)]
 pub enum RequestHead<'a> {
-    /// RFC 9112.
+    /// A head of HTTP/1 (RFC 9112).
     Http1(&'a Head<'a>),
-    /// RFC 9113.
+    /// A head of HTTP/2 (RFC 9113).
     Http2(&'a h2::Head<'a>),
 }
 

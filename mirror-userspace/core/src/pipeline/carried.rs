@@ -112,7 +112,7 @@ impl Carried {
         }
     }
 
-    /// Bytes are missing.
+    /// Tells the protocol's reader that so many bytes of the client are missing.
     pub(super) fn handle_gap(&mut self, len: u64, place: &RequestContext, assembly: &mut Assembly) {
         match self {
             Self::Other => {}

@@ -158,7 +158,7 @@ impl Http2 {
         requests.watch_over(place, assembly);
     }
 
-    /// Bytes are missing.
+    /// Tells the reader of HTTP/2 that so many bytes are missing.
     pub(super) fn handle_gap(&mut self, len: u64, place: &RequestContext, assembly: &mut Assembly) {
         self.read(place, assembly, |reader, shared, emit| {
             reader.handle_gap(len, shared, &mut |event| emit(event));

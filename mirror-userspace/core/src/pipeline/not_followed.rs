@@ -32,7 +32,7 @@ counters! {
     NotFollowedBy {
         /// The connection carries another protocol.
         not_http: NotFollowed,
-        /// It is encrypted.
+        /// On connections that began with a TLS handshake.
         tls: NotFollowed,
         /// It carries HTTP/2, and its beginning was not captured, or it can't be followed any longer. Its requests are
         /// in [`DropReason`](super::DropReason)'s counts.

@@ -30,7 +30,7 @@ pub struct CopyId(pub u64);
 /// One thing to do for re-sending.
 #[derive(Debug)]
 pub enum Output {
-    /// Send this copy.
+    /// A copy that is to be sent, whole or from its first piece on.
     Copy(MirrorCopy),
     /// More of a copy whose body is [`Rest::Streamed`].
     Chunk {
@@ -77,7 +77,7 @@ pub enum Output {
 /// A request as one target is to receive it.
 #[derive(Debug)]
 pub struct MirrorCopy {
-    /// The copy's number.
+    /// The copy's number, by which later pieces name it.
     pub id: CopyId,
     /// The target that the copy goes to.
     pub target: TargetId,

@@ -47,7 +47,7 @@ pub(super) struct Replies {
 /// Where v1's bytes are known up to.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// Nowhere.
+    /// It is not known where the next reply begins.
     Unknown,
     /// Nowhere, as the last reply's end was not captured.
     BehindUnread,

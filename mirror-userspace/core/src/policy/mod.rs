@@ -98,7 +98,7 @@ pub struct KernelSampling {
 }
 
 impl Default for KernelSampling {
-    /// Everything.
+    /// Copies every connection, without a secret.
     fn default() -> Self {
         Self {
             key: SampleKey::Connection,

@@ -68,7 +68,7 @@ impl Consumer for () {}
 pub struct FromServer<'a> {
     /// The sequence number of its first byte.
     pub seq: SeqNum,
-    /// Its first bytes.
+    /// The segment's first bytes, as many as were captured.
     pub bytes: &'a [u8],
     /// How many bytes it had.
     pub wire_len: u32,

@@ -51,7 +51,7 @@ pub(super) struct Queue {
 /// A wait for a hole to be filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wait {
-    /// When it began.
+    /// When the wait began.
     pub(super) since: Time,
     /// The server has what is missing: only a segment that is captured late can bring it.
     pub(super) overtaken: bool,

@@ -53,7 +53,7 @@ enum What {
 }
 
 impl Unconfirmed {
-    /// Nothing waits.
+    /// An empty queue, which takes its memory from `room`.
     pub(super) fn new(room: &Budget) -> Self {
         Self {
             items: VecDeque::new(),
@@ -61,7 +61,7 @@ impl Unconfirmed {
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether no bytes wait for the server's acknowledgment.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

@@ -135,7 +135,7 @@ counters! {
 pub struct Fields(BTreeMap<Box<str>, Field>);
 
 impl Fields {
-    /// By name.
+    /// The fields in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Field)> {
         self.0.iter().map(|(name, field)| (&**name, field))
     }

@@ -45,7 +45,7 @@ impl Default for Margins {
     }
 }
 
-/// What is asked.
+/// A question of the comparison, answered for all requests and for each group.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub enum Question {
     /// Do more requests fail: are answered with 5xx, or not at all?
@@ -191,7 +191,7 @@ impl Interval {
 /// The answer to one question.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was asked.
+    /// The question that this answers.
     pub question: Question,
     /// What it came to.
     pub verdict: Verdict,

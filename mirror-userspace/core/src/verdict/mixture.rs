@@ -56,7 +56,7 @@ const AGAINST_HALF: [Prior; 3] = [
 pub struct Shares {
     /// The kind whose share is asked for.
     pub first: u64,
-    /// The other kind.
+    /// How often the second of the two kinds occurred.
     pub second: u64,
 }
 

@@ -20,7 +20,7 @@ const UNEXPLAINED: usize = 5;
 pub struct Terms {
     /// How sure one wants to be.
     pub level: Level,
-    /// What matters.
+    /// From which size on a difference matters.
     pub margins: Margins,
     /// What copies had been through.
     pub conditions: Conditions,
@@ -80,7 +80,7 @@ pub struct Counted {
     pub margins: Margins,
     /// What copies had been through.
     pub conditions: Conditions,
-    /// What was counted.
+    /// The counts that the report was made from.
     pub counts: Comparison,
 }
 
@@ -122,7 +122,7 @@ impl ContentsCompared {
 }
 
 impl Report {
-    /// Judges a comparison.
+    /// Judges what was counted by these terms, and says how sure that is.
     #[must_use]
     pub fn new(comparison: &Comparison, terms: &Terms) -> Self {
         let Terms {

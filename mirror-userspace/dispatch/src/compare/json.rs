@@ -34,7 +34,7 @@ pub(super) enum Json {
 /// Why a document is not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadJson {
-    /// It is none.
+    /// The bytes are no JSON document.
     Invalid,
     /// It has more levels or values than are looked at.
     TooDeep,

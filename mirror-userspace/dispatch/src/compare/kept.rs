@@ -5,7 +5,7 @@ use mirror_core::budget::Reserved;
 /// What became of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It goes on.
+    /// More of the reply is to come.
     Going,
     /// All of it came.
     Complete,

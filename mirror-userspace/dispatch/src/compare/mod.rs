@@ -43,9 +43,9 @@ const OPEN: usize = 2_048;
 /// Whose reply it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The baseline's.
+    /// The reply of the baseline.
     Baseline,
-    /// The candidate's.
+    /// The reply of the candidate.
     Candidate,
     /// That of a second baseline, which shows what differs by itself.
     Second,

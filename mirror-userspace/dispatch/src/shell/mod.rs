@@ -62,15 +62,15 @@ pub(super) struct Shell {
 pub(super) struct Site {
     pub(super) destination: Destination,
     pub(super) origin: Origin,
-    /// For https.
+    /// What TLS needs; `None` for `http` targets.
     pub(super) tls: Option<Tls>,
 }
 
 /// How to begin TLS.
 pub(super) struct Tls {
-    /// For HTTP/1.
+    /// Offers `http/1.1` only.
     pub(super) http1: TlsConnector,
-    /// For HTTP/2.
+    /// Offers `h2` only.
     pub(super) http2: TlsConnector,
     /// Whose certificate to ask for.
     pub(super) name: ServerName<'static>,

@@ -42,7 +42,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             .await
             .with_context(|| format!("can't use the kubeconfig {}", path.display()))?,
         None => Config::incluster()
-            .context("no service account is mounted here; outside of a pod, name a --kubeconfig")?,
+            .context("no service account is mounted here; outside a pod, name a --kubeconfig")?,
     };
     install_crypto();
     let https = config.cluster_url.scheme_str() == Some("https");

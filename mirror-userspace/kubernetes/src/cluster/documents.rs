@@ -38,7 +38,7 @@ pub struct AllDocuments {
 pub struct LeftOut {
     /// The namespace of the document.
     pub namespace: String,
-    /// `VirtualService default/web`.
+    /// The document's kind, namespace and name: `VirtualService default/web`.
     pub title: String,
     /// [`Size`](Reason::Size) or [`Quota`](Reason::Quota).
     pub reason: Reason,

@@ -40,7 +40,7 @@ const MAX_REGEXES: usize = 64;
 /// The routes of a document and the matches that lead to them.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
-    /// `VirtualService default/web`.
+    /// The document's kind, namespace and name: `VirtualService default/web`.
     title: &'a str,
     namespace: &'a str,
     patterns: &'a Patterns,

@@ -78,7 +78,7 @@ impl Kind {
 pub(super) struct Object<'a> {
     pub(super) kind: Kind,
     pub(super) namespace: String,
-    /// `VirtualService default/web`.
+    /// The document's kind, namespace and name: `VirtualService default/web`.
     pub(super) title: String,
     /// The title and where it comes from, for people.
     pub(super) document: String,

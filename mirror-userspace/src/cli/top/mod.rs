@@ -23,7 +23,7 @@ use crate::admin::{SOCKET, client};
 use screen::Screen;
 use view::{Order, View};
 
-/// Between two looks.
+/// How long `podmirror top` waits between two looks at the books.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Show what a running podmirror does, as it happens

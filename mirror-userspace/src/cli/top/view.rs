@@ -61,7 +61,7 @@ struct Row<'a> {
 }
 
 impl View {
-    /// One look more.
+    /// Adds the books of one more look.
     pub(super) fn add(&mut self, books: Value) {
         self.trouble = None;
         let uptime = |look: &Value| count(look, "uptime_seconds");

@@ -56,7 +56,7 @@ pub struct ReplayConfig {
     pub limits: Limits,
     /// Sampling, filters and rewrites.
     pub policy: PolicyConfig,
-    /// Where copies go.
+    /// Whether copies are sent, recorded or only looked at.
     pub sink: Sink,
     /// How they get there.
     pub dispatch: DispatchConfig,

@@ -38,7 +38,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens it.
+    /// Opens the folder; refuses one of another user, and closes ours to others.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::from(nix::fcntl::open(path, FOLDER, Mode::empty())?);
         let metadata = file.metadata()?;

@@ -90,9 +90,9 @@ pub(super) struct Attachment {
 
 #[derive(Debug)]
 enum Link {
-    /// Closing it detaches.
+    /// A tcx link: closing it detaches.
     Tcx(TcxLink),
-    /// The same.
+    /// A link at XDP: closing it detaches.
     Xdp(XdpLink),
     Filter(NotedFilter),
 }

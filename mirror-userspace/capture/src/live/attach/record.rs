@@ -32,7 +32,7 @@ pub(super) struct Spot {
     pub(super) netns: u64,
     /// The interface's number.
     pub(super) interface: u32,
-    /// The hook.
+    /// The hook that the filter is at.
     pub(super) hook: Hook,
 }
 

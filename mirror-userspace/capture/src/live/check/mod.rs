@@ -30,7 +30,7 @@ use super::{
 /// The oldest kernel that the perf object runs on.
 const OLDEST: KernelVersion = KernelVersion::new(5, 4, 0);
 
-/// One fact.
+/// One line of `podmirror check`: what was looked at, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What was looked at.
@@ -46,7 +46,7 @@ pub struct Finding {
 /// What a fact means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is well.
+    /// Nothing stands in podmirror's way.
     Good,
     /// Podmirror runs, with less: another ring, another attachment, no foreign namespaces.
     Lesser,
@@ -82,9 +82,9 @@ impl Finding {
 /// What is to be captured, if it can be.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
-    /// How.
+    /// The configuration that would be used.
     pub live: LiveConfig,
-    /// At which hook.
+    /// The hook that would be attached to.
     pub hook: Hook,
     /// As a port that receives copies, before the network stack.
     pub tap: Option<Tap>,

@@ -54,7 +54,7 @@ pub(in crate::live) struct LinkMessage {
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::live) struct Interface {
-    /// Its name.
+    /// The interface's name.
     pub(in crate::live) name: String,
     /// Its number, unique in its namespace.
     pub(in crate::live) index: u32,

@@ -20,7 +20,7 @@ pub(super) struct Control {
 /// What the parts are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
-    /// Six bytes each.
+    /// A setting of SETTINGS, of six bytes.
     Setting(Collected<6>),
     /// An error code, of RST_STREAM.
     Reset(Collected<4>),

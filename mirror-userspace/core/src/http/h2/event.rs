@@ -43,7 +43,7 @@ pub enum Event<'a> {
     Lost {
         /// The request's stream.
         stream: u32,
-        /// The reason.
+        /// Why it was lost.
         why: Loss,
     },
     /// No further request will be told. Those that were open have been told as lost before, each of them.
@@ -91,6 +91,6 @@ pub enum Loss {
     Gap,
     /// Its connection is lost.
     Connection(Refusal),
-    /// Its connection ended.
+    /// The request's connection ended before the request did.
     Closed(http::Lost),
 }

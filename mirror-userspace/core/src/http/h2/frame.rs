@@ -22,15 +22,15 @@ pub enum Kind {
     Priority,
     /// The client gives a stream up (section 6.4).
     Reset,
-    /// Section 6.5.
+    /// SETTINGS (section 6.5).
     Settings,
     /// Only a server sends it (section 6.6).
     PushPromise,
-    /// Section 6.7.
+    /// PING (section 6.7).
     Ping,
-    /// Section 6.8.
+    /// GOAWAY (section 6.8).
     GoAway,
-    /// Section 6.9.
+    /// WINDOW_UPDATE (section 6.9).
     WindowUpdate,
     /// A header block goes on (section 6.10).
     Continuation,
@@ -43,7 +43,7 @@ pub enum Kind {
 pub struct FrameHeader {
     /// Bytes of the payload: at most 2^24 - 1.
     pub len: u32,
-    /// What it is.
+    /// The frame's type.
     pub kind: Kind,
     /// Its flags; what they mean depends on the kind.
     pub flags: u8,

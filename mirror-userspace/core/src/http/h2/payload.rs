@@ -18,9 +18,9 @@ pub(super) struct Payload {
     left: u32,
     /// Whether the next byte says how much padding there is.
     pad_length: bool,
-    /// Bytes of priority.
+    /// Bytes of the priority fields of HEADERS.
     priority: u32,
-    /// Bytes of padding.
+    /// Bytes of padding at the frame's end.
     padding: u32,
 }
 

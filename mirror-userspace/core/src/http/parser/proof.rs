@@ -8,7 +8,7 @@ use super::{
 /// A reply of v1, as far as it matters to what the client's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status code.
+    /// The reply's status code.
     pub status: u16,
     /// Whether it is known that v1 takes nothing more on the connection behind the request that it answers
     /// (see [`ReplyHead::ends_connection`](crate::http::reply::ReplyHead::ends_connection)).

@@ -44,7 +44,7 @@ pub enum Part {
     /// The same, whether as sent or as a server may take it: with percent-encoding decoded, slashes merged and
     /// dot segments removed. For what must not be mirrored.
     PathHoweverSpelled,
-    /// The request's method.
+    /// The method, letter by letter.
     Method,
     /// `host[:port]`: of an absolute-form target, or else of `Host` (RFC 9112 section 3.2.2); in HTTP/2 `:authority`, or
     /// else `host`.

@@ -69,7 +69,7 @@ impl Blocks {
         self.open.as_ref().map(|block| block.stream)
     }
 
-    /// A HEADERS frame.
+    /// Begins a header block with a HEADERS frame.
     pub(super) fn begin(
         &mut self,
         frame: &FrameHeader,
@@ -91,7 +91,7 @@ impl Blocks {
         Ok(Some(Whole { stream, ends }))
     }
 
-    /// A CONTINUATION frame.
+    /// Goes on with the block in a CONTINUATION frame.
     pub(super) fn go_on(
         &mut self,
         frame: &FrameHeader,

@@ -30,11 +30,11 @@ pub(super) struct Mark {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// The first byte.
+    /// The copy's first byte was written.
     Begin,
-    /// Some more.
+    /// More of the copy was written, and there is still more.
     Progress,
-    /// The last byte.
+    /// The copy's last byte was written.
     End,
 }
 

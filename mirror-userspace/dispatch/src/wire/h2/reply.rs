@@ -11,7 +11,7 @@ pub(super) enum Fields {
     Head { status: u16, grpc: Option<u32> },
     /// The fields behind the body.
     Trailers { grpc: Option<u32> },
-    /// None of these.
+    /// Neither: the fields break the rules for replies.
     Malformed,
 }
 

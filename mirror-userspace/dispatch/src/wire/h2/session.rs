@@ -48,7 +48,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(super) limits: Limits,
-    /// By their streams.
+    /// The copies that are under way, by their streams.
     pub(super) turns: BTreeMap<u32, Box<Turn>>,
     /// The stream of the next copy.
     pub(super) next: u32,
@@ -136,7 +136,7 @@ impl Session {
         turns.filter(|turn| !turn.answered).count()
     }
 
-    /// The copies.
+    /// The copies that are under way or wait for their stream.
     #[cfg(debug_assertions)]
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.turns.values().map(|turn| &turn.job)

@@ -13,7 +13,7 @@ use crate::config::{
     node::{Fields, Node},
 };
 
-/// Of each kind.
+/// Most conditions of each kind in one match.
 const MAX_MATCHES: usize = 64;
 /// On headers or query parameters, of one match.
 const MAX_CONDITIONS: usize = 16;

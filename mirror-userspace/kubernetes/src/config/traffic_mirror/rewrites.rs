@@ -7,7 +7,7 @@ use mirror_core::policy::{
 use super::bounded;
 use crate::config::{error::BadField, node::Node};
 
-/// Of each kind.
+/// Most header fields that one rewrite sets, and most that it removes.
 const MAX_FIELDS: usize = 32;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 

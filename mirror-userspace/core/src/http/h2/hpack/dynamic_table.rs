@@ -34,7 +34,7 @@ struct Entry {
 pub(super) enum Name {
     /// Of the static table.
     Static(&'static str),
-    /// Of a literal.
+    /// The text of a literal, which was copied.
     Literal(Rc<[u8]>),
 }
 

@@ -94,7 +94,7 @@ const fn static_name(name: &[u8]) -> Option<usize> {
     })
 }
 
-/// Section 5.2.
+/// Writes a string literal (RFC 7541 section 5.2).
 fn string(text: &[u8], out: &mut BytesMut) {
     integer(0, 7, text.len(), out);
     out.extend_from_slice(text);
