@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     filter,
-    record::{Noted, Record, Spot},
+    note::{LockedNote, Noted, Spot},
 };
 use crate::live::netns::{NAMED, Netns, OpenNetns};
 
@@ -22,10 +22,10 @@ use crate::live::netns::{NAMED, Netns, OpenNetns};
 /// What fails is logged, and its note kept: it must not keep a new attachment from working.
 pub(in crate::live) fn delete_everywhere(notes: &Path, proc: &Path) {
     let mut left = Vec::new();
-    for (record, noted) in Record::abandoned(notes) {
+    for (note, noted) in LockedNote::abandoned(notes) {
         match noted {
-            Some(noted) => left.push((record, noted)),
-            None => forget(record),
+            Some(noted) => left.push((note, noted)),
+            None => forget(note),
         }
     }
     if left.is_empty() {
@@ -41,27 +41,27 @@ pub(in crate::live) fn delete_everywhere(notes: &Path, proc: &Path) {
             .into_iter()
             .partition(|(_, noted)| noted.spot.netns == netns.inode());
         left = elsewhere;
-        for (record, noted) in here {
+        for (note, noted) in here {
             let deleted = netns.run(|| delete(&noted));
-            conclude(record, deleted);
+            conclude(note, deleted);
         }
         if wanted.is_empty() {
             return;
         }
     }
-    for (record, noted) in left {
+    for (note, noted) in left {
         log::debug!("network namespace {} is gone", noted.spot.netns);
-        if record.is_old() {
-            forget(record);
+        if note.is_old() {
+            forget(note);
         }
     }
 }
 
 /// The same at one spot, in its namespace.
 pub(super) fn delete_at(notes: &Path, spot: Spot) {
-    for (record, noted) in Record::abandoned(notes) {
+    for (note, noted) in LockedNote::abandoned(notes) {
         if let Some(noted) = noted.filter(|noted| noted.spot == spot) {
-            conclude(record, delete(&noted));
+            conclude(note, delete(&noted));
         }
     }
 }
@@ -73,19 +73,19 @@ fn delete(noted: &Noted) -> Result<bool> {
     Ok(filter::delete(interface, hook, &noted.filter)?)
 }
 
-fn conclude(record: Record, deleted: Result<bool>) {
+fn conclude(note: LockedNote, deleted: Result<bool>) {
     match deleted {
         Ok(true) => {
             log::info!("deleted the filter that a killed podmirror left");
-            forget(record);
+            forget(note);
         }
-        Ok(false) => forget(record),
+        Ok(false) => forget(note),
         Err(error) => log::warn!("a filter of a killed podmirror may be left: {error:#}"),
     }
 }
 
-fn forget(record: Record) {
-    if let Err(error) = record.remove() {
+fn forget(note: LockedNote) {
+    if let Err(error) = note.remove() {
         log::warn!("the note of a filter that is gone stays: {error}");
     }
 }

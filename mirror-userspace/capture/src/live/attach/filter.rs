@@ -25,7 +25,7 @@ const HANDLES: u16 = 64;
 const PRIORITIES: std::ops::RangeInclusive<u16> = 1..=8;
 
 /// Attaches the program as a filter, before others' as far as they let it. `announce` is told
-/// each place before it is tried, so that a record of it exists before the filter does.
+/// each place before it is tried, so that a note of it exists before the filter does.
 ///
 /// A qdisc that this makes stays when the filter goes: others may have come to use it since.
 pub(super) fn attach(

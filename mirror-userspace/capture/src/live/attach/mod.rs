@@ -4,7 +4,7 @@
 //! Where the kernel has tcx (Linux 6.6), the attachment is a link at the head of the hook. It
 //! belongs to a file descriptor, so that it goes with the process, even after `kill -9`.
 //! Elsewhere it is a `cls_bpf` filter ([`filter`]), which stays until it is deleted; a note of it
-//! ([`record`]) lets the next start delete what a killed process left ([`abandoned`]).
+//! ([`note`]) lets the next start delete what a killed process left ([`abandoned`]).
 //!
 //! A port that receives nothing but copies ([`tap`]) has no other programs to be a guest among: there
 //! an XDP link ([`xdp`]) sees frames before they are socket buffers.
@@ -17,8 +17,8 @@
 pub(super) mod abandoned;
 mod filter;
 mod folder;
+mod note;
 mod quiet;
-mod record;
 mod status;
 mod tap;
 mod tcx;
@@ -34,7 +34,7 @@ use super::{
     netns::OpenNetns,
 };
 use filter::Filter;
-use record::{Noted, Record, Spot};
+use note::{LockedNote, Noted, Spot};
 use tcx::TcxLink;
 use xdp::XdpLink;
 
@@ -104,7 +104,7 @@ struct NotedFilter {
     netns: OpenNetns,
     spot: Spot,
     filter: Filter,
-    record: Option<Record>,
+    note: Option<LockedNote>,
 }
 
 impl Attachment {
@@ -134,19 +134,19 @@ impl Attachment {
             {
                 return Ok(AttachedBy::Tcx(link));
             }
-            let (filter, record) = attach_filter(interface, spot, notes, program)?;
-            Ok(AttachedBy::Filter(filter, record))
+            let (filter, note) = attach_filter(interface, spot, notes, program)?;
+            Ok(AttachedBy::Filter(filter, note))
         };
         let attached = netns
             .run(attach)
             .with_context(|| format!("attaching to {hook} of `{}`", shown(&interface.name)))?;
         let link = match attached {
             AttachedBy::Tcx(link) => Link::Tcx(link),
-            AttachedBy::Filter(filter, record) => Link::Filter(NotedFilter {
+            AttachedBy::Filter(filter, note) => Link::Filter(NotedFilter {
                 netns,
                 spot,
                 filter,
-                record,
+                note,
             }),
         };
         Ok(Self {
@@ -220,7 +220,7 @@ impl Drop for Attachment {
 /// What attaching inside the namespace came to.
 enum AttachedBy {
     Tcx(TcxLink),
-    Filter(Filter, Option<Record>),
+    Filter(Filter, Option<LockedNote>),
 }
 
 impl NotedFilter {
@@ -243,8 +243,8 @@ impl NotedFilter {
         if !deleted {
             log::info!("our filter was gone already, or somebody's had replaced it");
         }
-        if let Some(record) = self.record.take() {
-            record.remove().context("removing the note of our filter")?;
+        if let Some(note) = self.note.take() {
+            note.remove().context("removing the note of our filter")?;
         }
         Ok(())
     }
@@ -255,12 +255,12 @@ fn attach_filter(
     spot: Spot,
     notes: &Path,
     program: &mut SchedClassifier,
-) -> Result<(Filter, Option<Record>)> {
-    let mut record = None;
+) -> Result<(Filter, Option<LockedNote>)> {
+    let mut note = None;
     let attached = filter::attach(interface, spot.hook, program, |filter| {
         let filter = filter.clone();
-        match Record::write(notes, &interface.name, &Noted { spot, filter }) {
-            Ok(written) => record = Some(written),
+        match LockedNote::write(notes, &interface.name, &Noted { spot, filter }) {
+            Ok(written) => note = Some(written),
             Err(error) => log::warn!(
                 "no note of our filter in {}: {error}; if podmirror is killed, the filter stays",
                 notes.display()
@@ -268,10 +268,10 @@ fn attach_filter(
         }
     });
     match attached {
-        Ok(filter) => Ok((filter, record)),
+        Ok(filter) => Ok((filter, note)),
         Err(error) => {
-            if let Some(record) = record {
-                record.remove()?;
+            if let Some(note) = note {
+                note.remove()?;
             }
             Err(error)
         }

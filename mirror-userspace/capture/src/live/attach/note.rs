@@ -60,13 +60,13 @@ struct Note {
 
 /// A note under our lock.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct LockedNote {
     folder: Folder,
     name: String,
     lock: Flock<File>,
 }
 
-impl Record {
+impl LockedNote {
     /// Notes the filter, replacing an earlier note of the same program.
     ///
     /// The file gets its name only once it is locked and complete, so that nobody can take it
@@ -120,16 +120,16 @@ impl Record {
             };
             let Ok(folder) = folder.share() else { break };
             let text = contents(&file).unwrap_or_default();
-            let record = Self {
+            let locked = Self {
                 folder,
                 name,
                 lock: file,
             };
             // A note is nameless until it is locked; but its owner may be about to do that.
-            if is_note || record.is_old() {
+            if is_note || locked.is_old() {
                 let note = serde_json::from_slice(&text).ok();
                 let noted = note.filter(|note: &Note| is_note && note.boot == boot);
-                found.push((record, noted.map(Noted::from)));
+                found.push((locked, noted.map(Noted::from)));
             }
         }
         found
@@ -206,18 +206,18 @@ mod tests {
     fn only_the_notes_of_the_dead_are_abandoned() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let record = Record::write(path, "eth0", &noted()).unwrap();
-        assert!(Record::abandoned(path).is_empty(), "its owner lives");
+        let locked = LockedNote::write(path, "eth0", &noted()).unwrap();
+        assert!(LockedNote::abandoned(path).is_empty(), "its owner lives");
 
-        drop(record);
-        let mut found = Record::abandoned(path);
+        drop(locked);
+        let mut found = LockedNote::abandoned(path);
         assert_eq!(found.len(), 1);
-        let (record, abandoned) = found.remove(0);
+        let (locked, abandoned) = found.remove(0);
         assert_eq!(abandoned, Some(noted()));
-        assert!(Record::abandoned(path).is_empty(), "now it is ours");
+        assert!(LockedNote::abandoned(path).is_empty(), "now it is ours");
 
-        record.remove().unwrap();
-        assert!(Record::abandoned(path).is_empty());
+        locked.remove().unwrap();
+        assert!(LockedNote::abandoned(path).is_empty());
     }
 
     #[test]
@@ -225,12 +225,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         fs::write(path.join("1.json"), b"{\"priority\":").unwrap();
-        drop(Record::write(path, "eth0", &noted()).unwrap());
+        drop(LockedNote::write(path, "eth0", &noted()).unwrap());
         let note = fs::read_to_string(path.join("99.json")).unwrap();
         let other = note.replace(&boot(), "another-boot");
         assert_ne!(note, other);
         fs::write(path.join("99.json"), other).unwrap();
-        let found = Record::abandoned(path);
+        let found = LockedNote::abandoned(path);
         assert!(matches!(found.as_slice(), [(_, None), (_, None)]));
     }
 
@@ -240,10 +240,10 @@ mod tests {
         let path = directory.path().join("7.new");
         fs::write(&path, b"{").unwrap();
         fs::write(directory.path().join("README"), b"somebody's").unwrap();
-        assert!(Record::abandoned(directory.path()).is_empty());
+        assert!(LockedNote::abandoned(directory.path()).is_empty());
         let file = File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - KEPT * 2).unwrap();
-        let found = Record::abandoned(directory.path());
+        let found = LockedNote::abandoned(directory.path());
         assert!(matches!(found.as_slice(), [(_, None)]));
     }
 }
