@@ -265,23 +265,23 @@ impl Decoder {
     }
 
     /// Takes one byte of the trailers, and returns what it is.
-    pub(crate) fn step(&mut self, byte: u8) -> Place {
+    pub(crate) fn step(&mut self, byte: u8) -> TrailerByte {
         if let Ok(next) = self.0.next(byte, &UNLIMITED) {
             let before = std::mem::replace(&mut self.0.place, next);
             match (before, next) {
-                (_, At::TrailerName) => return Place::Name,
-                (At::TrailerName, _) => return Place::Colon,
-                (At::TrailerValue, At::TrailerValue) => return Place::Value,
+                (_, At::TrailerName) => return TrailerByte::Name,
+                (At::TrailerName, _) => return TrailerByte::Colon,
+                (At::TrailerValue, At::TrailerValue) => return TrailerByte::Value,
                 _ => {}
             }
         }
-        Place::End
+        TrailerByte::End
     }
 }
 
 /// What a byte of the trailers is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum TrailerByte {
     /// Of a field name.
     Name,
     /// The colon behind a name.

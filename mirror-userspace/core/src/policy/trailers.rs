@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{field::FieldName, field_rules::REDACTED};
-use crate::http::chunked::{Decoder, Place};
+use crate::http::chunked::{Decoder, TrailerByte};
 
 /// Replaces the values of some trailers of one chunked body, which may come in pieces.
 ///
@@ -48,14 +48,14 @@ impl Trailers {
         let mut out = body.to_vec();
         for byte in trailers {
             match self.decoder.step(*byte) {
-                Place::Name => {
+                TrailerByte::Name => {
                     self.name.push(*byte);
                     self.long |= self.name.len() > self.longest;
                     if self.long {
                         out.append(&mut self.name);
                     }
                 }
-                Place::Colon => {
+                TrailerByte::Colon => {
                     let is_it = |name: &FieldName| name.matches(&self.name);
                     self.hides = !self.long && self.names.iter().any(is_it);
                     self.long = false;
@@ -66,8 +66,8 @@ impl Trailers {
                         out.extend_from_slice(REDACTED);
                     }
                 }
-                Place::Value if self.hides => {}
-                Place::Value | Place::End => out.push(*byte),
+                TrailerByte::Value if self.hides => {}
+                TrailerByte::Value | TrailerByte::End => out.push(*byte),
             }
         }
         Cow::Owned(out)

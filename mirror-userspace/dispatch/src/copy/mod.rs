@@ -18,7 +18,7 @@ use mirror_core::pipeline::{CopyId, MirrorCopy, RequestKey, Rest, Wire};
 pub(crate) use self::{
     job::{Blocks, Job},
     outgoing::Outgoing,
-    places::Place,
+    places::CopyPlace,
     stream::{Broken, Source, Stage, Stream},
 };
 
@@ -60,7 +60,7 @@ impl Copies {
         let blocks = match copy.wire {
             Wire::Http1 => None,
             Wire::Http2 { trailers } => {
-                let place = Place::new(copy.id);
+                let place = CopyPlace::new(copy.id);
                 self.places.insert(copy.target.0, copy.request, place);
                 // Those of a streamed one come with its end.
                 let trailers = trailers.filter(|_| copy.rest == Rest::Complete);
@@ -190,7 +190,7 @@ impl Copies {
     }
 
     /// Where the copy of this request for this target is, if it is in HTTP/2 and has not ended.
-    pub(crate) fn place(&self, target: usize, request: RequestKey) -> Option<Place> {
+    pub(crate) fn place(&self, target: usize, request: RequestKey) -> Option<CopyPlace> {
         self.places.get(target, request)
     }
 

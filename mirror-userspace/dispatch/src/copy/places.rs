@@ -8,12 +8,12 @@ use super::Stage;
 
 /// Where a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct CopyPlace {
     pub(super) copy: CopyId,
     pub(crate) stage: Stage,
 }
 
-impl Place {
+impl CopyPlace {
     pub(super) const fn new(copy: CopyId) -> Self {
         Self {
             copy,
@@ -24,14 +24,14 @@ impl Place {
 
 /// The places of all copies in HTTP/2 that have not ended, by target and request.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<(usize, RequestKey), Place, foldhash::fast::RandomState>);
+pub(super) struct Places(HashMap<(usize, RequestKey), CopyPlace, foldhash::fast::RandomState>);
 
 impl Places {
-    pub(super) fn insert(&mut self, target: usize, request: RequestKey, place: Place) {
+    pub(super) fn insert(&mut self, target: usize, request: RequestKey, place: CopyPlace) {
         self.0.insert((target, request), place);
     }
 
-    pub(super) fn get(&self, target: usize, request: RequestKey) -> Option<Place> {
+    pub(super) fn get(&self, target: usize, request: RequestKey) -> Option<CopyPlace> {
         self.0.get(&(target, request)).copied()
     }
 
@@ -41,7 +41,7 @@ impl Places {
         }
     }
 
-    pub(super) fn remove(&mut self, target: usize, request: RequestKey) -> Option<Place> {
+    pub(super) fn remove(&mut self, target: usize, request: RequestKey) -> Option<CopyPlace> {
         self.0.remove(&(target, request))
     }
 }

@@ -13,12 +13,12 @@ const OVERHEAD: usize = http::Limits::DEFAULT.trailers;
 /// The position of the next byte in a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunked {
-    place: Place,
+    at: At,
     overhead: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum At {
     /// In the size of a chunk.
     Size { size: u64, digits: Digits },
     /// After the size: in the extensions, up to the end of the line.
@@ -43,7 +43,7 @@ enum Line {
     Filled,
 }
 
-const NEXT_SIZE: Place = Place::Size {
+const NEXT_SIZE: At = At::Size {
     size: 0,
     digits: Digits::None,
 };
@@ -51,7 +51,7 @@ const NEXT_SIZE: Place = Place::Size {
 impl Default for Chunked {
     fn default() -> Self {
         Self {
-            place: NEXT_SIZE,
+            at: NEXT_SIZE,
             overhead: 0,
         }
     }
@@ -67,7 +67,7 @@ impl Chunked {
     ) -> Result<(usize, bool), BadReply> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if let Place::Data { left } = &mut self.place {
+            if let At::Data { left } = &mut self.at {
                 let here = usize::try_from(*left)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len() - at);
@@ -75,7 +75,7 @@ impl Chunked {
                 data(bytes.get(at..at + here).unwrap_or_default());
                 at += here;
                 if *left == 0 {
-                    self.place = Place::DataEnd;
+                    self.at = At::DataEnd;
                     self.overhead = 0;
                 }
                 continue;
@@ -86,7 +86,7 @@ impl Chunked {
                 return Err(BadReply);
             }
             match self.next(byte)? {
-                Some(place) => self.place = place,
+                Some(place) => self.at = place,
                 None => return Ok((at, true)),
             }
         }
@@ -94,42 +94,42 @@ impl Chunked {
     }
 
     /// The position after a byte of overhead; `None` after the last byte.
-    fn next(&self, byte: u8) -> Result<Option<Place>, BadReply> {
-        let place = match (self.place, byte) {
-            (Place::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+    fn next(&self, byte: u8) -> Result<Option<At>, BadReply> {
+        let place = match (self.at, byte) {
+            (At::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let digit = char::from(byte).to_digit(16).ok_or(BadReply)?;
                 let size = size.checked_mul(16).ok_or(BadReply)? + u64::from(digit);
-                Place::Size {
+                At::Size {
                     size,
                     digits: Digits::Some,
                 }
             }
             (
-                Place::Size {
+                At::Size {
                     size,
                     digits: Digits::Some,
                 },
                 b';' | b' ' | b'\t' | b'\r',
-            ) => Place::SizeLine { size },
+            ) => At::SizeLine { size },
             (
-                Place::SizeLine { size }
-                | Place::Size {
+                At::SizeLine { size }
+                | At::Size {
                     size,
                     digits: Digits::Some,
                 },
                 b'\n',
             ) => match size {
-                0 => Place::Trailer { line: Line::Empty },
-                left => Place::Data { left },
+                0 => At::Trailer { line: Line::Empty },
+                left => At::Data { left },
             },
-            (Place::SizeLine { size }, _) => Place::SizeLine { size },
-            (Place::DataEnd, b'\r') => Place::DataEnd,
-            (Place::DataEnd, b'\n') => NEXT_SIZE,
-            (Place::Trailer { line: Line::Empty }, b'\n') => return Ok(None),
-            (Place::Trailer { .. }, b'\n') => Place::Trailer { line: Line::Empty },
-            (Place::Trailer { line }, b'\r') => Place::Trailer { line },
-            (Place::Trailer { .. }, _) => Place::Trailer { line: Line::Filled },
-            (Place::Size { .. } | Place::DataEnd | Place::Data { .. }, _) => return Err(BadReply),
+            (At::SizeLine { size }, _) => At::SizeLine { size },
+            (At::DataEnd, b'\r') => At::DataEnd,
+            (At::DataEnd, b'\n') => NEXT_SIZE,
+            (At::Trailer { line: Line::Empty }, b'\n') => return Ok(None),
+            (At::Trailer { .. }, b'\n') => At::Trailer { line: Line::Empty },
+            (At::Trailer { line }, b'\r') => At::Trailer { line },
+            (At::Trailer { .. }, _) => At::Trailer { line: Line::Filled },
+            (At::Size { .. } | At::DataEnd | At::Data { .. }, _) => return Err(BadReply),
         };
         Ok(Some(place))
     }
