@@ -30,7 +30,7 @@ pub struct DispatchConfig {
     pub connections: usize,
     /// Most copies in flight on one connection in HTTP/1: above 1, copies held whole are written back to back,
     /// before the first reply (RFC 9112 section 9.3.2), if their methods are idempotent. Default: 1.
-    pub pipeline: usize,
+    pub pipeline_depth: usize,
     /// Which copies are sent once more when a connection that had answered others closes before a byte
     /// of the reply; and whether those are that a target says it did not take (GOAWAY and REFUSED_STREAM of
     /// HTTP/2), up to 64 times. Default: [`Retry::Idempotent`].
@@ -103,7 +103,7 @@ impl Default for DispatchConfig {
         Self {
             order: Order::Connection,
             connections: 64,
-            pipeline: 1,
+            pipeline_depth: 1,
             retry: Retry::Idempotent,
             queue: 10_000,
             max_rps: None,
@@ -141,7 +141,7 @@ impl From<&DispatchConfig> for Settings {
         Self {
             order: config.order,
             connections: config.connections.max(1),
-            pipeline: config.pipeline,
+            pipeline_depth: config.pipeline_depth,
             retry: config.retry,
             queue: config.queue,
             max_rps: config.max_rps,

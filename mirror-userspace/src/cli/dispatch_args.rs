@@ -209,7 +209,7 @@ impl DispatchArgs {
         Ok(DispatchConfig {
             order: self.order.into(),
             connections: self.target_connections.get().div_ceil(shards),
-            pipeline: self.pipeline.get(),
+            pipeline_depth: self.pipeline.get(),
             queue: self.queue.div_ceil(shards),
             max_rps: self.max_rps.map(|rps| rps / shards as f64),
             stream_window: self.stream_window,
@@ -266,7 +266,7 @@ mod tests {
         let command = Command::try_parse_from(args).unwrap();
         let config = command.dispatch.for_shard(2).unwrap();
         assert_eq!(
-            (config.connections, config.queue, config.pipeline),
+            (config.connections, config.queue, config.pipeline_depth),
             (5, 5, 9)
         );
         assert!(Command::try_parse_from(["podmirror", "--pipeline", "0"]).is_err());

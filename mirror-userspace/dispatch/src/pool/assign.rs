@@ -130,7 +130,7 @@ impl Target {
             self.make_room_for_exchange(shared);
             return Pick::Busy;
         };
-        if shared.settings.pipeline > 1
+        if shared.settings.pipeline_depth > 1
             && let Some(endpoint) = self.links.get(link.slot).map(|link| link.endpoint)
             && let Some(endpoint) = self.endpoints.get_mut(endpoint)
         {
@@ -154,7 +154,7 @@ impl Target {
         };
         let endpoint = self.endpoints.get(link.endpoint);
         endpoint.is_some_and(|endpoint| endpoint.is_usable())
-            && link.has_room_for(job, shared.settings.pipeline)
+            && link.has_room_for(job, shared.settings.pipeline_depth)
     }
 
     /// At the limit: one that rests makes room for a new one.
@@ -221,7 +221,7 @@ impl Target {
     /// The next copy that a connection may take, after one of this client connection.
     fn next_for(&mut self, shared: &mut Shared, id: LinkId, after: ConnectionId) -> Option<Job> {
         let link = self.links.get(id.slot)?;
-        let limit = shared.settings.pipeline;
+        let limit = shared.settings.pipeline_depth;
         let has_room = |job: &Job| link.has_room_for(job, limit);
         let behind = self.queue.pop_behind(after, &mut shared.copies, has_room);
         let job = behind.or_else(|| self.queue.pop(&mut shared.copies))?;

@@ -41,7 +41,7 @@ pub enum Retry {
 pub struct Settings {
     pub order: Order,
     pub connections: usize,
-    pub pipeline: usize,
+    pub pipeline_depth: usize,
     pub retry: Retry,
     pub queue: usize,
     pub max_rps: Option<f64>,

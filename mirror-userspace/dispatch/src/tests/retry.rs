@@ -180,7 +180,7 @@ fn copies_that_are_alone_have_a_connection_each_and_others_none_of_theirs() {
             .await;
             let config = DispatchConfig {
                 connections,
-                pipeline: 8,
+                pipeline_depth: 8,
                 ..DispatchConfig::default()
             };
             let mut rig = Rig::new(config, server.address);

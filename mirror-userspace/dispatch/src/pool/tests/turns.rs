@@ -11,7 +11,7 @@ const POST: &str = "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 fn proven(pipeline: usize) -> Driver {
     let mut driver = Driver::new(&DispatchConfig {
         connections: 1,
-        pipeline,
+        pipeline_depth: pipeline,
         ..DispatchConfig::default()
     });
     for _ in 0..pipeline {

@@ -128,7 +128,7 @@ impl World<'_> {
             .find(|conn| conn.pipe.link == link)
             .unwrap();
         let ahead = conn.under_way();
-        let room = self.settings.pipeline.min(conn.read_replies() + 1);
+        let room = self.settings.pipeline_depth.min(conn.read_replies() + 1);
         assert!(ahead.len() < room.max(1), "more at once than may");
         let not_alone = exclusive || ahead.iter().any(|one| self.copies[one.copy].is_exclusive());
         assert!(

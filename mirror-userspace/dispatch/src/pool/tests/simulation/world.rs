@@ -66,7 +66,7 @@ impl<'a> World<'a> {
                 _ => Order::None,
             },
             connections: 1 + choices.of(4),
-            pipeline: [1, 2, 5, 16][pick],
+            pipeline_depth: [1, 2, 5, 16][pick],
             retry: [Retry::Idempotent, Retry::Idempotent, Retry::Never][choices.of(3)],
             queue: [50, 4][choices.of(2)],
             max_rps: [None, None, Some(20.0)][choices.of(3)],
