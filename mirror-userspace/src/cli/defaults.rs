@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
 use mirror_capture::LiveConfig;
-use mirror_core::{pipeline::Limits, policy::PolicyConfig};
+use mirror_core::{pipeline, policy::PolicyConfig};
 use mirror_dispatch::DispatchConfig;
 
 use super::*;
@@ -43,11 +43,11 @@ fn of_limits() {
     let limits = no_flags().limits;
     assert_eq!(
         shown(&limits.for_shard(1, false)),
-        shown(&Limits::default())
+        shown(&pipeline::Limits::default())
     );
-    let file = Limits {
+    let file = pipeline::Limits {
         flow: replay::patience(),
-        ..Limits::default()
+        ..pipeline::Limits::default()
     };
     assert_eq!(shown(&limits.for_file()), shown(&file));
 }
@@ -71,7 +71,7 @@ fn of_capture() {
 /// What clap does not show by itself, since it depends: the help says it in words.
 #[test]
 fn that_are_written_in_the_help() {
-    let live = Limits::default().flow.gap_wait;
+    let live = pipeline::Limits::default().flow.gap_wait;
     let file = replay::patience().gap_wait;
     assert_eq!(
         (live, file),

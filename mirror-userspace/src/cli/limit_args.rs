@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mirror_core::{http, pipeline::Limits, stream, value::BadValue};
+use mirror_core::{http, pipeline, stream, value::BadValue};
 
 use super::value::{duration, size};
 use crate::replay;
@@ -74,7 +74,7 @@ impl From<ConfirmArg> for stream::Confirm {
 impl LimitArgs {
     /// The share of one of `shards` shards. `hears_v1`: what v1 says and acknowledges is captured, too.
     #[must_use]
-    pub fn for_shard(&self, shards: usize, hears_v1: bool) -> Limits {
+    pub fn for_shard(&self, shards: usize, hears_v1: bool) -> pipeline::Limits {
         let confirm = if hears_v1 {
             ConfirmArg::Ack
         } else {
@@ -85,13 +85,13 @@ impl LimitArgs {
 
     /// The limits for a capture file.
     #[must_use]
-    pub fn for_file(&self) -> Limits {
+    pub fn for_file(&self) -> pipeline::Limits {
         self.shared(1, replay::patience().gap_wait, ConfirmArg::None)
     }
 
-    fn shared(&self, shards: usize, gap_wait: Duration, confirm: ConfirmArg) -> Limits {
+    fn shared(&self, shards: usize, gap_wait: Duration, confirm: ConfirmArg) -> pipeline::Limits {
         let shards = shards.max(1);
-        Limits {
+        pipeline::Limits {
             memory: self.max_memory / shards,
             pool: None,
             flow: stream::Limits {

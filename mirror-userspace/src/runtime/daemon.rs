@@ -10,7 +10,7 @@ use mirror_capture::{AttachmentId, Capture, LiveConfig, Place};
 use mirror_core::{
     counters::KernelCounters,
     ledger::{Counted, Ledger, Names},
-    pipeline::Limits,
+    pipeline,
     policy::Policy,
     value::Rate,
     verdict::Terms,
@@ -29,7 +29,7 @@ pub struct DaemonConfig {
     /// How to capture, wherever it attaches.
     pub capture: LiveConfig,
     /// The limits of one shard.
-    pub limits: Limits,
+    pub limits: pipeline::Limits,
     /// Sampling, filters and rewrites.
     pub policy: Policy,
     /// Where copies go. `policy` is [made for it](Sink::policy).

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use mirror_capture::{AttachmentId, Batch, RingReader};
 use mirror_core::{
     ledger::Counted,
-    pipeline::{Limits, Pipeline},
+    pipeline::{self, Pipeline},
     policy::Policy,
     segment::Time,
     value::Rate,
@@ -44,7 +44,7 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 /// What every shard is built from.
 #[derive(Clone)]
 pub(super) struct ShardConfig {
-    pub(super) limits: Limits,
+    pub(super) limits: pipeline::Limits,
     pub(super) policy: Policy,
     pub(super) sink: Sink,
     pub(super) dispatch: DispatchConfig,

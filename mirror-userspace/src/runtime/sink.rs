@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mirror_core::{
     destination::TargetSpec,
     ledger::Names,
-    pipeline::{Limits, Pipeline},
+    pipeline::{self, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
     verdict::{Role, Terms},
 };
@@ -114,7 +114,12 @@ impl Sink {
 
     /// A pipeline that puts out what goes here.
     #[must_use]
-    pub fn pipeline(&self, limits: Limits, policy: Policy, dispatch: &DispatchConfig) -> Pipeline {
+    pub fn pipeline(
+        &self,
+        limits: pipeline::Limits,
+        policy: Policy,
+        dispatch: &DispatchConfig,
+    ) -> Pipeline {
         match self {
             Self::Targets(_) => {
                 let mut pipeline = Pipeline::new(limits, policy);

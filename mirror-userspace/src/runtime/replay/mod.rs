@@ -18,7 +18,7 @@ use mirror_capture::file::OpenError;
 use mirror_core::{
     counters::{FileCounters, NotRead},
     ledger::{Counted, Ledger, Names},
-    pipeline::{Limits, Output},
+    pipeline::{self, Output},
     policy::PolicyConfig,
     verdict::Terms,
 };
@@ -53,7 +53,7 @@ pub struct ReplayConfig {
     /// What of it is read.
     pub select: Select,
     /// The limits of the pipeline.
-    pub limits: Limits,
+    pub limits: pipeline::Limits,
     /// Sampling, filters and rewrites.
     pub policy: PolicyConfig,
     /// Whether copies are sent, recorded or only looked at.
