@@ -141,6 +141,7 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "sent_again",
         "http2_requests",
         "connections",
+        "streams",
         "bytes_lost",
         "replies_of_v1",
         "v1_latency_us",

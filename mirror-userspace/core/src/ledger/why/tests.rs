@@ -81,6 +81,10 @@ fn every_map_of_the_ledger_is_looked_at() {
         "replies.answered",
         "reply_segments",
         "replies_of_v1",
+        // What they cost is in `bytes_lost` and `requests.dropped`.
+        "streams.segments",
+        "streams.bytes",
+        "streams.closed",
         "targets",
     ];
     let explained = ROWS.iter().map(|row| row.path);
