@@ -182,6 +182,4 @@ fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
-mod second_reader;
-#[cfg(test)]
 mod tests;

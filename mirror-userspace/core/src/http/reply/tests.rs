@@ -1,3 +1,5 @@
+mod second_reader;
+
 use super::*;
 use ReplyBody::{Chunked, Length, None as NoBody, Unknown, UntilClose};
 

@@ -2,7 +2,7 @@
 
 use httparse::{Header, ParserConfig, Response, Status};
 
-use super::{ReplyBody, ReplyHead, StatedLength, parse, parse_whole};
+use super::super::{ReplyBody, ReplyHead, StatedLength, parse, parse_whole};
 use crate::{http::Version, random::Random};
 
 const FIELDS: usize = 12;
