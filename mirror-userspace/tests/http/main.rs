@@ -18,3 +18,4 @@ mod requests;
 mod smuggling;
 mod streams;
 mod vectors;
+mod verdicts;
