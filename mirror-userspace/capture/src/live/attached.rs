@@ -20,7 +20,7 @@ use super::{
     config::{AttachmentId, LiveConfig, Place},
     kernel_log::KernelLog,
     loader::Loader,
-    netlink::Interface,
+    netlink::{Interface, is_connected},
     object::RingKind,
     refusal,
     rings::Rings,
@@ -79,6 +79,7 @@ impl Attached {
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
         let log = open_log(&mut ebpf, config)?;
 
+        tell_answered(&mut ebpf, &settings, &place)?;
         rings.join(id, &mut ebpf)?;
         // First what v1 says: no request is seen whose reply is not.
         let both = attach_replies(&mut ebpf, config, &settings, &place, &interface)
@@ -166,6 +167,25 @@ fn tell_tap(ebpf: &mut Ebpf, settings: TapSettings) -> Result<()> {
     let mut map: Array<&mut MapData, [u8; size_of::<TapSettings>()]> = Array::try_from(map)?;
     map.set(0, bytes, 0)
         .context("writing the kernel program's settings")
+}
+
+/// Says which ports have connections already, so that what belongs to none is refused from the first segment on.
+fn tell_answered(ebpf: &mut Ebpf, settings: &Settings, place: &Place) -> Result<()> {
+    if settings.ask_kernel == 0 {
+        return Ok(());
+    }
+    let map = ebpf.map_mut("ANSWERED");
+    let mut answered: Array<&mut MapData, u32> =
+        Array::try_from(map.context("the object has no map `ANSWERED`")?)?;
+    // Without `inet_diag` the program learns it from the first segment of a connection.
+    let ask = |port: u16| port != 0 && is_connected(port).unwrap_or(false);
+    let connected = place.netns.run(|| Ok(settings.ports.map(ask)))?;
+    for (at, _) in (0..).zip(connected).filter(|(_, connected)| *connected) {
+        answered
+            .set(at, 1, 0)
+            .context("writing the kernel program's settings")?;
+    }
+    Ok(())
 }
 
 fn open_log(ebpf: &mut Ebpf, config: &LiveConfig) -> Result<Option<KernelLog>> {

@@ -2,6 +2,7 @@
 //! does not take never does.
 
 mod attacks;
+mod beginning;
 mod forge;
 mod handshakes;
 mod multipath;

@@ -190,7 +190,7 @@ fn index_with(addresses: &[IpAddr]) -> io::Result<Option<u32>> {
 }
 
 /// Each address here, with the index of its interface.
-fn each_address(mut each: impl FnMut(u32, IpAddr)) -> io::Result<()> {
+pub(super) fn each_address(mut each: impl FnMut(u32, IpAddr)) -> io::Result<()> {
     dump(RTM_GETADDR, &AddressMessage::default(), |reply| {
         let Ok((message, rest)) = AddressMessage::read_from_prefix(reply) else {
             return;

@@ -63,6 +63,20 @@ pub(in crate::live) fn dump(
     })
 }
 
+/// Asks for all sockets of a kind (`sock_diag(7)`), and hands each answer's body to `is_last`, until it says so.
+pub(in crate::live) fn dump_sockets(
+    body: &impl Body,
+    mut is_last: impl FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    const BY_FAMILY: u16 = 20;
+    let body = body.as_bytes();
+    let socket = ask_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, NLM_F_DUMP, body)?;
+    read_replies(&socket, |reply, body| match reply {
+        NLMSG_DONE | NLMSG_ERROR => Some(outcome(body)),
+        _ => is_last(body).then_some(Ok(())),
+    })
+}
+
 /// Asks for one thing: the body of its answer.
 pub(in crate::live) fn get(kind: u16, body: &impl Body) -> io::Result<Vec<u8>> {
     let socket = ask(kind, 0, body.as_bytes())?;
@@ -101,11 +115,15 @@ pub(in crate::live) trait Body: IntoBytes + Immutable {}
 impl<T: IntoBytes + Immutable> Body for T {}
 
 fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<OwnedFd> {
+    ask_of(SockProtocol::NetlinkRoute, kind, flags, body)
+}
+
+fn ask_of(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::Result<OwnedFd> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkRoute,
+        protocol,
     )?;
     let len = size_of::<Header>() + body.len();
     let header = Header {
