@@ -11,7 +11,11 @@ use cancelled::Cancelled;
 
 use super::{
     ConnectionId, CopyId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo,
-    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, manner::Manner,
+    Rest, TargetId,
+    blocks::Blocks,
+    body::{Body, Waited},
+    connection::RequestContext,
+    manner::Manner,
     patience::Patience,
 };
 use crate::{
@@ -88,6 +92,8 @@ pub(super) struct Assembly {
     pub(super) sends_openings: bool,
     /// The one of the request that begins.
     pub(super) opening: Option<Bytes>,
+    /// The buffer that the bytes at hand waited in, if it is worth keeping.
+    pub(super) waited: Option<Bytes>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) sending: Sending,
     /// Whether anything was captured that v1 sent.
@@ -136,6 +142,7 @@ impl Assembly {
             tells_answers: false,
             sends_openings: false,
             opening: None,
+            waited: None,
             observer: None,
             sending: Sending::ToTargets,
             hears_v1: false,
@@ -260,7 +267,7 @@ impl Assembly {
                 if held.body.len() + bytes.len() > self.max_body {
                     self.stream(place, request);
                     self.pass_on(request, bytes);
-                } else if !held.body.push(bytes, &mut held.reserved, &self.blocks) {
+                } else if !self.collect(held, bytes) {
                     self.drop_held(held, DropReason::OverBudget);
                     *request = Request::Settled;
                 }
@@ -272,6 +279,20 @@ impl Assembly {
             Request::Settled => self.observe(place, |observer, info| observer.lost(info)),
             _ => self.observe(place, |observer, info| observer.body(info, bytes)),
         };
+    }
+
+    /// Whether there was room for more of the body.
+    fn collect(&self, held: &mut Held, bytes: &[u8]) -> bool {
+        let Held { body, reserved, .. } = held;
+        match self.waiting(bytes) {
+            Some(waited) => body.push_waited(waited, reserved, &self.blocks),
+            None => body.push(bytes, reserved, &self.blocks),
+        }
+    }
+
+    /// The buffer that these bytes waited in, if it may be kept for them.
+    fn waiting(&self, bytes: &[u8]) -> Option<Waited> {
+        Waited::of(self.waited.as_ref()?, bytes)
     }
 
     /// The request is complete; of HTTP/2, with the trailers that were [handed in](Self::end_with) last.

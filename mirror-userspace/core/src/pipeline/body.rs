@@ -7,7 +7,7 @@ use crate::budget::Reserved;
 
 /// From this many bytes on, what arrives at once becomes a piece of its own. Less is gathered, so that a
 /// body sent byte by byte does not become a million pieces.
-const OWN_PIECE: usize = 4096;
+pub(super) const OWN_PIECE: usize = 4096;
 
 /// The largest buffer but a block that small pieces are gathered in, in bytes.
 const LARGEST_GATHER: usize = 16 * 1024;
@@ -21,6 +21,27 @@ pub(super) struct Body {
     pieces: Vec<Bytes>,
     gather: Vec<u8>,
     len: usize,
+}
+
+/// Bytes in a buffer that may be kept.
+#[derive(Debug)]
+pub(super) struct Waited {
+    pub(super) bytes: Bytes,
+    /// What the buffer takes.
+    pub(super) memory: usize,
+}
+
+impl Waited {
+    /// `bytes`, if they are in this buffer, and are most of it: all of it is kept with them.
+    pub(super) fn of(buffer: &Bytes, bytes: &[u8]) -> Option<Self> {
+        let (whole, part) = (buffer.as_ptr_range(), bytes.as_ptr_range());
+        let within = whole.start <= part.start && part.end <= whole.end;
+        let most = bytes.len() >= OWN_PIECE && bytes.len() >= buffer.len() / 4 * 3;
+        (within && most).then(|| Self {
+            bytes: buffer.slice_ref(bytes),
+            memory: buffer.len(),
+        })
+    }
 }
 
 impl Body {
@@ -53,6 +74,28 @@ impl Body {
             };
             rest = more;
         }
+    }
+
+    /// Appends what [waited](crate::stream::Data::waited) without a copy, if there is no room for it in what is being
+    /// filled; else as [`push`](Self::push). What is left empty of that is less than what is appended.
+    #[must_use]
+    pub(super) fn push_waited(
+        &mut self,
+        waited: Waited,
+        reserved: &mut Reserved,
+        blocks: &Blocks,
+    ) -> bool {
+        let Waited { bytes, memory } = waited;
+        if self.room() >= bytes.len() {
+            return self.push(&bytes, reserved, blocks);
+        }
+        if !reserved.grow(memory + PIECE_OVERHEAD) {
+            return false;
+        }
+        self.seal(blocks);
+        self.len += bytes.len();
+        self.pieces.push(bytes);
+        true
     }
 
     /// All pieces, in order.
@@ -148,6 +191,40 @@ mod tests {
     }
 
     #[test]
+    fn what_waited_is_kept_where_nothing_else_has_room() {
+        let budget = Budget::new(1 << 20);
+        let (mut reserved, blocks, mut body) = (budget.empty(), Blocks::new(0), Body::default());
+        let buffer = Bytes::from(vec![7; 20_000]);
+        let waited = |len: usize| Waited::of(&buffer, &buffer[20_000 - len..]);
+        assert!(waited(14_999).is_none(), "too little of it");
+        assert!(Waited::of(&buffer, &[7; 20_000]).is_none(), "elsewhere");
+        assert!(body.push(b"abc", &mut reserved, &blocks));
+        assert!(body.push_waited(waited(15_000).unwrap(), &mut reserved, &blocks));
+        assert_eq!(reserved.bytes(), 3 + 20_000 + 2 * PIECE_OVERHEAD);
+        assert!(body.push_waited(waited(20_000).unwrap(), &mut reserved, &blocks));
+        let pieces = body.into_pieces(&blocks);
+        assert_eq!(pieces.concat(), [b"abc", &[7; 35_000][..]].concat());
+        assert_eq!(pieces[1].as_ptr(), buffer[5_000..].as_ptr(), "no copy");
+        assert_eq!(pieces[2].as_ptr(), buffer.as_ptr());
+    }
+
+    /// A block that is being filled is not left for what waited, or small pieces between would take a block each.
+    #[test]
+    fn what_waited_fills_the_block_at_hand() {
+        let budget = Budget::new(usize::MAX);
+        let (mut reserved, blocks, mut body) = (budget.empty(), Blocks::new(0), Body::default());
+        let buffer = Bytes::from(vec![7; OWN_PIECE]);
+        for _ in 0..2_000 {
+            assert!(body.push(&[1; 100], &mut reserved, &blocks));
+            let waited = Waited::of(&buffer, &buffer).unwrap();
+            assert!(body.push_waited(waited, &mut reserved, &blocks));
+        }
+        let len = 2_000 * (100 + OWN_PIECE);
+        assert_eq!(body.len(), len);
+        assert!(reserved.bytes() < len * 5 / 4, "{}", reserved.bytes());
+    }
+
+    #[test]
     fn a_refusal_changes_nothing() {
         let (budget, blocks) = (Budget::new(5000), Blocks::new(0));
         let mut reserved = budget.empty();
@@ -155,6 +232,9 @@ mod tests {
         assert!(body.push(b"abc", &mut reserved, &blocks));
         let before = reserved.bytes();
         assert!(!body.push(&[0; 8000], &mut reserved, &blocks));
+        let buffer = Bytes::from(vec![0; 8000]);
+        let waited = Waited::of(&buffer, &buffer).unwrap();
+        assert!(!body.push_waited(waited, &mut reserved, &blocks));
         assert_eq!((body.len(), reserved.bytes()), (3, before));
         assert_eq!(body.into_pieces(&blocks), [Bytes::from_static(b"abc")]);
     }

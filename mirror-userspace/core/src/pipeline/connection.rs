@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     ConnectionId, Output, RequestInfo, RequestKey,
     assembly::{Assembly, Opening, Request},
+    body::OWN_PIECE,
     carried::Carried,
     not_followed::Passing,
     replies::Replies,
@@ -151,6 +152,7 @@ impl Connection {
                 passing.stand(parser.footing());
             }
             StreamEvent::Data(data) => {
+                assembly.waited = data.waited.filter(|it| it.len() >= OWN_PIECE).cloned();
                 reading.place.at = data.at;
                 reading.place.received = data.ack;
                 if reading.carried.is_http2() {

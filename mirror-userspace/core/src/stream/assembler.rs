@@ -270,6 +270,7 @@ impl Assembler {
         context.counters.duplicate += taken;
         let data = Data {
             bytes: piece.bytes,
+            waited: None,
             starts_segment: piece.starts_segment,
             at: piece.at,
             ack: piece.ack,

@@ -1,5 +1,7 @@
 //! What reassembly reports of a connection.
 
+use bytes::Bytes;
+
 use crate::segment::{FlowId, SeqNum, Time};
 
 /// One thing that happened to a connection's byte stream, in stream order.
@@ -81,8 +83,10 @@ pub struct FromServer<'a> {
 /// In-order bytes of a stream. Never empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
-    /// The bytes, borrowed from the capture: a consumer that keeps them must copy them.
+    /// The bytes, borrowed: a consumer that keeps them must copy them, or keep [`waited`](Self::waited).
     pub bytes: &'a [u8],
+    /// The buffer in which they waited for the server's acknowledgment, if they did.
+    pub waited: Option<&'a Bytes>,
     /// Whether they begin where a segment of the sender began (a request often does).
     pub starts_segment: bool,
     /// When they were captured.

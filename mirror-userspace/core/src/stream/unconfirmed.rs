@@ -9,6 +9,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bytes::Bytes;
+
 use super::{
     FlowCounters, StreamEvent,
     event::Data,
@@ -44,7 +46,7 @@ struct Item {
 #[derive(Debug)]
 enum What {
     Bytes {
-        bytes: Box<[u8]>,
+        bytes: Bytes,
         starts_segment: bool,
         at: Time,
         ack: Option<SeqNum>,
@@ -95,7 +97,7 @@ impl Unconfirmed {
             start,
             end: start + len,
             what: What::Bytes {
-                bytes: data.bytes.into(),
+                bytes: Bytes::copy_from_slice(data.bytes),
                 starts_segment: data.starts_segment,
                 at: data.at,
                 ack: data.ack,
@@ -154,7 +156,7 @@ impl Unconfirmed {
                 Some(again) => {
                     counters.implausible.never_taken += 1;
                     What::Bytes {
-                        bytes: again.into(),
+                        bytes: Bytes::copy_from_slice(again),
                         starts_segment: piece.starts_segment && piece.start == item.start,
                         at: piece.at,
                         ack: piece.ack,
@@ -216,6 +218,7 @@ impl Unconfirmed {
                     counters.delivered += taken.len() as u64;
                     emit(StreamEvent::Data(Data {
                         bytes: taken,
+                        waited: Some(bytes),
                         starts_segment: *starts_segment,
                         at: *at,
                         ack: *ack,

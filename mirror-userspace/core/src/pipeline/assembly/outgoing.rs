@@ -79,8 +79,10 @@ impl Assembly {
         let Request::Streamed(copies) = request else {
             return;
         };
-        let memory = Blocks::memory_for(bytes.len()) + CHUNK_OVERHEAD;
-        let mut chunk = None;
+        let waited = self.waiting(bytes);
+        let memory = waited.as_ref().map(|waited| waited.memory);
+        let memory = memory.unwrap_or(Blocks::memory_for(bytes.len())) + CHUNK_OVERHEAD;
+        let mut chunk = waited.map(|waited| waited.bytes);
         copies.retain(|&copy| match self.budget.reserve(memory) {
             Some(reserved) => {
                 let chunk = chunk.get_or_insert_with(|| self.blocks.copy(bytes));
