@@ -106,6 +106,8 @@ reasons! {
         unknown_encoding,
         /// A body of JSON has more levels or values than are looked at.
         too_deep,
+        /// The fields or frames of a reply break a rule of HTTP/2.
+        malformed,
     }
 }
 

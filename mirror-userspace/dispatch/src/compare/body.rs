@@ -9,6 +9,8 @@ use ruzstd::decoding::StreamingDecoder;
 use super::{
     documents,
     found::Found,
+    grpc::{self, Messages, NoMessages},
+    head::Head,
     json::{BadJson, Json},
     kept::Kept,
     rules::ContentRules,
@@ -35,21 +37,29 @@ pub(super) enum Why {
 pub(super) enum Body {
     Bytes(Vec<u8>),
     Json(Json),
+    /// Of gRPC.
+    Messages(Messages),
     /// More than is kept: its size, and a hash of what is not kept.
     Long {
         kept: Vec<u8>,
         length: u64,
         rest: u64,
     },
-    /// It is not what its encoding says.
+    /// It is not what its encoding says, or no messages of gRPC.
     Broken,
     Unknown(Why),
 }
 
 impl Body {
-    /// Decodes what is kept of a body, with these field values of its head.
-    pub(super) fn read(kept: &Kept, encoding: &[u8], kind: &[u8], rules: &ContentRules) -> Self {
-        let is_json = kind.to_ascii_lowercase().windows(4).any(|it| it == b"json");
+    /// Decodes what is kept of a body, as its head says.
+    pub(super) fn read(kept: &Kept, head: &Head, rules: &ContentRules) -> Self {
+        let kind = head.value("content-type").to_ascii_lowercase();
+        let is_json = kind.windows(4).any(|it| it == b"json");
+        let is_call = kind.starts_with(b"application/grpc");
+        let encoding = match is_call {
+            true => head.value("grpc-encoding"),
+            false => head.value("content-encoding"),
+        };
         let encodings: Vec<_> = encoding
             .split(|byte| *byte == b',')
             .map(<[u8]>::trim_ascii)
@@ -57,7 +67,7 @@ impl Body {
             .collect();
         let body = kept.body.clone();
         if kept.length > body.len() as u64 {
-            if is_json || !encodings.is_empty() {
+            if (is_json && !is_call) || !encodings.is_empty() {
                 return Self::Unknown(Why::TooLong);
             }
             return Self::Long {
@@ -70,10 +80,17 @@ impl Body {
             // As after HEAD, whatever its encoding would be.
             return Self::Bytes(body);
         }
+        let limit = rules.body.saturating_mul(LARGER);
+        if is_call {
+            return match Messages::read(&body, encoding, limit) {
+                Ok(messages) => Self::Messages(messages),
+                Err(NoMessages::Broken) => Self::Broken,
+                Err(NoMessages::Unknown(why)) => Self::Unknown(why),
+            };
+        }
         if encodings.len() > ENCODINGS {
             return Self::Unknown(Why::UnknownEncoding);
         }
-        let limit = rules.body.saturating_mul(LARGER);
         let decoded = encodings
             .iter()
             .rev()
@@ -104,6 +121,7 @@ pub(super) fn compare(
     match (ours, theirs) {
         (Body::Unknown(why), _) | (_, Body::Unknown(why)) => return Err(*why),
         (Body::Json(ours), Body::Json(theirs)) => documents::compare(ours, theirs, rules, found),
+        (Body::Messages(ours), Body::Messages(theirs)) => grpc::compare(ours, theirs, found),
         (Body::Bytes(ours), Body::Bytes(theirs)) if ours == theirs => {}
         (Body::Broken, _) | (_, Body::Broken) => {
             found.add("body encoding", Some(|| of(ours)), Some(|| of(theirs)));
@@ -135,11 +153,27 @@ impl Body {
         match self {
             Self::Bytes(bytes) => format!("{} bytes", bytes.len()),
             Self::Json(json) => format!("JSON, {json}"),
+            Self::Messages(messages) => messages.describe(),
             Self::Long { length, .. } => format!("{length} bytes"),
-            Self::Broken => "not what its content-encoding says".to_owned(),
+            Self::Broken => "not what its encoding says".to_owned(),
             Self::Unknown(_) => "not looked at".to_owned(),
         }
     }
+}
+
+/// Takes the encoding off one message of gRPC: one of those that gRPC knows.
+pub(super) fn decode_message(
+    bytes: &[u8],
+    encoding: &[u8],
+    limit: usize,
+) -> Result<Vec<u8>, NoMessages> {
+    if ![&b"gzip"[..], b"deflate"].contains(&encoding) {
+        return Err(NoMessages::Unknown(Why::UnknownEncoding));
+    }
+    decode(bytes, encoding, limit).map_err(|body| match body {
+        Body::Unknown(why) => NoMessages::Unknown(why),
+        _ => NoMessages::Broken,
+    })
 }
 
 /// Takes off one encoding (RFC 9110 section 8.4.1).

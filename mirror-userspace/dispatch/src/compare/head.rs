@@ -8,7 +8,7 @@ use super::{found::Found, rules::ContentRules};
 const NAME: usize = 64;
 
 /// The fields of a head by name, in lower case; several of a name are joined.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Head(BTreeMap<String, Vec<u8>>);
 
 impl Head {
@@ -52,16 +52,27 @@ impl Head {
     pub(super) fn value(&self, name: &str) -> &[u8] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// Takes out the fields of some names.
+    pub(super) fn take(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Self {
+        let all = std::mem::take(&mut self.0);
+        let (taken, left) = all.into_iter().partition(|(name, _)| wanted(name));
+        self.0 = left;
+        Self(taken)
+    }
 }
 
-/// Finds in which fields two heads differ.
+/// Finds in which fields two heads differ, or two lists of trailers: `part` says which.
 pub(super) fn compare(
-    ours: &Head,
-    theirs: &Head,
+    part: &str,
+    [ours, theirs]: [&Head; 2],
     ignored: &BTreeSet<String>,
     rules: &ContentRules,
     found: &mut Found,
 ) {
+    if ours == theirs {
+        return;
+    }
     let names: BTreeSet<&String> = ours.0.keys().chain(theirs.0.keys()).collect();
     for name in names {
         let (our, their) = (ours.0.get(name), theirs.0.get(name));
@@ -74,6 +85,6 @@ pub(super) fn compare(
         };
         let name: String = name.chars().take(NAME).collect();
         let (our, their) = (our.map(|it| || value(it)), their.map(|it| || value(it)));
-        found.add(&format!("header {name}"), our, their);
+        found.add(&format!("{part} {name}"), our, their);
     }
 }

@@ -1,6 +1,6 @@
 //! A reply that is kept while it is read, to be compared.
 
-use mirror_core::budget::Reserved;
+use mirror_core::{budget::Reserved, http::h2::FieldList};
 
 /// What became of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) enum Fate {
     Complete,
     /// There was no memory for it.
     NoRoom,
+    /// Its fields or its frames are none.
+    Malformed,
 }
 
 /// A reply that is kept while it is read: its head, and its body up to a limit.
@@ -21,6 +23,8 @@ pub(crate) struct Kept {
     pub(super) status: u16,
     /// The lines of its fields, each with its end, as they came.
     pub(super) head: Vec<u8>,
+    /// The same of those behind the body.
+    pub(super) trailers: Vec<u8>,
     /// The first bytes of the body, without the framing of the connection.
     pub(super) body: Vec<u8>,
     /// How long the body is.
@@ -38,6 +42,7 @@ impl Kept {
             limit,
             status: 0,
             head: Vec::new(),
+            trailers: Vec::new(),
             body: Vec::new(),
             length: 0,
             rest: Fnv::new(),
@@ -52,13 +57,65 @@ impl Kept {
         if self.room.grow(lines.len()) {
             self.head = lines.to_vec();
         } else {
-            self.give_up();
+            self.give_up(Fate::NoRoom);
         }
+    }
+
+    /// The same, in HTTP/2.
+    pub(crate) fn handle_fields(&mut self, status: u16, fields: &FieldList) {
+        self.status = status;
+        if let Some(lines) = self.lines(fields) {
+            self.head = lines;
+        }
+    }
+
+    /// The fields behind the body came, in HTTP/2.
+    pub(crate) fn handle_trailers(&mut self, fields: &FieldList) {
+        if let Some(lines) = self.lines(fields) {
+            self.trailers = lines;
+        }
+    }
+
+    /// A line for each field but the pseudo-headers.
+    fn lines(&mut self, fields: &FieldList) -> Option<Vec<u8>> {
+        if self.fate != Fate::Going {
+            return None;
+        }
+        let fields = fields.iter().filter(|field| !field.name.starts_with(b":"));
+        let size: usize = fields
+            .clone()
+            .map(|field| field.name.len() + field.value.len() + 4)
+            .sum();
+        if !self.room.grow(size) {
+            self.give_up(Fate::NoRoom);
+            return None;
+        }
+        let mut lines = Vec::with_capacity(size);
+        for field in fields {
+            // RFC 9113 section 8.2.1.
+            let is_name = !field
+                .name
+                .iter()
+                .any(|byte| b" :".contains(byte) || *byte < 0x20);
+            if !is_name || field.value.iter().any(|byte| b"\0\r\n".contains(byte)) {
+                self.spoil();
+                return None;
+            }
+            for part in [field.name, b": ", field.value, b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+        Some(lines)
+    }
+
+    /// It breaks a rule of HTTP: what it says is not known.
+    pub(crate) fn spoil(&mut self) {
+        self.give_up(Fate::Malformed);
     }
 
     /// The next bytes of its body, without the framing of the connection.
     pub(crate) fn handle_body(&mut self, bytes: &[u8]) {
-        if self.fate == Fate::NoRoom {
+        if self.fate != Fate::Going {
             return;
         }
         self.length += bytes.len() as u64;
@@ -69,7 +126,7 @@ impl Kept {
         if needed > capacity {
             let larger = needed.max((2 * capacity).min(self.limit));
             if !self.room.grow(larger - capacity) {
-                return self.give_up();
+                return self.give_up(Fate::NoRoom);
             }
             self.body.reserve_exact(larger - self.body.len());
         }
@@ -83,9 +140,10 @@ impl Kept {
         }
     }
 
-    fn give_up(&mut self) {
-        self.fate = Fate::NoRoom;
+    fn give_up(&mut self, fate: Fate) {
+        self.fate = fate;
         self.head = Vec::new();
+        self.trailers = Vec::new();
         self.body = Vec::new();
         self.room.release();
     }

@@ -11,14 +11,17 @@
 mod body;
 mod documents;
 mod found;
+pub(crate) mod grpc;
 mod head;
 mod json;
 mod kept;
+mod reply;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, VecDeque},
     hash::{BuildHasher as _, Hash},
 };
@@ -30,12 +33,7 @@ use mirror_core::{
 
 pub(crate) use self::kept::Kept;
 pub use self::rules::{ContentRules, JsonPath};
-use self::{
-    body::{Body, Why},
-    found::Found,
-    head::Head,
-    kept::Fate,
-};
+use self::{body::Why, found::Found, kept::Fate, reply::Reply};
 
 /// Requests whose replies are waited for at once: of more, the oldest are given up.
 const OPEN: usize = 2_048;
@@ -105,8 +103,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         self.rules.keep
     }
 
-    /// A request begins: whether its replies are waited for is drawn. `head` is that of its copy.
-    pub(crate) fn begin(&mut self, key: K, group: &str, head: &[u8]) {
+    /// A request begins: whether its replies are waited for is drawn. `head` begins with its method and target.
+    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, head: impl FnOnce() -> Cow<'a, [u8]>) {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
         if drawn >= self.rules.rate.ratio() {
@@ -121,7 +119,10 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         self.began.push_back(key);
         let open = Open {
             group: group.into(),
-            request: self.called(head),
+            request: match self.rules.keep {
+                0 => String::new(),
+                _ => called(&head()),
+            },
             replies: [None, None, None],
         };
         self.open.insert(key, open);
@@ -154,6 +155,12 @@ impl<K: Copy + Eq + Hash> Contents<K> {
                 }
                 return None;
             }
+            Fate::Malformed => {
+                if self.open.remove(&key).is_some() {
+                    self.not_compared.malformed += 1;
+                }
+                return None;
+            }
         }
         let open = self.open.get_mut(&key)?;
         let [baseline, candidate, second] = &mut open.replies;
@@ -181,14 +188,14 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let [Some(ours), Some(theirs), second] = open.replies else {
             return None;
         };
+        let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));
+        let mut second = second.map(Reply::new);
         let replies = [&ours, &theirs].into_iter().chain(&second);
-        let kinds: BTreeSet<_> = replies.map(|kept| kind(kept.status)).collect();
+        let kinds: BTreeSet<_> = replies.map(Reply::kind).collect();
         if kinds.len() > 1 {
             // That one of them fails is counted as what it is, and its page is another one.
             return None;
         }
-        let mut ours = Reply::new(ours);
-        let (mut theirs, mut second) = (Reply::new(theirs), second.map(Reply::new));
         let judged = self.changes(&mut ours, &mut theirs, self.rules.keep > 0);
         let noise = second.as_mut().map(|it| self.changes(&mut ours, it, false));
         let (found, noise) = match (judged, noise.transpose()) {
@@ -238,14 +245,22 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             );
             return Ok(found);
         }
-        if ours.kept.head != theirs.kept.head {
-            head::compare(
-                &ours.head,
-                &theirs.head,
-                &self.ignored,
-                &self.rules,
-                &mut found,
+        let (our, their) = (ours.grpc_status(), theirs.grpc_status());
+        if our != their {
+            let value = |status: &[u8]| String::from_utf8_lossy(status).into_owned();
+            found.add(
+                "grpc-status",
+                (!our.is_empty()).then_some(|| value(our)),
+                (!their.is_empty()).then_some(|| value(their)),
             );
+            return Ok(found);
+        }
+        let heads = [
+            ("header", &ours.head, &theirs.head),
+            ("trailer", &ours.trailers, &theirs.trailers),
+        ];
+        for (part, ours, theirs) in heads {
+            head::compare(part, [ours, theirs], &self.ignored, &self.rules, &mut found);
         }
         if self.rules.body > 0 && !ours.has_body_of(theirs) {
             let rules = &self.rules;
@@ -253,61 +268,14 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         }
         Ok(found)
     }
-
-    /// The method and target of a request, if they are to be shown.
-    fn called(&self, head: &[u8]) -> String {
-        const SHOWN: usize = 256;
-        if self.rules.keep == 0 {
-            return String::new();
-        }
-        let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next();
-        let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
-        let words = [words.next(), words.next()].map(Option::unwrap_or_default);
-        let text = words.map(String::from_utf8_lossy).join(" ");
-        text.chars().take(SHOWN).collect()
-    }
 }
 
-/// What a status is to the questions that are asked of it elsewhere.
-const fn kind(status: u16) -> u8 {
-    match status {
-        500.. => 5,
-        400..500 => 4,
-        _ => 0,
-    }
-}
-
-/// A reply that is being compared.
-struct Reply {
-    kept: Box<Kept>,
-    head: Head,
-    /// The bytes that were kept of the body, until it is read.
-    body: Option<Body>,
-}
-
-impl Reply {
-    fn new(kept: Box<Kept>) -> Self {
-        let head = Head::read(&kept.head);
-        Self {
-            kept,
-            head,
-            body: None,
-        }
-    }
-
-    /// Whether both bodies are the same bytes in the same encoding.
-    fn has_body_of(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.kept, &other.kept);
-        let encoding = |reply: &Self| reply.head.value("content-encoding").to_vec();
-        (ours.length, ours.rest, &ours.body) == (theirs.length, theirs.rest, &theirs.body)
-            && encoding(self) == encoding(other)
-    }
-
-    fn body(&mut self, rules: &ContentRules) -> &Body {
-        let Self { kept, head, body } = self;
-        body.get_or_insert_with(|| {
-            let encoding = head.value("content-encoding");
-            Body::read(kept, encoding, head.value("content-type"), rules)
-        })
-    }
+/// The method and target of a request.
+fn called(head: &[u8]) -> String {
+    const SHOWN: usize = 256;
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
+    let words = [words.next(), words.next()].map(Option::unwrap_or_default);
+    let text = words.map(String::from_utf8_lossy).join(" ");
+    text.chars().take(SHOWN).collect()
 }

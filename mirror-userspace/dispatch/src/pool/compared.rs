@@ -1,6 +1,6 @@
 //! Which copies are compared, and by what group.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::LazyCell};
 
 use mirror_core::{
     http::h2::request_line,
@@ -10,8 +10,8 @@ use mirror_core::{
 };
 
 use crate::{
-    compare::{ContentRules, Contents, Kept, Part},
-    outcome::{Answer, Failure, Outcome},
+    compare::{ContentRules, Contents, Kept, Part, grpc},
+    outcome::{After, Answer, Failure, Outcome},
 };
 
 /// Bytes of a method, and of a path's first part, that a group is called by: clients choose them.
@@ -64,13 +64,13 @@ impl Compared {
             ..
         } = self;
         let head = copy.pieces.first().map_or(&[][..], |piece| piece);
-        let group = pairing.begin(copy.request, || match copy.wire {
-            Wire::Http1 => group(head, patterns).into(),
-            Wire::Http2 { .. } => group(&request_line(head), patterns).into(),
+        let line = LazyCell::new(|| match copy.wire {
+            Wire::Http1 => Cow::Borrowed(head),
+            Wire::Http2 { .. } => Cow::Owned(request_line(head)),
         });
-        // What replies of HTTP/2 contain is not kept.
-        if let (Wire::Http1, Some(group), Some(contents)) = (&copy.wire, group, contents) {
-            contents.begin(copy.request, group, head);
+        let group = pairing.begin(copy.request, || group(&line, patterns).into());
+        if let (Some(group), Some(contents)) = (group, contents) {
+            contents.begin(copy.request, group, || line.clone());
         }
         self.count_not_compared();
     }
@@ -149,6 +149,32 @@ impl Compared {
             }
             Outcome::Failed(_) => self.pairing.give_up(request),
         }
+    }
+
+    /// A call of gRPC, which was answered so, is over: with this status, or without one.
+    pub(super) fn end_call(
+        &mut self,
+        target: usize,
+        request: RequestKey,
+        answer: Answer,
+        ended: Result<After, Failure>,
+        status: Option<u32>,
+    ) {
+        let outcome = match (status, ended) {
+            (Some(status), _) => Outcome::Answered(Answer {
+                status: grpc::as_http(answer.status, status),
+                ..answer
+            }),
+            // Whoever calls takes that for UNKNOWN.
+            (None, Ok(After::Reusable)) => Outcome::Answered(Answer {
+                status: grpc::as_http(answer.status, grpc::UNKNOWN),
+                ..answer
+            }),
+            // Its end is not waited for.
+            (None, Ok(_) | Err(Failure::Timeout)) => Outcome::Failed(Failure::Cancelled),
+            (None, Err(failure)) => Outcome::Failed(failure),
+        };
+        self.end(target, request, &outcome);
     }
 
     /// v1 answered this request.

@@ -145,12 +145,15 @@ impl Target {
         };
         let watch = turn.stopwatch.take();
         let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
-        let outcome = Outcome::Answered(Answer {
+        let answer = Answer {
             status,
             latency,
             connection: After::Reading,
-        });
-        if let Some(compared) = &mut shared.compared {
+        };
+        let outcome = Outcome::Answered(answer);
+        if turn.is_call() {
+            turn.called = Some(answer);
+        } else if let Some(compared) = &mut shared.compared {
             compared.end(self.index, turn.job.request(), &outcome);
         }
         self.endpoints.handle_answer(endpoint, now);
@@ -231,7 +234,18 @@ impl Target {
         };
         let verdict = self.judge(now, endpoint, turn.since, &outcome);
         self.endpoints.end(endpoint);
+        let (request, kept) = (turn.job.request(), turn.take_kept());
+        let (called, grpc) = (turn.called, turn.grpc);
         self.end(shared, turn.job, &outcome, verdict, now);
+        if let Some(compared) = &mut shared.compared {
+            if let Some(answer) = called {
+                compared.end_call(self.index, request, answer, ended, grpc);
+            }
+            if let Some(kept) = kept {
+                let complete = ended == Ok(After::Reusable);
+                compared.handle_reply(self.index, request, kept, complete);
+            }
+        }
     }
 
     /// A copy on a stream is given up for a reason of our own.

@@ -186,7 +186,13 @@ impl Target {
         self.endpoints.begin(link.endpoint, now);
         let stage = Stage::Streaming(id, session.next_stream());
         shared.copies.set_stage(&job, stage);
+        let compared = shared.compared.as_ref();
+        let kept = compared.and_then(|it| it.keep(self.index, job.request()));
+        let stream = session.next_stream();
         session.push(job, connected.then_some(now));
+        if let Some(turn) = session.turn_mut(stream) {
+            turn.keep_in(kept);
+        }
         if connected {
             link.due = session.due();
             shared.actions.push_back(Action::Wake(id));

@@ -108,7 +108,10 @@ impl Target {
     /// Whether bodies of replies are read that are to be compared.
     pub(super) fn is_keeping(&self) -> bool {
         let mut links = self.links.iter();
-        links.any(|(_, link)| link.exchange.is_keeping())
+        links.any(|(_, link)| {
+            let session = link.session.as_ref();
+            link.exchange.is_keeping() || session.is_some_and(|session| session.is_keeping())
+        })
     }
 
     /// Whether nothing waits and nothing is under way.

@@ -123,15 +123,19 @@ impl Blocks {
 }
 
 /// The fragment of a HEADERS frame, without padding and priority (section 6.2).
-fn strip<'a>(frame: &FrameHeader, mut payload: &'a [u8]) -> Option<&'a [u8]> {
-    let mut padding = 0;
-    if frame.flags & PADDED != 0 {
-        let (first, rest) = payload.split_first()?;
-        padding = usize::from(*first);
-        payload = rest;
+fn strip<'a>(frame: &FrameHeader, payload: &'a [u8]) -> Option<&'a [u8]> {
+    let fragment = unpadded(frame, payload)?;
+    match frame.flags & PRIORITY {
+        0 => Some(fragment),
+        _ => fragment.get(5..),
     }
-    if frame.flags & PRIORITY != 0 {
-        payload = payload.get(5..)?;
+}
+
+/// The payload of a DATA or HEADERS frame, without padding (sections 6.1 and 6.2).
+pub(super) fn unpadded<'a>(frame: &FrameHeader, payload: &'a [u8]) -> Option<&'a [u8]> {
+    if frame.flags & PADDED == 0 {
+        return Some(payload);
     }
-    payload.get(..payload.len().checked_sub(padding)?)
+    let (padding, rest) = payload.split_first()?;
+    rest.get(..rest.len().checked_sub(usize::from(*padding))?)
 }

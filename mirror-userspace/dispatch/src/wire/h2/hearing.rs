@@ -113,7 +113,7 @@ impl Session {
             if let Some(heard) = self.heard.pop_front() {
                 break Ok(Some(heard));
             }
-            match input.next(bytes) {
+            match input.next(bytes, |stream| self.keeps(stream)) {
                 Ok(None) => break Ok(None),
                 Ok(Some((frame, payload))) => {
                     if let Err(fault) = self.handle_frame(now, &frame, payload) {
@@ -146,7 +146,10 @@ impl Session {
             return Err(Fault::Broken);
         }
         match frame.kind {
-            Kind::Data => self.handle_data(frame.stream, frame.len, is(END_STREAM)),
+            Kind::Data => {
+                self.keep(frame, payload);
+                self.handle_data(frame.stream, frame.len, is(END_STREAM))
+            }
             Kind::Headers => match self.blocks.begin(frame, payload)? {
                 Some(whole) => self.handle_block(now, whole),
                 None => self.is_ours(frame.stream).map(drop),
@@ -232,9 +235,10 @@ impl Session {
             true => Fields::Malformed,
             false => reply::read(self.blocks.list(), turn.answered),
         };
+        turn.note(fields, self.blocks.list(), ends);
         let grpc = match fields {
             Fields::Interim if !ends => return Ok(()),
-            Fields::Head { status, grpc } => {
+            Fields::Head { status, grpc, .. } => {
                 turn.answered = true;
                 turn.job.forget();
                 self.heard.push_back(Heard::Answered { stream, status });

@@ -1,5 +1,5 @@
 //! Bytes to frames (RFC 9113 section 4.1). What matters of a frame is in its header or small; DATA is counted and
-//! passed over.
+//! passed over, unless the reply is to be compared.
 
 use mirror_core::http::h2::frame::{FrameHeader, Kind};
 
@@ -22,8 +22,8 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// The next frame with its payload, once both are there; the payload is empty where it does not matter. Takes
-    /// its bytes off `bytes`.
+    /// The next frame with its payload, once both are there; the payload is empty where it does not matter, as that
+    /// of DATA does unless its stream `keeps` it. Takes its bytes off `bytes`.
     ///
     /// # Errors
     ///
@@ -31,6 +31,7 @@ impl Input {
     pub(super) fn next<'a, 'b: 'a>(
         &'a mut self,
         bytes: &mut &'b [u8],
+        keeps: impl Fn(u32) -> bool,
     ) -> Result<Option<(FrameHeader, &'a [u8])>, Fault> {
         let frame = match self.frame {
             Some(frame) => frame,
@@ -48,7 +49,11 @@ impl Input {
         *bytes = rest;
         let whole = some.len() == self.left;
         self.left -= some.len();
-        let matters = !matches!(frame.kind, Kind::Data | Kind::Priority | Kind::Unknown);
+        let matters = match frame.kind {
+            Kind::Data => keeps(frame.stream),
+            Kind::Priority | Kind::Unknown => false,
+            _ => true,
+        };
         let in_place = whole && self.payload.is_empty();
         if matters && !in_place {
             self.payload.extend_from_slice(some);

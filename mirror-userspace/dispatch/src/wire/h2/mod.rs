@@ -16,18 +16,21 @@
 //! | `input` | bytes to frames, within their limits |
 //! | `hearing` | what the target's frames mean to the session and its streams |
 //! | `block` | header blocks of replies, collected and decoded |
+//! | `keeping` | bodies of replies that are to be compared |
 //! | `reply` | `:status` and `grpc-status` of a field list (section 8.3.2) |
 //! | `settings` | what the target wants of us (section 6.5) |
 //!
-//! We announce no dynamic table, no push, and windows as large as they can be: of a reply nothing is kept. Before
-//! the target's SETTINGS have come no stream is opened, so that a target without HTTP/2 gets nothing but the
-//! preface, and its limits hold from the first stream on.
+//! We announce no dynamic table, no push, and windows as large as they can be: of a reply nothing is kept,
+//! but for a share of those that are compared, in a budget. Before the target's SETTINGS have come no stream is
+//! opened, so that a target without HTTP/2 gets nothing but the preface, and its limits hold from the first stream
+//! on.
 
 mod block;
 mod compose;
 mod frames;
 mod hearing;
 mod input;
+mod keeping;
 mod reply;
 mod session;
 mod settings;

@@ -7,25 +7,34 @@ use mirror_core::http::h2::FieldList;
 pub(super) enum Fields {
     /// The head of an interim reply: the final one follows (RFC 9110 section 15.2).
     Interim,
-    /// The head of the final reply, and the status of gRPC that a reply without a body says there.
-    Head { status: u16, grpc: Option<u32> },
+    /// The head of the final reply, and the status of gRPC that a reply without a body says there; `is_call`: it
+    /// is one of gRPC.
+    Head {
+        status: u16,
+        grpc: Option<u32>,
+        is_call: bool,
+    },
     /// The fields behind the body.
     Trailers { grpc: Option<u32> },
     /// Neither: the fields break the rules for replies.
     Malformed,
 }
 
+/// What the type of a reply of gRPC begins with.
+const GRPC: &[u8] = b"application/grpc";
+
 /// Reads a block; `answered`: the head of the final reply has come.
 pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
     if list.is_too_large() {
         return Fields::Malformed;
     }
-    let (mut status, mut grpc) = (None, None);
+    let (mut status, mut grpc, mut is_call) = (None, None, false);
     for (place, field) in list.iter().enumerate() {
         match field.name {
             b":status" if place == 0 => status = Some(field.value),
             // Section 8.3: pseudo-header fields come first; there is one of replies.
             [b':', ..] => return Fields::Malformed,
+            b"content-type" => is_call = field.value.starts_with(GRPC),
             b"grpc-status" if grpc.is_none() => grpc = Some(number(field.value)),
             _ => {}
         }
@@ -36,7 +45,11 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
             // An upgrade does not exist here (section 8.6).
             None | Some(101) => Fields::Malformed,
             Some(100..=199) => Fields::Interim,
-            Some(status) => Fields::Head { status, grpc },
+            Some(status) => Fields::Head {
+                status,
+                grpc,
+                is_call,
+            },
         },
         _ => Fields::Malformed,
     }

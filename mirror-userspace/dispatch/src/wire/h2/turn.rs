@@ -1,10 +1,13 @@
 //! One copy on its stream, from when it is given to the connection to the end of its reply.
 
-use mirror_core::segment::Time;
+use mirror_core::{http::h2::FieldList, segment::Time};
 
+use super::reply::Fields;
 use crate::{
+    compare::Kept,
     copy::{Job, Outgoing},
     meter::Stopwatch,
+    outcome::Answer,
 };
 
 /// How far a stream is, as seen by whoever writes it (RFC 9113 section 5.1).
@@ -42,6 +45,14 @@ pub(crate) struct Turn {
     /// Since when the target has had the time that ends when it is due.
     pub(crate) since: Time,
     pub(super) due: Option<Time>,
+    /// Whether its reply is one of gRPC.
+    is_call: bool,
+    /// The status of gRPC that its reply ended with.
+    pub(crate) grpc: Option<u32>,
+    /// How the target answered a call, the status of which comes with its end.
+    pub(crate) called: Option<Answer>,
+    /// What its reply is kept in, if it is to be compared.
+    pub(super) kept: Option<Box<Kept>>,
 }
 
 impl Turn {
@@ -59,6 +70,50 @@ impl Turn {
             stopwatch: None,
             since: Time::from_nanos(0),
             due: None,
+            is_call: false,
+            grpc: None,
+            called: None,
+            kept: None,
+        }
+    }
+
+    /// Its reply is kept in this, if it is to be compared.
+    pub(crate) fn keep_in(&mut self, kept: Option<Box<Kept>>) {
+        self.kept = kept;
+    }
+
+    /// What its reply was kept in, if it is to be compared.
+    pub(crate) const fn take_kept(&mut self) -> Option<Box<Kept>> {
+        self.kept.take()
+    }
+
+    /// Whether its reply is one of gRPC.
+    pub(crate) const fn is_call(&self) -> bool {
+        self.is_call
+    }
+
+    /// These fields of its reply came: `ends` with them.
+    pub(super) fn note(&mut self, fields: Fields, list: &FieldList, ends: bool) {
+        let kept = self.kept.as_deref_mut();
+        match fields {
+            Fields::Head {
+                status,
+                grpc,
+                is_call,
+            } => {
+                self.is_call = is_call;
+                self.grpc = grpc.filter(|_| ends);
+                if let Some(kept) = kept {
+                    kept.handle_fields(status, list);
+                }
+            }
+            Fields::Trailers { grpc } => {
+                self.grpc = grpc;
+                if let Some(kept) = kept {
+                    kept.handle_trailers(list);
+                }
+            }
+            Fields::Interim | Fields::Malformed => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod flow;
 mod goings;
 mod hostile;
+mod keeping;
 mod replies;
 mod rig;
 mod writing;

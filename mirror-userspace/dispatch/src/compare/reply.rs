@@ -1,0 +1,74 @@
+//! A reply that is being compared.
+
+use super::{body::Body, grpc, head::Head, kept::Kept, rules::ContentRules};
+
+/// A reply that is being compared.
+pub(super) struct Reply {
+    pub(super) kept: Box<Kept>,
+    pub(super) head: Head,
+    pub(super) trailers: Head,
+    /// Its status, and that of a reply of gRPC as HTTP has it.
+    pub(super) status: u16,
+    /// The body, once it is read.
+    body: Option<Body>,
+}
+
+impl Reply {
+    pub(super) fn new(kept: Box<Kept>) -> Self {
+        let (mut head, mut trailers) = (Head::read(&kept.head), Head::read(&kept.trailers));
+        let mut status = kept.status;
+        if head.value("content-type").starts_with(b"application/grpc") {
+            if kept.trailers.is_empty() && kept.length == 0 {
+                // Without messages, what is behind them otherwise is in the head.
+                trailers = head.take(|name| STATUS_FIELDS.contains(&name));
+            }
+            let said = str::from_utf8(trailers.value("grpc-status")).ok();
+            let said = said.and_then(|it| it.parse().ok()).unwrap_or(grpc::UNKNOWN);
+            status = grpc::as_http(status, said);
+        }
+        Self {
+            kept,
+            head,
+            trailers,
+            status,
+            body: None,
+        }
+    }
+
+    /// What its status is to the questions that are asked of it elsewhere.
+    pub(super) const fn kind(&self) -> u8 {
+        match self.status {
+            500.. => 5,
+            400..500 => 4,
+            _ => 0,
+        }
+    }
+
+    /// The status of gRPC, as it was said.
+    pub(super) fn grpc_status(&self) -> &[u8] {
+        self.trailers.value("grpc-status")
+    }
+
+    /// Whether both bodies are the same bytes in the same encoding.
+    pub(super) fn has_body_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.kept, &other.kept);
+        let is_encoded_alike = ENCODINGS
+            .iter()
+            .all(|name| self.head.value(name) == other.head.value(name));
+        (ours.length, ours.rest, &ours.body) == (theirs.length, theirs.rest, &theirs.body)
+            && is_encoded_alike
+    }
+
+    pub(super) fn body(&mut self, rules: &ContentRules) -> &Body {
+        let Self {
+            kept, head, body, ..
+        } = self;
+        body.get_or_insert_with(|| Body::read(kept, head, rules))
+    }
+}
+
+/// What is said behind the messages of a reply of gRPC.
+const STATUS_FIELDS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+
+/// The fields that say how a body is encoded.
+const ENCODINGS: [&str; 2] = ["content-encoding", "grpc-encoding"];
