@@ -1,6 +1,7 @@
-"""An echo of grpcio's. Usage: grpc_server.py ADDRESS FILE MAX_CONNECTION_AGE_MS
+"""An echo of grpcio's. Usage: grpc_server.py ADDRESS FILE MAX_CONNECTION_AGE_MS [CHANGE]
 
-A line of JSON for each call that it served: its method, and the hash of each message.
+A line of JSON for each call that it served: its method, and the hash of each message. CHANGE is what some of
+them are answered with that is no echo.
 """
 
 import concurrent.futures
@@ -14,6 +15,7 @@ import time
 import grpc
 
 address, path, age = sys.argv[1], sys.argv[2], int(sys.argv[3])
+change = sys.argv[4] if len(sys.argv) > 4 else "none"
 out, lock = open(path, "a"), threading.Lock()
 
 
@@ -32,6 +34,20 @@ def record(context, method, messages):
 
 def unary(message, context):
     record(context, "Unary", [message])
+    if change == "byte":
+        return bytes([message[0] ^ 1]) + message[1:] if message else message
+    if change == "length":
+        return message + b"!"
+    if change == "header":
+        context.send_initial_metadata([("x-new", "1")])
+    if change == "trailer":
+        context.set_trailing_metadata([("x-new", "1")])
+    if change == "gzip":
+        context.set_compression(grpc.Compression.Gzip)
+    if change == "not_found":
+        context.abort(grpc.StatusCode.NOT_FOUND, "there is none")
+    if change == "internal":
+        context.abort(grpc.StatusCode.INTERNAL, "it broke")
     return message
 
 
@@ -43,7 +59,7 @@ def collect(messages, context):
 
 def expand(message, context):
     record(context, "Expand", [message])
-    for _ in range(10):
+    for _ in range(9 if change == "messages" else 10):
         yield message
 
 
@@ -57,6 +73,8 @@ def chat(messages, context):
 
 def fail(message, context):
     record(context, "Fail", [message])
+    if change == "status":
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is none")
     context.abort(grpc.StatusCode.NOT_FOUND, "there is none")
 
 

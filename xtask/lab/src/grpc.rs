@@ -133,13 +133,32 @@ impl GrpcServer {
         address: SocketAddr,
         max_connection_age: Option<Duration>,
     ) -> Result<Self> {
+        Self::start_with(namespace, address, max_connection_age, "none")
+    }
+
+    /// The same, answering some calls with `change`, which is one of those of `grpc_server.py`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_changed(namespace: &Namespace, address: SocketAddr, change: &str) -> Result<Self> {
+        Self::start_with(namespace, address, None, change)
+    }
+
+    fn start_with(
+        namespace: &Namespace,
+        address: SocketAddr,
+        max_connection_age: Option<Duration>,
+        change: &str,
+    ) -> Result<Self> {
         let folder = Scratch::create("grpc")?;
         let age = max_connection_age.unwrap_or_default().as_millis();
         let mut command = python::program(&folder, "grpc_server.py", SERVER)?;
         command
             .arg(address.to_string())
             .arg(folder.path().join("calls"))
-            .arg(age.to_string());
+            .arg(age.to_string())
+            .arg(change);
         Ok(Self {
             _process: serve(namespace, &mut command, address)?,
             folder,
