@@ -15,6 +15,7 @@
 //! | [`h2`] | the same for HTTP/2; another decoder agrees on header blocks; each request ends once |
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`pool`] | each copy ends in one counter, in order, sent once; limits hold; in the end all is quiet |
+//! | [`contents`] | whatever two replies are, they are compared in bounds; neither side nor the cut matters |
 //! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
 //! | [`tenants`] | no document of two tenants reaches what its writer has no right to |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
@@ -22,6 +23,7 @@
 pub mod assembler;
 pub mod capture_file;
 pub mod config;
+pub mod contents;
 pub mod h2;
 pub mod header_walk;
 pub mod http_parser;
@@ -39,7 +41,7 @@ pub mod tenants;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
@@ -49,6 +51,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("h2", h2::run),
     ("pipeline", pipeline::run),
     ("pool", pool::run),
+    ("contents", contents::run),
     ("config", config::run),
     ("tenants", tenants::run),
     ("rates_and_flags", rates_and_flags::run),

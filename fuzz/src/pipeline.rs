@@ -226,7 +226,9 @@ impl Bench {
                     assert!(self.streaming.remove(copy).is_some(), "ended once");
                 }
                 Output::Cancel { .. } => {}
-                Output::Answer { .. } => panic!("nobody asked for v1's answers"),
+                Output::Answer { .. } | Output::Reply { .. } => {
+                    panic!("nobody asked for v1's answers")
+                }
             }
             self.held.push_back(output);
         }

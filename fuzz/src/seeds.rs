@@ -1,5 +1,6 @@
 //! Where fuzzing starts: small inputs that reach the interesting states, all made here.
 
+mod contents;
 mod frames;
 mod h2;
 
@@ -22,6 +23,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "h2" => h2::connections(),
         "pipeline" => conversations(),
         "pool" => games(),
+        "contents" => contents::pairs(),
         "config" => documents(),
         "tenants" => choices(),
         "rates_and_flags" => flags(),
