@@ -5,3 +5,4 @@ mod report;
 mod shares;
 mod simulation;
 mod sketch;
+mod tail;
