@@ -68,7 +68,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 pub use self::{
-    compare::{ContentRules, JsonPath},
+    compare::{ContentRules, JsonPath, WholeReply, compare_replies},
     config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
     ids::LinkId,

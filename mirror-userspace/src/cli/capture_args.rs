@@ -43,7 +43,8 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "WHETHER")]
     pub replies: Option<Switch>,
 
-    /// How much of each segment that v1 sends is copied, unless `--replies off`; at most 16K
+    /// How much of each segment that v1 sends is copied, unless `--replies off`; at most 16K. With --compare v1,
+    /// bodies are compared that were copied whole
     #[arg(long, value_name = "SIZE", default_value = "512", value_parser = size)]
     pub reply_head: usize,
 

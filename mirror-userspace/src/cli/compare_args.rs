@@ -27,7 +27,8 @@ use super::{
 #[command(next_help_heading = "Comparison")]
 pub struct CompareArgs {
     /// Compares the target with role=candidate with v1 itself, whose replies are captured: not with --replies off;
-    /// of a capture file, takes both directions. Latency is left out: v1's is taken at its own interface
+    /// of a capture file, takes both directions. Latency is left out: v1's is taken at its own interface. Of what is
+    /// in replies, only what was captured of v1's is compared: see --reply-head
     #[arg(long, value_name = "WITH")]
     pub compare: Option<With>,
 

@@ -119,7 +119,9 @@ impl Mirror {
                 }
                 Output::Abort { copy } => assert!(self.streaming.remove(&copy).is_some()),
                 Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
-                Output::Answer { .. } => unreachable!("nobody asked for v1's answers"),
+                Output::Answer { .. } | Output::Reply { .. } => {
+                    unreachable!("nobody asked for v1's answers")
+                }
             }
         }
         let budget = self.pipeline.budget();

@@ -106,6 +106,11 @@ impl Capture {
         client.next = client.next + bytes;
     }
 
+    /// The server sends so many bytes, and the capture misses them; the client gets them.
+    pub(crate) fn miss_answer(&mut self, client: &mut Client, bytes: u32) {
+        client.server = client.server + bytes;
+    }
+
     pub(crate) fn wait(&mut self, millis: u64) {
         self.millis += millis;
     }

@@ -37,7 +37,8 @@ impl Answer {
         }
     }
 
-    fn bytes(self) -> Vec<u8> {
+    /// As it is on the wire.
+    pub(crate) fn bytes(self) -> Vec<u8> {
         let mut body = self.body;
         let mut head = format!("HTTP/1.1 {} X\r\n", self.status);
         if self.gzip {

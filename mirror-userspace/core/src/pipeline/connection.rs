@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    ConnectionId, Output, RequestInfo, RequestKey,
+    ConnectionId, RequestInfo, RequestKey,
     assembly::{Assembly, Opening, Request},
     body::OWN_PIECE,
     carried::Carried,
     not_followed::Passing,
-    replies::Replies,
+    replies::{Replies, Told},
 };
 use crate::{
     http::{self, Footing, Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
@@ -371,13 +371,10 @@ impl Reading {
             from_server,
             &mut assembly.counters.replies_of_v1,
             |answer| last = Some(answer),
-            |number, status| {
-                if assembly.tells_answers {
-                    let request = RequestKey { connection, number };
-                    let answer = Output::Answer { request, status };
-                    assembly.outputs.push_back(answer);
-                }
-            },
+            assembly.tells_answers.then_some(|number, told: Told<'_>| {
+                let request = RequestKey { connection, number };
+                assembly.outputs.push_back(told.output(request));
+            }),
         );
         if let Some(answer) = last {
             parser.handle_reply(answer, &mut |event| self.handle_event(event, assembly));

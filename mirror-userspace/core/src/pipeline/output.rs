@@ -72,6 +72,14 @@ pub enum Output {
         /// The status of v1's final reply.
         status: u16,
     },
+    /// More of that reply, from its head on, in order, and some of what is behind its end. Told as
+    /// [`Answer`](Self::Answer) is, and after it.
+    Reply {
+        /// The request.
+        request: RequestKey,
+        /// The bytes as v1 sent them, framing included; `None`: nothing that follows was captured.
+        bytes: Option<Bytes>,
+    },
 }
 
 /// A request as one target is to receive it.

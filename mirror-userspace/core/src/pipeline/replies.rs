@@ -11,7 +11,12 @@
 
 use std::collections::VecDeque;
 
-use super::counters::RepliesOfV1;
+use bytes::Bytes;
+
+use super::{
+    counters::RepliesOfV1,
+    output::{Output, RequestKey},
+};
 use crate::{
     budget::{Budget, Reserved},
     http::{
@@ -41,6 +46,8 @@ pub(super) struct Replies {
     /// There may be other requests before these.
     doubtful: bool,
     asked: VecDeque<Asked>,
+    /// The reply that is being told.
+    following: Option<Following>,
     _held: Reserved,
 }
 
@@ -55,6 +62,43 @@ enum Place {
     Reply(SeqNum),
     /// A chunked body goes on here.
     Chunks(SeqNum, Chunks),
+}
+
+/// The reply that is being told.
+#[derive(Clone, Copy, Debug)]
+struct Following {
+    /// Its request.
+    number: u32,
+    /// Where it goes on.
+    next: SeqNum,
+}
+
+/// What is told of v1's reply to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told<'a> {
+    /// Its status.
+    Status(u16),
+    /// More of it, from its head on.
+    Bytes(&'a [u8]),
+    /// Nothing more of it was captured.
+    Missed,
+}
+
+impl Told<'_> {
+    /// The same for whoever sends copies.
+    pub(super) fn output(self, request: RequestKey) -> Output {
+        match self {
+            Self::Status(status) => Output::Answer { request, status },
+            Self::Bytes(bytes) => Output::Reply {
+                request,
+                bytes: Some(Bytes::copy_from_slice(bytes)),
+            },
+            Self::Missed => Output::Reply {
+                request,
+                bytes: None,
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -77,6 +121,7 @@ impl Replies {
             asked_at: None,
             doubtful: false,
             asked: VecDeque::new(),
+            following: None,
             _held: budget.reserve(COST)?,
         }))
     }
@@ -164,18 +209,22 @@ impl Replies {
     }
 
     /// Takes what v1 sent; `answered` is told each reply that says something of the request that the client sent
-    /// last, and `tell` the number of each request and the status of its final reply.
+    /// last; `tell`, if that is of use, the number of each request, the status of its final reply, and what of it
+    /// was captured.
     pub(super) fn handle(
         &mut self,
         from_server: &FromServer<'_>,
         counters: &mut RepliesOfV1,
         mut answered: impl FnMut(Answer),
-        mut tell: impl FnMut(u32, u16),
+        mut tell: Option<impl FnMut(u32, Told<'_>)>,
     ) {
         self.ended |= from_server.ends;
         let end = from_server.seq + from_server.wire_len;
         if self.sent.is_none_or(|sent| sent.precedes(end)) {
             self.sent = Some(end);
+        }
+        if let Some(tell) = &mut tell {
+            self.tell_more(from_server, end, tell);
         }
         loop {
             let next = match self.place {
@@ -206,7 +255,10 @@ impl Replies {
                 if let Some(ended) = request.ended {
                     counters.latency.record(from_server.at.since(ended));
                 }
-                tell(request.number, head.status);
+                if let Some(tell) = &mut tell {
+                    tell(request.number, Told::Status(head.status));
+                    self.tell_from(request.number, next, from_server, tell);
+                }
                 if self.asked.is_empty() && !self.doubtful {
                     answered(Answer {
                         status: head.status,
@@ -215,6 +267,51 @@ impl Replies {
                 }
             }
         }
+    }
+}
+
+impl Replies {
+    /// Tells what a segment, which ends at `end`, has of the reply that is being told.
+    fn tell_more(
+        &mut self,
+        from_server: &FromServer<'_>,
+        end: SeqNum,
+        tell: &mut impl FnMut(u32, Told<'_>),
+    ) {
+        let Some(Following { number, next }) = self.following else {
+            return;
+        };
+        match self.place {
+            Place::Reply(behind) if !next.precedes(behind) => self.following = None,
+            _ if next.precedes(end) || from_server.ends => {
+                self.tell_from(number, next, from_server, tell);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells what a segment has of a reply, from this place on.
+    fn tell_from(
+        &mut self,
+        number: u32,
+        from: SeqNum,
+        from_server: &FromServer<'_>,
+        tell: &mut impl FnMut(u32, Told<'_>),
+    ) {
+        let skipped = usize::try_from(from.distance_from(from_server.seq)).ok();
+        let bytes = skipped.and_then(|skipped| from_server.bytes.get(skipped..));
+        let taken = bytes.and_then(|bytes| u32::try_from(bytes.len()).ok());
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+            tell(number, Told::Bytes(bytes));
+        }
+        let end = from_server.seq + from_server.wire_len;
+        let next = taken.map(|taken| from + taken);
+        // A body that ends with the connection may have been cut as well.
+        let goes_on = next.filter(|next| !next.precedes(end) && !from_server.ends);
+        if goes_on.is_none() {
+            tell(number, Told::Missed);
+        }
+        self.following = goes_on.map(|next| Following { number, next });
     }
 }
 

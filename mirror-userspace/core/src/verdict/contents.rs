@@ -93,6 +93,24 @@ pub struct Values {
     pub candidate: Option<String>,
 }
 
+/// What differs by itself in the replies to a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Noise<'a> {
+    /// Nobody knows.
+    Unknown,
+    /// What differs at a second baseline.
+    Second(&'a Changes),
+    /// What differs in the baseline's own reply to the same request, asked earlier. Of these, each is in one
+    /// comparison only, so that it is to the baseline's as the candidate's is.
+    Earlier(&'a Changes),
+}
+
+impl<'a> From<Option<&'a Changes>> for Noise<'a> {
+    fn from(second: Option<&'a Changes>) -> Self {
+        second.map_or(Self::Unknown, Self::Second)
+    }
+}
+
 counters! {
     /// In how many replies a field differed.
     #[derive(Copy, Serialize, Deserialize)]
@@ -118,6 +136,8 @@ counters! {
     Contents {
         /// Requests that two baselines and a candidate answered: where contents differed.
         with_second: Pairs,
+        /// Those of them in which the second baseline was the first itself, asked the same earlier.
+        with_earlier: u64,
         /// Requests that one baseline and a candidate answered.
         without_second: u64,
         /// Those of them whose contents differed.
@@ -175,8 +195,13 @@ impl Sum for Fields {
 }
 
 impl Contents {
-    /// Counts one request: what differed at the candidate, and at a second baseline, if there is one.
-    pub(super) fn count(&mut self, candidate: &Changes, second: Option<&Changes>) {
+    /// Counts one request: what differed at the candidate, and by itself.
+    pub(super) fn count(&mut self, candidate: &Changes, noise: Noise<'_>) {
+        let second = match noise {
+            Noise::Unknown => None,
+            Noise::Second(second) | Noise::Earlier(second) => Some(second),
+        };
+        self.with_earlier += u64::from(matches!(noise, Noise::Earlier(_)));
         match second {
             Some(second) => self.with_second.count(Pair {
                 baseline: !second.is_empty(),
@@ -221,6 +246,11 @@ impl Contents {
     /// Whether two baselines tell what differs by itself.
     #[must_use]
     pub const fn has_second(&self) -> bool {
+        self.with_second.total() > self.with_earlier
+    }
+
+    /// Whether two baselines, or the replies of one to the same requests, tell what differs by itself.
+    const fn knows_noise(&self) -> bool {
         self.with_second.total() > 0
     }
 
@@ -228,10 +258,15 @@ impl Contents {
         if self.has_second() {
             return of_shares(&self.with_second, Question::Contents, level, margin);
         }
+        let of_candidate = self.with_second.both + self.with_second.only_candidate;
+        let differing = self.differing + of_candidate;
         let shares = Shares {
-            first: self.differing,
-            second: self.without_second.saturating_sub(self.differing),
+            first: differing,
+            second: self.total().saturating_sub(differing),
         };
+        if self.knows_noise() {
+            return self.beside_earlier(shares, level, margin);
+        }
         // As much of it as there is may differ by itself: that it is little can be said, no more.
         let most = *shares.interval(level).end();
         let difference = Interval {
@@ -248,6 +283,28 @@ impl Contents {
         }
     }
 
+    /// The answer where the baseline's own replies tell what differs by itself. They may well differ more than the
+    /// candidate's, which is asked at the same time: only that they differ less says something.
+    fn beside_earlier(&self, candidate: Shares, level: f64, margin: f64) -> Finding {
+        let level = level / 2.0;
+        let finding = of_shares(&self.with_second, Question::Contents, level, margin);
+        // All of what differs is more than what does so beyond itself.
+        let most = finding.difference.to.min(*candidate.interval(level).end());
+        let is_more = finding.candidate > finding.baseline;
+        Finding {
+            verdict: match finding.verdict {
+                Verdict::Differs if is_more => Verdict::Differs,
+                _ if most <= margin => Verdict::Same,
+                _ => Verdict::NotEnough,
+            },
+            difference: Interval {
+                to: most,
+                ..finding.difference
+            },
+            ..finding
+        }
+    }
+
     /// The answers about fields that differed at the candidate, at this level each.
     pub(super) fn answers(&self, level: f64, margin: f64) -> impl Iterator<Item = FieldFinding> {
         let differed = |it: &(&str, &Field)| it.1.missing + it.1.added + it.1.changed > 0;
@@ -258,26 +315,37 @@ impl Contents {
     fn of_field(&self, name: &str, field: &Field, level: f64, margin: f64) -> FieldFinding {
         let total = self.total();
         let (missing, added) = (share(field.missing, total), share(field.added, total));
-        let (evidence, by_itself, differs) = if self.has_second() {
+        let all = share(field.missing + field.added + field.changed, total);
+        let presence = Shares {
+            first: field.missing,
+            second: field.added,
+        };
+        let presence = presence.against_half();
+        let is_uneven = (missing - added).abs() > margin;
+        let (evidence, by_itself, differs, matters) = if self.knows_noise() {
             let total = self.with_second.total();
             let shares = Shares {
                 first: field.only_candidate,
                 second: field.only_baselines,
             };
-            let by_itself = share(field.only_baselines + field.both, total);
+            let noise = share(field.only_baselines + field.both, total);
             let differs = share(field.only_candidate + field.both, total);
-            (shares.against_half(), Some(by_itself), differs)
+            let (own, is_more) = (shares.against_half(), differs - noise > margin);
+            match self.without_second {
+                0 => (own, Some(noise), differs, is_more),
+                // Either may tell: each has half of the level.
+                _ if is_more && (own > presence || !is_uneven) => {
+                    (own.halved(), Some(noise), differs, true)
+                }
+                _ => (presence.halved(), Some(noise), all, is_uneven),
+            }
         } else {
-            let (first, second) = (field.missing, field.added);
-            let evidence = Shares { first, second }.against_half();
-            let all = field.missing + field.added + field.changed;
-            (evidence, None, share(all, total))
+            (presence, None, all, is_uneven)
         };
-        let more = by_itself.map_or((missing - added).abs(), |noise| differs - noise);
         FieldFinding {
             group: None,
             field: name.to_owned(),
-            verdict: if evidence.rejects(level) && more > margin {
+            verdict: if evidence.rejects(level) && matters {
                 Verdict::Differs
             } else {
                 Verdict::NotEnough

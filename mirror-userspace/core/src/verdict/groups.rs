@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contents::{Changes, Contents, Difference, FieldFinding},
+    contents::{Changes, Contents, Difference, FieldFinding, Noise},
     latency::{Latency, QUANTILES},
     level::{Level, MAX_GROUPS},
     pairs::{Pair, Pairs},
@@ -108,6 +108,8 @@ reasons! {
         too_deep,
         /// The fields or frames of a reply break a rule of HTTP/2.
         malformed,
+        /// Of v1's own reply, the body was not captured whole, or nothing was. Heads are compared all the same.
+        not_captured,
     }
 }
 
@@ -274,11 +276,17 @@ impl Comparison {
     }
 
     /// Counts what differed in the contents of the replies to a request of a group, which
-    /// [was counted](Self::count): at the candidate, and at a second baseline, if there is one.
-    pub fn count_contents(&mut self, group: &str, candidate: &Changes, second: Option<&Changes>) {
-        self.overall.contents.count(candidate, second);
+    /// [was counted](Self::count): at the candidate, and by itself.
+    pub fn count_contents<'a>(
+        &mut self,
+        group: &str,
+        candidate: &Changes,
+        noise: impl Into<Noise<'a>>,
+    ) {
+        let noise = noise.into();
+        self.overall.contents.count(candidate, noise);
         if let Some(known) = self.groups.get_mut(group) {
-            known.contents.count(candidate, second);
+            known.contents.count(candidate, noise);
         }
     }
 

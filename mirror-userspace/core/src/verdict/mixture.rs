@@ -16,6 +16,12 @@ impl Evidence {
         self.0 >= -log(level)
     }
 
+    /// What is left of it where two kinds of evidence are looked at, and either may do.
+    #[must_use]
+    pub(super) fn halved(self) -> Self {
+        Self(self.0 - std::f64::consts::LN_2)
+    }
+
     /// The e-value: a number that would be at most 1 on average if the hypothesis were true. Infinite
     /// beyond what a float holds.
     #[must_use]

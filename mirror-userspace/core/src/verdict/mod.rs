@@ -55,7 +55,9 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
-pub use contents::{Change, Changes, Contents, Difference, Field, FieldFinding, Fields, Values};
+pub use contents::{
+    Change, Changes, Contents, Difference, Field, FieldFinding, Fields, Noise, Values,
+};
 pub use groups::{
     Comparison, Finding, Group, Interval, Margins, Measured, Methods, NotCompared, Question,
     Verdict,

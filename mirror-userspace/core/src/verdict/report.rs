@@ -105,6 +105,9 @@ pub struct ContentsCompared {
     pub not_compared: BTreeMap<&'static str, u64>,
     /// Whether a second baseline tells what differs by itself.
     pub second_baseline: bool,
+    /// Requests compared that had come before, so that the baseline's own replies to both tell what differs by
+    /// itself; only without a second baseline.
+    pub repeated: u64,
     /// Differences in fields that have no counters, as there are too many.
     pub left_out: u64,
 }
@@ -116,6 +119,7 @@ impl ContentsCompared {
             compared: contents.total(),
             not_compared: comparison.contents_not_compared.named().into(),
             second_baseline: contents.has_second(),
+            repeated: contents.with_earlier,
             left_out: contents.left_out,
         }
     }
@@ -261,6 +265,13 @@ impl fmt::Display for Report {
         let differing = |it: &&FieldFinding| it.verdict == Verdict::Differs;
         for finding in fields.iter().filter(differing) {
             writeln!(f, "  {finding}")?;
+        }
+        if contents.repeated > 0 {
+            writeln!(
+                f,
+                "  what differs by itself, the baseline's replies to {} requests that came again tell",
+                contents.repeated
+            )?;
         }
         let unexplained: Vec<_> = self.unexplained().collect();
         if !unexplained.is_empty() && !contents.second_baseline {

@@ -31,6 +31,8 @@ pub(crate) struct Kept {
     pub(super) length: u64,
     /// Of what is not kept of the body.
     pub(super) rest: Fnv,
+    /// Whether the rest of the body was not captured.
+    pub(super) lacks_rest: bool,
     pub(super) fate: Fate,
     room: Reserved,
 }
@@ -46,6 +48,7 @@ impl Kept {
             body: Vec::new(),
             length: 0,
             rest: Fnv::new(),
+            lacks_rest: false,
             fate: Fate::Going,
             room,
         }
@@ -106,6 +109,18 @@ impl Kept {
             }
         }
         Some(lines)
+    }
+
+    /// The rest of its body was not captured: only what came before is known.
+    pub(crate) fn miss_rest(&mut self) {
+        self.lacks_rest = true;
+        self.body = Vec::new();
+        self.complete();
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.head.len() + self.trailers.len() + self.body.capacity()
     }
 
     /// It breaks a rule of HTTP: what it says is not known.

@@ -17,8 +17,10 @@ mod json;
 mod kept;
 mod reply;
 mod rules;
+mod same;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::{
     borrow::Cow,
@@ -32,8 +34,11 @@ use mirror_core::{
 };
 
 pub(crate) use self::kept::Kept;
-pub use self::rules::{ContentRules, JsonPath};
-use self::{body::Why, found::Found, kept::Fate, reply::Reply};
+use self::{body::Why, found::Found, kept::Fate, reply::Reply, same::Earlier};
+pub use self::{
+    rules::{ContentRules, JsonPath},
+    whole::{WholeReply, compare_replies},
+};
 
 /// Requests whose replies are waited for at once: of more, the oldest are given up.
 const OPEN: usize = 2_048;
@@ -55,16 +60,27 @@ pub(crate) struct Judged {
     pub(crate) group: Box<str>,
     /// What differs at the candidate.
     pub(crate) candidate: Changes,
-    /// What differs at a second baseline, if there is one.
+    /// What differs at a second baseline, or in the baseline's reply to the same request before, if there is one.
     pub(crate) second: Option<Changes>,
+    /// Whether that is the baseline's own.
+    pub(crate) repeats: bool,
     /// The candidate's differences that are not the second baseline's, if they are to be kept.
     pub(crate) kept: Option<Difference>,
+}
+
+/// A request that begins, as it is sent.
+pub(crate) struct Asked<'a> {
+    /// What begins with its method and its target.
+    pub(crate) line: Cow<'a, [u8]>,
+    /// The same number for the same requests, if that is known.
+    pub(crate) same: Option<u64>,
 }
 
 /// A request whose replies are waited for.
 #[derive(Debug)]
 struct Open {
     group: Box<str>,
+    same: Option<u64>,
     /// Its method and target, if differences are kept.
     request: String,
     replies: [Option<Box<Kept>>; 3],
@@ -76,8 +92,12 @@ pub(crate) struct Contents<K> {
     rules: ContentRules,
     ignored: BTreeSet<String>,
     has_second: bool,
+    /// Whether the baseline's replies are captured.
+    captured: bool,
     random: foldhash::quality::RandomState,
     budget: Budget,
+    /// Unless there is a second baseline.
+    earlier: Earlier,
     open: HashMap<K, Open, foldhash::fast::RandomState>,
     /// In the order in which they began. Those that have ended may still be here.
     began: VecDeque<K>,
@@ -89,12 +109,22 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         Self {
             ignored: rules.ignored(),
             has_second,
+            captured: false,
             random: foldhash::quality::RandomState::default(),
             budget: Budget::new(rules.memory),
+            earlier: Earlier::new(rules.memory / 4),
             open: HashMap::default(),
             began: VecDeque::new(),
             not_compared: NotCompared::default(),
             rules,
+        }
+    }
+
+    /// The baseline's replies are not received but captured, as far as they can be.
+    pub(crate) fn of_captured(self) -> Self {
+        Self {
+            captured: true,
+            ..self
         }
     }
 
@@ -103,8 +133,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         self.rules.keep
     }
 
-    /// A request begins: whether its replies are waited for is drawn. `head` begins with its method and target.
-    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, head: impl FnOnce() -> Cow<'a, [u8]>) {
+    /// A request begins: whether its replies are waited for is drawn.
+    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, asked: impl FnOnce() -> Asked<'a>) {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
         if drawn >= self.rules.rate.ratio() {
@@ -114,14 +144,20 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             && let Some(oldest) = self.began.pop_front()
             && self.open.remove(&oldest).is_some()
         {
-            self.not_compared.no_room += 1;
+            // Of what is captured, a reply may never be seen.
+            *match self.captured {
+                true => &mut self.not_compared.not_captured,
+                false => &mut self.not_compared.no_room,
+            } += 1;
         }
         self.began.push_back(key);
+        let asked = asked();
         let open = Open {
             group: group.into(),
+            same: asked.same,
             request: match self.rules.keep {
                 0 => String::new(),
-                _ => called(&head()),
+                _ => called(&asked.line),
             },
             replies: [None, None, None],
         };
@@ -130,8 +166,13 @@ impl<K: Copy + Eq + Hash> Contents<K> {
 
     /// What the request's reply is kept in; `None` if nobody waits for it.
     pub(crate) fn keep(&self, key: K) -> Option<Box<Kept>> {
-        let is_open = self.open.contains_key(&key);
-        is_open.then(|| Box::new(Kept::new(self.rules.body, self.budget.empty())))
+        self.is_open(key)
+            .then(|| Box::new(Kept::new(self.rules.body, self.budget.empty())))
+    }
+
+    /// Whether this request's replies are waited for.
+    pub(crate) fn is_open(&self, key: K) -> bool {
+        self.open.contains_key(&key)
     }
 
     /// One of its replies does not come, or not to its end.
@@ -188,27 +229,16 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let [Some(ours), Some(theirs), second] = open.replies else {
             return None;
         };
+        let same = open.same.filter(|_| !self.has_second);
+        let earlier = same.and_then(|same| self.earlier.take(same));
+        let repeats = earlier.is_some();
         let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));
-        let mut second = second.map(Reply::new);
-        let replies = [&ours, &theirs].into_iter().chain(&second);
-        let kinds: BTreeSet<_> = replies.map(Reply::kind).collect();
-        if kinds.len() > 1 {
-            // That one of them fails is counted as what it is, and its page is another one.
-            return None;
+        let mut second = second.or(earlier).map(Reply::new);
+        let judged = self.judge_replies(&mut ours, &mut theirs, second.as_mut());
+        if let Some(same) = same.filter(|_| !repeats) {
+            self.earlier.put(same, ours.kept);
         }
-        let judged = self.changes(&mut ours, &mut theirs, self.rules.keep > 0);
-        let noise = second.as_mut().map(|it| self.changes(&mut ours, it, false));
-        let (found, noise) = match (judged, noise.transpose()) {
-            (Ok(found), Ok(noise)) => (found, noise.map(|found| found.changes)),
-            (Err(why), _) | (_, Err(why)) => {
-                *match why {
-                    Why::TooLong => &mut self.not_compared.too_long,
-                    Why::UnknownEncoding => &mut self.not_compared.unknown_encoding,
-                    Why::TooDeep => &mut self.not_compared.too_deep,
-                } += 1;
-                return None;
-            }
-        };
+        let (found, noise) = judged?;
         let by_itself = |field: &str| noise.as_ref().is_some_and(|noise| noise.has(field));
         let mut values = found.values.unwrap_or_default();
         values.retain(|it: &Values| !by_itself(&it.field));
@@ -221,14 +251,47 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             group: open.group,
             candidate: found.changes,
             second: noise,
+            repeats,
             kept,
         })
+    }
+
+    /// What differs at the candidate, and at a second baseline.
+    fn judge_replies(
+        &mut self,
+        ours: &mut Reply,
+        theirs: &mut Reply,
+        second: Option<&mut Reply>,
+    ) -> Option<(Found, Option<Changes>)> {
+        let replies = || [&*ours, &*theirs].into_iter().chain(second.as_deref());
+        let kinds: BTreeSet<_> = replies().map(Reply::kind).collect();
+        if kinds.len() > 1 {
+            // That one of them fails is counted as what it is, and its page is another one.
+            return None;
+        }
+        // What one of them lacks is compared between none of them, so that none seems to differ by it.
+        let bodies = self.rules.body > 0 && !replies().any(|reply| reply.kept.lacks_rest);
+        self.not_compared.not_captured += u64::from(self.rules.body > 0 && !bodies);
+        let judged = self.changes(ours, theirs, bodies, self.rules.keep > 0);
+        let noise = second.map(|it| self.changes(ours, it, bodies, false));
+        match (judged, noise.transpose()) {
+            (Ok(found), Ok(noise)) => Some((found, noise.map(|found| found.changes))),
+            (Err(why), _) | (_, Err(why)) => {
+                *match why {
+                    Why::TooLong => &mut self.not_compared.too_long,
+                    Why::UnknownEncoding => &mut self.not_compared.unknown_encoding,
+                    Why::TooDeep => &mut self.not_compared.too_deep,
+                } += 1;
+                None
+            }
+        }
     }
 
     fn changes(
         &self,
         ours: &mut Reply,
         theirs: &mut Reply,
+        with_bodies: bool,
         with_values: bool,
     ) -> Result<Found, Why> {
         let mut found = Found {
@@ -262,7 +325,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         for (part, ours, theirs) in heads {
             head::compare(part, [ours, theirs], &self.ignored, &self.rules, &mut found);
         }
-        if self.rules.body > 0 && !ours.has_body_of(theirs) {
+        if with_bodies && !ours.has_body_of(theirs) {
             let rules = &self.rules;
             body::compare(ours.body(rules), theirs.body(rules), rules, &mut found)?;
         }

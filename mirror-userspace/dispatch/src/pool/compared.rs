@@ -3,14 +3,14 @@
 use std::{borrow::Cow, cell::LazyCell};
 
 use mirror_core::{
-    http::h2::request_line,
     pipeline::{MirrorCopy, RequestKey, Wire},
     policy::PathPattern,
-    verdict::{Comparison, Measured, Pairing, Role},
+    verdict::{Comparison, Measured, Noise, Pairing, Role},
 };
 
+use super::{asked, of_v1::OfV1};
 use crate::{
-    compare::{ContentRules, Contents, Kept, Part, grpc},
+    compare::{Asked, ContentRules, Contents, Kept, Part, grpc},
     outcome::{After, Answer, Failure, Outcome},
 };
 
@@ -26,8 +26,11 @@ pub(super) struct Compared {
     v1: bool,
     patterns: Vec<PathPattern>,
     pairing: Pairing<RequestKey>,
-    /// `None` where v1 is the baseline, of whose replies too little is seen.
-    contents: Option<Contents<RequestKey>>,
+    contents: Contents<RequestKey>,
+    /// What is captured of v1's replies, if it is the baseline.
+    of_v1: OfV1,
+    /// By what requests are the same.
+    random: foldhash::quality::RandomState,
 }
 
 impl Compared {
@@ -40,12 +43,17 @@ impl Compared {
     ) -> Option<Self> {
         let parts = parts(roles, v1);
         let has_second = parts.contains(&Some(Part::Second));
-        Role::are_compared(roles, v1).then(|| Self {
-            parts,
-            v1,
-            patterns,
-            pairing: Pairing::default(),
-            contents: (!v1).then(|| Contents::new(contents, has_second)),
+        Role::are_compared(roles, v1).then(|| {
+            let contents = Contents::new(contents, has_second);
+            Self {
+                parts,
+                v1,
+                patterns,
+                pairing: Pairing::default(),
+                contents: if v1 { contents.of_captured() } else { contents },
+                of_v1: OfV1::default(),
+                random: foldhash::quality::RandomState::default(),
+            }
         })
     }
 
@@ -61,31 +69,37 @@ impl Compared {
             patterns,
             pairing,
             contents,
+            of_v1,
+            random,
             ..
         } = self;
-        let head = copy.pieces.first().map_or(&[][..], |piece| piece);
-        let line = LazyCell::new(|| match copy.wire {
-            Wire::Http1 => Cow::Borrowed(head),
-            Wire::Http2 { .. } => Cow::Owned(request_line(head)),
-        });
+        let is_read = !self.v1 || copy.wire == Wire::Http1;
+        let line = LazyCell::new(|| asked::line(copy));
         let group = pairing.begin(copy.request, || group(&line, patterns).into());
-        if let (Some(group), Some(contents)) = (group, contents) {
-            contents.begin(copy.request, group, || line.clone());
+        if let Some(group) = group.filter(|_| is_read) {
+            contents.begin(copy.request, group, || Asked {
+                line: line.clone(),
+                same: asked::same(copy, random),
+            });
+            if self.v1
+                && let Some(kept) = contents.keep(copy.request)
+            {
+                let is_open = |request| contents.is_open(request);
+                of_v1.begin(copy.request, copy.expect, kept, is_open);
+            }
         }
         self.count_not_compared();
     }
 
     fn count_not_compared(&mut self) {
-        if let Some(contents) = &mut self.contents {
-            let not_compared = contents.take_not_compared();
-            self.pairing.comparison_mut().contents_not_compared += &not_compared;
-        }
+        let not_compared = self.contents.take_not_compared();
+        self.pairing.comparison_mut().contents_not_compared += &not_compared;
     }
 
     /// What the reply to a copy for this target is kept in, if it is to be compared.
     pub(super) fn keep(&self, target: usize, request: RequestKey) -> Option<Box<Kept>> {
         self.part(target)?;
-        self.contents.as_ref()?.keep(request)
+        self.contents.keep(request)
     }
 
     /// The reply to a copy for this target is over; whether all of it came.
@@ -96,17 +110,28 @@ impl Compared {
         mut kept: Box<Kept>,
         complete: bool,
     ) {
-        let (Some(part), Some(contents)) = (self.part(target), &mut self.contents) else {
+        let Some(part) = self.part(target) else {
             return;
         };
         if complete {
             kept.complete();
         }
-        let (judged, keeps) = (contents.handle_reply(request, part, kept), contents.keeps());
+        self.judge(request, part, kept);
+    }
+
+    /// One of a request's replies is there, as far as it will be.
+    fn judge(&mut self, request: RequestKey, part: Part, kept: Box<Kept>) {
+        let judged = self.contents.handle_reply(request, part, kept);
+        let keeps = self.contents.keeps();
         self.count_not_compared();
         if let Some(judged) = judged {
             let comparison = self.pairing.comparison_mut();
-            comparison.count_contents(&judged.group, &judged.candidate, judged.second.as_ref());
+            let second = judged.second.as_ref();
+            let noise = match judged.repeats {
+                true => second.map_or(Noise::Unknown, Noise::Earlier),
+                false => second.into(),
+            };
+            comparison.count_contents(&judged.group, &judged.candidate, noise);
             if let Some(difference) = judged.kept {
                 comparison.keep_difference(difference, keeps);
             }
@@ -118,8 +143,8 @@ impl Compared {
         let Some(part) = self.part(target) else {
             return;
         };
-        if let (Outcome::Failed(_), Some(contents)) = (outcome, &mut self.contents) {
-            contents.give_up(request);
+        if let Outcome::Failed(_) = outcome {
+            self.contents.give_up(request);
             self.count_not_compared();
         }
         let role = match part {
@@ -185,6 +210,13 @@ impl Compared {
                 latency: None,
             };
             self.pairing.end(request, Role::Baseline, measured);
+        }
+    }
+
+    /// More of v1's reply to this request was captured; `None`: nothing that follows was.
+    pub(super) fn handle_reply_of_v1(&mut self, request: RequestKey, bytes: Option<&[u8]>) {
+        if let Some(kept) = self.of_v1.handle(request, bytes) {
+            self.judge(request, Part::Baseline, kept);
         }
     }
 

@@ -34,6 +34,7 @@
 //! counter. What may be sent twice, [`Retry`] says.
 
 mod again;
+mod asked;
 mod assign;
 #[cfg(debug_assertions)]
 mod audit;
@@ -46,6 +47,7 @@ mod held;
 mod link;
 mod links;
 mod names;
+mod of_v1;
 mod order;
 mod rate;
 mod sessions;
@@ -137,7 +139,7 @@ impl Pool {
     /// baseline and a candidate. With `v1` the baseline is v1 itself, as [`Output::Answer`] tells; otherwise
     /// every reply's latency is measured. Requests are grouped by the
     /// first of `patterns` that their path matches; without any, by the first part of their path. What is
-    /// in replies is compared by `contents`, but not with v1's.
+    /// in replies is compared by `contents`.
     pub fn compare(
         &mut self,
         roles: &[Option<Role>],
@@ -177,6 +179,11 @@ impl Pool {
                     compared.handle_v1(request, status);
                 }
             }
+            Output::Reply { request, bytes } => {
+                if let Some(compared) = &mut self.shared.compared {
+                    compared.handle_reply_of_v1(request, bytes.as_deref());
+                }
+            }
         }
     }
 
@@ -202,7 +209,8 @@ impl Pool {
             Output::Finish { .. }
             | Output::Abort { .. }
             | Output::Cancel { .. }
-            | Output::Answer { .. } => true,
+            | Output::Answer { .. }
+            | Output::Reply { .. } => true,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Two versions get the requests of a capture: what differs is named, with its group, and nothing else.
 
 mod told;
+mod with_v1;
 
 use std::{thread, time::Duration};
 

@@ -93,6 +93,8 @@ struct Bench {
     held: Vec<Output>,
     /// v1's answers among them.
     answers: Vec<(RequestKey, u16)>,
+    /// What was told of v1's replies, by the number of their requests; `None`: the rest was not captured.
+    replies: Vec<(u32, Option<Bytes>)>,
     /// Requests whose replies the client gave up.
     cancelled: Vec<RequestKey>,
 }
@@ -109,6 +111,7 @@ impl Bench {
             received: Vec::new(),
             held: Vec::new(),
             answers: Vec::new(),
+            replies: Vec::new(),
             cancelled: Vec::new(),
         }
     }
@@ -231,6 +234,9 @@ impl Bench {
                 Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
                 Output::Cancel { request } => self.cancelled.push(*request),
                 Output::Answer { request, status } => self.answers.push((*request, *status)),
+                Output::Reply { request, bytes } => {
+                    self.replies.push((request.number, bytes.clone()));
+                }
             }
             self.held.push(output);
         }

@@ -217,3 +217,61 @@ fn who_asks_is_told_v1s_answers() {
         "known by the same key"
     );
 }
+
+/// What was told of v1's replies, by request: their bytes, and `!` where the rest was not captured.
+fn told(talk: &Talk) -> Vec<(u32, String)> {
+    let mut all: Vec<(u32, String)> = Vec::new();
+    for (number, bytes) in &talk.bench.replies {
+        let text = bytes.as_ref().map_or("!", |it| str::from_utf8(it).unwrap());
+        match all.last_mut().filter(|last| last.0 == *number) {
+            Some((_, before)) => before.push_str(text),
+            None => all.push((*number, text.to_owned())),
+        }
+    }
+    all
+}
+
+#[test]
+fn who_asks_is_told_what_v1s_replies_say() {
+    let mut talk = Talk::new(Confirm::None);
+    talk.bench.pipeline.tell_answers();
+    talk.asks(GET)
+        .v1_answers("HTTP/1.1 103 Early Hints\r\n\r\n");
+    talk.v1_answers(OK);
+    // In pieces, of which v1 sends one again, and with another request before its end.
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+    talk.asks(GET).v1_answers(head).v1_answers("some");
+    talk.v1 = talk.v1 - 4;
+    talk.v1_answers("some").asks_already(GET);
+    talk.v1_answers("more").v1_answers(OK);
+    talk.asks(GET).v1_answers(CHUNKED);
+    let (whole, chunked) = (OK.to_owned(), CHUNKED.to_owned());
+    let pieces = format!("{head}somemore");
+    assert_eq!(
+        told(&talk),
+        [(1, whole.clone()), (2, pieces), (3, whole), (4, chunked)]
+    );
+}
+
+#[test]
+fn what_was_not_captured_of_a_reply_is_said() {
+    let mut talk = Talk::new(Confirm::None);
+    talk.bench.pipeline.tell_answers();
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    // The end of a segment.
+    talk.asks(GET)
+        .v1_sends(flag::ACK, &format!("{head}some"), 5);
+    // A segment.
+    talk.asks(GET).v1_answers(&format!("{head}some"));
+    talk.v1 = talk.v1 + 2;
+    talk.v1_answers("end").asks(GET).v1_answers(OK);
+    // Whatever goes on until the connection ends.
+    talk.asks(GET).v1_answers("HTTP/1.1 200 OK\r\n\r\nsome");
+    talk.v1_sends(flag::FIN | flag::ACK, "more", 0);
+    let cut = format!("{head}some!");
+    let until = "HTTP/1.1 200 OK\r\n\r\nsomemore!".to_owned();
+    assert_eq!(
+        told(&talk),
+        [(1, cut.clone()), (2, cut), (3, OK.to_owned()), (4, until)]
+    );
+}

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::{
     random::Random,
-    verdict::{Change, Changes, Comparison, Level, Margins, Measured, Question, Verdict},
+    verdict::{Change, Changes, Comparison, Level, Margins, Measured, Noise, Question, Verdict},
 };
 
 const LEVEL: Level = Level(0.05);
@@ -174,4 +174,68 @@ fn fields_are_bounded_and_counted() {
         changes.insert(it, Change::Changed);
     });
     assert_eq!((changes.iter().count(), changes.is_full()), (64, true));
+}
+
+/// As a mirror does it with one baseline: each reply to a request that comes again is compared with the one before,
+/// and both are done with. Of versions that are equal and noisy nothing is named; a value that is other at the
+/// candidate is.
+#[test]
+fn earlier_replies_tell_what_differs_by_itself() {
+    const REQUESTS: usize = 20;
+    let draw = |random: &mut Random| [2, 10, 100].map(|one_in| random.one_in(one_in));
+    let differ = |ours: [bool; 3], others: [bool; 3]| {
+        let mut changes = Changes::default();
+        for (place, (our, other)) in ours.into_iter().zip(others).enumerate() {
+            if our != other {
+                changes.insert(&format!("json $.noise{place}"), Change::Changed);
+            }
+        }
+        changes
+    };
+    let runs = if cfg!(debug_assertions) { 40 } else { 1_000 };
+    let (mut wrong, mut found) = (0, 0);
+    for seed in 0..runs {
+        let (mut random, mut earlier) = (Random::new(seed), [None; REQUESTS]);
+        let (mut equal, mut other) = (Comparison::default(), Comparison::default());
+        let mut is_wrong = false;
+        for request in 1..=2_000 {
+            let [ours, theirs] = [(); 2].map(|()| draw(&mut random));
+            let slot = &mut earlier[random.below(REQUESTS)];
+            let noise = slot.take().map(|before| differ(ours, before));
+            if noise.is_none() {
+                *slot = Some(ours);
+            }
+            let noise = noise.as_ref().map_or(Noise::Unknown, Noise::Earlier);
+            let mut changes = differ(ours, theirs);
+            for comparison in [&mut equal, &mut other] {
+                comparison.count("GET /a", &ANSWERED, &ANSWERED);
+                comparison.count_contents("GET /a", &changes, noise);
+                changes.insert("json $.total", Change::Changed);
+            }
+            if request % 100 == 0 {
+                is_wrong |= !differing(&equal).is_empty()
+                    || equal.verdict(LEVEL, &Margins::default()) == Verdict::Differs;
+            }
+        }
+        wrong += u64::from(is_wrong);
+        let total = "json $.total".to_owned();
+        let named = [(None, total.clone()), (Some("GET /a".to_owned()), total)];
+        found += u64::from(differing(&other) == named);
+    }
+    assert!(100 * wrong <= runs, "{wrong} of {runs}");
+    assert!(100 * found >= 99 * runs, "{found} of {runs}");
+}
+
+/// The baseline's own replies may differ over time where both versions agree: that is no difference.
+#[test]
+fn what_changes_at_both_over_time_is_no_difference() {
+    let (mut comparison, none) = (Comparison::default(), Changes::default());
+    let other = changes(&[("json $.day", Change::Changed)]);
+    for _ in 0..2_000 {
+        comparison.count("GET /a", &ANSWERED, &ANSWERED);
+        comparison.count_contents("GET /a", &none, Noise::Earlier(&other));
+    }
+    assert_eq!(differing(&comparison), []);
+    let verdict = comparison.verdict(LEVEL, &Margins::default());
+    assert_ne!(verdict, Verdict::Differs);
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod grpc;
+mod repeats;
 
 use std::io::Write as _;
 
@@ -19,6 +20,13 @@ fn rules() -> ContentRules {
     }
 }
 
+fn asked(line: &[u8]) -> Asked<'_> {
+    Asked {
+        line: line.into(),
+        same: None,
+    }
+}
+
 /// A reply, as it is kept when it comes in pieces.
 fn kept(contents: &Contents<u32>, key: u32, text: &[u8]) -> Box<Kept> {
     let end = text.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
@@ -33,7 +41,7 @@ fn kept(contents: &Contents<u32>, key: u32, text: &[u8]) -> Box<Kept> {
 /// What two replies come to.
 fn judged(rules: ContentRules, ours: &[u8], theirs: &[u8]) -> (Option<Judged>, NotCompared) {
     let mut contents = Contents::new(rules, false);
-    contents.begin(1, "GET /", || b"GET /x?y HTTP/1.1\r\n\r\n"[..].into());
+    contents.begin(1, "GET /", || asked(b"GET /x?y HTTP/1.1\r\n\r\n"));
     let ours = kept(&contents, 1, ours);
     assert!(contents.handle_reply(1, Part::Baseline, ours).is_none());
     let theirs = kept(&contents, 1, theirs);
@@ -243,7 +251,7 @@ fn encodings_are_taken_off() {
 
 fn begun() -> Contents<u32> {
     let mut contents = Contents::new(rules(), false);
-    contents.begin(1, "GET /", || b""[..].into());
+    contents.begin(1, "GET /", || asked(b""));
     contents
 }
 
@@ -277,7 +285,7 @@ fn long_bodies_are_compared_by_size_and_hash() {
 #[test]
 fn a_second_baseline_tells_what_differs_by_itself() {
     let mut contents = Contents::new(ContentRules { keep: 5, ..rules() }, true);
-    contents.begin(1, "GET /", || b"GET /x HTTP/1.1\r\n\r\n"[..].into());
+    contents.begin(1, "GET /", || asked(b"GET /x HTTP/1.1\r\n\r\n"));
     let texts = [r#"{"t":1,"n":1}"#, r#"{"t":2,"n":1}"#, r#"{"t":3,"n":2}"#].map(json);
     let [ours, again, theirs] = texts.map(|text| kept(&contents, 1, &text));
     assert!(contents.handle_reply(1, Part::Candidate, theirs).is_none());

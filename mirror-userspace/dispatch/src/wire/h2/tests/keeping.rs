@@ -6,7 +6,7 @@ use super::{
     super::Heard,
     rig::{Rig, frame, headers},
 };
-use crate::compare::{ContentRules, Contents, Judged, Kept, Part};
+use crate::compare::{Asked, ContentRules, Contents, Judged, Kept, Part};
 
 const OK: (&str, &str) = (":status", "200");
 const CALL: (&str, &str) = ("content-type", "application/grpc");
@@ -45,7 +45,10 @@ fn judged(ours: Box<Kept>, theirs: Box<Kept>) -> Option<Judged> {
         ..ContentRules::default()
     };
     let mut contents = Contents::new(rules, false);
-    contents.begin(1, "POST /a", || b"POST /a"[..].into());
+    contents.begin(1, "POST /a", || Asked {
+        line: b"POST /a"[..].into(),
+        same: None,
+    });
     contents.handle_reply(1, Part::Baseline, ours);
     contents.handle_reply(1, Part::Candidate, theirs)
 }
