@@ -163,10 +163,15 @@ fn replies_in_pieces_and_in_chunks_are_whole() {
 /// Of bodies that were not captured whole nothing is said but that; heads are compared.
 #[test]
 fn what_was_not_captured_is_counted_and_not_guessed() {
+    let long = || {
+        let mut document = document();
+        document["note"] = json!("x".repeat(300));
+        Answer::of(&document)
+    };
     let v1 = |route: &str, _| Spoken {
         piece: 100,
         hole: route == "pay",
-        ..Spoken::whole(Answer::good())
+        ..Spoken::whole(long())
     };
     let other = |_: &str| {
         let mut answer = Answer::of(&json!({"total": 9}));
@@ -189,7 +194,7 @@ fn what_was_not_captured_is_counted_and_not_guessed() {
     let v1 = |_: &str, _| Spoken {
         piece: 100,
         hole: true,
-        ..Spoken::whole(Answer::good())
+        ..Spoken::whole(long())
     };
     let ended = compare(numbered, v1, other, &["--compare-body", "0"]);
     assert_eq!(contents(&ended)["not_compared"]["not_captured"], 0);
