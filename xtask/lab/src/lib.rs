@@ -39,7 +39,7 @@ mod tangle;
 mod topology;
 mod wire;
 
-pub use api::{FakeApi, Health};
+pub use api::{FakeApi, Health, Write};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};
 pub use forward::Forward;

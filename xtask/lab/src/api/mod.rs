@@ -1,8 +1,8 @@
 //! A small Kubernetes API server: objects are listed and watched, and it fails as it is told to.
 //!
 //! It speaks as much as a watcher hears: lists, watches from a version on, label and field selectors,
-//! single objects, and the failures that an agent has to live with. Objects are put in by the test;
-//! a client can only read. Plain HTTP without authentication: [`FakeApi::kubeconfig`] leads to it.
+//! single objects, and the failures that an agent has to live with. Objects are put in by the test, and
+//! written by clients where the test does not forbid it. Plain HTTP without authentication: [`FakeApi::kubeconfig`] leads to it.
 
 mod request;
 mod selector;
@@ -10,6 +10,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod write;
 
 use std::{
     io::{self, Write as _},
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 
 use request::Request;
 use store::Store;
+pub use write::Write;
 
 use super::Namespace;
 
@@ -64,6 +66,9 @@ struct State {
     stopping: bool,
     /// Paths and queries in the order in which they were asked for.
     requests: Vec<String>,
+    writes: Vec<Write>,
+    /// Parts of paths of which no client may write anything.
+    forbidden: Vec<String>,
 }
 
 impl FakeApi {
@@ -156,6 +161,43 @@ impl FakeApi {
         self.shared.lock().requests.clone()
     }
 
+    /// What clients have asked to write so far.
+    pub fn writes(&self) -> Vec<Write> {
+        self.shared.lock().writes.clone()
+    }
+
+    /// Answers 403 to whoever reads or writes one object, or creates one, where the path contains this.
+    pub fn forbid(&self, part: &str) {
+        self.change(|state| state.forbidden.push(part.to_owned()));
+    }
+
+    /// The object of this name, if there is one.
+    pub fn object(&self, collection: &str, namespace: &str, name: &str) -> Option<Value> {
+        let state = self.shared.lock();
+        state.store.object(collection, namespace, name)
+    }
+
+    /// All objects of a collection, in all namespaces.
+    pub fn objects(&self, collection: &str) -> Vec<Value> {
+        self.shared.lock().store.all(collection)
+    }
+
+    /// Waits until something holds of what the API has and was asked, at most 60 s. Says whether it does.
+    pub fn wait_until(&self, holds: impl Fn(&Self) -> bool) -> bool {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !holds(self) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            // Whatever happens is told; what happened between the look and this is seen a moment later.
+            let wait = left.min(Duration::from_millis(500));
+            let waited = self.shared.changed.wait_timeout(self.shared.lock(), wait);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+        true
+    }
+
     /// Waits until a request was made that contains all of `parts`, at most 30 s. Says whether one
     /// was.
     pub fn wait_for_request(&self, parts: &[&str]) -> bool {
@@ -230,12 +272,33 @@ fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         Health::Down => return Ok(()),
         Health::Refusing(status) => return connection.write_all(&failure(status)),
     }
-    if request.method != "GET" {
-        return connection.write_all(&failure(405));
+    let write = (request.method != "GET").then(|| Write::of(&request));
+    state.writes.extend(write.clone());
+    let single = write.is_some()
+        || state
+            .store
+            .locate(&request.path)
+            .is_some_and(|it| it.name.is_some());
+    if single
+        && state
+            .forbidden
+            .iter()
+            .any(|part| request.path.contains(part))
+    {
+        return connection.write_all(&failure(403));
     }
     let Some(place) = state.store.locate(&request.path) else {
         return connection.write_all(&failure(404));
     };
+    if let Some(write) = write {
+        let outcome = write::carry_out(&mut state.store, &place, &write);
+        drop(state);
+        shared.changed.notify_all();
+        return connection.write_all(&match outcome {
+            Ok((status, object)) => reply_with(status, &object),
+            Err(status) => failure(status),
+        });
+    }
     if request
         .parameter("watch")
         .is_some_and(|watch| watch == "true" || watch == "1")
@@ -264,6 +327,7 @@ fn status(code: u16) -> Value {
         403 => "Forbidden",
         404 => "NotFound",
         405 => "MethodNotAllowed",
+        409 => "Conflict",
         410 => "Expired",
         _ => "InternalError",
     };

@@ -7,7 +7,10 @@ use std::{
 
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// A request without a body.
+/// The longest body that is read.
+const LONGEST_BODY: usize = 4 << 20;
+
+/// A request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -15,10 +18,11 @@ pub(super) struct Request {
     pub(super) target: String,
     pub(super) path: String,
     parameters: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Request {
-    /// Reads a head; `None` if the client sends none.
+    /// Reads a head and the body that it tells of; `None` if the client sends none.
     pub(super) fn read(mut connection: &TcpStream) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -28,7 +32,13 @@ impl Request {
             }
             head.extend(byte);
         }
-        Ok(Self::parse(&String::from_utf8_lossy(&head)))
+        let head = String::from_utf8_lossy(&head);
+        let Some(mut request) = Self::parse(&head) else {
+            return Ok(None);
+        };
+        request.body = vec![0; length(&head).min(LONGEST_BODY)];
+        connection.read_exact(&mut request.body)?;
+        Ok(Some(request))
     }
 
     pub(super) fn parse(head: &str) -> Option<Self> {
@@ -43,6 +53,7 @@ impl Request {
             parameters: parameters
                 .map(|(name, value)| (name.to_owned(), decode(value)))
                 .collect(),
+            body: Vec::new(),
         })
     }
 
@@ -50,6 +61,13 @@ impl Request {
         let found = self.parameters.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
+}
+
+/// The `Content-Length` of a head.
+fn length(head: &str) -> usize {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    length.map_or(0, |(_, value)| value.trim().parse().unwrap_or_default())
 }
 
 fn decode(text: &str) -> String {

@@ -43,6 +43,8 @@ pub(super) struct Resource {
     collection: String,
     namespace: Option<String>,
     pub(super) name: Option<String>,
+    /// Whether it is the object's status alone.
+    pub(super) status: bool,
 }
 
 impl Store {
@@ -60,7 +62,18 @@ impl Store {
             text("namespace").unwrap_or_default().to_owned(),
             text("name").unwrap_or_default().to_owned(),
         );
-        let before = self.objects.insert(key.clone(), object.clone());
+        let before = self.objects.remove(&key);
+        // Who applies an object says nothing of its status, which others write.
+        if let (Some(status), None) = (
+            before.as_ref().and_then(|before| before.get("status")),
+            object.get("status"),
+        ) {
+            let status = status.clone();
+            if let Some(object) = object.as_object_mut() {
+                object.insert("status".to_owned(), status);
+            }
+        }
+        self.objects.insert(key.clone(), object.clone());
         self.record(key, before, Some(object));
     }
 
@@ -92,6 +105,10 @@ impl Store {
         let parts: Vec<_> = path.trim_matches('/').split('/').collect();
         let group = if parts.first() == Some(&"api") { 2 } else { 3 };
         let (group, rest) = parts.split_at_checked(group)?;
+        let (rest, status) = match rest {
+            [rest @ .., "status"] if rest.len() > 1 => (rest, true),
+            rest => (rest, false),
+        };
         let (namespace, kind, name) = match rest {
             ["namespaces", namespace, kind] => (Some(*namespace), kind, None),
             ["namespaces", namespace, kind, name] => (Some(*namespace), kind, Some(*name)),
@@ -103,6 +120,7 @@ impl Store {
             collection: format!("/{}/{kind}", group.join("/")),
             namespace: namespace.map(str::to_owned),
             name: name.map(str::to_owned),
+            status,
         };
         self.served.contains(&place.collection).then_some(place)
     }
@@ -131,6 +149,17 @@ impl Store {
         })
     }
 
+    pub(super) fn object(&self, collection: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = [collection, namespace, name].map(str::to_owned).into();
+        self.objects.get(&key).cloned()
+    }
+
+    pub(super) fn all(&self, collection: &str) -> Vec<Value> {
+        let all = self.objects.iter();
+        let own = all.filter(|((of, ..), _)| of == collection);
+        own.map(|(_, object)| object.clone()).collect()
+    }
+
     pub(super) fn get(&self, place: &Resource, name: &str) -> Option<Value> {
         let namespace = place.namespace.clone().unwrap_or_default();
         let key = (place.collection.clone(), namespace, name.to_owned());
@@ -152,6 +181,14 @@ impl Store {
 }
 
 impl Resource {
+    pub(super) fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     fn holds(&self, (collection, namespace, _): &Key) -> bool {
         let mut wanted = self.namespace.iter();
         *collection == self.collection && wanted.all(|wanted| wanted == namespace)

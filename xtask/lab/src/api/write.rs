@@ -1,0 +1,103 @@
+//! What clients may write: objects that are created, replaced and merged, with the API's conflicts.
+
+use serde_json::{Value, json};
+
+use super::{
+    request::Request,
+    store::{Resource, Store},
+};
+
+/// A write that was asked for, whatever came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// `POST`, `PUT` or `PATCH`.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// What was sent; null if that was no JSON.
+    pub body: Value,
+}
+
+impl Write {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            body: serde_json::from_slice(&request.body).unwrap_or_default(),
+        }
+    }
+}
+
+/// Carries it out. Returns the object as it is then, with the status of the reply.
+///
+/// # Errors
+/// The status that it is refused with.
+pub(super) fn carry_out(
+    store: &mut Store,
+    place: &Resource,
+    write: &Write,
+) -> Result<(u16, Value), u16> {
+    match (write.method.as_str(), &place.name) {
+        ("POST", None) => {
+            let name = write.body.pointer("/metadata/name").and_then(Value::as_str);
+            let name = name.ok_or(422_u16)?.to_owned();
+            if store.get(place, &name).is_some() {
+                return Err(409);
+            }
+            let mut object = write.body.clone();
+            if let (Some(metadata), Some(namespace)) = (
+                object.get_mut("metadata").and_then(Value::as_object_mut),
+                place.namespace(),
+            ) {
+                metadata.insert("namespace".to_owned(), json!(namespace));
+            }
+            store.apply(place.collection(), object);
+            Ok((201, store.get(place, &name).ok_or(500_u16)?))
+        }
+        ("PUT", Some(name)) => {
+            let before = store.get(place, name).ok_or(404_u16)?;
+            let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+            if version(&write.body).is_some_and(|it| Some(it) != version(&before)) {
+                return Err(409);
+            }
+            store.apply(place.collection(), write.body.clone());
+            Ok((200, store.get(place, name).ok_or(500_u16)?))
+        }
+        ("PATCH", Some(name)) => {
+            let before = store.get(place, name).ok_or(404_u16)?;
+            let mut after = before.clone();
+            // The status has a path of its own, and all else has the other one.
+            let mut patch = write.body.clone();
+            if let Some(fields) = patch.as_object_mut() {
+                fields.retain(|field, _| (field == "status") == place.status);
+            }
+            merge(&mut after, &patch);
+            if after != before {
+                store.apply(place.collection(), after);
+            }
+            Ok((200, store.get(place, name).ok_or(500_u16)?))
+        }
+        _ => Err(405),
+    }
+}
+
+/// RFC 7396.
+fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    let Some(object) = object.as_object_mut() else {
+        return;
+    };
+    for (name, value) in fields {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
