@@ -26,6 +26,17 @@ pub struct Rule {
     pub targets: Vec<TargetSpec>,
 }
 
+impl Rule {
+    /// The title of the document that it is of, `VirtualService default/web`, which its name begins with.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        self.tenant.as_ref()?;
+        let spaces = self.name.match_indices(' ').map(|(at, _)| at);
+        let end = spaces.take(2).nth(1).unwrap_or(self.name.len());
+        self.name.get(..end)
+    }
+}
+
 /// The pods whose requests are mirrored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {

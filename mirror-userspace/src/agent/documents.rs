@@ -8,10 +8,12 @@ use std::{
 use log::{error, warn};
 use mirror_core::policy::PolicyConfig;
 use mirror_kubernetes::{
-    cluster::{AllDocuments, LeftOut},
-    config::{Document, Reader, Reason, Terms},
+    cluster::{AllDocuments, Identity, LeftOut, MOST_REMARKS, Remark, SeenDocument},
+    config::{At, ConfigError, Document, Plan, Reader, Reason, Terms},
     plan::Rule,
 };
+
+use serde_json::Value;
 
 use crate::admin::DocumentsRefused;
 
@@ -30,6 +32,8 @@ pub(super) struct Documents {
     policy: PolicyConfig,
     told: Told,
     refused: Vec<DocumentsRefused>,
+    /// Those of the cluster, and what is wrong with each.
+    seen: BTreeMap<String, SeenDocument>,
 }
 
 impl Documents {
@@ -40,6 +44,7 @@ impl Documents {
             policy,
             told: Told::default(),
             refused: Vec::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -53,6 +58,7 @@ impl Documents {
             value,
         }));
         let (plan, no_sense) = self.reader.read_each(&documents);
+        self.seen = seen(&documents, &plan, &no_sense);
         let mut telling = self.told.begin();
         for error in no_sense {
             let text = format!("{error}: the document is not acted on");
@@ -97,9 +103,74 @@ impl Documents {
         plan.with_policy(&self.policy).rules
     }
 
+    /// The documents of the cluster by title, with what is wrong with each.
+    pub(super) const fn seen(&self) -> &BTreeMap<String, SeenDocument> {
+        &self.seen
+    }
+
     /// The documents of which something is refused, by namespace and reason.
     pub(super) fn refused(&self) -> &[DocumentsRefused] {
         &self.refused
+    }
+}
+
+/// The documents of the cluster, which have no origin, with what is wrong with them.
+fn seen(
+    documents: &[Document],
+    plan: &Plan,
+    no_sense: &[ConfigError],
+) -> BTreeMap<String, SeenDocument> {
+    let of_cluster = documents.iter().filter(|it| it.origin.is_empty());
+    let mut all: BTreeMap<String, SeenDocument> = of_cluster
+        .filter_map(|document| {
+            let identity = Identity::of(&document.value)?;
+            let suspended = document.value.pointer("/spec/suspend");
+            let seen = SeenDocument {
+                suspended: suspended.and_then(Value::as_bool) == Some(true),
+                identity,
+                ..SeenDocument::default()
+            };
+            Some((seen.identity.title(), seen))
+        })
+        .collect();
+    let mut remark = |at: &At, reason: Reason, why: &str| {
+        if let Some(seen) = all.get_mut(&at.document)
+            && seen.remarks.len() < MOST_REMARKS
+        {
+            let text = if at.path.is_empty() {
+                why.to_owned()
+            } else {
+                format!("{}: {why}", at.path)
+            };
+            let reason = word(reason);
+            seen.remarks.push(Remark { reason, text });
+        }
+    };
+    for error in no_sense {
+        remark(&error.at, Reason::Invalid, &error.problem);
+    }
+    for refused in &plan.refused {
+        remark(&refused.at, refused.reason, &refused.why);
+    }
+    for ignored in &plan.ignored {
+        if let Some(seen) = all.get_mut(&ignored.at.document) {
+            let at = &ignored.at.path;
+            seen.ignored
+                .get_or_insert_with(|| format!("{at}: {}", ignored.why));
+        }
+    }
+    all
+}
+
+/// A reason in the one word that conditions and Events have.
+const fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Source => "SourceRefused",
+        Reason::Target => "TargetRefused",
+        Reason::External => "ExternalTargetRefused",
+        Reason::Quota => "QuotaExceeded",
+        Reason::Size => "TooLarge",
+        Reason::Invalid => "Invalid",
     }
 }
 

@@ -9,6 +9,7 @@ mod documents;
 mod mirrors;
 mod own;
 mod rules;
+mod told;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,7 +23,7 @@ use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use mirror_kubernetes::{
     cluster::{
         Action, AllDocuments, Client, Event, Needs, Node, NodeState, RuleId, Searcher, Sought,
-        Update, Watches,
+        TellConfig, Update, Watches,
     },
     config::{Document, Terms},
     plan::{Rule, Scope},
@@ -36,6 +37,7 @@ pub use own::NodeAddresses;
 use documents::Documents;
 use mirrors::{Mirrors, News, ToAttach};
 use rules::{RuleChange, Rules};
+use told::Telling;
 
 /// How often to check whether the attached interfaces still exist, at one system call each.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -60,6 +62,8 @@ pub struct AgentConfig {
     pub watched: Option<Scope>,
     /// What holds for all rules that are made of documents.
     pub policy: PolicyConfig,
+    /// How people are told in the cluster what became of documents; `None`: not at all.
+    pub tell: Option<TellConfig>,
 }
 
 /// A running agent. Dropping it detaches everywhere.
@@ -79,6 +83,7 @@ pub struct Agent {
     /// Rules whose mirrors are to go on otherwise.
     changed: Vec<(RuleId, Box<Rule>)>,
     check: Interval,
+    telling: Option<Telling>,
 }
 
 /// Something to be done.
@@ -119,6 +124,7 @@ impl Agent {
             broken: BTreeMap::new(),
             changed: Vec::new(),
             check,
+            telling: config.tell.map(Telling::start),
         };
         agent.on_documents(AllDocuments::default())?;
         Ok(agent)
@@ -176,6 +182,7 @@ impl Agent {
                 for event in self.mirrors.gone() {
                     self.on_event(event);
                 }
+                self.show().await;
             }
             Kind::News(News::Ended(ended)) => say(&ended),
             Kind::News(News::Broken(rule)) => self.on_broken(rule)?,
@@ -195,7 +202,12 @@ impl Agent {
     pub async fn stop(self) -> Vec<Ended> {
         drop(self.watches);
         drop(self.questions);
-        self.mirrors.stop().await
+        let told = async {
+            if let Some(telling) = self.telling {
+                telling.end().await;
+            }
+        };
+        futures::join!(self.mirrors.stop(), told).0
     }
 
     fn on_event(&mut self, event: Event) {

@@ -96,6 +96,12 @@ impl Rules {
         self.running.values().map(|running| &running.rule)
     }
 
+    /// The rules with their numbers.
+    pub(super) fn by_id(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        let all = self.running.values();
+        all.map(|running| (running.id, &running.rule))
+    }
+
     /// The name of a rule.
     pub(super) fn name(&self, id: RuleId) -> Option<&str> {
         let mut all = self.running.iter();

@@ -14,5 +14,6 @@ mod node;
 mod pods;
 mod targets;
 mod tenants;
+mod told;
 mod traffic_mirrors;
 mod tuning;

@@ -8,10 +8,10 @@ use crate::{
 };
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const TRAFFIC_MIRRORS: &str = "/apis/podmirror.io/v1alpha1/trafficmirrors";
+pub(crate) const TRAFFIC_MIRRORS: &str = "/apis/podmirror.io/v1alpha1/trafficmirrors";
 
 /// v1's pods to v2's, by their labels.
-fn mirror(more: &Value) -> Value {
+pub(crate) fn mirror(more: &Value) -> Value {
     let mut mirror = json!({
         "apiVersion": "podmirror.io/v1alpha1",
         "kind": "TrafficMirror",

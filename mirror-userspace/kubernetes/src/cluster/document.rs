@@ -146,7 +146,7 @@ pub(super) enum Content {
     Nothing,
     /// More than is read.
     TooLarge,
-    /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation) and `spec`, and how much
+    /// Its `apiVersion`, `kind`, `metadata` (namespace, name, time of creation, UID, generation) and `spec`, and how much
     /// memory that takes in bytes.
     Some(Value, usize),
 }
@@ -163,7 +163,7 @@ impl Document {
         let content = if weight > MAX_WEIGHT {
             Content::TooLarge
         } else if kind.may_mirror(spec.as_ref()) {
-            let value = json!({
+            let mut value = json!({
                 "apiVersion": api_version,
                 "kind": kind.kind(),
                 "metadata": {
@@ -173,6 +173,14 @@ impl Document {
                 },
                 "spec": spec,
             });
+            // By these people are told what became of it.
+            let uid = object.metadata.uid.map(plain).map(Value::String);
+            let generation = object.metadata.generation.map(Value::from);
+            if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
+                for (name, value) in [("uid", uid), ("generation", generation)] {
+                    metadata.extend(value.map(|value| (name.to_owned(), value)));
+                }
+            }
             Content::Some(value, weight + ENVELOPE)
         } else {
             Content::Nothing

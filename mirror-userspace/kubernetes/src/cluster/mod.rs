@@ -38,6 +38,8 @@ mod searcher;
 #[cfg(feature = "cluster")]
 mod shares;
 #[cfg(feature = "cluster")]
+mod tell;
+#[cfg(feature = "cluster")]
 mod watch;
 
 pub use aim::Aim;
@@ -59,6 +61,7 @@ pub use {
     sandbox::Sought,
     searcher::Searcher,
     shares::{Room, Shares},
+    tell::{Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, TellConfig, Teller, rounded},
     watch::{
         Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, WatchedKind,
         Watches,

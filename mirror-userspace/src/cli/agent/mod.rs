@@ -2,6 +2,7 @@
 
 mod guard_args;
 mod supervised;
+mod tell_args;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -37,6 +38,7 @@ use crate::{
     agent::{Agent, AgentConfig, MirrorConfig},
 };
 use guard_args::GuardArgs;
+use tell_args::TellArgs;
 
 /// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.
 const ADMIN_PORT: u16 = 9090;
@@ -67,6 +69,8 @@ pub struct AgentArgs {
     terms: TermsArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    tell: TellArgs,
     #[command(flatten)]
     capture: CaptureArgs,
     #[command(flatten)]
@@ -175,7 +179,12 @@ impl AgentArgs {
         let everywhere = Listen::All(ADMIN_PORT);
         let (_serving, questions) = self.admin.start_agent(everywhere).await?;
         let node_name = self.cluster.node_name.clone();
+        let watched = self.watched();
         let config = AgentConfig {
+            // There is nothing to tell of flags.
+            tell: watched
+                .as_ref()
+                .and_then(|_| self.tell.config(&client, &node_name)),
             client,
             node_name: node_name.clone(),
             node: self.cluster.node(),
@@ -183,7 +192,7 @@ impl AgentArgs {
             rules,
             documents,
             terms,
-            watched: self.watched(),
+            watched,
             policy: self.policy.clone().into(),
         };
         let agent = Agent::new(config, questions)?;

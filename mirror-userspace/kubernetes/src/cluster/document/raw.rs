@@ -49,6 +49,8 @@ fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     struct Slim {
         namespace: Option<String>,
         name: Option<String>,
+        uid: Option<String>,
+        generation: Option<i64>,
         resource_version: Option<String>,
         creation_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
     }
@@ -56,6 +58,8 @@ fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     Ok(ObjectMeta {
         namespace: slim.namespace,
         name: slim.name,
+        uid: slim.uid,
+        generation: slim.generation,
         resource_version: slim.resource_version,
         creation_timestamp: slim.creation_timestamp,
         ..ObjectMeta::default()

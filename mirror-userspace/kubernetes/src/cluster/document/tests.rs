@@ -32,6 +32,7 @@ fn what_the_api_server_adds_is_dropped() {
         "kind": "VirtualService",
         "metadata": {
             "namespace": "default", "name": "web", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "uid": "u",
         },
         "spec": {"hosts": ["web"], "http": [{"mirror": {"host": "web"}}]},
     });

@@ -46,6 +46,7 @@ use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
 use task::Back;
+pub(super) use task::spread;
 
 /// Reports that may wait to be taken; beyond that the watches wait, and then the API server.
 const WAITING_REPORTS: usize = 64;

@@ -236,7 +236,7 @@ pub(super) async fn pause(patience: &mut DefaultBackoff) {
 }
 
 /// So long and up to half as long again, by chance: not all nodes ask at once.
-pub(super) fn spread(wait: Duration) -> Duration {
+pub(in crate::cluster) fn spread(wait: Duration) -> Duration {
     let chance = RandomState::new().hash_one(0) % 1000;
     let chance = u32::try_from(chance).unwrap_or_default();
     wait + wait * chance / 2000

@@ -1,5 +1,6 @@
 //! The definition of `TrafficMirror`, made from types, as `deploy/` has it, and its rules.
 
+mod status;
 mod types;
 
 use std::{env, fs, path::Path};

@@ -6,6 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::status::TrafficMirrorStatus;
+
 /// What is mirrored from where to where.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize)]
 #[kube(
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
     category = "podmirror",
     namespaced,
     cel,
+    status = "TrafficMirrorStatus",
     doc = "Copies the live HTTP requests of pods of its namespace to other pods, and discards the replies.",
     printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.service"),
     printcolumn(
@@ -29,7 +32,33 @@ use serde::{Deserialize, Serialize};
         type_ = "number",
         json_path = ".spec.targets[0].percent"
     ),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
+    ),
+    printcolumn(name = "Pods", type_ = "integer", json_path = ".status.pods.attached"),
+    printcolumn(
+        name = "Copies/min",
+        type_ = "integer",
+        json_path = ".status.copiesPerMinute"
+    ),
+    printcolumn(
+        name = "Lost/min",
+        type_ = "integer",
+        json_path = ".status.lostPerMinute"
+    ),
+    printcolumn(
+        name = "Degraded",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Degraded\")].status"
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        priority = 1
+    ),
     printcolumn(
         name = "Age",
         type_ = "date",

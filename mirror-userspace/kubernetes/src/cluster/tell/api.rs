@@ -1,0 +1,196 @@
+//! The requests that telling takes, each with an end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::{api::coordination::v1::Lease, api::events::v1::Event, jiff::Timestamp};
+use kube::{
+    Api, Client,
+    api::{ApiResource, GetParams, ListParams, Patch, PatchParams, PostParams},
+    core::{DynamicObject, GroupVersionKind},
+};
+use log::{info, warn};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::seen::Identity;
+
+/// How long the API server may take for one request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who writes, as `managedFields` has it.
+const MANAGER: &str = "podmirror";
+
+/// Why a request came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// The service account may not.
+    Forbidden(String),
+    /// There is no such object, or no such kind.
+    NotFound,
+    /// Another one was faster; or it is there already.
+    Conflict,
+    /// Anything else; the watches say it if the API server is away.
+    Other(String),
+}
+
+/// The API server, as far as telling asks it.
+pub(super) struct TellApi {
+    client: Client,
+}
+
+impl TellApi {
+    pub(super) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    fn leases(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<Lease>(&());
+        Api::default_namespaced_with(self.client.clone(), &resource)
+    }
+
+    fn events(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<Event>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+
+    fn documents(&self, of: &Identity) -> Api<DynamicObject> {
+        let (group, version) = of.api_version.split_once('/').unwrap_or_default();
+        let kind = GroupVersionKind::gvk(group, version, &of.kind);
+        // Only TrafficMirrors have a status of ours.
+        let resource = ApiResource::from_gvk_with_plural(&kind, "trafficmirrors");
+        Api::namespaced_with(self.client.clone(), &of.namespace, &resource)
+    }
+
+    /// A Lease; one that may be a little `old` costs the API server's store nothing.
+    pub(super) async fn lease(&self, name: &str, old: bool) -> Result<Value, Failed> {
+        let params = if old {
+            GetParams::any()
+        } else {
+            GetParams::default()
+        };
+        value(self.leases().get_with(name, &params)).await
+    }
+
+    pub(super) async fn create_lease(&self, lease: Value) -> Result<Value, Failed> {
+        let lease = object(lease)?;
+        value(self.leases().create(&PostParams::default(), &lease)).await
+    }
+
+    pub(super) async fn change_lease(&self, name: &str, change: &Value) -> Result<Value, Failed> {
+        let (params, patch) = (manager(), Patch::Merge(change));
+        value(self.leases().patch(name, &params, &patch)).await
+    }
+
+    /// The Leases with this label.
+    pub(super) async fn labelled(&self, label: &str) -> Result<Vec<DynamicObject>, Failed> {
+        let params = ListParams::default().labels(label).match_any();
+        let leases = self.leases();
+        Ok(within(leases.list(&params)).await?.items)
+    }
+
+    /// The status that an object has; null if it has none.
+    pub(super) async fn status(&self, of: &Identity) -> Result<Value, Failed> {
+        let mut object = value(self.documents(of).get_status(&of.name)).await?;
+        Ok(object
+            .get_mut("status")
+            .map(Value::take)
+            .unwrap_or_default())
+    }
+
+    pub(super) async fn set_status(&self, of: &Identity, status: &Value) -> Result<(), Failed> {
+        let patch = json!({"status": status});
+        let (documents, params) = (self.documents(of), manager());
+        let patch = Patch::Merge(&patch);
+        within(documents.patch_status(&of.name, &params, &patch))
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn create_event(&self, namespace: &str, event: Value) -> Result<(), Failed> {
+        let event = object(event)?;
+        let events = self.events(namespace);
+        within(events.create(&PostParams::default(), &event))
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn change_event(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: &Value,
+    ) -> Result<(), Failed> {
+        let (events, params, patch) = (self.events(namespace), manager(), Patch::Merge(change));
+        within(events.patch(name, &params, &patch)).await.map(drop)
+    }
+}
+
+fn manager() -> PatchParams {
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+fn object(value: Value) -> Result<DynamicObject, Failed> {
+    serde_json::from_value(value).map_err(|error| Failed::Other(error.to_string()))
+}
+
+async fn value(asked: impl Future<Output = kube::Result<DynamicObject>>) -> Result<Value, Failed> {
+    let object = within(asked).await?;
+    serde_json::to_value(object).map_err(|error| Failed::Other(error.to_string()))
+}
+
+async fn within<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            401 | 403 => Failed::Forbidden(format!("status {}: {}", status.code, status.message)),
+            404 => Failed::NotFound,
+            409 => Failed::Conflict,
+            code => Failed::Other(format!("status {code}: {}", status.message)),
+        }),
+        Ok(Err(error)) => Err(Failed::Other(error.to_string())),
+        Err(_) => Err(Failed::Other("no answer".to_owned())),
+    }
+}
+
+/// `2026-01-01T00:00:00Z`, as conditions have it.
+pub(super) fn seconds() -> String {
+    format!("{:.0}", Timestamp::now())
+}
+
+/// `2026-01-01T00:00:00.000000Z`, as Leases and Events have it.
+pub(super) fn micros() -> String {
+    format!("{:.6}", Timestamp::now())
+}
+
+/// What people were told that can't be written, until it can.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(BTreeMap<&'static str, Failed>);
+
+impl Complaints {
+    /// It works: `what` is as `status of TrafficMirrors`.
+    pub(super) fn works(&mut self, what: &'static str) {
+        if self.0.remove(what).is_some() {
+            info!("{what} can be written now");
+        }
+    }
+
+    /// It is not allowed, or there is no such thing: said once.
+    pub(super) fn fails(&mut self, what: &'static str, failed: &Failed) {
+        let why = match failed {
+            Failed::Forbidden(why) => why.as_str(),
+            Failed::NotFound => "the API server does not know it",
+            // Said by the watches, or nothing to speak of.
+            Failed::Conflict | Failed::Other(_) => return,
+        };
+        if self.0.insert(what, failed.clone()).is_none() {
+            warn!(
+                "{what} can't be written, so nobody sees there what became of documents ({why}): \
+                 mirroring does not need it; grant it as deploy/base/rbac.yaml does, or give \
+                 --cluster-status off"
+            );
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Events on documents: what is wrong with them, where `kubectl describe` shows it.
+//!
+//! An Event is named by its object and text, so that the next elected agent finds what this one has told instead of
+//! telling it again. kube's recorder names them by the time, and would take two texts of one reason for the same.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::seen::{Identity, Remark, Seen, SeenDocument, cut};
+
+/// The API takes 1 KiB.
+const LONGEST_NOTE: usize = 1000;
+/// What goes on is told again, since the API keeps Events for an hour.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(30 * 60);
+/// After a failure.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Events at once, and how long it takes until there may be one more.
+const BURST: u32 = 10;
+const ONE_EVERY: Duration = Duration::from_secs(2);
+/// Something that is wrong again after it was not is told again after so long at the earliest.
+const REMEMBERED: Duration = Duration::from_secs(300);
+/// Remarks that are remembered; what is beyond is not told.
+const MOST: usize = 10_000;
+
+const CONTROLLER: &str = "podmirror.io/agent";
+
+/// An Event to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    key: u64,
+    pub(super) regarding: Identity,
+    remark: Remark,
+    /// How often it was told before.
+    pub(super) before: u32,
+}
+
+/// What was told.
+#[derive(Debug)]
+pub(super) struct Events {
+    told: HashMap<u64, Told>,
+    left: u32,
+    filled: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    times: u32,
+    not_before: Instant,
+    seen: Instant,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            told: HashMap::new(),
+            left: BURST,
+            filled: None,
+        }
+    }
+}
+
+impl Events {
+    /// What is to be told now.
+    pub(super) fn due(&mut self, seen: &Seen, now: Instant) -> Vec<Due> {
+        self.fill(now);
+        let mut due = Vec::new();
+        let mut current = HashSet::new();
+        for document in seen.documents.values() {
+            for remark in remarks(document) {
+                let key = key(&document.identity, &remark);
+                current.insert(key);
+                let told = self.told.get_mut(&key);
+                let before = told.as_ref().map_or(0, |told| told.times);
+                let waits = told.is_some_and(|told| {
+                    told.seen = now;
+                    now < told.not_before
+                });
+                if waits || self.left == 0 || (before == 0 && self.told.len() >= MOST) {
+                    continue;
+                }
+                self.left -= 1;
+                due.push(Due {
+                    key,
+                    regarding: document.identity.clone(),
+                    remark,
+                    before,
+                });
+            }
+        }
+        self.told.retain(|key, told| {
+            current.contains(key) || now.duration_since(told.seen) < REMEMBERED
+        });
+        due
+    }
+
+    pub(super) fn on_told(&mut self, due: &Due, now: Instant) {
+        self.set(due, due.before.saturating_add(1), now, TOLD_AGAIN_AFTER);
+    }
+
+    /// The API has forgotten it: it is told anew.
+    pub(super) fn on_forgotten(&mut self, due: &Due) {
+        self.told.remove(&due.key);
+    }
+
+    pub(super) fn on_failed(&mut self, due: &Due, now: Instant) {
+        self.set(due, due.before, now, TRIED_AGAIN_AFTER);
+    }
+
+    fn set(&mut self, due: &Due, times: u32, now: Instant, wait: Duration) {
+        let told = Told {
+            times,
+            not_before: now + wait,
+            seen: now,
+        };
+        self.told.insert(due.key, told);
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let filled = *self.filled.get_or_insert(now);
+        let more = now.duration_since(filled).as_secs() / ONE_EVERY.as_secs();
+        let more = u32::try_from(more).unwrap_or(BURST);
+        if more > 0 {
+            self.left = self.left.saturating_add(more).min(BURST);
+            self.filled = Some(now);
+        }
+    }
+}
+
+fn remarks(document: &SeenDocument) -> impl Iterator<Item = Remark> {
+    let unreachable = document.unreachable.iter().map(|text| Remark {
+        reason: "NoEndpoint",
+        text: text.clone(),
+    });
+    document.remarks.iter().cloned().chain(unreachable)
+}
+
+/// The same for every agent: the hasher has no key.
+fn key(of: &Identity, remark: &Remark) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (of.title(), &of.uid, remark.reason, &remark.text).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Due {
+    /// The Event's name.
+    pub(super) fn name(&self) -> String {
+        let mut name = self.regarding.name.clone();
+        name.truncate(200);
+        format!("{name}.{:016x}", self.key)
+    }
+
+    /// The Event, told by `me` for the first time.
+    pub(super) fn event(&self, me: &str, now: &str) -> Value {
+        let Identity {
+            api_version,
+            kind,
+            namespace,
+            name,
+            uid,
+            ..
+        } = &self.regarding;
+        json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": self.name(), "namespace": namespace},
+            "eventTime": now,
+            "type": "Warning",
+            "reason": self.remark.reason,
+            "action": "Mirror",
+            "note": cut(&self.remark.text, LONGEST_NOTE),
+            "regarding": {
+                "apiVersion": api_version,
+                "kind": kind,
+                "namespace": namespace,
+                "name": name,
+                "uid": uid,
+            },
+            "reportingController": CONTROLLER,
+            "reportingInstance": cut(me, 128),
+        })
+    }
+
+    /// What changes when it is told again.
+    pub(super) fn again(&self, now: &str) -> Value {
+        let count = self.before.saturating_add(1);
+        json!({"series": {"count": count, "lastObservedTime": now}})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(texts: &[&str]) -> Seen {
+        let remarks = texts.iter().map(|text| Remark {
+            reason: "Invalid",
+            text: (*text).to_owned(),
+        });
+        let document = SeenDocument {
+            identity: Identity {
+                kind: "VirtualService".into(),
+                namespace: "default".into(),
+                name: "web".into(),
+                ..Identity::default()
+            },
+            remarks: remarks.collect(),
+            ..SeenDocument::default()
+        };
+        Seen {
+            documents: [(document.identity.title(), document)].into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_remark_is_told_once_and_again_while_it_lasts() {
+        let mut events = Events::default();
+        let start = Instant::now();
+        let due = events.due(&seen(&["a", "b"]), start);
+        assert_eq!(due.len(), 2);
+        assert_ne!(due[0].name(), due[1].name());
+        assert_eq!(due[0].event("me", "now")["note"], "a");
+        for due in &due {
+            events.on_told(due, start);
+        }
+        for minute in 1..30 {
+            let now = start + Duration::from_secs(60 * minute);
+            assert_eq!(events.due(&seen(&["a", "b"]), now), []);
+        }
+        let later = start + TOLD_AGAIN_AFTER;
+        let again = events.due(&seen(&["a"]), later);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].name(), due[0].name());
+        assert_eq!(again[0].again("now")["series"]["count"], 2);
+        events.on_forgotten(&again[0]);
+        assert_eq!(events.due(&seen(&["a"]), later)[0].before, 0);
+        events.due(&Seen::default(), later + REMEMBERED);
+        assert!(events.told.is_empty(), "what is mended is forgotten");
+    }
+
+    #[tokio::test]
+    async fn there_are_only_so_many_at_once() {
+        let mut events = Events::default();
+        let start = Instant::now();
+        let texts: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let all = seen(&texts);
+        let mut told = 0;
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            for due in events.due(&all, now) {
+                events.on_told(&due, now);
+                told += 1;
+            }
+        }
+        assert_eq!(told, 10 + 29);
+    }
+
+    #[test]
+    fn all_agents_call_it_the_same() {
+        let identity = seen(&[]).documents.into_values().next().unwrap().identity;
+        let remark = Remark {
+            reason: "Invalid",
+            text: "a".into(),
+        };
+        let other = Remark {
+            text: "b".into(),
+            ..remark.clone()
+        };
+        assert_eq!(
+            key(&identity, &remark),
+            key(&identity.clone(), &remark.clone())
+        );
+        assert_ne!(key(&identity, &remark), key(&identity, &other));
+    }
+}

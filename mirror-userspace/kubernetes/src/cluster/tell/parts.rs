@@ -1,0 +1,273 @@
+//! Each agent's part, noted in a Lease of its node, and all of them added up.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
+
+use kube::{ResourceExt as _, core::DynamicObject};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    conditions::Whole,
+    seen::{Part, Seen, cut},
+};
+
+/// The annotation that has an agent's parts by title, in JSON.
+const NOTE: &str = "podmirror.io/mirrors";
+/// The label that has the name of the Lease of the election.
+const LABEL: &str = "podmirror.io/lease";
+
+/// The longest note. The API takes 256 KiB of annotations.
+const LONGEST_NOTE: usize = 200 << 10;
+/// The longest reason in it.
+const LONGEST_REASON: usize = 200;
+
+/// A note that has changed is written after so long at the earliest.
+const WRITTEN_EVERY: Duration = Duration::from_secs(10);
+/// A note that says something is written again after so long, unchanged.
+const RENEWED_EVERY: Duration = Duration::from_secs(60);
+/// A note that was not written for so long is an agent's that is no more.
+const STALE_AFTER: Duration = Duration::from_secs(150);
+
+type Parts = BTreeMap<String, Part>;
+
+/// The parts of this node.
+pub(super) fn own(seen: &Seen) -> Parts {
+    let own = seen.documents.iter().filter_map(|(title, document)| {
+        let tells = document.identity.is_traffic_mirror() && !document.part.is_nothing();
+        tells.then(|| (title.clone(), document.part.clone()))
+    });
+    own.collect()
+}
+
+/// As the API has them. Where that would be too long, reasons are left out.
+fn note(parts: &Parts) -> String {
+    let text = |parts: &Parts| serde_json::to_string(parts).unwrap_or_default();
+    let mut short = parts.clone();
+    for part in short.values_mut() {
+        part.why = part.why.as_deref().map(|why| cut(why, LONGEST_REASON));
+    }
+    let whole = text(&short);
+    if whole.len() <= LONGEST_NOTE {
+        return whole;
+    }
+    short.values_mut().for_each(|part| part.why = None);
+    Some(text(&short))
+        .filter(|text| text.len() <= LONGEST_NOTE)
+        .unwrap_or_default()
+}
+
+/// When the note of this node is written.
+#[derive(Debug, Default)]
+pub(super) struct Note {
+    written: Option<(String, Instant)>,
+    not_before: Option<Instant>,
+}
+
+impl Note {
+    /// What to write now, if anything.
+    pub(super) fn due(&self, parts: &Parts, now: Instant) -> Option<String> {
+        if self.not_before.is_some_and(|until| now < until) {
+            return None;
+        }
+        let text = note(parts);
+        let due = match &self.written {
+            // What an agent before this one has noted, goes stale.
+            None => !parts.is_empty(),
+            Some((before, at)) => {
+                let renewed = !parts.is_empty() && now.duration_since(*at) >= RENEWED_EVERY;
+                *before != text || renewed
+            }
+        };
+        due.then_some(text)
+    }
+
+    pub(super) fn on_written(&mut self, text: String, now: Instant) {
+        self.written = Some((text, now));
+        self.not_before = Some(now + WRITTEN_EVERY);
+    }
+
+    pub(super) fn on_failed(&mut self, now: Instant, wait: Duration) {
+        self.not_before = Some(now + wait);
+    }
+}
+
+/// The Lease that has it: all of it, or what changes.
+pub(super) fn lease(
+    name: &str,
+    election: &str,
+    me: &str,
+    pod: Option<&(String, String)>,
+    text: &str,
+    now: &str,
+) -> Value {
+    let owner = pod.map(|(name, uid)| {
+        // With the pod goes the Lease.
+        json!([{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}])
+    });
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": name,
+            "labels": {LABEL: election},
+            "annotations": {NOTE: text},
+            "ownerReferences": owner.unwrap_or_else(|| json!([])),
+        },
+        "spec": {
+            "holderIdentity": me,
+            "leaseDurationSeconds": STALE_AFTER.as_secs(),
+            "renewTime": now,
+        },
+    })
+}
+
+/// What selects the Leases of all nodes.
+pub(super) fn selector(election: &str) -> String {
+    format!("{LABEL}={election}")
+}
+
+/// The notes of the other nodes, as the elected agent knows them.
+#[derive(Debug, Default)]
+pub(super) struct Others(BTreeMap<String, Noted>);
+
+#[derive(Debug)]
+struct Noted {
+    version: String,
+    since: Instant,
+    parts: Parts,
+}
+
+impl Others {
+    /// These are all Leases; `own` is the one of this node, of which we know more.
+    pub(super) fn on_list(&mut self, leases: Vec<DynamicObject>, own: &str, now: Instant) {
+        let mut before = std::mem::take(&mut self.0);
+        for lease in leases.into_iter().filter(|lease| lease.name_any() != own) {
+            let (name, version) = (
+                lease.name_any(),
+                lease.resource_version().unwrap_or_default(),
+            );
+            let noted = match before.remove(&name) {
+                Some(noted) if noted.version == version => noted,
+                _ => {
+                    let note = lease.annotations().get(NOTE);
+                    let parts = note.and_then(|text| serde_json::from_str(text).ok());
+                    Noted {
+                        version,
+                        since: now,
+                        parts: parts.unwrap_or_default(),
+                    }
+                }
+            };
+            if let Entry::Vacant(vacant) = self.0.entry(name) {
+                vacant.insert(noted);
+            }
+        }
+    }
+
+    /// A mirror on all nodes: this one's part of it and the others'.
+    pub(super) fn whole(&self, title: &str, own: &Part, now: Instant) -> Whole {
+        let mut whole = Whole::default();
+        let fresh = |noted: &&Noted| now.duration_since(noted.since) < STALE_AFTER;
+        let others = self.0.values().filter(fresh);
+        let others = others.filter_map(|noted| noted.parts.get(title));
+        for part in std::iter::once(own).chain(others) {
+            whole.nodes += u64::from(part.attached > 0);
+            whole.selected += u64::from(part.selected);
+            whole.attached += u64::from(part.attached);
+            whole.copies += u64::from(part.copies);
+            whole.lost += u64::from(part.lost);
+            whole.why = whole.why.or_else(|| part.why.clone());
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(attached: u32) -> Parts {
+        let part = Part {
+            selected: 2,
+            attached,
+            ..Part::default()
+        };
+        Parts::from([("TrafficMirror default/web".to_owned(), part)])
+    }
+
+    fn noted(name: &str, version: &str, text: &str) -> DynamicObject {
+        let mut lease = lease(name, "podmirror", "a", None, text, "now");
+        lease["metadata"]["resourceVersion"] = json!(version);
+        serde_json::from_value(lease).unwrap()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn a_note_is_written_on_change_and_renewed_while_it_says_something() {
+        let mut own = Note::default();
+        let start = Instant::now();
+        assert_eq!(own.due(&Parts::new(), start), None, "nothing to say");
+        let text = own.due(&parts(1), start).unwrap();
+        own.on_written(text, start);
+        assert_eq!(own.due(&parts(1), start + 59 * SECOND), None, "the same");
+        assert_eq!(own.due(&parts(2), start + 9 * SECOND), None, "too soon");
+        assert!(own.due(&parts(2), start + 10 * SECOND).is_some());
+        assert!(own.due(&parts(1), start + 60 * SECOND).is_some(), "renewed");
+        let none = own.due(&Parts::new(), start + 10 * SECOND).unwrap();
+        own.on_written(none, start + 10 * SECOND);
+        assert_eq!(own.due(&Parts::new(), start + 999 * SECOND), None);
+    }
+
+    #[tokio::test]
+    async fn parts_are_added_up_until_they_are_stale() {
+        let mut others = Others::default();
+        let start = Instant::now();
+        let leases = || {
+            vec![
+                noted("podmirror-a", "1", &note(&parts(1))),
+                noted("podmirror-b", "1", &note(&parts(2))),
+                noted("podmirror-c", "1", "{no JSON"),
+                noted("podmirror-me", "1", &note(&parts(9))),
+            ]
+        };
+        others.on_list(leases(), "podmirror-me", start);
+        let title = "TrafficMirror default/web";
+        let own = Part {
+            selected: 1,
+            attached: 1,
+            ..Part::default()
+        };
+        let whole = others.whole(title, &own, start);
+        assert_eq!((whole.selected, whole.attached, whole.nodes), (5, 4, 3));
+        // One of them is written again.
+        let later = start + 100 * SECOND;
+        let mut again = leases();
+        again[1].metadata.resource_version = Some("2".into());
+        others.on_list(again, "podmirror-me", later);
+        let whole = others.whole(title, &own, start + STALE_AFTER);
+        assert_eq!((whole.selected, whole.attached, whole.nodes), (3, 3, 2));
+        others.on_list(Vec::new(), "podmirror-me", later);
+        assert_eq!(others.whole(title, &own, later).selected, 1);
+    }
+
+    #[test]
+    fn a_note_that_would_be_too_long_has_no_reasons() {
+        let part = Part {
+            selected: 1,
+            why: Some("x".repeat(10_000)),
+            ..Part::default()
+        };
+        let many =
+            (0..2_000).map(|number| (format!("TrafficMirror default/{number}"), part.clone()));
+        let many: Parts = many.collect();
+        let text = note(&many);
+        assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+        let read: Parts = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.len(), 2_000);
+        assert_eq!(read["TrafficMirror default/7"].why, None);
+    }
+}

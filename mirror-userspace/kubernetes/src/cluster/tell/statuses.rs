@@ -1,0 +1,228 @@
+//! When which status is written. Decides without I/O; the time is an argument.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    conditions::{Whole, differ_by_figures, status},
+    seen::{Identity, Seen, SeenDocument},
+};
+
+/// Statuses that are read or written in one round, of which there is one every two seconds.
+const MOST: usize = 10;
+
+/// How far apart the writes of one status are.
+const WRITTEN_EVERY: Duration = Duration::from_secs(5);
+/// The same where only figures have changed.
+const FIGURES_EVERY: Duration = Duration::from_secs(60);
+/// After a failure.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// What is to be done about a status.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Todo {
+    /// It is not known what it is: read it.
+    Read(Identity),
+    /// It is to be this.
+    Write(Identity, Value),
+}
+
+/// What is known of the statuses that there are.
+#[derive(Debug, Default)]
+pub(super) struct Statuses(BTreeMap<String, Known>);
+
+#[derive(Debug)]
+struct Known {
+    uid: String,
+    /// `None` before it was read.
+    status: Option<Value>,
+    written: Option<Instant>,
+    not_before: Option<Instant>,
+}
+
+impl Statuses {
+    /// What is to be done now, not too much of it.
+    pub(super) fn todo(
+        &mut self,
+        seen: &Seen,
+        whole: impl Fn(&str, &SeenDocument) -> Whole,
+        now: Instant,
+        time: &str,
+    ) -> Vec<Todo> {
+        let mirrors = || {
+            let all = seen.documents.iter();
+            all.filter(|(_, document)| document.identity.is_traffic_mirror())
+        };
+        self.0.retain(|title, known| {
+            let document = seen.documents.get(title);
+            document.is_some_and(|document| document.identity.uid == known.uid)
+        });
+        let mut todo = Vec::new();
+        for (title, document) in mirrors() {
+            if todo.len() == MOST {
+                break;
+            }
+            let identity = &document.identity;
+            let known = self.0.get(title);
+            if known.is_some_and(|known| known.not_before.is_some_and(|until| now < until)) {
+                continue;
+            }
+            let Some(before) = known.and_then(|known| known.status.as_ref()) else {
+                todo.push(Todo::Read(identity.clone()));
+                continue;
+            };
+            let status = status(document, &whole(title, document), before, time);
+            if status == *before {
+                continue;
+            }
+            let least = if differ_by_figures(before, &status) {
+                FIGURES_EVERY
+            } else {
+                WRITTEN_EVERY
+            };
+            let written = known.and_then(|known| known.written);
+            if written.is_none_or(|written| now.duration_since(written) >= least) {
+                todo.push(Todo::Write(identity.clone(), status));
+            }
+        }
+        todo
+    }
+
+    pub(super) fn on_read(&mut self, of: &Identity, status: Value) {
+        let known = self.known(of);
+        known.status = Some(status);
+        known.not_before = None;
+    }
+
+    pub(super) fn on_written(&mut self, of: &Identity, status: Value, now: Instant) {
+        let known = self.known(of);
+        known.status = Some(status);
+        known.written = Some(now);
+    }
+
+    pub(super) fn on_failed(&mut self, of: &Identity, now: Instant) {
+        self.known(of).not_before = Some(now + TRIED_AGAIN_AFTER);
+    }
+
+    fn known(&mut self, of: &Identity) -> &mut Known {
+        self.0.entry(of.title()).or_insert_with(|| Known {
+            uid: of.uid.clone(),
+            status: None,
+            written: None,
+            not_before: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seen(count: usize) -> Seen {
+        let documents = (0..count).map(|number| {
+            let identity = Identity {
+                kind: "TrafficMirror".into(),
+                namespace: "default".into(),
+                name: format!("web-{number:02}"),
+                uid: "u".into(),
+                ..Identity::default()
+            };
+            let document = SeenDocument {
+                identity,
+                rules: 1,
+                ..SeenDocument::default()
+            };
+            (document.identity.title(), document)
+        });
+        Seen {
+            documents: documents.collect(),
+        }
+    }
+
+    fn with(selected: u64, copies: u64) -> impl Fn(&str, &SeenDocument) -> Whole {
+        move |_, _| Whole {
+            selected,
+            copies,
+            ..Whole::default()
+        }
+    }
+
+    /// Does all that is to be done, and says what was written.
+    fn done(statuses: &mut Statuses, seen: &Seen, whole: (u64, u64), now: Instant) -> usize {
+        let mut writes = 0;
+        for todo in statuses.todo(seen, with(whole.0, whole.1), now, "now") {
+            match todo {
+                Todo::Read(identity) => statuses.on_read(&identity, Value::Null),
+                Todo::Write(identity, status) => {
+                    writes += 1;
+                    statuses.on_written(&identity, status, now);
+                }
+            }
+        }
+        writes
+    }
+
+    #[tokio::test]
+    async fn a_status_is_read_first_and_written_only_if_it_differs() {
+        let mut statuses = Statuses::default();
+        let (seen, start) = (seen(1), Instant::now());
+        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
+        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 1);
+        for second in 0..600 {
+            let now = start + second * SECOND;
+            assert_eq!(done(&mut statuses, &seen, (1, 0), now), 0);
+        }
+        let later = start + 600 * SECOND;
+        assert_eq!(done(&mut statuses, &seen, (2, 0), later), 1);
+        assert_eq!(
+            done(&mut statuses, &seen, (3, 0), later + 4 * SECOND),
+            0,
+            "too soon"
+        );
+        assert_eq!(done(&mut statuses, &seen, (3, 0), later + 5 * SECOND), 1);
+        assert_eq!(
+            done(&mut statuses, &seen, (3, 700), later + 64 * SECOND),
+            0,
+            "figures"
+        );
+        assert_eq!(done(&mut statuses, &seen, (3, 700), later + 65 * SECOND), 1);
+    }
+
+    #[tokio::test]
+    async fn what_another_one_wrote_is_not_written_again() {
+        let mut statuses = Statuses::default();
+        let (seen, start) = (seen(1), Instant::now());
+        done(&mut statuses, &seen, (1, 0), start);
+        let todo = statuses.todo(&seen, with(1, 0), start, "then");
+        let [Todo::Write(identity, status)] = todo.as_slice() else {
+            panic!("{todo:?}");
+        };
+        let mut next = Statuses::default();
+        next.on_read(identity, status.clone());
+        assert_eq!(next.todo(&seen, with(1, 0), start, "now"), []);
+    }
+
+    #[tokio::test]
+    async fn rounds_are_bounded_and_failures_wait() {
+        let mut statuses = Statuses::default();
+        let (seen, start) = (seen(25), Instant::now());
+        let todo = statuses.todo(&seen, with(1, 0), start, "now");
+        assert_eq!(todo.len(), MOST);
+        for todo in &todo {
+            if let Todo::Read(identity) = todo {
+                statuses.on_failed(identity, start);
+            }
+        }
+        let others = statuses.todo(&seen, with(1, 0), start, "now");
+        assert!(others.iter().all(|other| !todo.contains(other)));
+        let again = statuses.todo(&seen, with(1, 0), start + TRIED_AGAIN_AFTER, "now");
+        assert_eq!(again, todo);
+        // One that is another object by now is read anew.
+        statuses.todo(&Seen::default(), with(1, 0), start, "now");
+        assert!(statuses.0.is_empty());
+    }
+}

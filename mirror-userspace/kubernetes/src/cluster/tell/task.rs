@@ -1,0 +1,326 @@
+//! The task that tells: a round every two seconds, in which it asks for no more than is due.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    TellConfig,
+    api::{Complaints, Failed, TellApi, micros, seconds},
+    election::{Election, Held, LASTS, Move},
+    events::{Due, Events},
+    parts::{self, Note, Others},
+    seen::{Seen, cut},
+    statuses::{Statuses, Todo},
+};
+use crate::cluster::watch::spread;
+
+const ROUND: Duration = Duration::from_secs(2);
+
+/// How often the elected agent asks for the others' parts.
+const PARTS_EVERY: Duration = Duration::from_secs(10);
+
+/// After a refusal: rights are granted by people.
+const REFUSED: Duration = Duration::from_secs(60);
+
+const LEASES: &str = "Leases in the agent's namespace";
+const STATUSES: &str = "the status of TrafficMirrors";
+const EVENTS: &str = "Events";
+
+pub(super) struct Task {
+    config: TellConfig,
+    api: TellApi,
+    /// Who we are, in the Lease and in Events.
+    me: String,
+    /// The name of this node's Lease.
+    own: String,
+    news: watch::Receiver<Seen>,
+    election: Election,
+    note: Note,
+    /// `None` unless elected: one that is elected anew knows nothing.
+    office: Option<Office>,
+    complaints: Complaints,
+    /// Events and statuses are not allowed until then.
+    events_after: Option<Instant>,
+    statuses_after: Option<Instant>,
+}
+
+/// What the elected agent knows.
+#[derive(Default)]
+struct Office {
+    others: Others,
+    listed: Option<Instant>,
+    statuses: Statuses,
+    events: Events,
+}
+
+impl Task {
+    pub(super) fn new(config: TellConfig, news: watch::Receiver<Seen>) -> Self {
+        // Two agents may be on one node while one takes over from the other.
+        let chance = RandomState::new().hash_one(0) & 0xffff_ffff;
+        let me = match &config.pod {
+            Some((pod, _)) => pod.clone(),
+            None => format!("{}-{chance:08x}", config.node),
+        };
+        Self {
+            api: TellApi::new(config.client.clone()),
+            own: cut(&format!("{}-{}", config.lease, config.node), 253),
+            election: Election::new(me.clone()),
+            me,
+            config,
+            news,
+            note: Note::default(),
+            office: None,
+            complaints: Complaints::default(),
+            events_after: None,
+            statuses_after: None,
+        }
+    }
+
+    /// Runs until nobody shows it anything any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = sleep(ROUND) => {}
+                changed = self.news.changed() => {
+                    if changed.is_err() {
+                        return self.give_back().await;
+                    }
+                    // What is applied together comes one by one.
+                    sleep(ROUND / 4).await;
+                }
+            }
+            let seen = self.news.borrow_and_update().clone();
+            self.elect().await;
+            self.note(&seen).await;
+            if self.election.leads(Instant::now()) {
+                self.tell(&seen).await;
+            } else {
+                self.office = None;
+            }
+        }
+    }
+
+    async fn elect(&mut self) {
+        let now = Instant::now();
+        if !self.election.is_due(now) {
+            return;
+        }
+        if let Err(failed) = self.try_elect(now).await {
+            self.complaints.fails(LEASES, &failed);
+            let refused = matches!(failed, Failed::Forbidden(_) | Failed::NotFound);
+            self.election.on_failed(now, refused.then_some(REFUSED));
+        }
+    }
+
+    async fn try_elect(&mut self, now: Instant) -> Result<(), Failed> {
+        let name = self.config.lease.as_str();
+        let leads = self.election.leads(now);
+        let lease = match self.api.lease(name, !leads).await {
+            Ok(lease) => Some(lease),
+            Err(Failed::NotFound) => None,
+            Err(failed) => return Err(failed),
+        };
+        let text = |path: &str| {
+            let value = lease.as_ref().and_then(|lease| lease.pointer(path));
+            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let held = lease.as_ref().map(|_| Held {
+            holder: text("/spec/holderIdentity"),
+            version: text("/metadata/resourceVersion"),
+        });
+        let version = text("/metadata/resourceVersion");
+        let mut spec = json!({
+            "holderIdentity": self.me,
+            "leaseDurationSeconds": LASTS.as_secs(),
+            "renewTime": micros(),
+        });
+        match self.election.on_read(held, now) {
+            Move::Create => {
+                spec["acquireTime"] = spec["renewTime"].clone();
+                spec["leaseTransitions"] = json!(0);
+                let lease = json!({
+                    "apiVersion": "coordination.k8s.io/v1",
+                    "kind": "Lease",
+                    "metadata": {"name": name},
+                    "spec": spec,
+                });
+                self.api.create_lease(lease).await?;
+            }
+            Move::Take => {
+                let transitions = lease
+                    .as_ref()
+                    .and_then(|lease| lease.pointer("/spec/leaseTransitions")?.as_i64());
+                spec["acquireTime"] = spec["renewTime"].clone();
+                spec["leaseTransitions"] = json!(transitions.unwrap_or_default().saturating_add(1));
+                self.write_lease(&version, spec).await?;
+            }
+            Move::Renew => self.write_lease(&version, spec).await?,
+            Move::Leave => {
+                self.complaints.works(LEASES);
+                self.election.on_left(now, spread);
+                return Ok(());
+            }
+        }
+        self.complaints.works(LEASES);
+        self.election.on_written(now);
+        Ok(())
+    }
+
+    /// Refused if somebody has written it since it had this version.
+    async fn write_lease(&self, version: &str, spec: Value) -> Result<(), Failed> {
+        let change = json!({"metadata": {"resourceVersion": version}, "spec": spec});
+        let changed = self.api.change_lease(&self.config.lease, &change);
+        changed.await.map(drop)
+    }
+
+    /// Another agent need not wait until it has expired.
+    async fn give_back(self) {
+        if self.election.leads(Instant::now())
+            && let Ok(lease) = self.api.lease(&self.config.lease, false).await
+            && lease.pointer("/spec/holderIdentity") == Some(&json!(self.me))
+        {
+            let version = lease.pointer("/metadata/resourceVersion");
+            let version = version.and_then(Value::as_str).unwrap_or_default();
+            let spec = json!({"holderIdentity": ""});
+            self.write_lease(version, spec).await.ok();
+        }
+    }
+
+    /// Notes this node's parts.
+    async fn note(&mut self, seen: &Seen) {
+        let now = Instant::now();
+        let Some(text) = self.note.due(&parts::own(seen), now) else {
+            return;
+        };
+        let TellConfig { lease, pod, .. } = &self.config;
+        let (me, pod) = (self.me.as_str(), pod.as_ref());
+        let lease = parts::lease(&self.own, lease, me, pod, &text, &micros());
+        let outcome = match self.api.change_lease(&self.own, &lease).await {
+            Err(Failed::NotFound) => self.api.create_lease(lease).await,
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(_) => self.note.on_written(text, now),
+            Err(failed) => {
+                self.complaints.fails(LEASES, &failed);
+                self.note.on_failed(now, REFUSED);
+            }
+        }
+    }
+
+    async fn tell(&mut self, seen: &Seen) {
+        let now = Instant::now();
+        let selector = parts::selector(&self.config.lease);
+        let office = self.office.get_or_insert_default();
+        if office
+            .listed
+            .is_none_or(|listed| now.duration_since(listed) >= PARTS_EVERY)
+        {
+            match self.api.labelled(&selector).await {
+                Ok(leases) => {
+                    office.others.on_list(leases, &self.own, now);
+                    office.listed = Some(now);
+                }
+                Err(failed) => self.complaints.fails(LEASES, &failed),
+            }
+        }
+        // What is told without the others' parts would be taken back a moment later.
+        if office.listed.is_some() {
+            self.tell_statuses(seen).await;
+        }
+        self.tell_events(seen).await;
+    }
+
+    async fn tell_statuses(&mut self, seen: &Seen) {
+        let now = Instant::now();
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        if self.statuses_after.is_some_and(|after| now < after) {
+            return;
+        }
+        let others = &office.others;
+        let whole =
+            |title: &str, document: &super::SeenDocument| others.whole(title, &document.part, now);
+        for todo in office.statuses.todo(seen, whole, now, &seconds()) {
+            if !self.election.leads(Instant::now()) {
+                return;
+            }
+            let (identity, outcome) = match todo {
+                Todo::Read(identity) => {
+                    let read = self.api.status(&identity).await;
+                    let read = read.map(|status| office.statuses.on_read(&identity, status));
+                    (identity, read)
+                }
+                Todo::Write(identity, status) => {
+                    let set = self.api.set_status(&identity, &status).await;
+                    let set = set.map(|()| office.statuses.on_written(&identity, status, now));
+                    (identity, set)
+                }
+            };
+            match outcome {
+                Ok(()) => self.complaints.works(STATUSES),
+                Err(failed @ Failed::Forbidden(_)) => {
+                    self.complaints.fails(STATUSES, &failed);
+                    self.statuses_after = Some(now + REFUSED);
+                    return;
+                }
+                // It may just have been deleted.
+                Err(_) => office.statuses.on_failed(&identity, now),
+            }
+        }
+    }
+
+    async fn tell_events(&mut self, seen: &Seen) {
+        let now = Instant::now();
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        if self.events_after.is_some_and(|after| now < after) {
+            return;
+        }
+        for due in office.events.due(seen, now) {
+            if !self.election.leads(Instant::now()) {
+                return;
+            }
+            match write(&self.api, &due, &self.me).await {
+                Ok(()) => {
+                    self.complaints.works(EVENTS);
+                    office.events.on_told(&due, now);
+                }
+                Err(Failed::NotFound) if due.before > 0 => office.events.on_forgotten(&due),
+                Err(failed) => {
+                    self.complaints.fails(EVENTS, &failed);
+                    office.events.on_failed(&due, now);
+                    if matches!(failed, Failed::Forbidden(_)) {
+                        self.events_after = Some(now + REFUSED);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn write(api: &TellApi, due: &Due, me: &str) -> Result<(), Failed> {
+    let namespace = due.regarding.namespace.as_str();
+    let now = micros();
+    if due.before > 0 {
+        return api
+            .change_event(namespace, &due.name(), &due.again(&now))
+            .await;
+    }
+    match api.create_event(namespace, due.event(me, &now)).await {
+        // The agent that was elected before this one has told it.
+        Err(Failed::Conflict) => Ok(()),
+        outcome => outcome,
+    }
+}

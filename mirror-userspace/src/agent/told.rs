@@ -1,0 +1,186 @@
+//! What people in the cluster are told of their documents: put together here, written elsewhere.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use mirror_core::ledger::{Ledger, Named};
+use mirror_kubernetes::{
+    cluster::{Aim, AttachState, Part, Seen, TellConfig, Teller, Waiting, rounded},
+    plan::Rule,
+};
+use tokio::time::Instant;
+
+use super::Agent;
+
+/// How often people's view is put together.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// How often counters are read, by which figures are per minute.
+const COUNTED_EVERY: Duration = Duration::from_secs(15);
+
+/// Who tells, and what was counted.
+#[derive(Debug)]
+pub(super) struct Telling {
+    teller: Teller,
+    looked: Option<Instant>,
+    counted: Option<Instant>,
+    /// Copies sent and lost since the start, by rule.
+    counts: HashMap<String, (u64, u64)>,
+    /// The same within a minute.
+    per_minute: HashMap<String, (u64, u64)>,
+}
+
+impl Telling {
+    pub(super) fn start(config: TellConfig) -> Self {
+        Self {
+            teller: Teller::start(config),
+            looked: None,
+            counted: None,
+            counts: HashMap::new(),
+            per_minute: HashMap::new(),
+        }
+    }
+
+    pub(super) async fn end(self) {
+        self.teller.end().await;
+    }
+
+    /// Says whether it is time to look, and whether to count.
+    fn due(&mut self, now: Instant) -> Option<bool> {
+        let passed = |since: Option<Instant>, least| {
+            since.is_none_or(|since| now.duration_since(since) >= least)
+        };
+        if !passed(self.looked, EVERY) {
+            return None;
+        }
+        self.looked = Some(now);
+        Some(passed(self.counted, COUNTED_EVERY))
+    }
+
+    fn count(&mut self, ledgers: &[(String, Ledger)], now: Instant) {
+        let since = self.counted.replace(now);
+        let seconds = since.map_or(0, |since| now.duration_since(since).as_secs());
+        let mut counts = HashMap::new();
+        self.per_minute.clear();
+        for (rule, ledger) in ledgers {
+            let sum = |named: &Named| named.values().sum::<u64>();
+            let lost = sum(&ledger.requests.dropped).saturating_add(sum(&ledger.replies.failed));
+            let all = (ledger.requests.sent, lost);
+            if let Some(before) = self.counts.get(rule).filter(|_| seconds > 0) {
+                let rate =
+                    |now: u64, before: u64| now.saturating_sub(before).saturating_mul(60) / seconds;
+                let rates = (rate(all.0, before.0), rate(all.1, before.1));
+                self.per_minute.insert(rule.clone(), rates);
+            }
+            counts.insert(rule.clone(), all);
+        }
+        self.counts = counts;
+    }
+}
+
+impl Agent {
+    /// Shows whoever tells how things are, now and then.
+    pub(super) async fn show(&mut self) {
+        let now = Instant::now();
+        let Some(telling) = &mut self.telling else {
+            return;
+        };
+        let Some(count) = telling.due(now) else {
+            return;
+        };
+        // Where counters can't be read, the log says it.
+        if count && let Ok(ledgers) = self.mirrors.ledgers().await {
+            telling.count(&ledgers, now);
+        }
+        let seen = self.seen();
+        if let Some(telling) = &self.telling {
+            telling.teller.show(seen);
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        let mut documents = self.documents.seen().clone();
+        let mut titles = BTreeMap::new();
+        for (id, rule) in self.rules.by_id() {
+            let Some(title) = rule.document() else {
+                continue;
+            };
+            let Some(document) = documents.get_mut(title) else {
+                continue;
+            };
+            titles.insert(id, title);
+            document.rules += 1;
+            for why in self.unreachable(rule) {
+                if !document.unreachable.contains(&why) {
+                    document.unreachable.push(why);
+                }
+            }
+            if self.broken.contains_key(&id) {
+                document.part.why = Some("its mirror was stopped by a fault: see the log".into());
+            }
+            let figures = self.telling.as_ref();
+            let figures = figures.and_then(|telling| telling.per_minute.get(&rule.name));
+            let (copies, lost) = figures.copied().unwrap_or_default();
+            let part = &mut document.part;
+            part.copies = part.copies.saturating_add(rounded(copies));
+            part.lost = part.lost.saturating_add(rounded(lost));
+        }
+        for pod in self.state.status() {
+            let title = titles.get(&pod.rule);
+            if let Some(document) = title.and_then(|title| documents.get_mut(*title)) {
+                add(&mut document.part, &pod.name, &pod.state);
+            }
+        }
+        Seen { documents }
+    }
+
+    /// The targets of a rule that have no endpoint.
+    fn unreachable(&self, rule: &Rule) -> impl Iterator<Item = String> {
+        rule.targets.iter().filter_map(|target| {
+            let aim = Aim::of(&rule.source, target);
+            let endpoints = self.watches.endpoints(&aim)?;
+            let problem = endpoints.problem?;
+            Some(format!("{aim}: {problem}"))
+        })
+    }
+}
+
+/// Adds a pod of this node.
+fn add(part: &mut Part, pod: &str, state: &AttachState) {
+    let why = match state {
+        AttachState::Attached => None,
+        AttachState::Waiting(Waiting::Sandbox(Some(why))) | AttachState::Failed(why) => Some(why),
+        AttachState::Unfit(why) => Some(why),
+        // It comes, or can't.
+        AttachState::Waiting(_) => None,
+        AttachState::HostNetwork => return,
+    };
+    part.selected = part.selected.saturating_add(1);
+    part.attached += u32::from(*state == AttachState::Attached);
+    if part.why.is_none() {
+        part.why = why.map(|why| format!("pod {pod}: {why}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_are_counted_by_what_became_of_them() {
+        let mut part = Part::default();
+        for state in [
+            AttachState::Attached,
+            AttachState::HostNetwork,
+            AttachState::Waiting(Waiting::Address),
+            AttachState::Failed("first".into()),
+            AttachState::Unfit("second".into()),
+        ] {
+            add(&mut part, "web", &state);
+        }
+        assert_eq!((part.selected, part.attached), (4, 1));
+        assert_eq!(part.why.as_deref(), Some("pod web: first"));
+    }
+}
