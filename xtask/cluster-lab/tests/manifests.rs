@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+#[path = "manifests/rights.rs"]
+mod rights;
+
 use cluster_lab::manifests::{self, decode, helm, kustomize, name, of_kind, validate};
 use k8s_openapi::{
     api::{
@@ -191,86 +194,6 @@ fn overlays_can_be_put_together() {
         sorted(kustomize("overlays/all").unwrap()),
         sorted(everything)
     );
-}
-
-#[test]
-fn the_agent_may_only_list_and_watch() {
-    for object in kustomize("overlays/all").unwrap() {
-        if object["kind"] != "ClusterRole" {
-            continue;
-        }
-        let role: ClusterRole = decode(&object).unwrap();
-        for rule in role.rules.unwrap() {
-            assert_eq!(rule.verbs, ["list", "watch"]);
-            let resources = rule.resources.unwrap();
-            assert!(
-                !resources.iter().any(|resource| resource == "*"),
-                "{resources:?}"
-            );
-        }
-    }
-}
-
-/// Where one namespace is watched, nothing outside of it can be.
-#[test]
-fn the_agent_of_one_namespace_has_roles_in_it_and_no_others() {
-    let objects = kustomize("overlays/one-namespace").unwrap();
-    let kind = |kind: &str| objects.iter().filter(|it| it["kind"] == kind).count();
-    assert_eq!((kind("ClusterRole"), kind("ClusterRoleBinding")), (0, 0));
-    let roles = objects.iter().filter(|it| it["kind"] == "Role");
-    let mut resources = Vec::new();
-    for object in roles {
-        let role: Role = decode(object).unwrap();
-        assert_eq!(role.metadata.namespace.as_deref(), Some("default"));
-        for rule in role.rules.unwrap() {
-            assert_eq!(rule.verbs, ["list", "watch"]);
-            resources.extend(rule.resources.unwrap());
-        }
-    }
-    resources.sort();
-    resources.dedup();
-    let expected = [
-        "destinationrules",
-        "endpointslices",
-        "grpcroutes",
-        "httproutes",
-        "pods",
-        "referencegrants",
-        "services",
-        "trafficmirrors",
-        "virtualservices",
-    ];
-    assert_eq!(resources, expected);
-    for object in objects.iter().filter(|it| it["kind"] == "RoleBinding") {
-        let binding: RoleBinding = decode(object).unwrap();
-        assert_eq!(binding.metadata.namespace.as_deref(), Some("default"));
-        let subject = &binding.subjects.unwrap()[0];
-        assert_eq!(subject.namespace.as_deref(), Some("podmirror"));
-    }
-    let set = of_kind(&objects, "DaemonSet").unwrap();
-    let args = &set["spec"]["template"]["spec"]["containers"][0]["args"];
-    assert_eq!(args[1], "--watch-namespace=default");
-}
-
-/// The rights go with the agent, wherever it is put.
-#[test]
-fn another_namespace_takes_the_subjects_of_bindings_along() {
-    for overlay in ["base", "overlays/all"] {
-        let objects = manifests::kustomize_into(overlay, "elsewhere").unwrap();
-        let mut subjects = 0;
-        for object in &objects {
-            if object["kind"] == "ClusterRoleBinding" {
-                let binding: ClusterRoleBinding = decode(object).unwrap();
-                for subject in binding.subjects.unwrap() {
-                    assert_eq!(subject.namespace.as_deref(), Some("elsewhere"));
-                    subjects += 1;
-                }
-            }
-        }
-        assert!(subjects > 0, "{overlay}");
-        let account: ServiceAccount = decode(of_kind(&objects, "ServiceAccount").unwrap()).unwrap();
-        assert_eq!(account.metadata.namespace.as_deref(), Some("elsewhere"));
-    }
 }
 
 /// A namespace's consent must be readable wherever documents are.

@@ -142,6 +142,7 @@ pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
                 *at(object, "/roleRef/name")? = namespace.into();
                 *at(object, "/subjects/0/namespace")? = namespace.into();
             }
+            Some("RoleBinding") => *at(object, "/subjects/0/namespace")? = namespace.into(),
             Some("DaemonSet") => {
                 *at(object, "/spec/template/spec/priorityClassName")? = namespace.into();
                 add(

@@ -15,7 +15,7 @@ use hyper::{Request, Response};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::{Namespace, Pod, Secret, Service, ServiceAccount},
-    rbac::v1::{ClusterRole, ClusterRoleBinding},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     scheduling::v1::PriorityClass,
 };
 use kube::client::Body;
@@ -132,6 +132,8 @@ impl State {
             "ServiceAccount" => drop(decode::<ServiceAccount>(&object)?),
             "ClusterRole" => drop(decode::<ClusterRole>(&object)?),
             "ClusterRoleBinding" => drop(decode::<ClusterRoleBinding>(&object)?),
+            "Role" => drop(decode::<Role>(&object)?),
+            "RoleBinding" => drop(decode::<RoleBinding>(&object)?),
             "PriorityClass" => drop(decode::<PriorityClass>(&object)?),
             "Deployment" => drop(decode::<Deployment>(&object)?),
             "DaemonSet" => drop(decode::<DaemonSet>(&object)?),
