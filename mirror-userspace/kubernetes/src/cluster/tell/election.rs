@@ -72,6 +72,11 @@ impl Election {
             .is_some_and(|renewed| now.duration_since(renewed) < SURE_FOR)
     }
 
+    /// Whether the Lease could be read.
+    pub(super) const fn was_seen(&self) -> bool {
+        self.observed.is_some() || self.renewed.is_some()
+    }
+
     /// The Lease is like this, or there is none.
     pub(super) fn on_read(&mut self, lease: Option<Held>, now: Instant) -> Move {
         let Some(held) = lease else {

@@ -31,6 +31,8 @@ const PARTS_EVERY: Duration = Duration::from_secs(10);
 const REFUSED: Duration = Duration::from_secs(60);
 
 const LEASES: &str = "Leases in the agent's namespace";
+const NOTES: &str = "the Lease of this node";
+const PARTS: &str = "statuses from the Leases of all nodes";
 const STATUSES: &str = "the status of TrafficMirrors";
 const EVENTS: &str = "Events";
 
@@ -56,7 +58,9 @@ pub(super) struct Task {
 #[derive(Default)]
 struct Office {
     others: Others,
-    listed: Option<Instant>,
+    /// Whether they are known.
+    listed: bool,
+    list_next: Option<Instant>,
     statuses: Statuses,
     events: Events,
 }
@@ -137,20 +141,26 @@ impl Task {
             version: text("/metadata/resourceVersion"),
         });
         let version = text("/metadata/resourceVersion");
-        let mut spec = json!({
-            "holderIdentity": self.me,
-            "leaseDurationSeconds": LASTS.as_secs(),
-            "renewTime": micros(),
-        });
+        let renewed = micros();
+        let spec = |transitions: Option<i64>| {
+            let mut spec = json!({
+                "holderIdentity": self.me,
+                "leaseDurationSeconds": LASTS.as_secs(),
+                "renewTime": renewed,
+            });
+            if let (Some(transitions), Value::Object(spec)) = (transitions, &mut spec) {
+                spec.insert("acquireTime".to_owned(), json!(renewed));
+                spec.insert("leaseTransitions".to_owned(), json!(transitions));
+            }
+            spec
+        };
         match self.election.on_read(held, now) {
             Move::Create => {
-                spec["acquireTime"] = spec["renewTime"].clone();
-                spec["leaseTransitions"] = json!(0);
                 let lease = json!({
                     "apiVersion": "coordination.k8s.io/v1",
                     "kind": "Lease",
                     "metadata": {"name": name},
-                    "spec": spec,
+                    "spec": spec(Some(0)),
                 });
                 self.api.create_lease(lease).await?;
             }
@@ -158,11 +168,10 @@ impl Task {
                 let transitions = lease
                     .as_ref()
                     .and_then(|lease| lease.pointer("/spec/leaseTransitions")?.as_i64());
-                spec["acquireTime"] = spec["renewTime"].clone();
-                spec["leaseTransitions"] = json!(transitions.unwrap_or_default().saturating_add(1));
-                self.write_lease(&version, spec).await?;
+                let next = transitions.unwrap_or_default().saturating_add(1);
+                self.write_lease(&version, spec(Some(next))).await?;
             }
-            Move::Renew => self.write_lease(&version, spec).await?,
+            Move::Renew => self.write_lease(&version, spec(None)).await?,
             Move::Leave => {
                 self.complaints.works(LEASES);
                 self.election.on_left(now, spread);
@@ -208,9 +217,15 @@ impl Task {
             outcome => outcome,
         };
         match outcome {
-            Ok(_) => self.note.on_written(text, now),
+            Ok(_) => {
+                self.complaints.works(NOTES);
+                self.note.on_written(text, now);
+            }
             Err(failed) => {
-                self.complaints.fails(LEASES, &failed);
+                // Where nobody can be elected, that was said.
+                if self.election.was_seen() {
+                    self.complaints.fails(NOTES, &failed);
+                }
                 self.note.on_failed(now, REFUSED);
             }
         }
@@ -220,20 +235,22 @@ impl Task {
         let now = Instant::now();
         let selector = parts::selector(&self.config.lease);
         let office = self.office.get_or_insert_default();
-        if office
-            .listed
-            .is_none_or(|listed| now.duration_since(listed) >= PARTS_EVERY)
-        {
+        if office.list_next.is_none_or(|next| next <= now) {
+            office.list_next = Some(now + PARTS_EVERY);
             match self.api.labelled(&selector).await {
                 Ok(leases) => {
+                    self.complaints.works(PARTS);
                     office.others.on_list(leases, &self.own, now);
-                    office.listed = Some(now);
+                    office.listed = true;
                 }
-                Err(failed) => self.complaints.fails(LEASES, &failed),
+                Err(failed) => {
+                    self.complaints.fails(PARTS, &failed);
+                    office.list_next = Some(now + REFUSED);
+                }
             }
         }
         // What is told without the others' parts would be taken back a moment later.
-        if office.listed.is_some() {
+        if office.listed {
             self.tell_statuses(seen).await;
         }
         self.tell_events(seen).await;
