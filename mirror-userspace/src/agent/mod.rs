@@ -6,14 +6,17 @@
 
 mod answers;
 mod documents;
+mod memory;
 mod mirrors;
 mod own;
+mod remembering;
 mod rules;
 mod told;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     future, mem,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -35,6 +38,7 @@ pub use mirrors::{Ended, MirrorConfig, Rooms};
 pub use own::NodeAddresses;
 
 use documents::Documents;
+use memory::Memory;
 use mirrors::{Mirrors, News, ToAttach};
 use rules::{RuleChange, Rules};
 use told::Telling;
@@ -64,6 +68,8 @@ pub struct AgentConfig {
     pub policy: PolicyConfig,
     /// How people are told in the cluster what became of documents; `None`: not at all.
     pub tell: Option<TellConfig>,
+    /// The file that has what is known of the cluster, for the next agent of this node.
+    pub state: Option<PathBuf>,
 }
 
 /// A running agent. Dropping it detaches everywhere.
@@ -84,6 +90,7 @@ pub struct Agent {
     changed: Vec<(RuleId, Box<Rule>)>,
     check: Interval,
     telling: Option<Telling>,
+    memory: Option<Memory>,
 }
 
 /// Something to be done.
@@ -108,6 +115,8 @@ impl Agent {
     pub fn new(config: AgentConfig, questions: Questions) -> Result<Self> {
         let mut check = interval(CHECK_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let memory = config.state;
+        let memory = memory.map(|path| Memory::open(path, &config.node_name));
         let mut watches = Watches::new(config.client, config.node_name);
         watches.set_consent(config.terms.consent.clone());
         let mut agent = Self {
@@ -125,6 +134,7 @@ impl Agent {
             changed: Vec::new(),
             check,
             telling: config.tell.map(Telling::start),
+            memory,
         };
         agent.on_documents(AllDocuments::default())?;
         Ok(agent)
@@ -155,6 +165,9 @@ impl Agent {
     /// # Errors
     /// A shard panicked.
     pub async fn perform(&mut self, work: Work) -> Result<()> {
+        if let (Kind::Update(update), Some(memory)) = (&work.0, &mut self.memory) {
+            memory.observe(update);
+        }
         match work.0 {
             Kind::Update(Update::Event(event)) => self.on_event(event),
             Kind::Update(Update::Endpoints(destination, endpoints)) => {
@@ -171,9 +184,7 @@ impl Agent {
                 if let Err(error) = self.on_documents(documents) {
                     error!("{error:#}: the rule is not acted on");
                 }
-                for (id, rule) in mem::take(&mut self.changed) {
-                    self.mirrors.change(id, &rule).await;
-                }
+                self.change_rules().await;
             }
             Kind::Action(action) => self.act(action).await,
             Kind::Answers(events) => events.into_iter().for_each(|event| self.on_event(event)),
@@ -183,6 +194,7 @@ impl Agent {
                     self.on_event(event);
                 }
                 self.show().await;
+                self.remember().await;
             }
             Kind::News(News::Ended(ended)) => say(&ended),
             Kind::News(News::Broken(rule)) => self.on_broken(rule)?,
@@ -271,6 +283,12 @@ impl Agent {
                 }
             }
             Action::Detach { rule, pod } => self.mirrors.detach(rule, &pod).await,
+        }
+    }
+
+    async fn change_rules(&mut self) {
+        for (id, rule) in mem::take(&mut self.changed) {
+            self.mirrors.change(id, &rule).await;
         }
     }
 

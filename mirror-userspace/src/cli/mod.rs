@@ -153,9 +153,13 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
+/// Libraries that log each failed request by themselves; what fails is said by whoever asked, once.
+const QUIET: &str = "kube_client=off,kube_runtime=off";
+
 /// Logs what `filter` lets through, or as RUST_LOG says; in colour on a terminal, unless NO_COLOR
 /// forbids it.
 fn log_to_stderr(filter: &str) {
+    let filter = format!("{filter},{QUIET}");
     let environment = env_logger::Env::default().default_filter_or(filter);
     let mut builder = env_logger::Builder::from_env(environment);
     builder.format_target(false);

@@ -1,8 +1,14 @@
 //! An API that forgets, breaks off, refuses, or is not there: what is mirrored goes on.
 
+use std::{collections::BTreeSet, time::Instant};
+
 use lab::{FakeApi, Family, Health, Host};
 
-use crate::node::{Agent, Node, Web};
+use crate::{
+    documents::{DESTINATION_RULES, VIRTUAL_SERVICES},
+    node::{Agent, Node, Web},
+    traffic_mirrors::TRAFFIC_MIRRORS,
+};
 
 /// A node with one pod that is attached to.
 fn mirroring() -> (Node, Web, Agent) {
@@ -115,4 +121,70 @@ fn an_agent_that_starts_without_the_api_waits_for_it() {
     node.request(&web, "/");
     node.assert_mirrored(&agent, &["/"]);
     agent.stop(1);
+}
+
+/// Whatever is tried again and again, and however many watches there are: one line a minute at most for one cause,
+/// and none of a library. Returns the lines.
+fn said_of(health: Health) -> Vec<String> {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    for kind in [VIRTUAL_SERVICES, DESTINATION_RULES, TRAFFIC_MIRRORS] {
+        node.api.serve(kind);
+    }
+    let agent = node.agent(&["--watch-config"]);
+    agent.wait_until_attached("web", 1);
+    node.wait_until_ready(&agent);
+    node.api.set_health(health);
+    let before = node.api.requests().len();
+    let tried = |api: &FakeApi| {
+        let asked = api.requests();
+        let of = |kind: &str| {
+            asked
+                .iter()
+                .skip(before)
+                .filter(|it| it.contains(kind))
+                .count()
+        };
+        ["/pods", "/virtualservices", "/trafficmirrors"]
+            .map(of)
+            .iter()
+            .all(|count| *count >= 3)
+    };
+    assert!(node.api.wait_until(tried), "{}", agent.0.stderr());
+    agent.wait_for("the watch of ", 1);
+    node.api.set_health(Health::Up);
+    agent.wait_for(" works again", 1);
+    let said = agent.0.stderr();
+    for word in [
+        "watch list error",
+        "watcher error",
+        "eof in poll",
+        "error with 403",
+    ] {
+        assert!(!said.contains(word), "{said}");
+    }
+    agent.stop(0);
+    let lines = said
+        .lines()
+        .filter(|line| line.contains(" fails and is tried again"));
+    // Without the time.
+    let lines = lines.filter_map(|line| line.split_once("the watch of "));
+    lines.map(|(_, line)| line.to_owned()).collect()
+}
+
+#[test]
+fn an_outage_is_said_once_and_not_by_each_watch() {
+    let start = Instant::now();
+    let lines = said_of(Health::Refusing(500));
+    let minutes = usize::try_from(start.elapsed().as_secs() / 60).unwrap();
+    assert!((1..=1 + minutes).contains(&lines.len()), "{lines:#?}");
+}
+
+#[test]
+fn what_is_forbidden_is_said_once_for_each_kind() {
+    let lines = said_of(Health::Refusing(403));
+    let kinds: BTreeSet<_> = lines.iter().map(|line| line.split(' ').next()).collect();
+    assert_eq!(kinds.len(), lines.len(), "{lines:#?}");
+    assert!(kinds.len() >= 3, "{lines:#?}");
 }

@@ -12,6 +12,7 @@ mod documents;
 mod doors;
 mod node;
 mod pods;
+mod remembered;
 mod targets;
 mod tenants;
 mod told;

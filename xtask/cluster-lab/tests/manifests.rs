@@ -172,6 +172,7 @@ fn the_chart_takes_other_values_and_refuses_unknown_ones() {
             "--target=http://b",
             "--admin-address=:9090",
             "--proc=/host/proc",
+            "--state=/run/podmirror/state.json",
             "--sample-rate=25%",
         ]
     );

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     ACCEPTED, Condition, LabelSelector, Labels, TargetUrl, kubernetes_name::is_object_name,
 };
@@ -34,7 +36,7 @@ pub enum Destination {
 }
 
 /// Names a Kubernetes service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceRef {
     /// The service's namespace.
     pub namespace: String,

@@ -6,6 +6,7 @@ use mirror_core::destination::Labels;
 
 /// The `metadata.uid` of a pod. Names are reused, UIDs are not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub struct PodUid(pub String);
 
 impl fmt::Display for PodUid {
@@ -16,6 +17,7 @@ impl fmt::Display for PodUid {
 
 /// A pod of this node, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub struct PodView {
     /// The pod's UID: `metadata.uid`.
     pub uid: PodUid,
@@ -63,6 +65,7 @@ impl PodView {
 
 /// Where a pod is in its life, `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub enum Phase {
     /// Not all of its containers have run.
     #[default]

@@ -4,6 +4,7 @@ use mirror_core::destination::{Labels, ServiceRef};
 
 /// A service, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServiceView {
     /// The service's namespace and name.
     pub service: ServiceRef,
@@ -15,6 +16,7 @@ pub struct ServiceView {
 
 /// One of a service's TCP ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServicePort {
     /// Its name, which the slices of its endpoints repeat; empty if it has none.
     pub name: String,
@@ -26,6 +28,7 @@ pub struct ServicePort {
 
 /// A port of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cluster", derive(serde::Serialize, serde::Deserialize))]
 pub enum TargetPort {
     /// A port number, the same on every pod.
     Number(u16),

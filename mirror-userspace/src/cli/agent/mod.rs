@@ -128,6 +128,11 @@ struct ClusterArgs {
     #[arg(long, value_name = "WHERE", default_value = "pod")]
     attach: AttachArg,
 
+    /// Keep what is known of the cluster in this file, mode 0600: an agent that starts within an hour while the
+    /// API can't be reached goes on with it [default: not kept]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
     /// The host's /proc, which shows the processes of all pods
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     proc: PathBuf,
@@ -193,6 +198,7 @@ impl AgentArgs {
             documents,
             terms,
             watched,
+            state: self.cluster.state.clone(),
             policy: self.policy.clone().into(),
         };
         let agent = Agent::new(config, questions)?;

@@ -9,6 +9,7 @@
 //! not all nodes ask at once. Meanwhile the last report stays true.
 
 mod ask;
+mod health;
 mod install;
 mod needs;
 mod report;
@@ -45,6 +46,7 @@ use crate::config::Consent;
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
+use status::SAID_AGAIN_AFTER;
 use task::Back;
 pub(super) use task::spread;
 
@@ -90,6 +92,8 @@ pub struct Watches {
     hungry: BTreeSet<DocumentKind>,
     fed_at: Option<Instant>,
     back: Back,
+    /// When it was last said that the API server is away: not once for each watch.
+    outage_said: Option<Instant>,
 }
 
 /// A client, which has no `Debug` of its own.
@@ -131,6 +135,7 @@ impl Watches {
             hungry: BTreeSet::new(),
             fed_at: None,
             back: Back::default(),
+            outage_said: None,
         }
     }
 
@@ -204,66 +209,6 @@ impl Watches {
         self.known.destinations()
     }
 
-    /// How each watch is doing, in no order.
-    pub fn status(&self) -> impl Iterator<Item = &WatchStatus> {
-        self.running.values().map(|running| &running.status)
-    }
-
-    /// What the watches of each kind of objects have done since the start, such as `pods`. There are
-    /// at most nine kinds.
-    #[must_use]
-    pub const fn counts(&self) -> &BTreeMap<&'static str, WatchCounts> {
-        &self.counts
-    }
-
-    /// The watches by kind of objects: one is healthy if none of its kind fails.
-    #[must_use]
-    pub fn by_kind(&self) -> Vec<WatchedKind> {
-        let mut kinds = BTreeMap::new();
-        for status in self.status() {
-            let fails = matches!(status.state, WatchState::Failing(_));
-            *kinds.entry(status.resource).or_insert(true) &= !fails;
-        }
-        let watched = |(kind, healthy)| WatchedKind {
-            kind,
-            healthy,
-            failures: self.counts.get(kind).map_or(0, |counts| counts.failures),
-        };
-        kinds.into_iter().map(watched).collect()
-    }
-
-    /// Whether all that is needed has been listed. A watch that fails after that doesn't matter: it
-    /// will catch up.
-    ///
-    /// # Errors
-    /// What has not been listed, and why, in words.
-    pub fn complete(&self) -> Result<(), String> {
-        let missing = self.status().filter(|status| !status.complete);
-        let mut missing: Vec<String> = missing
-            .map(|WatchStatus { watch, state, .. }| match state {
-                WatchState::Failing(failure) => format!("{watch}: {}", failure.text),
-                _ => format!("{watch}: not listed yet"),
-            })
-            .collect();
-        missing.sort_unstable();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(missing.join("; "))
-        }
-    }
-
-    /// How many watches the API server forbids that mirroring takes. What was known stays true, but nothing new
-    /// comes.
-    #[must_use]
-    pub fn forbidden(&self) -> usize {
-        let needed = self.running.iter().filter(|(slot, _)| !slot.is_optional());
-        let forbidden = needed.filter(|(_, running)| {
-            matches!(&running.status.state, WatchState::Failing(it) if it.reason == FailureReason::Forbidden)
-        });
-        forbidden.count()
-    }
-
     fn begin(&mut self, slot: &Slot, query: &Query, freshness: Freshness, after: Duration) {
         self.last_id = WatchId(self.last_id.0.wrapping_add(1));
         let id = self.last_id;
@@ -333,7 +278,11 @@ impl Watches {
                     status.complete = true;
                     self.known.go_without(&slot);
                 }
-                status.on_failure(failure);
+                let (outage, said) = (failure.reason.is_outage(), self.outage_said);
+                let known = said.is_some_and(|said| said.elapsed() < SAID_AGAIN_AFTER);
+                if status.on_failure(failure, known) && outage {
+                    self.outage_said = Some(Instant::now());
+                }
             }
             Said::Well => status.on_success(),
             Said::NotInstalled(certainty) => {
@@ -352,6 +301,7 @@ impl Watches {
                 .is_some_and(|it| !it.status.is_away())
         {
             self.back.tell();
+            self.outage_said = None;
         }
         self.hungry.extend(self.known.take_hungry());
         if !self.hungry.is_empty() && self.fed_at.is_none() {
@@ -377,7 +327,7 @@ impl Watches {
             text: ended.to_string(),
         };
         let mut status = running.status.clone();
-        status.on_failure(failure);
+        status.on_failure(failure, false);
         let (slot, query) = (slot.clone(), running.query.clone());
         self.begin(&slot, &query, Freshness::Current, AFTER_CRASH);
         if let Some(running) = self.running.get_mut(&slot) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::needs::Slot;
 
 /// How long nothing is said of an outage that goes on.
-const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
+pub(super) const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// How one watch is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ impl WatchStatus {
 
     pub(super) fn on_success(&mut self) {
         match &self.state {
+            WatchState::Failing(_) if self.said.is_none() => {}
             WatchState::Failing(_) => info!("the watch of {} works again", self.watch),
             WatchState::NotInstalled => info!("{} are installed now", self.watch),
             WatchState::Starting | WatchState::Watching => {}
@@ -81,14 +82,17 @@ impl WatchStatus {
         self.said = None;
     }
 
-    pub(super) fn on_failure(&mut self, failure: Failure) {
-        // Said once for a run of failures of one kind, and of an outage again now and then.
+    /// Says it once for a run of failures of one kind, and of an outage again now and then, unless it is
+    /// an outage that others have told of (`known`). Returns whether it said so.
+    pub(super) fn on_failure(&mut self, failure: Failure, known: bool) -> bool {
+        let outage = failure.reason.is_outage();
         let same = matches!(&self.state, WatchState::Failing(it) if it.reason == failure.reason);
-        let again = failure.reason.is_outage()
+        let again = outage
             && self
                 .said
-                .is_some_and(|said| said.elapsed() >= SAID_AGAIN_AFTER);
-        if !same || again {
+                .is_none_or(|said| said.elapsed() >= SAID_AGAIN_AFTER);
+        let says = (!same || again) && !(outage && known);
+        if says {
             self.said = Some(Instant::now());
             let Self { watch, .. } = self;
             let text = &failure.text;
@@ -99,6 +103,7 @@ impl WatchStatus {
             }
         }
         self.state = WatchState::Failing(failure);
+        says
     }
 
     pub(super) fn on_not_installed(&mut self) {

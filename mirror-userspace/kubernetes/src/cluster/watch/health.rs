@@ -1,0 +1,80 @@
+//! How the watches are doing, all together.
+
+use std::collections::BTreeMap;
+
+use super::{FailureReason, WatchCounts, WatchState, WatchStatus, WatchedKind, Watches};
+
+impl Watches {
+    /// How each watch is doing, in no order.
+    pub fn status(&self) -> impl Iterator<Item = &WatchStatus> {
+        self.running.values().map(|running| &running.status)
+    }
+
+    /// What the watches of each kind of objects have done since the start, such as `pods`. There are
+    /// at most nine kinds.
+    #[must_use]
+    pub const fn counts(&self) -> &BTreeMap<&'static str, WatchCounts> {
+        &self.counts
+    }
+
+    /// The watches by kind of objects: one is healthy if none of its kind fails.
+    #[must_use]
+    pub fn by_kind(&self) -> Vec<WatchedKind> {
+        let mut kinds = BTreeMap::new();
+        for status in self.status() {
+            let fails = matches!(status.state, WatchState::Failing(_));
+            *kinds.entry(status.resource).or_insert(true) &= !fails;
+        }
+        let watched = |(kind, healthy)| WatchedKind {
+            kind,
+            healthy,
+            failures: self.counts.get(kind).map_or(0, |counts| counts.failures),
+        };
+        kinds.into_iter().map(watched).collect()
+    }
+
+    /// Whether all that is needed has been listed. A watch that fails after that doesn't matter: it
+    /// will catch up.
+    ///
+    /// # Errors
+    /// What has not been listed, and why, in words.
+    pub fn complete(&self) -> Result<(), String> {
+        let missing = self.status().filter(|status| !status.complete);
+        let mut missing: Vec<String> = missing
+            .map(|WatchStatus { watch, state, .. }| match state {
+                WatchState::Failing(failure) => format!("{watch}: {}", failure.text),
+                _ => format!("{watch}: not listed yet"),
+            })
+            .collect();
+        missing.sort_unstable();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("; "))
+        }
+    }
+
+    /// Whether any watch stands.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.status()
+            .any(|status| status.state == WatchState::Watching)
+    }
+
+    /// Whether the API server is away and has not been heard since the watches are needed.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.status().any(WatchStatus::is_away) && !self.status().any(|status| status.complete)
+    }
+
+    /// How many watches the API server forbids that mirroring takes. What was known stays true, but nothing new
+    /// comes.
+    #[must_use]
+    pub fn forbidden(&self) -> usize {
+        let needed = self.running.iter().filter(|(slot, _)| !slot.is_optional());
+        let forbidden = needed.filter(|(_, running)| {
+            matches!(&running.status.state, WatchState::Failing(it) if it.reason == FailureReason::Forbidden)
+        });
+        forbidden.count()
+    }
+}

@@ -1,0 +1,207 @@
+//! What the cluster was like, kept in a file on the node: an agent that starts while the API can't be reached goes on
+//! with it.
+//!
+//! The last word of the API stays true while it is away, and a restart of the agent changes nothing of that. But it
+//! must be of this node, this boot and the last hour, for addresses are used again; and the API has to be away, as
+//! a document that was deleted meanwhile must not come back. Pods are looked for by their UID and address, as ever.
+
+mod file;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use log::{info, warn};
+use mirror_kubernetes::cluster::{Aim, Event, PodUid, PodView, ServiceView, Update};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::{task::spawn_blocking, time::Instant};
+
+pub(super) use file::Origin;
+
+/// What is written comes so long after a change, so that it is all of it.
+const SETTLES_AFTER: Duration = Duration::from_secs(5);
+
+/// How often it is written though nothing has changed, while the API answers: its age is that of the API's word.
+const RENEWED_EVERY: Duration = Duration::from_secs(300);
+
+/// What is known of the cluster, as the file has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Remembered {
+    /// The pods of this node.
+    pub(super) pods: Vec<PodView>,
+    /// The services whose pods are mirrored.
+    pub(super) services: Vec<ServiceView>,
+    /// Where copies go, by whose word.
+    endpoints: BTreeMap<String, Vec<SocketAddr>>,
+    /// The documents of the cluster.
+    #[serde(with = "shared")]
+    pub(super) documents: Vec<Arc<Value>>,
+}
+
+/// Values that are shared, as values.
+mod shared {
+    use super::{Arc, Value};
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        values: &[Arc<Value>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|value| &**value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<Value>>, D::Error> {
+        let values = Vec::<Value>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(Arc::new).collect())
+    }
+}
+
+impl Remembered {
+    /// The addresses of a destination, if it has been known.
+    pub(super) fn addresses(&self, of: &Aim) -> Option<&Vec<SocketAddr>> {
+        self.endpoints.get(&name(of))
+    }
+}
+
+/// Aims can't be written, but their debug text shows all that they are made of.
+fn name(aim: &Aim) -> String {
+    format!("{aim:?}")
+}
+
+/// The file, and what it is to have.
+#[derive(Debug)]
+pub(super) struct Memory {
+    path: PathBuf,
+    origin: Origin,
+    pods: BTreeMap<PodUid, PodView>,
+    services: BTreeMap<String, ServiceView>,
+    endpoints: BTreeMap<String, Vec<SocketAddr>>,
+    documents: Vec<Arc<Value>>,
+    /// What the file had at the start, until the API has said anything.
+    before: Option<Remembered>,
+    changed: Option<Instant>,
+    written: Option<Instant>,
+    /// Why it could not be written, as it was said.
+    said: Option<String>,
+}
+
+impl Memory {
+    /// Reads the file, if there is one that can be trusted.
+    pub(super) fn open(path: PathBuf, node: &str) -> Self {
+        let origin = Origin::of(node);
+        let before = match file::read(&path, &origin) {
+            Ok(before) => before,
+            Err(why) => {
+                info!("{}: {why}: it is not used", path.display());
+                None
+            }
+        };
+        // What the API has yet to speak of stays in the file.
+        let Remembered {
+            pods,
+            services,
+            endpoints,
+            documents,
+        } = before.clone().unwrap_or_default();
+        Self {
+            path,
+            origin,
+            pods: pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect(),
+            services: services.into_iter().map(by_name).collect(),
+            endpoints,
+            documents,
+            before,
+            changed: None,
+            written: None,
+            said: None,
+        }
+    }
+
+    /// The API has said this.
+    pub(super) fn observe(&mut self, update: &Update) {
+        match update {
+            Update::Event(Event::PodsListed(pods)) => {
+                let pods = pods.iter().map(|pod| (pod.uid.clone(), pod.clone()));
+                self.pods = pods.collect();
+            }
+            Update::Event(Event::PodApplied(pod)) => {
+                self.pods.insert(pod.uid.clone(), pod.clone());
+            }
+            Update::Event(Event::PodDeleted(uid)) => {
+                self.pods.remove(uid);
+            }
+            Update::Event(Event::ServiceApplied(view)) => {
+                self.services.extend([by_name(view.clone())]);
+            }
+            Update::Event(Event::ServiceDeleted(service)) => {
+                self.services.remove(&service.to_string());
+            }
+            // Of rules and of this node.
+            Update::Event(_) => return,
+            Update::Endpoints(aim, endpoints) => {
+                let addresses = endpoints.addresses.clone();
+                self.endpoints.insert(name(aim), addresses);
+            }
+            Update::Documents(documents) => self.documents.clone_from(&documents.held),
+        }
+        self.before = None;
+        self.changed.get_or_insert_with(Instant::now);
+    }
+
+    /// What the file had, while nothing was heard of the API; once.
+    pub(super) fn take(&mut self) -> Option<Remembered> {
+        self.before.take()
+    }
+
+    /// Whether the file had anything, and nothing was heard of the API.
+    pub(super) const fn waits(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Writes the file if it is time to. Of the destinations those stay that are still `needed`; `heard` says
+    /// that the API answers.
+    pub(super) async fn write(&mut self, needed: impl Iterator<Item = Aim>, heard: bool) {
+        let now = Instant::now();
+        let passed = |since: Option<Instant>, least| {
+            since.is_some_and(|since| now.duration_since(since) >= least)
+        };
+        let renewed = heard && passed(self.written, RENEWED_EVERY);
+        if !passed(self.changed, SETTLES_AFTER) && !renewed {
+            return;
+        }
+        self.changed = None;
+        self.written = Some(now);
+        let needed: BTreeSet<_> = needed.map(|aim| name(&aim)).collect();
+        self.endpoints.retain(|aim, _| needed.contains(aim));
+        let all = Remembered {
+            pods: self.pods.values().cloned().collect(),
+            services: self.services.values().cloned().collect(),
+            endpoints: self.endpoints.clone(),
+            documents: self.documents.clone(),
+        };
+        let (path, origin) = (self.path.clone(), self.origin.clone());
+        let written = spawn_blocking(move || file::write(&path, origin, all)).await;
+        let failed = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        if let Some(why) = failed.as_ref().filter(|_| failed != self.said) {
+            let path = self.path.display();
+            warn!("{path}: {why}: an agent that starts while the API is away will mirror nothing");
+        }
+        self.said = failed;
+    }
+}
+
+fn by_name(view: ServiceView) -> (String, ServiceView) {
+    (view.service.to_string(), view)
+}
