@@ -76,6 +76,7 @@ impl Documents {
         for LeftOut {
             namespace,
             title,
+            identity,
             reason,
         } in watched.left_out
         {
@@ -89,6 +90,15 @@ impl Documents {
             };
             let text = format!("refused: {title}: {why}");
             telling.tell(&namespace, &text, |text| warn!("{text}"));
+            let left_out = SeenDocument {
+                identity,
+                remarks: vec![Remark {
+                    reason: word(reason),
+                    text: why.to_owned(),
+                }],
+                ..SeenDocument::default()
+            };
+            self.seen.insert(title, left_out);
             *refusals.entry((namespace, reason)).or_default() += 1;
         }
         telling.end();

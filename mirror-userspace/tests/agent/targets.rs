@@ -91,6 +91,10 @@ fn labelled_pods_get_the_copies() {
     let agent = node.agent_with(&[&flags[..], &target].concat());
     agent.wait_until_attached("web", 1);
     agent.wait_for("no endpoint is ready", 1);
+    let said = agent.0.stderr();
+    let mut lines = said.lines();
+    let line = lines.find(|line| line.contains("no endpoint is ready"));
+    assert!(line.unwrap().contains("WARN"), "{said}");
     let labels = &[("app", "web"), ("version", "v2")];
     node.api.apply(PODS, v2.pod.object(NODE, labels));
     // One for each version of IP.

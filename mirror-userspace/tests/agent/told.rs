@@ -73,6 +73,12 @@ fn wait_for_conditions(node: &Node, agent: &Agent, expected: &[&str; 3]) {
     assert!(there, "{expected:?}: {is:#}\n{}", agent.0.stderr());
 }
 
+/// Whether a time has the form that the API wants.
+fn is_like(time: &str, form: &str) -> bool {
+    let digits = |text: &str| text.replace(|one: char| one.is_ascii_digit(), "0");
+    digits(time) == digits(form)
+}
+
 /// Who holds the Lease; nobody if it is empty.
 fn holder(node: &Node) -> String {
     let lease = node.api.object(LEASES, "default", "podmirror");
@@ -104,6 +110,13 @@ fn a_mirrors_status_says_what_became_of_it() {
     assert_eq!(told["observedGeneration"], 7, "{told:#}");
     assert_eq!(told["pods"], json!({"selected": 1, "attached": 1}));
     assert_eq!(told["nodes"], 1);
+    let since = told["conditions"][0]["lastTransitionTime"]
+        .as_str()
+        .unwrap();
+    assert!(is_like(since, "2026-01-01T00:00:00Z"), "{since}");
+    let lease = node.api.object(LEASES, "default", "podmirror").unwrap();
+    let renewed = lease["spec"]["renewTime"].as_str().unwrap();
+    assert!(is_like(renewed, "2026-01-01T00:00:00.000000Z"), "{renewed}");
 
     // Its own writes are no news to it, and while nothing changes nothing is written: not even though the Lease is
     // renewed meanwhile.
@@ -171,6 +184,8 @@ fn what_is_wrong_is_in_the_status_and_in_events() {
     assert!(note.starts_with("spec.http[0].mirror.host: "), "{note}");
     assert_eq!(event["regarding"]["uid"], "uid-of-web");
     assert_eq!(event["metadata"]["namespace"], "default");
+    let time = event["eventTime"].as_str().unwrap();
+    assert!(is_like(time, "2026-01-01T00:00:00.000000Z"), "{time}");
     let event = of("TrafficMirror");
     assert_eq!(event["reason"], "NoEndpoint", "{event:#}");
     assert!(

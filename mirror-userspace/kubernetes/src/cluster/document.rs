@@ -6,7 +6,7 @@
 
 mod raw;
 
-use super::objects::plain;
+use super::{objects::plain, tell::Identity};
 use kube::{api::ApiResource, core::GroupVersionKind};
 pub(super) use raw::RawDocument;
 use raw::{MAX_WEIGHT, Spec};
@@ -136,6 +136,8 @@ pub(super) struct Document {
     /// The object's namespace and name, as `NAMESPACE/NAME`.
     pub(super) key: String,
     pub(super) namespace: String,
+    /// Which object it is, as people are told of it.
+    pub(super) identity: Box<Identity>,
     pub(super) content: Content,
 }
 
@@ -160,6 +162,15 @@ impl Document {
             value: spec,
             weight,
         } = object.spec;
+        let uid = object.metadata.uid.clone();
+        let identity = Identity {
+            api_version: api_version.to_owned(),
+            kind: kind.kind().to_owned(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            uid: uid.map(plain).unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+        };
         let content = if weight > MAX_WEIGHT {
             Content::TooLarge
         } else if kind.may_mirror(spec.as_ref()) {
@@ -174,7 +185,7 @@ impl Document {
                 "spec": spec,
             });
             // By these people are told what became of it.
-            let uid = object.metadata.uid.map(plain).map(Value::String);
+            let uid = object.metadata.uid.is_some().then(|| json!(identity.uid));
             let generation = object.metadata.generation.map(Value::from);
             if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
                 for (name, value) in [("uid", uid), ("generation", generation)] {
@@ -188,6 +199,7 @@ impl Document {
         Self {
             key: format!("{namespace}/{name}"),
             namespace,
+            identity: Box::new(identity),
             content,
         }
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     document::{Content, Document, DocumentKind},
     shares::{Room, Shares},
+    tell::Identity,
     watch::Change,
 };
 use crate::config::Reason;
@@ -40,6 +41,8 @@ pub struct LeftOut {
     pub namespace: String,
     /// The document's kind, namespace and name: `VirtualService default/web`.
     pub title: String,
+    /// Which object it is.
+    pub identity: Identity,
     /// [`Size`](Reason::Size) or [`Quota`](Reason::Quota).
     pub reason: Reason,
 }
@@ -77,6 +80,7 @@ struct Kind {
 #[derive(Debug, PartialEq)]
 struct Entry {
     namespace: String,
+    identity: Box<Identity>,
     weight: usize,
     content: Result<Arc<Value>, Reason>,
 }
@@ -153,6 +157,7 @@ impl Documents {
                     Err(reason) => all.left_out.push(LeftOut {
                         namespace: entry.namespace.clone(),
                         title: format!("{} {key}", kind.kind()),
+                        identity: Identity::clone(&entry.identity),
                         reason: *reason,
                     }),
                 }
@@ -170,6 +175,7 @@ impl Documents {
         let Document {
             key,
             namespace,
+            identity,
             content,
         } = document;
         let of_kind = self.kinds.entry(kind).or_default();
@@ -198,6 +204,7 @@ impl Documents {
         };
         let entry = Entry {
             namespace,
+            identity,
             weight: if content.is_ok() { weight } else { 0 },
             content,
         };

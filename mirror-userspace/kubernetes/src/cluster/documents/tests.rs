@@ -10,6 +10,7 @@ fn document(namespace: &str, name: &str, weight: usize) -> Document {
     Document {
         key: format!("{namespace}/{name}"),
         namespace: namespace.into(),
+        identity: Box::default(),
         content: Content::Some(json!([name, weight]), weight),
     }
 }
@@ -43,6 +44,7 @@ fn a_namespace_has_its_part_and_no_more() {
         namespace,
         title,
         reason,
+        ..
     } = &all.left_out[0];
     assert_eq!(
         (namespace.as_str(), title.as_str(), *reason),

@@ -320,6 +320,7 @@ fn document(name: &str, content: Option<Value>) -> Document {
     Document {
         key: name.into(),
         namespace: "default".into(),
+        identity: Box::default(),
         content: content.map_or(Content::Nothing, |content| Content::Some(content, 1)),
     }
 }

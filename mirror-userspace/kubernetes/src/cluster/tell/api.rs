@@ -179,17 +179,22 @@ impl Complaints {
 
     /// It is not allowed, or there is no such thing: said once.
     pub(super) fn fails(&mut self, what: &'static str, failed: &Failed) {
-        let why = match failed {
-            Failed::Forbidden(why) => why.as_str(),
-            Failed::NotFound => "the API server does not know it",
+        let (why, help) = match failed {
+            Failed::Forbidden(why) => (
+                why.as_str(),
+                "grant it as deploy/base/rbac.yaml and its components do",
+            ),
+            Failed::NotFound => (
+                "the API server has none",
+                "apply the definitions of deploy/components/definitions, which Helm does not upgrade",
+            ),
             // Said by the watches, or nothing to speak of.
             Failed::Conflict | Failed::Other(_) => return,
         };
         if self.0.insert(what, failed.clone()).is_none() {
             warn!(
                 "{what} can't be written, so nobody sees there what became of documents ({why}): \
-                 mirroring does not need it; grant it as deploy/base/rbac.yaml does, or give \
-                 --cluster-status off"
+                 mirroring does not need it; {help}, or give --cluster-status off"
             );
         }
     }

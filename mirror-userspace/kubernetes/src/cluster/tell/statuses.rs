@@ -13,6 +13,9 @@ use super::{
 /// Statuses that are read or written in one round, of which there is one every two seconds.
 const MOST: usize = 10;
 
+/// TrafficMirrors of one namespace whose status is told; no more than 64 of its mirrors are acted on.
+const MOST_OF_NAMESPACE: usize = 256;
+
 /// How far apart the writes of one status are.
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// The same where only figures have changed.
@@ -31,7 +34,10 @@ pub(super) enum Todo {
 
 /// What is known of the statuses that there are.
 #[derive(Debug, Default)]
-pub(super) struct Statuses(BTreeMap<String, Known>);
+pub(super) struct Statuses {
+    known: BTreeMap<String, Known>,
+    round: usize,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -40,10 +46,12 @@ struct Known {
     status: Option<Value>,
     written: Option<Instant>,
     not_before: Option<Instant>,
+    /// How often in a row there was no such thing.
+    missing: u32,
 }
 
 impl Statuses {
-    /// What is to be done now, not too much of it.
+    /// What is to be done now, not too much of it, and of each namespace about as much.
     pub(super) fn todo(
         &mut self,
         seen: &Seen,
@@ -51,49 +59,77 @@ impl Statuses {
         now: Instant,
         time: &str,
     ) -> Vec<Todo> {
-        let mirrors = || {
-            let all = seen.documents.iter();
-            all.filter(|(_, document)| document.identity.is_traffic_mirror())
-        };
-        self.0.retain(|title, known| {
+        self.known.retain(|title, known| {
             let document = seen.documents.get(title);
             document.is_some_and(|document| document.identity.uid == known.uid)
         });
-        let mut todo = Vec::new();
-        for (title, document) in mirrors() {
-            if todo.len() == MOST {
-                break;
-            }
-            let identity = &document.identity;
-            let known = self.0.get(title);
-            if known.is_some_and(|known| known.not_before.is_some_and(|until| now < until)) {
+        let mut todo: BTreeMap<&str, Vec<Todo>> = BTreeMap::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (title, document) in &seen.documents {
+            let namespace = document.identity.namespace.as_str();
+            if !document.identity.is_traffic_mirror() {
                 continue;
             }
-            let Some(before) = known.and_then(|known| known.status.as_ref()) else {
-                todo.push(Todo::Read(identity.clone()));
-                continue;
-            };
-            let status = status(document, &whole(title, document), before, time);
-            if status == *before {
-                continue;
-            }
-            let least = if differ_by_figures(before, &status) {
-                FIGURES_EVERY
-            } else {
-                WRITTEN_EVERY
-            };
-            let written = known.and_then(|known| known.written);
-            if written.is_none_or(|written| now.duration_since(written) >= least) {
-                todo.push(Todo::Write(identity.clone(), status));
+            let count = counts.entry(namespace).or_default();
+            *count += 1;
+            let own = todo.entry(namespace).or_default();
+            if *count <= MOST_OF_NAMESPACE && own.len() < MOST {
+                own.extend(self.todo_of(title, document, &whole, now, time));
             }
         }
-        todo
+        todo.retain(|_, own| !own.is_empty());
+        // Not always the same namespaces come first.
+        self.round = self.round.wrapping_add(MOST);
+        let first = self.round.checked_rem(todo.len()).unwrap_or_default();
+        let mut queues: Vec<_> = todo.into_values().map(Vec::into_iter).collect();
+        queues.rotate_left(first);
+        let mut fair = Vec::new();
+        while fair.len() < MOST && !queues.is_empty() {
+            queues.retain_mut(|queue| {
+                let next = queue.next().filter(|_| fair.len() < MOST);
+                let more = next.is_some();
+                fair.extend(next);
+                more
+            });
+        }
+        fair
+    }
+
+    fn todo_of(
+        &self,
+        title: &str,
+        document: &SeenDocument,
+        whole: impl Fn(&str, &SeenDocument) -> Whole,
+        now: Instant,
+        time: &str,
+    ) -> Option<Todo> {
+        let identity = &document.identity;
+        let known = self.known.get(title);
+        if known.is_some_and(|known| known.not_before.is_some_and(|until| now < until)) {
+            return None;
+        }
+        let Some(before) = known.and_then(|known| known.status.as_ref()) else {
+            return Some(Todo::Read(identity.clone()));
+        };
+        let status = status(document, &whole(title, document), before, time);
+        if status == *before {
+            return None;
+        }
+        let least = if differ_by_figures(before, &status) {
+            FIGURES_EVERY
+        } else {
+            WRITTEN_EVERY
+        };
+        let written = known.and_then(|known| known.written);
+        let due = written.is_none_or(|written| now.duration_since(written) >= least);
+        due.then(|| Todo::Write(identity.clone(), status))
     }
 
     pub(super) fn on_read(&mut self, of: &Identity, status: Value) {
         let known = self.known(of);
         known.status = Some(status);
         known.not_before = None;
+        known.missing = 0;
     }
 
     pub(super) fn on_written(&mut self, of: &Identity, status: Value, now: Instant) {
@@ -106,12 +142,22 @@ impl Statuses {
         self.known(of).not_before = Some(now + TRIED_AGAIN_AFTER);
     }
 
+    /// There is no such status. Says whether that is so because the definition of the kind has none: an object that
+    /// was just deleted is soon forgotten.
+    pub(super) fn on_missing(&mut self, of: &Identity, now: Instant) -> bool {
+        let known = self.known(of);
+        known.not_before = Some(now + TRIED_AGAIN_AFTER);
+        known.missing = known.missing.saturating_add(1);
+        known.missing > 1
+    }
+
     fn known(&mut self, of: &Identity) -> &mut Known {
-        self.0.entry(of.title()).or_insert_with(|| Known {
+        self.known.entry(of.title()).or_insert_with(|| Known {
             uid: of.uid.clone(),
             status: None,
             written: None,
             not_before: None,
+            missing: 0,
         })
     }
 }
@@ -207,6 +253,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_thousands_keeps_nobody_waiting() {
+        let mut statuses = Statuses::default();
+        let (mut seen, start) = (seen(2_000), Instant::now());
+        for namespace in ["bank", "shop"] {
+            let mut document = seen.documents.values().next().unwrap().clone();
+            document.identity.namespace = namespace.into();
+            seen.documents.insert(document.identity.title(), document);
+        }
+        let todo = statuses.todo(&seen, with(1, 0), start, "now");
+        let of = |namespace: &str| {
+            let own = todo.iter().filter(|todo| match todo {
+                Todo::Read(identity) | Todo::Write(identity, _) => identity.namespace == namespace,
+            });
+            own.count()
+        };
+        assert_eq!((of("bank"), of("shop"), todo.len()), (1, 1, MOST));
+        let mut rounds = 0;
+        while !statuses.todo(&seen, with(1, 0), start, "now").is_empty() {
+            done(&mut statuses, &seen, (1, 0), start);
+            rounds += 1;
+            assert!(rounds < 1_000);
+        }
+        assert_eq!(statuses.known.len(), MOST_OF_NAMESPACE + 2);
+    }
+
+    #[tokio::test]
     async fn rounds_are_bounded_and_failures_wait() {
         let mut statuses = Statuses::default();
         let (seen, start) = (seen(25), Instant::now());
@@ -221,8 +293,14 @@ mod tests {
         assert!(others.iter().all(|other| !todo.contains(other)));
         let again = statuses.todo(&seen, with(1, 0), start + TRIED_AGAIN_AFTER, "now");
         assert_eq!(again, todo);
+        // Missing once it may just have been deleted.
+        let Some(Todo::Read(identity)) = todo.first() else {
+            panic!("{todo:?}");
+        };
+        assert!(!statuses.on_missing(identity, start));
+        assert!(statuses.on_missing(identity, start + TRIED_AGAIN_AFTER));
         // One that is another object by now is read anew.
         statuses.todo(&Seen::default(), with(1, 0), start, "now");
-        assert!(statuses.0.is_empty());
+        assert!(statuses.known.is_empty());
     }
 }

@@ -290,7 +290,11 @@ impl Task {
                     self.statuses_after = Some(now + REFUSED);
                     return;
                 }
-                // It may just have been deleted.
+                Err(failed @ Failed::NotFound) => {
+                    if office.statuses.on_missing(&identity, now) {
+                        self.complaints.fails(STATUSES, &failed);
+                    }
+                }
                 Err(_) => office.statuses.on_failed(&identity, now),
             }
         }
