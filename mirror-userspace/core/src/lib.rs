@@ -30,10 +30,10 @@
 //! 7. [`ledger`]: all counters side by side, and whether they balance.
 //!
 //! Beside the path: [`verdict`] is whether one version does as well as another, [`destination`] is what a target may be (a URL, a service's endpoints, pods),
-//! [`value`] what flags and documents share (rates, ports, hosts), and [`random`] what is left to
+//! [`lost`] what is kept of the last losses, [`value`] what flags and documents share (rates, ports, hosts), and [`random`] what is left to
 //! chance.
 //!
-//! Imports run `segment, budget, value, counters < {stream, http, verdict} < policy < {destination, pipeline} <
+//! Imports run `segment, budget, value, counters, lost < {stream, http, verdict} < policy < {destination, pipeline} <
 //! ledger`. Crates that capture, send or serve depend on this one, never the other way round;
 //! `mirror-userspace/tests/layering/` holds both.
 
@@ -42,6 +42,7 @@ pub mod counters;
 pub mod destination;
 pub mod http;
 pub mod ledger;
+pub mod lost;
 pub mod pipeline;
 pub mod policy;
 pub mod random;

@@ -65,7 +65,7 @@ const MODULES: &[(&str, &[&[&str]])] = &[
     (
         "mirror-userspace/core/src",
         &[
-            &["segment", "budget", "value", "counters"],
+            &["segment", "budget", "value", "counters", "lost"],
             &["stream", "http", "verdict"],
             &["policy"],
             &["destination", "pipeline"],

@@ -1,6 +1,7 @@
 //! Turns requests into copies: held until they are complete, or streamed once they are too large.
 
 mod cancelled;
+mod losses;
 mod outgoing;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use super::{
     blocks::Blocks,
     body::{Body, Waited},
     connection::RequestContext,
+    lost::Lost,
     manner::Manner,
     patience::Patience,
 };
@@ -98,6 +100,8 @@ pub(super) struct Assembly {
     pub(super) sending: Sending,
     /// Whether anything was captured that v1 sent.
     pub(super) hears_v1: bool,
+    /// What is kept of losses, if anything is.
+    pub(super) lost: Option<Box<Lost>>,
     max_body: usize,
     connections: u64,
     copies: u64,
@@ -146,6 +150,7 @@ impl Assembly {
             observer: None,
             sending: Sending::ToTargets,
             hears_v1: false,
+            lost: None,
             max_body,
             connections: 0,
             copies: 0,
@@ -242,6 +247,9 @@ impl Assembly {
                 heads.push((TargetId(index), bytes.freeze()));
             } else {
                 counters.dropped.count(DropReason::OverBudget);
+                if let Some(lost) = &mut self.lost {
+                    lost.lose_head(place, TargetId(index), head, &bytes);
+                }
             }
         }
         if !heads.is_empty() {
@@ -266,13 +274,13 @@ impl Assembly {
             Request::Held(held) => {
                 if held.body.len() + bytes.len() > self.max_body {
                     self.stream(place, request);
-                    self.pass_on(request, bytes);
+                    self.pass_on(place, request, bytes);
                 } else if !self.collect(held, bytes) {
-                    self.drop_held(held, DropReason::OverBudget);
+                    self.drop_held(place, held, DropReason::OverBudget);
                     *request = Request::Settled;
                 }
             }
-            Request::Streamed(_) => self.pass_on(request, bytes),
+            Request::Streamed(_) => self.pass_on(place, request, bytes),
         }
         match request {
             // Every copy broke: nothing will complete.
@@ -302,7 +310,10 @@ impl Assembly {
             Request::None | Request::Settled => return,
             Request::Observed => {
                 return match self.observe(place, |observer, info| observer.end(info)) {
-                    Some(Err(why)) => self.count_drop(TargetId(0), why.into()),
+                    Some(Err(why)) => {
+                        self.note_loss(place, None, why.into());
+                        self.count_drop(TargetId(0), why.into());
+                    }
                     Some(Ok(())) | None => {
                         self.counters.observed += 1;
                         self.collected(TargetId(0), |_| {});
@@ -328,12 +339,16 @@ impl Assembly {
             Request::None => {
                 self.counters.requests += 1;
                 self.counters.lost_unseen.count(reason);
+                self.note_loss(place, None, reason);
                 return;
             }
             Request::Settled => return,
-            Request::Observed => self.count_drop(TargetId(0), reason),
-            Request::Held(held) => self.drop_held(&held, reason),
-            Request::Streamed(copies) => self.abort(&copies),
+            Request::Observed => {
+                self.note_loss(place, None, reason);
+                self.count_drop(TargetId(0), reason);
+            }
+            Request::Held(held) => self.drop_held(place, &held, reason),
+            Request::Streamed(copies) => self.abort(place, &copies, reason),
         }
         self.observe(place, |observer, info| observer.lost(info));
     }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    ConnectionId, RequestInfo, RequestKey,
+    ConnectionId, DropReason, RequestInfo, RequestKey,
     assembly::{Assembly, Opening, Request},
     body::OWN_PIECE,
     carried::Carried,
+    drops::lost_by,
     not_followed::Passing,
     replies::{Replies, Told},
 };
 use crate::{
-    http::{self, Footing, Framing, Head, HttpEvent, Input, Lost, Parser, Protocol},
+    http::{self, Footing, Framing, Head, HttpEvent, Input, Parser, Protocol},
     policy::Trailers,
     segment::{Endpoint, FlowId, SeqNum, Time},
     stream::{Close, Consumer, Data, FromServer, Rest, StreamEvent},
@@ -143,6 +144,9 @@ impl Connection {
                     ..RequestContext::default()
                 };
                 assembly.counters.connections.opened(from_start);
+                if let Some(lost) = &mut assembly.lost {
+                    lost.handle_open(reading.place.id, flow);
+                }
                 match rested {
                     Some(rest) => parser.handle_resumption(to_parser(rest), &mut |event| {
                         reading.handle_event(event, assembly);
@@ -310,9 +314,19 @@ impl Reading {
             starts_segment: data.starts_segment,
             ack: None,
         };
+        let before = self.only_counted(assembly);
         self.carried.handle_data(input, &self.place, assembly);
+        if let Some(before) = before {
+            assembly.note_counted(&self.place, DropReason::BeforeAttach, before);
+        }
         let stands = (self.carried.footing(), self.place.protocol);
         passing.count(data, stands, &mut assembly.counters.not_followed);
+    }
+
+    /// How many requests were only counted so far, if those of this connection are, and losses are kept.
+    fn only_counted(&self, assembly: &Assembly) -> Option<u64> {
+        let counts = self.place.protocol == Protocol::Http2Midstream && assembly.lost.is_some();
+        counts.then(|| assembly.counters.lost_unseen.of(DropReason::BeforeAttach))
     }
 
     /// How a connection stands that does not carry HTTP/1: while nothing has decided what it carries, frames of HTTP/2
@@ -324,10 +338,12 @@ impl Reading {
         footing: Footing,
         assembly: &mut Assembly,
     ) -> Footing {
+        let before = assembly.counters.lost_unseen.of(DropReason::BeforeAttach);
         if self.place.protocol == Protocol::Undecided && self.carried.seek(input, footing, assembly)
         {
             self.place
                 .become_protocol(Protocol::Http2Midstream, assembly);
+            assembly.note_counted(&self.place, DropReason::BeforeAttach, before);
         }
         if self.carried.is_http2() {
             self.carried.footing()
@@ -379,17 +395,5 @@ impl Reading {
         if let Some(answer) = last {
             parser.handle_reply(answer, &mut |event| self.handle_event(event, assembly));
         }
-    }
-}
-
-/// What an unfinished request is lost by when its connection ends.
-const fn lost_by(close: Close) -> Lost {
-    match close {
-        Close::Reset => Lost::Reset,
-        Close::Fin | Close::Reused => Lost::Truncated,
-        Close::Idle => Lost::Idle,
-        Close::Evicted => Lost::Evicted,
-        Close::Detached => Lost::Detached,
-        Close::Shutdown => Lost::Shutdown,
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         Lost,
         h2::{Loss, Refusal},
     },
+    stream::Close,
 };
 
 /// Why a copy was dropped before it was handed to the target.
@@ -126,6 +127,14 @@ impl Drops {
         }
     }
 
+    /// The count of this reason.
+    #[must_use]
+    pub fn of(&self, reason: DropReason) -> u64 {
+        let mut all = self.iter();
+        all.find(|(known, _)| *known == reason)
+            .map_or(0, |(_, count)| count)
+    }
+
     /// Each reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
         DropReason::ALL.into_iter().zip(self.0.iter().copied())
@@ -141,5 +150,17 @@ impl Drops {
 impl Sum for Drops {
     fn add(&mut self, more: &Self) {
         self.0.add(&more.0);
+    }
+}
+
+/// What an unfinished request is lost by when its connection ends.
+pub(super) const fn lost_by(close: Close) -> Lost {
+    match close {
+        Close::Reset => Lost::Reset,
+        Close::Fin | Close::Reused => Lost::Truncated,
+        Close::Idle => Lost::Idle,
+        Close::Evicted => Lost::Evicted,
+        Close::Detached => Lost::Detached,
+        Close::Shutdown => Lost::Shutdown,
     }
 }

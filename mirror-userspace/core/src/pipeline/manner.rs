@@ -1,7 +1,7 @@
 //! What a request's head says of the reply to come, of the connection afterwards, and of a second
 //! sending.
 
-use super::{Effect, Expect, Persistence};
+use super::{Effect, Expect, Persistence, Wire};
 use crate::http::RequestHead;
 
 /// How the connection to the target is to be treated.
@@ -18,6 +18,23 @@ pub(super) struct Manner {
 pub(super) enum Version {
     Http1,
     Http2,
+}
+
+impl Version {
+    pub(super) const fn of(head: &RequestHead<'_>) -> Self {
+        match head {
+            RequestHead::Http1(_) => Self::Http1,
+            RequestHead::Http2(_) => Self::Http2,
+        }
+    }
+
+    /// The same, of a copy without trailers.
+    pub(super) const fn wire(self) -> Wire {
+        match self {
+            Self::Http1 => Wire::Http1,
+            Self::Http2 => Wire::Http2 { trailers: None },
+        }
+    }
 }
 
 impl Manner {
@@ -42,10 +59,7 @@ impl Manner {
             expect,
             persistence,
             effect,
-            version: match head {
-                RequestHead::Http1(_) => Version::Http1,
-                RequestHead::Http2(_) => Version::Http2,
-            },
+            version: Version::of(&head),
         }
     }
 }

@@ -18,6 +18,7 @@ mod connection;
 mod counters;
 mod drops;
 mod http2;
+mod lost;
 mod manner;
 mod not_followed;
 mod observer;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use counters::{ConnectionCounters, PipelineCounters, RepliesOfV1, TargetCopies};
 pub use drops::{DropReason, Drops};
+pub use lost::{LostCopy, next_number, request_line};
 pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
@@ -43,6 +45,7 @@ use connection::Connection;
 use crate::{
     budget::{Budget, Pool},
     http,
+    lost::{KeepLost, Kept},
     policy::Policy,
     segment::{Segment, Time},
     stream::{self, FlowTable},
@@ -66,6 +69,8 @@ pub struct Limits {
     /// The largest body, in bytes, that is held until it is complete (default 1 MiB); a larger one
     /// is streamed to the target while it arrives.
     pub max_body: usize,
+    /// What is kept of losses (default nothing), within 1/64 of the memory.
+    pub keep_lost: KeepLost,
 }
 
 impl Default for Limits {
@@ -76,6 +81,7 @@ impl Default for Limits {
             flow: stream::Limits::default(),
             http: http::Limits::default(),
             max_body: 1 << 20,
+            keep_lost: KeepLost::default(),
         }
     }
 }
@@ -95,9 +101,11 @@ impl Pipeline {
             Some(pool) => Budget::of_pool(limits.memory, pool),
             None => Budget::new(limits.memory),
         };
+        let mut assembly = Assembly::new(policy, limits.http, limits.max_body, budget.clone());
+        assembly.lost = lost::Lost::new(limits.keep_lost, &budget);
         Self {
             table: FlowTable::new(limits.flow, budget.clone()),
-            assembly: Assembly::new(policy, limits.http, limits.max_body, budget.clone()),
+            assembly,
             budget,
         }
     }
@@ -131,6 +139,9 @@ impl Pipeline {
     /// then goes on from there.
     pub fn handle_segment(&mut self, now: Time, segment: &Segment<'_>) {
         let assembly = &mut self.assembly;
+        if let Some(lost) = &mut assembly.lost {
+            lost.handle_segment(segment);
+        }
         self.table
             .handle_segment(now, segment, |connection, event| {
                 connection.handle_event(event, assembly);
@@ -140,6 +151,9 @@ impl Pipeline {
     /// Does what is due: gives up gaps, closes idle connections, and no longer holds requests of HTTP/2 that stay open.
     pub fn handle_timeout(&mut self, now: Time) {
         let assembly = &mut self.assembly;
+        if let Some(lost) = &mut assembly.lost {
+            lost.handle_timeout(now);
+        }
         self.table.handle_timeout(now, |connection, event| {
             connection.handle_event(event, assembly);
         });
@@ -195,6 +209,19 @@ impl Pipeline {
     #[must_use]
     pub fn counters(&self) -> &PipelineCounters {
         &self.assembly.counters
+    }
+
+    /// A copy that was handed over is lost, and among those to be kept; nothing, where none is.
+    pub fn handle_lost(&mut self, lost: LostCopy) {
+        if let Some(keeper) = &mut self.assembly.lost {
+            keeper.lose_copy(lost);
+        }
+    }
+
+    /// The last losses, and how many others there were that are not kept; `None` where none is.
+    #[must_use]
+    pub fn lost(&self) -> Option<(&Kept, u64)> {
+        self.assembly.lost.as_deref().map(lost::Lost::kept)
     }
 
     /// Connections that are tracked now.

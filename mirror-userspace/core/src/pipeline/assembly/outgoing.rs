@@ -10,6 +10,7 @@ use crate::{
         blocks::Blocks,
         connection::RequestContext,
         counters::TargetCopies,
+        lost::request_line,
         manner::{Manner, Version},
     },
 };
@@ -67,6 +68,10 @@ impl Assembly {
             // Each copy pays for the body, which is freed with the last of them.
             let Some(reserved) = first.take().or_else(|| self.budget.reserve(size)) else {
                 self.count_drop(target, DropReason::OverBudget);
+                if let Some(lost) = &mut self.lost {
+                    let line = || request_line(&manner.version.wire(), &head);
+                    lost.lose(place, Some(target), DropReason::OverBudget, line);
+                }
                 continue;
             };
             let pieces = std::iter::once(head).chain(body.iter().cloned()).collect();
@@ -75,7 +80,7 @@ impl Assembly {
     }
 
     /// Passes on more of a streamed request; without memory for it, the copy is aborted.
-    pub(super) fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
+    pub(super) fn pass_on(&mut self, place: &RequestContext, request: &mut Request, bytes: &[u8]) {
         let Request::Streamed(copies) = request else {
             return;
         };
@@ -95,6 +100,9 @@ impl Assembly {
             }
             None => {
                 self.outputs.push_back(Output::Abort { copy });
+                if let Some(lost) = &mut self.lost {
+                    lost.abort(place, DropReason::OverBudget);
+                }
                 false
             }
         });
@@ -120,7 +128,12 @@ impl Assembly {
                     trailers: self.trailers.clone(),
                     reserved,
                 },
-                None => Output::Abort { copy },
+                None => {
+                    if let Some(lost) = &mut self.lost {
+                        lost.abort(place, DropReason::OverBudget);
+                    }
+                    Output::Abort { copy }
+                }
             };
             self.outputs.push_back(ended);
         }
@@ -145,6 +158,7 @@ impl Assembly {
         let id = self.next_copy();
         self.collected(target, |counters| counters.handed_over += 1);
         let (request, at) = (place.request(), place.at);
+        self.note_sent(request, manner, rest, pieces.first());
         self.outputs.push_back(Output::Copy(MirrorCopy {
             id,
             target,
@@ -166,12 +180,6 @@ impl Assembly {
         id
     }
 
-    pub(super) fn drop_held(&mut self, held: &Held, reason: DropReason) {
-        for (target, _) in &held.heads {
-            self.count_drop(*target, reason);
-        }
-    }
-
     pub(super) fn count_drop(&mut self, target: TargetId, reason: DropReason) {
         self.collected(target, |counters| counters.dropped.count(reason));
     }
@@ -182,10 +190,5 @@ impl Assembly {
             counters.assembling = counters.assembling.saturating_sub(1);
             count(counters);
         }
-    }
-
-    pub(super) fn abort(&mut self, copies: &[CopyId]) {
-        self.outputs
-            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
     }
 }

@@ -5,6 +5,7 @@ mod connections;
 mod fates;
 mod http2;
 mod losses;
+mod lost;
 mod memory;
 mod observers;
 mod passing;
