@@ -78,6 +78,9 @@ pub struct DispatchConfig {
     /// Which addresses the targets of documents may not have. Default: those that are special, and
     /// none of our own, which somebody must say how to read.
     pub guard: Guard,
+    /// How many losses are wanted of [`poll_lost`](super::Dispatcher::poll_lost), and of each reason in a second.
+    /// Default: none.
+    pub keep_lost: usize,
     /// What the choice between addresses is drawn from. Default: another one for each dispatcher.
     pub seed: Option<u64>,
     /// What was said in the log of connections that did not come about: clones share it, so that it is said
@@ -125,6 +128,7 @@ impl Default for DispatchConfig {
                 longest_wait: Duration::from_secs(30),
             },
             guard: Guard::default(),
+            keep_lost: 0,
             seed: None,
             said: Said::default(),
             compare_v1: false,
@@ -159,6 +163,7 @@ impl From<&DispatchConfig> for Settings {
             breaker: config.breaker,
             avoid: config.avoid,
             seed: config.seed.unwrap_or_else(seed),
+            keep_lost: config.keep_lost,
         }
     }
 }

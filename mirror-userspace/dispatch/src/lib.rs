@@ -56,7 +56,7 @@ use anyhow::{Context, Result};
 use mirror_core::{
     counters::TargetCounters,
     destination::{Destination, Scheme, TargetHost, TargetSpec, TargetUrl},
-    pipeline::Output,
+    pipeline::{LostCopy, Output},
     segment::Time,
     verdict::Comparison,
 };
@@ -213,6 +213,17 @@ impl Dispatcher {
             .ask(|pool| pool.comparison().cloned().unwrap_or_default())
     }
 
+    /// The next copy that was lost, if such are [wanted](DispatchConfig::keep_lost).
+    pub fn poll_lost(&mut self) -> Option<LostCopy> {
+        self.shell.tell(|pool, _| pool.poll_lost())
+    }
+
+    /// How many losses were too many in their second to be told.
+    #[must_use]
+    pub fn lost_untold(&self) -> u64 {
+        self.shell.ask(Pool::lost_untold)
+    }
+
     /// Whether nothing waits and nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -242,7 +253,7 @@ impl Dispatcher {
             self.tick();
             sleep(DRAIN_STEP).await;
         }
-        self.shell.tell(|pool, _| pool.stop());
+        self.shell.tell(Pool::stop);
         // Each connection was told to stop and does so in its next turn.
         while !self.is_quiet() {
             yield_now().await;

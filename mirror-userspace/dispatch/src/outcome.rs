@@ -91,6 +91,28 @@ impl Failure {
         )
     }
 
+    /// What the ledger calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::NoRoute => "no_route",
+            Self::Unresolved => "unresolved",
+            Self::Local => "local",
+            Self::TargetRefused => "target_refused",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::BadReply => "bad_reply",
+            Self::NoHttp2 => "no_http2",
+            Self::Refused => "refused",
+            Self::StreamReset => "stream_reset",
+            Self::Cancelled => "cancelled",
+            Self::Aborted => "aborted",
+            Self::StreamOverflow => "stream_overflow",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     const fn verdict(self) -> Verdict {
         match self {
             Self::Connect

@@ -13,6 +13,7 @@ mod stream;
 
 use std::{collections::HashMap, io::IoSlice};
 
+use bytes::Bytes;
 use mirror_core::pipeline::{CopyId, MirrorCopy, RequestKey, Rest, Wire};
 
 pub(crate) use self::{
@@ -165,6 +166,13 @@ impl Copies {
                 None => written,
             },
         }
+    }
+
+    /// The head of a copy, if it is there: it was not written yet, or is kept to be written again.
+    pub(crate) fn head<'a>(&'a self, job: &'a Job) -> Option<&'a Bytes> {
+        let outgoing = self.outgoing(job)?;
+        let whole = !job.is_begun() || outgoing.is_kept();
+        outgoing.first().filter(|_| whole)
     }
 
     /// Whether it was dropped, and counted so, while it waited.

@@ -86,6 +86,11 @@ impl Outgoing {
         }
     }
 
+    /// The first piece; of bytes that are being written and not kept, what is left of it.
+    pub(crate) fn first(&self) -> Option<&Bytes> {
+        self.pieces.front()
+    }
+
     /// Bytes that wait to be written.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

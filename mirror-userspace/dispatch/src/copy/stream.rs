@@ -81,7 +81,7 @@ impl Stream {
     }
 
     /// The request that it is of, if it is in HTTP/2.
-    pub(super) const fn request(&self) -> Option<RequestKey> {
+    pub(crate) const fn request(&self) -> Option<RequestKey> {
         self.request
     }
 

@@ -49,7 +49,10 @@ pub(super) enum Next {
 impl Target {
     /// Takes a copy, or drops and counts it.
     pub(super) fn handle_copy(&mut self, shared: &mut Shared, now: Time, copy: MirrorCopy) {
-        if !self.admit(&shared.settings, now) {
+        if let Some(reason) = self.refuse(&shared.settings, now) {
+            if let Some(lost) = &mut shared.lost {
+                lost.turn_away(now, reason, &copy);
+            }
             return;
         }
         let job = shared.copies.begin(copy);

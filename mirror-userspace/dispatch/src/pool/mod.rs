@@ -46,6 +46,7 @@ mod hearing;
 mod held;
 mod link;
 mod links;
+mod lost;
 mod names;
 mod of_v1;
 mod order;
@@ -65,13 +66,13 @@ use std::{
 
 use mirror_core::{
     counters::TargetCounters,
-    pipeline::{MirrorCopy, Output},
+    pipeline::{LostCopy, MirrorCopy, Output},
     policy::PathPattern,
     segment::Time,
     verdict::{Comparison, Role},
 };
 
-use self::{compared::Compared, target::Target};
+use self::{compared::Compared, lost::Lost, target::Target};
 pub use self::{
     link::{Unconnected, Work},
     settings::{Order, Origin, Retry, Settings},
@@ -94,6 +95,8 @@ struct Shared {
     meter: Meter,
     /// `None` where no targets are compared.
     compared: Option<Compared>,
+    /// `None` where no losses are kept.
+    lost: Option<Lost>,
     actions: VecDeque<Action>,
 }
 
@@ -126,6 +129,7 @@ impl Pool {
         Self {
             targets,
             shared: Shared {
+                lost: Lost::new(settings.keep_lost),
                 settings,
                 copies: Copies::default(),
                 meter: Meter::default(),
@@ -272,6 +276,18 @@ impl Pool {
         self.targets.iter().map(Target::counters)
     }
 
+    /// The next copy that was lost, of those that are [wanted](Settings::keep_lost): in a second at most so many of
+    /// each reason.
+    pub fn poll_lost(&mut self) -> Option<LostCopy> {
+        self.shared.lost.as_mut()?.next()
+    }
+
+    /// How many losses were not among those.
+    #[must_use]
+    pub fn lost_untold(&self) -> u64 {
+        self.shared.lost.as_ref().map_or(0, Lost::refused)
+    }
+
     /// Whether nothing waits and nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -307,10 +323,10 @@ impl Pool {
     }
 
     /// Drops what waits and stops what is under way.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, now: Time) {
         let Self { targets, shared } = self;
         for target in targets {
-            target.stop(shared);
+            target.stop(shared, now);
         }
     }
 }

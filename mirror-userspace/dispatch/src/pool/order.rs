@@ -220,12 +220,15 @@ impl Queue {
         }
     }
 
-    /// Drops everything that waits; how many that were, without those that were dropped in their
-    /// place.
-    pub(super) fn drain(&mut self, copies: &mut Copies) -> u64 {
+    /// Drops everything that waits, and lets each be seen; how many that were, without those that were dropped in
+    /// their place.
+    pub(super) fn drain(&mut self, copies: &mut Copies, mut see: impl FnMut(&Copies, &Job)) -> u64 {
         let mut dropped = 0;
         let mut drop = |job| {
-            dropped += u64::from(!copies.is_dropped(&job));
+            if !copies.is_dropped(&job) {
+                dropped += 1;
+                see(copies, &job);
+            }
             copies.end(job);
         };
         for lane in self.lanes.values_mut() {
@@ -381,7 +384,7 @@ mod tests {
             queue.push(job(copies, connection, number));
         }
         assert_eq!(pop(&mut queue, copies), Some((1, 0)));
-        assert_eq!(queue.drain(copies), 3);
+        assert_eq!(queue.drain(copies, |_, _| {}), 3);
         assert_eq!((queue.len(), queue.lanes.len()), (0, 1));
         queue.push(job(copies, 1, 4));
         assert_eq!(pop(&mut queue, copies), None, "0 is still out");

@@ -55,6 +55,7 @@ pub struct Settings {
     pub breaker: breaker::Limits,
     pub avoid: breaker::Limits,
     pub seed: u64,
+    pub keep_lost: usize,
 }
 
 /// How the addresses of a target come to be known.

@@ -64,6 +64,10 @@ impl Pool {
                 if let Some(target) = self.targets.get_mut(stream.target()) {
                     target.handle_broken(why, now);
                 }
+                if let (Broken::Overflow, Some(lost)) = (why, &mut self.shared.lost) {
+                    let request = stream.request();
+                    lost.drop_in_place(now, "stream_overflow", request, stream.target());
+                }
                 self.shared.copies.drop_stream(id);
             }
             stage @ Stage::Sending(_) => {
@@ -90,6 +94,9 @@ impl Pool {
                 Stage::Waiting | Stage::Sending(_) => {
                     if let Some(target) = self.targets.get_mut(index) {
                         target.handle_cancelled(now);
+                    }
+                    if let Some(lost) = &mut self.shared.lost {
+                        lost.drop_in_place(now, "cancelled", Some(request), index);
                     }
                     self.shared.copies.drop_request(index, request);
                 }

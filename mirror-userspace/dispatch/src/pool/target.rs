@@ -128,33 +128,30 @@ impl Target {
         self.queue.len() < settings.queue
     }
 
-    /// Whether one more copy is taken; one that is not is counted.
-    pub(super) fn admit(&mut self, settings: &Settings, now: Time) -> bool {
-        let dropped = if self.mode != Mode::Open {
-            &mut self.counters.dropped.shutdown
-        } else if !self.has_room(settings) {
-            &mut self.counters.dropped.queue_full
-        } else if self.is_vacant(settings, now) {
-            &mut self.counters.dropped.no_endpoint
+    /// Why one more copy is not taken, if it is not: it is counted so.
+    pub(super) fn refuse(&mut self, settings: &Settings, now: Time) -> Option<&'static str> {
+        let is_open = self.mode == Mode::Open;
+        let dropped = &mut self.counters.dropped;
+        let (count, reason) = if !is_open {
+            (&mut dropped.shutdown, "shutdown")
+        } else if self.queue.len() >= settings.queue {
+            (&mut dropped.queue_full, "queue_full")
+        } else if is_vacant(&self.addressing, &self.endpoints, settings, now) {
+            (&mut dropped.no_endpoint, "no_endpoint")
         } else if self.rate.as_mut().is_some_and(|rate| !rate.admit(now)) {
-            &mut self.counters.dropped.max_rps
+            (&mut dropped.max_rps, "max_rps")
         } else if !self.breaker.admit(now) {
-            &mut self.counters.dropped.breaker_open
+            (&mut dropped.breaker_open, "breaker_open")
         } else {
-            return true;
+            return None;
         };
-        *dropped += 1;
-        false
+        *count += 1;
+        Some(reason)
     }
 
     /// Whether there has been no endpoint for longer than copies wait.
     fn is_vacant(&self, settings: &Settings, now: Time) -> bool {
-        match &self.addressing {
-            Addressing::Told(vacancy) if self.endpoints.len() == 0 => {
-                vacancy.is_too_long(now, settings.endpoint_wait)
-            }
-            _ => false,
-        }
+        is_vacant(&self.addressing, &self.endpoints, settings, now)
     }
 
     /// A streamed copy that waits will never be whole.
@@ -175,13 +172,21 @@ impl Target {
         self.breaker.handle_no_verdict(now);
     }
 
-    /// Drops all that waits, for the reason of this counter.
+    /// Drops all that waits, for the reason of this name and counter.
     pub(super) fn drop_waiting(
         &mut self,
         shared: &mut Shared,
+        now: Time,
+        reason: &'static str,
         counter: impl FnOnce(&mut Dropped) -> &mut u64,
     ) {
-        let waiting = self.queue.drain(&mut shared.copies);
+        let Shared { copies, lost, .. } = shared;
+        let target = self.index;
+        let waiting = self.queue.drain(copies, |copies, job| {
+            if let Some(lost) = lost {
+                lost.drop_waiting(now, reason, copies, job, target);
+            }
+        });
         self.counters.queued -= waiting;
         *counter(&mut self.counters.dropped) += waiting;
     }
@@ -210,13 +215,18 @@ impl Target {
         if let Some(compared) = &mut shared.compared {
             compared.end(self.index, job.request(), outcome);
         }
+        if let (Outcome::Failed(failure), Some(lost)) = (outcome, &mut shared.lost) {
+            lost.fail(now, *failure, &shared.copies, &job, self.index);
+        }
         shared.copies.end(job);
         outcome.count(&mut self.counters);
         match verdict {
             Verdict::Works => self.handle_answer(now),
             Verdict::Fails => {
                 if self.breaker.handle_failure(now) == Tripped::Yes {
-                    self.drop_waiting(shared, |dropped| &mut dropped.breaker_open);
+                    self.drop_waiting(shared, now, "breaker_open", |dropped| {
+                        &mut dropped.breaker_open
+                    });
                     self.counters.breaker_opened += 1;
                 }
             }
@@ -235,7 +245,9 @@ impl Target {
             }
         }
         if self.counters.queued > 0 && self.is_vacant(&shared.settings, now) {
-            self.drop_waiting(shared, |dropped| &mut dropped.no_endpoint);
+            self.drop_waiting(shared, now, "no_endpoint", |dropped| {
+                &mut dropped.no_endpoint
+            });
             // The breaker's probe may have been among them.
             self.breaker.handle_no_verdict(now);
         }
@@ -266,9 +278,9 @@ impl Target {
     }
 
     /// Drops what waits and stops what is under way.
-    pub(super) fn stop(&mut self, shared: &mut Shared) {
+    pub(super) fn stop(&mut self, shared: &mut Shared, now: Time) {
         self.mode = Mode::Stopped;
-        self.drop_waiting(shared, |dropped| &mut dropped.shutdown);
+        self.drop_waiting(shared, now, "shutdown", |dropped| &mut dropped.shutdown);
         let all: Vec<_> = self.links.iter().map(|(slot, _)| slot).collect();
         for slot in all {
             self.stop_link(shared, slot, Stop::Shutdown);
@@ -349,5 +361,19 @@ impl Target {
             }
         }
         self.pump(shared, now);
+    }
+}
+
+fn is_vacant(
+    addressing: &Addressing,
+    endpoints: &Endpoints,
+    settings: &Settings,
+    now: Time,
+) -> bool {
+    match addressing {
+        Addressing::Told(vacancy) if endpoints.len() == 0 => {
+            vacancy.is_too_long(now, settings.endpoint_wait)
+        }
+        _ => false,
     }
 }

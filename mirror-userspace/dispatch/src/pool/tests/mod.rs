@@ -3,6 +3,7 @@
 mod driver;
 mod held;
 mod lateness;
+mod losses;
 mod shell;
 mod simulation;
 mod streams;

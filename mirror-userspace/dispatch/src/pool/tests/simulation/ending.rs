@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     super::{
+        losses::{tell, to_tell},
         shell::Shell as _,
         vocabulary::{Order, TargetCounters},
     },
@@ -26,7 +27,7 @@ impl World<'_> {
         self.act(None);
         if self.copies.len().is_multiple_of(3) {
             // Nobody has to answer for it.
-            self.pool.stop();
+            self.pool.stop(self.now);
             self.act(None);
             self.run_all();
         } else {
@@ -46,6 +47,7 @@ impl World<'_> {
             );
             seen += &counters;
         }
+        assert_eq!(tell(&mut self.pool), to_tell(&seen));
         seen
     }
 

@@ -91,6 +91,7 @@ impl<'a> World<'a> {
                 longest_wait: Duration::from_secs(4),
             },
             seed: choices.of(256) as u64,
+            keep_lost: 1000,
         };
         let mut origins = Vec::new();
         for _ in 0..1 + choices.of(2) {
@@ -210,7 +211,7 @@ impl<'a> World<'a> {
             self.draining = true;
             self.pool.drain();
             if self.choices.of(3) == 0 {
-                self.pool.stop();
+                self.pool.stop(self.now);
             }
         }
     }

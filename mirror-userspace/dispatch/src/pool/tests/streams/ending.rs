@@ -5,7 +5,11 @@ use std::time::Duration;
 use mirror_core::counters::TargetCounters;
 
 use super::{
-    super::{shell::Shell as _, vocabulary::LinkId},
+    super::{
+        losses::{tell, to_tell},
+        shell::Shell as _,
+        vocabulary::LinkId,
+    },
     world::World,
 };
 
@@ -22,7 +26,7 @@ impl World {
         }
         self.act(None);
         if self.copies.len().is_multiple_of(3) {
-            self.pool.stop();
+            self.pool.stop(self.now);
             self.act(None);
             self.run_all();
         } else {
@@ -37,6 +41,7 @@ impl World {
         let counters = self.counters();
         let left = (counters.queued, counters.in_flight, counters.open);
         assert_eq!(left, (0, 0, 0));
+        assert_eq!(tell(&mut self.pool), to_tell(&counters));
         counters
     }
 

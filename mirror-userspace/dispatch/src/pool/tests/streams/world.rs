@@ -86,6 +86,7 @@ fn address(number: usize) -> SocketAddr {
 impl World {
     pub(super) fn new(mut choices: Choices) -> Self {
         let mut settings = Settings::from(&DispatchConfig {
+            keep_lost: 1000,
             connections: 1 + choices.of(3),
             retry: [Retry::Idempotent, Retry::Idempotent, Retry::Never][choices.of(3)],
             order: [Order::Connection, Order::Connection, Order::None][choices.of(3)],
@@ -252,7 +253,7 @@ impl World {
     pub(super) fn change_something(&mut self) {
         match self.choices.of(12) {
             0 => self.pool.drain(),
-            1 if self.choices.of(4) == 0 => self.pool.stop(),
+            1 if self.choices.of(4) == 0 => self.pool.stop(self.now),
             2 => self.pool.handle_nap(),
             n @ 3..=6 => {
                 self.calm = false;
