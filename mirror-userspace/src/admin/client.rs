@@ -98,17 +98,39 @@ pub async fn ledger(server: &Server) -> anyhow::Result<String> {
     Ok(answer)
 }
 
+/// What `GET /lost` or `/lost.pcapng` says, with this query.
+///
+/// # Errors
+/// The server can't be reached, takes longer than ten seconds, or does not say: then with its reason.
+pub async fn lost(server: &Server, path: &str) -> anyhow::Result<Bytes> {
+    let asked = time::timeout(PATIENCE, send(server, Method::GET, path, String::new()));
+    let (status, answer) = asked
+        .await
+        .with_context(|| format!("no answer in {} s", PATIENCE.as_secs()))
+        .and_then(|answer| answer)
+        .with_context(|| server.to_string())?;
+    match status {
+        StatusCode::OK => Ok(answer),
+        StatusCode::NOT_FOUND => bail!("{server}: this podmirror is too old to tell of losses"),
+        _ => bail!(
+            "{server}: {status}: {}",
+            String::from_utf8_lossy(&answer).trim_end()
+        ),
+    }
+}
+
 async fn ask(
     server: &Server,
     method: Method,
     path: &str,
     body: String,
 ) -> anyhow::Result<(StatusCode, String)> {
-    time::timeout(PATIENCE, send(server, method, path, body))
+    let answer = time::timeout(PATIENCE, send(server, method, path, body))
         .await
         .with_context(|| format!("no answer in {} s", PATIENCE.as_secs()))
         .and_then(|answer| answer)
-        .with_context(|| server.to_string())
+        .with_context(|| server.to_string());
+    answer.map(|(status, answer)| (status, String::from_utf8_lossy(&answer).into_owned()))
 }
 
 async fn send(
@@ -116,7 +138,7 @@ async fn send(
     method: Method,
     path: &str,
     body: String,
-) -> anyhow::Result<(StatusCode, String)> {
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let request = Request::builder().method(method).uri(path);
     let body = Full::new(Bytes::from(body));
     match server {
@@ -138,7 +160,7 @@ async fn send(
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> anyhow::Result<(StatusCode, String)> {
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
@@ -149,6 +171,5 @@ async fn exchange(
         .map_err(anyhow::Error::from_boxed)?
         .to_bytes();
     connection.abort();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
     Ok((status, answer))
 }

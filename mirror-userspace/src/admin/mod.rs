@@ -16,6 +16,7 @@
 //! | `GET /metrics` | Prometheus text format 0.0.4 |
 //! | `GET /verdict` | whether a candidate does as well as its baseline |
 //! | `GET /ledger` | the books of all rules as JSON |
+//! | `GET /lost`, `/lost.pcapng` | the last losses as JSON, and the last segments of their connections; for those on this machine |
 //! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
 //! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
 //!
@@ -34,7 +35,9 @@ mod health;
 mod limits;
 mod listen;
 mod losses;
+mod lost;
 mod metrics;
+mod origin;
 mod page;
 mod patience;
 mod question;
@@ -50,6 +53,7 @@ mod verdict;
 
 pub use listen::Listen;
 pub use losses::is_loss;
+pub use lost::LostOf;
 pub use metrics::render;
 pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};

@@ -8,7 +8,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{SampleRate, Snapshot};
+use super::{LostOf, SampleRate, Snapshot};
 
 /// How many questions may wait. Each belongs to a connection, which are bounded as well; but a
 /// client that is gone leaves its question behind.
@@ -30,6 +30,12 @@ pub trait MirrorOwner {
     /// # Errors
     /// They can't be read.
     fn snapshot(&mut self) -> impl Future<Output = anyhow::Result<Snapshot>>;
+
+    /// The last losses of each rule.
+    ///
+    /// # Errors
+    /// They can't be asked for.
+    fn lost(&mut self) -> impl Future<Output = anyhow::Result<Vec<LostOf>>>;
 
     /// What each target of each rule gets.
     fn sample_rates(&mut self) -> Vec<SampleRate>;
@@ -104,6 +110,7 @@ pub struct Question(Ask);
 pub(super) enum Ask {
     Ready(oneshot::Sender<Result<Attachments, String>>),
     Snapshot(oneshot::Sender<anyhow::Result<Snapshot>>),
+    Lost(oneshot::Sender<anyhow::Result<Vec<LostOf>>>),
     SampleRates(oneshot::Sender<Vec<SampleRate>>),
     SetSampleRate {
         rule: Option<String>,
@@ -122,6 +129,7 @@ impl Question {
         match self.0 {
             Ask::Ready(reply) => drop(reply.send(mirrors.ready())),
             Ask::Snapshot(reply) => drop(reply.send(mirrors.snapshot().await)),
+            Ask::Lost(reply) => drop(reply.send(mirrors.lost().await)),
             Ask::SampleRates(reply) => drop(reply.send(mirrors.sample_rates())),
             Ask::SetSampleRate { rule, rate, reply } => {
                 drop(reply.send(mirrors.set_sample_rate(rule.as_deref(), rate).await));
@@ -133,6 +141,7 @@ impl Question {
         match &self.0 {
             Ask::Ready(reply) => reply.is_closed(),
             Ask::Snapshot(reply) => reply.is_closed(),
+            Ask::Lost(reply) => reply.is_closed(),
             Ask::SampleRates(reply) => reply.is_closed(),
             Ask::SetSampleRate { reply, .. } => reply.is_closed(),
         }
@@ -144,6 +153,7 @@ impl fmt::Debug for Question {
         f.write_str(match self.0 {
             Ask::Ready(_) => "Ready",
             Ask::Snapshot(_) => "Snapshot",
+            Ask::Lost(_) => "Lost",
             Ask::SampleRates(_) => "SampleRates",
             Ask::SetSampleRate { .. } => "SetSampleRate",
         })

@@ -1,4 +1,4 @@
-//! From a request to its answer. There are six paths; everything else is refused unread.
+//! From a request to its answer. There are a few paths; everything else is refused unread.
 
 use std::{
     fmt::Write as _,
@@ -24,7 +24,7 @@ use super::{
     door::Client,
     health::Health,
     limits::{BODY_BYTES, Limits},
-    metrics,
+    lost, metrics,
     patience::Patience,
     question::{Ask, Asker, NoAnswer, Refused},
     server::Answers,
@@ -45,10 +45,11 @@ pub(super) const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
 pub(super) struct Routes {
     asker: Asker,
     token: Option<TokenFile>,
-    limits: Limits,
+    pub(super) limits: Limits,
     health: Mutex<Health>,
     started: Instant,
     shown: tokio::sync::Mutex<Option<Arc<Shown>>>,
+    pub(super) lost: lost::Asked,
     evicted: AtomicU64,
     timed_out: AtomicU64,
 }
@@ -75,6 +76,7 @@ impl Routes {
             health: Mutex::default(),
             started: Instant::now(),
             shown: tokio::sync::Mutex::default(),
+            lost: lost::Asked::default(),
             evicted: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
         }
@@ -85,7 +87,8 @@ impl Routes {
             return refusal;
         }
         let allowed: &[Method] = match request.uri().path() {
-            "/healthz" | "/readyz" | "/metrics" | "/verdict" | "/ledger" => &READ_ONLY,
+            "/healthz" | "/readyz" | "/metrics" | "/verdict" | "/ledger" | "/lost"
+            | "/lost.pcapng" => &READ_ONLY,
             "/sample-rate" => &RATES,
             _ => return not_found(),
         };
@@ -98,6 +101,10 @@ impl Routes {
             ("/metrics", _) => return self.metrics().await,
             ("/verdict", _) => return self.verdict(request.uri().query()).await,
             ("/ledger", _) => return self.ledger().await,
+            (path @ ("/lost" | "/lost.pcapng"), _) => {
+                let (query, fields) = (request.uri().query(), request.headers());
+                return self.lost(client, path, query, fields).await;
+            }
             (_, &Method::PUT) => self.put_rate(client, request).await,
             _ => self.rates().await,
         };
@@ -278,7 +285,7 @@ impl Routes {
         }
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         patience: Duration,
         question: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Ask,

@@ -4,7 +4,7 @@ use mirror_core::value::Rate;
 use mirror_kubernetes::cluster::{AttachState, PodStatus, WatchedKind};
 
 use crate::admin::{
-    Attachments, MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot,
+    Attachments, LostOf, MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot,
 };
 
 use super::Agent;
@@ -28,6 +28,10 @@ impl MirrorOwner for Agent {
             rules_stopped: self.broken.values().cloned().collect(),
             documents_refused: self.documents.refused().to_vec(),
         })
+    }
+
+    async fn lost(&mut self) -> anyhow::Result<Vec<LostOf>> {
+        self.mirrors.lost().await
     }
 
     fn sample_rates(&mut self) -> Vec<SampleRate> {

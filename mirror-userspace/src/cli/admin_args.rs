@@ -3,8 +3,16 @@
 use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
 use clap::Args;
+use mirror_core::{lost::KeepLost, value::BadValue};
 
+use super::value::size;
 use crate::admin::{Admin, AdminConfig, Listen, Questions, SOCKET};
+
+/// Most losses that can be kept.
+const MOST_KEPT: usize = 10_000;
+
+/// Most bytes that can be kept of a segment: all that one can have.
+const MOST_BYTES: usize = 64 << 10;
 
 /// Probes, metrics and tuning over HTTP.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +32,15 @@ pub struct AdminArgs {
     /// --admin-address, as `Authorization: Bearer TOKEN` or `x-podmirror-token: TOKEN`
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+
+    /// Keep the last N losses for /lost, `podmirror why` and the page: their time, connection, request line, reason and
+    /// the last segments' headers. Told by the socket and to this machine only; 0 keeps none
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = kept)]
+    pub keep_lost: usize,
+
+    /// Keep so many bytes of those segments as well, as clients and v1 sent them: nothing in them is redacted
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = bytes)]
+    pub keep_lost_bytes: usize,
 
     /// Show what is mirrored, what is lost and why on a page for browsers here: ADDRESS:PORT, :PORT for
     /// all addresses, or off. Nothing can be changed on it [default: off]
@@ -83,7 +100,43 @@ impl FromStr for AdminSocket {
     }
 }
 
+/// How many losses can be kept.
+fn kept(text: &str) -> Result<usize, BadValue> {
+    let number = text.parse().ok().filter(|number| *number <= MOST_KEPT);
+    number.ok_or_else(|| BadValue::new(text, "is no number of losses", "a number from 0 to 10000"))
+}
+
+/// How many bytes can be kept of a segment.
+fn bytes(text: &str) -> Result<usize, BadValue> {
+    if text == "0" {
+        return Ok(0);
+    }
+    let bytes = size(text).ok().filter(|bytes| *bytes <= MOST_BYTES);
+    bytes.ok_or_else(|| BadValue::new(text, "is no number of bytes", "a size from 0 to 64K"))
+}
+
 impl AdminArgs {
+    /// What is kept of losses: nothing, where nobody can ask for it.
+    #[must_use]
+    pub fn keep_lost(&self) -> KeepLost {
+        let listen = [self.admin_address, self.ui].into_iter().flatten();
+        let somebody = listen.filter_map(AdminAddress::listen).count() > 0
+            || matches!(self.admin_socket, Some(AdminSocket::At(_)));
+        match somebody {
+            true => self.keep_lost_of_agent(),
+            false => KeepLost::default(),
+        }
+    }
+
+    /// The same of an agent, which has a socket unless a flag says otherwise.
+    #[must_use]
+    pub const fn keep_lost_of_agent(&self) -> KeepLost {
+        KeepLost {
+            losses: self.keep_lost,
+            bytes: self.keep_lost_bytes,
+        }
+    }
+
     /// Starts the server where a flag says so.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mirror_core::{http, pipeline, stream, value::BadValue};
+use mirror_core::{http, lost::KeepLost, pipeline, stream, value::BadValue};
 
 use super::value::{duration, size};
 use crate::replay;
@@ -108,6 +108,7 @@ impl LimitArgs {
                 ..http::Limits::default()
             },
             max_body: self.max_body,
+            keep_lost: KeepLost::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod added;
 mod admin_args;
+mod admin_at;
 #[cfg(feature = "kubernetes")]
 mod agent;
 mod capture_args;

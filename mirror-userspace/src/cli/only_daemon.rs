@@ -8,7 +8,8 @@ use mirror_core::{ledger::Ledger, value::Rate};
 use super::supervise::Supervised;
 use crate::{
     admin::{
-        Attachments, MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror, Snapshot,
+        Attachments, LostOf, MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror,
+        Snapshot,
     },
     runtime::Daemon,
 };
@@ -111,6 +112,10 @@ impl MirrorOwner for OnlyDaemon {
             mirrors: vec![ShownMirror::of(RULE.into(), &self.daemon).await?],
             ..Snapshot::default()
         })
+    }
+
+    async fn lost(&mut self) -> anyhow::Result<Vec<LostOf>> {
+        Ok(vec![LostOf::of(RULE.into(), &mut self.daemon).await?])
     }
 
     fn sample_rates(&mut self) -> Vec<SampleRate> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mirror_core::policy::Policy;
+use mirror_core::{pipeline::Limits, policy::Policy};
 
 use super::{
     UsageError,
@@ -86,7 +86,10 @@ impl RunArgs {
         let mut dispatch = self.dispatch.for_shard(shards)?;
         dispatch.contents.redacted = redacted;
         let config = DaemonConfig {
-            limits: self.limits.for_shard(shards, capture.reply_head > 0),
+            limits: Limits {
+                keep_lost: self.admin.keep_lost(),
+                ..self.limits.for_shard(shards, capture.reply_head > 0)
+            },
             dispatch,
             terms: self.dispatch.compare.terms(conditions),
             capture,

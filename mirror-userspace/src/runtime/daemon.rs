@@ -19,6 +19,7 @@ use mirror_dispatch::DispatchConfig;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
+    lost::{FullRings, Lost},
     shard::{Ended, Shard, ShardConfig},
     sink::Sink,
 };
@@ -64,6 +65,7 @@ pub struct Daemon {
     config: DaemonConfig,
     shards: Vec<Shard>,
     names: Names,
+    full_rings: FullRings,
     ended: mpsc::UnboundedReceiver<()>,
 }
 
@@ -81,7 +83,10 @@ impl Daemon {
             limits: config.limits.clone(),
             policy: config.policy.clone(),
             sink: config.sink.clone(),
-            dispatch: config.dispatch.clone(),
+            dispatch: DispatchConfig {
+                keep_lost: config.limits.keep_lost.losses,
+                ..config.dispatch.clone()
+            },
         };
         let (tell, ended) = mpsc::unbounded_channel();
         let mut shards = Vec::with_capacity(readers.len());
@@ -90,6 +95,7 @@ impl Daemon {
         }
         Ok(Self {
             capture: Arc::new(Mutex::new(capture)),
+            full_rings: FullRings::new(config.limits.keep_lost),
             config,
             shards,
             names,
@@ -210,6 +216,23 @@ impl Daemon {
         total.kernel = self.capture().counters()?;
         total.kernel_replies = self.capture().reply_counters()?;
         Ok(total)
+    }
+
+    /// The last losses, as far as they are kept ([`Limits::keep_lost`]).
+    ///
+    /// # Errors
+    /// The kernel's counters can't be read, or a shard is gone.
+    pub async fn lost(&mut self) -> anyhow::Result<Lost> {
+        let most = self.config.limits.keep_lost.losses;
+        if most == 0 {
+            return Ok(Lost::default());
+        }
+        let counters = self.capture().counters()?;
+        let mut all = self.full_rings.look(&counters);
+        for shard in &self.shards {
+            all.join(shard.lost().await.context("a shard is gone")?, most);
+        }
+        Ok(all)
     }
 
     /// The books at this moment. While segments are in flight they need not balance;

@@ -12,6 +12,7 @@
 pub mod clock;
 mod daemon;
 mod fault;
+mod lost;
 mod notice;
 mod panics;
 pub mod replay;
@@ -19,4 +20,5 @@ mod shard;
 mod sink;
 
 pub use daemon::{Daemon, DaemonConfig};
+pub use lost::Lost;
 pub use sink::{Sink, Target, Targets};

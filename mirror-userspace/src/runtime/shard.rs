@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 
-use super::{clock, fault::Fault, notice::Notice, panics, sink::Sink};
+use super::{clock, fault::Fault, lost::Lost, notice::Notice, panics, sink::Sink};
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
 /// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
@@ -53,6 +53,7 @@ pub(super) struct ShardConfig {
 /// daemon --what to do--> shard
 enum Control {
     Snapshot(oneshot::Sender<Counted>),
+    Lost(oneshot::Sender<Lost>),
     SampleRate(Rate, oneshot::Sender<()>),
     Policy(Box<Policy>, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
@@ -118,6 +119,13 @@ impl Shard {
         let (reply, report) = oneshot::channel();
         self.control.send(Control::Snapshot(reply)).await.ok()?;
         report.await.ok()
+    }
+
+    /// The last losses; `None` if the shard is gone.
+    pub(super) async fn lost(&self) -> Option<Lost> {
+        let (reply, lost) = oneshot::channel();
+        self.control.send(Control::Lost(reply)).await.ok()?;
+        lost.await.ok()
     }
 
     /// Has it decide at this rate; returns once it does. A shard that is gone decides nothing.
@@ -241,6 +249,10 @@ async fn serve(
             Some(Control::Snapshot(reply)) => {
                 drop(reply.send(report(&reader, &pipeline, &dispatcher)))
             }
+            Some(Control::Lost(reply)) => {
+                hand_back(&mut pipeline, &mut dispatcher);
+                drop(reply.send(Lost::of(&pipeline, &dispatcher)));
+            }
             Some(Control::SampleRate(rate, done)) => {
                 pipeline.policy_mut().set_sample_rate(rate);
                 // A daemon that is gone need not be told.
@@ -306,6 +318,7 @@ fn see_to_timeouts(now: Time, pipeline: &mut Pipeline, dispatcher: &mut Dispatch
         hand_over(pipeline, dispatcher);
     }
     dispatcher.tick();
+    hand_back(pipeline, dispatcher);
     if let Some(addresses) = dispatcher.poll_addresses() {
         pipeline.policy_mut().set_target_addresses(addresses);
     }
@@ -314,6 +327,13 @@ fn see_to_timeouts(now: Time, pipeline: &mut Pipeline, dispatcher: &mut Dispatch
 fn hand_over(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
     while let Some(output) = pipeline.poll_output() {
         dispatcher.handle(output);
+    }
+}
+
+/// What was lost of the copies goes back to the pipeline, which knows where they came from.
+fn hand_back(pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) {
+    while let Some(lost) = dispatcher.poll_lost() {
+        pipeline.handle_lost(lost);
     }
 }
 

@@ -31,3 +31,4 @@ mod taken;
 mod taps;
 mod targets;
 mod traffic;
+mod why;

@@ -132,6 +132,16 @@ fn the_page_shows_what_is_mirrored_what_is_lost_and_why() {
         reason.helps.split('`').next().unwrap(),
     );
 
+    // And one by one, with its connection, its request line and its segments.
+    browser.wait(wide, "#last > li", "replies.failed.");
+    browser.wait(wide, "#last > li", "copy for http://10.77.0.20");
+    browser.wait(wide, "#last code", "GET /orders/1");
+    browser.press(wide, "#last summary", "Enter");
+    browser.wait(wide, "#last details[open] pre", "client");
+    let file = "fetch(document.querySelector('#last a[download]').href).then(async (it) => \
+                new Uint8Array(await it.arrayBuffer())[0])";
+    assert_eq!(browser.evaluate(wide, file), 0x0a, "a pcapng file");
+
     // By the keyboard alone.
     browser.press(wide, "summary", "Enter");
     assert_eq!(

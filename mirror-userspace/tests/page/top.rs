@@ -46,6 +46,15 @@ fn the_terminal_shows_the_same_in_eighty_columns_with_and_without_colour() {
     assert!(!plain.raw().contains("\u{1b}[38"), "{}", plain.raw());
     assert!(colourful.raw().contains("\u{1b}[38"));
 
+    // Without the token nobody tunes over the network, and that is said.
+    plain.press("-");
+    plain.wait("the sample of flags stays: ");
+    // What is typed behind a slash chooses rows.
+    plain.press("/nothing\r");
+    plain.wait("filter: nothing");
+    plain.press("/\u{1b}");
+    plain.wait("> flags");
+
     // Neither the end of the mirror nor its restart ends it; a key does, and gives the terminal back.
     running.stop().unwrap();
     plain.wait("what you see is old: ");

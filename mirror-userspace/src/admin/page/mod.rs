@@ -10,7 +10,7 @@ mod events;
 mod reasons;
 mod tap;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -18,19 +18,17 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
         X_CONTENT_TYPE_OPTIONS,
     },
-    http::uri::Authority,
 };
 
 use super::{
     door::Client,
     limits::Limits,
+    origin,
     patience::Patience,
-    routes::{
-        FETCH_SITE, READ_ONLY, Routes, not_allowed, not_found, plain, refusal_of_copy, respond,
-    },
+    routes::{READ_ONLY, Routes, not_allowed, not_found, plain, refusal_of_copy, respond},
     server::Answers,
 };
 use events::Events;
@@ -68,10 +66,8 @@ impl Page {
     }
 
     fn events(&self, fields: &HeaderMap, patience: &Arc<Patience>) -> Response<Body> {
-        // Browsers say so of what a page of another site asks for (https://www.w3.org/TR/fetch-metadata/).
-        let site = fields.get(FETCH_SITE).map(HeaderValue::as_bytes);
-        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            let why = "not for pages of other sites";
+        if origin::is_from_elsewhere(fields) {
+            let why = origin::OTHER_SITES;
             return plain(StatusCode::FORBIDDEN, why.into()).map(Either::Left);
         }
         let Some(told) = self.tap.join() else {
@@ -87,19 +83,28 @@ impl Page {
         response
     }
 
-    fn respond(&self, request: &Request<Incoming>, patience: &Arc<Patience>) -> Response<Body> {
+    async fn respond(
+        &self,
+        client: Client,
+        request: &Request<Incoming>,
+        patience: &Arc<Patience>,
+    ) -> Response<Body> {
         if let Some(refusal) = refusal_of_copy(request.headers()) {
             return refusal.map(Either::Left);
         }
-        if !is_asked_by_address(request.headers()) {
-            let why = "ask by address (127.0.0.1) or as localhost: any other name may be somebody's who \
-                       leads your browser here";
+        if !origin::is_asked_by_address(request.headers()) {
+            let why = origin::BY_ADDRESS;
             return plain(StatusCode::MISDIRECTED_REQUEST, why.into()).map(Either::Left);
         }
         if !READ_ONLY.contains(request.method()) {
             return not_allowed(&READ_ONLY).map(Either::Left);
         }
         match (request.uri().path(), request.method()) {
+            (path @ ("/lost" | "/lost.pcapng"), _) => {
+                let (query, fields) = (request.uri().query(), request.headers());
+                let lost = self.routes.lost(client, path, query, fields).await;
+                lost.map(Either::Left)
+            }
             ("/events", &Method::GET) => self.events(request.headers(), patience),
             _ => Self::file(request).map(Either::Left),
         }
@@ -114,11 +119,11 @@ impl Answers for Page {
 
     async fn answer(
         &self,
-        _client: Client,
+        client: Client,
         request: Request<Incoming>,
         patience: &Arc<Patience>,
     ) -> Response<Body> {
-        let mut response = self.respond(&request, patience);
+        let mut response = self.respond(client, &request, patience).await;
         let fields = response.headers_mut();
         for (name, value) in [
             (CONTENT_SECURITY_POLICY, POLICY),
@@ -140,19 +145,4 @@ impl Answers for Page {
     fn count_timed_out(&self) {
         self.routes.count_timed_out();
     }
-}
-
-/// Whether `Host` is an address or `localhost`. A page of somebody else's reaches us by a name of its own,
-/// which it has lead here (DNS rebinding).
-fn is_asked_by_address(fields: &HeaderMap) -> bool {
-    let mut hosts = fields.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return false;
-    };
-    let Ok(authority) = Authority::try_from(host.as_bytes()) else {
-        return false;
-    };
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }

@@ -4,6 +4,7 @@ mod buckets;
 mod dashboard;
 mod exposition;
 mod hostile;
+mod lost;
 mod owner;
 mod page;
 mod pages;

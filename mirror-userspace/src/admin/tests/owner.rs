@@ -13,7 +13,7 @@ use mirror_core::{
 };
 
 use crate::admin::{
-    Attachments, MirrorOwner, Questions, Refused, SampleRate, ShownMirror, Snapshot,
+    Attachments, LostOf, MirrorOwner, Questions, Refused, SampleRate, ShownMirror, Snapshot,
 };
 
 /// Two rules with a target each.
@@ -21,6 +21,8 @@ use crate::admin::{
 pub(super) struct Owner {
     pub(super) ready: Result<Attachments, String>,
     pub(super) mirrors: Vec<ShownMirror>,
+    /// What it says is lost.
+    pub(super) lost: Vec<LostOf>,
     /// How often it was asked for a snapshot.
     pub(super) snapshots: Arc<AtomicU64>,
 }
@@ -32,6 +34,7 @@ impl Owner {
             mirrors: ["flags", "HTTPRoute default/web rules[0]"]
                 .map(|rule| mirror(rule, "http://v2"))
                 .into(),
+            lost: Vec::new(),
             snapshots: Arc::default(),
         }
     }
@@ -74,6 +77,10 @@ impl MirrorOwner for Owner {
             mirrors: self.mirrors.clone(),
             ..Snapshot::default()
         })
+    }
+
+    async fn lost(&mut self) -> anyhow::Result<Vec<LostOf>> {
+        Ok(self.lost.clone())
     }
 
     fn sample_rates(&mut self) -> Vec<SampleRate> {

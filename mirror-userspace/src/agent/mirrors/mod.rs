@@ -3,6 +3,7 @@
 //! A daemon has rings and threads of its own, which cost memory whether or not anything is mirrored. So it
 //! is started when its rule selects the first pod on this node, and runs until the rule ends.
 
+mod lost;
 mod one;
 mod room;
 

@@ -198,6 +198,17 @@ impl RuleMirror {
         }
     }
 
+    /// Its last losses; `None` if it has not begun.
+    pub(super) async fn lost(&mut self) -> Result<Option<admin::LostOf>> {
+        match &mut self.stage {
+            Stage::Runs(daemon) => {
+                let lost = admin::LostOf::of(self.rule.clone(), daemon);
+                lost.await.map(Some)
+            }
+            Stage::Idle(_) => Ok(None),
+        }
+    }
+
     fn config(&self) -> &DaemonConfig {
         match &self.stage {
             Stage::Runs(daemon) => daemon.config(),

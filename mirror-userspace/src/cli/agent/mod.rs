@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use mirror_capture::{Capture, LiveConfig, Netns};
 use mirror_core::{
     destination::LabelSelector,
+    pipeline::Limits,
     policy::{Policy, PolicyConfig},
 };
 use mirror_dispatch::DispatchConfig;
@@ -253,7 +254,10 @@ impl AgentArgs {
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let shards = capture.shards as usize;
-        let limits = self.limits.for_shard(shards, capture.reply_head > 0);
+        let limits = Limits {
+            keep_lost: self.admin.keep_lost_of_agent(),
+            ..self.limits.for_shard(shards, capture.reply_head > 0)
+        };
         let mut dispatch = self.dispatch.for_shard(shards)?;
         dispatch.contents.redacted = names(&self.policy.redact.redact_header);
         Ok(MirrorConfig {

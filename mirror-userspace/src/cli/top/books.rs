@@ -5,6 +5,16 @@ use serde_json::Value;
 
 use crate::admin::is_loss;
 
+/// See [`Pair::errors`]; the same as the page's.
+const GRPC_FAILURES: [&str; 6] = [
+    "unknown",
+    "deadline_exceeded",
+    "unimplemented",
+    "internal",
+    "unavailable",
+    "data_loss",
+];
+
 /// The number at a path below a value, or the sum of the numbers in the object there; 0 if there is none.
 pub(super) fn count(value: &Value, path: &str) -> f64 {
     let mut path = path.split('.');
@@ -69,10 +79,12 @@ impl Pair<'_> {
         count(self.book, "requests.dropped") + count(self.book, "replies.failed")
     }
 
-    /// Copies that came to nothing good: 5xx, and those without a reply; and all that have ended.
+    /// Copies that came to nothing good: 5xx, those without a reply, and statuses of gRPC that a gateway to HTTP makes a
+    /// 5xx of, as such replies are 2xx by their heads; and all that have ended.
     pub(super) fn errors(&self) -> [f64; 2] {
         let failed = count(self.book, "replies.failed");
-        let errors = count(self.book, "replies.answered.5xx") + failed;
+        let grpc = GRPC_FAILURES.map(|status| count(self.book, &format!("grpc_status.{status}")));
+        let errors = count(self.book, "replies.answered.5xx") + failed + grpc.iter().sum::<f64>();
         [errors, count(self.book, "replies.answered") + failed]
     }
 

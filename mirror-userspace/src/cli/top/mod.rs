@@ -1,27 +1,31 @@
 //! `podmirror top`: what a running podmirror does, in a terminal.
 
 mod books;
+mod keys;
 mod screen;
 mod view;
 
 use std::{
-    convert::Infallible,
     io::{self, IsTerminal as _},
     path::PathBuf,
     process::ExitCode,
-    str::FromStr,
     time::Duration,
 };
 
 use clap::Args;
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::Event;
+use mirror_core::value::Rate;
 use serde_json::Value;
 use tokio::{sync::mpsc, time};
 
-use super::supervise::{self, Signals};
+use super::{
+    admin_at::AdminAt,
+    supervise::{self, Signals},
+};
 use crate::admin::{SOCKET, client};
+use keys::Todo;
 use screen::Screen;
-use view::{Order, View};
+use view::View;
 
 /// How long `podmirror top` waits between two looks at the books.
 const EVERY: Duration = Duration::from_secs(1);
@@ -29,33 +33,28 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Show what a running podmirror does, as it happens
 ///
 /// A row for each rule and target, and of one of them the verdict and what is lost, with what helps. Keys: up and
-/// down choose a row, s sorts, q ends. Where the output is no terminal, prints it once.
+/// down choose a row, s sorts, / filters by name, + and - change the sample rate of the row's rule and 0 stops it (where
+/// this may tune: by the socket, or with the token), q ends. Where the output is no terminal, prints it once.
 #[derive(Args, Clone, Debug)]
 pub struct TopArgs {
     /// Where podmirror's admin server is: HOST:PORT, or the path of its socket
     #[arg(long, value_name = "ADDRESS|SOCKET", default_value = SOCKET)]
-    admin: Admin,
-}
+    admin: AdminAt,
 
-/// The admin server, as one writes it.
-#[derive(Clone, Debug)]
-struct Admin(client::Server);
-
-impl FromStr for Admin {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(if text.contains('/') {
-            client::Server::Socket(PathBuf::from(text))
-        } else {
-            client::Server::Network(text.to_owned(), None)
-        }))
-    }
+    /// The file with the token that the admin server was given by the flag of the same name, to change sample rates at
+    /// HOST:PORT
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
 }
 
 impl TopArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Admin(server) = self.admin;
+        let server = match self.admin {
+            AdminAt(client::Server::Network(address, _)) => {
+                client::Server::Network(address, self.admin_token_file)
+            }
+            AdminAt(socket) => socket,
+        };
         let runtime = supervise::runtime()?;
         if io::stdout().is_terminal() {
             runtime.block_on(watch(&server))?;
@@ -98,7 +97,11 @@ async fn watch(server: &client::Server) -> anyhow::Result<()> {
         tokio::select! {
             () = signals.end() => return Ok(()),
             Some(event) = events.recv() => match event {
-                Event::Key(key) if !obey(&mut view, key) => return Ok(()),
+                Event::Key(key) => match keys::obey(&mut view, key) {
+                    Todo::Nothing => {}
+                    Todo::End => return Ok(()),
+                    Todo::Set(rule, rate) => view.notice = set(server, &rule, rate).await,
+                },
                 _ => {}
             },
             _ = every.tick() => match ask(server).await {
@@ -107,6 +110,16 @@ async fn watch(server: &client::Server) -> anyhow::Result<()> {
             },
         }
     }
+}
+
+/// Changes a rate, and says what came of it.
+async fn set(server: &client::Server, rule: &str, rate: Rate) -> Option<String> {
+    Some(
+        match client::set_sample_rate(server, Some(rule), rate).await {
+            Ok(_) => format!("the sample of {rule} is {rate} now"),
+            Err(error) => format!("the sample of {rule} stays: {error:#}"),
+        },
+    )
 }
 
 /// The terminal's events, from a thread that waits for them: it ends with the process.
@@ -120,26 +133,4 @@ fn listen() -> mpsc::UnboundedReceiver<Event> {
         }
     });
     events
-}
-
-/// Does what a key says; false if it says to end.
-fn obey(view: &mut View, key: KeyEvent) -> bool {
-    if key.kind == KeyEventKind::Release {
-        return true;
-    }
-    match key.code {
-        KeyCode::Char('q') | KeyCode::Esc => return false,
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return false,
-        KeyCode::Down | KeyCode::Char('j') => view.selected = view.selected.saturating_add(1),
-        KeyCode::Up | KeyCode::Char('k') => view.selected = view.selected.saturating_sub(1),
-        KeyCode::Char('s') => {
-            view.order = match view.order {
-                Order::Name => Order::Sent,
-                Order::Sent => Order::Lost,
-                Order::Lost => Order::Name,
-            }
-        }
-        _ => {}
-    }
-    true
 }

@@ -21,6 +21,8 @@ pub(super) enum Order {
     Sent,
     /// Those of which most is lost first.
     Lost,
+    /// Those with the most errors first.
+    Errors,
 }
 
 /// How a line is shown, where there are colours.
@@ -47,6 +49,12 @@ pub(super) struct View {
     looks: VecDeque<Value>,
     pub(super) selected: usize,
     pub(super) order: Order,
+    /// What the names of shown rules or targets have in them.
+    pub(super) filter: String,
+    /// Whether keys are written into it.
+    pub(super) typing: bool,
+    /// What came of the last change.
+    pub(super) notice: Option<String>,
     /// Why the last look failed.
     pub(super) trouble: Option<String>,
 }
@@ -95,12 +103,19 @@ impl View {
         add(
             Kind::Title,
             format!(
-                "podmirror {version}   up {}   rules {rules}   q quit, s sort, up/down",
+                "podmirror {version}   up {}   rules {rules}   q quit, s sort, / filter, +-0 rate",
                 uptime(seconds)
             ),
         );
         if let Some(trouble) = &self.trouble {
             add(Kind::Bad, format!("what you see is old: {trouble}"));
+        }
+        if let Some(notice) = &self.notice {
+            add(Kind::Plain, notice.clone());
+        }
+        if self.typing || !self.filter.is_empty() {
+            let cursor = if self.typing { "_" } else { "" };
+            add(Kind::Plain, format!("filter: {}{cursor}", self.filter));
         }
         // What is wider than 80 columns goes to the names.
         let more = width.saturating_sub(80) / 2;
@@ -140,9 +155,25 @@ impl View {
         lines
     }
 
+    /// The rule of the row that is chosen, and what its target gets, 0 to 1.
+    pub(super) fn chosen(&self) -> Option<(String, f64)> {
+        let rows = self.rows(self.looks.back()?);
+        let selected = self.selected.min(rows.len().saturating_sub(1));
+        let row = rows.get(selected)?;
+        Some((row.pair.rule.to_owned(), row.pair.sample))
+    }
+
+    fn shows(&self, pair: &Pair<'_>) -> bool {
+        let filter = self.filter.to_lowercase();
+        [pair.rule, pair.target]
+            .iter()
+            .any(|name| name.to_lowercase().contains(&filter))
+    }
+
     fn rows<'a>(&'a self, last: &'a Value) -> Vec<Row<'a>> {
         let mut rows: Vec<_> = pairs(last)
             .into_iter()
+            .filter(|pair| self.shows(pair))
             .map(|pair| self.row(pair, last))
             .collect();
         let falling = |one: f64, other: f64| other.partial_cmp(&one).unwrap_or(Ordering::Equal);
@@ -150,6 +181,10 @@ impl View {
             Order::Name => {}
             Order::Sent => rows.sort_by(|one, other| falling(one.sent, other.sent)),
             Order::Lost => rows.sort_by(|one, other| falling(one.lost, other.lost)),
+            Order::Errors => {
+                let of = |row: &Row<'_>| row.errors.unwrap_or(-1.0);
+                rows.sort_by(|one, other| falling(of(one), of(other)));
+            }
         }
         rows
     }

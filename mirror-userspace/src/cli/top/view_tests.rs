@@ -72,6 +72,41 @@ fn a_row_has_the_rates_between_looks() {
 }
 
 #[test]
+fn failures_of_grpc_are_errors_and_rows_are_sorted_by_them() {
+    let mut view = View::default();
+    let with = |seconds, failures: [u64; 2]| {
+        let mut books = look(seconds, [[100, 0], [100, 0]]);
+        for (target, failed) in ["http://v2.example", "http://v3.example"]
+            .iter()
+            .zip(failures)
+        {
+            let statuses = json!({"ok": 9, "unavailable": failed, "not_found": 5});
+            let book = &mut books["rules"][0]["ledger"]["targets"][target];
+            book["grpc_status"] = statuses;
+            book["replies"]["answered"] = json!({"2xx": failed + 20 * u64::from(seconds > 1.0)});
+        }
+        books
+    };
+    view.add(with(1.0, [0, 0]));
+    view.add(with(2.0, [0, 20]));
+    view.order = Order::Errors;
+    let lines = texts(&view, 80);
+    assert!(
+        lines[2].contains("v3.example") && lines[2].contains(" 50.0%"),
+        "{lines:#?}"
+    );
+    view.filter = "V2.EX".into();
+    let lines = texts(&view, 80);
+    assert_eq!(lines[1], "filter: V2.EX");
+    assert!(
+        lines[3].starts_with("> VirtualServ… v2.example"),
+        "{lines:#?}"
+    );
+    view.filter = "nothing".into();
+    assert!(view.chosen().is_none());
+}
+
+#[test]
 fn keys_choose_and_sort() {
     let mut view = View::default();
     view.add(look(1.0, [[0, 0], [0, 0]]));

@@ -1,4 +1,7 @@
-//! `podmirror why`: what a reason of the ledger means, and what helps.
+//! `podmirror why`: what a reason of the ledger means, and what helps; and what was lost last.
+
+mod lost;
+mod told;
 
 use std::process::ExitCode;
 
@@ -7,18 +10,30 @@ use mirror_core::ledger::why::{ROWS, Row, find};
 
 use super::UsageError;
 
-/// Say what a reason of the ledger means, and what helps
+/// Say why requests did not arrive: what a reason means, or what a running podmirror lost last
 ///
-/// Whatever is not mirrored is counted under a reason, in the ledger and in the metrics. Without one, lists all.
+/// Whatever is not mirrored is counted under a reason, in the ledger and in the metrics. With REASON, says what it means
+/// and what helps; with --admin, --flow, --id or --pcap, asks a running podmirror for the last losses (--keep-lost), of
+/// that reason if one is given. Without anything, lists all reasons.
 #[derive(Args, Clone, Debug)]
 pub struct WhyArgs {
     /// The name of a reason, such as ring_full, or of one in a row of the ledger, such as requests.dropped.gap
     #[arg(value_name = "REASON")]
     reasons: Vec<String>,
+
+    #[command(flatten)]
+    lost: lost::LostArgs,
 }
 
 impl WhyArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.lost.is_asked() {
+            if !self.reasons.is_empty() {
+                // It has to exist.
+                self.answer()?;
+            }
+            return self.lost.run(&self.reasons);
+        }
         print!("{}", self.answer()?);
         Ok(ExitCode::SUCCESS)
     }
@@ -62,7 +77,8 @@ mod tests {
 
     fn answer(reasons: &[&str]) -> Result<String, UsageError> {
         let reasons = reasons.iter().map(ToString::to_string).collect();
-        WhyArgs { reasons }.answer()
+        let lost = lost::LostArgs::default();
+        WhyArgs { reasons, lost }.answer()
     }
 
     #[test]

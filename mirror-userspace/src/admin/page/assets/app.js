@@ -1,8 +1,9 @@
 // Listens to podmirror, and shows what it tells.
 
 import { at, each, html, say, set } from "/dom.js";
-import { History, perSecond } from "/books.js";
+import { History, perSecond, total } from "/books.js";
 import { Graph } from "/graph.js";
+import { last } from "/last.js";
 import { attached, books, losses, rates } from "/panels.js";
 import { verdict } from "/verdict.js";
 
@@ -62,6 +63,8 @@ const show = () => {
   verdict(points, now);
   rates(points, now);
   losses(reasons, now);
+  const { requests, replies, segments } = now.rule.ledger;
+  last(chosen, total(requests.dropped) + total(replies.failed) + segments.ring_full);
   books(now);
   attached(told, now);
 };
