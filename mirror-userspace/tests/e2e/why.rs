@@ -1,6 +1,11 @@
 //! Why a request did not arrive: what `podmirror why` says of it, and the capture file that it writes.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -147,8 +152,15 @@ fn bytes_are_kept_only_where_that_is_wanted() {
     let (scene, _folder) = scene(&["--keep-lost-bytes", "1K"]);
     lose(&scene);
     until(&scene, &["--admin", ADDRESS], "GET /lost/19 ");
-    let told = crate::admin::body(&scene, "/lost");
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let ask = || {
+        let mut stream = TcpStream::connect(ADDRESS)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /lost HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        io::read_to_string(stream)
+    };
+    let reply = scene.lab.node.run(ask).unwrap().unwrap();
+    let (_, told) = reply.split_once("\r\n\r\n").unwrap();
+    let told: serde_json::Value = serde_json::from_str(told).unwrap();
     let hex = told["lost"][0]["segments"].to_string();
     // `GET /lost/`
     assert!(hex.contains("474554202f6c6f73742f"), "{hex}");
