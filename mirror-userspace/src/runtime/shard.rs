@@ -289,10 +289,15 @@ async fn serve(
 
 /// Passes one batch of segments through the pipeline; returns how many records were read.
 fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) -> usize {
-    reader.drain(clock::now(), BATCH, |segment| {
+    let read = reader.drain(clock::now(), BATCH, |segment| {
         pipeline.handle_segment(segment.at, &segment);
         hand_over(pipeline, dispatcher);
-    })
+    });
+    if read > 0 {
+        // While the last segments of their connections are those that brought them.
+        hand_back(pipeline, dispatcher);
+    }
+    read
 }
 
 /// Reads what is in the ring now, and at most as much again as a ring holds of what arrives meanwhile.

@@ -96,13 +96,13 @@ async fn watch(server: &client::Server) -> anyhow::Result<()> {
         screen.draw(&view)?;
         tokio::select! {
             () = signals.end() => return Ok(()),
-            Some(event) = events.recv() => match event {
-                Event::Key(key) => match keys::obey(&mut view, key) {
+            // Whatever else happens to the terminal, it is drawn anew.
+            Some(event) = events.recv() => if let Event::Key(key) = event {
+                match keys::obey(&mut view, key) {
                     Todo::Nothing => {}
                     Todo::End => return Ok(()),
                     Todo::Set(rule, rate) => view.notice = set(server, &rule, rate).await,
-                },
-                _ => {}
+                }
             },
             _ = every.tick() => match ask(server).await {
                 Ok(books) => view.add(books),
