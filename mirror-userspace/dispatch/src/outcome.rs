@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mirror_core::counters::TargetCounters;
+use mirror_core::{counters::TargetCounters, pipeline::GivenUp};
 
 use super::copy::Broken;
 
@@ -65,6 +65,7 @@ pub(super) enum Failure {
     Refused,
     StreamReset,
     Cancelled,
+    RefusedByV1,
     Aborted,
     StreamOverflow,
     Shutdown,
@@ -107,6 +108,7 @@ impl Failure {
             Self::Refused => "refused",
             Self::StreamReset => "stream_reset",
             Self::Cancelled => "cancelled",
+            Self::RefusedByV1 => "refused_by_v1",
             Self::Aborted => "aborted",
             Self::StreamOverflow => "stream_overflow",
             Self::Shutdown => "shutdown",
@@ -126,7 +128,9 @@ impl Failure {
             // Nothing was asked of it, and every copy is to be counted as refused.
             Self::TargetRefused => Verdict::Unknown,
             // It is there, and says so of this copy alone.
-            Self::Refused | Self::StreamReset | Self::Cancelled => Verdict::Unknown,
+            Self::Refused | Self::StreamReset | Self::Cancelled | Self::RefusedByV1 => {
+                Verdict::Unknown
+            }
             Self::Local | Self::Aborted | Self::StreamOverflow | Self::Shutdown => Verdict::Unknown,
         }
     }
@@ -137,6 +141,15 @@ impl From<Stop> for Failure {
         match stop {
             Stop::Timeout => Self::Timeout,
             Stop::Shutdown => Self::Shutdown,
+        }
+    }
+}
+
+impl From<GivenUp> for Failure {
+    fn from(why: GivenUp) -> Self {
+        match why {
+            GivenUp::ByClient => Self::Cancelled,
+            GivenUp::RefusedByV1 => Self::RefusedByV1,
         }
     }
 }
@@ -195,6 +208,7 @@ impl Outcome {
                     Failure::Refused => &mut failed.refused,
                     Failure::StreamReset => &mut failed.stream_reset,
                     Failure::Cancelled => &mut failed.cancelled,
+                    Failure::RefusedByV1 => &mut failed.refused_by_v1,
                     Failure::Aborted => &mut failed.aborted,
                     Failure::StreamOverflow => &mut failed.stream_overflow,
                     Failure::Shutdown => &mut failed.shutdown,

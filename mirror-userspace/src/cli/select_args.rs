@@ -35,7 +35,8 @@ pub struct SelectArgs {
     /// other two are decided for each request. Requests without the header NAME are all in or all out.
     ///
     /// A client of gRPC may make all its calls on one connection, for days: by connection they are all in
-    /// or all out, which is coarse. request and header:NAME decide for each call.
+    /// or all out, which is coarse: the ledger says how many calls the busiest connection carried. request and
+    /// header:NAME decide for each call.
     #[arg(
         long,
         value_name = "KEY",

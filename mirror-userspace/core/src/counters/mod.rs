@@ -4,11 +4,13 @@
 mod file;
 mod histogram;
 mod kernel;
+mod spread;
 pub(crate) mod sum;
 mod target;
 
 pub use file::{FileCounters, FragmentCounters, NotRead};
 pub use histogram::Histogram;
 pub use kernel::{KernelCounters, RingCounters};
+pub use spread::Spread;
 pub use sum::Sum;
 pub use target::{Answered, Dropped, Failed, GrpcStatus, TargetCounters};

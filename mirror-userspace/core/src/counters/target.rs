@@ -29,6 +29,8 @@ reasons! {
         no_endpoint,
         /// Copies in HTTP/2 whose client gave the reply up (RST_STREAM) while they waited.
         cancelled,
+        /// Copies in HTTP/2 that waited when v1 said that it has not taken their request (REFUSED_STREAM, GOAWAY).
+        refused_by_v1,
     }
 }
 
@@ -97,6 +99,8 @@ reasons! {
         stream_reset,
         /// The client of an HTTP/2 request gave the reply up (RST_STREAM), and so did the mirror.
         cancelled,
+        /// v1 said that it has not taken a request of HTTP/2 (REFUSED_STREAM, GOAWAY), and its copy was reset.
+        refused_by_v1,
         /// The source of a streamed body broke.
         aborted,
         /// More of a streamed body came than may wait: the target reads too slowly.

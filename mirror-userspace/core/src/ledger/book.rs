@@ -69,6 +69,8 @@ impl Ledger {
             replies_of_v1: replies_of_v1(&pipeline.replies_of_v1),
             v1_latency_us: quantiles(&pipeline.replies_of_v1.latency),
             http2_requests: pipeline.http2_requests,
+            http2_most_on_a_connection: pipeline.http2_spread.most().into(),
+            http2_connections_by_requests: named(&pipeline.http2_spread.named()),
             not_followed: not_followed(&pipeline.not_followed),
             ..Self::default()
         };
@@ -179,6 +181,7 @@ fn target(
         observed,
         // Each target with its copies, and connections: see `Ledger::new`.
         http2_requests: _,
+        http2_spread: _,
         targets: _,
         connections: _,
         not_followed: _,

@@ -55,6 +55,11 @@ pub struct Ledger {
     pub sent_again: u64,
     /// Requests of HTTP/2 among those framed; each counts once, however many targets there are.
     pub http2_requests: u64,
+    /// The most of them that came on one connection: what `--sample-by connection` can take or leave at once.
+    pub http2_most_on_a_connection: u64,
+    /// Connections of HTTP/2 by how many requests came on each so far: at least as many as the key says, and less than ten
+    /// times as many; of 100000, any number.
+    pub http2_connections_by_requests: Named,
     /// Client connections by what they carry.
     pub connections: Connections,
     /// What reassembly made of the segments that were read. It explains other rows, and is part of none.

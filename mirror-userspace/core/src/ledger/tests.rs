@@ -140,6 +140,8 @@ fn the_text_leaves_empty_rows_out_and_the_json_does_not() {
         "replies",
         "sent_again",
         "http2_requests",
+        "http2_most_on_a_connection",
+        "http2_connections_by_requests",
         "connections",
         "streams",
         "bytes_lost",

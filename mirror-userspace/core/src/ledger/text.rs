@@ -86,6 +86,8 @@ impl Ledger {
             replies,
             sent_again,
             http2_requests,
+            http2_most_on_a_connection,
+            http2_connections_by_requests,
             connections,
             // For those who look into a loss: in the JSON and the metrics.
             streams: _,
@@ -104,7 +106,8 @@ impl Ledger {
             rows(f, "", reply_segments)?;
         }
         connections_of(f, connections)?;
-        requests_of(f, requests, *http2_requests)?;
+        rows(f, "http/2, requests from", http2_connections_by_requests)?;
+        requests_of(f, requests, *http2_requests, *http2_most_on_a_connection)?;
         let Replies {
             answered,
             failed,
@@ -243,6 +246,7 @@ fn requests_of(
     f: &mut fmt::Formatter<'_>,
     requests: &Requests,
     http2_requests: u64,
+    http2_most_on_a_connection: u64,
 ) -> fmt::Result {
     let Requests {
         framed,
@@ -255,6 +259,11 @@ fn requests_of(
     } = requests;
     head(f, "requests framed", *framed)?;
     row(f, "of HTTP/2", http2_requests)?;
+    row(
+        f,
+        "of HTTP/2, most on one connection",
+        http2_most_on_a_connection,
+    )?;
     row(f, "sent", *sent)?;
     row(f, "only looked at", *observed)?;
     rows(f, "filtered", filtered)?;

@@ -62,6 +62,16 @@ pub(super) enum Request {
     Streamed(Vec<CopyId>),
 }
 
+impl Request {
+    /// Whether it is held, and its body is exactly one message of gRPC so far.
+    pub(super) fn holds_one_message(&self) -> bool {
+        match self {
+            Self::Held(held) => held.body.is_one_message(),
+            _ => false,
+        }
+    }
+}
+
 /// A request that is being collected.
 pub(super) struct Held {
     heads: Vec<(TargetId, Bytes)>,

@@ -104,6 +104,18 @@ impl Body {
         self.pieces
     }
 
+    /// Whether it is exactly one message of gRPC: a byte that says whether it is compressed, and its length before it.
+    pub(super) fn is_one_message(&self) -> bool {
+        let pieces = self.pieces.iter().map(|piece| &**piece);
+        let mut bytes = pieces.chain([&*self.gather]).flatten().skip(1).copied();
+        let length = [(); 4].map(|()| bytes.next());
+        let [Some(a), Some(b), Some(c), Some(d)] = length else {
+            return false;
+        };
+        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
+        self.len as u64 == 5 + length
+    }
+
     fn room(&self) -> usize {
         self.gather.capacity() - self.gather.len()
     }
@@ -162,6 +174,32 @@ mod tests {
             let (sent, pieces, _) = collect(sizes.into_iter());
             assert_eq!(pieces.concat(), sent);
         }
+    }
+
+    #[test]
+    fn one_message_of_grpc_is_told_from_less_and_more() {
+        let blocks = Blocks::new(0);
+        let holds = |bytes: &[u8], cut: usize| {
+            let mut reserved = Budget::new(usize::MAX).empty();
+            let mut body = Body::default();
+            for part in [&bytes[..cut], &bytes[cut..]] {
+                assert!(body.push(part, &mut reserved, &blocks));
+            }
+            body.is_one_message()
+        };
+        for cut in 0..8 {
+            assert!(holds(b"\0\0\0\0\x03abc", cut));
+        }
+        for other in [
+            &b""[..],
+            b"\0\0\0\0",
+            b"\0\0\0\0\x03ab",
+            b"\0\0\0\0\x03abcd",
+            b"\0\xff\xff\xff\xff",
+        ] {
+            assert!(!holds(other, 0), "{other:?}");
+        }
+        assert!(holds(b"\0\0\0\0\0", 0), "an empty message");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
     budget::Reserved,
     http::{Footing, Http2 as Beginning, Input, Lost, h2::midstream::Counter},
     segment::Time,
+    stream::FromServer,
 };
 
 /// What is known of HTTP/2 on a connection.
@@ -109,6 +110,18 @@ impl Carried {
     ) {
         if let Self::Http2(http2) = self {
             http2.handle_data(input, place, assembly);
+        }
+    }
+
+    /// Takes what v1 sent on a connection that carries it.
+    pub(super) fn handle_from_v1(
+        &mut self,
+        sent: &FromServer<'_>,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        if let Self::Http2(http2) = self {
+            http2.handle_from_v1(sent, place, assembly);
         }
     }
 

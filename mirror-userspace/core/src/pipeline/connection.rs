@@ -188,9 +188,11 @@ impl Connection {
             }
             StreamEvent::FromServer(from_server) => {
                 assembly.hears_v1 = true;
-                // v1's HTTP/2 is not read.
                 if reading.carried.is_http2() {
-                    return;
+                    let place = reading.place;
+                    return reading
+                        .carried
+                        .handle_from_v1(&from_server, &place, assembly);
                 }
                 reading.handle_reply(&from_server, parser, assembly);
             }

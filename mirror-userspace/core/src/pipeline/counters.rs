@@ -2,7 +2,7 @@
 
 use super::{Drops, NotFollowedBy};
 use crate::{
-    counters::{Answered, Histogram, sum::counters},
+    counters::{Answered, Histogram, Spread, sum::counters},
     http::Protocol,
     policy::FilterRuleId,
 };
@@ -50,6 +50,8 @@ counters! {
         requests: u64,
         /// Of these, those of HTTP/2.
         http2_requests: u64,
+        /// How these spread over the connections of HTTP/2.
+        http2_spread: Spread,
         /// Requests refused by a rule of the policy, indexed by [`FilterRuleId`].
         filtered: Vec<u64>,
         /// Requests lost before they had a complete, trustworthy head, by reason.

@@ -1,7 +1,11 @@
 //! The requests of one connection of HTTP/2: many under way at once, each held or passed on as one of HTTP/1 is.
 
+mod from_v1;
+
+use from_v1::Listening;
+
 use super::{
-    DropReason, PipelineCounters,
+    DropReason, GivenUp, PipelineCounters,
     assembly::{Assembly, Request},
     connection::RequestContext,
     patience::{GRAIN, PATIENCE},
@@ -28,6 +32,7 @@ const COST: usize = size_of::<Http2>() + 512;
 pub(super) struct Http2 {
     followed: Followed,
     requests: Requests,
+    v1: Listening,
     _held: Reserved,
 }
 
@@ -44,6 +49,10 @@ struct Requests {
     entries: Reserved,
     /// The highest stream of which anything was said.
     highest: u32,
+    /// How many there were.
+    seen: u32,
+    /// The highest that v1 takes.
+    last: u32,
     /// What is added to a stream's number: requests of HTTP/1 came before.
     before: u32,
     watch: Watch,
@@ -65,6 +74,7 @@ struct Open {
     request: Request,
     /// When its head was captured.
     begun: Time,
+    is_grpc: bool,
 }
 
 impl Http2 {
@@ -95,6 +105,8 @@ impl Http2 {
             open: ByStream::default(),
             entries: budget.empty(),
             highest: 0,
+            seen: 0,
+            last: u32::MAX,
             before: 0,
             watch: Watch::None,
             out_of_step: false,
@@ -102,6 +114,7 @@ impl Http2 {
         Some(Box::new(Self {
             followed,
             requests,
+            v1: Listening::default(),
             _held: held,
         }))
     }
@@ -247,7 +260,9 @@ impl Requests {
                 let place = self.place(stream, place);
                 match self.close(stream) {
                     Some(mut request) => assembly.lose(&place, &mut request, Lost::Reset),
-                    None => assembly.cancel(place.request()),
+                    None => {
+                        assembly.cancel(place.request(), GivenUp::ByClient);
+                    }
                 }
             }
             Event::Lost { stream, why } => {
@@ -256,7 +271,7 @@ impl Requests {
                     assembly.lose(&place, &mut request, why);
                 } else if stream > self.highest {
                     self.highest = stream;
-                    assembly.counters.http2_requests += 1;
+                    self.count_request(&mut assembly.counters);
                     assembly.lose(&place, &mut Request::None, why);
                 }
             }
@@ -267,13 +282,15 @@ impl Requests {
 
     fn begin(&mut self, head: &h2::Head<'_>, place: &RequestContext, assembly: &mut Assembly) {
         self.highest = self.highest.max(head.stream);
-        assembly.counters.http2_requests += 1;
+        self.count_request(&mut assembly.counters);
         let place = RequestContext {
             begun: place.at,
             ..self.place(head.stream, place)
         };
         let mut request = Request::None;
-        if head.ends {
+        if head.stream > self.last {
+            assembly.lose(&place, &mut request, Lost::RefusedByV1);
+        } else if head.ends {
             assembly.begin(&place, &mut request, head.into());
             assembly.finish(&place, &mut request);
         } else if self.entries.grow(ENTRY) {
@@ -285,8 +302,12 @@ impl Requests {
             if matches!(request, Request::Held(_)) && self.watch == Watch::None {
                 self.watch = Watch::Wanted(place.at);
             }
-            let begun = place.at;
-            self.open.insert(head.stream, Open { request, begun });
+            let open = Open {
+                request,
+                begun: place.at,
+                is_grpc: head.is_grpc,
+            };
+            self.open.insert(head.stream, open);
         } else {
             assembly.lose(&place, &mut request, DropReason::OverBudget);
         }
@@ -313,11 +334,17 @@ impl Requests {
             Seen::Http2 => {}
             Seen::Opened(_) => {
                 counters.requests += 1;
-                counters.http2_requests += 1;
+                self.count_request(counters);
                 counters.lost_unseen.count(DropReason::BeforeAttach);
             }
             Seen::OutOfStep => self.fall_out_of_step(counters),
         }
+    }
+
+    fn count_request(&mut self, counters: &mut PipelineCounters) {
+        self.seen = self.seen.saturating_add(1);
+        counters.http2_requests += 1;
+        counters.http2_spread.count(self.seen);
     }
 
     fn fall_out_of_step(&mut self, counters: &mut PipelineCounters) {

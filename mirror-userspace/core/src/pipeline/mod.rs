@@ -35,8 +35,8 @@ pub use lost::{LostCopy, next_number, request_line};
 pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
-    ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-    TargetId, Wire,
+    ConnectionId, CopyId, Effect, Expect, GivenUp, MirrorCopy, Output, Persistence, RequestKey,
+    Rest, TargetId, Wire,
 };
 
 use assembly::{Assembly, Sending};

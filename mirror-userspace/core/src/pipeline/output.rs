@@ -58,11 +58,12 @@ pub enum Output {
         /// The copy that this is about.
         copy: CopyId,
     },
-    /// The client of an HTTP/2 request gave up the reply (RFC 9113 section 6.4): whoever is being sent a copy of
-    /// it is told the same. Said only of requests that were complete; there may be no copy of it.
+    /// Copies of an HTTP/2 request are not wanted any more: whoever is being sent one is told so. There may be none.
     Cancel {
         /// The request.
         request: RequestKey,
+        /// Who gave it up.
+        why: GivenUp,
     },
     /// v1 answered a request, whether or not a copy of it was sent. Only from a pipeline that
     /// [tells](super::Pipeline::tell_answers).
@@ -80,6 +81,16 @@ pub enum Output {
         /// The bytes as v1 sent them, framing included; `None`: nothing that follows was captured.
         bytes: Option<Bytes>,
     },
+}
+
+/// Why the copies of a request of HTTP/2 are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// Its client no longer wants the reply (RFC 9113 section 6.4). Said only of requests that were complete.
+    ByClient,
+    /// v1 has not taken it, so that its client may send it again (section 8.7). No more of one that is streamed will
+    /// come.
+    RefusedByV1,
 }
 
 /// A request as one target is to receive it.

@@ -105,6 +105,11 @@ impl Job {
         self.whole.as_ref()
     }
 
+    /// Whether it is one in HTTP/2 of which more may come, nobody knows for how long.
+    pub(crate) const fn is_open_ended(&self) -> bool {
+        self.whole.is_none() && self.is_http2()
+    }
+
     pub(super) const fn whole_mut(&mut self) -> Option<&mut Outgoing> {
         self.whole.as_mut()
     }

@@ -14,6 +14,7 @@ use super::{
     Action, Shared,
     endpoints::{Endpoint, EndpointId},
     link::{Link, Phase},
+    sessions::is_open_ended,
     target::Target,
 };
 use crate::{
@@ -49,7 +50,8 @@ pub(super) enum Next {
 impl Target {
     /// Takes a copy, or drops and counts it.
     pub(super) fn handle_copy(&mut self, shared: &mut Shared, now: Time, copy: MirrorCopy) {
-        if let Some(reason) = self.refuse(&shared.settings, now) {
+        let open_ended = is_open_ended(&copy);
+        if let Some(reason) = self.refuse(&shared.settings, now, open_ended) {
             if let Some(lost) = &mut shared.lost {
                 lost.turn_away(now, reason, &copy);
             }

@@ -58,7 +58,12 @@ impl Target {
             .links
             .iter()
             .filter_map(|(_, link)| link.session.as_ref());
-        let streams: usize = sessions.map(|session| session.len()).sum();
+        let mut streams = 0;
+        for session in sessions {
+            let open_ended = session.jobs().filter(|job| job.is_open_ended()).count();
+            assert_eq!(session.open_ended(), open_ended, "open-ended");
+            streams += session.len();
+        }
         assert_eq!(streams == 0, self.homes.is_empty(), "homes");
         for (_, link) in &self.links {
             let endpoint = self.endpoints.get(link.endpoint);

@@ -258,6 +258,7 @@ const fn is_the_targets(failure: Failure) -> bool {
         Failure::NoHttp2
         | Failure::Refused
         | Failure::Cancelled
+        | Failure::RefusedByV1
         | Failure::NoRoute
         | Failure::Unresolved
         | Failure::Local

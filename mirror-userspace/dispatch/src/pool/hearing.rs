@@ -95,8 +95,20 @@ impl Target {
                 }
             }
         }
+        self.speaks_http2 |= self.session_mut(id).is_some_and(|it| it.is_greeted());
         self.tidy(shared, now, id);
         self.pump(shared, now);
+    }
+
+    /// Whoever closes a connection without a word when it has the preface, and has never spoken HTTP/2, does not.
+    fn name_failure(&mut self, shared: &mut Shared, id: LinkId, failure: Failure) -> Failure {
+        let unheard = |session: &mut Session| session.is_unheard() && !session.is_empty();
+        let silent = !self.speaks_http2 && self.session_mut(id).is_some_and(unheard);
+        if failure != Failure::Reset || !silent {
+            return failure;
+        }
+        shared.actions.push_back(Action::SayNoHttp2(self.index));
+        Failure::NoHttp2
     }
 
     fn handle_heard(&mut self, shared: &mut Shared, now: Time, id: LinkId, heard: Heard) {
@@ -343,6 +355,7 @@ impl Target {
             return false;
         };
         let (connected, reused) = (link.is_connected(), link.is_reused());
+        let named = self.name_failure(shared, id, failure);
         self.close(id);
         let mut judged = false;
         while let Some(turn) = self.session_mut(id).and_then(Session::pop_last) {
@@ -356,7 +369,7 @@ impl Target {
                 self.send_again(shared, now, id, turn, again);
             } else if !judged || turn.is_answered() {
                 judged |= !turn.is_answered();
-                self.finish_stream(shared, now, id, turn, Err(failure));
+                self.finish_stream(shared, now, id, turn, Err(named));
             } else {
                 // That is not held against the target again.
                 let mut turn = turn;
@@ -366,7 +379,7 @@ impl Target {
                 if let Some(link) = self.links.get(id.slot) {
                     self.endpoints.end(link.endpoint);
                 }
-                self.forsake(shared, now, turn.job, failure);
+                self.forsake(shared, now, turn.job, named);
             }
         }
         true
@@ -381,7 +394,11 @@ fn outcome_of(turn: &Turn, ended: Result<After, Failure>) -> Outcome {
         Err(Failure::Timeout) => Outcome::Read(After::Cut),
         // By whoever sends it: nobody waits for the rest.
         Err(
-            Failure::Aborted | Failure::StreamOverflow | Failure::Cancelled | Failure::Shutdown,
+            Failure::Aborted
+            | Failure::StreamOverflow
+            | Failure::Cancelled
+            | Failure::RefusedByV1
+            | Failure::Shutdown,
         ) => Outcome::Read(After::Reusable),
         Err(_) => Outcome::Read(After::Broken),
     }

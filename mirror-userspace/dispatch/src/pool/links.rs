@@ -53,6 +53,13 @@ impl Pool {
         }
     }
 
+    /// The endpoint has agreed on HTTP/2 in TLS.
+    pub fn handle_agreed(&mut self, id: LinkId) {
+        if let Some((target, _)) = self.of(id) {
+            target.speaks_http2 = true;
+        }
+    }
+
     /// The endpoint refused; another one to try, if there is one.
     pub fn handle_refused(
         &mut self,

@@ -72,7 +72,7 @@ use mirror_core::{
     verdict::{Comparison, Role},
 };
 
-use self::{compared::Compared, lost::Lost, target::Target};
+use self::{compared::Compared, lost::Lost, sessions::is_open_ended, target::Target};
 pub use self::{
     link::{Unconnected, Work},
     settings::{Order, Origin, Retry, Settings},
@@ -177,7 +177,7 @@ impl Pool {
                 ..
             } => self.handle_finish(now, copy, trailers, reserved),
             Output::Abort { copy } => self.handle_abort(now, copy),
-            Output::Cancel { request } => self.handle_cancel(now, request),
+            Output::Cancel { request, why } => self.handle_cancel(now, request, why),
             Output::Answer { request, status } => {
                 if let Some(compared) = &mut self.shared.compared {
                     compared.handle_v1(request, status);
@@ -208,7 +208,7 @@ impl Pool {
             Output::Copy(copy) => self
                 .targets
                 .get(copy.target.0)
-                .is_none_or(|target| target.has_room(&self.shared.settings)),
+                .is_none_or(|target| target.has_room(&self.shared.settings, is_open_ended(copy))),
             Output::Chunk { copy, bytes, .. } => self.has_window(*copy, bytes.len()),
             Output::Finish { .. }
             | Output::Abort { .. }

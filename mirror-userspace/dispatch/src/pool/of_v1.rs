@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use mirror_core::pipeline::{Expect, RequestKey};
+use mirror_core::{
+    http,
+    pipeline::{Expect, RequestKey},
+};
 
 use crate::{
     compare::Kept,
@@ -12,6 +15,7 @@ use crate::{
 /// Heads have as much room as those of v2's; bodies are only counted beyond what is kept.
 const LIMITS: Limits = Limits {
     head: 64 << 10,
+    fields: http::Limits::DEFAULT.fields,
     body: u64::MAX,
 };
 /// Readers above which those that nobody waits for are looked for.

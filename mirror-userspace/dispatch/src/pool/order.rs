@@ -5,9 +5,13 @@
 //! may be pipelined, those behind may follow on the connection to the target that the ones before
 //! are on: there they keep their order.
 
+mod overlapping;
+
 use std::collections::{HashMap, VecDeque};
 
 use mirror_core::pipeline::ConnectionId;
+
+use overlapping::Overlapping;
 
 use super::Order;
 use crate::{
@@ -21,8 +25,8 @@ pub(super) struct Queue {
     order: Order,
     /// May be sent now, first come first served.
     ready: VecDeque<Job>,
-    /// In HTTP/2, the oldest first: they overlap, and wait for nothing but a connection.
-    http2: VecDeque<Job>,
+    /// Those in HTTP/2.
+    http2: Overlapping,
     lanes: HashMap<ConnectionId, Lane, foldhash::fast::RandomState>,
     len: usize,
 }
@@ -52,7 +56,7 @@ impl Queue {
         Self {
             order,
             ready: VecDeque::new(),
-            http2: VecDeque::new(),
+            http2: Overlapping::default(),
             lanes: HashMap::default(),
             len: 0,
         }
@@ -71,21 +75,21 @@ impl Queue {
     /// Whether nothing waits, and nothing that was taken is under way.
     #[cfg(debug_assertions)]
     pub(super) fn is_idle(&self) -> bool {
-        self.ready.is_empty() && self.http2.is_empty() && self.lanes.is_empty()
+        self.ready.is_empty() && !self.has_http2() && self.lanes.is_empty()
     }
 
     /// All that wait, in no particular order.
     #[cfg(debug_assertions)]
     pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
         let behind = self.lanes.values().flat_map(|lane| &lane.behind);
-        self.ready.iter().chain(&self.http2).chain(behind)
+        self.ready.iter().chain(self.http2.jobs()).chain(behind)
     }
 
     /// Puts a copy at the end.
     pub(super) fn push(&mut self, job: Job) {
         self.len += 1;
         if job.is_http2() {
-            return self.http2.push_back(job);
+            return self.http2.push(job);
         }
         if self.order == Order::Connection {
             if let Some(lane) = self.lanes.get_mut(&job.connection) {
@@ -98,13 +102,11 @@ impl Queue {
     }
 
     /// Puts back a copy that was taken and not sent after all; of several of a client connection
-    /// the last one first. In HTTP/2 in any order: a target that takes some of them at a time would otherwise
-    /// keep others waiting for ever.
+    /// the last one first, in HTTP/2 in any order.
     pub(super) fn push_front(&mut self, job: Job) {
         self.len += 1;
         if job.is_http2() {
-            let place = self.http2.partition_point(|other| other.id.0 < job.id.0);
-            return self.http2.insert(place, job);
+            return self.http2.push(job);
         }
         if let Some(lane) = self.lanes.get_mut(&job.connection) {
             if lane.ahead > 1 {
@@ -136,10 +138,15 @@ impl Queue {
         !self.http2.is_empty()
     }
 
-    /// The next copy that may be sent in HTTP/2.
-    pub(super) fn pop_http2(&mut self, copies: &mut Copies) -> Option<Job> {
+    /// How many in HTTP/2 wait that are open-ended.
+    pub(super) fn open_ended(&self) -> usize {
+        self.http2.open_ended()
+    }
+
+    /// The next copy that may be sent in HTTP/2: the oldest, or the oldest whose end is there.
+    pub(super) fn pop_http2(&mut self, copies: &mut Copies, open_ended: bool) -> Option<Job> {
         loop {
-            let job = self.http2.pop_front()?;
+            let job = self.http2.pop(open_ended)?;
             self.len -= 1;
             if !copies.is_dropped(&job) {
                 return Some(job);
@@ -234,7 +241,7 @@ impl Queue {
         for lane in self.lanes.values_mut() {
             lane.behind.drain(..).for_each(&mut drop);
         }
-        self.http2.drain(..).for_each(&mut drop);
+        self.http2.drain().for_each(&mut drop);
         for job in self.ready.drain(..) {
             self.lanes.remove(&job.connection);
             drop(job);
@@ -279,8 +286,12 @@ mod tests {
         }
     }
 
-    fn http2(copies: &mut Copies, connection: u64, number: u64) -> Job {
+    pub(super) fn http2(copies: &mut Copies, connection: u64, number: u64, streamed: bool) -> Job {
         let mut copy = copy(connection, number);
+        copy.rest = match streamed {
+            true => Rest::Streamed,
+            false => Rest::Complete,
+        };
         copy.wire = Wire::Http2 { trailers: None };
         copy.request.number = u32::try_from(number).unwrap();
         copies.begin(copy)
@@ -361,15 +372,15 @@ mod tests {
         let copies = &mut Copies::default();
         let mut queue = Queue::new(Order::Connection);
         for number in [0, 1, 2, 5] {
-            queue.push(http2(copies, 1, number));
+            queue.push(http2(copies, 1, number, false));
         }
-        let taken = [0, 1, 2].map(|_| queue.pop_http2(copies).unwrap());
+        let taken = [0, 1, 2].map(|_| queue.pop_http2(copies, true).unwrap());
         for job in taken {
             queue.push_front(job);
         }
-        queue.push(http2(copies, 2, 6));
+        queue.push(http2(copies, 2, 6, false));
         for number in [0, 1, 2, 5, 6] {
-            let job = queue.pop_http2(copies).unwrap();
+            let job = queue.pop_http2(copies, true).unwrap();
             assert_eq!(job.id, CopyId(number));
             copies.end(job);
         }

@@ -3,10 +3,16 @@
 //! A copy goes where those of its client connection are under way, so that they arrive in order, as long as that
 //! connection takes more; else to the endpoint that is chosen for it, on the first connection there that has a
 //! stream left. Another one is opened only where none has. None of them waits for the reply to another one.
+//!
+//! Streams that stay open could fill all connections, and keep calls out that would be over at once. So copies that are
+//! open-ended leave a quarter of the streams to others, and of the queue.
 
 use std::collections::HashMap;
 
-use mirror_core::{pipeline::ConnectionId, segment::Time};
+use mirror_core::{
+    pipeline::{ConnectionId, MirrorCopy, Rest, Wire},
+    segment::Time,
+};
 
 use super::{
     Action, Order, Retry, Shared,
@@ -18,11 +24,26 @@ use crate::{
     copy::{Job, Outgoing, Stage},
     ids::LinkId,
     outcome::Stop,
+    wire::h2::STREAMS,
 };
 
 /// Bytes of a copy up to which it is kept until its reply's head, in case the target says that it did not take it.
 /// Larger ones are sent once.
 const KEPT: usize = 1 << 20;
+
+/// How many of so many places open-ended copies may take.
+pub(super) const fn most_open_ended(places: usize) -> usize {
+    let most = places - places.div_ceil(4);
+    if most == 0 { 1 } else { most }
+}
+
+/// Whether it is not known when a copy in HTTP/2 will be whole.
+pub(super) const fn is_open_ended(copy: &MirrorCopy) -> bool {
+    matches!(
+        (copy.rest, &copy.wire),
+        (Rest::Streamed, Wire::Http2 { .. })
+    )
+}
 
 /// Where the copies of client connections are under way.
 #[derive(Debug, Default)]
@@ -66,7 +87,8 @@ impl Homes {
 impl Target {
     /// Gives what may be sent in HTTP/2 to who can send it.
     pub(super) fn pump_http2(&mut self, shared: &mut Shared, now: Time) {
-        while let Some(job) = self.queue.pop_http2(&mut shared.copies) {
+        let mut open_ended = true;
+        while let Some(job) = self.queue.pop_http2(&mut shared.copies, open_ended) {
             match self.pick_session(shared, now, &job) {
                 Pick::Ready(link) => self.give_stream(shared, now, link, job),
                 Pick::Open(endpoint) => {
@@ -77,7 +99,14 @@ impl Target {
                     }
                     self.give_stream(shared, now, link, job);
                 }
-                Pick::Busy => return self.queue.push_front(job),
+                Pick::Busy => {
+                    let others = job.is_open_ended();
+                    self.queue.push_front(job);
+                    if !others {
+                        return;
+                    }
+                    open_ended = false;
+                }
                 Pick::NoAddress => {
                     self.queue.push_front(job);
                     return self.find_addresses(shared, now);
@@ -87,6 +116,9 @@ impl Target {
     }
 
     fn pick_session(&mut self, shared: &mut Shared, now: Time, job: &Job) -> Pick {
+        if job.is_open_ended() && !self.takes_open_ended(shared) {
+            return Pick::Busy;
+        }
         if shared.settings.order == Order::Connection
             && let Some(home) = self.homes.find(job.connection)
             && self.is_at_usable(home)
@@ -115,6 +147,14 @@ impl Target {
         }
         self.make_room_for_session(shared);
         Pick::Busy
+    }
+
+    /// Whether one more copy may be sent that is open-ended.
+    fn takes_open_ended(&self, shared: &Shared) -> bool {
+        let streams = shared.settings.connections * self.allowed.min(STREAMS);
+        let sessions = { self.links.iter() }.filter_map(|(_, link)| link.session.as_ref());
+        let taken: usize = sessions.map(|session| session.open_ended()).sum();
+        taken < most_open_ended(streams)
     }
 
     /// Whether this is a connection to an endpoint that works.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mirror_core::{
     budget::Reserved,
-    pipeline::{CopyId, RequestKey},
+    pipeline::{CopyId, GivenUp, RequestKey},
     segment::Time,
 };
 
@@ -81,22 +81,22 @@ impl Pool {
         }
     }
 
-    /// The client of a request in HTTP/2 gave the reply up: so are its copies.
-    pub(super) fn handle_cancel(&mut self, now: Time, request: RequestKey) {
+    /// A request in HTTP/2 is given up: so are its copies.
+    pub(super) fn handle_cancel(&mut self, now: Time, request: RequestKey, why: GivenUp) {
         for index in 0..self.targets.len() {
             let Some(place) = self.shared.copies.place(index, request) else {
                 continue;
             };
             match place.stage {
                 Stage::Streaming(link, number) => {
-                    self.give_up(now, link, number, Failure::Cancelled);
+                    self.give_up(now, link, number, why.into());
                 }
                 Stage::Waiting | Stage::Sending(_) => {
                     if let Some(target) = self.targets.get_mut(index) {
-                        target.handle_cancelled(now);
+                        target.handle_cancelled(why, now);
                     }
                     if let Some(lost) = &mut self.shared.lost {
-                        lost.drop_in_place(now, "cancelled", Some(request), index);
+                        lost.drop_in_place(now, Failure::from(why).name(), Some(request), index);
                     }
                     self.shared.copies.drop_request(index, request);
                 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use mirror_core::{
     counters::{Dropped, TargetCounters},
+    pipeline::GivenUp,
     segment::Time,
 };
 use slab::Slab;
@@ -16,7 +17,7 @@ use super::{
     names::Names,
     order::Queue,
     rate::RateLimit,
-    sessions::Homes,
+    sessions::{Homes, most_open_ended},
     settings::{Origin, Settings},
     vacancy::Vacancy,
 };
@@ -39,6 +40,8 @@ pub(super) struct Target {
     pub(super) homes: Homes,
     /// Streams that an endpoint allowed on a connection when it was asked last.
     pub(super) allowed: usize,
+    /// Whether it has ever spoken HTTP/2.
+    pub(super) speaks_http2: bool,
     /// A copy in HTTP/2 waits for one of the connections, all of which are in HTTP/1, to be closed.
     pub(super) yields: bool,
     pub(super) breaker: Breaker,
@@ -88,6 +91,7 @@ impl Target {
             links: Slab::new(),
             homes: Homes::default(),
             allowed: STREAMS_AT_FIRST,
+            speaks_http2: false,
             yields: false,
             breaker: Breaker::new(settings.breaker),
             addressing,
@@ -123,18 +127,25 @@ impl Target {
         self.links.get(slot)
     }
 
-    /// Whether one more copy may wait.
-    pub(super) const fn has_room(&self, settings: &Settings) -> bool {
-        self.queue.len() < settings.queue
+    /// Whether one more copy may wait, which is open-ended or not.
+    pub(super) fn has_room(&self, settings: &Settings, open_ended: bool) -> bool {
+        let room = !open_ended || self.queue.open_ended() < most_open_ended(settings.queue);
+        room && self.queue.len() < settings.queue
     }
 
-    /// Why one more copy is not taken, if it is not: it is counted so.
-    pub(super) fn refuse(&mut self, settings: &Settings, now: Time) -> Option<&'static str> {
+    /// Why one more copy, which is open-ended or not, is not taken, if it is not: it is counted so.
+    pub(super) fn refuse(
+        &mut self,
+        settings: &Settings,
+        now: Time,
+        open_ended: bool,
+    ) -> Option<&'static str> {
         let is_open = self.mode == Mode::Open;
+        let has_room = self.has_room(settings, open_ended);
         let dropped = &mut self.counters.dropped;
         let (count, reason) = if !is_open {
             (&mut dropped.shutdown, "shutdown")
-        } else if self.queue.len() >= settings.queue {
+        } else if !has_room {
             (&mut dropped.queue_full, "queue_full")
         } else if is_vacant(&self.addressing, &self.endpoints, settings, now) {
             (&mut dropped.no_endpoint, "no_endpoint")
@@ -165,10 +176,13 @@ impl Target {
         self.breaker.handle_no_verdict(now);
     }
 
-    /// The client gave up the reply to a copy that waits.
-    pub(super) const fn handle_cancelled(&mut self, now: Time) {
+    /// A copy that waits is not wanted any more.
+    pub(super) const fn handle_cancelled(&mut self, why: GivenUp, now: Time) {
         self.counters.queued -= 1;
-        self.counters.dropped.cancelled += 1;
+        match why {
+            GivenUp::ByClient => self.counters.dropped.cancelled += 1,
+            GivenUp::RefusedByV1 => self.counters.dropped.refused_by_v1 += 1,
+        }
         self.breaker.handle_no_verdict(now);
     }
 
@@ -356,7 +370,7 @@ impl Target {
         } else if self.endpoints.len() == 0 {
             // Without an address the copy whose turn it is cannot be sent.
             let next = self.queue.pop(&mut shared.copies);
-            if let Some(job) = next.or_else(|| self.queue.pop_http2(&mut shared.copies)) {
+            if let Some(job) = next.or_else(|| self.queue.pop_http2(&mut shared.copies, true)) {
                 self.fail_unsent(shared, job, now);
             }
         }

@@ -117,6 +117,9 @@ async fn open(
             if http2 && stream.get_ref().1.alpn_protocol() != Some(tls::HTTP2) {
                 return Err(Trouble::NoHttp2);
             }
+            if http2 {
+                shell.pool.borrow_mut().handle_agreed(link);
+            }
             Socket::Tls(Box::new(stream))
         }
     })

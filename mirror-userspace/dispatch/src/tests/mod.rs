@@ -24,8 +24,8 @@ use bytes::Bytes;
 use mirror_core::{
     budget::Budget,
     pipeline::{
-        ConnectionId, CopyId, Effect, Expect, MirrorCopy, Persistence, RequestKey, Rest, TargetId,
-        Wire,
+        ConnectionId, CopyId, Effect, Expect, GivenUp, MirrorCopy, Persistence, RequestKey, Rest,
+        TargetId, Wire,
     },
 };
 use tokio::{

@@ -94,6 +94,14 @@ pub(super) const HTTP2_REQUESTS: Family = counter(
     "podmirror_http2_requests_total",
     "Requests of HTTP/2 of which at least a part was seen, whatever the number of targets.",
 );
+pub(super) const HTTP2_MOST: Family = gauge(
+    "podmirror_http2_requests_of_a_connection_max",
+    "The most of these that came on one connection so far.",
+);
+pub(super) const HTTP2_SPREAD: Family = gauge(
+    "podmirror_http2_connections_by_requests",
+    "Connections of HTTP/2 so far, also ended ones, by how many requests came on each: at least as many as the label says.",
+);
 pub(super) const CONNECTIONS_OPEN: Family = gauge(
     "podmirror_connections_open",
     "Of these, those that are followed now.",

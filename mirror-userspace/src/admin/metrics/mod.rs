@@ -81,6 +81,8 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
         requests: _,
         replies: _,
         http2_requests,
+        http2_most_on_a_connection,
+        http2_connections_by_requests,
         connections,
         streams,
         bytes_lost,
@@ -99,6 +101,9 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     of_connections(page, rule, &connections);
     of_streams(page, rule, &streams);
     page.add(all::HTTP2_REQUESTS, &[rule], http2_requests);
+    page.add(all::HTTP2_MOST, &[rule], http2_most_on_a_connection);
+    let spread = &http2_connections_by_requests;
+    add_named(page, all::HTTP2_SPREAD, &[rule], "requests_from", spread);
     add_named(page, all::LOST_BYTES, &[rule], "reason", &bytes_lost);
     add_named(page, all::REPLIES_OF_V1, &[rule], "status", &replies_of_v1);
     let latency = &mirror.counted.pipeline.replies_of_v1.latency;

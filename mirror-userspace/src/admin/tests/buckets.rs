@@ -125,6 +125,9 @@ fn busy_mirror() -> ShownMirror {
         };
     }
     pipeline.http2_requests = another();
+    for carried in [1, 10, 100, 1_000, 10_000, 100_000] {
+        (0..=another()).for_each(|_| pipeline.http2_spread.count(carried));
+    }
     let kinds = &mut pipeline.connections;
     kinds.opened = 50_000;
     for count in [
@@ -204,6 +207,11 @@ fn metric<'a>(path: &[&'a str]) -> Option<(&'static str, Vec<(&'static str, &'a 
         ["connections", "http2_lost"] => ("connections_http2_lost_total", vec![rule]),
         ["connections", "http2_out_of_step"] => ("connections_http2_out_of_step_total", vec![rule]),
         ["http2_requests"] => ("http2_requests_total", vec![rule]),
+        ["http2_most_on_a_connection"] => ("http2_requests_of_a_connection_max", vec![rule]),
+        ["http2_connections_by_requests", from] => (
+            "http2_connections_by_requests",
+            vec![rule, ("requests_from", from)],
+        ),
         ["connections", protocol] => ("connections", vec![rule, ("protocol", protocol)]),
         ["streams", "segments", what] => ("stream_segments_total", vec![rule, ("what", what)]),
         ["streams", "bytes", what] => ("stream_bytes_total", vec![rule, ("what", what)]),

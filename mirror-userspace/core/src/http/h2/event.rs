@@ -72,6 +72,8 @@ pub struct Head<'a> {
     pub ends: bool,
     /// The value of `content-length`.
     pub length: Option<u64>,
+    /// Whether it is a call of gRPC, by its `content-type`.
+    pub is_grpc: bool,
 }
 
 /// Why a request was not told whole.

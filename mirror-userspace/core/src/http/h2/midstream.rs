@@ -18,7 +18,7 @@ use crate::http::Input;
 
 /// The longest payload of a frame that is taken for the first: the limit that holds unless a server raises it
 /// (RFC 9113 section 4.2). No text and no TLS record passes for less.
-const LONGEST: u32 = 1 << 14;
+pub(super) const LONGEST: u32 = 1 << 14;
 
 /// Counts the requests of a connection that cannot be decoded.
 #[derive(Debug)]
@@ -199,8 +199,8 @@ fn in_step(left: u32) -> State {
     }
 }
 
-/// Whether a client writes such headers: those that a server has to accept are too many to tell frames by.
-fn is_usual(raw: &[u8; HEADER], header: &FrameHeader) -> bool {
+/// Whether such headers are written, by clients and by servers: those that a server has to accept are too many to tell frames by.
+pub(super) fn is_usual(raw: &[u8; HEADER], header: &FrameHeader) -> bool {
     let &[_, _, _, _, flags, reserved, ..] = raw;
     let defined = match header.kind {
         Kind::Data => 0x9,

@@ -1,4 +1,4 @@
-//! HTTP/2 in the client's direction (RFC 9113): bytes to requests; and field lists to header blocks that any connection
+//! HTTP/2 (RFC 9113): a client's bytes to requests; what v1 refused of them; and field lists to header blocks that any connection
 //! can carry ([`hpack::encode`]).
 //!
 //! ```text
@@ -25,11 +25,12 @@
 //! | `outcome` | how a request goes on, and how it ends |
 //! | `by_stream` | a map by stream number |
 //! | `streams` | which streams the client has more to say on (section 5.1) |
+//! | `from_v1` | v1's frames: which streams it closed, and which it never took (sections 6.4 and 6.8) |
 //! | `midstream` | connections picked up in the middle: how many requests there were |
 //! | `limits`, `refusal` | what a connection may cost; why it is no longer followed |
 //!
-//! What only v1's direction tells is not known here: the frame size that it allows, its windows, the streams that it
-//! has closed. [`Reader::forget`] takes the last.
+//! What else only v1's direction tells is not known: the frame size that it allows, and its windows. The streams that it
+//! has closed [`Reader::forget`] is told.
 
 mod binary;
 mod block;
@@ -40,6 +41,7 @@ mod event;
 mod field;
 mod following;
 pub mod frame;
+mod from_v1;
 pub mod hpack;
 mod limits;
 pub mod midstream;
@@ -57,6 +59,7 @@ mod tests;
 pub use by_stream::ByStream;
 pub use event::{Event, Head, Loss};
 pub use field::{Field, FieldList, Fields};
+pub use from_v1::{FromV1, NO_ERROR, REFUSED_STREAM, Told};
 pub use limits::{Limits, SAVED, Shared};
 pub use preface::PREFACE;
 pub use reader::Reader;

@@ -54,6 +54,7 @@ pub(super) fn check(stream: u32, ends: bool, fields: &FieldList) -> Result<Head<
         fields,
         ends,
         length: length.flatten(),
+        is_grpc: control.kind.is_some_and(is_grpc),
     })
 }
 
@@ -101,8 +102,12 @@ fn control(fields: &FieldList) -> Option<Control<'_>> {
             return None;
         }
     }
-    let is_grpc = |kind: &[u8]| kind.starts_with(b"application/grpc");
     (!binary || control.kind.is_some_and(is_grpc)).then_some(control)
+}
+
+/// Whether what is of this media type is a call of gRPC.
+fn is_grpc(kind: &[u8]) -> bool {
+    kind.starts_with(b"application/grpc")
 }
 
 /// A field that is no pseudo-header (sections 8.2.1 and 8.2.2).

@@ -105,8 +105,8 @@ pub(super) const DROPPED: Row = Row {
         },
         Reason {
             name: "refused_by_v1",
-            what: "v1 refused it, or did not read it: it stands behind a reply with which v1 closed the connection.",
-            helps: "Nothing: v1 did not take it either.",
+            what: "v1 refused it (in HTTP/2 by REFUSED_STREAM or GOAWAY), or did not read it: it stands behind a reply with which v1 closed the connection.",
+            helps: "Nothing: v1 did not take it either. What its client sends again is mirrored.",
         },
         Reason {
             name: "over_budget",
@@ -259,6 +259,11 @@ pub(super) const FAILED: Row = Row {
             name: "cancelled",
             what: "The client of an HTTP/2 request gave the reply up, and v2 was told so.",
             helps: "Nothing: v1 was told the same. Many say that v2 takes longer than clients wait.",
+        },
+        Reason {
+            name: "refused_by_v1",
+            what: "v1 said that it has not taken a request of HTTP/2 (REFUSED_STREAM or GOAWAY) while its copy was under way, which was reset.",
+            helps: "Nothing: what its client sends again is mirrored. Many say that v1 allows fewer streams than its clients want.",
         },
         Reason {
             name: "aborted",

@@ -79,6 +79,7 @@ fn every_map_of_the_ledger_is_looked_at() {
     }
     let known = [
         "replies.answered",
+        "http2_connections_by_requests",
         "reply_segments",
         "replies_of_v1",
         // What they cost is in `bytes_lost` and `requests.dropped`.

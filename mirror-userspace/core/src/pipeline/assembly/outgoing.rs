@@ -5,8 +5,9 @@ use bytes::Bytes;
 use super::{Assembly, BYTES_OVERHEAD, Held, PLACE_COST, Request, Sending};
 use crate::{
     budget::Reserved,
+    http::Lost,
     pipeline::{
-        CopyId, DropReason, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire,
+        CopyId, DropReason, GivenUp, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire,
         blocks::Blocks,
         connection::RequestContext,
         counters::TargetCopies,
@@ -38,8 +39,8 @@ impl Assembly {
 
     #[cold]
     fn next_cancelled(&mut self) -> Option<Output> {
-        let request = self.cancelled.pop()?;
-        Some(Output::Cancel { request })
+        let (request, why) = self.cancelled.pop()?;
+        Some(Output::Cancel { request, why })
     }
 
     const fn next_copy(&mut self) -> CopyId {
@@ -139,10 +140,19 @@ impl Assembly {
         }
     }
 
-    /// The client gave up the reply to a request; where nothing is sent, nobody has to know.
-    pub(in super::super) fn cancel(&mut self, request: RequestKey) {
-        if self.sending == Sending::ToTargets {
-            self.cancelled.push(request);
+    /// Copies of a request are not wanted any more; where nothing is sent, nobody has to know. `false` if nobody will.
+    pub(in super::super) fn cancel(&mut self, request: RequestKey, why: GivenUp) -> bool {
+        self.sending == Sending::ToTargets && self.cancelled.push((request, why))
+    }
+
+    /// v1 has not taken a request, whose end has not come.
+    pub(in super::super) fn refuse(&mut self, place: &RequestContext, request: &mut Request) {
+        let streamed = matches!(request, Request::Streamed(_));
+        if streamed && self.cancel(place.request(), GivenUp::RefusedByV1) {
+            *request = Request::Settled;
+            self.observe(place, |observer, info| observer.lost(info));
+        } else {
+            self.lose(place, request, Lost::RefusedByV1);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod lost;
 mod midstream;
+mod refused;
 mod upgrades;
 
 use super::{books::books, *};

@@ -97,7 +97,7 @@ struct Bench {
     /// What was told of v1's replies, by the number of their requests; `None`: the rest was not captured.
     replies: Vec<(u32, Option<Bytes>)>,
     /// Requests whose replies the client gave up.
-    cancelled: Vec<RequestKey>,
+    cancelled: Vec<(RequestKey, GivenUp)>,
 }
 
 impl Bench {
@@ -233,7 +233,16 @@ impl Bench {
                     }
                 }
                 Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
-                Output::Cancel { request } => self.cancelled.push(*request),
+                Output::Cancel { request, why } => {
+                    self.cancelled.push((*request, *why));
+                    let of = |copy: &&mut Received| {
+                        (copy.connection, copy.number) == (request.connection, request.number)
+                    };
+                    let streamed = self.received.iter_mut().filter(of);
+                    streamed
+                        .filter(|copy| copy.ended == Ended::NotYet)
+                        .for_each(|copy| copy.ended = Ended::Aborted);
+                }
                 Output::Answer { request, status } => self.answers.push((*request, *status)),
                 Output::Reply { request, bytes } => {
                     self.replies.push((request.number, bytes.clone()));

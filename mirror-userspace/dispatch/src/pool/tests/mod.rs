@@ -12,10 +12,10 @@ mod unconnected;
 
 use mirror_core::{counters::TargetCounters, random::Random};
 
-/// What the simulation is written in: the fuzz target of the pool includes it with other words.
+/// What the simulations are written in: the fuzz targets of the pool include them with other words.
 mod vocabulary {
     pub(super) use crate::{
-        LinkId, Order, breaker,
+        DispatchConfig, LinkId, Order, breaker,
         pool::{Action, Origin, Pool, Retry, Settings, Unconnected, Work},
         reply,
     };
@@ -30,16 +30,21 @@ mod vocabulary {
     };
 }
 
+/// Choices out of a seed, at least so many and up to so many more.
+fn choices(seed: u64, least: usize, more: usize) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let len = least + random.below(more);
+    (0..len)
+        .map(|_| u8::try_from(random.below(256)).unwrap())
+        .collect()
+}
+
 /// Whatever happens in whatever order, the promises hold.
 #[test]
 fn promises_hold_whatever_happens() {
     let mut seen = TargetCounters::default();
     for seed in 0..800 {
-        let mut random = Random::new(seed);
-        let len = 50 + random.below(1_500);
-        let choices: Vec<_> = (0..len)
-            .map(|_| u8::try_from(random.below(256)).unwrap())
-            .collect();
+        let choices = choices(seed, 50, 1_500);
         let run = std::panic::catch_unwind(|| simulation::run(&choices));
         match run {
             Ok(run) => seen += &run,
@@ -54,7 +59,13 @@ fn promises_hold_whatever_happens() {
 }
 
 /// What copies in HTTP/2 alone come to.
-const OF_HTTP2: [&str; 4] = ["cancelled", "no_http2", "refused", "stream_reset"];
+const OF_HTTP2: [&str; 5] = [
+    "cancelled",
+    "no_http2",
+    "refused",
+    "refused_by_v1",
+    "stream_reset",
+];
 
 /// Whether everything that a copy can come to has happened.
 fn covers_all(seen: &TargetCounters) -> bool {
@@ -70,4 +81,45 @@ fn covers_all(seen: &TargetCounters) -> bool {
     let (dropped, failed) = (seen.dropped.named(), seen.failed.named());
     let mut all = singles.iter().chain(&dropped).chain(&failed);
     all.all(|(name, count)| *count > 0 || OF_HTTP2.contains(name))
+}
+
+#[test]
+fn promises_hold_whatever_happens_on_streams() {
+    let mut seen = TargetCounters::default();
+    for seed in 0..200 {
+        let choices = choices(seed, 100, 3_000);
+        match std::panic::catch_unwind(|| streams::run(&choices)) {
+            Ok(run) => seen += &run,
+            Err(panic) => {
+                println!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{seen:?}");
+    let failed = seen.failed;
+    for (what, count) in [
+        ("answered", seen.answered.success),
+        ("no_http2", failed.no_http2),
+        ("refused", failed.refused),
+        ("stream_reset", failed.stream_reset),
+        ("cancelled", failed.cancelled),
+        ("bad_reply", failed.bad_reply),
+        ("timeout", failed.timeout),
+        ("reset", failed.reset),
+        ("connect", failed.connect),
+        ("aborted", failed.aborted),
+        ("stream_overflow", failed.stream_overflow),
+        ("shutdown", failed.shutdown),
+        ("refused_by_v1", failed.refused_by_v1),
+        ("dropped and cancelled", seen.dropped.cancelled),
+        ("dropped and refused by v1", seen.dropped.refused_by_v1),
+        ("dropped and aborted", seen.dropped.aborted),
+        ("sent_again", seen.sent_again),
+        ("replies_cut", seen.replies_cut),
+        ("replies_broken", seen.replies_broken),
+        ("grpc", seen.grpc_status.ok),
+    ] {
+        assert!(count > 0, "the network is too kind: {what}");
+    }
 }

@@ -47,6 +47,36 @@ fn beyond_all_limits_copies_wait_and_none_is_lost() {
     });
 }
 
+/// A quarter of the streams, and of the queue, is for copies whose end is there.
+#[test]
+fn streams_that_stay_open_leave_room_for_calls_that_end() {
+    run(async {
+        let mut builder = Builder::new();
+        builder.max_concurrent_streams(4);
+        let server = H2Server::with(&builder, 200).await;
+        let config = DispatchConfig {
+            connections: 2,
+            queue: 40,
+            ..DispatchConfig::default()
+        };
+        let mut rig = Rig::new(config, server.address());
+        rig.get(0, "/");
+        rig.until(|c| c.answered.success == 1).await;
+        let open: Vec<_> = (0..60)
+            .map(|n| rig.stream(n, &grpc("/open"), &[b"x"], None, Rest::Streamed))
+            .collect();
+        for n in 1..=50 {
+            rig.get(100 + n, "/");
+            rig.until(|c| c.answered.success == 1 + n).await;
+        }
+        let counters = rig.until(|c| c.in_flight == 6).await;
+        assert_eq!((counters.queued, counters.dropped.queue_full), (30, 24));
+        open.into_iter().for_each(|copy| rig.finish(copy));
+        let counters = rig.settle().await;
+        assert_eq!((counters.answered.success, counters.opened), (51 + 36, 2));
+    });
+}
+
 #[test]
 fn copies_of_a_client_connection_are_opened_in_order() {
     run(async {

@@ -56,8 +56,51 @@ fn a_target_that_hangs_up_is_left_alone_soon() {
             rig.get(n, "/");
         }
         let counters = rig.settle().await;
-        assert_eq!((counters.failed.reset, counters.breaker_opened), (5, 1));
+        assert_eq!((counters.failed.total(), counters.breaker_opened), (5, 1));
         assert_eq!((counters.dropped.breaker_open, counters.opened), (45, 5));
+    });
+}
+
+/// A server of HTTP/1 may close without an answer to what is no request to it.
+#[test]
+fn a_target_that_closes_on_the_preface_without_a_word_has_no_http2() {
+    run(async {
+        let server = Server::start(|mut peer| async move {
+            peer.more().await;
+        })
+        .await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        rig.get(1, "/");
+        let counters = rig.settle().await;
+        let failed = counters.failed;
+        assert_eq!((failed.no_http2, failed.total()), (1, 1));
+    });
+}
+
+/// The same of one that has spoken it before, on any connection, is a connection that was closed.
+#[test]
+fn a_target_that_has_spoken_http2_has_not_forgotten_it() {
+    run(async {
+        let server = Server::start(|peer| {
+            let first = peer.seen.connections.get() == 1;
+            async move {
+                let mut peer = peer;
+                if first {
+                    let mut raw = Raw::greet(peer, &[]).await;
+                    raw.until(mirror_core::http::h2::frame::Kind::Headers).await;
+                } else {
+                    peer.more().await;
+                }
+            }
+        })
+        .await;
+        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        for n in 1..=2 {
+            rig.get(n, "/");
+            rig.until(|c| c.failed.total() == n).await;
+        }
+        let failed = rig.settle().await.failed;
+        assert_eq!((failed.reset, failed.no_http2), (2, 0));
     });
 }
 

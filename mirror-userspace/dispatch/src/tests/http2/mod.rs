@@ -113,6 +113,9 @@ impl Rig {
     /// The client gives up the reply to a request.
     fn cancel(&mut self, connection: u64, copy: CopyId) {
         let request = self.request_of(connection, copy);
-        self.dispatcher.handle(Output::Cancel { request });
+        self.dispatcher.handle(Output::Cancel {
+            request,
+            why: GivenUp::ByClient,
+        });
     }
 }

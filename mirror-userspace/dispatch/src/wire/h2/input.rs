@@ -22,6 +22,11 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// Whether no frame has begun to come.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.have == 0 && self.frame.is_none()
+    }
+
     /// The next frame with its payload, once both are there; the payload is empty where it does not matter, as that
     /// of DATA does unless its stream `keeps` it. Takes its bytes off `bytes`.
     ///

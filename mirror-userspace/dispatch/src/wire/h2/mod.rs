@@ -40,6 +40,6 @@ mod turn;
 
 pub(crate) use self::{
     hearing::{Fault, Heard, Lost},
-    session::{Limits, STREAMS_AT_FIRST, Session},
+    session::{Limits, STREAMS, STREAMS_AT_FIRST, Session},
     turn::Turn,
 };

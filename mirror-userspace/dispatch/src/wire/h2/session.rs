@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Most copies on one connection, whatever the target allows: what a lost segment holds up.
-const STREAMS: usize = 256;
+pub(crate) const STREAMS: usize = 256;
 /// Most of them before a target has said how many it allows: what it is to allow at least (RFC 9113 section
 /// 6.5.2).
 pub(crate) const STREAMS_AT_FIRST: usize = 100;
@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(super) unopened: VecDeque<u32>,
     /// How many are open.
     pub(super) opened: usize,
+    /// How many of the copies are open-ended.
+    open_ended: usize,
     /// Streams that have something to write, as far as is known.
     pub(super) ready: VecDeque<u32>,
     /// Streams that wait for the connection's window.
@@ -98,6 +100,7 @@ impl Session {
             next: 1,
             unopened: VecDeque::new(),
             opened: 0,
+            open_ended: 0,
             ready: VecDeque::new(),
             starved: VecDeque::new(),
             window: FIRST_WINDOW,
@@ -127,6 +130,21 @@ impl Session {
     /// Whether there is no copy.
     pub(crate) fn is_empty(&self) -> bool {
         self.turns.is_empty()
+    }
+
+    /// How many copies are open-ended.
+    pub(crate) const fn open_ended(&self) -> usize {
+        self.open_ended
+    }
+
+    /// Whether anything was written, and not a word of HTTP/2 has come.
+    pub(crate) const fn is_unheard(&self) -> bool {
+        self.written > 0 && !self.greeted && self.input.is_untouched()
+    }
+
+    /// Whether the target has spoken HTTP/2.
+    pub(crate) const fn is_greeted(&self) -> bool {
+        self.greeted
     }
 
     /// Copies whose reply's head has not come.
@@ -170,6 +188,7 @@ impl Session {
     pub(crate) fn push(&mut self, job: Job, now: Option<Time>) {
         let stream = self.next;
         self.next = stream.saturating_add(2);
+        self.open_ended += usize::from(job.is_open_ended());
         self.turns.insert(stream, Box::new(Turn::new(job)));
         self.unopened.push_back(stream);
         if let Some(now) = now {
@@ -193,6 +212,7 @@ impl Session {
     /// Takes out a copy that is over.
     pub(crate) fn remove(&mut self, stream: u32) -> Option<Box<Turn>> {
         let turn = self.turns.remove(&stream)?;
+        self.open_ended -= usize::from(turn.job.is_open_ended());
         if let Some(due) = turn.due {
             self.dues.remove(&(due, stream));
         }

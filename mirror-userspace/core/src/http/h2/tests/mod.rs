@@ -3,6 +3,7 @@
 mod attacks;
 mod feed;
 mod floods;
+mod from_v1;
 mod gaps;
 mod hpack;
 mod midstream;

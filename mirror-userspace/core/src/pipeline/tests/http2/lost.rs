@@ -27,7 +27,7 @@ fn a_client_that_gives_up_early_sends_nothing_and_late_is_told_on() {
     ];
     bench.say(&mut client, stream.concat());
     assert_eq!(bench.dropped(0), "reset 1");
-    let numbers: Vec<_> = bench.cancelled.iter().map(|key| key.number).collect();
+    let numbers: Vec<_> = bench.cancelled.iter().map(|(key, _)| key.number).collect();
     assert_eq!(numbers, [5]);
     let (received, _) = bench.end();
     let ended: Vec<_> = received

@@ -5,8 +5,10 @@ use mirror_core::http::h2::{
     frame::{ACK, END_HEADERS, END_STREAM, FrameHeader, HEADER, Kind},
 };
 
-use super::world::{Delivery, World, block, byte};
-use crate::{LinkId, Order, pool::Retry};
+use super::{
+    super::vocabulary::{LinkId, Order, Retry},
+    world::{Delivery, World, block, byte},
+};
 
 impl World {
     /// Bytes arrive at a target.

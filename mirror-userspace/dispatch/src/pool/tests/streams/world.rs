@@ -7,16 +7,21 @@ use mirror_core::{
     budget::{Budget, Reserved},
     counters::TargetCounters,
     pipeline::{
-        ConnectionId, CopyId, Effect, Expect, MirrorCopy, Output, Persistence, RequestKey, Rest,
-        TargetId, Wire,
+        ConnectionId, CopyId, Effect, Expect, GivenUp, MirrorCopy, Output, Persistence, RequestKey,
+        Rest, TargetId, Wire,
     },
     segment::Time,
 };
 
-use super::{super::shell::Shell as _, Choices, server::Conn};
-use crate::{
-    DispatchConfig, LinkId, Order, breaker,
-    pool::{Action, Origin, Pool, Retry, Settings},
+use super::{
+    super::{
+        shell::Shell as _,
+        vocabulary::{
+            Action, DispatchConfig, LinkId, Order, Origin, Pool, Retry, Settings, breaker,
+        },
+    },
+    Choices,
+    server::Conn,
 };
 
 /// A copy, as the world knows it.
@@ -232,8 +237,13 @@ impl World {
             let from = self.copies.len().saturating_sub(20);
             let copy = from + self.choices.of(self.copies.len() - from);
             let request = self.request(copy);
-            if self.copies[copy].whole {
-                self.hand_over(Output::Cancel { request });
+            let why = match self.choices.of(2) {
+                0 => GivenUp::ByClient,
+                _ => GivenUp::RefusedByV1,
+            };
+            if self.copies[copy].whole || why == GivenUp::RefusedByV1 {
+                self.streaming.retain(|streaming| *streaming != copy);
+                self.hand_over(Output::Cancel { request, why });
             }
         }
     }
