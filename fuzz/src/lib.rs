@@ -16,6 +16,7 @@
 //! | [`pipeline`] | outputs follow their protocol, the books balance, memory stays in its budget |
 //! | [`pool`] | each copy ends in one counter, in order, sent once; limits hold; in the end all is quiet |
 //! | [`contents`] | whatever two replies are, they are compared in bounds; neither side nor the cut matters |
+//! | [`pool_http2`] | the same on connections in HTTP/2; streams, windows and numbers are as RFC 9113 wants them |
 //! | [`config`] | documents are read or refused in bounded time; what is mirrored has a reason |
 //! | [`tenants`] | no document of two tenants reaches what its writer has no right to |
 //! | [`rates_and_flags`] | what is accepted reads back as itself; what is refused says why |
@@ -31,6 +32,7 @@ pub mod http_steps;
 mod input;
 pub mod pipeline;
 pub mod pool;
+pub mod pool_http2;
 pub mod rates_and_flags;
 pub mod reply_reader;
 pub mod second_parser;
@@ -41,7 +43,7 @@ pub mod tenants;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("header_walk", header_walk::run),
     ("capture_file", capture_file::run),
     ("assembler", assembler::run),
@@ -52,6 +54,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("pipeline", pipeline::run),
     ("pool", pool::run),
     ("contents", contents::run),
+    ("pool_http2", pool_http2::run),
     ("config", config::run),
     ("tenants", tenants::run),
     ("rates_and_flags", rates_and_flags::run),

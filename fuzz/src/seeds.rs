@@ -8,6 +8,8 @@ use crate::{
     http_steps,
     pipeline::{HTTP2, PHRASES},
 };
+use mirror_core::random::Random;
+
 use frames::{captures, packets};
 pub use h2::stories;
 
@@ -24,6 +26,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "pipeline" => conversations(),
         "pool" => games(),
         "contents" => contents::pairs(),
+        "pool_http2" => streams_of_games(),
         "config" => documents(),
         "tenants" => choices(),
         "rates_and_flags" => flags(),
@@ -262,6 +265,16 @@ fn conversations() -> Vec<Vec<u8>> {
 }
 
 /// Lists of choices, all of one kind and mixed.
+/// Settings, then numbers of any kind.
+fn streams_of_games() -> Vec<Vec<u8>> {
+    let mut random = Random::new(1);
+    let mut numbers = |len: usize| -> Vec<u8> {
+        let byte = |_| u8::try_from(random.below(256)).unwrap_or(u8::MAX);
+        (0..len).map(byte).collect()
+    };
+    vec![vec![0; 6], numbers(200), numbers(800), numbers(3_000)]
+}
+
 fn games() -> Vec<Vec<u8>> {
     // Pipelining, one target with a list of endpoints that it is told.
     let settings = [3, 0, 3, 0, 0, 1, 9, 0, 1];
