@@ -10,6 +10,7 @@
 mod api;
 mod documents;
 mod doors;
+mod grpc;
 mod node;
 mod pods;
 mod remembered;

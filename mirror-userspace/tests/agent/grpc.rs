@@ -1,0 +1,116 @@
+//! Pods that serve gRPC.
+
+use std::fs;
+
+use lab::{Family, GrpcClient, GrpcServer, Pod};
+use serde_json::{Value, json};
+
+use crate::{
+    documents::{SERVICES, SLICES, V2},
+    node::{NODE, Node, PATIENCE, PODS, V1},
+};
+
+/// A service of one pod, and its slice.
+fn service(pod: &Pod, labels: &[(&str, &str)]) -> [Value; 2] {
+    let name = format!("{}-service", pod.name());
+    let selector: serde_json::Map<String, Value> = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    let service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": "default", "name": name},
+        "spec": {
+            "selector": selector,
+            "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
+        },
+    });
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "namespace": "default",
+            "name": format!("{name}-1"),
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": [{"port": 80, "protocol": "TCP"}],
+        "endpoints": [{
+            "addresses": [pod.ip(Family::V4).to_string()],
+            "conditions": {"ready": true},
+            "targetRef": {
+                "kind": "Pod",
+                "namespace": "default",
+                "name": pod.name(),
+                "uid": pod.uid(),
+            },
+        }],
+    });
+    [service, slice]
+}
+
+/// One method of a service is mirrored, others are not.
+fn route() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GRPCRoute",
+        "metadata": {"namespace": "default", "name": "echo"},
+        "spec": {
+            "parentRefs": [{"name": "gateway"}],
+            "rules": [{
+                "matches": [{"method": {"service": "lab.Echo", "method": "Unary"}}],
+                "filters": [{
+                    "type": "RequestMirror",
+                    "requestMirror": {"backendRef": {"name": "v2-service", "port": 80}},
+                }],
+                "backendRefs": [{"name": "v1-service", "port": 80}],
+            }],
+        },
+    })
+}
+
+#[test]
+fn the_method_that_a_route_matches_is_mirrored_from_pod_to_pod() {
+    let node = Node::new();
+    let start = |name, host| {
+        let pod = Pod::start(&node.lab, name, host).unwrap();
+        let address = (pod.ip(Family::V4), 80).into();
+        let server = GrpcServer::start(pod.namespace(), address, None).unwrap();
+        (server, pod)
+    };
+    let ((v1, v1_pod), (v2, v2_pod)) = (start("v1", 30), start("v2", 31));
+    for (pod, labels) in [(&v1_pod, V1), (&v2_pod, V2)] {
+        node.api.apply(PODS, pod.object(NODE, labels));
+        let [service, slice] = service(pod, labels);
+        node.api.apply(SERVICES, service);
+        node.api.apply(SLICES, slice);
+    }
+    let file = node.scratch.path().join("route.yaml");
+    fs::write(&file, route().to_string()).unwrap();
+    let agent = node.agent_with(&["--config", file.to_str().unwrap()]);
+    agent.wait_until_attached("v1", 1);
+    node.wait_until_ready(&agent);
+    let address = (v1_pod.ip(Family::V4), 80).into();
+    for (scene, calls) in [("collect", 5), ("unary", 20)] {
+        let played = GrpcClient::play(&node.lab.client, address, scene, calls).unwrap();
+        assert_eq!(played.well, calls as u64, "{scene}");
+    }
+    assert_eq!(v1.wait_for(25, PATIENCE).unwrap().len(), 25);
+    let copies = v2.wait_for(20, PATIENCE).unwrap().len();
+    assert_eq!(copies, 20, "{}", agent.0.stderr());
+    let ended = agent.0.stop().unwrap();
+    let rules = ended.ledger.0["rules"].as_object().unwrap();
+    let rule = rules.values().next().unwrap();
+    assert_eq!(rule["balanced"], json!(true), "{}", ended.stderr);
+    assert_eq!(rule["http2_requests"], json!(25), "{}", ended.stderr);
+    assert_eq!(
+        rule["replies"]["answered"]["2xx"],
+        json!(20),
+        "{}",
+        ended.stderr
+    );
+    let methods = v2.wait_for(20, PATIENCE).unwrap();
+    assert!(methods.iter().all(|call| call.method == "Unary"));
+    assert_eq!(methods.len(), 20, "and none came twice");
+}
