@@ -41,6 +41,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("mirror-bench", &["mirror-common", "mirror-core"]),
     ("cluster-lab", &["lab"]),
     ("kernel-probe", &["lab", "mirror-common"]),
+    ("tonic-peer", &[]),
     ("xtask", &["lab"]),
 ];
 

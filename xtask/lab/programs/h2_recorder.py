@@ -1,9 +1,11 @@
 """An HTTP/2 server that writes down what it gets, with hyper's h2: nobody's code but its own reads the wire.
 
-Usage: h2_recorder.py ADDRESS PORT FILE MAX_CONCURRENT_STREAMS
+Usage: h2_recorder.py ADDRESS PORT FILE MAX_CONCURRENT_STREAMS MANNER
 
 Each request becomes a line of JSON in FILE when it ends, one way or another. Fields stand in their order, with
-duplicates; bytes are shown as Latin-1. Calls of gRPC are answered by the last part of their path.
+duplicates; bytes are shown as Latin-1. Calls of gRPC are answered by the last part of their path. MANNER is serves;
+refuses (each path when it is first asked for: REFUSED_STREAM), leaves (each connection takes one request: GOAWAY), or
+withholds (what it gets ends with its connection, or is reset).
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import sys
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
@@ -39,6 +42,7 @@ class Request:
         self.fields = fields
         self.version = version
         self.trailers = None
+        self.ended = False
         self.length = 0
         self.hash = hashlib.sha256()
         self.body = bytearray()
@@ -61,8 +65,12 @@ class Request:
 class Connection(asyncio.Protocol):
     count = 0
 
-    def __init__(self, out, streams):
-        self.out, self.streams = out, streams
+    refused = set()
+
+    def __init__(self, out, streams, manner):
+        self.out, self.streams, self.manner = out, streams, manner
+        self.taken = None
+        self.left = False
         self.number = Connection.count
         Connection.count += 1
         self.buffer = b""
@@ -94,10 +102,12 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _):
         for stream, request in self.open.items():
-            self.record(stream, request, "closed")
+            self.record(stream, request, "end" if request.ended else "closed")
         self.open = {}
 
     def data_received(self, data):
+        if self.left:
+            return
         if self.h2 is None:
             self.buffer += data
             if self.buffer.startswith(PREFACE[: len(self.buffer)]):
@@ -179,10 +189,14 @@ class Connection(asyncio.Protocol):
     def on(self, event):
         if isinstance(event, h2.events.RequestReceived):
             request = Request(listed(event.headers), "2")
+            if self.refuses(event.stream_id, request):
+                return
             self.open[event.stream_id] = request
             if request.method_of_grpc == "Chat":
                 self.answer_head(event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
+            if event.stream_id not in self.open:
+                return
             self.open[event.stream_id].trailers = listed(event.headers)
         elif isinstance(event, h2.events.DataReceived):
             if event.flow_controlled_length:
@@ -193,6 +207,9 @@ class Connection(asyncio.Protocol):
                 if request.method_of_grpc == "Chat":
                     self.queue(event.stream_id, bytes(event.data))
         elif isinstance(event, h2.events.StreamEnded):
+            if self.manner == "withholds":
+                self.open[event.stream_id].ended = True
+                return
             request = self.open.pop(event.stream_id, None)
             if request is not None:
                 self.record(event.stream_id, request, "end")
@@ -208,6 +225,21 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, h2.events.ConnectionTerminated):
             self.send()
             self.transport.close()
+
+    def refuses(self, stream, request):
+        path = request.value(":path")
+        if self.manner == "refuses" and path not in Connection.refused:
+            Connection.refused.add(path)
+            self.h2.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+        elif self.manner == "leaves" and self.taken is not None:
+            self.left = True
+            self.send()
+            self.transport.write(struct.pack(">BHBBIII", 0, 8, 7, 0, 0, self.taken, 0))
+        else:
+            self.taken = stream
+            return False
+        self.record(stream, request, "refused")
+        return True
 
     def answer_head(self, stream):
         self.h2.send_headers(stream, [(":status", "200"), ("content-type", "application/grpc")])
@@ -266,11 +298,11 @@ class Connection(asyncio.Protocol):
 
 
 async def main():
-    address, port, path, streams = sys.argv[1:]
+    address, port, path, streams, manner = sys.argv[1:]
     out = open(path, "a")
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(out, int(streams)), address, int(port), backlog=4096
+        lambda: Connection(out, int(streams), manner), address, int(port), backlog=4096
     )
     async with server:
         await server.serve_forever()

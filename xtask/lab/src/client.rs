@@ -1,7 +1,7 @@
 //! A client that decides itself where its bytes are cut.
 
 use std::{
-    io::{self, BufReader, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     thread,
     time::Duration,
@@ -107,6 +107,23 @@ impl RawClient {
             head,
             body: meter.finish(),
         })
+    }
+
+    /// Reads until these bytes have come.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before they do, or nothing comes for 30 s.
+    pub fn read_until(&mut self, wanted: &[u8]) -> Result<()> {
+        let mut came = Vec::new();
+        while !came.ends_with(wanted) {
+            let mut byte = [0];
+            self.input
+                .read_exact(&mut byte)
+                .with_context(|| format!("after {}", came.escape_ascii()))?;
+            came.extend(byte);
+        }
+        Ok(())
     }
 
     /// Sends FIN and goes on reading.

@@ -159,10 +159,14 @@ impl GrpcServer {
             .arg(folder.path().join("calls"))
             .arg(age.to_string())
             .arg(change);
-        Ok(Self {
-            _process: serve(namespace, &mut command, address)?,
+        Ok(Self::of(serve(namespace, &mut command, address)?, folder))
+    }
+
+    pub(super) const fn of(process: Process, folder: Scratch) -> Self {
+        Self {
+            _process: process,
             folder,
-        })
+        }
     }
 
     /// The calls once there are `count`; after `patience` those that there are, for the caller's assertion to show.

@@ -26,6 +26,19 @@ pub struct Http2Recorder {
     address: SocketAddr,
 }
 
+/// What a recorder does with requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It answers each.
+    Serves,
+    /// It refuses each path when that is first asked for: REFUSED_STREAM.
+    Refuses,
+    /// It takes one request on each connection, and refuses the next by GOAWAY. It does not read on, but closes nothing.
+    Leaves,
+    /// It answers none. Each is written down when it is reset, or when its connection ends.
+    Withholds,
+}
+
 /// A request as it was on the wire. Bytes are shown as Latin-1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Http2Request {
@@ -40,12 +53,23 @@ pub struct Http2Request {
     pub body_sha256: String,
     /// `2`, or `1` for what came in HTTP/1.
     pub version: String,
-    /// `end`; `reset` by the client, or `closed` with its connection.
+    /// `end`; `refused` by the recorder, `reset` by the client, or `closed` with its connection before its end.
     pub end: String,
     /// The connection it came on, numbered from 0 in the order of their acceptance.
     pub connection: u64,
     /// The stream.
     pub stream: u64,
+}
+
+impl Manner {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Serves => "serves",
+            Self::Refuses => "refuses",
+            Self::Leaves => "leaves",
+            Self::Withholds => "withholds",
+        }
+    }
 }
 
 impl Http2Recorder {
@@ -55,12 +79,27 @@ impl Http2Recorder {
     ///
     /// Without Python 3 and PyPI's h2, or when the address is taken.
     pub fn start(namespace: &Namespace, address: SocketAddr, streams: u32) -> Result<Self> {
+        Self::start_as(Manner::Serves, namespace, address, streams)
+    }
+
+    /// The same, in this manner.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_as(
+        manner: Manner,
+        namespace: &Namespace,
+        address: SocketAddr,
+        streams: u32,
+    ) -> Result<Self> {
         let folder = Scratch::create("http2")?;
         let mut command = python::program(&folder, "h2_recorder.py", PROGRAM)?;
         command
             .args([address.ip().to_string(), address.port().to_string()])
             .arg(folder.path().join("requests"))
             .arg(streams.to_string())
+            .arg(manner.name())
             .stderr(Stdio::inherit());
         Ok(Self {
             _process: serve(namespace, &mut command, address)?,

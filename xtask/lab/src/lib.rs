@@ -36,6 +36,7 @@ mod python;
 mod scratch;
 mod server;
 mod tangle;
+mod tonic;
 mod topology;
 mod wire;
 
@@ -45,7 +46,7 @@ pub use client::{RawClient, Reply};
 pub use forward::Forward;
 pub use frames::Frames;
 pub use grpc::{Calls, GrpcCall, GrpcClient, GrpcServer};
-pub use http2::{Http2Recorder, Http2Request};
+pub use http2::{Http2Recorder, Http2Request, Manner};
 pub use impair::{Cable, Loss, LossAt, Offload};
 pub use listening::serve;
 pub use mirror::{Ended, Ledger, Mirror};
@@ -57,6 +58,7 @@ pub use process::Process;
 pub use scratch::Scratch;
 pub use server::{Behaviour, RecordedRequest, RecordingServer};
 pub use tangle::{Tangle, TangledCable};
+pub use tonic::TonicClient;
 pub use topology::{Family, Host, Lab};
 pub use wire::Body;
 
