@@ -55,29 +55,19 @@ fn named(seed: u64, one_in: usize, slower: Duration, requests: usize) -> (Option
     (None, other)
 }
 
+/// Of one in 50 requests; half of the runs need 2 200 requests to that route.
 #[test]
 fn thirty_milliseconds_at_the_99th_percentile_are_found() {
     let runs = if cfg!(debug_assertions) { 40 } else { 400 };
-    for (one_in, within) in [(50, 4_000), (70, 8_000)] {
-        let slower = Duration::from_millis(30);
-        let all: Vec<_> = (0..runs)
-            .map(|seed| named(seed, one_in, slower, within))
-            .collect();
-        let mut found: Vec<_> = all.iter().filter_map(|it| it.0).collect();
-        found.sort_unstable();
-        let others = all.iter().filter(|it| it.1).count();
-        println!(
-            "1 in {one_in}: {} of {runs}, median {:?}",
-            found.len(),
-            found.get(found.len() / 2)
-        );
-        assert!(
-            10 * found.len() >= 9 * all.len(),
-            "1 in {one_in}: {} of {runs}",
-            found.len()
-        );
-        assert_eq!(others, 0);
-    }
+    let slower = Duration::from_millis(30);
+    let all: Vec<_> = (0..runs)
+        .map(|seed| named(seed, 50, slower, 4_000))
+        .collect();
+    let mut found: Vec<_> = all.iter().filter_map(|it| it.0).collect();
+    found.sort_unstable();
+    assert!(10 * found.len() >= 9 * all.len(), "{found:?} of {runs}");
+    assert!(found[found.len() / 2] <= 3_000, "{found:?}");
+    assert_eq!(all.iter().filter(|it| it.1).count(), 0);
 }
 
 #[test]
