@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, path::Path};
 
 use lab::{Family, GrpcClient, GrpcServer, Host, Lab, Nginx, NginxConfig, packages};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{address, differing, fields};
 use crate::mirror::Mirror;
@@ -126,7 +126,12 @@ fn calls_of_grpc_fail_by_their_status() {
 }
 
 /// nginx at v1, and three versions of it, the candidate with these locations.
-fn pages(lab: &Lab, locations: &str, paths: &[&str], files: Vec<(&'static str, Vec<u8>)>) -> Value {
+fn pages(
+    lab: &Lab,
+    locations: &str,
+    (count, paths): (usize, &[&str]),
+    files: Vec<(&'static str, Vec<u8>)>,
+) -> Value {
     let good = "location /pay { default_type application/json; add_header X-Total 2; \
                 return 200 '{\"total\":2,\"at\":\"$request_id\"}'; }";
     let server = |port, more: &str| {
