@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::seen::{Identity, Remark, Seen, SeenDocument, cut};
+use super::seen::{Identity, Remark, Seen, SeenDocument, cut, shortened};
 
 /// The API takes 1 KiB.
 const LONGEST_NOTE: usize = 1000;
@@ -159,8 +159,7 @@ fn key(of: &Identity, remark: &Remark) -> u64 {
 impl Due {
     /// The Event's name.
     pub(super) fn name(&self) -> String {
-        let mut name = self.regarding.name.clone();
-        name.truncate(200);
+        let name = shortened(self.regarding.name.clone(), 200);
         format!("{name}.{:016x}", self.key)
     }
 

@@ -26,7 +26,7 @@ const LONGEST_REASON: usize = 200;
 
 /// A note that has changed is written after so long at the earliest.
 const WRITTEN_EVERY: Duration = Duration::from_secs(10);
-/// A note that says something is written again after so long, unchanged.
+/// A note that says something is written again after so long, unchanged but for figures.
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
 /// A note that was not written for so long is an agent's that is no more.
 const STALE_AFTER: Duration = Duration::from_secs(150);
@@ -59,10 +59,19 @@ fn note(parts: &Parts) -> String {
         .unwrap_or_default()
 }
 
+/// What is worth a write by itself: figures come and go.
+fn without_figures(parts: &Parts) -> Vec<(&str, u32, u32, Option<&str>)> {
+    let each = parts.iter().map(|(title, part)| {
+        let why = part.why.as_deref();
+        (title.as_str(), part.selected, part.attached, why)
+    });
+    each.collect()
+}
+
 /// When the note of this node is written.
 #[derive(Debug, Default)]
 pub(super) struct Note {
-    written: Option<(String, Instant)>,
+    written: Option<(Parts, Instant)>,
     not_before: Option<Instant>,
 }
 
@@ -72,20 +81,19 @@ impl Note {
         if self.not_before.is_some_and(|until| now < until) {
             return None;
         }
-        let text = note(parts);
         let due = match &self.written {
             // What an agent before this one has noted, goes stale.
             None => !parts.is_empty(),
             Some((before, at)) => {
                 let renewed = !parts.is_empty() && now.duration_since(*at) >= RENEWED_EVERY;
-                *before != text || renewed
+                without_figures(before) != without_figures(parts) || renewed
             }
         };
-        due.then_some(text)
+        due.then(|| note(parts))
     }
 
-    pub(super) fn on_written(&mut self, text: String, now: Instant) {
-        self.written = Some((text, now));
+    pub(super) fn on_written(&mut self, parts: Parts, now: Instant) {
+        self.written = Some((parts, now));
         self.not_before = Some(now + WRITTEN_EVERY);
     }
 
@@ -211,14 +219,18 @@ mod tests {
         let mut own = Note::default();
         let start = Instant::now();
         assert_eq!(own.due(&Parts::new(), start), None, "nothing to say");
-        let text = own.due(&parts(1), start).unwrap();
-        own.on_written(text, start);
+        assert!(own.due(&parts(1), start).is_some());
+        own.on_written(parts(1), start);
+        let mut busy = parts(1);
+        busy.values_mut().for_each(|part| part.copies = 700);
+        assert_eq!(own.due(&busy, start + 59 * SECOND), None, "figures");
+        assert!(own.due(&busy, start + 60 * SECOND).is_some());
         assert_eq!(own.due(&parts(1), start + 59 * SECOND), None, "the same");
         assert_eq!(own.due(&parts(2), start + 9 * SECOND), None, "too soon");
         assert!(own.due(&parts(2), start + 10 * SECOND).is_some());
         assert!(own.due(&parts(1), start + 60 * SECOND).is_some(), "renewed");
-        let none = own.due(&Parts::new(), start + 10 * SECOND).unwrap();
-        own.on_written(none, start + 10 * SECOND);
+        assert!(own.due(&Parts::new(), start + 10 * SECOND).is_some());
+        own.on_written(Parts::new(), start + 10 * SECOND);
         assert_eq!(own.due(&Parts::new(), start + 999 * SECOND), None);
     }
 

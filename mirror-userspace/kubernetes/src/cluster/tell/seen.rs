@@ -154,6 +154,16 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
+/// The name of an object, made as short as names may be.
+#[must_use]
+pub(super) fn shortened(mut name: String, most: usize) -> String {
+    // Names are ASCII, as read by `plain`.
+    while name.len() > most || name.ends_with(['-', '.']) {
+        name.pop();
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +189,12 @@ mod tests {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("ääää", 7), "ää…");
         assert_eq!(cut("äääääää", 3), "…");
+    }
+
+    #[test]
+    fn names_stay_names() {
+        assert_eq!(shortened("web-1.shop".into(), 253), "web-1.shop");
+        assert_eq!(shortened("web-1.shop".into(), 6), "web-1");
     }
 
     #[test]

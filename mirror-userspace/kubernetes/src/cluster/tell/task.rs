@@ -17,7 +17,7 @@ use super::{
     election::{Election, Held, LASTS, Move},
     events::{Due, Events},
     parts::{self, Note, Others},
-    seen::{Seen, cut},
+    seen::{Seen, shortened},
     statuses::{Statuses, Todo},
 };
 use crate::cluster::watch::spread;
@@ -75,7 +75,7 @@ impl Task {
         };
         Self {
             api: TellApi::new(config.client.clone()),
-            own: cut(&format!("{}-{}", config.lease, config.node), 253),
+            own: shortened(format!("{}-{}", config.lease, config.node), 253),
             election: Election::new(me.clone()),
             me,
             config,
@@ -206,7 +206,8 @@ impl Task {
     /// Notes this node's parts.
     async fn note(&mut self, seen: &Seen) {
         let now = Instant::now();
-        let Some(text) = self.note.due(&parts::own(seen), now) else {
+        let parts = parts::own(seen);
+        let Some(text) = self.note.due(&parts, now) else {
             return;
         };
         let TellConfig { lease, pod, .. } = &self.config;
@@ -219,7 +220,7 @@ impl Task {
         match outcome {
             Ok(_) => {
                 self.complaints.works(NOTES);
-                self.note.on_written(text, now);
+                self.note.on_written(parts, now);
             }
             Err(failed) => {
                 // Where nobody can be elected, that was said.
