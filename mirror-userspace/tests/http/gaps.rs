@@ -210,6 +210,18 @@ fn a_connection_picked_up_midway_begins_with_its_next_request() {
     assert_eq!(protocols(&said), [Protocol::Http1]);
 }
 
+/// RFC 9293 section 3.8.4: a keep-alive probe may carry a byte that was never sent.
+#[test]
+fn a_probe_with_a_byte_before_the_first_request_hides_none() {
+    for byte in ["\0", "a", "G", "\r", "\n"] {
+        let mut connection = Connection::midway();
+        connection.segment(byte, 1).segment(GET, 1).segment(GET, 90);
+        let said = connection.acknowledge(180).close();
+        assert_eq!(short(&said), ["GET /next", "GET /next"], "{byte:?}");
+        assert_eq!(lost(&said), [], "{byte:?}");
+    }
+}
+
 #[test]
 fn what_only_seemed_to_begin_a_request_makes_room_for_one_that_does() {
     for tail in [

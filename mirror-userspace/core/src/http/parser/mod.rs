@@ -143,12 +143,13 @@ impl Parser {
             self.resume(&input, limits, emit);
             self.run(input.bytes, limits, budget, emit);
         }
+        // One byte alone says nothing: keep-alive probes carry one that was sent before, or never
+        // (RFC 9293 section 3.8.4). That it may begin a request does not change it.
+        let begins = !on_trial && self.is_on_trial();
+        if input.bytes.len() == 1 && (begins || matches!(self.state, State::Resync(_))) {
+            return;
+        }
         if let State::Resync(resync) = &mut self.state {
-            // One byte alone says nothing: keep-alive probes carry one that was sent before, or never
-            // (RFC 9293 section 3.8.4).
-            if input.bytes.len() == 1 {
-                return;
-            }
             resync.pass(input.bytes);
         }
         if self.last_ack.is_none() || advanced(self.last_ack, input.ack) {
