@@ -3,6 +3,7 @@
 mod cancelled;
 mod losses;
 mod outgoing;
+mod waited;
 
 use std::collections::VecDeque;
 
@@ -12,13 +13,8 @@ use cancelled::Cancelled;
 
 use super::{
     ConnectionId, CopyId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo,
-    Rest, TargetId,
-    blocks::Blocks,
-    body::{Body, Waited},
-    connection::RequestContext,
-    lost::Lost,
-    manner::Manner,
-    patience::Patience,
+    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, lost::Lost,
+    manner::Manner, patience::Patience,
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -297,20 +293,6 @@ impl Assembly {
             Request::Settled => self.observe(place, |observer, info| observer.lost(info)),
             _ => self.observe(place, |observer, info| observer.body(info, bytes)),
         };
-    }
-
-    /// Whether there was room for more of the body.
-    fn collect(&self, held: &mut Held, bytes: &[u8]) -> bool {
-        let Held { body, reserved, .. } = held;
-        match self.waiting(bytes) {
-            Some(waited) => body.push_waited(waited, reserved, &self.blocks),
-            None => body.push(bytes, reserved, &self.blocks),
-        }
-    }
-
-    /// The buffer that these bytes waited in, if it may be kept for them.
-    fn waiting(&self, bytes: &[u8]) -> Option<Waited> {
-        Waited::of(self.waited.as_ref()?, bytes)
     }
 
     /// The request is complete; of HTTP/2, with the trailers that were [handed in](Self::end_with) last.
