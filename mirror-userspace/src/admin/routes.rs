@@ -37,14 +37,14 @@ use super::{
 pub(super) const FETCH_SITE: &str = "sec-fetch-site";
 const PLAIN: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
-const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
+pub(super) const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
 pub(super) const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Routes {
     asker: Asker,
-    token: Option<TokenFile>,
+    pub(super) token: Option<TokenFile>,
     pub(super) limits: Limits,
     health: Mutex<Health>,
     started: Instant,
@@ -207,7 +207,7 @@ impl Routes {
     }
 
     /// A line for each target.
-    async fn rates(&self) -> Result<String, Failure> {
+    pub(super) async fn rates(&self) -> Result<String, Failure> {
         let rates = self.ask(self.limits.answer_time, Ask::SampleRates).await?;
         let mut text = String::new();
         for SampleRate { rule, target, rate } in rates {
@@ -244,6 +244,15 @@ impl Routes {
         request: Request<Incoming>,
     ) -> Result<String, Failure> {
         self.may_tune(client, request.headers())?;
+        self.set_rate(client, request).await
+    }
+
+    /// Does what somebody says who may.
+    pub(super) async fn set_rate(
+        &self,
+        client: Client,
+        request: Request<Incoming>,
+    ) -> Result<String, Failure> {
         let too_long = || {
             (
                 StatusCode::PAYLOAD_TOO_LARGE,

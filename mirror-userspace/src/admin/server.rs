@@ -49,6 +49,8 @@ pub struct AdminConfig {
     pub token: Option<PathBuf>,
     /// The address of the page for browsers, at which everyone may look. Default: none.
     pub page: Option<Listen>,
+    /// Whether browsers that have the token may change the sample rate on the page. Default: no.
+    pub page_tunes: bool,
 }
 
 /// A listening server. Dropped, it stops, and so do its connections.
@@ -103,7 +105,11 @@ impl Admin {
             // Connections inherit it.
             setsockopt(&listener, SndBuf, &SEND_BUFFER)?;
             admin.page_address = Some(listener.local_addr()?);
-            let page = Arc::new(Page::new(Arc::clone(&admin.routes), limits));
+            let page = Arc::new(Page::new(
+                Arc::clone(&admin.routes),
+                limits,
+                config.page_tunes,
+            ));
             admin.tasks.push(tokio::spawn(Arc::clone(&page).watch()));
             admin.serve(listener, page);
         }

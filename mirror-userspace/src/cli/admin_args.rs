@@ -43,9 +43,13 @@ pub struct AdminArgs {
     pub keep_lost_bytes: usize,
 
     /// Show what is mirrored, what is lost and why on a page for browsers here: ADDRESS:PORT, :PORT for
-    /// all addresses, or off. Nothing can be changed on it [default: off]
+    /// all addresses, or off. Nothing can be changed on it without --ui-tune [default: off]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub ui: Option<AdminAddress>,
+
+    /// Let those change the sample rate on that page who type the token of --admin-token-file there
+    #[arg(long, requires = "ui", requires = "admin_token_file")]
+    pub ui_tune: bool,
 }
 
 /// Where something of the admin server listens; see [`Listen`].
@@ -155,6 +159,7 @@ impl AdminArgs {
             listen,
             token: self.admin_token_file.clone(),
             page,
+            page_tunes: self.ui_tune,
         };
         let (mut admin, questions) = Admin::start(config).await?;
         if let Some(path) = socket {

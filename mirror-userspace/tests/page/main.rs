@@ -9,6 +9,7 @@ mod browser;
 mod crowd;
 mod terminal;
 mod top;
+mod tune;
 
 use std::{net::SocketAddr, path::Path, time::Instant};
 
@@ -35,6 +36,11 @@ fn serve(lab: &Lab, host: Host, extra: &str) -> Nginx {
 }
 
 fn mirror(lab: &Lab) -> Mirror {
+    mirror_with(lab, &[])
+}
+
+/// The same, with these flags as well.
+fn mirror_with(lab: &Lab, more: &[&str]) -> Mirror {
     let target = format!("http://{},role=candidate", address(Host::V2));
     let flags = [
         ["--interface", "eth0"],
@@ -48,7 +54,8 @@ fn mirror(lab: &Lab) -> Mirror {
         ["--admin-address", top::ADMIN],
     ];
     let binary = Path::new(env!("CARGO_BIN_EXE_podmirror"));
-    Mirror::start(&lab.node, binary, flags.as_flattened()).unwrap()
+    let flags = [flags.as_flattened(), more].concat();
+    Mirror::start(&lab.node, binary, &flags).unwrap()
 }
 
 /// So many requests to each path.

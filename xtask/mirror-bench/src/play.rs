@@ -1,6 +1,7 @@
 //! Plays a conversation to a pipeline, as a shard would.
 
 use mirror_core::{
+    lost::KeepLost,
     pipeline::{Limits, Output, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
     stream::Confirm,
@@ -29,6 +30,11 @@ pub fn pipeline(confirm: Confirm) -> Result<Pipeline, PolicyError> {
     })?;
     let mut limits = Limits::default();
     limits.flow.confirm = confirm;
+    // As many as a live mirror keeps.
+    limits.keep_lost = KeepLost {
+        losses: 100,
+        bytes: 0,
+    };
     Ok(Pipeline::new(limits, policy))
 }
 

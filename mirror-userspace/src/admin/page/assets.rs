@@ -19,6 +19,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/dom.js", SCRIPT, include_str!("assets/dom.js")),
     ("/graph.js", SCRIPT, include_str!("assets/graph.js")),
     ("/last.js", SCRIPT, include_str!("assets/last.js")),
+    ("/tune.js", SCRIPT, include_str!("assets/tune.js")),
     ("/chart.js", SCRIPT, include_str!("assets/chart.js")),
     ("/panels.js", SCRIPT, include_str!("assets/panels.js")),
     ("/verdict.js", SCRIPT, include_str!("assets/verdict.js")),

@@ -2,13 +2,14 @@
 //!
 //! It has an address of its own, at which there is nothing but files of this binary, the texts of the
 //! reasons, and one stream of events: the books ([`books`](super::books)) once a second. Nothing can be
-//! changed here. Who may connect may look; but what a browser sends on behalf of somebody else's page is
+//! changed here but the sample rate, where that is wanted (`tune.rs`). Who may connect may look; but what a browser sends on behalf of somebody else's page is
 //! refused: names that may lead here tomorrow (`Host`), and other sites (`Sec-Fetch-Site`).
 
 mod assets;
 mod events;
 mod reasons;
 mod tap;
+mod tune;
 
 use std::sync::Arc;
 
@@ -45,12 +46,14 @@ const SAME_ORIGIN_ONLY: HeaderName = HeaderName::from_static("cross-origin-resou
 pub(super) struct Page {
     routes: Arc<Routes>,
     tap: Tap,
+    /// Whether the sample rate can be changed on it.
+    tunes: bool,
 }
 
 impl Page {
-    pub(super) fn new(routes: Arc<Routes>, limits: Limits) -> Self {
+    pub(super) fn new(routes: Arc<Routes>, limits: Limits, tunes: bool) -> Self {
         let tap = Tap::new(limits.page_every);
-        Self { routes, tap }
+        Self { routes, tap, tunes }
     }
 
     /// Tells the browsers, for ever.
@@ -86,7 +89,7 @@ impl Page {
     async fn respond(
         &self,
         client: Client,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         patience: &Arc<Patience>,
     ) -> Response<Body> {
         if let Some(refusal) = refusal_of_copy(request.headers()) {
@@ -95,6 +98,10 @@ impl Page {
         if !origin::is_asked_by_address(request.headers()) {
             let why = origin::BY_ADDRESS;
             return plain(StatusCode::MISDIRECTED_REQUEST, why.into()).map(Either::Left);
+        }
+        if self.tunes && request.uri().path() == "/sample-rate" {
+            let answer = self.routes.rates_on_page(client, request).await;
+            return answer.map(Either::Left);
         }
         if !READ_ONLY.contains(request.method()) {
             return not_allowed(&READ_ONLY).map(Either::Left);
@@ -106,7 +113,7 @@ impl Page {
                 lost.map(Either::Left)
             }
             ("/events", &Method::GET) => self.events(request.headers(), patience),
-            _ => Self::file(request).map(Either::Left),
+            _ => Self::file(&request).map(Either::Left),
         }
     }
 }
@@ -123,7 +130,7 @@ impl Answers for Page {
         request: Request<Incoming>,
         patience: &Arc<Patience>,
     ) -> Response<Body> {
-        let mut response = self.respond(client, &request, patience).await;
+        let mut response = self.respond(client, request, patience).await;
         let fields = response.headers_mut();
         for (name, value) in [
             (CONTENT_SECURITY_POLICY, POLICY),

@@ -7,6 +7,7 @@ mod hostile;
 mod lost;
 mod owner;
 mod page;
+mod page_tuning;
 mod pages;
 mod paths;
 mod rollouts;
@@ -49,6 +50,11 @@ impl Server {
 
 /// A server within these limits, and who would answer for it.
 async fn server(limits: Limits) -> (Server, Questions) {
+    server_whose_page(limits, false).await
+}
+
+/// The same, on whose page one tunes or not.
+async fn server_whose_page(limits: Limits, page_tunes: bool) -> (Server, Questions) {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, format!("{SECRET}\n")).unwrap();
@@ -56,6 +62,7 @@ async fn server(limits: Limits) -> (Server, Questions) {
         listen: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
         token: Some(token),
         page: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
+        page_tunes,
     };
     let (admin, questions) = Admin::within(limits, config).await.unwrap();
     (Server { admin, folder }, questions)

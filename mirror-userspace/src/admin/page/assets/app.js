@@ -5,6 +5,7 @@ import { History, perSecond, total } from "/books.js";
 import { Graph } from "/graph.js";
 import { last } from "/last.js";
 import { attached, books, losses, rates } from "/panels.js";
+import { aim } from "/tune.js";
 import { verdict } from "/verdict.js";
 
 const SILENCE = 3000; // ms without a message that are worth a word
@@ -58,6 +59,7 @@ const show = () => {
   const now = history.now(chosen);
   const points = history.points.get(chosen);
   say(at("rule"), rules.length > 1 ? chosen : "");
+  aim(chosen);
   graph.show(now);
   note(now);
   verdict(points, now);
