@@ -21,7 +21,7 @@ fn the_rate_is_changed_on_the_page_by_who_has_the_token() {
     let mut browser = Browser::start(&lab.node);
     let name = LOOKS[0].name;
     browser.open(&LOOKS[0], URL);
-    browser.wait(name, "#graph", "100\u{2009}%");
+    browser.wait(name, "#graph", "100 %");
     browser.wait(name, "#tune:not([hidden])", "Set");
     let fill = |rate: &str, token: &str| {
         format!(
@@ -34,7 +34,7 @@ fn the_rate_is_changed_on_the_page_by_who_has_the_token() {
     browser.wait(name, "#tuned", "only with the token");
     browser.evaluate(name, &fill("25%", TOKEN));
     browser.wait(name, "#tuned", "It is 25% now.");
-    browser.wait(name, "#graph", "25\u{2009}%");
+    browser.wait(name, "#graph", "25 %");
     assert_eq!(browser.inaccessible(name), serde_json::json!([]));
     assert_eq!(browser.wrong(), serde_json::json!([]));
     running.stop().unwrap();

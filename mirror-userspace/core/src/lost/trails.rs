@@ -24,7 +24,7 @@ impl TrailLimits {
         } else {
             bytes + size_of::<Box<[u8]>>()
         };
-        size_of::<Trail>() + SEGMENTS * kept
+        size_of::<Trail>() + size_of::<Option<Box<Trail>>>() + SEGMENTS * kept
     }
 }
 
@@ -33,7 +33,7 @@ impl TrailLimits {
 #[derive(Debug)]
 pub struct Trails {
     limits: TrailLimits,
-    all: Vec<Trail>,
+    all: Vec<Option<Box<Trail>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,28 +79,32 @@ impl Trails {
     #[inline]
     pub fn push(&mut self, segment: &Segment<'_>) {
         let place = self.place(&segment.flow);
-        let Some(trail) = self.all.get_mut(place) else {
-            return self.begin(segment);
-        };
-        if trail.flow != segment.flow {
-            trail.restart(&segment.flow);
+        match self.all.get_mut(place) {
+            Some(Some(trail)) => {
+                if trail.flow != segment.flow {
+                    trail.restart(&segment.flow);
+                }
+                trail.push(segment, self.limits.bytes);
+            }
+            _ => self.begin(place, segment),
         }
-        trail.push(segment, self.limits.bytes);
     }
 
-    /// The first segment of all: the places are made.
+    /// The first segment in a place.
     #[cold]
-    fn begin(&mut self, segment: &Segment<'_>) {
-        let trail = Trail {
+    fn begin(&mut self, place: usize, segment: &Segment<'_>) {
+        let mut trail = Box::new(Trail {
             flow: segment.flow,
             seen: 0,
             heads: [Head::default(); SEGMENTS],
             bytes: Vec::new(),
-        };
-        self.all = vec![trail; self.limits.connections];
-        let place = self.place(&segment.flow);
-        if let Some(trail) = self.all.get_mut(place) {
-            trail.push(segment, self.limits.bytes);
+        });
+        trail.push(segment, self.limits.bytes);
+        if self.all.is_empty() {
+            self.all.resize_with(self.limits.connections, || None);
+        }
+        if let Some(free) = self.all.get_mut(place) {
+            *free = Some(trail);
         }
     }
 
@@ -108,7 +112,7 @@ impl Trails {
     #[must_use]
     pub fn of(&self, flow: &FlowId) -> Vec<Remembered> {
         match self.all.get(self.place(flow)) {
-            Some(trail) if trail.flow == *flow => trail.all(),
+            Some(Some(trail)) if trail.flow == *flow => trail.all(),
             _ => Vec::new(),
         }
     }

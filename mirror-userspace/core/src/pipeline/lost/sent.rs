@@ -40,6 +40,9 @@ impl Sent {
         if self.next >= self.places {
             self.next = 0;
         }
+        if self.all.is_empty() {
+            self.all.reserve_exact(self.places);
+        }
         if self.all.len() <= self.next && self.all.len() < self.places {
             self.all.push(Head {
                 request,
@@ -55,8 +58,8 @@ impl Sent {
         place.request = request;
         place.is_http2 = matches!(wire, Wire::Http2 { .. });
         place.len = head.len().min(BYTES);
-        for (to, from) in place.bytes.iter_mut().zip(head) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (place.bytes.get_mut(..place.len), head.get(..place.len)) {
+            to.copy_from_slice(from);
         }
     }
 
