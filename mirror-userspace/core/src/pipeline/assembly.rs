@@ -13,7 +13,7 @@ use cancelled::Cancelled;
 
 use super::{
     ConnectionId, CopyId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo,
-    Rest, TargetId, blocks::Blocks, body::Body, connection::RequestContext, lost::Lost,
+    Rest, TargetId, blocks::Blocks, body::Body, context::RequestContext, lost::Lost,
     manner::Manner, patience::Patience,
 };
 use crate::{

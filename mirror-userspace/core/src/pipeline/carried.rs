@@ -1,6 +1,6 @@
 //! Whether a connection carries HTTP/2, and what is known of it then.
 
-use super::{assembly::Assembly, connection::RequestContext, http2::Http2};
+use super::{assembly::Assembly, context::RequestContext, http2::Http2};
 use crate::{
     budget::Reserved,
     http::{Footing, Http2 as Beginning, Input, Lost, h2::midstream::Counter},

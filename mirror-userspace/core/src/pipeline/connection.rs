@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    ConnectionId, DropReason, RequestInfo, RequestKey,
+    DropReason, RequestKey,
     assembly::{Assembly, Opening, Request},
     body::OWN_PIECE,
     carried::Carried,
+    context::RequestContext,
     drops::lost_by,
     not_followed::Passing,
     replies::{Replies, Told},
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     http::{self, Footing, Framing, Head, HttpEvent, Input, Parser, Protocol},
     policy::Trailers,
-    segment::{Endpoint, FlowId, SeqNum, Time},
+    segment::{Endpoint, SeqNum, Time},
     stream::{Close, Consumer, Data, FromServer, Rest, StreamEvent},
 };
 
@@ -43,60 +44,6 @@ struct Reading {
     carried: Carried,
     /// The PROXY header, if it is to be sent on.
     opening: Option<Box<Opening>>,
-}
-
-/// What policy and ordering need to know of a request's connection.
-#[derive(Clone, Copy, Default)]
-pub(super) struct RequestContext {
-    pub(super) id: ConnectionId,
-    /// `None` only before the first event.
-    pub(super) flow: Option<FlowId>,
-    /// Who a PROXY header says is behind the flow's client.
-    pub(super) proxied: Option<Endpoint>,
-    /// Requests begun on this connection.
-    pub(super) ordinal: u32,
-    /// When the first byte of the request at hand, or of the next one, was captured.
-    pub(super) begun: Time,
-    /// When the bytes at hand were captured.
-    pub(super) at: Time,
-    /// What the client had received when it sent the bytes at hand.
-    pub(super) received: Option<SeqNum>,
-    /// What it had received when it sent the first byte of the request at hand, or of the next one.
-    pub(super) had_received: Option<SeqNum>,
-    /// What the connection is counted as.
-    pub(super) protocol: Protocol,
-}
-
-impl RequestContext {
-    /// The request at hand.
-    pub(super) const fn request(&self) -> RequestKey {
-        RequestKey {
-            connection: self.id,
-            number: self.ordinal,
-        }
-    }
-
-    /// The connection is counted as what it carries.
-    pub(super) fn become_protocol(&mut self, protocol: Protocol, assembly: &mut Assembly) {
-        let before = std::mem::replace(&mut self.protocol, protocol);
-        assembly.counters.connections.became(before, protocol);
-    }
-
-    /// The bytes at hand may begin a request.
-    const fn begin_here(&mut self) {
-        self.begun = self.at;
-        self.had_received = self.received;
-    }
-
-    /// What observers are told.
-    pub(super) fn info(&self) -> Option<RequestInfo> {
-        Some(RequestInfo {
-            request: self.request(),
-            flow: self.flow?,
-            begun: self.begun,
-            at: self.at,
-        })
-    }
 }
 
 impl Consumer for Connection {

@@ -7,7 +7,7 @@ use from_v1::Listening;
 use super::{
     DropReason, GivenUp, PipelineCounters,
     assembly::{Assembly, Request},
-    connection::RequestContext,
+    context::RequestContext,
     patience::{GRAIN, PATIENCE},
 };
 use crate::{

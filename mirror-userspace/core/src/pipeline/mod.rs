@@ -15,6 +15,7 @@ mod blocks;
 mod body;
 mod carried;
 mod connection;
+mod context;
 mod counters;
 mod drops;
 mod http2;

@@ -1,7 +1,10 @@
-//! Which copies in HTTP/2 go on another connection.
+//! Which copies in HTTP/2 go on another connection, and what is said of those that do not.
 
 use super::{Retry, Shared};
-use crate::{outcome::Failure, wire::h2::Turn};
+use crate::{
+    outcome::{After, Failure, Outcome},
+    wire::h2::Turn,
+};
 
 /// How often targets may say of a copy that they do not take it, until it fails. One that closes connections after
 /// a number of requests (nginx: `keepalive_requests`) says so of all that are under way then.
@@ -34,5 +37,23 @@ pub(super) fn again_of(shared: &Shared, turn: &Turn, failure: Failure) -> Option
             Some(Again::Retried)
         }
         _ => None,
+    }
+}
+
+/// What to enter in the books. A copy that was answered before is not failed by how its reply ends.
+pub(super) fn outcome_of(turn: &Turn, ended: Result<After, Failure>) -> Outcome {
+    match ended {
+        _ if !turn.is_answered() => Outcome::Failed(ended.err().unwrap_or(Failure::BadReply)),
+        Ok(after) => Outcome::Read(after),
+        Err(Failure::Timeout) => Outcome::Read(After::Cut),
+        // By whoever sends it: nobody waits for the rest.
+        Err(
+            Failure::Aborted
+            | Failure::StreamOverflow
+            | Failure::Cancelled
+            | Failure::RefusedByV1
+            | Failure::Shutdown,
+        ) => Outcome::Read(After::Reusable),
+        Err(_) => Outcome::Read(After::Broken),
     }
 }

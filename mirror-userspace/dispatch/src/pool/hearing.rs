@@ -8,7 +8,7 @@ use mirror_core::segment::Time;
 
 use super::{
     Action, Retry, Shared,
-    again::{Again, TURNED_AWAY, again_of},
+    again::{Again, TURNED_AWAY, again_of, outcome_of},
     link::{Link, Phase},
     target::Target,
 };
@@ -383,23 +383,5 @@ impl Target {
             }
         }
         true
-    }
-}
-
-/// What to enter in the books. A copy that was answered before is not failed by how its reply ends.
-fn outcome_of(turn: &Turn, ended: Result<After, Failure>) -> Outcome {
-    match ended {
-        _ if !turn.is_answered() => Outcome::Failed(ended.err().unwrap_or(Failure::BadReply)),
-        Ok(after) => Outcome::Read(after),
-        Err(Failure::Timeout) => Outcome::Read(After::Cut),
-        // By whoever sends it: nobody waits for the rest.
-        Err(
-            Failure::Aborted
-            | Failure::StreamOverflow
-            | Failure::Cancelled
-            | Failure::RefusedByV1
-            | Failure::Shutdown,
-        ) => Outcome::Read(After::Reusable),
-        Err(_) => Outcome::Read(After::Broken),
     }
 }

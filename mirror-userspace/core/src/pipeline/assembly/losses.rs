@@ -2,7 +2,7 @@
 
 use super::{Assembly, Held};
 use crate::pipeline::{
-    CopyId, DropReason, Effect, Output, RequestKey, Rest, TargetId, connection::RequestContext,
+    CopyId, DropReason, Effect, Output, RequestKey, Rest, TargetId, context::RequestContext,
     lost::request_line, manner::Manner,
 };
 

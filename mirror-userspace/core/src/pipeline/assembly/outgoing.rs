@@ -9,7 +9,7 @@ use crate::{
     pipeline::{
         CopyId, DropReason, GivenUp, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire,
         blocks::Blocks,
-        connection::RequestContext,
+        context::RequestContext,
         counters::TargetCopies,
         lost::request_line,
         manner::{Manner, Version},

@@ -9,7 +9,7 @@ use crate::{
         Lost,
         h2::{FromV1, NO_ERROR, REFUSED_STREAM, Reader, Told},
     },
-    pipeline::{GivenUp, assembly::Assembly, connection::RequestContext},
+    pipeline::{GivenUp, assembly::Assembly, context::RequestContext},
     segment::SeqNum,
     stream::FromServer,
 };

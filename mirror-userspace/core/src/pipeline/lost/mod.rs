@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sent::Sent;
 
 use super::{
-    ConnectionId, DropReason, RequestKey, TargetId, Wire, connection::RequestContext,
-    manner::Version,
+    ConnectionId, DropReason, RequestKey, TargetId, Wire, context::RequestContext, manner::Version,
 };
 use crate::{
     budget::{Budget, Reserved},

@@ -1,7 +1,7 @@
 //! The books notice what vanishes inside: a request or a connection that ends in no bucket.
 
 use super::{
-    super::{assembly::Request, connection::RequestContext},
+    super::{assembly::Request, context::RequestContext},
     *,
 };
 use crate::{
