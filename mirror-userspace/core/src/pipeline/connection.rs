@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    DropReason, RequestKey,
+    ConnectionId, DropReason, RequestKey,
     assembly::{Assembly, Opening, Request},
     body::OWN_PIECE,
     carried::Carried,
