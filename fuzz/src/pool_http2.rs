@@ -4,6 +4,8 @@
 //! The bytes are choices: settings first, then what happens next, among that frames of the targets' that break the rules,
 //! and any bytes. What plays it is the simulation of the pool's own tests.
 
+#[path = "../../mirror-userspace/dispatch/src/pool/tests/losses.rs"]
+mod losses;
 #[path = "../../mirror-userspace/dispatch/src/pool/tests/shell.rs"]
 mod shell;
 #[path = "../../mirror-userspace/dispatch/src/pool/tests/streams/mod.rs"]
