@@ -13,18 +13,34 @@ use crate::step::{command, workspace};
 ///
 /// When it does not compile: the compiler's words are on stderr by then.
 pub(crate) fn build() -> Result<PathBuf> {
-    build_with("release", "mirror-userspace", "podmirror")
+    build_with("release", "mirror-userspace", "podmirror", &[])
 }
 
-/// Builds a binary of a package with this profile of `Cargo.toml`, and returns its path.
+/// The same without `podmirror agent`, and so without what talks to an API server, which is most of the build.
 ///
 /// # Errors
 ///
 /// As [`build`].
-pub(crate) fn build_with(profile: &str, package: &str, binary: &str) -> Result<PathBuf> {
+pub(crate) fn build_without_agent() -> Result<PathBuf> {
+    let less = ["--no-default-features"];
+    build_with("release", "mirror-userspace", "podmirror", &less)
+}
+
+/// Builds a binary of a package with this profile of `Cargo.toml` and these flags of cargo's, and returns its path.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_with(
+    profile: &str,
+    package: &str,
+    binary: &str,
+    flags: &[&str],
+) -> Result<PathBuf> {
     let output = command("cargo")
         .args(["build", "--profile", profile, "--package", package])
         .args(["--bin", binary, "--quiet"])
+        .args(flags)
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace())
         .stderr(Stdio::inherit())

@@ -95,7 +95,7 @@ impl Figures {
 
     /// Counts anew what is `known`.
     fn count(known: &Self) -> Result<Self> {
-        let guard = binary::build_with("guard", "mirror-bench", "guard")?;
+        let guard = binary::build_with("guard", "mirror-bench", "guard", &[])?;
         let valgrind = packages::require("valgrind")?;
         let folder = Scratch::create("guard")?;
         let mut instructions = BTreeMap::new();
