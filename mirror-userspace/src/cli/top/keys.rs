@@ -27,12 +27,13 @@ pub(super) fn obey(view: &mut View, key: KeyEvent) -> Todo {
     }
     if view.typing {
         write(view, key.code);
+        view.settle();
         return Todo::Nothing;
     }
     match key.code {
         KeyCode::Char('q') | KeyCode::Esc => return Todo::End,
-        KeyCode::Down | KeyCode::Char('j') => view.selected = view.selected.saturating_add(1),
-        KeyCode::Up | KeyCode::Char('k') => view.selected = view.selected.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => view.choose(1),
+        KeyCode::Up | KeyCode::Char('k') => view.choose(-1),
         KeyCode::Char('s') => {
             view.order = match view.order {
                 Order::Name => Order::Sent,
@@ -149,6 +150,8 @@ mod tests {
         assert_eq!((view.filter.as_str(), view.typing), ("tWo", false));
         assert_eq!(view.chosen(), Some(("b".to_owned(), 0.5)));
         press(&mut view, "/\u{1b}");
+        assert_eq!(view.chosen().unwrap().0, "b", "until a key says otherwise");
+        press(&mut view, "k");
         assert_eq!(view.chosen().unwrap().0, "a");
         assert_eq!(press(&mut view, "q"), [Todo::End]);
     }

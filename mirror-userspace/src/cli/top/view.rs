@@ -47,7 +47,8 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 pub(super) struct View {
     looks: VecDeque<Value>,
-    pub(super) selected: usize,
+    /// The rule and the target of the row that is chosen: rows change places under the keys.
+    selected: Option<(String, String)>,
     pub(super) order: Order,
     /// What the names of shown rules or targets have in them.
     pub(super) filter: String,
@@ -68,6 +69,12 @@ struct Row<'a> {
     trend: String,
 }
 
+impl Row<'_> {
+    fn name(&self) -> (String, String) {
+        (self.pair.rule.to_owned(), self.pair.target.to_owned())
+    }
+}
+
 impl View {
     /// Adds the books of one more look.
     pub(super) fn add(&mut self, books: Value) {
@@ -85,6 +92,29 @@ impl View {
             self.looks.pop_front();
         }
         self.looks.push_back(books);
+        self.settle();
+    }
+
+    /// Chooses the row that is so many below the chosen one, or the last there is.
+    pub(super) fn choose(&mut self, below: isize) {
+        let Some(last) = self.looks.back() else {
+            return;
+        };
+        let rows = self.rows(last);
+        let index = self.position(&rows).saturating_add_signed(below);
+        let row = rows.get(index).or(rows.last());
+        self.selected = row.map(Row::name);
+    }
+
+    /// Chooses a row that is shown: what is chosen stays so until a key says otherwise.
+    pub(super) fn settle(&mut self) {
+        self.choose(0);
+    }
+
+    /// Where the chosen row is; the first, if it is gone.
+    fn position(&self, rows: &[Row<'_>]) -> usize {
+        let chosen = |row: &Row<'_>| self.selected.as_ref() == Some(&row.name());
+        rows.iter().position(chosen).unwrap_or_default()
     }
 
     /// All lines, each of at most `width` characters.
@@ -128,7 +158,7 @@ impl View {
             ),
         );
         let rows = self.rows(last);
-        let selected = self.selected.min(rows.len().saturating_sub(1));
+        let selected = self.position(&rows);
         for (index, row) in rows.iter().enumerate() {
             let (kind, mark) = match index == selected {
                 true => (Kind::Selected, '>'),
@@ -158,8 +188,7 @@ impl View {
     /// The rule of the row that is chosen, and what its target gets, 0 to 1.
     pub(super) fn chosen(&self) -> Option<(String, f64)> {
         let rows = self.rows(self.looks.back()?);
-        let selected = self.selected.min(rows.len().saturating_sub(1));
-        let row = rows.get(selected)?;
+        let row = rows.get(self.position(&rows))?;
         Some((row.pair.rule.to_owned(), row.pair.sample))
     }
 

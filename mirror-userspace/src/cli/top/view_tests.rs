@@ -118,7 +118,7 @@ fn keys_choose_and_sort() {
     view.order = Order::Lost;
     assert!(first(&view).contains("v2.example"));
     // Below the last one there is none.
-    view.selected = 7;
+    view.choose(7);
     let lines = texts(&view, 80);
     assert!(lines[3].starts_with('>'), "{lines:#?}");
     assert!(
@@ -126,6 +126,30 @@ fn keys_choose_and_sort() {
             .join("\n")
             .contains("lost: 1 requests.dropped.max_rps")
     );
+}
+
+/// Keys that change a rate mean the rule that was chosen, wherever its row is by then.
+#[test]
+fn what_is_chosen_stays_so_where_rows_change_places() {
+    let mut view = View {
+        order: Order::Lost,
+        ..View::default()
+    };
+    view.add(look(1.0, [[0, 0], [0, 0]]));
+    view.add(look(2.0, [[0, 5], [0, 0]]));
+    let marked = |view: &View| {
+        let lines = texts(view, 80);
+        lines
+            .into_iter()
+            .find(|line| line.starts_with('>'))
+            .unwrap()
+    };
+    let before = view.chosen();
+    assert!(marked(&view).contains("v2.example"));
+    view.add(look(3.0, [[0, 5], [0, 99]]));
+    assert!(texts(&view, 80)[2].contains("v3.example"));
+    assert!(marked(&view).contains("v2.example"));
+    assert_eq!(view.chosen(), before);
 }
 
 #[test]
