@@ -32,6 +32,15 @@ pub(super) fn is_asked_by_address(fields: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
+/// Said to who asks through a proxy.
+pub(super) const BY_PROXY: &str = "a proxy on this machine asks for somebody else: ask it directly";
+
+/// Whether a proxy says that it asks for somebody: its address says nothing about theirs.
+pub(super) fn is_forwarded(fields: &HeaderMap) -> bool {
+    let names = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+    names.iter().any(|name| fields.contains_key(*name))
+}
+
 /// Whether a browser says that a page of another site asks (<https://www.w3.org/TR/fetch-metadata/>).
 pub(super) fn is_from_elsewhere(fields: &HeaderMap) -> bool {
     let site = fields.get(FETCH_SITE).map(HeaderValue::as_bytes);

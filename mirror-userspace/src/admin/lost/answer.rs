@@ -92,6 +92,9 @@ fn may_see(client: Client, fields: &HeaderMap) -> Result<(), Failure> {
             );
         }
     }
+    if origin::is_forwarded(fields) {
+        return forbidden(origin::BY_PROXY);
+    }
     if !origin::is_asked_by_address(fields) {
         return Err((
             StatusCode::MISDIRECTED_REQUEST,
@@ -111,13 +114,11 @@ fn numbers(query: Option<&str>) -> Result<Option<BTreeSet<u64>>, &'static str> {
         return Ok(None);
     };
     let list = query.strip_prefix("id=").ok_or(accepted)?;
-    let numbers: Result<BTreeSet<u64>, _> =
-        list.split(',').take(NUMBERS + 1).map(str::parse).collect();
-    let numbers = numbers.map_err(|_| accepted)?;
-    if numbers.len() > NUMBERS {
+    if list.split(',').nth(NUMBERS).is_some() {
         return Err(accepted);
     }
-    Ok(Some(numbers))
+    let numbers: Result<_, _> = list.split(',').map(str::parse).collect();
+    numbers.map(Some).map_err(|_| accepted)
 }
 
 #[cfg(test)]
@@ -137,5 +138,20 @@ mod tests {
         let (status, why) = may_see(network("10.0.0.1"), &fields).unwrap_err();
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert!(why.contains("podmirror why --admin"), "{why}");
+        for name in ["forwarded", "via", "x-forwarded-for", "x-real-ip"] {
+            let mut fields = fields.clone();
+            fields.insert(name, "10.0.0.1".parse().unwrap());
+            assert!(may_see(network("127.0.0.1"), &fields).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn as_many_numbers_are_taken_as_are_asked_for() {
+        let list = |count| format!("id={}", vec!["1"; count].join(","));
+        assert_eq!(numbers(Some("id=3,1")), Ok(Some(BTreeSet::from([1, 3]))));
+        assert_eq!(numbers(Some(&list(100))), Ok(Some(BTreeSet::from([1]))));
+        for wrong in [list(101).as_str(), "id=", "id=1,,2", "of=1"] {
+            assert!(numbers(Some(wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -139,19 +139,11 @@ async fn one_is_asked_for_by_its_number() {
     assert_eq!(ids("id=7").await, [7]);
     assert_eq!(ids("id=7,8").await, [8, 7]);
     assert_eq!(ids("id=1").await, [0_u64; 0]);
-    let many = vec!["1"; 101].join(",");
     for query in ["id=", "id=x", "id=1,", "flow=a", "id=-1"] {
         let reply = look(admin.address(), &format!("/lost?{query}"), LOCAL).await;
         assert_eq!(reply.status, 400, "{query}");
         assert!(reply.body.contains("accepted: id=N"));
     }
-    assert_eq!(
-        look(admin.address(), &format!("/lost?id={many}"), LOCAL)
-            .await
-            .status,
-        200,
-        "the same"
-    );
     let many: Vec<_> = (0..101).map(|id| id.to_string()).collect();
     let many = format!("/lost?id={}", many.join(","));
     assert_eq!(look(admin.address(), &many, LOCAL).await.status, 400);
