@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 64 << 10;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Admin server")]
 pub struct AdminArgs {
-    /// Serve /healthz, /readyz, /metrics, /ledger and /sample-rate here: ADDRESS:PORT, :PORT for all
+    /// Serve /healthz, /readyz, /metrics, /ledger, /verdict, /lost and /sample-rate here: ADDRESS:PORT, :PORT for all
     /// addresses, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_address: Option<AdminAddress>,
@@ -126,18 +126,28 @@ impl AdminArgs {
         let listen = [self.admin_address, self.ui].into_iter().flatten();
         let somebody = listen.filter_map(AdminAddress::listen).count() > 0
             || matches!(self.admin_socket, Some(AdminSocket::At(_)));
-        match somebody {
-            true => self.keep_lost_of_agent(),
-            false => KeepLost::default(),
-        }
+        self.keep_lost_if(somebody)
     }
 
-    /// The same of an agent, which has a socket unless a flag says otherwise.
+    /// The same of an agent, which has an address and a socket unless flags say otherwise.
     #[must_use]
-    pub const fn keep_lost_of_agent(&self) -> KeepLost {
-        KeepLost {
-            losses: self.keep_lost,
-            bytes: self.keep_lost_bytes,
+    pub fn keep_lost_of_agent(&self) -> KeepLost {
+        let listens =
+            |address: Option<AdminAddress>| address.and_then(AdminAddress::listen).is_some();
+        let somebody = self.admin_address.is_none()
+            || listens(self.admin_address)
+            || listens(self.ui)
+            || !matches!(self.admin_socket, Some(AdminSocket::Off));
+        self.keep_lost_if(somebody)
+    }
+
+    fn keep_lost_if(&self, somebody: bool) -> KeepLost {
+        match somebody {
+            true => KeepLost {
+                losses: self.keep_lost,
+                bytes: self.keep_lost_bytes,
+            },
+            false => KeepLost::default(),
         }
     }
 

@@ -248,3 +248,23 @@ fn the_admin_address_is_an_address_or_off() {
     assert_eq!(set.exit_code(), 2);
     assert!(set.to_string().contains("accepted: a percentage"), "{set}");
 }
+
+#[test]
+fn losses_are_kept_where_somebody_can_ask_for_them() {
+    #[derive(Parser)]
+    struct Of {
+        #[command(flatten)]
+        admin: super::admin_args::AdminArgs,
+    }
+    let kept = |flags: &str| {
+        let flags = ["podmirror"].into_iter().chain(flags.split_whitespace());
+        let admin = Of::try_parse_from(flags).unwrap().admin;
+        [admin.keep_lost(), admin.keep_lost_of_agent()].map(|kept| kept.losses)
+    };
+    assert_eq!(kept(""), [0, 100]);
+    assert_eq!(kept("--admin-address :9090"), [100, 100]);
+    assert_eq!(kept("--admin-address off"), [0, 100], "at its socket");
+    assert_eq!(kept("--admin-address off --admin-socket off"), [0, 0]);
+    let page = "--admin-address off --admin-socket off --ui :9091";
+    assert_eq!(kept(page), [100, 100]);
+}
