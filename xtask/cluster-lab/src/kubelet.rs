@@ -135,7 +135,7 @@ pub(crate) fn container(pod: &Pod, container: &Container, attempt: u32) -> Resul
         command: container.command.clone().unwrap_or_default(),
         args: container.args.clone().unwrap_or_default(),
         envs: env
-            .map(|variable| environment(spec, variable))
+            .map(|variable| environment(pod, variable))
             .collect::<Result<_>>()?,
         mounts: mounts
             .map(|mount| volume(spec, mount))
@@ -151,12 +151,23 @@ pub(crate) fn container(pod: &Pod, container: &Container, attempt: u32) -> Resul
     })
 }
 
-fn environment(spec: &PodSpec, variable: &EnvVar) -> Result<KeyValue> {
+fn environment(pod: &Pod, variable: &EnvVar) -> Result<KeyValue> {
     let from = variable.value_from.as_ref();
     let field = from.and_then(|from| from.field_ref.as_ref());
     let value = match (&variable.value, field.map(|field| &*field.field_path)) {
         (Some(value), None) => value.clone(),
-        (None, Some("spec.nodeName")) => spec.node_name.clone().context("no spec.nodeName")?,
+        (None, Some("spec.nodeName")) => {
+            let node = spec(pod)?.node_name.clone();
+            node.context("no spec.nodeName")?
+        }
+        (None, Some("metadata.name")) => {
+            let name = pod.metadata.name.clone();
+            name.context("no metadata.name")?
+        }
+        (None, Some("metadata.uid")) => {
+            let uid = pod.metadata.uid.clone();
+            uid.context("no metadata.uid")?
+        }
         _ => bail!("variable {}: its source is not handled", variable.name),
     };
     Ok(KeyValue {
