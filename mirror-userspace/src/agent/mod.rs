@@ -289,6 +289,7 @@ impl Agent {
     async fn change_rules(&mut self) {
         for (id, rule) in mem::take(&mut self.changed) {
             self.mirrors.change(id, &rule).await;
+            info!("{}: goes on, to {}", rule.name, targets_of(&rule));
         }
     }
 
@@ -309,7 +310,6 @@ impl Agent {
                     self.on_event(Event::RuleRemoved(id));
                 }
                 RuleChange::Change(id, rule) => {
-                    info!("{}: goes on, to {}", rule.name, targets_of(&rule));
                     if let Some(broken) = self.broken.get_mut(&id) {
                         rule.name.clone_into(broken);
                     }
