@@ -13,6 +13,8 @@ pub(crate) enum Fate {
     NoRoom,
     /// Its fields or its frames are none.
     Malformed,
+    /// Not even its head was captured.
+    NotCaptured,
 }
 
 /// A reply that is kept while it is read: its head, and its body up to a limit.
@@ -111,8 +113,11 @@ impl Kept {
         Some(lines)
     }
 
-    /// The rest of its body was not captured: only what came before is known.
+    /// The rest of it was not captured: of a body, only what came before is known; without the whole head, nothing is.
     pub(crate) fn miss_rest(&mut self) {
+        if self.status == 0 {
+            return self.give_up(Fate::NotCaptured);
+        }
         self.lacks_rest = true;
         self.body = Vec::new();
         self.complete();

@@ -202,6 +202,12 @@ impl<K: Copy + Eq + Hash> Contents<K> {
                 }
                 return None;
             }
+            Fate::NotCaptured => {
+                if self.open.remove(&key).is_some() {
+                    self.not_compared.not_captured += 1;
+                }
+                return None;
+            }
         }
         let open = self.open.get_mut(&key)?;
         let [baseline, candidate, second] = &mut open.replies;

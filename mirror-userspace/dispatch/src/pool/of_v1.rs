@@ -65,9 +65,10 @@ impl OfV1 {
 
 #[cfg(test)]
 mod tests {
-    use mirror_core::{budget::Budget, pipeline::ConnectionId};
+    use mirror_core::{budget::Budget, pipeline::ConnectionId, value::Rate};
 
     use super::*;
+    use crate::compare::{Asked, ContentRules, Contents, Part};
 
     fn key(number: u32) -> RequestKey {
         RequestKey {
@@ -91,5 +92,33 @@ mod tests {
                 .handle(key(1), Some(b"HTTP/1.1 200 OK\r\n\r\n"))
                 .is_none()
         );
+    }
+
+    /// What is not known of a head is no difference.
+    #[test]
+    fn a_head_that_is_cut_is_not_compared() {
+        let reply = b"HTTP/1.1 200 OK\r\nServer: v1\r\nX-Long: aaaaaaaaaaaaaaaaaaaaa\r\n\r\n";
+        for (captured, open) in [(50, false), (reply.len(), true)] {
+            let rules = ContentRules {
+                rate: Rate::ALL,
+                ..ContentRules::default()
+            };
+            let mut contents = Contents::new(rules, false).of_captured();
+            contents.begin(key(1), "GET /", || Asked {
+                line: b"GET /"[..].into(),
+                same: None,
+            });
+            let mut of_v1 = OfV1::default();
+            let kept = contents.keep(key(1)).unwrap();
+            of_v1.begin(key(1), Expect::Body, kept, |_| true);
+            let bytes = reply.get(..captured);
+            assert!(of_v1.handle(key(1), bytes).is_none());
+            let kept = of_v1.handle(key(1), None).unwrap();
+            assert!(contents.handle_reply(key(1), Part::Baseline, kept).is_none());
+            assert_eq!(contents.is_open(key(1)), open);
+            let not_compared = contents.take_not_compared();
+            let counted = (not_compared.not_captured, not_compared.total());
+            assert_eq!(counted, if open { (0, 0) } else { (1, 1) });
+        }
     }
 }
