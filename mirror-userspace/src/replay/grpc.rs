@@ -22,9 +22,7 @@ impl Grpc {
     pub(super) fn of(head: &h2::Head<'_>) -> Option<Self> {
         let mut fields = head.fields.iter();
         let kind = fields.find(|field| field.name == b"content-type")?;
-        let rest = kind.value.strip_prefix(b"application/grpc")?;
-        // With `+proto` or the like, or parameters; `application/grpc-web` is another protocol.
-        if !matches!(rest.first(), None | Some(b'+' | b';' | b' ')) {
+        if !h2::is_grpc(kind.value) {
             return None;
         }
         let path = String::from_utf8_lossy(head.path);

@@ -4,6 +4,7 @@ use std::io::{Read, Take};
 
 use brotli_decompressor::Decompressor;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use mirror_core::http::h2;
 use ruzstd::decoding::StreamingDecoder;
 
 use super::{
@@ -55,7 +56,7 @@ impl Body {
     pub(super) fn read(kept: &Kept, head: &Head, rules: &ContentRules) -> Self {
         let kind = head.value("content-type").to_ascii_lowercase();
         let is_json = kind.windows(4).any(|it| it == b"json");
-        let is_call = kind.starts_with(b"application/grpc");
+        let is_call = h2::is_grpc(&kind);
         let encoding = match is_call {
             true => head.value("grpc-encoding"),
             false => head.value("content-encoding"),

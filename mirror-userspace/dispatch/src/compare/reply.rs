@@ -1,5 +1,7 @@
 //! A reply that is being compared.
 
+use mirror_core::http::h2;
+
 use super::{body::Body, grpc, head::Head, kept::Kept, rules::ContentRules};
 
 /// A reply that is being compared.
@@ -17,7 +19,7 @@ impl Reply {
     pub(super) fn new(kept: Box<Kept>) -> Self {
         let (mut head, mut trailers) = (Head::read(&kept.head), Head::read(&kept.trailers));
         let mut status = kept.status;
-        if head.value("content-type").starts_with(b"application/grpc") {
+        if h2::is_grpc(head.value("content-type")) {
             if kept.trailers.is_empty() && kept.length == 0 {
                 // Without messages, what is behind them otherwise is in the head.
                 trailers = head.take(|name| STATUS_FIELDS.contains(&name));

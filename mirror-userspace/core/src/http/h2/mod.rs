@@ -64,4 +64,5 @@ pub use limits::{Limits, SAVED, Shared};
 pub use preface::PREFACE;
 pub use reader::Reader;
 pub use refusal::Refusal;
+pub use request::is_grpc;
 pub use request_line::request_line;

@@ -105,9 +105,17 @@ fn control(fields: &FieldList) -> Option<Control<'_>> {
     (!binary || control.kind.is_some_and(is_grpc)).then_some(control)
 }
 
-/// Whether what is of this media type is a call of gRPC.
-fn is_grpc(kind: &[u8]) -> bool {
-    kind.starts_with(b"application/grpc")
+/// Whether what is of this media type is a call of gRPC, or the reply to one: `application/grpc`, perhaps with a suffix
+/// as in `application/grpc+proto`, or with parameters (gRPC over HTTP/2, "Content-Type").
+///
+/// What else begins so is of another protocol: gRPC-Web has its status in the body.
+#[must_use]
+pub fn is_grpc(kind: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    kind.split_at_checked(GRPC.len()).is_some_and(|(name, rest)| {
+        name.eq_ignore_ascii_case(GRPC)
+            && matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'))
+    })
 }
 
 /// A field that is no pseudo-header (sections 8.2.1 and 8.2.2).

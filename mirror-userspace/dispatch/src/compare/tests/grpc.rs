@@ -172,6 +172,26 @@ fn what_is_no_message_is_said() {
     }
 }
 
+/// It has its status in its body, in a frame that is no message.
+#[test]
+fn grpc_web_is_another_protocol() {
+    let web = [("content-type", "application/grpc-web+proto")];
+    let end = message(0x80, b"grpc-status: 0");
+    let ours = Said(&web, end.clone(), &[]);
+    let theirs = Said(&web, [end, b"more".to_vec()].concat(), &[]);
+    assert_eq!(differ(&ours, &ours), []);
+    assert_eq!(differ(&ours, &theirs), one("body", Change::Changed));
+    let contents = {
+        let mut contents = Contents::new(rules(), false);
+        contents.begin(1, "POST /a", || asked(b"POST /a.B/C"));
+        contents
+    };
+    assert_eq!(Reply::new(keep(&contents, &ours)).status, 200);
+    let loud = ("content-type", "Application/GRPC; a=b");
+    let call = Said(&[loud], Vec::new(), &[("grpc-status", "13")]);
+    assert_eq!(Reply::new(keep(&contents, &call)).status, 500);
+}
+
 #[test]
 fn statuses_of_a_kind_are_named_and_those_of_others_counted_elsewhere() {
     let said = |status| Said(&[CALL], Vec::new(), status);

@@ -1,6 +1,6 @@
 //! What matters of a reply's fields (RFC 9113 section 8.3.2): how v2 answered.
 
-use mirror_core::http::h2::FieldList;
+use mirror_core::http::h2::{self, FieldList};
 
 /// What a header block of a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +20,6 @@ pub(super) enum Fields {
     Malformed,
 }
 
-/// What the type of a reply of gRPC begins with.
-const GRPC: &[u8] = b"application/grpc";
-
 /// Reads a block; `answered`: the head of the final reply has come.
 pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
     if list.is_too_large() {
@@ -34,7 +31,7 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
             b":status" if place == 0 => status = Some(field.value),
             // Section 8.3: pseudo-header fields come first; there is one of replies.
             [b':', ..] => return Fields::Malformed,
-            b"content-type" => is_call = field.value.starts_with(GRPC),
+            b"content-type" => is_call = h2::is_grpc(field.value),
             b"grpc-status" if grpc.is_none() => grpc = Some(number(field.value)),
             _ => {}
         }

@@ -57,6 +57,7 @@ fn only_grpc_has_binary_values() {
     for more in [
         &[raw][..],
         &[raw, ("content-type", "text/plain")],
+        &[raw, ("content-type", "application/grpc-web")],
         &[grpc, ("a", "\0\r\n")],
         &[grpc, ("a-bin", "x\r\n")],
         &[grpc, ("A-bin", "\0")],
