@@ -133,8 +133,14 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         self.rules.keep
     }
 
-    /// A request begins: whether its replies are waited for is drawn.
-    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, asked: impl FnOnce() -> Asked<'a>) {
+    /// A request begins: whether its replies are waited for is drawn. `asked` is told whether it matters which requests
+    /// are the same.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        key: K,
+        group: &str,
+        asked: impl FnOnce(bool) -> Asked<'a>,
+    ) {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
         if drawn >= self.rules.rate.ratio() {
@@ -151,7 +157,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             } += 1;
         }
         self.began.push_back(key);
-        let asked = asked();
+        // A second baseline tells more.
+        let asked = asked(!self.has_second);
         let open = Open {
             group: group.into(),
             same: asked.same,
@@ -235,7 +242,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let [Some(ours), Some(theirs), second] = open.replies else {
             return None;
         };
-        let same = open.same.filter(|_| !self.has_second);
+        let same = open.same;
         let earlier = same.and_then(|same| self.earlier.take(same));
         let repeats = earlier.is_some();
         let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));

@@ -27,7 +27,7 @@ pub fn compare_replies(
     piece: usize,
 ) -> Result<Changes, NotCompared> {
     let mut contents = Contents::new(rules.clone(), false);
-    contents.begin((), "GET /", || Asked {
+    contents.begin((), "GET /", |_| Asked {
         line: b"GET /"[..].into(),
         same: None,
     });

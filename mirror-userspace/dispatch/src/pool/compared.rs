@@ -77,9 +77,9 @@ impl Compared {
         let line = LazyCell::new(|| asked::line(copy));
         let group = pairing.begin(copy.request, || group(&line, patterns).into());
         if let Some(group) = group.filter(|_| is_read) {
-            contents.begin(copy.request, group, || Asked {
+            contents.begin(copy.request, group, |repeats| Asked {
                 line: line.clone(),
-                same: asked::same(copy, random),
+                same: repeats.then(|| asked::same(copy, random)).flatten(),
             });
             if self.v1
                 && let Some(kept) = contents.keep(copy.request)

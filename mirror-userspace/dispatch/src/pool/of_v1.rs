@@ -104,7 +104,7 @@ mod tests {
                 ..ContentRules::default()
             };
             let mut contents = Contents::new(rules, false).of_captured();
-            contents.begin(key(1), "GET /", || Asked {
+            contents.begin(key(1), "GET /", |_| Asked {
                 line: b"GET /"[..].into(),
                 same: None,
             });

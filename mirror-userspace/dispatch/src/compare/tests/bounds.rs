@@ -66,7 +66,7 @@ fn any_bytes_can_be_compared() {
 fn what_waits_is_bounded_and_what_is_not_in_the_sample_costs_nothing() {
     let mut contents = Contents::new(rules(), false);
     for key in 0..3_000 {
-        contents.begin(key, "GET /", || asked(b""));
+        contents.begin(key, "GET /", |_| asked(b""));
         let ours = kept(&contents, key, &reply("", &[0; 100_000]));
         contents.handle_reply(key, Part::Baseline, ours);
         assert!(contents.budget.used() <= rules().memory);
@@ -79,6 +79,6 @@ fn what_waits_is_bounded_and_what_is_not_in_the_sample_costs_nothing() {
         ..rules()
     };
     let mut contents = Contents::new(rate, false);
-    contents.begin(1, "GET /", || asked(b""));
+    contents.begin(1, "GET /", |_| asked(b""));
     assert!(contents.keep(1).is_none() && contents.open.is_empty());
 }

@@ -44,7 +44,7 @@ fn keep(contents: &Contents<u32>, said: &Said<'_>) -> Box<Kept> {
 fn both(ours: &Said<'_>, theirs: &Said<'_>) -> (Option<Judged>, NotCompared) {
     let rules = ContentRules { keep: 1, ..rules() };
     let mut contents = Contents::new(rules, false);
-    contents.begin(1, "POST /a", || asked(b"POST /a.B/C"));
+    contents.begin(1, "POST /a", |_| asked(b"POST /a.B/C"));
     let (ours, theirs) = (keep(&contents, ours), keep(&contents, theirs));
     contents.handle_reply(1, Part::Baseline, ours);
     let judged = contents.handle_reply(1, Part::Candidate, theirs);
@@ -183,7 +183,7 @@ fn grpc_web_is_another_protocol() {
     assert_eq!(differ(&ours, &theirs), one("body", Change::Changed));
     let contents = {
         let mut contents = Contents::new(rules(), false);
-        contents.begin(1, "POST /a", || asked(b"POST /a.B/C"));
+        contents.begin(1, "POST /a", |_| asked(b"POST /a.B/C"));
         contents
     };
     assert_eq!(Reply::new(keep(&contents, &ours)).status, 200);

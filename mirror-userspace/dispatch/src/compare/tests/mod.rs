@@ -41,7 +41,7 @@ fn kept(contents: &Contents<u32>, key: u32, text: &[u8]) -> Box<Kept> {
 /// What two replies come to.
 fn judged(rules: ContentRules, ours: &[u8], theirs: &[u8]) -> (Option<Judged>, NotCompared) {
     let mut contents = Contents::new(rules, false);
-    contents.begin(1, "GET /", || asked(b"GET /x?y HTTP/1.1\r\n\r\n"));
+    contents.begin(1, "GET /", |_| asked(b"GET /x?y HTTP/1.1\r\n\r\n"));
     let ours = kept(&contents, 1, ours);
     assert!(contents.handle_reply(1, Part::Baseline, ours).is_none());
     let theirs = kept(&contents, 1, theirs);
@@ -251,7 +251,7 @@ fn encodings_are_taken_off() {
 
 fn begun() -> Contents<u32> {
     let mut contents = Contents::new(rules(), false);
-    contents.begin(1, "GET /", || asked(b""));
+    contents.begin(1, "GET /", |_| asked(b""));
     contents
 }
 
@@ -285,7 +285,7 @@ fn long_bodies_are_compared_by_size_and_hash() {
 #[test]
 fn a_second_baseline_tells_what_differs_by_itself() {
     let mut contents = Contents::new(ContentRules { keep: 5, ..rules() }, true);
-    contents.begin(1, "GET /", || asked(b"GET /x HTTP/1.1\r\n\r\n"));
+    contents.begin(1, "GET /", |_| asked(b"GET /x HTTP/1.1\r\n\r\n"));
     let texts = [r#"{"t":1,"n":1}"#, r#"{"t":2,"n":1}"#, r#"{"t":3,"n":2}"#].map(json);
     let [ours, again, theirs] = texts.map(|text| kept(&contents, 1, &text));
     assert!(contents.handle_reply(1, Part::Candidate, theirs).is_none());

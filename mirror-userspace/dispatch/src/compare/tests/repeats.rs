@@ -7,7 +7,7 @@ fn ask(versions: impl Fn(u32) -> [Vec<u8>; 2], same: impl Fn(u32) -> Option<u64>
     let mut contents = Contents::new(rules(), false);
     let mut all = Vec::new();
     for key in 0..10 {
-        contents.begin(key, "GET /", || Asked {
+        contents.begin(key, "GET /", |_| Asked {
             line: b"GET /"[..].into(),
             same: same(key),
         });
@@ -48,12 +48,26 @@ fn other_requests_tell_nothing() {
     }
 }
 
+/// Which requests are the same is not even worked out.
+#[test]
+fn a_second_baseline_makes_repeats_needless() {
+    for has_second in [false, true] {
+        let mut contents = Contents::new(rules(), has_second);
+        let mut wanted = None;
+        contents.begin(1, "GET /", |repeats| {
+            wanted = Some(repeats);
+            asked(b"GET /")
+        });
+        assert_eq!(wanted, Some(!has_second));
+    }
+}
+
 /// What was not captured of one of three replies is compared between none of them.
 #[test]
 fn bodies_are_compared_between_all_or_none() {
     let mut contents = Contents::new(rules(), false).of_captured();
     for key in 0..2 {
-        contents.begin(key, "GET /", || Asked {
+        contents.begin(key, "GET /", |_| Asked {
             line: b"GET /"[..].into(),
             same: Some(1),
         });

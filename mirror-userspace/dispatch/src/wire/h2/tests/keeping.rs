@@ -45,7 +45,7 @@ fn judged(ours: Box<Kept>, theirs: Box<Kept>) -> Option<Judged> {
         ..ContentRules::default()
     };
     let mut contents = Contents::new(rules, false);
-    contents.begin(1, "POST /a", || Asked {
+    contents.begin(1, "POST /a", |_| Asked {
         line: b"POST /a"[..].into(),
         same: None,
     });
