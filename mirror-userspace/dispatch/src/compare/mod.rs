@@ -243,10 +243,13 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             return None;
         };
         let same = open.same;
-        let earlier = same.and_then(|same| self.earlier.take(same));
-        let repeats = earlier.is_some();
         let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));
-        let mut second = second.or(earlier).map(Reply::new);
+        let earlier = same.and_then(|same| self.earlier.take(same));
+        // One that failed where this one did not, or the other way round, says nothing about fields.
+        let earlier = earlier.map(Reply::new);
+        let earlier = earlier.filter(|earlier| earlier.kind() == ours.kind());
+        let repeats = earlier.is_some();
+        let mut second = second.map(Reply::new).or(earlier);
         let judged = self.judge_replies(&mut ours, &mut theirs, second.as_mut());
         if let Some(same) = same.filter(|_| !repeats) {
             self.earlier.put(same, ours.kept);

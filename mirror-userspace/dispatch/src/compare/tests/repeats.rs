@@ -48,6 +48,24 @@ fn other_requests_tell_nothing() {
     }
 }
 
+/// That v1 failed before says nothing about the fields of what it answers now.
+#[test]
+fn an_earlier_reply_of_another_kind_is_no_noise() {
+    let failed = || b"HTTP/1.1 500 Oh\r\nx-a: 1\r\n\r\n".to_vec();
+    let judged = ask(
+        |key| match key {
+            0 => [failed(), failed()],
+            _ => [noisy(key, 7), noisy(key, 8)],
+        },
+        |_| Some(1),
+    );
+    let repeats: Vec<_> = judged.iter().map(|it| it.repeats).take(4).collect();
+    assert_eq!(repeats, [false, false, true, false]);
+    for judged in judged.iter().skip(1) {
+        assert_eq!(named(&judged.candidate), one("json $.total", Change::Changed));
+    }
+}
+
 /// Which requests are the same is not even worked out.
 #[test]
 fn a_second_baseline_makes_repeats_needless() {
