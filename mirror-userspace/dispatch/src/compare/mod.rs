@@ -251,7 +251,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let repeats = earlier.is_some();
         let mut second = second.map(Reply::new).or(earlier);
         let judged = self.judge_replies(&mut ours, &mut theirs, second.as_mut());
-        if let Some(same) = same.filter(|_| !repeats) {
+        // One without its body would cost the next request the comparison of its own.
+        if let Some(same) = same.filter(|_| !repeats && !ours.kept.lacks_rest) {
             self.earlier.put(same, ours.kept);
         }
         let (found, noise) = judged?;

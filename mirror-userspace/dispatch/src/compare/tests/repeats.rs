@@ -84,7 +84,7 @@ fn a_second_baseline_makes_repeats_needless() {
 #[test]
 fn bodies_are_compared_between_all_or_none() {
     let mut contents = Contents::new(rules(), false).of_captured();
-    for key in 0..2 {
+    for key in 0..3 {
         contents.begin(key, "GET /", |_| Asked {
             line: b"GET /"[..].into(),
             same: Some(1),
@@ -93,14 +93,20 @@ fn bodies_are_compared_between_all_or_none() {
         ours.handle_head(200, b"HTTP/1.1 200 OK\r\nx-a: 1\r\n\r\n");
         ours.handle_body(b"some");
         match key {
-            0 => ours.miss_rest(),
+            0 | 2 => ours.miss_rest(),
             _ => ours.complete(),
         }
         contents.handle_reply(key, Part::Baseline, ours);
         let theirs = kept(&contents, key, &reply("x-a: 2\r\n", b"more"));
         let judged = contents.handle_reply(key, Part::Candidate, theirs).unwrap();
-        assert_eq!(named(&judged.candidate), one("header x-a", Change::Changed));
-        assert_eq!(judged.second.as_ref().map(named), (key == 1).then(Vec::new));
+        let header = one("header x-a", Change::Changed);
+        let wanted = match key {
+            // Nothing was kept of the first one, that would have no body to compare with.
+            1 => [one("body", Change::Changed), header].concat(),
+            _ => header,
+        };
+        assert_eq!(named(&judged.candidate), wanted);
+        assert_eq!(judged.second.as_ref().map(named), (key == 2).then(Vec::new));
     }
     let not_compared = contents.take_not_compared();
     assert_eq!((not_compared.not_captured, not_compared.total()), (2, 2));
