@@ -2,7 +2,7 @@
 
 mod from_v1;
 
-use from_v1::Listening;
+use from_v1::{Listening, REFUSED};
 
 use super::{
     DropReason, GivenUp, PipelineCounters,
@@ -53,6 +53,8 @@ struct Requests {
     seen: u32,
     /// The highest that v1 takes.
     last: u32,
+    /// How many more of them may be refused at once.
+    refusable: u32,
     /// What is added to a stream's number: requests of HTTP/1 came before.
     before: u32,
     watch: Watch,
@@ -107,6 +109,7 @@ impl Http2 {
             highest: 0,
             seen: 0,
             last: u32::MAX,
+            refusable: REFUSED,
             before: 0,
             watch: Watch::None,
             out_of_step: false,

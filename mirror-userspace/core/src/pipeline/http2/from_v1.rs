@@ -14,8 +14,9 @@ use crate::{
     stream::FromServer,
 };
 
-/// Streams that one GOAWAY refuses, at most: those below are left alone. No more can be open at any server that is known.
-const REFUSED: u32 = 4096;
+/// Streams of a connection that GOAWAYs refuse, at most: others are left alone. No more can be open at any server that is
+/// known when it says the first one, and what comes later is refused as it comes.
+pub(super) const REFUSED: u32 = 4096;
 
 /// v1's frames, where its segments put them.
 #[derive(Default)]
@@ -125,10 +126,11 @@ impl Requests {
         if last >= self.last {
             return;
         }
-        self.last = last;
-        let above = self.highest.saturating_sub(last).div_ceil(2).min(REFUSED);
-        // A client's streams have odd numbers (section 5.1.1).
-        let mut stream = self.highest;
+        // Those above have been refused. A client's streams have odd numbers (section 5.1.1).
+        let before = std::mem::replace(&mut self.last, last);
+        let mut stream = self.highest.min(before.saturating_sub(1) | 1);
+        let above = stream.saturating_sub(last).div_ceil(2).min(self.refusable);
+        self.refusable -= above;
         for _ in 0..above {
             self.refuse(stream, reader, place, assembly);
             stream = stream.saturating_sub(2);

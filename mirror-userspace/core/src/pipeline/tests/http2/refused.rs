@@ -125,6 +125,26 @@ fn what_one_goaway_costs_is_bounded() {
     talk.end();
 }
 
+#[test]
+fn goaways_that_fall_refuse_each_stream_once() {
+    let mut talk = Talk::new();
+    let heads: Vec<_> = (0..50).map(|at| headers(2 * at + 1, GET_A, true)).collect();
+    talk.says(&heads);
+    (0..100).rev().for_each(|last| {
+        talk.leaves(last);
+    });
+    let all: Vec<_> = (0..50).rev().map(|at| 2 * at + 1).collect();
+    assert_eq!(talk.taken_back(), all);
+    talk.end();
+    let mut talk = Talk::new();
+    talk.says(&[headers((1 << 31) - 1, GET_A, true)]);
+    (0..100).rev().for_each(|at| {
+        talk.leaves(at * 10_000);
+    });
+    assert!(talk.taken_back().len() <= 4096);
+    talk.end();
+}
+
 /// Whether v1 had carried out a request that had ended, an error does not say; one that had not will never end.
 #[test]
 fn another_reset_by_v1_ends_only_what_was_not_complete() {
