@@ -93,6 +93,8 @@ impl Http2 {
         };
         let mut http2 = Self::new(Followed::Reader(reader), budget)?;
         http2.requests.before = requests.saturating_sub(1);
+        // The request before the upgrade has stream 1 (RFC 7540 section 3.2).
+        http2.requests.highest = u32::from(beginning.upgraded);
         Some(http2)
     }
 

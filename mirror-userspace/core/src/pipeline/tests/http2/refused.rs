@@ -188,6 +188,24 @@ fn a_unary_call_that_v1_has_answered_is_whole() {
     assert_eq!((dropped.as_str(), unseen.as_str()), ("", ""));
 }
 
+/// The request that asked for HTTP/2 has stream 1, on which v1 answers before its client opens another.
+#[test]
+fn after_an_upgrade_v1_is_followed_from_its_first_frames_on() {
+    let mut talk = Talk::new();
+    talk.client = talk.bench.connect(2);
+    talk.v1 = talk.client.ack;
+    talk.says(&[super::upgrades::OFFER.into()]);
+    talk.v1(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    talk.says(&[opening()]);
+    talk.v1(&frame(4, 0, 0, &[]));
+    let goaway = frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    talk.v1(&[headers(1, &[(":status", "200")], true), goaway].concat());
+    talk.says(&[headers(3, GET_A, true)]);
+    let (copies, _, unseen) = talk.end();
+    assert_eq!(copies, [(1, Ended::Whole)]);
+    assert_eq!(unseen, "refused_by_v1 1");
+}
+
 /// A segment of v1 that comes again says nothing new, and a hole costs only what stands in it.
 #[test]
 fn segments_of_v1_that_come_again_or_are_missing() {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const OFFER: &str = "GET /offer HTTP/1.1\r\nHost: v1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+pub(super) const OFFER: &str = "GET /offer HTTP/1.1\r\nHost: v1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
     HTTP2-Settings: AAEAAEAAAAIAAAAA\r\n\r\n";
 const OFFERED: &str = "GET /offer HTTP/1.1\r\nHost: v1\r\n\r\n";
 
