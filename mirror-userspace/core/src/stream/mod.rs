@@ -52,4 +52,5 @@ mod work;
 pub use counters::{BytesLost, ClosedBy, FlowCounters, Implausible};
 pub use event::{Close, Consumer, Data, FromServer, Rest, StreamEvent};
 pub use limits::{Confirm, Limits};
+pub(crate) use piece::REACH;
 pub use table::FlowTable;

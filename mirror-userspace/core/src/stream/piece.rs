@@ -7,7 +7,7 @@ use crate::segment::{Segment, SeqNum, Time};
 /// What lies further from the expected sequence number, on either side, does not belong to this
 /// connection: 32 MiB, the window that Linux grows to where it was tuned for much (`tcp_rmem`; 6 MiB
 /// by default). TCP itself knows windows of 1 GiB (RFC 7323 section 2.3).
-pub(super) const REACH: u64 = 32 << 20;
+pub(crate) const REACH: u64 = 32 << 20;
 
 /// A place in a stream: a sequence number that does not wrap. Its low 32 bits are the sequence
 /// number itself.

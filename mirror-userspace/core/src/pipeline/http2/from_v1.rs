@@ -11,7 +11,7 @@ use crate::{
     },
     pipeline::{GivenUp, assembly::Assembly, context::RequestContext},
     segment::SeqNum,
-    stream::FromServer,
+    stream::{FromServer, REACH},
 };
 
 /// Streams of a connection that GOAWAYs refuse, at most: others are left alone. No more can be open at any server that is
@@ -29,6 +29,10 @@ pub(super) struct Listening {
 impl Listening {
     fn handle(&mut self, sent: &FromServer<'_>, highest: u32, tell: &mut impl FnMut(Told)) {
         let ahead = self.next.map_or(0, |next| sent.seq.distance_from(next));
+        if u64::try_from(ahead).is_ok_and(|ahead| ahead > REACH) {
+            // It is not of this connection, and what is would be known then.
+            return;
+        }
         let known = u32::try_from(ahead.saturating_neg()).unwrap_or(0);
         if known >= sent.wire_len {
             return;

@@ -206,6 +206,19 @@ fn after_an_upgrade_v1_is_followed_from_its_first_frames_on() {
     assert_eq!(unseen, "refused_by_v1 1");
 }
 
+#[test]
+fn a_stray_segment_of_v1_does_not_hide_the_true_ones() {
+    let mut talk = Talk::new();
+    talk.says(&[headers(1, GET_A, true)]);
+    let before = talk.v1;
+    talk.v1 = talk.v1 + (1 << 30);
+    talk.refuses(3);
+    talk.v1 = before;
+    talk.refuses(1);
+    assert_eq!(talk.taken_back(), [1]);
+    talk.end();
+}
+
 /// A segment of v1 that comes again says nothing new, and a hole costs only what stands in it.
 #[test]
 fn segments_of_v1_that_come_again_or_are_missing() {
