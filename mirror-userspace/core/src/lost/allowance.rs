@@ -31,7 +31,8 @@ impl Allowance {
     /// Whether one more loss is written down.
     pub fn lets(&mut self, now: Time, why: Why) -> bool {
         let second = now.as_nanos() / 1_000_000_000;
-        if second != self.second {
+        // Time that steps back gives nothing anew.
+        if second > self.second {
             self.second = second;
             self.used.clear();
         }

@@ -176,6 +176,9 @@ impl Pipeline {
     /// all.
     pub fn end_attachment(&mut self, now: Time, attachment: u32) {
         let assembly = &mut self.assembly;
+        if let Some(lost) = &mut assembly.lost {
+            lost.handle_timeout(now);
+        }
         self.table
             .end_attachment(now, attachment, |connection, event| {
                 connection.handle_event(event, assembly);

@@ -98,6 +98,18 @@ fn a_streamed_request_that_breaks_off_says_what_broke_it() {
 }
 
 #[test]
+fn what_ends_with_its_attachment_is_lost_at_that_time() {
+    let mut bench = keeping();
+    let mut client = bench.connect(1);
+    bench.say(&mut client, post(3) + "a");
+    bench.now = bench.now + Duration::from_secs(5);
+    bench.pipeline.end_attachment(bench.now, 0);
+    let kept = bench.kept();
+    assert_eq!((kept.len(), kept[0].at), (1, bench.now));
+    bench.end();
+}
+
+#[test]
 fn a_copy_that_is_lost_later_gets_its_connection_and_line() {
     let mut bench = keeping();
     let mut client = bench.connect(1);
