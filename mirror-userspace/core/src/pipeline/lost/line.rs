@@ -15,6 +15,9 @@ const LOOKED_AT: usize = 4096;
 /// How version 2 of the PROXY protocol begins.
 const PROXY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
+/// How version 1 of it begins. Its first word alone may be a request's method.
+const VERSION_1: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
+
 /// The request line in the first bytes of a copy, at most 256 bytes of it: its method, path and version. In HTTP/2
 /// they are put together from the header block, as far as that is there. What is no printable ASCII becomes `?`.
 #[must_use]
@@ -37,7 +40,7 @@ pub fn request_line(wire: &Wire, head: &[u8]) -> Option<Box<str>> {
 
 /// What follows the header of the PROXY protocol, if there is one.
 fn behind_proxy(head: &[u8]) -> &[u8] {
-    if head.starts_with(b"PROXY ") {
+    if VERSION_1.iter().any(|begins| head.starts_with(begins)) {
         let end = head.iter().position(|byte| *byte == b'\n');
         return end.and_then(|end| head.get(end + 1..)).unwrap_or_default();
     }
@@ -92,7 +95,16 @@ mod tests {
         );
         let v2 = [PROXY, &[0x21, 0x11, 0, 3, 1, 2, 3], b"GET /b HTTP/1.1\r\n"].concat();
         assert_eq!(line(&v2).unwrap(), "GET /b HTTP/1.1");
-        assert_eq!(line(b"PROXY TCP4").as_deref(), None);
+        assert_eq!(line(b"PROXY TCP6 ::1").as_deref(), None);
+        assert_eq!(
+            line(b"PROXY UNKNOWN\r\nGET /c HTTP/1.1\r\n").unwrap(),
+            "GET /c HTTP/1.1"
+        );
+        assert_eq!(
+            line(b"PROXY /d HTTP/1.1\r\nAuthorization: secret\r\n").unwrap(),
+            "PROXY /d HTTP/1.1",
+            "a method"
+        );
     }
 
     #[test]
