@@ -272,10 +272,14 @@ impl Reading {
         passing.count(data, stands, &mut assembly.counters.not_followed);
     }
 
-    /// How many requests were only counted so far, if those of this connection are, and losses are kept.
+    /// How many requests were only counted so far, if those of this connection are or may be, and losses are kept.
     fn only_counted(&self, assembly: &Assembly) -> Option<u64> {
-        let counts = self.place.protocol == Protocol::Http2Midstream && assembly.lost.is_some();
-        counts.then(|| assembly.counters.lost_unseen.of(DropReason::BeforeAttach))
+        let counts = matches!(
+            self.place.protocol,
+            Protocol::Undecided | Protocol::Http2Midstream
+        );
+        (counts && assembly.lost.is_some())
+            .then(|| assembly.counters.lost_unseen.of(DropReason::BeforeAttach))
     }
 
     /// How a connection stands that does not carry HTTP/1: while nothing has decided what it carries, frames of HTTP/2
@@ -287,12 +291,14 @@ impl Reading {
         footing: Footing,
         assembly: &mut Assembly,
     ) -> Footing {
-        let before = assembly.counters.lost_unseen.of(DropReason::BeforeAttach);
+        let before = self.only_counted(assembly);
         if self.place.protocol == Protocol::Undecided && self.carried.seek(input, footing, assembly)
         {
             self.place
                 .become_protocol(Protocol::Http2Midstream, assembly);
-            assembly.note_counted(&self.place, DropReason::BeforeAttach, before);
+            if let Some(before) = before {
+                assembly.note_counted(&self.place, DropReason::BeforeAttach, before);
+            }
         }
         if self.carried.is_http2() {
             self.carried.footing()
