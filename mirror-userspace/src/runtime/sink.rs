@@ -125,6 +125,9 @@ impl Sink {
                 let mut pipeline = Pipeline::new(limits, policy);
                 if dispatch.compare_v1 {
                     pipeline.tell_answers();
+                    if dispatch.contents.rate.threshold() > 0 {
+                        pipeline.tell_replies();
+                    }
                 }
                 if dispatch.proxy_protocol {
                     pipeline.send_proxy_headers();

@@ -96,6 +96,8 @@ pub(super) struct Assembly {
     pub(super) of_http2: Budget,
     /// Whether v1's answers are among the outputs.
     pub(super) tells_answers: bool,
+    /// And what they say.
+    pub(super) tells_replies: bool,
     /// Whether PROXY headers are sent on.
     pub(super) sends_openings: bool,
     /// The one of the request that begins.
@@ -150,6 +152,7 @@ impl Assembly {
             budget,
             outputs: VecDeque::new(),
             tells_answers: false,
+            tells_replies: false,
             sends_openings: false,
             opening: None,
             waited: None,

@@ -338,13 +338,16 @@ impl Reading {
         // Only the last of them is of the request that the client sent last.
         let mut last = None;
         let connection = self.place.id;
+        let whole = assembly.tells_replies;
         replies.handle(
             from_server,
             &mut assembly.counters.replies_of_v1,
             |answer| last = Some(answer),
             assembly.tells_answers.then_some(|number, told: Told<'_>| {
-                let request = RequestKey { connection, number };
-                assembly.outputs.push_back(told.output(request));
+                if whole || matches!(told, Told::Status(_)) {
+                    let request = RequestKey { connection, number };
+                    assembly.outputs.push_back(told.output(request));
+                }
             }),
         );
         if let Some(answer) = last {

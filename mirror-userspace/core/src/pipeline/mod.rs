@@ -130,6 +130,11 @@ impl Pipeline {
         self.assembly.tells_answers = true;
     }
 
+    /// Puts out what v1's answers say, too, if it [tells](Self::tell_answers) them: [`Output::Reply`].
+    pub const fn tell_replies(&mut self) {
+        self.assembly.tells_replies = true;
+    }
+
     /// Sends on the PROXY header of a connection that begins with one, before each copy of its requests of HTTP/1:
     /// those are [alone](Persistence::Alone).
     pub const fn send_proxy_headers(&mut self) {

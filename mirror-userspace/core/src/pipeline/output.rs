@@ -73,8 +73,8 @@ pub enum Output {
         /// The status of v1's final reply.
         status: u16,
     },
-    /// More of that reply, from its head on, in order, and some of what is behind its end. Told as
-    /// [`Answer`](Self::Answer) is, and after it.
+    /// More of that reply, from its head on, in order, and some of what is behind its end. Told after its
+    /// [`Answer`](Self::Answer), by a pipeline that tells [replies](super::Pipeline::tell_replies), too.
     Reply {
         /// The request.
         request: RequestKey,

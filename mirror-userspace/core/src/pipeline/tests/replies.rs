@@ -201,6 +201,7 @@ fn who_asks_is_told_v1s_answers() {
         .map(|(request, status)| (request.number, *status))
         .collect();
     assert_eq!(told, [(2, 503), (3, 200)]);
+    assert_eq!(talk.bench.replies, [], "nobody wants to know what they say");
     let copied = talk.bench.held.iter().filter_map(|output| match output {
         Output::Copy(copy) => Some(copy.request),
         _ => None,
@@ -235,6 +236,7 @@ fn told(talk: &Talk) -> Vec<(u32, String)> {
 fn who_asks_is_told_what_v1s_replies_say() {
     let mut talk = Talk::new(Confirm::None);
     talk.bench.pipeline.tell_answers();
+    talk.bench.pipeline.tell_replies();
     talk.asks(GET)
         .v1_answers("HTTP/1.1 103 Early Hints\r\n\r\n");
     talk.v1_answers(OK);
@@ -257,6 +259,7 @@ fn who_asks_is_told_what_v1s_replies_say() {
 fn what_was_not_captured_of_a_reply_is_said() {
     let mut talk = Talk::new(Confirm::None);
     talk.bench.pipeline.tell_answers();
+    talk.bench.pipeline.tell_replies();
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
     // The end of a segment.
     talk.asks(GET)
