@@ -69,7 +69,11 @@ fn so_many_of_each_reason_are_written_down_in_a_second() {
     assert_eq!([lets(1_000, FULL), lets(1_999, FULL)], [10, 0]);
     assert_eq!(lets(1_999, GAP), 10, "another reason has its own");
     assert_eq!(lets(2_000, FULL), 10);
-    assert_eq!([lets(1_999, FULL), lets(2_001, FULL)], [0, 0], "time steps back");
+    assert_eq!(
+        [lets(1_999, FULL), lets(2_001, FULL)],
+        [0, 0],
+        "time steps back"
+    );
     assert_eq!(allowance.refused, 40 + 50 + 40 + 40 + 100);
     let mut all = Allowance::new(usize::MAX);
     assert_eq!((0..2_000).filter(|_| all.lets(at(0), GAP)).count(), 1_000);

@@ -135,12 +135,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
 
     /// A request begins: whether its replies are waited for is drawn. `asked` is told whether it matters which requests
     /// are the same.
-    pub(crate) fn begin<'a>(
-        &mut self,
-        key: K,
-        group: &str,
-        asked: impl FnOnce(bool) -> Asked<'a>,
-    ) {
+    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, asked: impl FnOnce(bool) -> Asked<'a>) {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
         if drawn >= self.rules.rate.ratio() {

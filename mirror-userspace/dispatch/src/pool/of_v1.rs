@@ -114,7 +114,11 @@ mod tests {
             let bytes = reply.get(..captured);
             assert!(of_v1.handle(key(1), bytes).is_none());
             let kept = of_v1.handle(key(1), None).unwrap();
-            assert!(contents.handle_reply(key(1), Part::Baseline, kept).is_none());
+            assert!(
+                contents
+                    .handle_reply(key(1), Part::Baseline, kept)
+                    .is_none()
+            );
             assert_eq!(contents.is_open(key(1)), open);
             let not_compared = contents.take_not_compared();
             let counted = (not_compared.not_captured, not_compared.total());

@@ -112,10 +112,11 @@ fn control(fields: &FieldList) -> Option<Control<'_>> {
 #[must_use]
 pub fn is_grpc(kind: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    kind.split_at_checked(GRPC.len()).is_some_and(|(name, rest)| {
-        name.eq_ignore_ascii_case(GRPC)
-            && matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'))
-    })
+    kind.split_at_checked(GRPC.len())
+        .is_some_and(|(name, rest)| {
+            name.eq_ignore_ascii_case(GRPC)
+                && matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'))
+        })
 }
 
 /// A field that is no pseudo-header (sections 8.2.1 and 8.2.2).

@@ -62,7 +62,10 @@ fn an_earlier_reply_of_another_kind_is_no_noise() {
     let repeats: Vec<_> = judged.iter().map(|it| it.repeats).take(4).collect();
     assert_eq!(repeats, [false, false, true, false]);
     for judged in judged.iter().skip(1) {
-        assert_eq!(named(&judged.candidate), one("json $.total", Change::Changed));
+        assert_eq!(
+            named(&judged.candidate),
+            one("json $.total", Change::Changed)
+        );
     }
 }
 
