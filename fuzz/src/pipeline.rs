@@ -222,7 +222,7 @@ impl Bench {
                     };
                     *sent += bytes.len();
                 }
-                Output::Finish { copy, .. } | Output::Abort { copy } => {
+                Output::Finish { copy, .. } | Output::Abort { copy, .. } => {
                     assert!(self.streaming.remove(copy).is_some(), "ended once");
                 }
                 Output::Cancel { .. } => {}

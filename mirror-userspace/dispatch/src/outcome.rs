@@ -157,7 +157,7 @@ impl From<GivenUp> for Failure {
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::Aborted => Self::Aborted,
+            Broken::Aborted(_) => Self::Aborted,
             Broken::Overflow => Self::StreamOverflow,
         }
     }

@@ -117,7 +117,7 @@ impl Mirror {
                     let (connection, bytes) = self.streaming.remove(&copy).unwrap();
                     self.copies.entry(connection).or_default().push(bytes);
                 }
-                Output::Abort { copy } => assert!(self.streaming.remove(&copy).is_some()),
+                Output::Abort { copy, .. } => assert!(self.streaming.remove(&copy).is_some()),
                 Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
                 Output::Answer { .. } | Output::Reply { .. } => {
                     unreachable!("nobody asked for v1's answers")

@@ -283,13 +283,13 @@ impl Assembly {
             Request::Held(held) => {
                 if held.body.len() + bytes.len() > self.max_body {
                     self.stream(place, request);
-                    self.pass_on(place, request, bytes);
+                    self.pass_on(request, bytes);
                 } else if !self.collect(held, bytes) {
                     self.drop_held(place, held, DropReason::OverBudget);
                     *request = Request::Settled;
                 }
             }
-            Request::Streamed(_) => self.pass_on(place, request, bytes),
+            Request::Streamed(_) => self.pass_on(request, bytes),
         }
         match request {
             // Every copy broke: nothing will complete.
@@ -343,7 +343,7 @@ impl Assembly {
                 self.count_drop(TargetId(0), reason);
             }
             Request::Held(held) => self.drop_held(place, &held, reason),
-            Request::Streamed(copies) => self.abort(place, &copies, reason),
+            Request::Streamed(copies) => self.abort(&copies, reason),
         }
         self.observe(place, |observer, info| observer.lost(info));
     }

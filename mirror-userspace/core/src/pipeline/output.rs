@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::DropReason;
 use crate::{budget::Reserved, segment::Time};
 
 /// The number of a client connection, unique within one pipeline. Order is kept by it.
@@ -57,6 +58,8 @@ pub enum Output {
     Abort {
         /// The copy that this is about.
         copy: CopyId,
+        /// What broke it. The pipeline counts it nowhere: whoever sends knows whether the copy is lost by it.
+        cause: DropReason,
     },
     /// Copies of an HTTP/2 request are not wanted any more: whoever is being sent one is told so. There may be none.
     Cancel {

@@ -72,8 +72,8 @@ impl Copies {
         let whole = match copy.rest {
             Rest::Complete => Some(outgoing),
             Rest::Streamed => {
-                let request = blocks.is_some().then_some(copy.request);
-                let stream = Stream::new(copy.target.0, request, outgoing);
+                let is_http2 = blocks.is_some();
+                let stream = Stream::new(copy.target.0, copy.request, is_http2, outgoing);
                 self.streams.insert(copy.id, stream);
                 None
             }
@@ -219,8 +219,8 @@ impl Copies {
             return;
         };
         self.unwritten = self.unwritten.saturating_sub(1);
-        if let Some(request) = stream.request() {
-            self.places.remove(stream.target(), request);
+        if stream.is_http2() {
+            self.places.remove(stream.target(), stream.request());
         }
     }
 

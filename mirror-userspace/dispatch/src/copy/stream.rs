@@ -1,7 +1,10 @@
 //! The body of a streamed copy, between the pipeline and the connection that sends it.
 
 use bytes::Bytes;
-use mirror_core::{budget::Reserved, pipeline::RequestKey};
+use mirror_core::{
+    budget::Reserved,
+    pipeline::{DropReason, RequestKey},
+};
 
 use super::Outgoing;
 use crate::ids::LinkId;
@@ -22,10 +25,20 @@ pub(crate) enum Source {
 /// Why a streamed copy will never be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// The client's request broke off.
-    Aborted,
+    /// The client's request broke off, by this.
+    Aborted(DropReason),
     /// More came than may wait.
     Overflow,
+}
+
+impl Broken {
+    /// What broke the client's request off.
+    pub(crate) const fn cause(self) -> Option<&'static str> {
+        match self {
+            Self::Aborted(cause) => Some(cause.name()),
+            Self::Overflow => None,
+        }
+    }
 }
 
 /// How far a streamed copy is.
@@ -43,8 +56,9 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Stream {
     target: usize,
-    /// The request that it is of, in HTTP/2.
-    request: Option<RequestKey>,
+    /// The request that it is of.
+    request: RequestKey,
+    is_http2: bool,
     outgoing: Outgoing,
     /// Bytes of the header block at the end.
     trailers: usize,
@@ -62,12 +76,14 @@ enum Ending {
 impl Stream {
     pub(super) const fn new(
         target: usize,
-        request: Option<RequestKey>,
+        request: RequestKey,
+        is_http2: bool,
         outgoing: Outgoing,
     ) -> Self {
         Self {
             target,
             request,
+            is_http2,
             outgoing,
             trailers: 0,
             stage: Stage::Waiting,
@@ -80,9 +96,13 @@ impl Stream {
         self.target
     }
 
-    /// The request that it is of, if it is in HTTP/2.
-    pub(crate) const fn request(&self) -> Option<RequestKey> {
+    /// The request that it is of.
+    pub(crate) const fn request(&self) -> RequestKey {
         self.request
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        self.is_http2
     }
 
     /// Bytes of the trailers' header block, behind the body.
@@ -116,7 +136,7 @@ impl Stream {
 
     /// Nothing more will come but these trailers, the body is whole. They are nothing in HTTP/1.
     pub(crate) fn finish(&mut self, trailers: Option<Bytes>, reserved: Reserved) {
-        if let Some(trailers) = trailers.filter(|_| self.request.is_some()) {
+        if let Some(trailers) = trailers.filter(|_| self.is_http2) {
             self.trailers = trailers.len();
             self.outgoing.push(trailers, reserved);
         }

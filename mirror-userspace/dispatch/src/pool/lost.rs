@@ -9,7 +9,7 @@ use mirror_core::{
 };
 
 use crate::{
-    copy::{Copies, Job},
+    copy::{Copies, Job, Source},
     outcome::Failure,
 };
 
@@ -45,7 +45,7 @@ impl Lost {
     pub(super) fn turn_away(&mut self, at: Time, reason: &'static str, copy: &MirrorCopy) {
         let line = || request_line(&copy.wire, copy.pieces.first()?);
         let target = copy.target.0;
-        self.push(at, Why::dropped(reason), Some(copy.request), target, line);
+        self.push(at, Why::dropped(reason), None, copy.request, target, line);
     }
 
     /// A copy that waited is dropped.
@@ -58,23 +58,24 @@ impl Lost {
         target: usize,
     ) {
         let why = Why::dropped(reason);
-        self.push(at, why, Some(job.request()), target, || {
+        self.push(at, why, None, job.request(), target, || {
             line_of(copies, job)
         });
     }
 
-    /// The copy of this request for a target is dropped where it waits.
+    /// The copy of this request for a target is dropped where it waits; `cause`, if its request broke off.
     pub(super) fn drop_in_place(
         &mut self,
         at: Time,
         reason: &'static str,
-        request: Option<RequestKey>,
+        cause: Option<&'static str>,
+        request: RequestKey,
         target: usize,
     ) {
-        self.push(at, Why::dropped(reason), request, target, || None);
+        self.push(at, Why::dropped(reason), cause, request, target, || None);
     }
 
-    /// A copy got no reply. Of one whose request broke off the pipeline knows more.
+    /// A copy got no reply.
     pub(super) fn fail(
         &mut self,
         at: Time,
@@ -83,19 +84,22 @@ impl Lost {
         job: &Job,
         target: usize,
     ) {
-        if failure != Failure::Aborted {
-            let why = Why::failed(failure.name());
-            self.push(at, why, Some(job.request()), target, || {
-                line_of(copies, job)
-            });
-        }
+        let cause = match copies.source(job) {
+            Source::Broken(why) if failure == Failure::Aborted => why.cause(),
+            _ => None,
+        };
+        let why = Why::failed(failure.name());
+        self.push(at, why, cause, job.request(), target, || {
+            line_of(copies, job)
+        });
     }
 
     fn push(
         &mut self,
         at: Time,
         why: Why,
-        request: Option<RequestKey>,
+        cause: Option<&'static str>,
+        request: RequestKey,
         target: usize,
         line: impl FnOnce() -> Option<Box<str>>,
     ) {
@@ -105,7 +109,8 @@ impl Lost {
             self.waiting.push_back(LostCopy {
                 at,
                 why,
-                request,
+                cause,
+                request: Some(request),
                 target: TargetId(target),
                 line: line(),
             });

@@ -176,7 +176,7 @@ impl Pool {
                 reserved,
                 ..
             } => self.handle_finish(now, copy, trailers, reserved),
-            Output::Abort { copy } => self.handle_abort(now, copy),
+            Output::Abort { copy, cause } => self.handle_abort(now, copy, cause),
             Output::Cancel { request, why } => self.handle_cancel(now, request, why),
             Output::Answer { request, status } => {
                 if let Some(compared) = &mut self.shared.compared {

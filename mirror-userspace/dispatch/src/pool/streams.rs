@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mirror_core::{
     budget::Reserved,
-    pipeline::{CopyId, GivenUp, RequestKey},
+    pipeline::{CopyId, DropReason, GivenUp, RequestKey},
     segment::Time,
 };
 
@@ -50,8 +50,8 @@ impl Pool {
     }
 
     /// The source of a streamed copy broke.
-    pub(super) fn handle_abort(&mut self, now: Time, id: CopyId) {
-        self.break_off(now, id, Broken::Aborted);
+    pub(super) fn handle_abort(&mut self, now: Time, id: CopyId, cause: DropReason) {
+        self.break_off(now, id, Broken::Aborted(cause));
     }
 
     /// A streamed copy will never be whole.
@@ -64,9 +64,10 @@ impl Pool {
                 if let Some(target) = self.targets.get_mut(stream.target()) {
                     target.handle_broken(why, now);
                 }
-                if let (Broken::Overflow, Some(lost)) = (why, &mut self.shared.lost) {
-                    let request = stream.request();
-                    lost.drop_in_place(now, "stream_overflow", request, stream.target());
+                if let Some(lost) = &mut self.shared.lost {
+                    let (failure, cause) = (Failure::from(why), why.cause());
+                    let (request, target) = (stream.request(), stream.target());
+                    lost.drop_in_place(now, failure.name(), cause, request, target);
                 }
                 self.shared.copies.drop_stream(id);
             }
@@ -96,7 +97,8 @@ impl Pool {
                         target.handle_cancelled(why, now);
                     }
                     if let Some(lost) = &mut self.shared.lost {
-                        lost.drop_in_place(now, Failure::from(why).name(), Some(request), index);
+                        let why = Failure::from(why).name();
+                        lost.drop_in_place(now, why, None, request, index);
                     }
                     self.shared.copies.drop_request(index, request);
                 }

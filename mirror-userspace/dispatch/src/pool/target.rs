@@ -169,7 +169,7 @@ impl Target {
     pub(super) const fn handle_broken(&mut self, why: Broken, now: Time) {
         self.counters.queued -= 1;
         match why {
-            Broken::Aborted => self.counters.dropped.aborted += 1,
+            Broken::Aborted(_) => self.counters.dropped.aborted += 1,
             Broken::Overflow => self.counters.dropped.stream_overflow += 1,
         }
         // It may have been the breaker's probe.

@@ -158,7 +158,10 @@ impl Rig {
     }
 
     fn abort(&mut self, copy: CopyId) {
-        self.dispatcher.handle(Output::Abort { copy });
+        self.dispatcher.handle(Output::Abort {
+            copy,
+            cause: mirror_core::pipeline::DropReason::OverBudget,
+        });
     }
 
     /// The books, which must be right at any moment.

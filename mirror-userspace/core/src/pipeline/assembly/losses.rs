@@ -61,11 +61,9 @@ impl Assembly {
         }
     }
 
-    pub(super) fn abort(&mut self, place: &RequestContext, copies: &[CopyId], cause: DropReason) {
-        self.outputs
-            .extend(copies.iter().map(|&copy| Output::Abort { copy }));
-        if let Some(lost) = &mut self.lost {
-            lost.abort(place, cause);
-        }
+    /// Streamed copies break off.
+    pub(super) fn abort(&mut self, copies: &[CopyId], cause: DropReason) {
+        let aborts = copies.iter().map(|&copy| Output::Abort { copy, cause });
+        self.outputs.extend(aborts);
     }
 }

@@ -81,7 +81,7 @@ impl Assembly {
     }
 
     /// Passes on more of a streamed request; without memory for it, the copy is aborted.
-    pub(super) fn pass_on(&mut self, place: &RequestContext, request: &mut Request, bytes: &[u8]) {
+    pub(super) fn pass_on(&mut self, request: &mut Request, bytes: &[u8]) {
         let Request::Streamed(copies) = request else {
             return;
         };
@@ -100,10 +100,8 @@ impl Assembly {
                 true
             }
             None => {
-                self.outputs.push_back(Output::Abort { copy });
-                if let Some(lost) = &mut self.lost {
-                    lost.abort(place, DropReason::OverBudget);
-                }
+                let cause = DropReason::OverBudget;
+                self.outputs.push_back(Output::Abort { copy, cause });
                 false
             }
         });
@@ -129,12 +127,10 @@ impl Assembly {
                     trailers: self.trailers.clone(),
                     reserved,
                 },
-                None => {
-                    if let Some(lost) = &mut self.lost {
-                        lost.abort(place, DropReason::OverBudget);
-                    }
-                    Output::Abort { copy }
-                }
+                None => Output::Abort {
+                    copy,
+                    cause: DropReason::OverBudget,
+                },
             };
             self.outputs.push_back(ended);
         }

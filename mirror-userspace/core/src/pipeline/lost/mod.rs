@@ -47,6 +47,8 @@ pub struct LostCopy {
     pub at: Time,
     /// What it is counted as.
     pub why: Why,
+    /// If its request broke off: what broke it.
+    pub cause: Option<&'static str>,
     /// The request, if it is still known.
     pub request: Option<RequestKey>,
     /// The target.
@@ -147,25 +149,15 @@ impl Lost {
         self.lose(place, Some(target), DropReason::OverBudget, line);
     }
 
-    /// The request of streamed copies broke off: dispatch counts them, as aborted.
-    pub(super) fn abort(&mut self, place: &RequestContext, cause: DropReason) {
-        let why = Why::failed("aborted");
-        if self.allowance.lets(self.now, why) {
-            let line = self.sent.line(place.request());
-            let loss = Loss {
-                cause: Some(cause.name()),
-                ..self.loss(self.now, why, place.flow, None, line)
-            };
-            self.kept.push(loss);
-        }
-    }
-
     /// A copy was lost that was handed over, and is among those that are written down.
     pub(super) fn lose_copy(&mut self, lost: LostCopy) {
         let flow = { lost.request }.and_then(|request| self.flows.get(request.connection.0));
         let sent = || self.sent.line(lost.request?);
         let line = lost.line.or_else(sent);
-        let loss = self.loss(lost.at, lost.why, flow.copied(), Some(lost.target), line);
+        let loss = Loss {
+            cause: lost.cause,
+            ..self.loss(lost.at, lost.why, flow.copied(), Some(lost.target), line)
+        };
         self.kept.push(loss);
     }
 

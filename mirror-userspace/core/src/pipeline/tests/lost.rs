@@ -89,11 +89,34 @@ fn a_streamed_request_that_breaks_off_says_what_broke_it() {
     let mut client = bench.connect(1);
     bench.say(&mut client, post(2 << 20) + "abc");
     bench.reset(&client);
+    let causes = bench.held.iter().filter_map(|output| match output {
+        Output::Abort { cause, .. } => Some(cause.name()),
+        _ => None,
+    });
+    assert_eq!(causes.collect::<Vec<_>>(), ["reset", "reset"]);
+    // Whether a copy was lost by it is known where it is sent.
+    assert_eq!(bench.kept(), []);
+    let copy = &bench.received[1];
+    let request = RequestKey {
+        connection: copy.connection,
+        number: copy.number,
+    };
+    bench.pipeline.handle_lost(LostCopy {
+        at: bench.now,
+        why: Why::failed("aborted"),
+        cause: Some("reset"),
+        request: Some(request),
+        target: TargetId(1),
+        line: None,
+    });
     let kept = bench.kept();
-    assert_eq!(kept.len(), 1, "one for both copies");
-    assert_eq!(kept[0].why, Why::failed("aborted"));
-    assert_eq!(kept[0].cause, Some("reset"));
+    assert_eq!((kept.len(), kept[0].target), (1, Some(1)));
+    assert_eq!(
+        (kept[0].why, kept[0].cause),
+        (Why::failed("aborted"), Some("reset"))
+    );
     assert_eq!(kept[0].line.as_deref(), Some("POST /b HTTP/1.1"));
+    assert_eq!(kept[0].flow, Some(client.flow));
     bench.end();
 }
 
@@ -124,6 +147,7 @@ fn a_copy_that_is_lost_later_gets_its_connection_and_line() {
     let lost = |request, line: Option<&str>| LostCopy {
         at: Time::from_nanos(9),
         why: Why::failed("timeout"),
+        cause: None,
         request,
         target: TargetId(1),
         line: line.map(Into::into),

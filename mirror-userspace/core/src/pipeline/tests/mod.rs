@@ -232,7 +232,7 @@ impl Bench {
                         received.wire = Wire::Http2 { trailers };
                     }
                 }
-                Output::Abort { copy } => self.streaming(*copy).ended = Ended::Aborted,
+                Output::Abort { copy, .. } => self.streaming(*copy).ended = Ended::Aborted,
                 Output::Cancel { request, why } => {
                     self.cancelled.push((*request, *why));
                     let of = |copy: &&mut Received| {

@@ -143,7 +143,10 @@ impl World<'_> {
         facts.whole = !breaks;
         let target = facts.target;
         let output = match breaks {
-            true => Output::Abort { copy: id },
+            true => Output::Abort {
+                copy: id,
+                cause: mirror_core::pipeline::DropReason::OverBudget,
+            },
             false => Output::Finish {
                 copy: id,
                 at: self.now,

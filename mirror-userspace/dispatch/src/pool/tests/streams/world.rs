@@ -217,7 +217,10 @@ impl World {
         let copy = self.streaming.swap_remove(place);
         let id = CopyId(copy as u64);
         if breaks {
-            return self.hand_over(Output::Abort { copy: id });
+            return self.hand_over(Output::Abort {
+                copy: id,
+                cause: mirror_core::pipeline::DropReason::OverBudget,
+            });
         }
         let trailers = self.choices.of(2) == 1;
         self.copies[copy].whole = true;
