@@ -2,7 +2,7 @@
 //! with it.
 //!
 //! The last word of the API stays true while it is away, and a restart of the agent changes nothing of that. But it
-//! must be of this node, this boot and the last hour, for addresses are used again; and the API has to be away, as
+//! must be of this node, this boot, these flags and the last hour, for addresses are used again; and the API has to be away, as
 //! a document that was deleted meanwhile must not come back. Pods are looked for by their UID and address, as ever.
 
 mod file;
@@ -16,7 +16,11 @@ use std::{
 };
 
 use log::{info, warn};
-use mirror_kubernetes::cluster::{Aim, Event, PodUid, PodView, ServiceView, Update};
+use mirror_kubernetes::{
+    cluster::{Aim, Event, PodUid, PodView, ServiceView, Update},
+    config::Terms,
+    plan::Scope,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{task::spawn_blocking, time::Instant};
@@ -85,6 +89,8 @@ pub(super) struct Memory {
     services: BTreeMap<String, ServiceView>,
     endpoints: BTreeMap<String, Vec<SocketAddr>>,
     documents: Vec<Arc<Value>>,
+    /// Whether documents are watched: otherwise none are kept or acted on.
+    has_documents: bool,
     /// What the file had at the start, until the API has said anything.
     before: Option<Remembered>,
     changed: Option<Instant>,
@@ -95,15 +101,19 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Reads the file, if there is one that can be trusted.
-    pub(super) fn open(path: PathBuf, node: &str) -> Self {
-        let origin = Origin::of(node);
-        let before = match file::read(&path, &origin) {
+    pub(super) fn open(path: PathBuf, node: &str, watched: Option<&Scope>, terms: &Terms) -> Self {
+        let origin = Origin::of(node, watched, terms);
+        let has_documents = watched.is_some();
+        let mut before = match file::read(&path, &origin) {
             Ok(before) => before,
             Err(why) => {
                 info!("{}: {why}: it is not used", path.display());
                 None
             }
         };
+        if let Some(before) = before.as_mut().filter(|_| !has_documents) {
+            before.documents.clear();
+        }
         // What the API has yet to speak of stays in the file.
         let Remembered {
             pods,
@@ -118,6 +128,7 @@ impl Memory {
             services: services.into_iter().map(by_name).collect(),
             endpoints,
             documents,
+            has_documents,
             before,
             changed: None,
             written: None,
@@ -150,6 +161,7 @@ impl Memory {
                 let addresses = endpoints.addresses.clone();
                 self.endpoints.insert(name(aim), addresses);
             }
+            Update::Documents(_) if !self.has_documents => return,
             Update::Documents(documents) => self.documents.clone_from(&documents.held),
         }
         self.before = None;
@@ -204,4 +216,38 @@ impl Memory {
 
 fn by_name(view: ServiceView) -> (String, ServiceView) {
     (view.service.to_string(), view)
+}
+
+#[cfg(test)]
+mod tests {
+    use mirror_kubernetes::cluster::AllDocuments;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_no_documents_are_watched_none_are_used_or_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let terms = Terms::default();
+        let documents = vec![Arc::new(json!({"kind": "TrafficMirror"}))];
+        // Whoever wrote them there.
+        let known = Remembered {
+            documents: documents.clone(),
+            ..Remembered::default()
+        };
+        file::write(&path, Origin::of("node-1", None, &terms), known).unwrap();
+        let mut memory = Memory::open(path.clone(), "node-1", None, &terms);
+        assert_eq!(memory.before.as_ref().unwrap().documents, Vec::new());
+        let all = AllDocuments {
+            held: documents,
+            left_out: Vec::new(),
+        };
+        memory.observe(&Update::Documents(all));
+        memory.observe(&Update::Event(Event::PodsListed(Vec::new())));
+        memory.changed = Instant::now().checked_sub(SETTLES_AFTER);
+        memory.write(std::iter::empty(), true).await;
+        let written = file::read(&path, &memory.origin).unwrap().unwrap();
+        assert_eq!(written.documents, Vec::new());
+    }
 }

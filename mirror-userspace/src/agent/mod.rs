@@ -115,8 +115,9 @@ impl Agent {
     pub fn new(config: AgentConfig, questions: Questions) -> Result<Self> {
         let mut check = interval(CHECK_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (watched, terms) = (config.watched.as_ref(), &config.terms);
         let memory = config.state;
-        let memory = memory.map(|path| Memory::open(path, &config.node_name));
+        let memory = memory.map(|path| Memory::open(path, &config.node_name, watched, terms));
         let mut watches = Watches::new(config.client, config.node_name);
         watches.set_consent(config.terms.consent.clone());
         let mut agent = Self {

@@ -126,3 +126,29 @@ fn what_others_could_have_written_is_not_used() {
     assert_eq!(agent.count("attached to"), 0, "{}", agent.0.stderr());
     agent.stop(0);
 }
+
+#[test]
+fn documents_are_not_acted_on_under_other_flags() {
+    let node = Node::new();
+    let (_v1, _v2) = web_service(&node);
+    node.api.serve(TRAFFIC_MIRRORS);
+    node.api.apply(TRAFFIC_MIRRORS, mirror(&json!({})));
+    let path = file(&node);
+    let state = ["--state", path.to_str().unwrap()];
+    let watching = ["--watch-config", state[0], state[1]];
+    let narrower = ["--watch-namespace", "bank", state[0], state[1]];
+    let agent = node.agent_with(&watching);
+    agent.wait_until_attached("v1", 1);
+    wait_until_kept(&node, &agent, &["TrafficMirror"]);
+    node.api.set_health(Health::Down);
+    kill(agent);
+    let starts: [&dyn Fn() -> Agent; 2] = [&|| node.agent(&state), &|| node.agent_with(&narrower)];
+    for start in starts {
+        let agent = start();
+        agent.wait_for("of an agent with other flags: it is not used", 1);
+        agent.wait_for("the watch of ", 1);
+        assert_eq!(agent.count("default/web"), 0, "{}", agent.0.stderr());
+        assert_eq!(agent.count("attached to"), 0, "{}", agent.0.stderr());
+        kill(agent);
+    }
+}

@@ -8,17 +8,19 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use mirror_kubernetes::{config::Terms, plan::Scope};
 use nix::{
     libc::{O_NOFOLLOW, O_NONBLOCK},
     unistd::geteuid,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::Remembered;
 use crate::record::create_private;
 
 /// The form of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The largest file, 16 MiB.
 const LARGEST: u64 = 16 << 20;
@@ -29,16 +31,21 @@ const OLDEST: Duration = Duration::from_secs(3600);
 /// Another one after each boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Of which node and boot it is.
+/// Of which node and boot it is, and under which flags it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     version: u32,
     node: String,
     boot: String,
+    /// A digest of whose documents are watched and of what they may do: what was held under other flags may be more
+    /// than these allow.
+    flags: String,
 }
 
 impl Origin {
-    pub(super) fn of(node: &str) -> Self {
+    pub(super) fn of(node: &str, watched: Option<&Scope>, terms: &Terms) -> Self {
+        // Strings are quoted in debug text, so that no two sets of flags have the same.
+        let digest = Sha256::digest(format!("{watched:?} {terms:?}"));
         Self {
             version: VERSION,
             node: node.to_owned(),
@@ -46,6 +53,7 @@ impl Origin {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            flags: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
     }
 }
@@ -83,7 +91,9 @@ pub(super) fn read(path: &Path, origin: &Origin) -> Result<Option<Remembered>, S
     }
     let contents: Contents = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     if contents.origin != *origin {
-        return Err("it is of another node, boot or version".to_owned());
+        return Err(
+            "it is of another node, boot or version, or of an agent with other flags".to_owned(),
+        );
     }
     let age = now().saturating_sub(contents.written);
     if age > OLDEST.as_secs() {
@@ -118,9 +128,14 @@ fn now() -> u64 {
 mod tests {
     use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
+    use mirror_kubernetes::config::Consent;
     use serde_json::json;
 
     use super::*;
+
+    fn origin_of(node: &str) -> Origin {
+        Origin::of(node, Some(&Scope::All), &Terms::default())
+    }
 
     fn known() -> Remembered {
         Remembered {
@@ -133,7 +148,7 @@ mod tests {
     fn what_is_written_is_read_and_nobody_else_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let origin = Origin::of("node-1");
+        let origin = origin_of("node-1");
         assert_eq!(read(&path, &origin), Ok(None));
         for _ in 0..2 {
             write(&path, origin.clone(), known()).unwrap();
@@ -148,10 +163,10 @@ mod tests {
     fn what_others_could_have_written_and_what_is_of_other_times_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let origin = Origin::of("node-1");
+        let origin = origin_of("node-1");
         let said = |origin: &Origin| read(&path, origin).unwrap_err();
         write(&path, origin.clone(), known()).unwrap();
-        assert!(said(&Origin::of("node-2")).contains("another node"));
+        assert!(said(&origin_of("node-2")).contains("another node"));
         let other_boot = Origin {
             boot: "another".into(),
             ..origin.clone()
@@ -174,5 +189,33 @@ mod tests {
         assert!(read(&link, &origin).is_err());
         fs::write(&path, vec![b' '; 17 << 20]).unwrap();
         assert!(said(&origin).contains("too large"));
+    }
+
+    #[test]
+    fn what_was_kept_under_other_flags_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let terms = |external: &[&str]| Terms {
+            consent: Consent {
+                external_targets: external.iter().map(|glob| glob.parse().unwrap()).collect(),
+                ..Consent::default()
+            },
+            ..Terms::default()
+        };
+        let origin = |watched, external: &[&str]| Origin::of("node-1", watched, &terms(external));
+        let written = origin(Some(&Scope::All), &["*.example.com"]);
+        write(&path, written, known()).unwrap();
+        let same = origin(Some(&Scope::All), &["*.example.com"]);
+        assert_eq!(read(&path, &same), Ok(Some(known())));
+        let bank = Scope::Namespace("bank".to_owned());
+        for other in [
+            origin(None, &["*.example.com"]),
+            origin(Some(&bank), &["*.example.com"]),
+            origin(Some(&Scope::All), &[]),
+            origin(Some(&Scope::All), &["v2.example.com"]),
+        ] {
+            let why = read(&path, &other).unwrap_err();
+            assert!(why.contains("other flags"), "{why}");
+        }
     }
 }
