@@ -17,9 +17,9 @@ use std::{
 
 use log::{info, warn};
 use mirror_kubernetes::{
-    cluster::{Aim, Event, PodUid, PodView, ServiceView, Update},
+    cluster::{Aim, Event, Needs, PodUid, PodView, ServiceView, Update},
     config::Terms,
-    plan::Scope,
+    plan::{Rule, Scope, Source},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -168,6 +168,18 @@ impl Memory {
         self.changed.get_or_insert_with(Instant::now);
     }
 
+    /// Forgets the services and destinations that nothing is mirrored of or to any more.
+    fn retain(&mut self, needs: &Needs) {
+        let sources = needs.sources.iter().filter_map(|source| match source {
+            Source::Service { service, .. } => Some(service.to_string()),
+            Source::Pods { .. } => None,
+        });
+        let sources: BTreeSet<_> = sources.collect();
+        self.services.retain(|name, _| sources.contains(name));
+        let aims: BTreeSet<_> = needs.destinations.iter().map(name).collect();
+        self.endpoints.retain(|aim, _| aims.contains(aim));
+    }
+
     /// What the file had, while nothing was heard of the API; once.
     pub(super) fn take(&mut self) -> Option<Remembered> {
         self.before.take()
@@ -178,9 +190,9 @@ impl Memory {
         self.before.is_some()
     }
 
-    /// Writes the file if it is time to. Of the destinations those stay that are still `needed`; `heard` says
-    /// that the API answers.
-    pub(super) async fn write(&mut self, needed: impl Iterator<Item = Aim>, heard: bool) {
+    /// Writes the file if it is time to. Of services and destinations those stay that these rules, which are all,
+    /// are about; `heard` says that the API answers.
+    pub(super) async fn write(&mut self, rules: impl Iterator<Item = &Rule>, heard: bool) {
         let now = Instant::now();
         let passed = |since: Option<Instant>, least| {
             since.is_some_and(|since| now.duration_since(since) >= least)
@@ -191,8 +203,7 @@ impl Memory {
         }
         self.changed = None;
         self.written = Some(now);
-        let needed: BTreeSet<_> = needed.map(|aim| name(&aim)).collect();
-        self.endpoints.retain(|aim, _| needed.contains(aim));
+        self.retain(&Needs::of(rules, None));
         let all = Remembered {
             pods: self.pods.values().cloned().collect(),
             services: self.services.values().cloned().collect(),
@@ -220,6 +231,10 @@ fn by_name(view: ServiceView) -> (String, ServiceView) {
 
 #[cfg(test)]
 mod tests {
+    use mirror_core::{
+        destination::{Labels, ServiceRef},
+        policy::PolicyConfig,
+    };
     use mirror_kubernetes::cluster::AllDocuments;
     use serde_json::json;
 
@@ -249,5 +264,51 @@ mod tests {
         memory.write(std::iter::empty(), true).await;
         let written = file::read(&path, &memory.origin).unwrap().unwrap();
         assert_eq!(written.documents, Vec::new());
+    }
+
+    /// What mirrors the service of this name in namespace `shop`.
+    fn rule(service: &str) -> Rule {
+        Rule {
+            name: format!("TrafficMirror shop/{service}"),
+            tenant: Some("shop".to_owned()),
+            source: Source::Service {
+                service: ServiceRef {
+                    namespace: "shop".to_owned(),
+                    name: service.to_owned(),
+                },
+                subset: Labels::new(),
+                ports: Vec::new(),
+            },
+            policy: PolicyConfig::default(),
+            sample_by: None,
+            max_rps: None,
+            targets: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn services_that_no_rule_mirrors_any_more_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let terms = Terms::default();
+        let mut memory = Memory::open(path, "node-1", None, &terms);
+        for number in 0..100 {
+            let rule = rule(&format!("web-{number}"));
+            let Source::Service { service, .. } = &rule.source else {
+                panic!("{rule:?}");
+            };
+            let view = ServiceView {
+                service: service.clone(),
+                selector: Labels::new(),
+                ports: Vec::new(),
+            };
+            memory.observe(&Update::Event(Event::ServiceApplied(view)));
+            memory.changed = Instant::now().checked_sub(SETTLES_AFTER);
+            memory.write([&rule].into_iter(), true).await;
+            let kept: Vec<_> = memory.services.keys().collect();
+            assert_eq!(kept, [&service.to_string()]);
+        }
+        let written = file::read(&memory.path, &memory.origin).unwrap().unwrap();
+        assert_eq!(written.services.len(), 1);
     }
 }

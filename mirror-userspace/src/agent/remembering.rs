@@ -1,10 +1,7 @@
 //! Where the API is away when the agent starts: it goes on with what the one before it knew.
 
 use log::{error, warn};
-use mirror_kubernetes::{
-    cluster::{Aim, AllDocuments, Event},
-    plan::Rule,
-};
+use mirror_kubernetes::cluster::{AllDocuments, Event, Needs};
 
 use super::Agent;
 
@@ -16,7 +13,7 @@ impl Agent {
         };
         let heard = self.watches.is_heard();
         if !memory.waits() {
-            return memory.write(aims(self.rules.all()), heard).await;
+            return memory.write(self.rules.all(), heard).await;
         }
         if !self.watches.is_away() {
             return;
@@ -33,8 +30,7 @@ impl Agent {
             error!("{error:#}: the rule is not acted on");
         }
         self.change_rules().await;
-        let aims: Vec<_> = aims(self.rules.all()).collect();
-        for aim in aims {
+        for aim in Needs::of(self.rules.all(), None).destinations {
             if let Some(addresses) = before.addresses(&aim) {
                 let addresses = addresses.clone();
                 self.mirrors.set_addresses(aim, addresses).await;
@@ -45,12 +41,4 @@ impl Agent {
         }
         self.on_event(Event::PodsListed(before.pods));
     }
-}
-
-/// Where the copies of these rules go.
-fn aims<'a>(rules: impl Iterator<Item = &'a Rule>) -> impl Iterator<Item = Aim> {
-    rules.flat_map(|rule| {
-        let aim = |target| Aim::of(&rule.source, target);
-        rule.targets.iter().map(aim)
-    })
 }
