@@ -197,8 +197,9 @@ impl Memory {
         let passed = |since: Option<Instant>, least| {
             since.is_some_and(|since| now.duration_since(since) >= least)
         };
-        let renewed = heard && passed(self.written, RENEWED_EVERY);
-        if !passed(self.changed, SETTLES_AFTER) && !renewed {
+        let renewed = passed(self.written, RENEWED_EVERY);
+        // What is written is stamped as the API's word of now.
+        if !heard || !(passed(self.changed, SETTLES_AFTER) || renewed) {
             return;
         }
         self.changed = None;
@@ -310,5 +311,18 @@ mod tests {
         }
         let written = file::read(&memory.path, &memory.origin).unwrap().unwrap();
         assert_eq!(written.services.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn while_a_watch_fails_what_is_known_is_not_stamped_as_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let mut memory = Memory::open(path.clone(), "node-1", None, &Terms::default());
+        memory.observe(&Update::Event(Event::PodsListed(Vec::new())));
+        memory.changed = Instant::now().checked_sub(SETTLES_AFTER);
+        memory.write(std::iter::empty(), false).await;
+        assert!(!path.exists());
+        memory.write(std::iter::empty(), true).await;
+        assert!(path.exists(), "once it works again");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FailureReason, WatchCounts, WatchState, WatchStatus, WatchedKind, Watches};
+use super::{FailureReason, Running, WatchCounts, WatchState, WatchStatus, WatchedKind, Watches};
 
 impl Watches {
     /// How each watch is doing, in no order.
@@ -54,17 +54,28 @@ impl Watches {
         }
     }
 
-    /// Whether any watch stands.
+    /// Whether all that is known is the API server's word of now: a watch stands, and none fails. Documents that
+    /// could never be read, as the service account may not, are not known.
     #[must_use]
     pub fn is_heard(&self) -> bool {
-        self.status()
-            .any(|status| status.state == WatchState::Watching)
+        let mut all = self.running.values();
+        let stands = self
+            .status()
+            .any(|status| status.state == WatchState::Watching);
+        stands
+            && all.all(|Running { status, .. }| match &status.state {
+                WatchState::Failing(failure) => {
+                    failure.reason == FailureReason::Forbidden && status.complete && !status.listed
+                }
+                _ => true,
+            })
     }
 
-    /// Whether the API server is away and has not been heard since the watches are needed.
+    /// Whether the API server is away: every watch fails, and none has ever had an answer, not even a refusal.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        self.status().any(WatchStatus::is_away) && !self.status().any(|status| status.complete)
+        let fails = |status: &WatchStatus| matches!(status.state, WatchState::Failing(_));
+        !self.answered && !self.running.is_empty() && self.status().all(fails)
     }
 
     /// How many watches the API server forbids that mirroring takes. What was known stays true, but nothing new

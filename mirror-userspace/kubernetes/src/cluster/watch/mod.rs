@@ -94,6 +94,8 @@ pub struct Watches {
     back: Back,
     /// When it was last said that the API server is away: not once for each watch.
     outage_said: Option<Instant>,
+    /// Whether the API server has answered anything since the start.
+    answered: bool,
 }
 
 /// A client, which has no `Debug` of its own.
@@ -136,6 +138,7 @@ impl Watches {
             fed_at: None,
             back: Back::default(),
             outage_said: None,
+            answered: false,
         }
     }
 
@@ -260,6 +263,7 @@ impl Watches {
             return;
         };
         let was_away = status.is_away();
+        self.answered |= said.is_answer();
         let counts = self.counts.entry(slot.resource()).or_default();
         match said {
             Said::Changed(changed) => {

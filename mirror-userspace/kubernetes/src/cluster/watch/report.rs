@@ -36,6 +36,17 @@ pub(super) enum Said {
     NotInstalled(Certainty),
 }
 
+impl Said {
+    /// Whether the API server has said something.
+    pub(super) const fn is_answer(&self) -> bool {
+        match self {
+            Self::Changed(change) => !change.is_beginning(),
+            Self::Failing(failure) => failure.reason.is_answer(),
+            Self::Well | Self::NotInstalled(_) => true,
+        }
+    }
+}
+
 /// How sure it is that a kind is not installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certainty {
@@ -56,6 +67,11 @@ pub(in crate::cluster) enum Changed {
 }
 
 impl Changed {
+    /// Whether a list only begins, which is before the API server is asked.
+    const fn is_beginning(&self) -> bool {
+        matches!(self, Self::Documents(Change::ListBegins))
+    }
+
     /// Whether it is about all objects of the watch.
     pub(super) const fn is_list(&self) -> bool {
         match self {

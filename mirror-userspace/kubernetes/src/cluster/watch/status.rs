@@ -23,6 +23,8 @@ pub struct WatchStatus {
     /// Whether the objects have been listed since the watch is needed, or can't be had and are not
     /// waited for: configuration of a kind that is not installed or not allowed.
     pub complete: bool,
+    /// Whether they have been listed.
+    pub(super) listed: bool,
     /// When it was last said that it fails.
     pub(super) said: Option<Instant>,
 }
@@ -57,6 +59,7 @@ impl WatchStatus {
             resource: slot.resource(),
             state: WatchState::Starting,
             complete: false,
+            listed: false,
             said: None,
         }
     }
@@ -68,6 +71,7 @@ impl WatchStatus {
 
     pub(super) fn on_listed(&mut self) {
         self.complete = true;
+        self.listed = true;
         self.on_success();
     }
 
@@ -157,6 +161,11 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    /// Whether the API server has said something: a refusal is an answer, too.
+    pub(super) const fn is_answer(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::Crashed)
+    }
+
     /// Whether it is the API server's, and not one of what it was asked.
     pub(super) const fn is_outage(self) -> bool {
         matches!(self, Self::Unreachable | Self::Refused)

@@ -225,3 +225,79 @@ async fn a_task_that_crashes_is_begun_again_later() {
     assert_eq!(told, "listed b");
     assert_eq!(failing(&watches), None);
 }
+
+/// The pods of this node, and those of namespace `shop` for copies.
+fn two_watches() -> (Watches, Server) {
+    let mut needs = web_pods();
+    needs.destinations = vec!["pods/shop/app=v2:80".parse().unwrap()];
+    watching(needs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_is_away_only_if_no_watch_has_had_an_answer() {
+    for code in [None, Some(429), Some(500), Some(422)] {
+        let (mut watches, mut server) = two_watches();
+        assert!(!watches.is_away(), "nothing is known yet");
+        let play = async {
+            server.asked().await.broken();
+            // The first one may ask again before the second one does.
+            for _ in 0..6 {
+                let asked = server.asked().await;
+                match code {
+                    Some(code) if asked.path != PODS => asked.refused(code),
+                    _ => asked.broken(),
+                }
+            }
+        };
+        let follow = async {
+            loop {
+                watches.next().await;
+            }
+        };
+        tokio::select! {
+            () = play => {}
+            never = follow => never,
+        }
+        quiet(&mut watches, Duration::from_millis(100)).await;
+        let failing = watches.status();
+        let failing = failing.filter(|it| matches!(it.state, WatchState::Failing(_)));
+        assert_eq!(failing.count(), 2);
+        assert_eq!(watches.is_away(), code.is_none(), "{code:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_is_not_heard_while_a_watch_fails_though_another_one_stands() {
+    let (mut watches, mut server) = two_watches();
+    let mut open = Vec::new();
+    for fails in [false, true] {
+        let play = async {
+            if fails {
+                // That of this node's pods breaks off; the other one goes on.
+                open.retain(|(path, _)| path != PODS);
+                return server.watch(PODS, "7").await.broken();
+            }
+            while open.len() < 2 {
+                let asked = server.asked().await;
+                match asked.get("watch") {
+                    None => asked.listed("7", &[]),
+                    Some(_) => open.push((asked.path.clone(), asked.watched())),
+                }
+            }
+        };
+        let follow = async {
+            loop {
+                watches.next().await;
+            }
+        };
+        tokio::select! {
+            () = play => {}
+            never = follow => never,
+        }
+        timeout(Duration::from_millis(100), watches.next())
+            .await
+            .ok();
+        assert_eq!(watches.is_heard(), !fails);
+        assert_eq!(watches.complete(), Ok(()));
+    }
+}
