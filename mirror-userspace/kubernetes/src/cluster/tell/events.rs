@@ -4,7 +4,7 @@
 //! telling it again. kube's recorder names them by the time, and would take two texts of one reason for the same.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::Duration,
 };
@@ -12,7 +12,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::seen::{Identity, Remark, Seen, SeenDocument, cut, shortened};
+use super::{
+    seen::{Identity, Remark, Seen, SeenDocument, cut, shortened},
+    turns::Turns,
+};
 
 /// The API takes 1 KiB.
 const LONGEST_NOTE: usize = 1000;
@@ -46,6 +49,7 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Events {
     told: HashMap<u64, Told>,
+    turns: Turns,
     left: u32,
     filled: Option<Instant>,
 }
@@ -61,6 +65,7 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             told: HashMap::new(),
+            turns: Turns::default(),
             left: BURST,
             filled: None,
         }
@@ -68,10 +73,11 @@ impl Default for Events {
 }
 
 impl Events {
-    /// What is to be told now.
+    /// What is to be told now, of each namespace about as much.
     pub(super) fn due(&mut self, seen: &Seen, now: Instant) -> Vec<Due> {
         self.fill(now);
-        let mut due = Vec::new();
+        let most = usize::try_from(self.left).unwrap_or_default();
+        let mut due: BTreeMap<&str, Vec<Due>> = BTreeMap::new();
         let mut current = HashSet::new();
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for document in seen.documents.values() {
@@ -90,11 +96,11 @@ impl Events {
                     told.seen = now;
                     now < told.not_before
                 });
-                if waits || self.left == 0 || (before == 0 && self.told.len() >= MOST) {
+                let own = due.entry(namespace).or_default();
+                if waits || own.len() >= most || (before == 0 && self.told.len() >= MOST) {
                     continue;
                 }
-                self.left -= 1;
-                due.push(Due {
+                own.push(Due {
                     key,
                     regarding: document.identity.clone(),
                     remark,
@@ -105,6 +111,9 @@ impl Events {
         self.told.retain(|key, told| {
             current.contains(key) || now.duration_since(told.seen) < REMEMBERED
         });
+        let due = self.turns.take(due, most);
+        let taken = u32::try_from(due.len()).unwrap_or(self.left);
+        self.left = self.left.saturating_sub(taken);
         due
     }
 
@@ -275,6 +284,40 @@ mod tests {
             }
         }
         assert_eq!(told, MOST_OF_NAMESPACE, "of one namespace");
+    }
+
+    #[tokio::test]
+    async fn who_keeps_editing_keeps_nobody_waiting() {
+        let mut events = Events::default();
+        let start = Instant::now();
+        let mut told = Vec::new();
+        for second in 0..120 {
+            // Something new is wrong at any time, and comes first by name.
+            let texts: Vec<String> = (0..40).map(|at| format!("{second} {at}")).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let mut all = seen(&texts);
+            for namespace in ["shop", "warehouse"] {
+                let mut other = seen(&["a", "b"]).documents.into_values().next().unwrap();
+                other.identity.namespace = namespace.into();
+                // That of namespace `shop` has come later, when there was one Event at a time.
+                if namespace == "warehouse" || second >= 30 {
+                    all.documents.insert(other.identity.title(), other);
+                }
+            }
+            let now = start + Duration::from_secs(second);
+            for due in events.due(&all, now) {
+                events.on_told(&due, now);
+                told.push((second, due.regarding.namespace));
+            }
+        }
+        let of = |namespace: &str| {
+            let own = told.iter().filter(|(_, of)| of == namespace);
+            own.map(|(second, _)| *second).collect::<Vec<_>>()
+        };
+        assert_eq!(of("warehouse"), [0, 0]);
+        let shop = of("shop");
+        assert_eq!(shop.len(), 2);
+        assert!(shop.iter().all(|second| *second <= 40), "{shop:?}");
     }
 
     #[test]

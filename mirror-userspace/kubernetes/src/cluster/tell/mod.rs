@@ -23,6 +23,7 @@ mod parts;
 mod seen;
 mod statuses;
 mod task;
+mod turns;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     conditions::{Whole, differ_by_figures, status},
     seen::{Identity, Seen, SeenDocument},
+    turns::Turns,
 };
 
 /// Statuses that are read or written in one round, of which there is one every two seconds.
@@ -36,7 +37,7 @@ pub(super) enum Todo {
 #[derive(Debug, Default)]
 pub(super) struct Statuses {
     known: BTreeMap<String, Known>,
-    round: usize,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -77,22 +78,7 @@ impl Statuses {
                 own.extend(self.todo_of(title, document, &whole, now, time));
             }
         }
-        todo.retain(|_, own| !own.is_empty());
-        // Not always the same namespaces come first.
-        self.round = self.round.wrapping_add(MOST);
-        let first = self.round.checked_rem(todo.len()).unwrap_or_default();
-        let mut queues: Vec<_> = todo.into_values().map(Vec::into_iter).collect();
-        queues.rotate_left(first);
-        let mut fair = Vec::new();
-        while fair.len() < MOST && !queues.is_empty() {
-            queues.retain_mut(|queue| {
-                let next = queue.next().filter(|_| fair.len() < MOST);
-                let more = next.is_some();
-                fair.extend(next);
-                more
-            });
-        }
-        fair
+        self.turns.take(todo, MOST)
     }
 
     fn todo_of(
