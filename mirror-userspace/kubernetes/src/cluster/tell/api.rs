@@ -23,7 +23,7 @@ const MANAGER: &str = "podmirror";
 /// Why a request came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// The service account may not.
+    /// The service account may not, or a namespace takes nothing of the kind.
     Forbidden(String),
     /// There is no such object, or no such kind.
     NotFound,

@@ -73,8 +73,13 @@ impl Default for Events {
 }
 
 impl Events {
-    /// What is to be told now, of each namespace about as much.
-    pub(super) fn due(&mut self, seen: &Seen, now: Instant) -> Vec<Due> {
+    /// What is to be told now, of each namespace about as much; nothing of those that are held back.
+    pub(super) fn due(
+        &mut self,
+        seen: &Seen,
+        held: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Vec<Due> {
         self.fill(now);
         let most = usize::try_from(self.left).unwrap_or_default();
         let mut due: BTreeMap<&str, Vec<Due>> = BTreeMap::new();
@@ -97,7 +102,11 @@ impl Events {
                     now < told.not_before
                 });
                 let own = due.entry(namespace).or_default();
-                if waits || own.len() >= most || (before == 0 && self.told.len() >= MOST) {
+                if waits
+                    || held(namespace)
+                    || own.len() >= most
+                    || (before == 0 && self.told.len() >= MOST)
+                {
                     continue;
                 }
                 own.push(Due {
@@ -128,6 +137,11 @@ impl Events {
 
     pub(super) fn on_failed(&mut self, due: &Due, now: Instant) {
         self.set(due, due.before, now, TRIED_AGAIN_AFTER);
+    }
+
+    /// It was not tried: another one may be told instead.
+    pub(super) fn on_held(&mut self) {
+        self.left = self.left.saturating_add(1).min(BURST);
     }
 
     fn set(&mut self, due: &Due, times: u32, now: Instant, wait: Duration) {
@@ -234,11 +248,31 @@ mod tests {
         }
     }
 
+    fn nobody(_: &str) -> bool {
+        false
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_takes_nobodys_turn() {
+        let mut events = Events::default();
+        let start = Instant::now();
+        let mut all = seen(&["a"; MOST_OF_NAMESPACE]);
+        let mut other = seen(&["b"]).documents.into_values().next().unwrap();
+        other.identity.namespace = "shop".into();
+        all.documents.insert(other.identity.title(), other);
+        let due = events.due(&all, |namespace| namespace == "default", start);
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].regarding.namespace, "shop");
+        assert_eq!(events.left, BURST - 1);
+        events.on_held();
+        assert_eq!(events.left, BURST);
+    }
+
     #[tokio::test]
     async fn each_remark_is_told_once_and_again_while_it_lasts() {
         let mut events = Events::default();
         let start = Instant::now();
-        let due = events.due(&seen(&["a", "b"]), start);
+        let due = events.due(&seen(&["a", "b"]), nobody, start);
         assert_eq!(due.len(), 2);
         assert_ne!(due[0].name(), due[1].name());
         assert_eq!(due[0].event("me", "now")["note"], "a");
@@ -247,16 +281,16 @@ mod tests {
         }
         for minute in 1..30 {
             let now = start + Duration::from_secs(60 * minute);
-            assert_eq!(events.due(&seen(&["a", "b"]), now), []);
+            assert_eq!(events.due(&seen(&["a", "b"]), nobody, now), []);
         }
         let later = start + TOLD_AGAIN_AFTER;
-        let again = events.due(&seen(&["a"]), later);
+        let again = events.due(&seen(&["a"]), nobody, later);
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].name(), due[0].name());
         assert_eq!(again[0].again("now")["series"]["count"], 2);
         events.on_forgotten(&again[0]);
-        assert_eq!(events.due(&seen(&["a"]), later)[0].before, 0);
-        events.due(&Seen::default(), later + REMEMBERED);
+        assert_eq!(events.due(&seen(&["a"]), nobody, later)[0].before, 0);
+        events.due(&Seen::default(), nobody, later + REMEMBERED);
         assert!(events.told.is_empty(), "what is mended is forgotten");
     }
 
@@ -270,7 +304,7 @@ mod tests {
         let mut told = 0;
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
-            for due in events.due(&all, now) {
+            for due in events.due(&all, nobody, now) {
                 events.on_told(&due, now);
                 told += 1;
             }
@@ -278,7 +312,7 @@ mod tests {
         assert_eq!(told, 10 + 29);
         for second in 60..600 {
             let now = start + Duration::from_secs(second);
-            for due in events.due(&all, now) {
+            for due in events.due(&all, nobody, now) {
                 events.on_told(&due, now);
                 told += 1;
             }
@@ -305,7 +339,7 @@ mod tests {
                 }
             }
             let now = start + Duration::from_secs(second);
-            for due in events.due(&all, now) {
+            for due in events.due(&all, nobody, now) {
                 events.on_told(&due, now);
                 told.push((second, due.regarding.namespace));
             }

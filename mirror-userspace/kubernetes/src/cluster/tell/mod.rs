@@ -20,6 +20,7 @@ mod conditions;
 mod election;
 mod events;
 mod parts;
+mod refusals;
 mod seen;
 mod statuses;
 mod task;

@@ -1,6 +1,6 @@
 //! What an agent sees of the cluster's documents, and its part in their mirrors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,22 @@ pub const MOST_REMARKS: usize = 8;
 pub struct Seen {
     /// Those of the cluster; files have no status.
     pub documents: BTreeMap<String, SeenDocument>,
+}
+
+impl Seen {
+    /// How many namespaces have a document that holds this.
+    pub(super) fn namespaces(&self, holds: impl Fn(&SeenDocument) -> bool) -> usize {
+        let documents = self.documents.values().filter(|document| holds(document));
+        let namespaces = documents.map(|document| document.identity.namespace.as_str());
+        namespaces.collect::<BTreeSet<_>>().len()
+    }
+}
+
+impl SeenDocument {
+    /// Whether there is an Event to tell of it.
+    pub(super) fn has_events(&self) -> bool {
+        !self.remarks.is_empty() || !self.unreachable.is_empty()
+    }
 }
 
 /// What an agent sees of one document.

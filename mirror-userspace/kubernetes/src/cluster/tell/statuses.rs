@@ -52,11 +52,13 @@ struct Known {
 }
 
 impl Statuses {
-    /// What is to be done now, not too much of it, and of each namespace about as much.
+    /// What is to be done now, not too much of it, and of each namespace about as much; nothing of those that
+    /// are held back.
     pub(super) fn todo(
         &mut self,
         seen: &Seen,
         whole: impl Fn(&str, &SeenDocument) -> Whole,
+        held: impl Fn(&str) -> bool,
         now: Instant,
         time: &str,
     ) -> Vec<Todo> {
@@ -68,7 +70,7 @@ impl Statuses {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (title, document) in &seen.documents {
             let namespace = document.identity.namespace.as_str();
-            if !document.identity.is_traffic_mirror() {
+            if !document.identity.is_traffic_mirror() || held(namespace) {
                 continue;
             }
             let count = counts.entry(namespace).or_default();
@@ -175,6 +177,10 @@ mod tests {
         }
     }
 
+    fn nobody(_: &str) -> bool {
+        false
+    }
+
     fn with(selected: u64, copies: u64) -> impl Fn(&str, &SeenDocument) -> Whole {
         move |_, _| Whole {
             selected,
@@ -186,7 +192,7 @@ mod tests {
     /// Does all that is to be done, and says what was written.
     fn done(statuses: &mut Statuses, seen: &Seen, whole: (u64, u64), now: Instant) -> usize {
         let mut writes = 0;
-        for todo in statuses.todo(seen, with(whole.0, whole.1), now, "now") {
+        for todo in statuses.todo(seen, with(whole.0, whole.1), nobody, now, "now") {
             match todo {
                 Todo::Read(identity) => statuses.on_read(&identity, Value::Null),
                 Todo::Write(identity, status) => {
@@ -229,13 +235,13 @@ mod tests {
         let mut statuses = Statuses::default();
         let (seen, start) = (seen(1), Instant::now());
         done(&mut statuses, &seen, (1, 0), start);
-        let todo = statuses.todo(&seen, with(1, 0), start, "then");
+        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "then");
         let [Todo::Write(identity, status)] = todo.as_slice() else {
             panic!("{todo:?}");
         };
         let mut next = Statuses::default();
         next.on_read(identity, status.clone());
-        assert_eq!(next.todo(&seen, with(1, 0), start, "now"), []);
+        assert_eq!(next.todo(&seen, with(1, 0), nobody, start, "now"), []);
     }
 
     #[tokio::test]
@@ -247,7 +253,7 @@ mod tests {
             document.identity.namespace = namespace.into();
             seen.documents.insert(document.identity.title(), document);
         }
-        let todo = statuses.todo(&seen, with(1, 0), start, "now");
+        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
         let of = |namespace: &str| {
             let own = todo.iter().filter(|todo| match todo {
                 Todo::Read(identity) | Todo::Write(identity, _) => identity.namespace == namespace,
@@ -255,8 +261,16 @@ mod tests {
             own.count()
         };
         assert_eq!((of("bank"), of("shop"), todo.len()), (1, 1, MOST));
+        let shop = |namespace: &str| namespace == "shop";
+        let todo = statuses.todo(&seen, with(1, 0), shop, start, "now");
+        assert!(todo.iter().all(|todo| match todo {
+            Todo::Read(identity) | Todo::Write(identity, _) => identity.namespace != "shop",
+        }));
         let mut rounds = 0;
-        while !statuses.todo(&seen, with(1, 0), start, "now").is_empty() {
+        while !statuses
+            .todo(&seen, with(1, 0), nobody, start, "now")
+            .is_empty()
+        {
             done(&mut statuses, &seen, (1, 0), start);
             rounds += 1;
             assert!(rounds < 1_000);
@@ -268,16 +282,16 @@ mod tests {
     async fn rounds_are_bounded_and_failures_wait() {
         let mut statuses = Statuses::default();
         let (seen, start) = (seen(25), Instant::now());
-        let todo = statuses.todo(&seen, with(1, 0), start, "now");
+        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
         assert_eq!(todo.len(), MOST);
         for todo in &todo {
             if let Todo::Read(identity) = todo {
                 statuses.on_failed(identity, start);
             }
         }
-        let others = statuses.todo(&seen, with(1, 0), start, "now");
+        let others = statuses.todo(&seen, with(1, 0), nobody, start, "now");
         assert!(others.iter().all(|other| !todo.contains(other)));
-        let again = statuses.todo(&seen, with(1, 0), start + TRIED_AGAIN_AFTER, "now");
+        let again = statuses.todo(&seen, with(1, 0), nobody, start + TRIED_AGAIN_AFTER, "now");
         assert_eq!(again, todo);
         // Missing once it may just have been deleted.
         let Some(Todo::Read(identity)) = todo.first() else {
@@ -286,7 +300,7 @@ mod tests {
         assert!(!statuses.on_missing(identity, start));
         assert!(statuses.on_missing(identity, start + TRIED_AGAIN_AFTER));
         // One that is another object by now is read anew.
-        statuses.todo(&Seen::default(), with(1, 0), start, "now");
+        statuses.todo(&Seen::default(), with(1, 0), nobody, start, "now");
         assert!(statuses.known.is_empty());
     }
 }

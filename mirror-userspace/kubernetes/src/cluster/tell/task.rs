@@ -17,6 +17,7 @@ use super::{
     election::{Election, Held, LASTS, Move},
     events::{Due, Events},
     parts::{self, Note, Others},
+    refusals::{REFUSED, Refusals},
     seen::{Seen, shortened},
     statuses::{Statuses, Todo},
 };
@@ -26,9 +27,6 @@ const ROUND: Duration = Duration::from_secs(2);
 
 /// How often the elected agent asks for the others' parts.
 const PARTS_EVERY: Duration = Duration::from_secs(10);
-
-/// After a refusal: rights are granted by people.
-const REFUSED: Duration = Duration::from_secs(60);
 
 const LEASES: &str = "Leases in the agent's namespace";
 const NOTES: &str = "the Lease of this node";
@@ -49,9 +47,9 @@ pub(super) struct Task {
     /// `None` unless elected: one that is elected anew knows nothing.
     office: Option<Office>,
     complaints: Complaints,
-    /// Events and statuses are not allowed until then.
-    events_after: Option<Instant>,
-    statuses_after: Option<Instant>,
+    /// Where Events and statuses are refused.
+    events_refused: Refusals,
+    statuses_refused: Refusals,
 }
 
 /// What the elected agent knows.
@@ -83,8 +81,8 @@ impl Task {
             note: Note::default(),
             office: None,
             complaints: Complaints::default(),
-            events_after: None,
-            statuses_after: None,
+            events_refused: Refusals::default(),
+            statuses_refused: Refusals::default(),
         }
     }
 
@@ -262,13 +260,20 @@ impl Task {
         let Some(office) = &mut self.office else {
             return;
         };
-        if self.statuses_after.is_some_and(|after| now < after) {
+        let refused = &mut self.statuses_refused;
+        if refused.hold_all(now) {
             return;
         }
         let others = &office.others;
         let whole =
             |title: &str, document: &super::SeenDocument| others.whole(title, &document.part, now);
-        for todo in office.statuses.todo(seen, whole, now, &seconds()) {
+        let held = |namespace: &str| refused.hold(namespace, now);
+        let todos = office.statuses.todo(seen, whole, held, now, &seconds());
+        for todo in todos {
+            let (Todo::Read(identity) | Todo::Write(identity, _)) = &todo;
+            if refused.hold(&identity.namespace, now) {
+                continue;
+            }
             if !self.election.leads(Instant::now()) {
                 return;
             }
@@ -285,11 +290,16 @@ impl Task {
                 }
             };
             match outcome {
-                Ok(()) => self.complaints.works(STATUSES),
+                Ok(()) => {
+                    refused.on_taken(now);
+                    self.complaints.works(STATUSES);
+                }
                 Err(failed @ Failed::Forbidden(_)) => {
-                    self.complaints.fails(STATUSES, &failed);
-                    self.statuses_after = Some(now + REFUSED);
-                    return;
+                    let telling = seen.namespaces(|it| it.identity.is_traffic_mirror());
+                    if refused.on_refused(&identity.namespace, telling, now) {
+                        self.complaints.fails(STATUSES, &failed);
+                        return;
+                    }
                 }
                 Err(failed @ Failed::NotFound) => {
                     if office.statuses.on_missing(&identity, now) {
@@ -306,26 +316,38 @@ impl Task {
         let Some(office) = &mut self.office else {
             return;
         };
-        if self.events_after.is_some_and(|after| now < after) {
+        let refused = &mut self.events_refused;
+        if refused.hold_all(now) {
             return;
         }
-        for due in office.events.due(seen, now) {
+        let held = |namespace: &str| refused.hold(namespace, now);
+        for due in office.events.due(seen, held, now) {
+            let namespace = due.regarding.namespace.as_str();
+            if refused.hold(namespace, now) {
+                office.events.on_held();
+                continue;
+            }
             if !self.election.leads(Instant::now()) {
                 return;
             }
             match write(&self.api, &due, &self.me).await {
                 Ok(()) => {
+                    refused.on_taken(now);
                     self.complaints.works(EVENTS);
                     office.events.on_told(&due, now);
                 }
                 Err(Failed::NotFound) if due.before > 0 => office.events.on_forgotten(&due),
+                Err(failed @ Failed::Forbidden(_)) => {
+                    office.events.on_failed(&due, now);
+                    let telling = seen.namespaces(super::SeenDocument::has_events);
+                    if refused.on_refused(namespace, telling, now) {
+                        self.complaints.fails(EVENTS, &failed);
+                        return;
+                    }
+                }
                 Err(failed) => {
                     self.complaints.fails(EVENTS, &failed);
                     office.events.on_failed(&due, now);
-                    if matches!(failed, Failed::Forbidden(_)) {
-                        self.events_after = Some(now + REFUSED);
-                        return;
-                    }
                 }
             }
         }
