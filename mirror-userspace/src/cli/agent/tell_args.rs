@@ -12,9 +12,9 @@ pub(super) struct TellArgs {
     #[arg(long, value_name = "on|off", default_value = "on")]
     cluster_status: OnOff,
 
-    /// Name of that Lease, in the agent's namespace; agents with other flags need another one
-    #[arg(long, value_name = "NAME", default_value = "podmirror",
-          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    /// Name of that Lease, in the agent's namespace; agents with other flags need another one. Labels of a-z, 0-9
+    /// and - with dots between them, up to 63 bytes; each node has a Lease NAME-NODE
+    #[arg(long, value_name = "NAME", default_value = "podmirror", value_parser = lease_name)]
     lease_name: String,
 
     /// Name of the agent's pod, from the downward API: with the pod goes what it noted
@@ -24,6 +24,31 @@ pub(super) struct TellArgs {
     /// Its UID
     #[arg(long, value_name = "UID", env = "POD_UID", hide = true)]
     pod_uid: Option<String>,
+}
+
+/// The longest name of a Lease: it is also the value of a label, which has 63 bytes at most. With `-NODE` appended
+/// it is the name of another one, which may have 253.
+const LONGEST_LEASE: usize = 63;
+
+/// Labels of RFC 1123 with dots between them, as the API wants it.
+fn lease_name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.len() > LONGEST_LEASE {
+        return Err(format!(
+            "it has {} bytes; name it with 1 to {LONGEST_LEASE}",
+            text.len()
+        ));
+    }
+    let label = |label: &str| {
+        let ends = label.starts_with('-') || label.ends_with('-');
+        !label.is_empty() && !ends && label.bytes().all(plain)
+    };
+    if !text.split('.').all(label) {
+        let accepted =
+            "only a-z, 0-9 and - may be in it, dots between them, and no - or dot at its ends";
+        return Err(accepted.to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,5 +66,53 @@ impl TellArgs {
             pod: self.pod_name.clone().zip(self.pod_uid.clone()),
             lease: self.lease_name.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Flags {
+        #[command(flatten)]
+        tell: TellArgs,
+    }
+
+    fn named(name: &str) -> Result<String, String> {
+        let flags = Flags::try_parse_from(["agent", &format!("--lease-name={name}")]);
+        flags
+            .map(|flags| flags.tell.lease_name)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_lease_has_a_name_that_the_api_takes() {
+        let longest = "a".repeat(63);
+        for good in ["podmirror", "a", "7-of-9", "podmirror.prod", &longest] {
+            assert_eq!(named(good), Ok(good.to_owned()));
+        }
+        let too_long = "a".repeat(64);
+        for (bad, why) in [
+            ("", "it has 0 bytes; name it with 1 to 63"),
+            (&*too_long, "it has 64 bytes"),
+            ("../pods", "only a-z, 0-9 and -"),
+            ("a/b", "only a-z"),
+            ("a,b=c", "only a-z"),
+            ("Upper", "only a-z"),
+            ("a..b", "only a-z"),
+            (".", "only a-z"),
+            ("-a", "no - or dot at its ends"),
+            ("a-", "no - or dot at its ends"),
+            ("\u{fc}", "only a-z"),
+        ] {
+            let said = named(bad).unwrap_err();
+            assert!(
+                said.contains(why) && said.contains("--lease-name"),
+                "{said}"
+            );
+        }
     }
 }
