@@ -97,6 +97,7 @@ fn a_mirrors_status_says_what_became_of_it() {
     let (v1, v2) = web_service(&node);
     let mut first = mirror(&json!({}));
     first["metadata"]["generation"] = json!(7);
+    first["metadata"]["uid"] = json!("uid-of-web");
     node.api.apply(TRAFFIC_MIRRORS, first);
     let agent = node.agent_with(&["--watch-config"]);
     agent.wait_until_attached("v1", 1);
@@ -108,6 +109,9 @@ fn a_mirrors_status_says_what_became_of_it() {
     wait_for_conditions(&node, &agent, &good);
     let told = status(&node);
     assert_eq!(told["observedGeneration"], 7, "{told:#}");
+    for write in writes(&node, "/status") {
+        assert_eq!(write.body["metadata"]["uid"], "uid-of-web", "{write:#?}");
+    }
     assert_eq!(told["pods"], json!({"selected": 1, "attached": 1}));
     assert_eq!(told["nodes"], 1);
     let since = told["conditions"][0]["lastTransitionTime"]

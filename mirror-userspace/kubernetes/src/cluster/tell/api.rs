@@ -91,6 +91,11 @@ impl TellApi {
     /// The status that an object has; null if it has none.
     pub(super) async fn status(&self, of: &Identity) -> Result<Value, Failed> {
         let mut object = value(self.documents(of).get_status(&of.name)).await?;
+        let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
+        if !of.uid.is_empty() && uid.is_some_and(|uid| uid != of.uid) {
+            // It is another object of that name, of which the watch will tell.
+            return Err(Failed::NotFound);
+        }
         Ok(object
             .get_mut("status")
             .map(Value::take)
@@ -98,7 +103,7 @@ impl TellApi {
     }
 
     pub(super) async fn set_status(&self, of: &Identity, status: &Value) -> Result<(), Failed> {
-        let patch = json!({"status": status});
+        let patch = status_patch(of, status);
         let (documents, params) = (self.documents(of), manager());
         let patch = Patch::Merge(&patch);
         within(documents.patch_status(&of.name, &params, &patch))
@@ -123,6 +128,14 @@ impl TellApi {
         let (events, params, patch) = (self.events(namespace), manager(), Patch::Merge(change));
         within(events.patch(name, &params, &patch)).await.map(drop)
     }
+}
+
+/// Changes the status of this very object: one of the same name that has come in its place is refused by its UID.
+fn status_patch(of: &Identity, status: &Value) -> Value {
+    if of.uid.is_empty() {
+        return json!({"status": status});
+    }
+    json!({"metadata": {"uid": of.uid}, "status": status})
 }
 
 fn manager() -> PatchParams {
@@ -197,5 +210,61 @@ impl Complaints {
                  mirroring does not need it; {help}, or give --cluster-status off"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use tower_test::mock::pair;
+
+    use super::*;
+
+    fn mirror(uid: &str) -> Identity {
+        Identity {
+            api_version: "podmirror.io/v1alpha1".to_owned(),
+            kind: "TrafficMirror".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            uid: uid.to_owned(),
+            ..Identity::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_status_is_that_of_the_very_object() {
+        let (service, mut handle) = pair::<Request<Body>, Response<Body>>();
+        let api = TellApi::new(Client::new(service, "default"));
+        let object = json!({
+            "apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror",
+            "metadata": {"namespace": "shop", "name": "web", "uid": "new"},
+            "status": {"nodes": 1},
+        });
+        let play = async {
+            let mut bodies = Vec::new();
+            for _ in 0..3 {
+                let (request, answer) = handle.next_request().await.unwrap();
+                let body = request.into_body().collect_bytes().await.unwrap();
+                bodies.push(serde_json::from_slice::<Value>(&body).unwrap_or_default());
+                let body = Body::from(object.to_string().into_bytes());
+                answer.send_response(Response::new(body));
+            }
+            bodies
+        };
+        let ask = async {
+            let of_gone = api.status(&mirror("old")).await;
+            assert_eq!(of_gone, Err(Failed::NotFound));
+            let of_new = api.status(&mirror("new")).await;
+            assert_eq!(of_new, Ok(json!({"nodes": 1})));
+            api.set_status(&mirror("old"), &json!({"nodes": 2}))
+                .await
+                .ok();
+        };
+        let (bodies, ()) = tokio::join!(play, ask);
+        let expected = json!({"metadata": {"uid": "old"}, "status": {"nodes": 2}});
+        assert_eq!(bodies[2], expected);
+        let without = status_patch(&mirror(""), &json!({}));
+        assert_eq!(without, json!({"status": {}}));
     }
 }
