@@ -316,6 +316,32 @@ fn without_the_rights_for_it_all_is_mirrored_and_it_is_said_once() {
 }
 
 #[test]
+fn a_namespace_that_takes_no_events_keeps_no_other_from_them() {
+    let node = node();
+    let (_v1, _v2) = web_service(&node);
+    // As one does that is being deleted.
+    node.api.forbid("/namespaces/bank/");
+    let namespaces = ["bank", "default", "shop", "warehouse"];
+    for namespace in namespaces {
+        let mut broken = virtual_service(100);
+        broken["spec"]["http"][0]["mirror"]["host"] = json!(7);
+        broken["metadata"]["namespace"] = json!(namespace);
+        node.api.apply(VIRTUAL_SERVICES, broken);
+    }
+    let agent = node.agent_with(&["--watch-config"]);
+    let told = |namespace: &str| {
+        let events = node.api.objects(EVENTS);
+        let of = |event: &Value| event["metadata"]["namespace"] == namespace;
+        events.iter().any(of)
+    };
+    let others = |_: &_| namespaces[1..].iter().all(|namespace| told(namespace));
+    assert!(node.api.wait_until(others), "{}", agent.0.stderr());
+    assert!(!told("bank"));
+    assert_eq!(agent.count("can't be written"), 0, "{}", agent.0.stderr());
+    agent.0.stop().unwrap();
+}
+
+#[test]
 fn who_may_not_elect_or_does_not_want_to_tells_nothing() {
     let node = node();
     let (v1, v2) = web_service(&node);
