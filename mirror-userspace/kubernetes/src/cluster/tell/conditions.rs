@@ -18,6 +18,8 @@ pub(super) struct Whole {
     pub(super) attached: u64,
     pub(super) copies: u64,
     pub(super) lost: u64,
+    /// Nodes whose notes had no room for the mirror, so that their pods are not counted.
+    pub(super) left_out: u64,
     /// The node and reason of a pod that is not attached to.
     pub(super) why: Option<String>,
 }
@@ -109,15 +111,18 @@ fn attached(seen: &SeenDocument, whole: &Whole) -> Condition {
         nodes,
         selected,
         attached,
+        left_out,
         ..
     } = whole;
-    let (holds, reason, message) = if seen.rules == 0 {
+    let (holds, reason, mut message) = if seen.rules == 0 {
         let reason = if seen.suspended {
             "Suspended"
         } else {
             "NotAccepted"
         };
         (false, reason, "nothing is mirrored".to_owned())
+    } else if *selected == 0 && *left_out > 0 {
+        (false, "NotCounted", "no pod is known of".to_owned())
     } else if *selected == 0 {
         let message = "no pod is selected that runs on a node with an agent".to_owned();
         (false, "NoPods", message)
@@ -129,6 +134,10 @@ fn attached(seen: &SeenDocument, whole: &Whole) -> Condition {
         let message = format!("all {selected} pods, on {nodes} node(s), are attached to");
         (true, "AllPods", message)
     };
+    if seen.rules > 0 && *left_out > 0 {
+        message =
+            format!("{message}; pods of {left_out} node(s) with too many mirrors are not counted");
+    }
     Condition {
         kind: "Attached",
         holds,
@@ -188,6 +197,7 @@ mod tests {
             attached,
             copies,
             lost,
+            left_out: 0,
             why: None,
         }
     }
@@ -305,5 +315,33 @@ mod tests {
         assert!(differ_by_figures(&first, &of(&whole(1, 1, 200, 0))));
         assert!(!differ_by_figures(&first, &of(&whole(2, 1, 100, 0))));
         assert!(!differ_by_figures(&Value::Null, &first));
+    }
+
+    #[test]
+    fn pods_that_are_not_counted_are_not_said_to_be_none() {
+        let seen = SeenDocument {
+            rules: 1,
+            ..SeenDocument::default()
+        };
+        let of = |selected| {
+            let whole = Whole {
+                left_out: 2,
+                ..whole(selected, selected, 0, 0)
+            };
+            let attached = attached(&seen, &whole);
+            (attached.holds, attached.reason, attached.message)
+        };
+        let (holds, reason, message) = of(0);
+        assert_eq!((holds, reason), (false, "NotCounted"));
+        assert!(
+            message.contains("2 node(s) with too many mirrors"),
+            "{message}"
+        );
+        let (holds, reason, message) = of(1);
+        assert_eq!((holds, reason), (true, "AllPods"));
+        assert!(
+            message.contains("2 node(s) with too many mirrors"),
+            "{message}"
+        );
     }
 }

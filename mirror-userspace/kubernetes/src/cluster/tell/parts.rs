@@ -19,8 +19,10 @@ const NOTE: &str = "podmirror.io/mirrors";
 /// The label that has the name of the Lease of the election.
 const LABEL: &str = "podmirror.io/lease";
 
-/// The longest note. The API takes 256 KiB of annotations.
-const LONGEST_NOTE: usize = 200 << 10;
+/// The longest note, 16 KiB: each node's is written again every minute, and all are listed.
+const LONGEST_NOTE: usize = 16 << 10;
+/// In place of a title: mirrors of any namespace may be left out.
+const ANY: &str = "";
 /// The longest reason in it.
 const LONGEST_REASON: usize = 200;
 
@@ -42,8 +44,8 @@ pub(super) fn own(seen: &Seen) -> Parts {
     own.collect()
 }
 
-/// As the API has them. Where that would be too long, reasons are left out.
-fn note(parts: &Parts) -> String {
+/// As the API has them, and how many are left out. Where that would be too long, reasons are left out first.
+fn note(parts: &Parts) -> (String, usize) {
     let text = |parts: &Parts| serde_json::to_string(parts).unwrap_or_default();
     let mut short = parts.clone();
     for part in short.values_mut() {
@@ -51,12 +53,66 @@ fn note(parts: &Parts) -> String {
     }
     let whole = text(&short);
     if whole.len() <= LONGEST_NOTE {
-        return whole;
+        return (whole, 0);
     }
     short.values_mut().for_each(|part| part.why = None);
-    Some(text(&short))
-        .filter(|text| text.len() <= LONGEST_NOTE)
-        .unwrap_or_default()
+    let (fair, left_out) = fair(short);
+    (text(&fair), left_out)
+}
+
+/// What comes before a mirror's name in its title, `TrafficMirror default/`: that of a note that leaves out mirrors of
+/// the namespace.
+fn mark(title: &str) -> &str {
+    let name = title.rfind('/').map_or(0, |slash| slash + 1);
+    title.get(..name).unwrap_or_default()
+}
+
+/// What a part takes in the note, in bytes.
+fn length(title: &str, part: &Part) -> usize {
+    serde_json::to_string(&(title, part)).map_or(LONGEST_NOTE, |text| text.len())
+}
+
+/// What fits, and how many do not: each namespace has an equal share, and what some do not need the others have.
+fn fair(parts: Parts) -> (Parts, usize) {
+    let mut namespaces: BTreeMap<String, (usize, Parts)> = BTreeMap::new();
+    for (title, part) in parts {
+        let (whole, own) = namespaces.entry(mark(&title).to_owned()).or_default();
+        *whole += length(&title, &part);
+        own.insert(title, part);
+    }
+    let mut namespaces: Vec<_> = namespaces.into_iter().collect();
+    namespaces.sort_by_key(|(_, (whole, _))| *whole);
+    let none = Part::default();
+    let mut left = LONGEST_NOTE.saturating_sub(2 + length(ANY, &none));
+    let mut waiting = namespaces.len();
+    let (mut fair, mut left_out) = (Parts::new(), 0);
+    for (mark, (whole, own)) in namespaces {
+        let share = left.checked_div(waiting).unwrap_or_default();
+        waiting -= 1;
+        if whole <= share {
+            left -= whole;
+            fair.extend(own);
+            continue;
+        }
+        let mut used = length(&mark, &none);
+        if used > share {
+            left_out += own.len();
+            fair.insert(ANY.to_owned(), none.clone());
+            continue;
+        }
+        fair.insert(mark, none.clone());
+        for (title, part) in own {
+            let length = length(&title, &part);
+            if used + length > share {
+                left_out += 1;
+                continue;
+            }
+            used += length;
+            fair.insert(title, part);
+        }
+        left -= used;
+    }
+    (fair, left_out)
 }
 
 /// What is worth a write by itself: figures come and go.
@@ -76,8 +132,8 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// What to write now, if anything.
-    pub(super) fn due(&self, parts: &Parts, now: Instant) -> Option<String> {
+    /// What to write now, if anything, and how many mirrors it leaves out.
+    pub(super) fn due(&self, parts: &Parts, now: Instant) -> Option<(String, usize)> {
         if self.not_before.is_some_and(|until| now < until) {
             return None;
         }
@@ -148,6 +204,13 @@ struct Noted {
     parts: Parts,
 }
 
+impl Noted {
+    /// Whether the note had no room for this mirror, perhaps.
+    fn leaves_out(&self, title: &str) -> bool {
+        self.parts.contains_key(mark(title)) || self.parts.contains_key(ANY)
+    }
+}
+
 impl Others {
     /// These are all Leases; `own` is the one of this node, of which we know more.
     pub(super) fn on_list(&mut self, leases: Vec<DynamicObject>, own: &str, now: Instant) {
@@ -180,7 +243,14 @@ impl Others {
         let mut whole = Whole::default();
         let fresh = |noted: &&Noted| now.duration_since(noted.since) < STALE_AFTER;
         let others = self.0.values().filter(fresh);
-        let others = others.filter_map(|noted| noted.parts.get(title));
+        let mut left_out = 0;
+        let others = others.filter_map(|noted| {
+            let part = noted.parts.get(title);
+            if part.is_none() && noted.leaves_out(title) {
+                left_out += 1;
+            }
+            part
+        });
         for part in std::iter::once(own).chain(others) {
             whole.nodes += u64::from(part.attached > 0);
             whole.selected += u64::from(part.selected);
@@ -189,6 +259,7 @@ impl Others {
             whole.lost += u64::from(part.lost);
             whole.why = whole.why.or_else(|| part.why.clone());
         }
+        whole.left_out = left_out;
         whole
     }
 }
@@ -240,10 +311,10 @@ mod tests {
         let start = Instant::now();
         let leases = || {
             vec![
-                noted("podmirror-a", "1", &note(&parts(1))),
-                noted("podmirror-b", "1", &note(&parts(2))),
+                noted("podmirror-a", "1", &note(&parts(1)).0),
+                noted("podmirror-b", "1", &note(&parts(2)).0),
                 noted("podmirror-c", "1", "{no JSON"),
-                noted("podmirror-me", "1", &note(&parts(9))),
+                noted("podmirror-me", "1", &note(&parts(9)).0),
             ]
         };
         others.on_list(leases(), "podmirror-me", start);
@@ -266,20 +337,70 @@ mod tests {
         assert_eq!(others.whole(title, &own, later).selected, 1);
     }
 
-    #[test]
-    fn a_note_that_would_be_too_long_has_no_reasons() {
+    fn many(namespace: &str, count: usize) -> Parts {
         let part = Part {
             selected: 1,
             why: Some("x".repeat(10_000)),
             ..Part::default()
         };
-        let many =
-            (0..2_000).map(|number| (format!("TrafficMirror default/{number}"), part.clone()));
-        let many: Parts = many.collect();
-        let text = note(&many);
+        let many = (0..count).map(|number| {
+            let title = format!("TrafficMirror {namespace}/{number:04}");
+            (title, part.clone())
+        });
+        many.collect()
+    }
+
+    #[test]
+    fn a_note_that_would_be_too_long_has_no_reasons() {
+        let (text, left_out) = note(&many("default", 200));
         assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+        assert_eq!(left_out, 0);
         let read: Parts = serde_json::from_str(&text).unwrap();
-        assert_eq!(read.len(), 2_000);
-        assert_eq!(read["TrafficMirror default/7"].why, None);
+        assert_eq!(read.len(), 200);
+        assert_eq!(read["TrafficMirror default/0007"].why, None);
+    }
+
+    #[tokio::test]
+    async fn who_has_thousands_takes_nobodys_room_and_what_is_left_out_is_known() {
+        let mut all = many("bank", 2_000);
+        all.extend(many("shop", 2_000));
+        all.extend(many("warehouse", 20));
+        let (text, left_out) = note(&all);
+        assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+        assert!(text.len() > LONGEST_NOTE / 10 * 9, "{}", text.len());
+        let read: Parts = serde_json::from_str(&text).unwrap();
+        let of = |namespace: &str| {
+            let own = read.iter().filter(|(title, _)| title.contains(namespace));
+            own.filter(|(_, part)| part.selected > 0).count()
+        };
+        assert_eq!(of(" warehouse/"), 20);
+        assert!(of(" bank/").abs_diff(of(" shop/")) <= 2, "{}", of(" shop/"));
+        assert_eq!(of("/") + left_out, 4_020);
+
+        let mut others = Others::default();
+        let now = Instant::now();
+        others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+        let left_out = |title: &str| others.whole(title, &Part::default(), now).left_out;
+        assert_eq!(left_out("TrafficMirror bank/0000"), 0);
+        assert_eq!(left_out("TrafficMirror bank/1999"), 1);
+        assert_eq!(left_out("TrafficMirror warehouse/0019"), 0);
+        assert_eq!(left_out("TrafficMirror elsewhere/web"), 0);
+    }
+
+    #[tokio::test]
+    async fn even_of_very_many_namespaces_the_note_is_bounded() {
+        let mut all = Parts::new();
+        for number in 0..500 {
+            all.extend(many(&format!("{}-{number}", "n".repeat(50)), 2));
+        }
+        let (text, left_out) = note(&all);
+        assert!(text.len() <= LONGEST_NOTE && left_out > 0, "{}", text.len());
+        let mut others = Others::default();
+        let now = Instant::now();
+        others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+        for title in all.keys() {
+            let whole = others.whole(title, &Part::default(), now);
+            assert_eq!(whole.selected + whole.left_out, 1, "{title}");
+        }
     }
 }

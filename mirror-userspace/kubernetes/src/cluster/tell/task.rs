@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use log::warn;
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
@@ -44,6 +45,8 @@ pub(super) struct Task {
     news: watch::Receiver<Seen>,
     election: Election,
     note: Note,
+    /// Whether it was said that mirrors are left out of it.
+    note_is_full: bool,
     /// `None` unless elected: one that is elected anew knows nothing.
     office: Option<Office>,
     complaints: Complaints,
@@ -79,6 +82,7 @@ impl Task {
             config,
             news,
             note: Note::default(),
+            note_is_full: false,
             office: None,
             complaints: Complaints::default(),
             events_refused: Refusals::default(),
@@ -205,9 +209,16 @@ impl Task {
     async fn note(&mut self, seen: &Seen) {
         let now = Instant::now();
         let parts = parts::own(seen);
-        let Some(text) = self.note.due(&parts, now) else {
+        let Some((text, left_out)) = self.note.due(&parts, now) else {
             return;
         };
+        if left_out > 0 && !self.note_is_full {
+            warn!(
+                "the Lease of this node has no room for {left_out} of {} mirrors: their status does not count its pods",
+                parts.len()
+            );
+        }
+        self.note_is_full = left_out > 0;
         let TellConfig { lease, pod, .. } = &self.config;
         let (me, pod) = (self.me.as_str(), pod.as_ref());
         let lease = parts::lease(&self.own, lease, me, pod, &text, &micros());
