@@ -218,7 +218,7 @@ impl Daemon {
         Ok(total)
     }
 
-    /// The last losses, as far as they are kept ([`Limits::keep_lost`]).
+    /// The last losses, as far as they are kept ([`keep_lost`](mirror_core::pipeline::Limits::keep_lost)).
     ///
     /// # Errors
     /// The kernel's counters can't be read, or a shard is gone.
