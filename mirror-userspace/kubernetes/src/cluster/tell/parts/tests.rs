@@ -1,0 +1,139 @@
+//! Notes, and what they add up to.
+
+use super::*;
+
+fn parts(attached: u32) -> Parts {
+    let part = Part {
+        selected: 2,
+        attached,
+        ..Part::default()
+    };
+    Parts::from([("TrafficMirror default/web".to_owned(), part)])
+}
+
+fn noted(name: &str, version: &str, text: &str) -> DynamicObject {
+    let mut lease = lease(name, "podmirror", "a", None, text, "now");
+    lease["metadata"]["resourceVersion"] = json!(version);
+    serde_json::from_value(lease).unwrap()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_note_is_written_on_change_and_renewed_while_it_says_something() {
+    let mut own = Note::default();
+    let start = Instant::now();
+    assert_eq!(own.due(&Parts::new(), start), None, "nothing to say");
+    assert!(own.due(&parts(1), start).is_some());
+    own.on_written(parts(1), start);
+    let mut busy = parts(1);
+    busy.values_mut().for_each(|part| part.copies = 700);
+    assert_eq!(own.due(&busy, start + 59 * SECOND), None, "figures");
+    assert!(own.due(&busy, start + 60 * SECOND).is_some());
+    assert_eq!(own.due(&parts(1), start + 59 * SECOND), None, "the same");
+    assert_eq!(own.due(&parts(2), start + 9 * SECOND), None, "too soon");
+    assert!(own.due(&parts(2), start + 10 * SECOND).is_some());
+    assert!(own.due(&parts(1), start + 60 * SECOND).is_some(), "renewed");
+    assert!(own.due(&Parts::new(), start + 10 * SECOND).is_some());
+    own.on_written(Parts::new(), start + 10 * SECOND);
+    assert_eq!(own.due(&Parts::new(), start + 999 * SECOND), None);
+}
+
+#[tokio::test]
+async fn parts_are_added_up_until_they_are_stale() {
+    let mut others = Others::default();
+    let start = Instant::now();
+    let leases = || {
+        vec![
+            noted("podmirror-a", "1", &note(&parts(1)).0),
+            noted("podmirror-b", "1", &note(&parts(2)).0),
+            noted("podmirror-c", "1", "{no JSON"),
+            noted("podmirror-me", "1", &note(&parts(9)).0),
+        ]
+    };
+    others.on_list(leases(), "podmirror-me", start);
+    let title = "TrafficMirror default/web";
+    let own = Part {
+        selected: 1,
+        attached: 1,
+        ..Part::default()
+    };
+    let whole = others.whole(title, &own, start);
+    assert_eq!((whole.selected, whole.attached, whole.nodes), (5, 4, 3));
+    // One of them is written again.
+    let later = start + 100 * SECOND;
+    let mut again = leases();
+    again[1].metadata.resource_version = Some("2".into());
+    others.on_list(again, "podmirror-me", later);
+    let whole = others.whole(title, &own, start + STALE_AFTER);
+    assert_eq!((whole.selected, whole.attached, whole.nodes), (3, 3, 2));
+    others.on_list(Vec::new(), "podmirror-me", later);
+    assert_eq!(others.whole(title, &own, later).selected, 1);
+}
+
+fn many(namespace: &str, count: usize) -> Parts {
+    let part = Part {
+        selected: 1,
+        why: Some("x".repeat(10_000)),
+        ..Part::default()
+    };
+    let many = (0..count).map(|number| {
+        let title = format!("TrafficMirror {namespace}/{number:04}");
+        (title, part.clone())
+    });
+    many.collect()
+}
+
+#[test]
+fn a_note_that_would_be_too_long_has_no_reasons() {
+    let (text, left_out) = note(&many("default", 200));
+    assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+    assert_eq!(left_out, 0);
+    let read: Parts = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.len(), 200);
+    assert_eq!(read["TrafficMirror default/0007"].why, None);
+}
+
+#[tokio::test]
+async fn who_has_thousands_takes_nobodys_room_and_what_is_left_out_is_known() {
+    let mut all = many("bank", 2_000);
+    all.extend(many("shop", 2_000));
+    all.extend(many("warehouse", 20));
+    let (text, left_out) = note(&all);
+    assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+    assert!(text.len() > LONGEST_NOTE / 10 * 9, "{}", text.len());
+    let read: Parts = serde_json::from_str(&text).unwrap();
+    let of = |namespace: &str| {
+        let own = read.iter().filter(|(title, _)| title.contains(namespace));
+        own.filter(|(_, part)| part.selected > 0).count()
+    };
+    assert_eq!(of(" warehouse/"), 20);
+    assert!(of(" bank/").abs_diff(of(" shop/")) <= 2, "{}", of(" shop/"));
+    assert_eq!(of("/") + left_out, 4_020);
+
+    let mut others = Others::default();
+    let now = Instant::now();
+    others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+    let left_out = |title: &str| others.whole(title, &Part::default(), now).left_out;
+    assert_eq!(left_out("TrafficMirror bank/0000"), 0);
+    assert_eq!(left_out("TrafficMirror bank/1999"), 1);
+    assert_eq!(left_out("TrafficMirror warehouse/0019"), 0);
+    assert_eq!(left_out("TrafficMirror elsewhere/web"), 0);
+}
+
+#[tokio::test]
+async fn even_of_very_many_namespaces_the_note_is_bounded() {
+    let mut all = Parts::new();
+    for number in 0..500 {
+        all.extend(many(&format!("{}-{number}", "n".repeat(50)), 2));
+    }
+    let (text, left_out) = note(&all);
+    assert!(text.len() <= LONGEST_NOTE && left_out > 0, "{}", text.len());
+    let mut others = Others::default();
+    let now = Instant::now();
+    others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+    for title in all.keys() {
+        let whole = others.whole(title, &Part::default(), now);
+        assert_eq!(whole.selected + whole.left_out, 1, "{title}");
+    }
+}
