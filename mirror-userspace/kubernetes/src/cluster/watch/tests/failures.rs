@@ -294,9 +294,11 @@ async fn the_server_is_not_heard_while_a_watch_fails_though_another_one_stands()
             () = play => {}
             never = follow => never,
         }
-        timeout(Duration::from_millis(100), watches.next())
+        // All that was said is taken.
+        while timeout(Duration::from_millis(100), watches.next())
             .await
-            .ok();
+            .is_ok()
+        {}
         assert_eq!(watches.is_heard(), !fails);
         assert_eq!(watches.complete(), Ok(()));
     }
