@@ -13,6 +13,9 @@ use super::{
 const EACH: usize = 100;
 const ROUTES: [&str; 3] = ["/users/7", "/orders/1", "/pay/3"];
 
+/// Replies are compared but for their bodies, in which v1 and v2 say who they are.
+const COMPARE: [&str; 4] = ["--compare", "v1", "--compare-body", "0"];
+
 impl Act {
     /// An equal v2 is called the same.
     pub(super) fn compared(&self, stage: &mut Stage, screen: &Screen) -> Result<Scene> {
@@ -21,7 +24,7 @@ impl Act {
             "What v1 answered to its clients, compared with what v2 answered to the copies.",
         );
         let before = stage.settled_copies()?;
-        let mirror = screen.mirror(stage, &["--replies", "on", "--compare", "v1"])?;
+        let mirror = screen.mirror(stage, &COMPARE)?;
         let outcome = self.keep_alive(stage, screen)?;
         let at_v2 = stage.settled_copies()? - before;
         let ended = mirror.stop()?;
@@ -48,7 +51,7 @@ pub(super) fn faulty(stage: &mut Stage, screen: &Screen) -> Result<()> {
     );
     let _faulty = stage.start_faulty()?;
     stage.target_port = FAULTY_PORT;
-    let mirror = screen.mirror(stage, &["--replies", "on", "--compare", "v1"])?;
+    let mirror = screen.mirror(stage, &COMPARE)?;
     for route in ROUTES {
         let mut client = RawClient::connect(&stage.lab.client, stage.v1_address())?;
         for _ in 0..EACH {

@@ -29,10 +29,11 @@ const FLAGS: [&str; 11] = [
     "request",
     "--max-rps",
     "20",
-    "--replies",
-    "on",
     "--compare",
     "v1",
+    // Bodies say who they are of.
+    "--compare-body",
+    "0",
     "--ui",
 ];
 
