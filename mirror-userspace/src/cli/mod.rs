@@ -17,6 +17,7 @@ mod defaults;
 mod dispatch_args;
 mod documents;
 mod explain;
+mod harmless;
 mod limit_args;
 mod only_daemon;
 mod open_files;

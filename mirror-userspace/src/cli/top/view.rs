@@ -5,6 +5,7 @@ use std::{cmp::Ordering, collections::VecDeque};
 use serde_json::Value;
 
 use super::books::{self, Pair, count, pairs};
+use crate::cli::harmless::harmless;
 
 /// Looks that are kept: the length of a trend, and one more.
 const KEPT: usize = 9;
@@ -304,13 +305,6 @@ fn per_second(pair: &Pair<'_>, before: &Value, now: &Value, of: impl Fn(&Pair<'_
 
 /// At most so many characters, none of which is anything to a terminal: names are other people's.
 fn cut(text: &str, width: usize) -> String {
-    let harmless = |character: char| {
-        if character.is_control() {
-            '?'
-        } else {
-            character
-        }
-    };
     let mut characters = text.chars().map(harmless);
     let mut line: String = characters.by_ref().take(width).collect();
     if characters.next().is_some() && line.pop().is_some() {

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use crate::cli::harmless::harmless;
+
 /// The answer; `admin::lost` has what each of it means.
 #[derive(Debug, Deserialize)]
 pub(super) struct Told {
@@ -123,15 +125,6 @@ impl Segment {
             .map_or_else(String::new, |ack| format!(" ack {ack}"));
         let before = (self.at - lost).min(0.0);
         format!("    {before:>9.3} s  {from:<6} seq {seq} len {len}{ack} {flags}")
-    }
-}
-
-/// Names and lines are other people's: nothing of them is anything to a terminal.
-fn harmless(character: char) -> char {
-    if character.is_control() {
-        '?'
-    } else {
-        character
     }
 }
 
