@@ -24,9 +24,7 @@ impl Reply {
                 // Without messages, what is behind them otherwise is in the head.
                 trailers = head.take(|name| STATUS_FIELDS.contains(&name));
             }
-            let said = str::from_utf8(trailers.value("grpc-status")).ok();
-            let said = said.and_then(|it| it.parse().ok()).unwrap_or(grpc::UNKNOWN);
-            status = grpc::as_http(status, said);
+            status = grpc::as_http(status, grpc::status(trailers.value("grpc-status")));
         }
         Self {
             kept,

@@ -2,6 +2,8 @@
 
 use mirror_core::http::h2::{self, FieldList};
 
+use crate::compare::grpc;
+
 /// What a header block of a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
@@ -32,7 +34,7 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
             // Section 8.3: pseudo-header fields come first; there is one of replies.
             [b':', ..] => return Fields::Malformed,
             b"content-type" => is_call = h2::is_grpc(field.value),
-            b"grpc-status" if grpc.is_none() => grpc = Some(number(field.value)),
+            b"grpc-status" if grpc.is_none() => grpc = Some(grpc::status(field.value)),
             _ => {}
         }
     }
@@ -57,11 +59,4 @@ fn three_digits(text: &[u8]) -> Option<u16> {
         return None;
     };
     str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// A status of gRPC; whatever is none is UNKNOWN, 2.
-fn number(text: &[u8]) -> u32 {
-    let digits = text.iter().all(u8::is_ascii_digit);
-    let text = str::from_utf8(text).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).unwrap_or(2)
 }
