@@ -14,7 +14,7 @@ use crate::{
 
 /// Heads have as much room as those of v2's; bodies are only counted beyond what is kept.
 const LIMITS: Limits = Limits {
-    head: 64 << 10,
+    head: http::Limits::DEFAULT.head,
     fields: http::Limits::DEFAULT.fields,
     body: u64::MAX,
 };
