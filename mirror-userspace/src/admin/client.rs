@@ -119,6 +119,19 @@ pub async fn lost(server: &Server, path: &str) -> anyhow::Result<Bytes> {
     }
 }
 
+/// What `GET /differences` says; `None` to those who may not see it, and of a podmirror that does not know it.
+///
+/// # Errors
+/// The server can't be reached, takes longer than ten seconds, or can't say: then with its reason.
+pub async fn differences(server: &Server) -> anyhow::Result<Option<String>> {
+    let (status, answer) = ask(server, Method::GET, "/differences", String::new()).await?;
+    match status {
+        StatusCode::OK => Ok(Some(answer)),
+        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST | StatusCode::NOT_FOUND => Ok(None),
+        _ => bail!("{server}: {status}: {}", answer.trim_end()),
+    }
+}
+
 async fn ask(
     server: &Server,
     method: Method,

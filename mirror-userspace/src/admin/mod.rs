@@ -17,6 +17,7 @@
 //! | `GET /verdict` | whether a candidate does as well as its baseline |
 //! | `GET /ledger` | the books of all rules as JSON |
 //! | `GET /lost`, `/lost.pcapng` | the last losses as JSON, and the last segments of their connections; for those on this machine |
+//! | `GET /differences` | the last replies of v2 that were not as v1's, with their values; for the same |
 //! | `GET /sample-rate` | a line for each target: `50 %`, its rule, its name, with tabs between |
 //! | `PUT /sample-rate` | a body of `50%`, or with a tab and a rule's name: sets all targets of that rule, or of all |
 //!
@@ -30,6 +31,7 @@
 
 mod books;
 pub mod client;
+mod differences;
 mod door;
 mod health;
 mod limits;

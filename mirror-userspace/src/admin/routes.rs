@@ -56,9 +56,9 @@ pub(super) struct Routes {
 
 /// A snapshot, for all who ask soon after each other, and what it came to for the first of them.
 #[derive(Debug)]
-struct Shown {
+pub(super) struct Shown {
     at: Instant,
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
     metrics: OnceLock<Bytes>,
     verdict: OnceLock<Option<verdict::Answer>>,
     books: OnceLock<Bytes>,
@@ -88,7 +88,7 @@ impl Routes {
         }
         let allowed: &[Method] = match request.uri().path() {
             "/healthz" | "/readyz" | "/metrics" | "/verdict" | "/ledger" | "/lost"
-            | "/lost.pcapng" => &READ_ONLY,
+            | "/lost.pcapng" | "/differences" => &READ_ONLY,
             "/sample-rate" => &RATES,
             _ => return not_found(),
         };
@@ -101,6 +101,7 @@ impl Routes {
             ("/metrics", _) => return self.metrics().await,
             ("/verdict", _) => return self.verdict(request.uri().query()).await,
             ("/ledger", _) => return self.ledger().await,
+            ("/differences", _) => return self.differences(client, request.headers()).await,
             (path @ ("/lost" | "/lost.pcapng"), _) => {
                 let (query, fields) = (request.uri().query(), request.headers());
                 return self.lost(client, path, query, fields).await;
@@ -177,7 +178,7 @@ impl Routes {
     }
 
     /// What there is to show now, or a moment ago.
-    async fn shown(&self) -> Result<Arc<Shown>, Failure> {
+    pub(super) async fn shown(&self) -> Result<Arc<Shown>, Failure> {
         // Held while the mirrors are asked: whoever comes meanwhile gets the same answer.
         let mut last = self.shown.lock().await;
         if let Some(shown) = &*last

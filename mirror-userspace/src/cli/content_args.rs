@@ -40,7 +40,8 @@ pub struct ContentArgs {
     pub json_tolerance: Option<f64>,
 
     /// Keeps about so many of the last replies that differ: their request's target and the values that
-    /// differ, for --verdict-json and --report. Values of --redact-header are not kept
+    /// differ, for --verdict-json and --report, and by the admin socket and to this machine for /differences, `podmirror
+    /// top` and the page. Values of --redact-header are not kept
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(..=1000))]
     pub keep_differences: u16,
 }

@@ -15,7 +15,10 @@ use super::{
     mixture::{Shares, real},
     pairs::{Pair, Pairs},
 };
-use crate::counters::{Sum, sum::counters};
+use crate::{
+    counters::{Sum, sum::counters},
+    segment::Time,
+};
 
 /// Most fields of a group that have counters of their own.
 pub(super) const MAX_FIELDS: u32 = 256;
@@ -74,6 +77,9 @@ impl Changes {
 /// What differed in the candidate's reply to one request, with its values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
+    /// When about: not before the request, nor after the replies. Nothing for reports, whose readers have other clocks.
+    #[serde(skip)]
+    pub at: Time,
     /// The group of the request.
     pub group: String,
     /// Its method and target, as it was sent.

@@ -30,6 +30,7 @@ use std::{
 
 use mirror_core::{
     budget::Budget,
+    segment::Time,
     verdict::{Changes, Difference, NotCompared, Values},
 };
 
@@ -102,6 +103,8 @@ pub(crate) struct Contents<K> {
     /// In the order in which they began. Those that have ended may still be here.
     began: VecDeque<K>,
     not_compared: NotCompared,
+    /// Where one failed and the other did not, if differences are kept.
+    unlike: Option<Difference>,
 }
 
 impl<K: Copy + Eq + Hash> Contents<K> {
@@ -116,6 +119,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             open: HashMap::default(),
             began: VecDeque::new(),
             not_compared: NotCompared::default(),
+            unlike: None,
             rules,
         }
     }
@@ -233,12 +237,26 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         std::mem::take(&mut self.not_compared)
     }
 
+    /// What differed in the request that was [handled](Self::handle_reply) last, if one version failed and the other did
+    /// not: that is counted elsewhere, and kept as any difference is.
+    pub(crate) fn take_unlike(&mut self) -> Option<Difference> {
+        self.unlike.take()
+    }
+
     fn judge(&mut self, open: Open) -> Option<Judged> {
         let [Some(ours), Some(theirs), second] = open.replies else {
             return None;
         };
         let same = open.same;
         let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));
+        if ours.kind() != theirs.kind() && self.rules.keep > 0 {
+            self.unlike = Some(Difference {
+                at: Time::default(),
+                group: open.group.to_string(),
+                request: open.request.clone(),
+                values: vec![ours.status_beside(&theirs)],
+            });
+        }
         let earlier = same.and_then(|same| self.earlier.take(same));
         // One that failed where this one did not, or the other way round, says nothing about fields.
         let earlier = earlier.map(Reply::new);
@@ -255,6 +273,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let mut values = found.values.unwrap_or_default();
         values.retain(|it: &Values| !by_itself(&it.field));
         let kept = (!values.is_empty()).then(|| Difference {
+            at: Time::default(),
             group: open.group.to_string(),
             request: open.request,
             values,

@@ -1,6 +1,6 @@
 //! A reply that is being compared.
 
-use mirror_core::http::h2;
+use mirror_core::{http::h2, verdict::Values};
 
 use super::{body::Body, grpc, head::Head, kept::Kept, rules::ContentRules};
 
@@ -47,6 +47,27 @@ impl Reply {
     /// The status of gRPC, as it was said.
     pub(super) fn grpc_status(&self) -> &[u8] {
         self.trailers.value("grpc-status")
+    }
+
+    /// Both statuses; those of gRPC, where HTTP's are the same.
+    pub(super) fn status_beside(&self, other: &Self) -> Values {
+        let (name, [ours, theirs]) = match self.kept.status == other.kept.status {
+            true => ("grpc-status", [self, other].map(Self::called)),
+            false => ("status", [self, other].map(|it| it.kept.status.to_string())),
+        };
+        Values {
+            field: name.to_owned(),
+            baseline: Some(ours).filter(|said| !said.is_empty()),
+            candidate: Some(theirs).filter(|said| !said.is_empty()),
+        }
+    }
+
+    /// Its status of gRPC, if that is a number.
+    fn called(&self) -> String {
+        let said = self.grpc_status();
+        let is_number = said.len() <= 10 && said.iter().all(u8::is_ascii_digit);
+        let said = if is_number { said } else { b"" };
+        String::from_utf8_lossy(said).into_owned()
     }
 
     /// Whether both bodies are the same bytes in the same encoding.

@@ -5,7 +5,8 @@ use std::{borrow::Cow, cell::LazyCell};
 use mirror_core::{
     pipeline::{MirrorCopy, RequestKey, Wire},
     policy::PathPattern,
-    verdict::{Comparison, Measured, Noise, Pairing, Role},
+    segment::Time,
+    verdict::{Comparison, Difference, Measured, Noise, Pairing, Role},
 };
 
 use super::{asked, of_v1::OfV1};
@@ -31,6 +32,8 @@ pub(super) struct Compared {
     of_v1: OfV1,
     /// By what requests are the same.
     random: foldhash::quality::RandomState,
+    /// When the last copy was captured.
+    now: Time,
 }
 
 impl Compared {
@@ -53,6 +56,7 @@ impl Compared {
                 contents: if v1 { contents.of_captured() } else { contents },
                 of_v1: OfV1::default(),
                 random: foldhash::quality::RandomState::default(),
+                now: Time::default(),
             }
         })
     }
@@ -65,6 +69,7 @@ impl Compared {
         if self.part(copy.target.0).is_none() {
             return;
         }
+        self.now = self.now.max(copy.at);
         let Self {
             patterns,
             pairing,
@@ -122,10 +127,13 @@ impl Compared {
     /// One of a request's replies is there, as far as it will be.
     fn judge(&mut self, request: RequestKey, part: Part, kept: Box<Kept>) {
         let judged = self.contents.handle_reply(request, part, kept);
-        let keeps = self.contents.keeps();
+        let (keeps, now) = (self.contents.keeps(), self.now);
         self.count_not_compared();
+        let comparison = self.pairing.comparison_mut();
+        if let Some(unlike) = self.contents.take_unlike() {
+            comparison.keep_difference(Difference { at: now, ..unlike }, keeps);
+        }
         if let Some(judged) = judged {
-            let comparison = self.pairing.comparison_mut();
             let second = judged.second.as_ref();
             let noise = match judged.repeats {
                 true => second.map_or(Noise::Unknown, Noise::Earlier),
@@ -133,7 +141,8 @@ impl Compared {
             };
             comparison.count_contents(&judged.group, &judged.candidate, noise);
             if let Some(difference) = judged.kept {
-                comparison.keep_difference(difference, keeps);
+                let at = now;
+                comparison.keep_difference(Difference { at, ..difference }, keeps);
             }
         }
     }

@@ -80,15 +80,18 @@ impl Routes {
 }
 
 /// Whether who asks is on this machine, and no page of another site.
-fn may_see(client: Client, fields: &HeaderMap) -> Result<(), Failure> {
+///
+/// # Errors
+/// Another one, or a page of another site, is told what to do.
+pub(in crate::admin) fn may_see(client: Client, fields: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |why: &str| Err((StatusCode::FORBIDDEN, why.to_owned()));
     match client {
         Client::Socket => return Ok(()),
         Client::Network(address) if address.is_loopback() => {}
         Client::Network(_) => {
             return forbidden(
-                "losses name clients and requests: ask by the unix socket (`podmirror why --admin` where podmirror \
-                 runs, or with kubectl exec), or from the same machine (kubectl port-forward)",
+                "losses and differences name clients and requests: ask by the unix socket (`podmirror why --admin` where \
+                 podmirror runs, or with kubectl exec), or from the same machine (kubectl port-forward)",
             );
         }
     }

@@ -112,6 +112,10 @@ impl Page {
                 let lost = self.routes.lost(client, path, query, fields).await;
                 lost.map(Either::Left)
             }
+            ("/differences", _) => {
+                let told = self.routes.differences(client, request.headers()).await;
+                told.map(Either::Left)
+            }
             ("/events", &Method::GET) => self.events(request.headers(), patience),
             _ => Self::file(&request).map(Either::Left),
         }

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod dashboard;
+mod differences;
 mod exposition;
 mod hostile;
 mod lost;

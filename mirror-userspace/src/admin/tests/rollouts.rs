@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use mirror_core::verdict::{Difference, Report, Terms, Values};
+use mirror_core::{
+    segment::Time,
+    verdict::{Difference, Report, Terms, Values},
+};
 
 use super::{owner::mirror, *};
 use crate::admin::{Snapshot, render, tests::exposition};
@@ -84,6 +87,7 @@ fn every_query_finds_a_series() {
 async fn values_are_not_shown() {
     let mut mirrors = compares().mirrors;
     let difference = Difference {
+        at: Time::default(),
         group: "GET /a".into(),
         request: "GET /a?token=hunter2".into(),
         values: vec![Values {

@@ -343,3 +343,31 @@ fn another_status_is_told_alone_and_a_failure_not_at_all() {
         assert_eq!((judged, not_compared.total()), (None, 0), "{theirs}");
     }
 }
+
+#[test]
+fn a_failure_of_one_alone_is_kept_with_both_statuses() {
+    let status = |status: u16| format!("HTTP/1.1 {status} X\r\n\r\n");
+    let unlike = |keep, theirs| {
+        let mut contents = Contents::new(ContentRules { keep, ..rules() }, false);
+        contents.begin(1, "GET /", |_| asked(b"GET /x?y HTTP/1.1\r\n\r\n"));
+        for (part, status) in [(Part::Baseline, status(200)), (Part::Candidate, theirs)] {
+            let kept = kept(&contents, 1, status.as_bytes());
+            assert!(contents.handle_reply(1, part, kept).is_none());
+        }
+        let unlike = contents.take_unlike();
+        assert!(contents.take_unlike().is_none());
+        unlike
+    };
+    let kept = unlike(1, status(503)).unwrap();
+    assert_eq!(
+        (kept.group.as_str(), kept.request.as_str()),
+        ("GET /", "GET /x?y")
+    );
+    let values = &kept.values[0];
+    let shown = (values.baseline.as_deref(), values.candidate.as_deref());
+    assert_eq!(
+        (values.field.as_str(), shown),
+        ("status", (Some("200"), Some("503")))
+    );
+    assert!(unlike(0, status(503)).is_none());
+}
