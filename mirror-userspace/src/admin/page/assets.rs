@@ -17,12 +17,20 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/app.js", SCRIPT, include_str!("assets/app.js")),
     ("/books.js", SCRIPT, include_str!("assets/books.js")),
     ("/dom.js", SCRIPT, include_str!("assets/dom.js")),
+    ("/format.js", SCRIPT, include_str!("assets/format.js")),
     ("/graph.js", SCRIPT, include_str!("assets/graph.js")),
     ("/last.js", SCRIPT, include_str!("assets/last.js")),
     ("/tune.js", SCRIPT, include_str!("assets/tune.js")),
     ("/chart.js", SCRIPT, include_str!("assets/chart.js")),
     ("/panels.js", SCRIPT, include_str!("assets/panels.js")),
     ("/verdict.js", SCRIPT, include_str!("assets/verdict.js")),
+    ("/routes.js", SCRIPT, include_str!("assets/routes.js")),
+    ("/glance.js", SCRIPT, include_str!("assets/glance.js")),
+    (
+        "/differences.js",
+        SCRIPT,
+        include_str!("assets/differences.js"),
+    ),
 ];
 
 /// The type and the bytes of the file at this path.

@@ -1,7 +1,10 @@
 // Listens to podmirror, and shows what it tells.
 
 import { at, each, html, say, set } from "/dom.js";
-import { History, perSecond, total } from "/books.js";
+import { History, total } from "/books.js";
+import { perSecond } from "/format.js";
+import { differences } from "/differences.js";
+import { glance } from "/glance.js";
 import { Graph } from "/graph.js";
 import { last } from "/last.js";
 import { attached, books, losses, rates } from "/panels.js";
@@ -60,9 +63,11 @@ const show = () => {
   const points = history.points.get(chosen);
   say(at("rule"), rules.length > 1 ? chosen : "");
   aim(chosen);
+  glance(reasons, now);
   graph.show(now);
   note(now);
   verdict(points, now);
+  differences(now);
   rates(points, now);
   losses(reasons, now);
   const { requests, replies, segments } = now.rule.ledger;

@@ -1,5 +1,7 @@
 // From the books, which only count, to what happens now: differences between messages.
 
+import { overall, routes } from "/routes.js";
+
 const WINDOW = 5; // seconds of which rates are
 const QUANTILES = 30; // seconds of which quantiles are
 const KEPT = 300; // points of a chart
@@ -58,8 +60,10 @@ export class History {
   }
 
   point({ at, seen, sent, lost, rule }) {
-    const finding = rule.ledger.verdict?.findings.find(({ question }) => question === "failures");
-    return { at, seen, sent, lost, finding };
+    const report = rule.ledger.verdict;
+    const all = report ? [...routes(report), overall(report)] : [];
+    const found = new Map(all.map(({ name, finding }) => [name, finding]));
+    return { at, seen, sent, lost, found };
   }
 
   get last() {
@@ -122,23 +126,3 @@ export class History {
     };
   }
 }
-
-const digits = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
-const [whole, tenth, hundredth] = [0, 1, 2].map(digits);
-
-export const number = (value) => whole.format(value);
-
-export const perSecond = (value) => (value >= 100 ? whole : value >= 1 || value === 0 ? tenth : hundredth).format(value);
-
-export const percent = (share) => {
-  if (share === null || share === undefined) return "–";
-  const value = share * 100;
-  return `${(Math.abs(value) >= 10 ? tenth : hundredth).format(value)}\u00a0%`;
-};
-
-export const time = (seconds) => {
-  if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 1e-3) return `${whole.format(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${(seconds < 0.01 ? hundredth : tenth).format(seconds * 1e3)} ms`;
-  return `${hundredth.format(seconds)} s`;
-};

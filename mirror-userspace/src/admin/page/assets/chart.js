@@ -47,7 +47,8 @@ export const band = (place, points, label, format) => {
   const { picture, x, y, axis, caption } = frame(place, label, lowest, highest, seconds);
   const upper = points.map((point) => [x(end - point.at), y(point.to)]);
   const lower = points.map((point) => [x(end - point.at), y(point.from)]).reverse();
-  const middle = points.map((point) => [x(end - point.at), y(point.candidate - point.baseline)]);
+  // Of latencies, what is seen has another unit than the range.
+  const middle = points.filter((point) => point.middle !== null).map((point) => [x(end - point.at), y(point.middle)]);
   picture.append(
     svg("path", { class: "band", d: `${path([...upper, ...lower])}Z` }),
     axis(0),
@@ -56,5 +57,27 @@ export const band = (place, points, label, format) => {
   );
   const last = points.at(-1);
   if (y(0) - y(last.to) > 18) picture.append(caption(format(last.to), last.to, "end"));
+  place.replaceChildren(picture);
+};
+
+const [WIDTH, LOW] = [150, 30]; // of a spark
+
+/** The same, as small as a word. */
+export const spark = (place, points, label) => {
+  if (points.length < 2) return place.replaceChildren();
+  const [end, seconds] = [points.at(-1).at, span(points)];
+  const ends = points.flatMap(({ from, to }) => [from, to]);
+  const [lowest, highest] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const x = ({ at }) => WIDTH - ((end - at) / seconds) * WIDTH;
+  const y = (value) => 1 + (LOW - 2) * (1 - (value - lowest) / (highest - lowest || 1));
+  const upper = points.map((point) => [x(point), y(point.to)]);
+  const lower = points.map((point) => [x(point), y(point.from)]).reverse();
+  const middle = points.filter((point) => point.middle !== null).map((point) => [x(point), y(point.middle)]);
+  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${LOW}`, width: WIDTH, height: LOW, role: "img", "aria-label": label });
+  picture.append(
+    svg("path", { class: "band", d: `${path([...upper, ...lower])}Z` }),
+    svg("path", { class: "axis", d: `M0 ${y(0)}H${WIDTH}` }),
+    svg("path", { class: "line v2", d: path(middle) }),
+  );
   place.replaceChildren(picture);
 };

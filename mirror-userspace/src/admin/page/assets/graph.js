@@ -1,7 +1,7 @@
 // The graph as Kiali draws it: clients, v1, and a dashed edge to each target.
 
 import { say, set, svg } from "/dom.js";
-import { number, percent, perSecond, time } from "/books.js";
+import { many, number, percent, perSecond, time } from "/format.js";
 
 const NODE = 104; // height of a node with four lines
 const CLIENTS = 82; // of that with three
@@ -10,8 +10,9 @@ const WIDE = 840;
 /** Kiali's thresholds: degraded from 0.1 % of errors, failing from 10 %. */
 const health = (errors) => (errors === null ? "" : errors >= 0.1 ? "bad" : errors >= 0.001 ? "warn" : "good");
 
-const short = (text, width) => {
-  const room = Math.floor((width - 32) / 7.9);
+/** As much of a text as has room; a title is wider, and leaves some to the sign of health. */
+const short = (text, width, isTitle) => {
+  const room = Math.floor(isTitle ? (width - 42) / 9.2 : (width - 18) / 7.9);
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 };
 
@@ -30,7 +31,7 @@ const node = (x, y, width, lines = 4) => {
 const fillNode = ({ group, texts, hint, width }, state, lines) => {
   set(group, "class", `node ${state}`);
   say(hint, lines[0]);
-  texts.forEach((text, index) => say(text, short(lines[index], index ? width + 14 : width)));
+  texts.forEach((text, index) => say(text, short(lines[index], width, index === 0)));
 };
 
 /** An arrow along these points, with three texts beside its middle. */
@@ -120,7 +121,7 @@ export class Graph {
     if (layout !== this.layout) this.draw(width, now.targets.length), (this.layout = layout);
     const { parts } = this;
     const open = now.rule.ledger.connections.open;
-    fillNode(parts.clients, "", ["clients", `${number(open)} connections`, `${perSecond(now.segments)} segments/s`]);
+    fillNode(parts.clients, "", ["clients", many(open, "connection"), `${perSecond(now.segments)} segments/s`]);
     const [p50, p99] = now.latency;
     const heard = now.hears ? `p50 ${time(p50)}, p99 ${time(p99)}` : "replies not watched: --replies on";
     const v1Errors = now.hears ? `${percent(now.errors)} errors` : "";

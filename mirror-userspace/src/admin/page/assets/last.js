@@ -1,7 +1,7 @@
 // The last losses, one by one: for browsers on podmirror's own machine, which may know whose requests they were.
 
 import { at, each, html, prose, say } from "/dom.js";
-import { number } from "/books.js";
+import { number } from "/format.js";
 
 const SHOWN = 50;
 const PAUSE = 1000; // ms between two looks
@@ -28,7 +28,7 @@ const ask = async (lost) => {
 
 const facts = (loss) => {
   const lines = loss.segments.map(({ at: then, from, seq, len, flags }) => `${(then - loss.at).toFixed(3)} s  ${from}  seq ${seq}  len ${len}  ${flags}`);
-  const parts = [html("p", {}, html("code", {}, loss.request ?? "the request line is not known"))];
+  const parts = [];
   if (loss.cause) parts.push(html("p", {}, "What broke it off: ", html("code", {}, loss.cause)));
   if (lines.length) {
     parts.push(html("pre", { tabindex: "0" }, lines.join("\n")));
@@ -41,8 +41,9 @@ const facts = (loss) => {
 const item = (loss) => {
   const flow = loss.flow ? `${loss.flow.client} → ${loss.flow.server}` : "connection not known";
   const many = loss.count > 1 ? ` × ${number(loss.count)}` : "";
-  const title = html("h3", {}, html("span", {}, `${loss.row}.${loss.reason}${many}`), html("span", { class: "count" }, clock(loss.at)));
-  const where = html("p", {}, loss.target ? `${flow}, copy for ${loss.target}` : flow);
+  const line = loss.request ? html("code", {}, loss.request) : html("span", {}, "request line not known");
+  const title = html("h3", {}, line, html("span", { class: "count" }, clock(loss.at)));
+  const where = html("p", {}, `${loss.row}.${loss.reason}${many}, ${loss.target ? `${flow}, copy for ${loss.target}` : flow}`);
   const helps = html("p", { class: "helps soft" }, ...prose(loss.helps));
   const more = html("details", {}, html("summary", {}, `What is known of loss ${loss.id}`), ...facts(loss));
   return html("li", {}, title, where, html("p", {}, ...prose(loss.what)), helps, more);

@@ -1,11 +1,12 @@
 // The panels beside the graph: what was lost and why, the books, and what is attached to.
 
 import { at, each, html, prose, say, set } from "/dom.js";
-import { count, number, perSecond, percent, total } from "/books.js";
+import { count, total } from "/books.js";
+import { many, number, perSecond, percent } from "/format.js";
 import { lines } from "/chart.js";
 
 /** All reasons that have a count, those that grow first. */
-const counted = (rows, now) => {
+export const counted = (rows, now) => {
   const ledger = now.rule.ledger;
   const reasons = rows.flatMap(({ path, reasons }) =>
     reasons.map(({ name, what, helps, loss }) => {
@@ -101,8 +102,8 @@ export const rates = (points, now) => {
 export const attached = (told, now) => {
   const { attachments, rule } = now.rule;
   const pods = told.pods.filter((pod) => pod.rule === rule);
-  const many = attachments === 1 ? "1 interface" : `${number(attachments)} interfaces`;
-  say(at("attached"), pods.length ? `${many}, of ${number(pods.length)} pods:` : many);
+  const interfaces = many(attachments, "interface");
+  say(at("attached"), pods.length ? `${interfaces}, of ${many(pods.length, "pod")}:` : interfaces);
   const make = () => html("li", {}, html("span", { class: "state" }));
   each(at("pods"), pods, ({ namespace, pod }) => `${namespace}/${pod}`, make, (item, { namespace, pod, state }) => {
     say(item.firstElementChild, `${namespace}/${pod}`);
