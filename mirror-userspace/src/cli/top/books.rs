@@ -113,38 +113,6 @@ impl Pair<'_> {
         losses.sort_by(|(.., one), (.., other)| other.total_cmp(one));
         losses
     }
-
-    /// What the verdict comes to, if targets are compared, with what differs.
-    pub(super) fn verdict(&self) -> Option<String> {
-        let report = self.ledger.get("verdict")?;
-        let mut words = vec![format!(
-            "{} ({} requests compared)",
-            text(report, "verdict"),
-            count(report, "compared")
-        )];
-        let groups = report.get("groups").and_then(Value::as_object);
-        for (group, findings) in groups.into_iter().flatten() {
-            for finding in findings.as_array().into_iter().flatten() {
-                if text(finding, "verdict") == "differs" {
-                    words.push(format!("{group}: {}", difference(finding)));
-                }
-            }
-        }
-        Some(words.join("; "))
-    }
-}
-
-/// `failures 0.0% at v1, 100.0% at v2`
-fn difference(finding: &Value) -> String {
-    let question = text(finding, "question");
-    let [v1, v2] = ["baseline", "candidate"].map(|side| {
-        let value = count(finding, side);
-        match question.starts_with("latency") {
-            true => format!("{:.1}ms", value * 1e3),
-            false => format!("{:.1}%", value * 1e2),
-        }
-    });
-    format!("{question} {v1} at v1, {v2} at v2")
 }
 
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {

@@ -3,7 +3,9 @@
 mod books;
 mod keys;
 mod screen;
+mod verdict;
 mod view;
+mod words;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -66,16 +68,22 @@ impl TopArgs {
     }
 }
 
-async fn ask(server: &client::Server) -> anyhow::Result<Value> {
-    Ok(serde_json::from_str(&client::ledger(server).await?)?)
+/// Shows the view what there is now.
+async fn look(server: &client::Server, view: &mut View) -> anyhow::Result<()> {
+    view.add(serde_json::from_str(&client::ledger(server).await?)?);
+    view.differences = match client::differences(server).await? {
+        Some(told) => serde_json::from_str(&told)?,
+        None => Value::Null,
+    };
+    Ok(())
 }
 
 /// Two looks, and what is between them.
 async fn once(server: &client::Server) -> anyhow::Result<String> {
     let mut view = View::default();
-    view.add(ask(server).await?);
+    look(server, &mut view).await?;
     time::sleep(EVERY).await;
-    view.add(ask(server).await?);
+    look(server, &mut view).await?;
     let lines = view.lines(screen::WIDTH);
     Ok(lines
         .iter()
@@ -87,7 +95,7 @@ async fn once(server: &client::Server) -> anyhow::Result<String> {
 async fn watch(server: &client::Server) -> anyhow::Result<()> {
     let mut view = View::default();
     // What is wrong at once is said in a line, not on a screen.
-    view.add(ask(server).await?);
+    look(server, &mut view).await?;
     let mut signals = Signals::listen()?;
     let mut screen = Screen::open()?;
     let mut events = listen();
@@ -104,9 +112,8 @@ async fn watch(server: &client::Server) -> anyhow::Result<()> {
                     Todo::Set(rule, rate) => view.notice = set(server, &rule, rate).await,
                 }
             },
-            _ = every.tick() => match ask(server).await {
-                Ok(books) => view.add(books),
-                Err(error) => view.trouble = Some(format!("{error:#}")),
+            _ = every.tick() => if let Err(error) = look(server, &mut view).await {
+                view.trouble = Some(format!("{error:#}"));
             },
         }
     }

@@ -4,8 +4,11 @@ use std::{cmp::Ordering, collections::VecDeque};
 
 use serde_json::Value;
 
-use super::books::{self, Pair, count, pairs};
-use crate::cli::harmless::harmless;
+use super::{
+    books::{self, Pair, count, pairs},
+    verdict,
+    words::{cut, percent, rate, time, uptime, wrap},
+};
 
 /// Looks that are kept: the length of a trend, and one more.
 const KEPT: usize = 9;
@@ -55,6 +58,8 @@ pub(super) struct View {
     pub(super) filter: String,
     /// Whether keys are written into it.
     pub(super) typing: bool,
+    /// The last replies that differed, if this may see them.
+    pub(super) differences: Value,
     /// What came of the last change.
     pub(super) notice: Option<String>,
     /// Why the last look failed.
@@ -154,8 +159,15 @@ impl View {
         add(
             Kind::Head,
             format!(
-                "  {:<rule$} {:<target$} {:>6} {:>7} {:<8} {:>6} {:>7} {:>6}",
-                "RULE", "TARGET", "SAMPLE", "SENT/s", "TREND", "ERRORS", "P99", "LOST/s"
+                "  {:<rule$} {:<target$} {:>6} {:>7} {:<7} {:>7} {:>6} {:>7}",
+                self.head("RULE", Order::Name),
+                "TARGET",
+                "SAMPLE",
+                self.head("SENT/s", Order::Sent),
+                "TREND",
+                self.head("ERRORS", Order::Errors),
+                "P99",
+                self.head("LOST/s", Order::Lost)
             ),
         );
         let rows = self.rows(last);
@@ -181,9 +193,44 @@ impl View {
             );
         }
         if let Some(row) = rows.get(selected) {
-            details(row, width, &mut add);
+            self.details(row, width, &mut add);
         }
         lines
+    }
+
+    /// A column's title, marked if rows are sorted by it.
+    fn head(&self, title: &str, order: Order) -> String {
+        let mark = if self.order == order { "*" } else { "" };
+        format!("{mark}{title}")
+    }
+
+    /// The verdict on a row's rule, and what is lost, each with what helps.
+    fn details(&self, row: &Row<'_>, width: usize, add: &mut impl FnMut(Kind, String)) {
+        add(Kind::Plain, String::new());
+        let told = verdict::lines(&row.pair);
+        let kind = match told.first().is_some_and(|line| line.contains(" differs ")) {
+            true => Kind::Bad,
+            false => Kind::Plain,
+        };
+        let example = verdict::example(&row.pair, &self.differences);
+        for line in told.into_iter().chain(example) {
+            wrap(&line, width)
+                .into_iter()
+                .for_each(|line| add(kind, line));
+        }
+        let losses = row.pair.losses();
+        if losses.is_empty() {
+            add(Kind::Plain, "lost: nothing".to_owned());
+        }
+        for (path, reason, counted) in losses {
+            add(Kind::Bad, format!("lost: {counted} {path}"));
+            for text in [reason.what, reason.helps] {
+                let text = format!("  {}", text.replace('`', ""));
+                wrap(&text, width)
+                    .into_iter()
+                    .for_each(|line| add(Kind::Plain, line));
+            }
+        }
     }
 
     /// The rule of the row that is chosen, and what its target gets, 0 to 1.
@@ -262,33 +309,6 @@ impl View {
     }
 }
 
-/// The verdict on a row's rule, and what is lost, each with what helps.
-fn details(row: &Row<'_>, width: usize, add: &mut impl FnMut(Kind, String)) {
-    add(Kind::Plain, String::new());
-    if let Some(verdict) = row.pair.verdict() {
-        let kind = match verdict.starts_with("differs") {
-            true => Kind::Bad,
-            false => Kind::Plain,
-        };
-        wrap(&format!("verdict: {verdict}"), width)
-            .into_iter()
-            .for_each(|line| add(kind, line));
-    }
-    let losses = row.pair.losses();
-    if losses.is_empty() {
-        add(Kind::Plain, "lost: nothing".to_owned());
-    }
-    for (path, reason, counted) in losses {
-        add(Kind::Bad, format!("lost: {counted} {path}"));
-        for text in [reason.what, reason.helps] {
-            let text = format!("  {}", text.replace('`', ""));
-            wrap(&text, width)
-                .into_iter()
-                .for_each(|line| add(Kind::Plain, line));
-        }
-    }
-}
-
 /// The same pair at another look.
 fn same<'a>(look: &'a Value, pair: &Pair<'_>) -> Option<Pair<'a>> {
     let mut all = pairs(look).into_iter();
@@ -300,73 +320,6 @@ fn per_second(pair: &Pair<'_>, before: &Value, now: &Value, of: impl Fn(&Pair<'_
     match (same(before, pair), same(now, pair)) {
         (Some(before), Some(now)) if seconds > 0.0 => ((of(&now) - of(&before)) / seconds).max(0.0),
         _ => 0.0,
-    }
-}
-
-/// At most so many characters, none of which is anything to a terminal: names are other people's.
-fn cut(text: &str, width: usize) -> String {
-    let mut characters = text.chars().map(harmless);
-    let mut line: String = characters.by_ref().take(width).collect();
-    if characters.next().is_some() && line.pop().is_some() {
-        line.push('…');
-    }
-    line
-}
-
-/// Words in lines, those behind the first with an indentation of two.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let indent = text.len() - text.trim_start().len();
-    let mut lines = vec![" ".repeat(indent)];
-    for word in text.split_whitespace() {
-        let Some(line) = lines.last_mut() else {
-            break;
-        };
-        let is_begun = !line.trim_start().is_empty();
-        if is_begun && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(format!("  {word}"));
-        } else {
-            if is_begun {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
-fn rate(value: f64) -> String {
-    match value {
-        0.0 => "0".to_owned(),
-        small if small < 100.0 => format!("{small:.1}"),
-        large => format!("{large:.0}"),
-    }
-}
-
-fn percent(share: Option<f64>) -> String {
-    share.map_or_else(
-        || "-".to_owned(),
-        |share| match share * 1e2 {
-            whole if whole >= 99.95 => format!("{whole:.0} %"),
-            other => format!("{other:.1}%"),
-        },
-    )
-}
-
-fn time(seconds: f64) -> String {
-    match seconds {
-        0.0 => "-".to_owned(),
-        short if short < 1e-3 => format!("{:.0} us", short * 1e6),
-        medium if medium < 1.0 => format!("{:.1}ms", medium * 1e3),
-        long => format!("{long:.1} s"),
-    }
-}
-
-fn uptime(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).floor();
-    match minutes {
-        0.0 => format!("{seconds:.0} s"),
-        few if few < 60.0 => format!("{few:.0} min"),
-        many => format!("{:.0} h {:.0} min", (many / 60.0).floor(), many % 60.0),
     }
 }
 

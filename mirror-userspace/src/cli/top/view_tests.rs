@@ -25,7 +25,7 @@ fn look(seconds: f64, counts: [[u64; 2]; 2]) -> Value {
                 "targets": {"http://v2.example": target(one), "http://v3.example": target(other)},
                 "segments": {"ring_full": 0},
                 "verdict": {
-                    "verdict": "differs", "compared": 300,
+                    "verdict": "differs", "compared": 300, "alpha": 0.05,
                     "groups": {"GET /pay": [{
                         "question": "failures", "verdict": "differs", "baseline": 0.0, "candidate": 0.5,
                     }]},
@@ -62,7 +62,7 @@ fn a_row_has_the_rates_between_looks() {
     );
     let rest = lines[4..].join("\n");
     assert!(
-        rest.contains("verdict: differs (300 requests compared); GET /pay: failures 0.0% at v1,"),
+        rest.contains("verdict: differs (300 requests compared, at least 95% sure)\n  GET /pay: failures 0.0% at v1,"),
         "{rest}"
     );
     assert!(
