@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lab::{Host, Lab, Mirror};
@@ -47,6 +47,36 @@ fn memory(mirror: &Mirror) -> u64 {
     kib.parse::<u64>().unwrap() * 1024
 }
 
+/// The CPU time so far of the threads that mirror, and of the whole process.
+fn cpu(mirror: &Mirror) -> [Duration; 2] {
+    let process = format!("/proc/{}", mirror.id());
+    let mut shards = Duration::ZERO;
+    for thread in fs::read_dir(format!("{process}/task")).unwrap() {
+        let thread = thread.unwrap().path();
+        // Of one that has ended meanwhile there is nothing: none that mirrors does.
+        let read = |file| fs::read_to_string(thread.join(file)).unwrap_or_default();
+        if read("comm").starts_with("shard") {
+            let nanos = read("schedstat");
+            let nanos = nanos.split_whitespace().next().unwrap();
+            shards += Duration::from_nanos(nanos.parse().unwrap());
+        }
+    }
+    let stat = fs::read_to_string(format!("{process}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|text| text.parse::<u64>().unwrap()).sum();
+    [shards, Duration::from_millis(ticks * 10)]
+}
+
+/// The share of a CPU that both took while `work` was done, and what came of it.
+fn shares<T>(mirror: &Mirror, work: impl FnOnce() -> T) -> ([f64; 2], T) {
+    let (begun, before) = (Instant::now(), cpu(mirror));
+    let done = work();
+    let (after, seconds) = (cpu(mirror), begun.elapsed().as_secs_f64());
+    let share = |which: usize| after[which].saturating_sub(before[which]).as_secs_f64() / seconds;
+    ([share(0), share(1)], done)
+}
+
 #[test]
 fn fifty_browsers_and_one_that_never_reads_cost_one_snapshot_a_second() {
     let lab = Lab::new().unwrap();
@@ -54,16 +84,22 @@ fn fifty_browsers_and_one_that_never_reads_cost_one_snapshot_a_second() {
     let running = mirror(&lab);
     call(&lab, &["/orders/1"], 50);
     let told = lab.node.run(|| {
+        let (nobody, ()) = shares(&running, || thread::sleep(Duration::from_secs(3)));
         let mut first = listen();
         read(&mut first, 1);
         let alone = memory(&running);
+        let (one, _) = shares(&running, || read(&mut first, 3));
         let _deaf = listen();
-        let browsers = (0..BROWSERS).map(|_| thread::spawn(|| read(&mut listen(), MESSAGES)));
-        let browsers: Vec<_> = browsers.collect();
-        let told: Vec<_> = browsers
-            .into_iter()
-            .map(|one| one.join().unwrap())
-            .collect();
+        let (crowd, told) = shares(&running, || {
+            let browsers = (0..BROWSERS).map(|_| thread::spawn(|| read(&mut listen(), MESSAGES)));
+            let browsers: Vec<_> = browsers.collect();
+            let told = browsers.into_iter().map(|one| one.join().unwrap());
+            told.collect::<Vec<_>>()
+        });
+        println!("CPU shares of the shards, and of the process: {nobody:.4?} for nobody, {one:.4?} for one browser, {crowd:.4?} for {BROWSERS} and one that never reads");
+        // What mirrors has one question a second to answer, however many browsers there are.
+        assert!(crowd[0] < 2.0 * one[0] + 0.02, "{one:?} {crowd:?}");
+        assert!(crowd[1] < one[1] + 0.25, "{crowd:?}");
         let more = memory(&running).saturating_sub(alone);
         println!("{BROWSERS} browsers and one that never reads: {more} bytes more");
         assert!(more < 4 << 20, "{more} bytes more");

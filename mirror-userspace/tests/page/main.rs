@@ -5,8 +5,11 @@
 
 #![cfg(test)]
 
+mod agent;
 mod browser;
 mod crowd;
+mod differences;
+mod grafana;
 mod terminal;
 mod top;
 mod tune;
@@ -49,6 +52,7 @@ fn mirror_with(lab: &Lab, more: &[&str]) -> Mirror {
         ["--target", &target],
         ["--replies", "on"],
         ["--compare", "v1"],
+        ["--compare-rate", "100%"],
         ["--ring-size", "128M"],
         ["--ui", "127.0.0.1:9091"],
         ["--admin-address", top::ADMIN],
@@ -98,7 +102,8 @@ const LOOKS: [Look; 4] = [
 fn the_page_shows_what_is_mirrored_what_is_lost_and_why() {
     let lab = Lab::new().unwrap();
     let _v1 = serve(&lab, Host::V1, "");
-    let v2 = serve(&lab, Host::V2, "location /pay { return 503; }");
+    let faulty = "location /pay { return 503; } location /orders { add_header x-version 2; return 200 hello; }";
+    let v2 = serve(&lab, Host::V2, faulty);
     let running = mirror(&lab);
     let mut browser = Browser::start(&lab.node);
     let wide = LOOKS[0].name;
@@ -123,8 +128,21 @@ fn the_page_shows_what_is_mirrored_what_is_lost_and_why() {
     browser.wait(
         wide,
         "#verdict-groups li",
-        "GET /pay: failures 0 % at v1, 100 % at v2",
+        "GET /pay: 100 % of requests fail at v2, 0 % at v1; the true difference is +",
     );
+    browser.wait(wide, "#verdict-groups li", "at most once in 10");
+    browser.wait(wide, "#glance-good", "v2: worse on GET /pay");
+    let worst = "document.querySelector('#routes > li h3').textContent";
+    assert_eq!(browser.evaluate(wide, worst), "GET /pay worse");
+    browser.wait(wide, "#routes > li", "GET /users not enough yet");
+    browser.wait(wide, "#routes > li .spark svg[aria-label]", "");
+    let routes = "document.querySelectorAll('#routes > li').length";
+    assert_eq!(browser.evaluate(wide, routes), 4, "three, and all requests");
+    // What they differ in is named; values are kept where that is wanted only.
+    browser.wait(wide, "#fields-note", "200 replies compared field by field");
+    browser.wait(wide, "#fields > li", "header x-version");
+    browser.wait(wide, "#fields > li", "GET /orders");
+    browser.wait(wide, "#examples-note", "--keep-differences");
 
     // A loss is told with its reason.
     drop(v2);
@@ -150,11 +168,11 @@ fn the_page_shows_what_is_mirrored_what_is_lost_and_why() {
     assert_eq!(browser.evaluate(wide, file), 0x0a, "a pcapng file");
 
     // By the keyboard alone.
-    browser.press(wide, "summary", "Enter");
-    assert_eq!(
-        browser.evaluate(wide, "document.querySelector('details').open"),
-        true
-    );
+    let details = "#verdict > details:not([hidden])";
+    browser.press(wide, &format!("{details} > summary"), "Enter");
+    let open = format!("document.querySelector('{details}').open");
+    assert_eq!(browser.evaluate(wide, &open), true);
+    browser.wait(wide, "#findings tr", "client errors");
 
     for look in &LOOKS {
         if look.name != wide {

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use lab::{Host, Lab};
 
 use crate::{
-    browser, call, mirror, serve,
+    browser, call, mirror, mirror_with, serve,
     terminal::{COLUMNS, Terminal},
 };
 
@@ -17,14 +17,17 @@ fn the_terminal_shows_the_same_in_eighty_columns_with_and_without_colour() {
     let lab = Lab::new().unwrap();
     let _v1 = serve(&lab, Host::V1, "");
     let v2 = serve(&lab, Host::V2, "location /pay { return 503; }");
-    let running = mirror(&lab);
+    let running = mirror_with(&lab, &["--keep-differences", "10"]);
     let shell = format!("{PODMIRROR} top --admin {ADMIN}");
     let mut plain = Terminal::start(&lab.node, &shell, &[("NO_COLOR", "1")]);
     let mut colourful = Terminal::start(&lab.node, &shell, &[]);
     plain.wait("lost: nothing");
     call(&lab, &["/users/7", "/orders/1", "/pay/3"], 100);
     plain.wait("verdict: differs");
-    plain.wait("GET /pay: failures");
+    plain.wait("GET /pay: failures 0.0% at v1, 100.0% at v2 (+");
+    plain.wait("once in 10^");
+    plain.wait("last: GET /pay/3?");
+    plain.wait("status 200 at v1, 503 at v2");
     drop(v2);
     call(&lab, &["/orders/1"], 20);
     for terminal in [&plain, &colourful] {
@@ -92,5 +95,53 @@ fn where_there_is_no_terminal_it_prints_once() {
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text:?}");
+    running.stop().unwrap();
+}
+
+/// Columns that rows are sorted by, as `s` goes through them.
+const SORTED: [&str; 4] = ["*SENT/s", "*LOST/s", "*ERRORS", "*RULE"];
+
+#[test]
+fn keys_change_the_rate_by_the_socket_sort_and_filter() {
+    let lab = Lab::new().unwrap();
+    let _servers = [Host::V1, Host::V2].map(|host| serve(&lab, host, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("admin.sock");
+    let socket = socket.to_str().unwrap();
+    let running = mirror_with(&lab, &["--admin-socket", socket, "--max-rps", "1"]);
+    let shell = format!("{PODMIRROR} top --admin {socket}");
+    let mut terminal = Terminal::start(&lab.node, &shell, &[("NO_COLOR", "1")]);
+    terminal.wait("> flags        10.77.0.20          100 %");
+    for (key, rate) in [
+        ("-", "75"),
+        ("-", "50"),
+        ("+", "75"),
+        ("0", "0"),
+        ("+", "1"),
+    ] {
+        terminal.press(key);
+        terminal.wait(&format!("the sample of flags is {rate} % now"));
+        terminal.wait(&format!("> flags        10.77.0.20         {rate:>3}.0%"));
+    }
+    let rate = || {
+        let mut command = Command::new(PODMIRROR);
+        let set = ["set", "sample-rate", "100%", "--admin-socket", socket];
+        assert!(command.args(set).status().unwrap().success());
+    };
+    rate();
+    terminal.wait("> flags        10.77.0.20          100 %");
+    for column in SORTED {
+        terminal.press("s");
+        terminal.wait(column);
+    }
+    terminal.press("/10.77\r");
+    terminal.wait("filter: 10.77");
+    terminal.wait("> flags");
+    // What is lost shows with its reason while a filter is set.
+    call(&lab, &["/orders/1"], 20);
+    terminal.wait("requests.dropped.max_rps");
+    terminal.wait("Raise --max-rps");
+    terminal.press("q");
+    assert!(terminal.ended().success());
     running.stop().unwrap();
 }
