@@ -22,7 +22,7 @@ const CLIENTS: u32 = 4;
 const ROUTES: [&str; 4] = ["/users/7", "/orders/1", "/pay/3", "/orders/2"];
 
 /// What it shows: a quarter is mirrored, a little of which is too much for v2 by `--max-rps`.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 15] = [
     "--sample-rate",
     "25%",
     "--sample-by",
@@ -34,6 +34,10 @@ const FLAGS: [&str; 11] = [
     // Bodies say who they are of.
     "--compare-body",
     "0",
+    "--compare-rate",
+    "100%",
+    "--keep-differences",
+    "20",
     "--ui",
 ];
 
