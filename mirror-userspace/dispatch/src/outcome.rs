@@ -188,6 +188,7 @@ impl Outcome {
         match self {
             Self::Answered(answer) => {
                 counters.answered.count(answer.status);
+                counters.statuses.count(answer.status);
                 counters.count_latency(answer.latency);
                 count_end(counters, answer.connection);
             }

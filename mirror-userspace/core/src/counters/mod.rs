@@ -5,6 +5,7 @@ mod file;
 mod histogram;
 mod kernel;
 mod spread;
+mod statuses;
 pub(crate) mod sum;
 mod target;
 
@@ -12,5 +13,6 @@ pub use file::{FileCounters, FragmentCounters, NotRead};
 pub use histogram::Histogram;
 pub use kernel::{KernelCounters, RingCounters};
 pub use spread::Spread;
+pub use statuses::Statuses;
 pub use sum::Sum;
 pub use target::{Answered, Dropped, Failed, GrpcStatus, TargetCounters};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{
     histogram::Histogram,
+    statuses::Statuses,
     sum::{counters, reasons},
 };
 
@@ -190,6 +191,8 @@ counters! {
         in_flight: u64,
         /// Copies sent whose reply has come, at least its head, by status class.
         answered: Answered,
+        /// The same by status code.
+        statuses: Statuses,
         /// Copies sent that got no reply, by reason.
         failed: Failed,
         /// Replies with a `grpc-status`, by it.

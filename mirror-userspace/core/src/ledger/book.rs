@@ -213,6 +213,8 @@ fn target(
         replies_cut: _,
         replies_broken: _,
         pipelined: _,
+        // Of `--istio-metrics`.
+        statuses: _,
         // On the way into `latency`.
         unmeasured: _,
     } = sent;
