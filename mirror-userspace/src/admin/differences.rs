@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::{
     door::Client,
     lost::may_see,
-    routes::{Failure, JSON, Routes, plain, respond},
+    replies::{plain, respond},
+    routes::{Failure, JSON, Routes},
     snapshot::Snapshot,
 };
 use crate::runtime::clock;

@@ -43,6 +43,7 @@ mod origin;
 mod page;
 mod patience;
 mod question;
+mod replies;
 mod routes;
 mod server;
 mod snapshot;
@@ -56,7 +57,7 @@ mod verdict;
 pub use listen::Listen;
 pub use losses::is_loss;
 pub use lost::LostOf;
-pub use metrics::render;
+pub use metrics::{IstioNames, render};
 pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
 pub use server::{Admin, AdminConfig};
 pub use snapshot::{

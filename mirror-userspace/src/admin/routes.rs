@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN},
+    header::{HeaderMap, ORIGIN},
 };
 use mirror_core::{policy::MIRRORED_BY, value::Rate};
 use tokio::time;
@@ -27,6 +27,7 @@ use super::{
     lost, metrics,
     patience::Patience,
     question::{Ask, Asker, NoAnswer, Refused},
+    replies::{not_allowed, not_found, plain, respond},
     server::Answers,
     snapshot::{SampleRate, Snapshot},
     token::TokenFile,
@@ -35,7 +36,6 @@ use super::{
 
 /// <https://www.w3.org/TR/fetch-metadata/>
 pub(super) const FETCH_SITE: &str = "sec-fetch-site";
-const PLAIN: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 pub(super) const RATES: [Method; 3] = [Method::GET, Method::HEAD, Method::PUT];
 pub(super) const READ_ONLY: [Method; 2] = [Method::GET, Method::HEAD];
@@ -46,6 +46,7 @@ pub(super) struct Routes {
     asker: Asker,
     pub(super) token: Option<TokenFile>,
     pub(super) limits: Limits,
+    istio: Option<metrics::IstioNames>,
     health: Mutex<Health>,
     started: Instant,
     shown: tokio::sync::Mutex<Option<Arc<Shown>>>,
@@ -68,11 +69,17 @@ pub(super) struct Shown {
 pub(super) type Failure = (StatusCode, String);
 
 impl Routes {
-    pub(super) fn new(asker: Asker, token: Option<TokenFile>, limits: Limits) -> Self {
+    pub(super) fn new(
+        asker: Asker,
+        token: Option<TokenFile>,
+        limits: Limits,
+        istio: Option<metrics::IstioNames>,
+    ) -> Self {
         Self {
             asker,
             token,
             limits,
+            istio,
             health: Mutex::default(),
             started: Instant::now(),
             shown: tokio::sync::Mutex::default(),
@@ -139,7 +146,9 @@ impl Routes {
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         match self.shown().await {
             Ok(shown) => {
-                let render = || (metrics::render(&shown.snapshot) + &self.own_metrics()).into();
+                let render = || {
+                    (metrics::render(&shown.snapshot) + &self.own_metrics(&shown.snapshot)).into()
+                };
                 let page = shown.metrics.get_or_init(render).clone();
                 respond(StatusCode::OK, kind, page)
             }
@@ -200,11 +209,14 @@ impl Routes {
         Ok(shown)
     }
 
-    fn own_metrics(&self) -> String {
-        metrics::of_server(
-            self.evicted.load(Ordering::Relaxed),
-            self.timed_out.load(Ordering::Relaxed),
-        )
+    fn own_metrics(&self, snapshot: &Snapshot) -> String {
+        let istio = self
+            .istio
+            .iter()
+            .map(|names| metrics::of_istio(snapshot, names));
+        let [evicted, timed_out] =
+            [&self.evicted, &self.timed_out].map(|it| it.load(Ordering::Relaxed));
+        istio.collect::<String>() + &metrics::of_server(evicted, timed_out)
     }
 
     /// A line for each target.
@@ -355,37 +367,4 @@ const fn unavailable(why: String) -> Failure {
 
 const fn bad_request(why: String) -> Failure {
     (StatusCode::BAD_REQUEST, why)
-}
-
-pub(super) fn not_found() -> Response<Full<Bytes>> {
-    plain(StatusCode::NOT_FOUND, "no such path".into())
-}
-
-pub(super) fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
-    let names: Vec<_> = allowed.iter().map(Method::as_str).collect();
-    let names = names.join(", ");
-    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("accepted: {names}"));
-    if let Ok(names) = HeaderValue::from_str(&names) {
-        response.headers_mut().insert(ALLOW, names);
-    }
-    response
-}
-
-pub(super) fn plain(status: StatusCode, mut text: String) -> Response<Full<Bytes>> {
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    respond(status, PLAIN, text.into())
-}
-
-pub(super) fn respond(
-    status: StatusCode,
-    kind: &'static str,
-    body: Bytes,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
 }

@@ -31,6 +31,7 @@ use super::{
     door::{Client, Door},
     limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits, SEND_BUFFER},
     listen::Listen,
+    metrics::IstioNames,
     page::Page,
     patience::Patience,
     question::{self, Questions},
@@ -51,6 +52,8 @@ pub struct AdminConfig {
     pub page: Option<Listen>,
     /// Whether browsers that have the token may change the sample rate on the page. Default: no.
     pub page_tunes: bool,
+    /// What v1 and v2 of the flags' rule are called in a mesh, for its graphs. Default: nobody knows.
+    pub istio: Option<IstioNames>,
 }
 
 /// A listening server. Dropped, it stops, and so do its connections.
@@ -82,7 +85,7 @@ impl Admin {
         let token = config.token.as_deref().map(TokenFile::open).transpose()?;
         let (asker, questions) = question::channel();
         let mut admin = Self {
-            routes: Arc::new(Routes::new(asker, token, limits)),
+            routes: Arc::new(Routes::new(asker, token, limits, config.istio)),
             limits,
             address: None,
             page_address: None,

@@ -5,8 +5,8 @@ use std::{convert::Infallible, path::PathBuf, str::FromStr};
 use clap::Args;
 use mirror_core::{lost::KeepLost, value::BadValue};
 
-use super::value::size;
-use crate::admin::{Admin, AdminConfig, Listen, Questions, SOCKET};
+use super::{UsageError, value::size};
+use crate::admin::{Admin, AdminConfig, IstioNames, Listen, Questions, SOCKET};
 
 /// Most losses that can be kept.
 const MOST_KEPT: usize = 10_000;
@@ -46,6 +46,12 @@ pub struct AdminArgs {
     /// all addresses, or off. Nothing can be changed on it without --ui-tune [default: off]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub ui: Option<AdminAddress>,
+
+    /// Export the mirrored edge as a mesh would, for graphs such as Kiali's: istio_requests_total with these names of v1 and
+    /// v2 (the rule of the flags, with one target), V1=>V2, each NAMESPACE/WORKLOAD/APP/VERSION; V2 may end with /SERVICE
+    /// [default: APP]
+    #[arg(long, value_name = "V1=>V2")]
+    pub istio_metrics: Option<IstioNames>,
 
     /// Let those change the sample rate on that page who type the token of --admin-token-file there
     #[arg(long, requires = "ui", requires = "admin_token_file")]
@@ -141,6 +147,19 @@ impl AdminArgs {
         self.keep_lost_if(somebody)
     }
 
+    /// Refuses names of one v2 where there are several, or none.
+    ///
+    /// # Errors
+    /// A [`UsageError`] that says so.
+    pub fn check(&self, targets: usize) -> Result<(), UsageError> {
+        match (&self.istio_metrics, targets) {
+            (None, _) | (_, 1) => Ok(()),
+            (Some(_), others) => Err(UsageError(format!(
+                "--istio-metrics: it names one v2, and there are {others} targets; accepted with one --target"
+            ))),
+        }
+    }
+
     fn keep_lost_if(&self, somebody: bool) -> KeepLost {
         match somebody {
             true => KeepLost {
@@ -170,6 +189,7 @@ impl AdminArgs {
             token: self.admin_token_file.clone(),
             page,
             page_tunes: self.ui_tune,
+            istio: self.istio_metrics.clone(),
         };
         let (mut admin, questions) = Admin::start(config).await?;
         if let Some(path) = socket {

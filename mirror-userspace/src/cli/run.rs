@@ -77,6 +77,7 @@ impl RunArgs {
             .policy(self.policy.into())
             .map_err(|error| UsageError(error.to_string()))?;
         let capture = self.capture.config(self.place.receives_copies())?;
+        self.admin.check(self.dispatch.targets.targets.len())?;
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         self.verdict

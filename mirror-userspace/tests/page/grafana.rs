@@ -127,20 +127,70 @@ fn wait(lab: &Lab, query: &str, more: impl Fn()) {
     }
 }
 
+/// How Kiali asks for the edges of its graph of workloads (`graph/telemetry/istio`), with its default labels.
+const KIALI: &str = "sum(rate(istio_requests_total{reporter=\"source\", source_workload_namespace=\"shop\"}[1m])) by \
+    (source_cluster, source_workload_namespace, source_workload, source_canonical_service, \
+    source_canonical_revision, destination_cluster, destination_service_namespace, destination_service, \
+    destination_service_name, destination_workload_namespace, destination_workload, \
+    destination_canonical_service, destination_canonical_revision, request_protocol, response_code, \
+    grpc_response_status, response_flags) > 0";
+
+/// The edge from v1 to v2 is there, with both statuses of v2's replies, then with none.
+fn kiali(lab: &Lab, codes: &[&str]) {
+    for code in codes {
+        let begun = Instant::now();
+        loop {
+            let found = ask(lab, KIALI).unwrap_or_default();
+            let edges = found.as_array().cloned().unwrap_or_default();
+            let edge = edges
+                .iter()
+                .map(|one| &one["metric"])
+                .find(|edge| edge["response_code"] == *code);
+            if let Some(edge) = edge {
+                for (label, value) in [
+                    ("source_workload", "web-v1"),
+                    ("source_canonical_revision", "v1"),
+                    ("destination_workload", "web-v2"),
+                    ("destination_workload_namespace", "shop"),
+                    ("destination_canonical_service", "web"),
+                    ("destination_service", "web.shop.svc.cluster.local"),
+                    ("request_protocol", "http"),
+                ] {
+                    assert_eq!(edge[label], value, "{label}");
+                }
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{code}: {found}");
+            call(lab, &["/orders/1", "/pay/3"], 1);
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
 #[test]
 fn every_query_of_the_dashboard_has_something_to_show() {
     let lab = Lab::new().unwrap();
     let folder = Scratch::create("prometheus").unwrap();
     let _v1 = serve(&lab, Host::V1, "");
     let v2 = serve(&lab, Host::V2, "location /pay { return 503; }");
-    let running = mirror_with(&lab, &["--max-rps", "20"]);
+    let running = mirror_with(
+        &lab,
+        &[
+            "--max-rps",
+            "20",
+            "--istio-metrics",
+            "shop/web-v1/web/v1=>shop/web-v2/web/v2",
+        ],
+    );
     let _prometheus = prometheus(&lab, &folder);
     wait(&lab, "podmirror_segments_seen_total", || {});
     // More than --max-rps, which is a loss; then failures of v2.
     call(&lab, &["/users/7"], 60);
     let failures = "rate(podmirror_replies_answered_total{status=\"5xx\"}[1m]) > 0";
     wait(&lab, failures, || call(&lab, &["/pay/3"], 1));
+    kiali(&lab, &["200", "503"]);
     drop(v2);
+    kiali(&lab, &["0"]);
     let mut all = Vec::new();
     queries(&serde_json::from_str(DASHBOARD).unwrap(), &mut all);
     assert!(all.len() > 20, "{} queries only", all.len());

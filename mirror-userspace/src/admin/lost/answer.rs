@@ -12,7 +12,8 @@ use crate::admin::{
     door::Client,
     origin,
     question::Ask,
-    routes::{Failure, JSON, Routes, plain, respond},
+    replies::{plain, respond},
+    routes::{Failure, JSON, Routes},
 };
 
 /// What was answered a moment ago, for all who ask soon after each other.

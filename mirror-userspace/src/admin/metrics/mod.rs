@@ -7,6 +7,7 @@
 mod catalogue;
 mod cluster;
 mod comparison;
+mod istio;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,8 @@ use mirror_core::{
 
 use catalogue as all;
 use cluster::{of_documents, of_pods, of_watches};
+pub use istio::IstioNames;
+pub(super) use istio::render as of_istio;
 
 use super::{
     limits,
@@ -292,6 +295,8 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
         answered: _,
         failed: _,
         grpc_status: _,
+        // Where --istio-metrics says what v1 and v2 are: see `istio`.
+        statuses: _,
         opened,
         open,
         breaker_opened,

@@ -29,7 +29,8 @@ use super::{
     limits::Limits,
     origin,
     patience::Patience,
-    routes::{READ_ONLY, Routes, not_allowed, not_found, plain, refusal_of_copy, respond},
+    replies::{not_allowed, not_found, plain, respond},
+    routes::{READ_ONLY, Routes, refusal_of_copy},
     server::Answers,
 };
 use events::Events;

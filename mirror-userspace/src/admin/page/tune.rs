@@ -11,7 +11,8 @@ use hyper::{
 use crate::admin::{
     door::Client,
     origin,
-    routes::{Failure, RATES, Routes, not_allowed, plain},
+    replies::{not_allowed, plain},
+    routes::{Failure, RATES, Routes},
 };
 
 impl Routes {

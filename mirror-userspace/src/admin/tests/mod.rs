@@ -64,6 +64,7 @@ async fn server_whose_page(limits: Limits, page_tunes: bool) -> (Server, Questio
         token: Some(token),
         page: Some(Listen::At("127.0.0.1:0".parse().unwrap())),
         page_tunes,
+        ..AdminConfig::default()
     };
     let (admin, questions) = Admin::within(limits, config).await.unwrap();
     (Server { admin, folder }, questions)

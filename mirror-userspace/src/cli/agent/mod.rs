@@ -251,6 +251,7 @@ impl AgentArgs {
             proc: self.cluster.proc.clone(),
             ..self.capture.config(false)?
         };
+        self.admin.check(self.dispatch.targets.targets.len())?;
         let compare = &self.dispatch.compare;
         compare.check(&self.dispatch.targets.targets, capture.reply_head > 0)?;
         let shards = capture.shards as usize;
