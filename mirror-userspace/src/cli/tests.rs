@@ -268,3 +268,24 @@ fn losses_are_kept_where_somebody_can_ask_for_them() {
     let page = "--admin-address off --admin-socket off --ui :9091";
     assert_eq!(kept(page), [100, 100]);
 }
+
+/// There is one v2 in them: which of several targets it is, nobody could say.
+#[test]
+fn the_names_of_a_mesh_are_of_one_target() {
+    #[derive(Parser)]
+    struct Of {
+        #[command(flatten)]
+        admin: super::admin_args::AdminArgs,
+    }
+    let names = "shop/web-v1/web/v1=>shop/web-v2/web/v2";
+    let named = Of::parse_from(["podmirror", "--istio-metrics", names]).admin;
+    assert!(named.check(1).is_ok());
+    for targets in [0, 2] {
+        let UsageError(refused) = named.check(targets).unwrap_err();
+        assert!(
+            refused.contains(&format!("there are {targets} targets")),
+            "{refused}"
+        );
+    }
+    assert!(Of::parse_from(["podmirror"]).admin.check(2).is_ok());
+}
