@@ -65,7 +65,8 @@ impl Counter {
     ];
 }
 
-/// The slots of the program's counters: one for each direction, which balances by itself.
+/// The slots of an attachment's counters: one for each direction, which balances by itself. Those of the
+/// next [seat](crate::settings::SEATS) follow.
 pub mod slot {
     /// Segments to the server.
     pub const REQUESTS: u32 = 0;

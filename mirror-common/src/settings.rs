@@ -1,19 +1,26 @@
-//! What the daemon tells the kernel program, through a one-entry array map.
+//! What the daemon tells the kernel program, through an array map with an entry for each attachment.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{packet::Tunnels, sample::Secret};
 
-/// The most ports that one program looks for.
+/// The most ports that are looked for at one attachment.
 pub const MAX_PORTS: usize = 16;
 
-/// The most shards, and so rings, that one program serves.
+/// The most shards, and so rings, that one attachment feeds.
 pub const MAX_SHARDS: usize = 64;
+
+/// How many attachments share a program: each has a seat, an index into the maps of what is kept for each.
+pub const SEATS: usize = 64;
+
+/// How many rows of rings a program may feed, each of up to [`MAX_SHARDS`] rings that a mirror's attachments
+/// share.
+pub const ROWS: usize = 64;
 
 /// The most that [`Settings::reply_head`] means.
 pub const MAX_REPLY_HEAD: u32 = 16 * 1024;
 
-/// The settings of a running program. The daemon may write them at any time; the next segment
+/// The settings of an attachment. The daemon may write them at any time; the next segment
 /// obeys. Zeroed settings match no port and copy nothing.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -46,8 +53,8 @@ pub struct Settings {
     pub zero: u32,
     /// The tunnels that are taken off, by the programs that take any off.
     pub tunnels: Tunnels,
-    /// Zero.
-    pub reserved: u32,
+    /// Where the attachment's row of rings begins, a multiple of [`MAX_SHARDS`].
+    pub rings: u32,
     /// What the sampling hash starts from.
     pub secret: Secret,
 }

@@ -27,15 +27,15 @@ use mirror_common::{
     counter::Counter,
     packet::{Network, TcpSegment},
     record::{MAX_SEGMENT, SocketState, flag},
-    settings::{MAX_PORTS, Settings},
+    settings::{MAX_PORTS, SEATS, Settings},
 };
 
 use crate::maps::SETTINGS;
 use socket::{Numbers, Socket};
 
-/// Not 0 once a connection of the port at the same place in [`Settings::ports`] has been seen.
+/// By seat, and in each by place in [`Settings::ports`]: not 0 once a connection of the port has been seen.
 #[btf_map]
-static ANSWERED: Array<u32, MAX_PORTS> = Array::new();
+static ANSWERED: Array<u32, { SEATS * MAX_PORTS }> = Array::new();
 
 /// What is asked on this CPU: [`look`] has no room for it on its stack.
 #[btf_map]
@@ -80,6 +80,8 @@ struct Question {
     ip: [u32; 10],
     /// A TCP header without options: of the segment's, the kernel reads no more.
     tcp: [u32; 5],
+    /// Of the attachment.
+    seat: u32,
     network_offset: u32,
     is_ipv6: u32,
     source_port: u16,
@@ -131,13 +133,14 @@ const fn refuses(why: u32) -> Answer {
 
 /// Asks for the socket of a segment that came to this interface now.
 #[inline(always)]
-pub fn ask(ctx: &TcContext, segment: &TcpSegment, now: u64) -> Answer {
+pub fn ask(ctx: &TcContext, seat: u32, segment: &TcpSegment, now: u64) -> Answer {
     let Some(question) = QUESTION.get_ptr_mut(0) else {
         return NOT_ASKED;
     };
     // SAFETY: the map returned this CPU's question, which no one else touches before the program ends.
     let question = unsafe { &mut *question };
     question.now = now;
+    question.seat = seat;
     question.network_offset = segment.network_offset as u32;
     question.is_ipv6 = (segment.network == Network::V6) as u32;
     question.source_port = segment.source_port;
@@ -153,11 +156,14 @@ pub fn ask(ctx: &TcContext, segment: &TcpSegment, now: u64) -> Answer {
 /// each way that leads to it, and that its stack is its own.
 #[inline(never)]
 fn look(skb: *mut __sk_buff) -> u64 {
-    let (Some(question), Some(settings)) = (QUESTION.get_ptr_mut(0), SETTINGS.get(0)) else {
+    let Some(question) = QUESTION.get_ptr_mut(0) else {
         return NOT_ASKED.0;
     };
     // SAFETY: as above.
     let question = unsafe { &mut *question };
+    let Some(settings) = SETTINGS.get(question.seat) else {
+        return NOT_ASKED.0;
+    };
     answer(skb, settings, question).0
 }
 
@@ -189,7 +195,7 @@ fn answer(skb: *mut __sk_buff, settings: &Settings, question: &mut Question) -> 
         };
         return if why == 0 {
             takes(without_connection(state), 0)
-        } else if answered(settings, question.destination_port) && !question.is_in_mesh(skb) {
+        } else if answered(settings, question) && !question.is_in_mesh(skb) {
             refuses(why)
         } else {
             NOT_ASKED
@@ -241,7 +247,7 @@ fn judge(settings: &Settings, segment: &Question, state: u32) -> Answer {
         return refuses(Counter::Ack as u32);
     }
     if state == NEW_SYN_RECV {
-        note_answer(settings, segment.destination_port);
+        note_answer(settings, segment);
         return takes(SocketState::Request, 0);
     }
     if state == SYN_SENT {
@@ -268,7 +274,7 @@ fn judge(settings: &Settings, segment: &Question, state: u32) -> Answer {
             return refuses(Counter::Ack as u32);
         }
     }
-    note_answer(settings, segment.destination_port);
+    note_answer(settings, segment);
     let socket = match state {
         ESTABLISHED => SocketState::Established,
         SYN_RECV => SocketState::SynReceived,
@@ -279,14 +285,14 @@ fn judge(settings: &Settings, segment: &Question, state: u32) -> Answer {
 
 /// Whether a connection of the port has been seen.
 #[inline(always)]
-fn answered(settings: &Settings, port: u16) -> bool {
+fn answered(settings: &Settings, segment: &Question) -> bool {
     // SAFETY: a valid value of the map, which other CPUs may write: one word, before or after.
-    flag_of(settings, port).is_some_and(|answered| unsafe { answered.read_volatile() } != 0)
+    flag_of(settings, segment).is_some_and(|answered| unsafe { answered.read_volatile() } != 0)
 }
 
 #[inline(always)]
-fn note_answer(settings: &Settings, port: u16) {
-    if let Some(answered) = flag_of(settings, port) {
+fn note_answer(settings: &Settings, segment: &Question) {
+    if let Some(answered) = flag_of(settings, segment) {
         // SAFETY: as above. It is read first, so that CPUs share the line.
         unsafe {
             if answered.read_volatile() == 0 {
@@ -297,9 +303,10 @@ fn note_answer(settings: &Settings, port: u16) {
 }
 
 #[inline(always)]
-fn flag_of(settings: &Settings, port: u16) -> Option<*mut u32> {
+fn flag_of(settings: &Settings, segment: &Question) -> Option<*mut u32> {
+    let port = segment.destination_port;
     let at = settings.ports.iter().position(|&other| other == port)?;
-    ANSWERED.get_ptr_mut(at as u32)
+    ANSWERED.get_ptr_mut(segment.seat.wrapping_mul(MAX_PORTS as u32) + at as u32)
 }
 
 impl Question {

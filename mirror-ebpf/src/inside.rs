@@ -77,6 +77,11 @@ pub struct Tunnelled(pub TcContext);
 
 impl Frame for Tunnelled {
     #[inline(always)]
+    fn seat(&self) -> u32 {
+        self.0.seat()
+    }
+
+    #[inline(always)]
     fn walk(&self, settings: &Settings) -> Walk {
         let Self(skb) = self;
         follow(link(settings), settings, Linear::new(skb), Paged(skb)).found

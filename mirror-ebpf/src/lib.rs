@@ -12,6 +12,7 @@
 //! | [`maps`] | settings in, counters out |
 //! | [`mirror`] | one frame: parse, port, sample, copy, count |
 //! | [`rings`] | a segment's records in BPF ring buffers |
+//! | [`seats`] | how attachments share programs |
 //!
 //! Three objects are built from it: `bin/ring.rs` (BPF ring buffers, Linux 5.10 and later) and
 //! `bin/perf.rs` (perf event array, Linux 5.4 and later), which differ in the ring only, and
@@ -27,6 +28,7 @@ pub mod maps;
 pub mod mirror;
 #[cfg(feature = "rings")]
 pub mod rings;
+pub mod seats;
 pub mod skb;
 pub mod xdp;
 

@@ -6,32 +6,32 @@ use aya_ebpf::{
 };
 use mirror_common::{
     counter::{Counter, Counters, slot},
-    settings::Settings,
+    settings::{SEATS, Settings},
 };
 
-/// The daemon writes it; zeroed settings copy nothing.
+/// By seat. The daemon writes it; zeroed settings copy nothing.
 #[btf_map]
-pub static SETTINGS: Array<Settings, 1> = Array::new();
+pub static SETTINGS: Array<Settings, SEATS> = Array::new();
 
-/// [`Settings::zero`].
+/// [`Settings::zero`], which is the same at every seat, taken or not.
 #[inline(always)]
 pub fn zero(settings: &Settings) -> u32 {
     // SAFETY: a valid, aligned field of a map's value.
     unsafe { (&raw const settings.zero).read_volatile() }
 }
 
-/// One array of counters per CPU and direction: one lookup per frame, then plain increments.
+/// One array of counters per CPU, seat and direction: one lookup per frame, then plain increments.
 #[btf_map]
-pub static COUNTERS: PerCpuArray<Counters, { slot::SLOTS }> = PerCpuArray::new();
+pub static COUNTERS: PerCpuArray<Counters, { SEATS * slot::SLOTS }> = PerCpuArray::new();
 
 /// The counters of the CPU that the program runs on.
 pub struct CpuCounters(&'static mut Counters);
 
 impl CpuCounters {
-    /// The counters of the CPU that the program runs on, for one of the [`slot`]s.
+    /// The counters of the CPU that the program runs on, for one of the [`slot`]s of a seat.
     #[inline(always)]
-    pub fn current(slot: u32) -> Option<Self> {
-        let counters = COUNTERS.get_ptr_mut(slot)?;
+    pub fn current(seat: u32, slot: u32) -> Option<Self> {
+        let counters = COUNTERS.get_ptr_mut(seat.wrapping_mul(slot::SLOTS as u32) + slot)?;
         // SAFETY: the map returned a valid slot of this CPU; the program runs to its end on it
         // with bottom halves off, so nothing else holds a reference to the slot.
         Some(Self(unsafe { &mut *counters }))

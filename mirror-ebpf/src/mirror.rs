@@ -13,11 +13,15 @@ use mirror_common::{
 use crate::{
     ask::{self, Answer},
     maps::{CpuCounters, SETTINGS, zero},
+    seats,
     skb::{self, Linear, Paged},
 };
 
 /// A frame at a hook, of which the headers can be followed and the payload copied.
 pub trait Frame {
+    /// The seat of the attachment that it came to.
+    fn seat(&self) -> u32;
+
     /// Follows its headers.
     fn walk(&self, settings: &Settings) -> Walk;
 
@@ -26,7 +30,7 @@ pub trait Frame {
 
     /// What v1's kernel has for the segment now (in nanoseconds), if it can be asked at this hook.
     #[inline(always)]
-    fn ask(&self, _segment: &TcpSegment, _now: u64) -> Answer {
+    fn ask(&self, _seat: u32, _segment: &TcpSegment, _now: u64) -> Answer {
         ask::NOT_ASKED
     }
 
@@ -43,6 +47,11 @@ pub trait Frame {
 }
 
 impl Frame for TcContext {
+    #[inline(always)]
+    fn seat(&self) -> u32 {
+        seats::current()
+    }
+
     /// Headers almost always lie in the linear part; if they end before it does, they are read again
     /// by helper.
     #[inline(always)]
@@ -63,8 +72,8 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn ask(&self, segment: &TcpSegment, now: u64) -> Answer {
-        ask::ask(self, segment, now)
+    fn ask(&self, seat: u32, segment: &TcpSegment, now: u64) -> Answer {
+        ask::ask(self, seat, segment, now)
     }
 
     #[inline(always)]
@@ -109,13 +118,13 @@ pub enum Notice {
 
 /// Where segments are copied to.
 pub trait Ring<F> {
-    /// Copies the payload, `header` before each record of it.
+    /// Copies the payload, `header` before each record of it, into the ring of this number.
     fn capture(
         &self,
         frame: &F,
         segment: &TcpSegment,
         header: SegmentHeader,
-        shard: u32,
+        ring: u32,
     ) -> Capture;
 
     /// Logs a notice. Silent where the log itself needs a ring that the kernel lacks.
@@ -134,10 +143,11 @@ struct Ends {
 /// Looks at one frame to the server. What is returned to the kernel does not depend on what happens here.
 #[inline(always)]
 pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
-    let Some(mut counters) = CpuCounters::current(slot::REQUESTS) else {
+    let seat = frame.seat();
+    let Some(mut counters) = CpuCounters::current(seat, slot::REQUESTS) else {
         return;
     };
-    let Some(settings) = SETTINGS.get(0) else {
+    let Some(settings) = SETTINGS.get(seat) else {
         return;
     };
     let segment = match frame.walk(settings) {
@@ -197,12 +207,12 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::Multipath);
         return;
     }
-    let shard = shard(settings, &ends);
+    let number = ring_of(settings, &ends);
     let mut header = header(settings, &segment, &addresses);
     let answer = if settings.ask_kernel == 0 {
         ask::NOT_ASKED
     } else {
-        frame.ask(&segment, header.timestamp)
+        frame.ask(seat, &segment, header.timestamp)
     };
     let refused = answer.refused();
     if refused != 0 {
@@ -214,7 +224,7 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
     }
     header.socket = forget(settings, answer.socket());
     header.expected = forget(settings, answer.expected());
-    let captured = ring.capture(frame, &segment, header, shard);
+    let captured = ring.capture(frame, &segment, header, number);
     count(frame, ring, settings, &mut counters, captured);
 }
 
@@ -222,10 +232,11 @@ pub fn mirror_frame<F: Frame>(frame: &F, ring: &impl Ring<F>) {
 /// connection's server says, and all that it acknowledges.
 #[inline(always)]
 pub fn mirror_reply<F: Frame>(frame: &F, ring: &impl Ring<F>) {
-    let Some(mut counters) = CpuCounters::current(slot::REPLIES) else {
+    let seat = frame.seat();
+    let Some(mut counters) = CpuCounters::current(seat, slot::REPLIES) else {
         return;
     };
-    let Some(settings) = SETTINGS.get(0) else {
+    let Some(settings) = SETTINGS.get(seat) else {
         return;
     };
     if settings.reply_head == 0 {
@@ -266,7 +277,7 @@ pub fn mirror_reply<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         counters.count(Counter::SampledOut);
         return;
     }
-    let shard = shard(settings, &ends);
+    let number = ring_of(settings, &ends);
     let mut header = header(settings, &segment, &addresses);
     header.direction = TO_CLIENT;
     let most = settings.reply_head.min(MAX_REPLY_HEAD) as usize;
@@ -277,7 +288,7 @@ pub fn mirror_reply<F: Frame>(frame: &F, ring: &impl Ring<F>) {
         payload_len,
         ..segment
     };
-    let captured = ring.capture(frame, &head, header, shard);
+    let captured = ring.capture(frame, &head, header, number);
     count(frame, ring, settings, &mut counters, captured);
 }
 
@@ -333,10 +344,10 @@ fn is_in_sample(settings: &Settings, ends: &Ends) -> bool {
 }
 
 #[inline(always)]
-fn shard(settings: &Settings, ends: &Ends) -> u32 {
+fn ring_of(settings: &Settings, ends: &Ends) -> u32 {
     let shards = settings.shards;
     if shards <= 1 {
-        return 0;
+        return settings.rings;
     }
     let hash = shard_hash(
         &ends.client,
@@ -344,7 +355,7 @@ fn shard(settings: &Settings, ends: &Ends) -> u32 {
         ends.client_port,
         ends.server_port,
     );
-    hash % shards
+    settings.rings + hash % shards
 }
 
 /// The header of a segment's first record.

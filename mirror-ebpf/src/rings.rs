@@ -12,7 +12,7 @@ use aya_log_ebpf::warn;
 use mirror_common::{
     packet::{TcpSegment, Unparsable},
     record::{LARGEST, MAX_SEGMENT, SegmentHeader, capacity},
-    settings::MAX_SHARDS,
+    settings::{MAX_SHARDS, ROWS},
 };
 
 use crate::{
@@ -23,14 +23,14 @@ use crate::{
 
 const HEADER: usize = size_of::<SegmentHeader>();
 
-/// The inner map is a template: the loader puts rings of its own size in, one a shard.
+/// The inner map is a template: the loader puts rings of its own size in.
 pub type ShardRing = RingBuf<[u8; 0], { 64 * 1024 }>;
 
-/// The rings, by shard.
-pub type ShardRings = ArrayOfMaps<ShardRing, MAX_SHARDS>;
+/// Rows of rings, one a mirror; in a row, by shard.
+pub type ShardRings = ArrayOfMaps<ShardRing, { ROWS * MAX_SHARDS }>;
 
-/// Not 0 while the shard's reader sleeps, or is about to.
-pub type Sleeping = Array<u32, MAX_SHARDS>;
+/// By ring: not 0 while its reader sleeps, or is about to.
+pub type Sleeping = Array<u32, { ROWS * MAX_SHARDS }>;
 
 /// The maps that an object has for them.
 pub struct Rings {
@@ -47,16 +47,16 @@ impl<F: Frame + EbpfContext> Ring<F> for Rings {
         frame: &F,
         segment: &TcpSegment,
         header: SegmentHeader,
-        shard: u32,
+        number: u32,
     ) -> Capture {
-        let (Some(ring), Some(settings)) = (self.rings.get(shard), SETTINGS.get(0)) else {
+        let (Some(ring), Some(settings)) = (self.rings.get(number), SETTINGS.get(0)) else {
             return Capture::RingFull;
         };
         let mut record = Record {
             frame,
             ring,
             sleeping: self.sleeping,
-            shard,
+            number,
             header,
             from: segment.payload_offset,
         };
@@ -89,13 +89,13 @@ impl<F: Frame + EbpfContext> Ring<F> for Rings {
     }
 }
 
-/// Whether a shard's reader sleeps. Asked as late as can be, for it may go to sleep meanwhile.
+/// Whether a ring's reader sleeps. Asked as late as can be, for it may go to sleep meanwhile.
 #[inline(always)]
-fn is_sleeping(sleeping: &Sleeping, shard: u32) -> bool {
+fn is_sleeping(sleeping: &Sleeping, number: u32) -> bool {
     // SAFETY: the map returned a valid value, which the reader may be writing: a volatile read
     // of one word sees it before or after.
     sleeping
-        .get_ptr(shard)
+        .get_ptr(number)
         .is_some_and(|sleeping| unsafe { sleeping.read_volatile() } != 0)
 }
 
@@ -117,7 +117,7 @@ struct Record<'a, F> {
     frame: &'a F,
     ring: &'a ShardRing,
     sleeping: &'a Sleeping,
-    shard: u32,
+    number: u32,
     header: SegmentHeader,
     /// Where in the frame its bytes begin.
     from: usize,
@@ -147,7 +147,7 @@ impl<F: Frame> Record<'_, F> {
             bytes.discard(u64::from(BPF_RB_NO_WAKEUP));
             return Capture::Truncated;
         }
-        let wakeup = if is_sleeping(self.sleeping, self.shard) {
+        let wakeup = if is_sleeping(self.sleeping, self.number) {
             // The kernel wakes a reader that has caught up with the ring.
             0
         } else {

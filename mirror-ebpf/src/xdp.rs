@@ -60,6 +60,12 @@ impl<'a> TapFrame<'a> {
 }
 
 impl Frame for TapFrame<'_> {
+    /// Each has a program, and so maps, of its own.
+    #[inline(always)]
+    fn seat(&self) -> u32 {
+        0
+    }
+
     #[inline(always)]
     fn walk(&self, settings: &Settings) -> Walk {
         let inside = inside::follow(Link::Ethernet, settings, self.linear(), Buffers(self));

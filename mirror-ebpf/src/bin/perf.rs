@@ -43,21 +43,21 @@ static EVENTS: PerfEventByteArray = PerfEventByteArray::new();
 #[btf_map]
 static RECORDS: PerCpuArray<Record, 1> = PerCpuArray::new();
 
-/// The entry point, for ingress and egress hooks alike.
+/// What segments to v1 come to from the entry points, at ingress and egress hooks alike.
 #[classifier]
 fn mirror(ctx: TcContext) -> i32 {
     mirror_frame(&ctx, &Events);
     TC_ACT_UNSPEC
 }
 
-/// The entry point where segments come in tunnels, which are taken off.
+/// The same where segments come in tunnels, which are taken off.
 #[classifier]
 fn decap(ctx: TcContext) -> i32 {
     mirror_frame(&Tunnelled(ctx), &Events);
     TC_ACT_UNSPEC
 }
 
-/// The entry point at the other hook of the same place, for what v1 says and acknowledges.
+/// The same at the other hook of a place, for what v1 says and acknowledges.
 #[classifier]
 fn replies(ctx: TcContext) -> i32 {
     mirror_reply(&ctx, &Events);
@@ -146,6 +146,8 @@ fn output(ctx: &impl EbpfContext, record: *mut Record, len: usize) -> bool {
         ) == 0
     }
 }
+
+mirror_ebpf::entry_points!();
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

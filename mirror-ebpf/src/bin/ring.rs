@@ -14,15 +14,15 @@ use mirror_ebpf::{
     rings::{Rings, ShardRings, Sleeping},
 };
 
-/// The rings, by shard.
+/// The rings.
 #[btf_map]
 static RINGS: ShardRings = ShardRings::new();
 
-/// Not 0 while the shard's reader sleeps, or is about to.
+/// Whose readers sleep.
 #[btf_map]
 static SLEEPING: Sleeping = Sleeping::new();
 
-/// The entry point, for ingress and egress hooks alike.
+/// What segments to v1 come to from the entry points, at ingress and egress hooks alike.
 #[classifier]
 fn mirror(ctx: TcContext) -> i32 {
     let rings = Rings {
@@ -33,7 +33,7 @@ fn mirror(ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// The entry point where segments come in tunnels, which are taken off.
+/// The same where segments come in tunnels, which are taken off.
 #[classifier]
 fn decap(ctx: TcContext) -> i32 {
     let rings = Rings {
@@ -44,7 +44,7 @@ fn decap(ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// The entry point at the other hook of the same place, for what v1 says and acknowledges.
+/// The same at the other hook of a place, for what v1 says and acknowledges.
 #[classifier]
 fn replies(ctx: TcContext) -> i32 {
     let rings = Rings {
@@ -54,6 +54,8 @@ fn replies(ctx: TcContext) -> i32 {
     mirror_reply(&ctx, &rings);
     TC_ACT_UNSPEC
 }
+
+mirror_ebpf::entry_points!();
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod many;
 mod pod;
 mod target;
 

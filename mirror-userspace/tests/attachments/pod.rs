@@ -52,6 +52,11 @@ impl Pod {
         Place::new(netns.open().unwrap(), "lo", vec![SERVICE.port()])
     }
 
+    /// Runs it in the pod's network.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.namespace.run(work).unwrap()
+    }
+
     /// A new client of the service, at this port.
     pub(crate) fn connect(&self, port: u16) -> Client {
         let client = self.namespace.run(|| connect_from(port)).unwrap();

@@ -3,7 +3,7 @@
 use aya::{
     Ebpf, EbpfLoader,
     maps::{
-        Array, ArrayOfMaps, Map, MapData, PerCpuArray, PerfEventArray, RingBuf,
+        Array, ArrayOfMaps, Map, MapData, PerCpuArray, PerfEventArray, ProgramArray, RingBuf,
         perf::{PerfEvent, PerfEventArrayBuffer},
     },
     programs::{SchedClassifier, TestRun, TestRunOptions, Xdp},
@@ -247,6 +247,12 @@ impl Bed {
 
     /// Those of one direction.
     pub(crate) fn counters_of(&self, slot: u32) -> Counters {
+        self.counters_at(0, slot)
+    }
+
+    /// Those of one direction of a seat.
+    pub(crate) fn counters_at(&self, seat: u32, slot: u32) -> Counters {
+        let slot = seat * u32::try_from(slot::SLOTS).unwrap() + slot;
         let map: PerCpuArray<_, Counters> = self.ebpf.map("COUNTERS").unwrap().try_into().unwrap();
         let mut sum = [0; COUNTERS];
         for cpu in map.get(&slot, 0).unwrap().iter() {
@@ -307,7 +313,7 @@ fn record(bytes: &[u8], shard: usize) -> Record {
 }
 
 #[track_caller]
-fn send(program: &mut SchedClassifier, frame: &[u8], times: u32) {
+pub(crate) fn send(program: &mut SchedClassifier, frame: &[u8], times: u32) {
     let mut after = vec![0; frame.len()];
     let result = program
         .test_run(TestRunOptions {
@@ -323,6 +329,29 @@ fn send(program: &mut SchedClassifier, frame: &[u8], times: u32) {
 
 pub(crate) fn program(ebpf: &mut Ebpf) -> &mut SchedClassifier {
     ebpf.program_mut("mirror").unwrap().try_into().unwrap()
+}
+
+/// The entry point of a seat, for one direction.
+pub(crate) fn entry(ebpf: &mut Ebpf, seat: u32, slot: u32) -> &mut SchedClassifier {
+    let name = match slot {
+        slot::REPLIES => "replies",
+        _ => "mirror",
+    };
+    let name = format!("{name}_{seat}");
+    ebpf.program_mut(&name).unwrap().try_into().unwrap()
+}
+
+/// Loads an entry point, which hands over to the program for its direction.
+pub(crate) fn load_entry(ebpf: &mut Ebpf, seat: u32, slot: u32) {
+    entry(ebpf, seat, slot).load().unwrap();
+    let target = match slot {
+        slot::REPLIES => reply_program(ebpf),
+        _ => program(ebpf),
+    };
+    let target = target.fd().unwrap().try_clone().unwrap();
+    let mut programs: ProgramArray<_> = ebpf.map_mut("PROGRAMS").unwrap().try_into().unwrap();
+    let index = seat * u32::try_from(slot::SLOTS).unwrap() + slot;
+    programs.set(index, &target, 0).unwrap();
 }
 
 /// What sits at the other hook.

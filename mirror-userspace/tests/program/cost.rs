@@ -9,12 +9,13 @@ use aya::{
     programs::{TestRun, TestRunOptions},
     sys::{Stats, enable_stats},
 };
-use mirror_common::counter::Counter::{
-    self, Copied, NoPayload, NotTcp, OtherPort, RingFull, SampledOut,
+use mirror_common::counter::{
+    Counter::{self, Copied, NoPayload, NotTcp, OtherPort, RingFull, SampledOut},
+    slot,
 };
 
 use crate::{
-    bed::{BOTH, Bed, program, tap_program},
+    bed::{BOTH, Bed, entry, load_entry, program, tap_program},
     frame::{Frame, IPV6},
     tunnel::{Outer, VXLAN},
 };
@@ -22,6 +23,8 @@ use crate::{
 /// Runs in a batch: few enough for the ring to hold all that they copy.
 const RUNS: u32 = 10_000;
 const BATCHES: usize = 10;
+/// Batches of each of two that are compared.
+const TURNS: usize = 60;
 
 /// The cheapest batch of a test run, and of the kernel's own statistics, a run.
 pub(crate) fn measure(bed: &mut Bed, frame: &[u8], outcome: Counter) -> (Duration, Duration) {
@@ -110,6 +113,41 @@ fn cost_of_each_way() {
         "{:5}{:20}{plain:>8.0?}{stats:>8.0?} with bpf_stats",
         "bpf", "no ring"
     );
+}
+
+/// What coming by an entry point adds, in turns with the program alone.
+#[test]
+fn cost_of_an_entry_point() {
+    let other = Frame {
+        destination_port: 81,
+        ..Frame::default()
+    };
+    for kind in BOTH {
+        let mut bed = Bed::with_rings(kind, 1, 1 << 26);
+        load_entry(&mut bed.ebpf, 0, slot::REQUESTS);
+        for (what, frame) in [("other port", &other), ("copied", &Frame::default())] {
+            let frame = frame.bytes();
+            let mut cheapest = [Duration::MAX; 2];
+            for _ in 0..TURNS {
+                for (way, cheapest) in cheapest.iter_mut().enumerate() {
+                    let program = match way {
+                        0 => program(&mut bed.ebpf),
+                        _ => entry(&mut bed.ebpf, 0, slot::REQUESTS),
+                    };
+                    let options = TestRunOptions {
+                        data_in: Some(&frame),
+                        repeat: RUNS,
+                        ..TestRunOptions::default()
+                    };
+                    let took = program.test_run(options).unwrap().duration;
+                    *cheapest = took.min(*cheapest);
+                    bed.records();
+                }
+            }
+            let [alone, entered] = cheapest;
+            println!("{kind:5}{what:20}{alone:>8.0?} alone {entered:>8.0?} by an entry point");
+        }
+    }
 }
 
 #[test]

@@ -31,6 +31,8 @@ mod port;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod seats;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod taps;

@@ -5,10 +5,11 @@ use aya_obj::{Object, generated::bpf_map_type};
 use mirror_capture::object::{RingKind, object};
 
 /// The types of its maps.
-const MAPS: [bpf_map_type; 3] = [
+const MAPS: [bpf_map_type; 4] = [
     bpf_map_type::BPF_MAP_TYPE_ARRAY,
     bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY,
     bpf_map_type::BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+    bpf_map_type::BPF_MAP_TYPE_PROG_ARRAY,
 ];
 /// `BPF_JMP | BPF_CALL`.
 const CALL: u8 = 0x85;

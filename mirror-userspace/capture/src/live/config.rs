@@ -14,6 +14,7 @@ use super::{
     netlink::{LinkLayer, shown},
     netns::OpenNetns,
     object::RingKind,
+    programs::Programs,
 };
 
 /// How segments are captured, wherever that is.
@@ -43,6 +44,9 @@ pub struct LiveConfig {
     pub shards: u32,
     /// Whether the program's own log lines are wanted; only the one for BPF rings has any.
     pub log_kernel: bool,
+    /// The programs that feed BPF rings: captures whose configurations are copies of this one share them. Each
+    /// capture with perf rings has its own.
+    pub programs: Programs,
 }
 
 impl LiveConfig {
@@ -65,6 +69,7 @@ impl Default for LiveConfig {
             ring_bytes: Self::RING_BYTES,
             shards: 1,
             log_kernel: false,
+            programs: Programs::default(),
         }
     }
 }
@@ -105,7 +110,7 @@ impl Place {
         }
     }
 
-    /// What the program at this place is told.
+    /// What the program at this place is told, but where its rings begin.
     pub(super) fn settings(
         &self,
         config: &LiveConfig,
@@ -141,7 +146,7 @@ impl Place {
             },
             zero: 0,
             tunnels: self.tunnels(),
-            reserved: 0,
+            rings: 0,
             secret: sampling.secret,
         })
     }

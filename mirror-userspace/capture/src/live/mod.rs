@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Capture ─► attach: netns ─► interface ─► hook (tcx, else a filter)
-//!    │ settings in, counters out        a program for each attachment, in the kernel
+//!    │ settings in, counters out        an entry point for each attachment ─► shared programs
 //!    │                                                          │ rings, one a shard
 //!    └─ open: rings                                             ▼
 //!                                       RingReader, one a shard: parse ─► Segment
@@ -12,7 +12,8 @@
 //! |---|---|
 //! | [`running`] | [`Capture`]: the rings, and the attachments that come and go |
 //! | [`config`] | [`LiveConfig`]: how to capture; [`Place`]: where |
-//! | [`attached`] | one attachment: its program, settings and counters |
+//! | [`attached`] | one attachment: its entry points, settings and counters |
+//! | [`programs`], [`entries`] | the programs that attachments share; what their maps hold for each |
 //! | [`netns`] | network namespaces: naming and entering them |
 //! | [`netlink`] | what the kernel is asked: interfaces, addresses, ports, filters |
 //! | [`attach`] | the hook: tcx link or filter, beside other programs; XDP for ports of copies |
@@ -30,6 +31,7 @@ mod attach;
 mod attached;
 pub mod check;
 mod config;
+mod entries;
 mod kernel_log;
 mod loader;
 mod locked_memory;
@@ -40,6 +42,7 @@ pub mod object;
 mod parse;
 mod perf;
 mod privilege;
+mod programs;
 mod reader;
 mod refusal;
 mod ring;
@@ -53,5 +56,6 @@ pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use netlink::AddressHolder;
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;
+pub use programs::Programs;
 pub use reader::{Batch, RingReader};
 pub use running::Capture;

@@ -131,13 +131,13 @@ impl PerfBuffers {
 /// The buffers' writing end, by CPU: any number of programs may have it.
 pub(super) struct Events(Vec<(u32, OwnedFd)>);
 
-/// A program's map of the buffers that it writes to. It loses them when this is dropped.
+/// The map of the buffers that programs write to. They lose them when this is dropped.
 pub(super) struct Joined(
     #[expect(dead_code, reason = "held to stay joined")] Array<MapData, RawFd>,
 );
 
 impl Events {
-    /// Has a program write to the buffers.
+    /// Has programs write to the buffers.
     pub(super) fn join(&self, ebpf: &mut Ebpf) -> Result<Joined> {
         let map = ebpf.take_map("EVENTS");
         let Some(Map::PerfEventArray(map)) = map else {

@@ -5,15 +5,12 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
 };
 
-use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    maps::{Map, MapData, RingBuf},
-};
+use anyhow::Result;
+use aya::maps::{Map, MapData, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use mirror_common::record::{self, SegmentHeader};
 
-use super::{locked_memory, perf::PerfBuffers, reader::Batch, wakeups::Flags};
+use super::{locked_memory, perf::PerfBuffers, reader::Batch};
 use mirror_core::segment::Time;
 
 /// The largest record, with room for its neighbour to be read meanwhile.
@@ -94,14 +91,6 @@ pub(super) fn create_bpf(bytes: usize) -> Result<(MapData, Ring)> {
     let same = MapData::from_fd(data.fd().as_fd().try_clone_to_owned()?)?;
     let ring = RingBuf::try_from(Map::RingBuf(data))?;
     Ok((same, Ring::Bpf { ring, bytes }))
-}
-
-/// The flags of readers that sleep; only BPF rings have them.
-pub(super) fn sleeping(ebpf: &mut Ebpf) -> Result<Flags> {
-    let flags = ebpf
-        .take_map("SLEEPING")
-        .context("the program has no wakeup flags")?;
-    Ok(Flags::try_from(flags)?)
 }
 
 /// The size that the kernel takes: a power of two, large enough for the largest record.

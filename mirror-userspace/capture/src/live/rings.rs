@@ -1,37 +1,46 @@
 //! The rings of a capture: made once, fed by the programs of all its attachments.
 
-use anyhow::{Context as _, Result, bail, ensure};
-use aya::{
-    Ebpf,
-    maps::{ArrayOfMaps, MapData},
-};
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use aya::{Ebpf, maps::MapData};
 use mirror_common::settings::MAX_SHARDS;
 
 use super::{
     config::{AttachmentId, LiveConfig},
+    kernel_log::KernelLog,
     loader::Loader,
     object::RingKind,
     perf::{Events, Joined, PerfBuffers},
+    programs::{Programs, Row, Seat, Set, put},
     reader::RingReader,
     ring::{self, Ring},
     sleep::Sleeper,
-    wakeups::Wakeups,
+    wakeups::{self, Flags, Wakeups},
 };
 
 /// What a program must be given to feed the rings.
 pub(super) enum Rings {
     /// BPF rings, by shard, that any number of programs write to.
-    Bpf {
-        loader: Box<Loader>,
-        rings: Vec<MapData>,
-        wakeups: Wakeups,
-    },
+    Bpf(Box<BpfRings>),
     /// Perf rings, by CPU, that any number of programs write to.
     Perf {
         loader: Box<Loader>,
         events: Events,
-        programs: Vec<(AttachmentId, Joined)>,
+        programs: Programs,
+        joined: Vec<Joined>,
     },
+}
+
+/// BPF rings, and who feeds them.
+pub(super) struct BpfRings {
+    loader: Loader,
+    rings: Vec<MapData>,
+    wakeups: Wakeups,
+    /// Where they are in sets of programs.
+    rows: Vec<(Row, wakeups::Joined)>,
+    /// The programs of ports that receive copies.
+    taps: Vec<(AttachmentId, wakeups::Joined)>,
 }
 
 impl Rings {
@@ -46,53 +55,111 @@ impl Rings {
     /// How many shards share them.
     pub(super) fn shards(&self) -> Result<u32> {
         match self {
-            Self::Bpf { rings, .. } => Ok(u32::try_from(rings.len())?),
+            Self::Bpf(bpf) => Ok(u32::try_from(bpf.rings.len())?),
             Self::Perf { .. } => Ok(1),
         }
     }
 
-    /// The object of a new attachment, to a port that receives copies or another, its maps made and
-    /// its rings in their places.
-    pub(super) fn load(&mut self, tap: bool) -> Result<Ebpf> {
+    /// A seat in programs that feed these rings; and the number of the first of them there.
+    pub(super) fn seat(&mut self, config: &LiveConfig) -> Result<(Seat, u32)> {
         match self {
-            Self::Bpf { loader, rings, .. } => {
-                let mut ebpf = if tap {
-                    loader.load_tap()
-                } else {
-                    loader.load()
-                }?;
-                let map = ebpf.map_mut("RINGS").context("the program has no rings")?;
-                let mut places: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(map)?;
-                for (shard, ring) in (0..).zip(rings.iter()) {
-                    places.set(shard, ring, 0)?;
-                }
-                Ok(ebpf)
-            }
-            Self::Perf { .. } if tap => bail!("--attach xdp feeds BPF rings only: use --ring bpf"),
-            Self::Perf { loader, .. } => loader.load(),
-        }
-    }
-
-    /// Has the program wake readers that sleep, or gives it its rings if those are by CPU. To be
-    /// called before it sees a segment.
-    pub(super) fn join(&mut self, id: AttachmentId, ebpf: &mut Ebpf) -> Result<()> {
-        match self {
-            Self::Bpf { wakeups, .. } => wakeups.join(id, ring::sleeping(ebpf)?),
+            Self::Bpf(bpf) => bpf.seat(config),
             // The kernel wakes whoever watches a perf ring.
             Self::Perf {
-                events, programs, ..
+                loader,
+                events,
+                programs,
+                joined,
             } => {
-                programs.push((id, events.join(ebpf)?));
-                Ok(())
+                let load = || {
+                    if config.log_kernel {
+                        log::warn!(
+                            "the program for the perf ring has no log: aya-log needs a BPF ring"
+                        );
+                    }
+                    let mut ebpf = loader.load()?;
+                    joined.push(events.join(&mut ebpf)?);
+                    Set::new(ebpf, None)
+                };
+                programs.seat(|_| true, load, |seat| Ok((seat, 0)))
             }
         }
     }
 
-    /// The program writes no more.
+    /// The object for a port that receives copies, its maps made and its rings in their places.
+    pub(super) fn load_tap(&mut self) -> Result<Ebpf> {
+        let Self::Bpf(bpf) = self else {
+            bail!("--attach xdp feeds BPF rings only: use --ring bpf");
+        };
+        let mut ebpf = bpf.loader.load_tap()?;
+        put(&mut ebpf, 0, &bpf.rings)?;
+        Ok(ebpf)
+    }
+
+    /// Has the program of such a port wake readers that sleep. To be called before it sees a segment.
+    pub(super) fn join_tap(&mut self, id: AttachmentId, ebpf: &Ebpf) -> Result<()> {
+        if let Self::Bpf(bpf) = self {
+            let joined = bpf.wakeups.join(Flags::of(ebpf, 0)?)?;
+            bpf.taps.push((id, joined));
+        }
+        Ok(())
+    }
+
+    /// The attachment is gone: if it had a program of its own, that wakes nobody any more.
     pub(super) fn leave(&mut self, id: AttachmentId) {
-        match self {
-            Self::Bpf { wakeups, .. } => wakeups.leave(id),
-            Self::Perf { programs, .. } => programs.retain(|(other, _)| *other != id),
+        let Self::Bpf(bpf) = self else { return };
+        let BpfRings { taps, wakeups, .. } = &mut **bpf;
+        taps.retain(|&(tap, joined)| {
+            if tap == id {
+                wakeups.leave(joined);
+            }
+            tap != id
+        });
+    }
+}
+
+impl BpfRings {
+    fn seat(&mut self, config: &LiveConfig) -> Result<(Seat, u32)> {
+        let Self {
+            loader,
+            rings,
+            wakeups,
+            rows,
+            ..
+        } = self;
+        let load = || {
+            let mut ebpf = loader.load()?;
+            let log = match config.log_kernel {
+                true => Some(KernelLog::start(&mut ebpf)?),
+                false => None,
+            };
+            Set::new(ebpf, log)
+        };
+        let had: Vec<_> = rows.iter().map(|(row, _)| Arc::clone(row.set())).collect();
+        let has_row = |set: &Arc<Set>| had.iter().any(|other| Arc::ptr_eq(other, set));
+        let suits =
+            |set: &Arc<Set>| set.logs() == config.log_kernel && (has_row(set) || set.has_row());
+        config.programs.seat(suits, load, |seat| {
+            let of_set = rows
+                .iter()
+                .find(|(row, _)| Arc::ptr_eq(row.set(), seat.set()));
+            if let Some((row, _)) = of_set {
+                let first = row.first()?;
+                return Ok((seat, first));
+            }
+            let row = Row::take(seat.set(), rings)?;
+            let first = row.first()?;
+            let joined = wakeups.join(row.flags()?)?;
+            rows.push((row, joined));
+            Ok((seat, first))
+        })
+    }
+}
+
+impl Drop for BpfRings {
+    fn drop(&mut self) {
+        for (_, joined) in &self.rows {
+            self.wakeups.leave(*joined);
         }
     }
 }
@@ -104,7 +171,7 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         config.shards
     );
     // Before the rings, which are the most memory that there is: not both at once.
-    let loader = Box::new(Loader::new(config)?);
+    let loader = Loader::new(config)?;
     let wakeups = Wakeups::default();
     let mut rings = Vec::new();
     let mut readers = Vec::new();
@@ -114,12 +181,14 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         rings.push(map);
         readers.push(RingReader::new(ring, sleeper));
     }
-    let rings = Rings::Bpf {
+    let rings = BpfRings {
         loader,
         rings,
         wakeups,
+        rows: Vec::new(),
+        taps: Vec::new(),
     };
-    Ok((rings, readers))
+    Ok((Rings::Bpf(Box::new(rings)), readers))
 }
 
 fn open_perf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
@@ -131,7 +200,8 @@ fn open_perf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
     let rings = Rings::Perf {
         loader,
         events,
-        programs: Vec::new(),
+        programs: Programs::default(),
+        joined: Vec::new(),
     };
     Ok((rings, readers))
 }

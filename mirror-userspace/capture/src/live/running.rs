@@ -18,14 +18,16 @@ use super::{
 
 /// The rings and all that feeds them. Dropping it detaches everywhere.
 ///
-/// Attaching loads a program, of which the kernel's verifier takes 0.1 s of CPU time; detaching
-/// waits until no CPU runs it any more, 5 to 15 ms (2 cores, Linux 6.18).
+/// The first attachment loads the programs, of which the kernel's verifier takes 0.1 s of CPU time; the others
+/// use the same ones, and attaching takes as long as the kernel waits for all CPUs, 5 to 15 ms a hook, as
+/// detaching does (2 cores, Linux 6.18).
 pub struct Capture {
     config: LiveConfig,
     /// What the program of each attachment is told.
     sampling: KernelSampling,
-    rings: Rings,
     attached: BTreeMap<AttachmentId, Attached>,
+    /// Once nothing feeds them any more.
+    rings: Rings,
     /// What those counted that are detached.
     detached: KernelCounters,
     detached_replies: KernelCounters,

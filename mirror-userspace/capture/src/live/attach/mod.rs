@@ -18,7 +18,7 @@ pub(super) mod abandoned;
 mod filter;
 mod folder;
 mod note;
-mod quiet;
+pub(super) mod quiet;
 mod status;
 mod tap;
 mod tcx;
@@ -279,7 +279,7 @@ fn attach_filter(
 }
 
 /// The system's error number behind one of aya's errors, which wrap it in several ways.
-pub(super) fn os_error(error: &(dyn Error + 'static)) -> Option<i32> {
+pub(in crate::live) fn os_error(error: &(dyn Error + 'static)) -> Option<i32> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {

@@ -55,7 +55,8 @@ pub(super) fn wait_for_every_cpu() {
     }
 }
 
-fn is_loaded(program: u32) -> Result<bool, ProgramError> {
+/// Whether the kernel still has the program of this number.
+pub(in crate::live) fn is_loaded(program: u32) -> Result<bool, ProgramError> {
     for loaded in loaded_programs() {
         match loaded {
             Ok(info) if info.id() == program => return Ok(true),
