@@ -48,11 +48,11 @@ pub fn follow<A: LoadBytes>(link: Link, settings: &Settings, first: Linear, all:
     }
 }
 
-/// A walk through two tunnels has more ways than the verifier follows (a million instructions); a value
-/// joined with what it read from a map has only one past.
-struct Forgetful<'a, P> {
-    packet: P,
-    settings: &'a Settings,
+/// A walk has many ways, and one through two tunnels more than the verifier follows (a million instructions); a
+/// value joined with what it read from a map has only one past.
+pub(crate) struct Forgetful<'a, P> {
+    pub(crate) packet: P,
+    pub(crate) settings: &'a Settings,
 }
 
 impl<P: LoadBytes> LoadBytes for Forgetful<'_, P> {

@@ -12,6 +12,7 @@ use mirror_common::{
 
 use crate::{
     ask::{self, Answer},
+    inside::Forgetful,
     maps::{CpuCounters, SETTINGS, zero},
     seats,
     skb::{self, Linear, Paged},
@@ -57,8 +58,12 @@ impl Frame for TcContext {
     #[inline(always)]
     fn walk(&self, settings: &Settings) -> Walk {
         let link = link(settings);
-        match walk(&Linear::new(self), link) {
-            Walk::Unparsable(Unparsable::Truncated) => walk(&Paged(self), link),
+        let packet = Linear::new(self);
+        match walk(&Forgetful { packet, settings }, link) {
+            Walk::Unparsable(Unparsable::Truncated) => {
+                let packet = Paged(self);
+                walk(&Forgetful { packet, settings }, link)
+            }
             found => found,
         }
     }

@@ -168,6 +168,12 @@ fn segment<P: LoadBytes + ?Sized>(
     start: usize,
 ) -> Result<TcpSegment, Stop> {
     let (_, carried) = ip::carried(packet, network, start, |protocol| protocol == ip::TCP)?;
+    let carried = Carried {
+        network_offset: packet.forget(carried.network_offset),
+        start: packet.forget(carried.start),
+        end: packet.forget(carried.end),
+        ..carried
+    };
     tcp::segment(packet, &carried)
 }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Whether this kernel has tcx.
-fn has_tcx() -> bool {
+pub(crate) fn has_tcx() -> bool {
     KernelVersion::current().unwrap() >= KernelVersion::new(6, 6, 0)
 }
 

@@ -6,6 +6,7 @@
 
 mod beside;
 mod checked;
+mod held;
 mod killed;
 mod lab;
 mod log_lines;

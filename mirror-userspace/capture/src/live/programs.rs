@@ -258,7 +258,9 @@ impl Row {
         let first = self.first()?;
         for ring in first..first.saturating_add(self.rings) {
             match places.clear_index(&ring) {
-                Err(error) if os_error(&error) != Some(nix::libc::ENOENT) => return Err(error.into()),
+                Err(error) if os_error(&error) != Some(nix::libc::ENOENT) => {
+                    return Err(error.into());
+                }
                 Ok(()) | Err(_) => {}
             }
         }
@@ -291,10 +293,7 @@ pub(super) fn put(ebpf: &mut Ebpf, first: u32, rings: &[MapData]) -> Result<()> 
 }
 
 /// A program that is loaded by now.
-pub(super) fn load_program<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &str,
-) -> Result<&'a mut SchedClassifier> {
+pub(super) fn load_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
     let program: &mut SchedClassifier = program(ebpf, name)?.try_into()?;
     if program.fd().is_err() {
         load(|| program.load())?;
