@@ -53,12 +53,12 @@ fn a_seat_that_somebody_holds_is_given_to_nobody() {
     let before = watch.catch_up();
     assert_eq!(watch.stream(port), None);
 
-    watch.capture.attach(setup.place().unwrap()).unwrap();
+    let again = watch.capture.attach(setup.place().unwrap()).unwrap();
     // What another capture sees there, with programs of its own, is what there is to be seen.
     let other = Watch::start(&setup);
     let port = lab.send(V4, &payload(5_000));
     watch.catch_up();
-    assert_eq!(watch.stream(port), Some(payload(5_000)));
+    assert_eq!(watch.stream_at(again, port), Some(payload(5_000)));
     assert_eq!(last(&watch), last(&other), "each segment once");
     let after = watch.capture.counters().unwrap();
     assert_eq!(after.copied, before.copied + last(&watch).copied);
