@@ -62,13 +62,13 @@ macro_rules! entry_points {
         $(
             const _: () = {
                 #[unsafe(export_name = concat!("mirror_", $seat))]
-                #[unsafe(link_section = "classifier")]
+                #[unsafe(link_section = concat!("classifier/mirror_", $seat))]
                 extern "C" fn mirror(skb: *mut aya_ebpf::bindings::__sk_buff) -> i32 {
                     $crate::seats::enter(skb, $seat, mirror_common::counter::slot::REQUESTS)
                 }
 
                 #[unsafe(export_name = concat!("replies_", $seat))]
-                #[unsafe(link_section = "classifier")]
+                #[unsafe(link_section = concat!("classifier/replies_", $seat))]
                 extern "C" fn replies(skb: *mut aya_ebpf::bindings::__sk_buff) -> i32 {
                     $crate::seats::enter(skb, $seat, mirror_common::counter::slot::REPLIES)
                 }

@@ -103,8 +103,8 @@ impl Daemon {
         })
     }
 
-    /// Mirrors one more place from the moment this returns. Loading its program takes about 0.1 s of CPU
-    /// time, on a thread of its own. A place that is attached to twice is mirrored twice.
+    /// Mirrors one more place from the moment this returns, 10 to 40 ms later (the first of a process waits until
+    /// the kernel has verified the programs), on a thread of its own. A place that is attached to twice is mirrored twice.
     ///
     /// If this is cancelled, the place may be attached to all the same: then it is among
     /// [`attachments`](Self::attachments).

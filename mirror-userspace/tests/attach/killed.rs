@@ -6,8 +6,11 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
+use aya::programs::{ProgramInfo, loaded_programs};
 use mirror_capture::{Capture, Hook, LiveConfig, Method, OpenNetns, Place};
 use mirror_core::policy::KernelSampling;
 
@@ -106,6 +109,37 @@ fn pause(lab: &Lab) -> Killed {
         .args(["netns", "exec", &lab.server, "sleep", "infinity"])
         .spawn();
     Killed(pause.unwrap())
+}
+
+/// The names of the programs that have a map of this one's.
+fn sharing_maps(program: u32) -> Vec<String> {
+    let maps_of = |info: &ProgramInfo| info.map_ids().ok().flatten().unwrap_or_default();
+    let loaded: Vec<_> = loaded_programs().flatten().collect();
+    let own = loaded.iter().find(|info| info.id() == program);
+    let own = own.map(maps_of).unwrap_or_default();
+    let shares = |info: &&ProgramInfo| maps_of(info).iter().any(|map| own.contains(map));
+    let names = loaded.iter().filter(shares).map(ProgramInfo::name_as_str);
+    names.map(|name| name.unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_a_killed_process_leaves_hands_over_to_nobody() {
+    let Some(lab) = Lab::new() else { return };
+    let notes = tempfile::tempdir().unwrap();
+    let killed = Killed::start(&lab.server, "ingress", notes.path());
+    let note = fs::read_dir(notes.path()).unwrap().next().unwrap();
+    let note = note.unwrap().path();
+    let program = note.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert_eq!(sharing_maps(program), ["mirror", "mirror_0"]);
+
+    drop(killed);
+    assert_eq!(count(&lab, Hook::Ingress), 1, "nobody has deleted it");
+    let patience = Instant::now() + Duration::from_secs(30);
+    while sharing_maps(program) != ["mirror_0"] {
+        assert!(Instant::now() < patience, "it still hands over");
+        sleep(Duration::from_millis(10));
+    }
+    lab.send(V4, &payload(5_000));
 }
 
 #[test]

@@ -11,8 +11,8 @@
 //!
 //! Known gaps, without tcx: a filter whose note is lost (in a container whose `/run/podmirror` is not
 //! the node's) stays; and so does, until it is attached to again, one in a namespace that neither a process nor a
-//! name under `/run/netns` leads to. It costs a parse a frame and copies into a ring that nobody
-//! reads; `tc filter show dev IF ingress` lists it, with a handle `0x706d....`.
+//! name under `/run/netns` leads to. It costs a few nanoseconds a frame, and copies nothing, as there is nobody
+//! to hand over to; `tc filter show dev IF ingress` lists it, with a handle `0x706d....`.
 
 pub(super) mod abandoned;
 mod filter;
