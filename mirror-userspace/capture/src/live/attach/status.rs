@@ -1,21 +1,34 @@
 //! What the kernel says of a link that we hold: whether its interface is still there.
 
 use std::{
-    fs,
+    fs::{self, File},
+    os::fd::{AsRawFd as _, RawFd},
     path::{Path, PathBuf},
 };
 
 use aya::programs::links::FdLink;
 
-/// Where `/proc` tells of the link. aya hands out neither its file descriptor nor its interface,
-/// so it is found by its number.
-pub(super) fn of(link: &FdLink) -> Option<PathBuf> {
+/// What `/proc` tells of our files.
+const OF_FILES: &str = "/proc/self/fdinfo";
+
+/// The file descriptor that a link will have which is made now, if no other thread opens a file meanwhile.
+pub(super) fn next() -> Option<RawFd> {
+    Some(File::open("/dev/null").ok()?.as_raw_fd())
+}
+
+/// Where `/proc` tells of the link, which is probably `next`. aya hands out neither its file descriptor nor
+/// its interface, so it is found by its number: among all files, if it is another one.
+pub(super) fn of(link: &FdLink, next: Option<RawFd>) -> Option<PathBuf> {
     let id = link.info().ok()?.id().to_string();
     let is_it = |path: &Path| {
         let text = fs::read_to_string(path).unwrap_or_default();
         field(&text, "link_id") == Some(&id) && field(&text, "ifindex").is_some()
     };
-    let files = fs::read_dir("/proc/self/fdinfo").ok()?.flatten();
+    let next = next.map(|file| Path::new(OF_FILES).join(file.to_string()));
+    if let Some(path) = next.filter(|path| is_it(path)) {
+        return Some(path);
+    }
+    let files = fs::read_dir(OF_FILES).ok()?.flatten();
     files.map(|file| file.path()).find(|path| is_it(path))
 }
 

@@ -29,6 +29,7 @@ impl TcxLink {
         program: &mut SchedClassifier,
     ) -> Result<Option<Self>, ProgramError> {
         let options = TcAttachOptions::TcxOrder(LinkOrder::first());
+        let next = status::next();
         let id = match program.attach_with_options(&interface.name, hook.into(), options) {
             Ok(id) => id,
             Err(error) if os_error(&error) == Some(nix::libc::EINVAL) => {
@@ -39,7 +40,7 @@ impl TcxLink {
         };
         let link = program.take_link(id)?;
         let file: Option<&FdLink> = (&link).try_into().ok();
-        let status = file.and_then(status::of);
+        let status = file.and_then(|link| status::of(link, next));
         if status.is_none() {
             log::warn!(
                 "it will not be noticed when `{}` goes away",

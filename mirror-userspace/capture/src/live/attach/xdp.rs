@@ -49,7 +49,7 @@ impl XdpLink {
         let Ok(link) = FdLink::try_from(link) else {
             bail!("the kernel has no XDP links: --attach xdp needs Linux 5.18");
         };
-        let status = status::of(&link);
+        let status = status::of(&link, None);
         Ok(Self { link, status })
     }
 
