@@ -1,11 +1,12 @@
 //! As many pods as a node has, attached in one go.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 use mirror_capture::RingKind;
+use mirror_common::settings::SEATS;
 
-use crate::{pod::Pod, with_daemon};
+use crate::{counted, pod::Pod, with_daemon};
 
 /// Pods of a busy node, of which many come at once.
 const PODS: usize = 35;
@@ -22,7 +23,6 @@ fn many_at_once_are_soon_attached() {
         }
         println!("{PODS} attached in {:.0?}", begun.elapsed());
 
-        let of_maps = |info: &ProgramInfo| info.map_ids().unwrap().unwrap();
         let mut entries = Vec::new();
         for pod in &pods {
             let Ok(attached) = pod.run(|| query("lo")) else {
@@ -32,9 +32,9 @@ fn many_at_once_are_soon_attached() {
             entries.extend(attached);
         }
         assert_eq!(entries.len(), PODS);
-        let shared = of_maps(&entries[0]);
+        let shared = maps_of(&entries[0]);
         for entry in &entries {
-            assert_eq!(of_maps(entry), shared, "all hand over by the same maps");
+            assert_eq!(maps_of(entry), shared, "all hand over by the same maps");
         }
         // Of other tests at the same time, there are others.
         let loaded = loaded_programs().flatten().filter(|info| {
@@ -52,6 +52,56 @@ fn many_at_once_are_soon_attached() {
         }
         target.wait_for(PODS);
     });
+}
+
+#[test]
+fn a_full_set_of_programs_is_followed_by_another() {
+    with_daemon(RingKind::Bpf, async |daemon, target| {
+        // A hook has room for 64.
+        let pods = [Pod::new(), Pod::new()];
+        let each = SEATS / 2 + 1;
+        let mut first = Vec::new();
+        for pod in &pods {
+            first.clear();
+            for _ in 0..each {
+                first.push(daemon.attach(pod.place()).await.unwrap());
+            }
+        }
+        for (port, pod) in (40_000..).zip(&pods) {
+            pod.request(port, "/of/each");
+        }
+        target.wait_for(2 * each);
+        let Some(sets) = sets(&pods) else { return };
+        assert_eq!(sets.len(), 2);
+
+        // Seats are taken again, and counted in anew.
+        for id in first {
+            daemon.detach(id).await.unwrap();
+        }
+        let again = daemon.attach(pods[1].place()).await.unwrap();
+        assert_eq!(counted(daemon, again).seen, 0);
+        assert_eq!(self::sets(&pods).unwrap(), sets, "no third one");
+        pods[1].request(40_002, "/again");
+        assert_eq!(target.wait_for(2 * each + 1)[0], "/again");
+    });
+}
+
+/// The maps of the sets of programs that the pods' entry points are of; `None`, said loudly, where there is
+/// no tcx that could be asked.
+fn sets(pods: &[Pod]) -> Option<BTreeSet<Vec<u32>>> {
+    let mut sets = BTreeSet::new();
+    for pod in pods {
+        let Ok(entries) = pod.run(|| query("lo")) else {
+            eprintln!("SKIPPED: no tcx here that could be asked");
+            return None;
+        };
+        sets.extend(entries.iter().map(maps_of));
+    }
+    Some(sets)
+}
+
+fn maps_of(info: &ProgramInfo) -> Vec<u32> {
+    info.map_ids().unwrap().unwrap()
 }
 
 /// The programs at an interface's ingress.
