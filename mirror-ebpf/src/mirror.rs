@@ -124,13 +124,8 @@ pub enum Notice {
 /// Where segments are copied to.
 pub trait Ring<F> {
     /// Copies the payload, `header` before each record of it, into the ring of this number.
-    fn capture(
-        &self,
-        frame: &F,
-        segment: &TcpSegment,
-        header: SegmentHeader,
-        ring: u32,
-    ) -> Capture;
+    fn capture(&self, frame: &F, segment: &TcpSegment, header: SegmentHeader, ring: u32)
+    -> Capture;
 
     /// Logs a notice. Silent where the log itself needs a ring that the kernel lacks.
     #[inline(always)]
