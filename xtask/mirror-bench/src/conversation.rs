@@ -15,6 +15,9 @@ const CONNECTIONS: u16 = 8;
 /// The most bytes of one record.
 const RECORD: usize = 64 << 10;
 
+/// Requests that a client of [`Conversation::pipelined`] sends at once.
+const PIPELINED: usize = 16;
+
 /// Between two records, in nanoseconds.
 const STEP: u64 = 10_000;
 
@@ -44,7 +47,7 @@ struct Record {
 }
 
 /// One end that speaks.
-struct Client {
+pub(crate) struct Client {
     flow: FlowId,
     next: SeqNum,
 }
@@ -91,12 +94,22 @@ impl Conversation {
         Self::of("grpc", 250, &grpc::opening(), grpc::call, Confirm::None)
     }
 
+    /// The GETs of clients that pipeline, [`PIPELINED`] in each segment.
+    #[must_use]
+    pub fn pipelined() -> Self {
+        let batch = request("GET", 0).repeat(PIPELINED);
+        let mut conversation = Self::new("pipelined", 20, &batch, Confirm::None);
+        conversation.requests *= PIPELINED as u64;
+        conversation
+    }
+
     /// Every conversation.
     #[must_use]
     pub fn each() -> Vec<Self> {
         let mut each: Vec<_> = Self::all().into();
         each.extend(Self::confirmed());
         each.push(Self::grpc());
+        each.push(Self::pipelined());
         each
     }
 
@@ -129,16 +142,16 @@ impl Conversation {
         let confirms = confirm == Confirm::Ack;
         let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
         for client in &mut clients {
-            conversation.records.push(client.say(flag::SYN, &[]));
+            conversation.records.push(client.says(flag::SYN, &[]));
             if !opening.is_empty() {
-                conversation.records.push(client.say(flag::ACK, opening));
+                conversation.records.push(client.says(flag::ACK, opening));
             }
         }
         for round in 0..rounds {
             let request = request(round);
             for client in &mut clients {
                 let records = request.chunks(RECORD);
-                let records = records.map(|bytes| client.say(flag::ACK, bytes));
+                let records = records.map(|bytes| client.says(flag::ACK, bytes));
                 conversation.records.extend(records);
                 conversation
                     .records
@@ -148,7 +161,7 @@ impl Conversation {
         for client in &mut clients {
             conversation
                 .records
-                .push(client.say(flag::FIN | flag::ACK, &[]));
+                .push(client.says(flag::FIN | flag::ACK, &[]));
             conversation
                 .records
                 .extend(confirms.then(|| client.is_acknowledged()));
@@ -184,29 +197,56 @@ impl Client {
         let endpoint =
             |host: u8, port: u16| Endpoint::from(SocketAddr::from(([10, 0, 0, host], port)));
         Self {
-            flow: FlowId {
+            next: SeqNum(u32::from(number) << 28),
+            ..Self::of(FlowId {
                 client: endpoint(1, 40_000 + number),
                 server: endpoint(2, 80),
                 attachment: 0,
-            },
-            next: SeqNum(u32::from(number) << 28),
+            })
         }
     }
 
-    fn say(&mut self, flags: u8, bytes: &[u8]) -> Record {
-        let record = Record {
-            flow: self.flow,
-            direction: Direction::ToServer,
-            seq: self.next,
+    /// One that has not said anything yet.
+    pub(crate) const fn of(flow: FlowId) -> Self {
+        Self {
+            flow,
+            next: SeqNum(0),
+        }
+    }
+
+    fn says(&mut self, flags: u8, bytes: &[u8]) -> Record {
+        let said = self.say(flags, bytes);
+        Record {
+            flow: said.flow,
+            direction: said.direction,
+            seq: said.seq,
             ack: SeqNum(1),
             flags,
-            starts_segment: true,
+            starts_segment: said.starts_segment,
             payload: bytes.to_vec(),
-        };
+        }
+    }
+
+    /// The segment in which it says this, captured at time 0.
+    pub(crate) fn say<'a>(&mut self, flags: u8, bytes: &'a [u8]) -> Segment<'a> {
+        // At most 64 KiB.
         let taken = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let flags = TcpFlags(flags);
+        let segment = Segment {
+            at: Time::from_nanos(0),
+            flow: self.flow,
+            seq: self.next,
+            ack: flags.ack().then_some(SeqNum(1)),
+            flags,
+            urgent: None,
+            direction: Direction::ToServer,
+            expected: None,
+            starts_segment: true,
+            payload: bytes,
+            wire_len: taken,
+        };
         self.next = self.next + taken + u32::from(flags.syn()) + u32::from(flags.fin());
-        record
+        segment
     }
 
     /// v1 has all that it said.
@@ -224,7 +264,7 @@ impl Client {
 }
 
 /// A request with the field lines of a common client.
-fn request(method: &str, body: usize) -> Vec<u8> {
+pub(crate) fn request(method: &str, body: usize) -> Vec<u8> {
     let mut head = format!(
         "{method} /api/v1/items/4711?page=2&sort=name HTTP/1.1\r\n\
          Host: shop.example.org\r\n\
@@ -250,13 +290,14 @@ mod tests {
     #[test]
     fn it_holds_what_it_says() {
         for conversation in Conversation::each() {
-            let heads = conversation.segments().filter(|segment| {
-                let starts = |head: &[u8]| segment.payload.starts_with(head);
+            let heads = conversation.segments().map(|segment| {
                 // HEADERS, whole.
                 let is_headers = segment.payload.get(3..5) == Some(&[1, 4]);
-                starts(b"GET ") || starts(b"POST ") || is_headers
+                let lines = segment.payload.split(|byte| *byte == b'\n');
+                let requests = lines.filter(|line| line.ends_with(b" HTTP/1.1\r"));
+                requests.count() + usize::from(is_headers)
             });
-            assert_eq!(heads.count() as u64, conversation.requests);
+            assert_eq!(heads.sum::<usize>() as u64, conversation.requests);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Recorded conversations that the pure stages are measured with.
+//! Recorded conversations that the pure stages are measured with, and more of everything for them ([`scale`]).
 //!
 //! The pure stages do no I/O and read no clock, so what they cost can be measured without a network:
 //! by time (`cargo bench`), by instructions (`guard`, under callgrind) and by allocations
@@ -8,6 +8,7 @@
 pub mod conversation;
 mod grpc;
 mod play;
+pub mod scale;
 
 pub use conversation::Conversation;
 pub use grpc::MESSAGE;

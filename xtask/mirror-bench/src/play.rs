@@ -4,6 +4,7 @@ use mirror_core::{
     lost::KeepLost,
     pipeline::{Limits, Output, Pipeline},
     policy::{Policy, PolicyConfig, PolicyError, TargetPolicy},
+    segment::{Segment, Time},
     stream::Confirm,
 };
 
@@ -24,12 +25,17 @@ pub struct Played {
 ///
 /// Never, as long as the defaults do not contradict each other.
 pub fn pipeline(confirm: Confirm) -> Result<Pipeline, PolicyError> {
+    let mut limits = Limits::default();
+    limits.flow.confirm = confirm;
+    pipeline_within(limits)
+}
+
+/// The same within these limits.
+pub(crate) fn pipeline_within(mut limits: Limits) -> Result<Pipeline, PolicyError> {
     let policy = Policy::new(PolicyConfig {
         targets: vec![TargetPolicy::default()],
         ..PolicyConfig::default()
     })?;
-    let mut limits = Limits::default();
-    limits.flow.confirm = confirm;
     // As many as a live mirror keeps.
     limits.keep_lost = KeepLost {
         losses: 100,
@@ -42,19 +48,26 @@ pub fn pipeline(confirm: Confirm) -> Result<Pipeline, PolicyError> {
 pub fn play(conversation: &Conversation, pipeline: &mut Pipeline) -> Played {
     let mut played = Played::default();
     for segment in conversation.segments() {
-        pipeline.handle_segment(segment.at, &segment);
-        while let Some(output) = pipeline.poll_output() {
-            if let Output::Copy(copy) = output {
-                played.copies += 1;
-                played.bytes += copy
-                    .pieces
-                    .iter()
-                    .map(|piece| piece.len() as u64)
-                    .sum::<u64>();
-            }
-        }
+        hand_in(pipeline, segment.at, &segment, &mut played);
     }
     played
+}
+
+/// Hands in one segment, and adds what comes out.
+pub(crate) fn hand_in(
+    pipeline: &mut Pipeline,
+    now: Time,
+    segment: &Segment<'_>,
+    played: &mut Played,
+) {
+    pipeline.handle_segment(now, segment);
+    while let Some(output) = pipeline.poll_output() {
+        if let Output::Copy(copy) = output {
+            played.copies += 1;
+            let lengths = copy.pieces.iter().map(|piece| piece.len() as u64);
+            played.bytes += lengths.sum::<u64>();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +81,7 @@ mod tests {
         for conversation in Conversation::all()
             .into_iter()
             .chain(Conversation::confirmed())
+            .chain([Conversation::pipelined()])
         {
             let mut pipeline = pipeline(conversation.confirm).unwrap();
             let played = play(&conversation, &mut pipeline);

@@ -6,10 +6,13 @@
 #![cfg(test)]
 
 use allocation_counter::measure;
-use mirror_bench::{Conversation, pipeline, play};
+use mirror_bench::{
+    Conversation, pipeline, play,
+    scale::{Scene, Size},
+};
 
 /// Allocations for each request, at most. Lower them when a change needs fewer.
-const MOST: [(&str, f64); 7] = [
+const MOST: [(&str, f64); 8] = [
     ("get", 4.02),
     ("post", 7.08),
     ("upload", 9.9),
@@ -18,7 +21,15 @@ const MOST: [(&str, f64); 7] = [
     ("post-confirmed", 10.14),
     ("upload-confirmed", 21.4),
     ("grpc", 8.1),
+    ("pipelined", 4.02),
 ];
+
+/// Connections that are opened.
+const IDLE: usize = 10_000;
+
+/// Bytes of the heap that each of them holds when its first request has been mirrored, at most: its state, its place
+/// in the table (which has room for 16 384), and what a pipeline has whether anybody is connected or not.
+const BYTES_EACH: f64 = 437.0;
 
 #[test]
 fn no_request_takes_more_allocations_than_it_did() {
@@ -36,4 +47,26 @@ fn no_request_takes_more_allocations_than_it_did() {
         }
     }
     assert!(more.is_empty(), "allocations a request: {more:?}");
+}
+
+#[test]
+fn an_idle_connection_takes_no_more_memory_than_it_did() {
+    let size = Size {
+        connections: IDLE,
+        rules: 1,
+        pods: 1,
+        shards: 1,
+    };
+    let mut scene = Scene::new(size).unwrap();
+    let counted = measure(|| {
+        scene.connect();
+        assert_eq!(scene.ask(IDLE).copies, IDLE as u64);
+    });
+    assert_eq!(scene.connections(), IDLE);
+    let each = counted.bytes_current as f64 / IDLE as f64;
+    println!(
+        "{each:.0} bytes for an idle connection, {:.1} allocations",
+        counted.count_current as f64 / IDLE as f64
+    );
+    assert!(each <= BYTES_EACH, "{each:.0} bytes for an idle connection");
 }
