@@ -1,21 +1,20 @@
 //! `cargo xtask guard`: the pipeline takes no more instructions per request than before.
 //!
 //! Time differs from run to run, and machines from each other; the instructions that callgrind
-//! counts hardly do. valgrind shows every program the same processor (its own CPUID), so memchr and
-//! the C library choose the same code everywhere. They do differ with the compiler: the figures in
+//! counts ([`crate::callgrind`]) hardly do. They do differ with the compiler: the figures in
 //! `xtask/mirror-bench/guard.json` name theirs, and bind that one only.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use lab::{Scratch, packages};
 use serde_json::{Value, json};
 
 use crate::{
     binary,
+    callgrind::Counted,
     checks::Outcome,
-    step::{command, output, run, workspace},
+    step::{command, output, workspace},
 };
 
 /// How far a figure may lie from the checked-in one, up or down: what got cheaper is to stay so.
@@ -96,28 +95,15 @@ impl Figures {
     /// Counts anew what is `known`.
     fn count(known: &Self) -> Result<Self> {
         let guard = binary::build_with("guard", "mirror-bench", "guard", &[])?;
-        let valgrind = packages::require("valgrind")?;
-        let folder = Scratch::create("guard")?;
         let mut instructions = BTreeMap::new();
         for name in known.instructions.keys() {
-            let out = folder.path().join(name);
-            let mut callgrind = command(&valgrind);
-            callgrind
-                .arg("--tool=callgrind")
-                .arg(format!("--toggle-collect={MEASURED}"))
-                .arg(format!("--callgrind-out-file={}", out.display()))
-                .arg(&guard)
-                .arg(name);
-            let requests = output(&mut callgrind).and_then(|printed| printed.parse::<u64>().ok());
-            let Some(requests) = requests else {
-                // Once more, for what it says.
-                run("counting instructions", &mut callgrind)?;
-                bail!("the guard printed no number");
+            let counted = Counted {
+                program: &guard,
+                arguments: std::slice::from_ref(name),
+                function: MEASURED,
+                caches: false,
             };
-            let profile = fs::read_to_string(&out)?;
-            let total = total(&profile).context("callgrind wrote no total")?;
-            let each = total as f64 / requests as f64;
-            instructions.insert(name.clone(), each.round());
+            instructions.insert(name.clone(), counted.count()?.instructions.round());
         }
         Ok(Self {
             compiler: compiler()?,
@@ -150,14 +136,6 @@ impl Figures {
         }
         Ok(Outcome::passed(counted))
     }
-}
-
-/// Of all that was counted.
-fn total(profile: &str) -> Option<u64> {
-    let line = profile
-        .lines()
-        .find_map(|line| line.strip_prefix("totals: "))?;
-    line.trim().parse().ok().filter(|total| *total > 0)
 }
 
 /// The compiler that builds the workspace: its version, and the machine that it builds for.
@@ -208,7 +186,5 @@ mod tests {
     fn figures_are_read_as_they_are_written() {
         let written = figures("a", 1_000.0);
         assert_eq!(Figures::parse(&written.text()), Some(written));
-        assert_eq!(total("events: Ir\nsummary: 7\n\ntotals: 12\n"), Some(12));
-        assert_eq!(total("totals: 0\n"), None);
     }
 }

@@ -4,6 +4,7 @@ mod arch;
 mod archive;
 mod bench;
 mod binary;
+mod callgrind;
 mod checks;
 mod cross;
 mod demo;

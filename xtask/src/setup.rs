@@ -58,11 +58,13 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
     }
     let feature = format!("llvm-{LLVM}");
     run(
-        "building bpf-linker (some minutes, once)",
+        "building bpf-linker (a minute or two, once)",
+        // Not optimised, which would take three times as long: what it does takes LLVM's time, not its own.
         command("cargo")
             .env("LLVM_PREFIX", LLVM_PREFIX)
             .env("CARGO_TARGET_DIR", tools().join("build"))
-            .args(["install", "bpf-linker", "--version", LINKER_VERSION])
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .args(["install", "bpf-linker", "--version", LINKER_VERSION, "--debug"])
             .args(["--no-default-features", "--features", &feature, "--root"])
             .arg(tools()),
     )?;

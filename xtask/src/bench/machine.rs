@@ -1,6 +1,6 @@
 //! What it was measured on, and with.
 
-use std::{fs, path::Path};
+use std::{fmt, fs, path::Path};
 
 use lab::packages;
 
@@ -26,6 +26,12 @@ impl LoadAverage {
     pub(super) fn of_a_minute(&self) -> f64 {
         let first = self.0.split(' ').next();
         first.and_then(|load| load.parse().ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for LoadAverage {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0)
     }
 }
 

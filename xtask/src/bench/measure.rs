@@ -23,6 +23,7 @@ use super::{
     results::{Books, Named, Results, Row, Run, Used},
     schedule::{Planned, Schedule},
     subjects::{Running, Subject},
+    unharmed,
 };
 
 pub(super) struct Bench {
@@ -51,12 +52,15 @@ impl Bench {
             let rounds = (0..schedule.rounds).map(|_| overload::measure(&self.ground, time));
             rounds.collect()
         });
+        bar.set_message("whether v1 is unharmed at sampling 0");
+        let unharmed = schedule.unharmed.map(|most| unharmed::measure(self, most));
         bar.finish_and_clear();
         Ok(Results {
             rows,
             kernel,
             idle: idle.transpose()?,
             overload: overload.transpose()?.unwrap_or_default(),
+            unharmed: unharmed.transpose()?,
             elapsed: start.elapsed(),
         })
     }
@@ -86,24 +90,26 @@ impl Bench {
         Ok(rows)
     }
 
-    fn alone(&self, load: &Traffic, bar: &ProgressBar) -> Result<Run> {
+    /// A run of v1 alone.
+    pub(super) fn alone(&self, load: &Traffic, bar: &ProgressBar) -> Result<Run> {
         bar.set_message(format!("{}: v1 alone", load.name));
         let run = self.run(load, self.ground.v1.address_for(load), None)?;
         bar.inc(1);
         Ok(run)
     }
 
-    fn with(&self, load: &Traffic, subject: &Subject, bar: &ProgressBar) -> Result<Run> {
+    /// A run with this subject.
+    pub(super) fn with(&self, load: &Traffic, subject: &Subject, bar: &ProgressBar) -> Result<Run> {
         bar.set_message(format!("{}: {}", load.name, subject.name()));
         let running = subject.start(&self.ground, load.port())?;
         let address = subject.address(&self.ground, load);
         let mut run = self
             .run(load, address, Some(&running))
             .with_context(|| format!("{} with {}", load.name, subject.name()))?;
-        let peak_rss = procfs::peak_rss(running.id());
+        let memory = procfs::peak_memory(running.id());
         let ledger = running.stop()?;
         if let Some(used) = &mut run.subject {
-            used.peak_rss = peak_rss;
+            used.memory = memory;
             used.books = ledger.as_ref().map(books).transpose()?;
         }
         bar.inc(1);
@@ -151,7 +157,8 @@ fn warm_up(ground: &Ground, load: &Traffic, to: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-fn row(load: &Traffic, subject: Option<&Subject>) -> Row {
+/// A row without runs.
+pub(super) fn row(load: &Traffic, subject: Option<&Subject>) -> Row {
     Row {
         load: load.clone(),
         subject: subject.map(|subject| Named {

@@ -10,6 +10,7 @@ mod drive;
 mod ground;
 mod idle;
 mod kernel;
+mod last;
 mod loads;
 mod machine;
 mod measure;
@@ -17,10 +18,16 @@ mod overload;
 mod procfs;
 mod report;
 mod results;
+mod scale;
 mod schedule;
 mod subjects;
+mod unharmed;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -39,6 +46,13 @@ pub(crate) struct Options {
     /// Few loads, short runs: done within two minutes, once podmirror is built
     #[arg(long)]
     quick: bool,
+    /// What a request costs with more connections, rules, pods and shards: writes scale.html, scale.md and
+    /// scale.json
+    #[arg(long, conflicts_with_all = ["quick", "load", "subject", "peer"])]
+    scale: bool,
+    /// With --scale, count instructions only, which a busy machine does not disturb and needs no root
+    #[arg(long, requires = "scale")]
+    counts_only: bool,
     /// Rounds of every load [default: 3; with --quick 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
@@ -46,6 +60,9 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
     /// Only loads whose name contains this; may be repeated
+    ///
+    /// `unharmed` has to be asked for: does v1 keep at least 0.99 of its throughput beside a mirror at sampling 0? It
+    /// is measured until the answer is sure, or for as many rounds as --rounds says [default: 400].
     #[arg(long, value_name = "TEXT")]
     load: Vec<String>,
     /// Only subjects whose name contains this; may be repeated
@@ -59,6 +76,10 @@ pub(crate) struct Options {
     /// v1's network namespace, and has two seconds to begin.
     #[arg(long, value_name = "NAME=COMMAND", value_parser = Peer::parse)]
     peer: Vec<Peer>,
+    /// The bench.json of an earlier run: adds a table to bench.md, and fails if a request costs more than 1.5 of what
+    /// it did, relative to v1's own cost. Without such a file there is nothing to compare with, which is no error
+    #[arg(long, value_name = "FILE", conflicts_with = "scale")]
+    last: Option<PathBuf>,
     /// Where the report goes [default: bench in the target folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -67,7 +88,7 @@ pub(crate) struct Options {
     podmirror: Option<PathBuf>,
 }
 
-/// Measures, and writes `bench.md`, `bench.json` and the plots.
+/// Measures, and writes `bench.md`, `bench.json` and the plots, or what `--scale` says.
 ///
 /// # Errors
 ///
@@ -86,13 +107,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn bench(options: &Options) -> Result<()> {
     let load = LoadAverage::now();
-    let podmirror = match &options.podmirror {
-        Some(path) => std::path::absolute(path)?,
-        None => {
-            ebpf::build()?;
-            binary::build()?
-        }
-    };
+    if options.scale {
+        return write(options, scale::run(options, &load)?);
+    }
+    let podmirror = podmirror(options)?;
     let schedule = Schedule::new(options);
     let machine = Machine::look(&podmirror, load);
     let bench = Bench {
@@ -100,12 +118,42 @@ fn bench(options: &Options) -> Result<()> {
         duration: Duration::from_secs(schedule.seconds),
     };
     let results = bench.measure(&schedule)?;
+    let mut files = report::files(&machine, &schedule, &results);
+    let compared = options.last.as_ref().map(|last| beside(last, &mut files));
+    write(options, files)?;
+    compared.unwrap_or(Ok(()))
+}
+
+/// Adds what is said of the last run to the report.
+fn beside(last: &Path, files: &mut [(String, String)]) -> Result<()> {
+    let file = |name: &str| files.iter().position(|(known, _)| known == name);
+    let (report, json) = file("bench.md")
+        .zip(file("bench.json"))
+        .context("no report")?;
+    let now = files.get(json).map(|(_, text)| text.clone());
+    let (_, text) = files.get_mut(report).context("no report")?;
+    last::compare(last, &now.unwrap_or_default(), text)
+}
+
+/// The one that is measured.
+fn podmirror(options: &Options) -> Result<PathBuf> {
+    match &options.podmirror {
+        Some(path) => Ok(std::path::absolute(path)?),
+        None => {
+            ebpf::build()?;
+            binary::build()
+        }
+    }
+}
+
+/// Files by name, where the report goes.
+fn write(options: &Options, files: Vec<(String, String)>) -> Result<()> {
     let folder = options
         .out
         .clone()
         .unwrap_or_else(|| step::target_dir().join("bench"));
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    for (name, text) in report::files(&machine, &schedule, &results) {
+    for (name, text) in files {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         println!("{}", path.display());

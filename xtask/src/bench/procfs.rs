@@ -14,15 +14,43 @@ pub(super) fn cpu_time(process: u32) -> Duration {
     own + children.sum::<Duration>()
 }
 
-/// The most memory that was resident, in bytes, of the process and of those it started: the sum of
-/// each one's own peak.
-pub(super) fn peak_rss(process: u32) -> u64 {
+/// The most memory that was resident, in bytes, of the process and of those it started: the sum of each one's own
+/// peak. A ring's pages, which the process has mapped twice, one behind the other, count once.
+pub(super) fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: u64 = line
-        .and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default();
-    kib * 1024 + children(process).into_iter().map(peak_rss).sum::<u64>()
+    let peak = line.and_then(kib).unwrap_or_default();
+    let maps = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap_or_default();
+    let children = children(process).into_iter().map(peak_memory);
+    peak.saturating_sub(counted_again(&maps)) + children.sum::<u64>()
+}
+
+/// Bytes of mapped BPF maps beyond those that are there: what is resident in each mapping, less its share of pages
+/// that several mappings have.
+fn counted_again(smaps: &str) -> u64 {
+    let mut of_map = false;
+    let (mut resident, mut shares) = (0, 0);
+    for line in smaps.lines() {
+        if let Some(rest) = line.strip_prefix("Rss:") {
+            resident += kib(rest).filter(|_| of_map).unwrap_or_default();
+        } else if let Some(rest) = line.strip_prefix("Pss:") {
+            shares += kib(rest).filter(|_| of_map).unwrap_or_default();
+        } else if line
+            .split(' ')
+            .next()
+            .is_some_and(|word| word.contains('-'))
+        {
+            // A mapping's first line: its addresses, and the file's name at its end.
+            of_map = line.ends_with("bpf-map") || line.ends_with("[bpf-map]");
+        }
+    }
+    resident.saturating_sub(shares)
+}
+
+/// A line's number of KiB, in bytes.
+fn kib(rest: &str) -> Option<u64> {
+    let number: u64 = rest.split_whitespace().next()?.parse().ok()?;
+    Some(number * 1024)
 }
 
 fn living_threads(process: u32) -> Duration {
@@ -77,6 +105,14 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_that_is_mapped_twice_counts_once() {
+        let smaps = "7f00-7f10 rw-s 00000000 00:0e 5    anon_inode:bpf-map\nRss:  4 kB\nPss:  4 kB\n\
+                     7f10-7f90 r--s 00001000 00:0e 5    anon_inode:bpf-map\nRss:  512 kB\nPss:  256 kB\n\
+                     8000-9000 r-xp 00000000 08:01 7    /lib/libc.so\nRss:  100 kB\nPss:  1 kB\nPss_Dirty: 0 kB\n";
+        assert_eq!(counted_again(smaps), 256 << 10);
+    }
+
+    #[test]
     fn what_a_child_uses_counts() {
         let mut child = std::process::Command::new("sh")
             .args([
@@ -90,7 +126,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(cpu_time(std::process::id()) >= cpu_time(child.id()));
-        assert!(peak_rss(child.id()) > 100_000);
+        assert!(peak_memory(child.id()) > 100_000);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     drive::Seen, idle::IdleMirror, kernel::KernelCost, loads::Traffic, overload::Overload,
+    unharmed::Unharmed,
 };
 
 /// One run of a load.
@@ -24,8 +25,8 @@ pub(super) struct Run {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Used {
     pub(super) cpu: Duration,
-    /// The largest resident set, in bytes.
-    pub(super) peak_rss: u64,
+    /// The most memory, in bytes ([`procfs::peak_memory`](super::procfs::peak_memory)).
+    pub(super) memory: u64,
     /// What podmirror says of itself.
     pub(super) books: Option<Books>,
 }
@@ -73,6 +74,7 @@ pub(super) struct Results {
     pub(super) idle: Option<IdleMirror>,
     /// The rounds of the overload, one each.
     pub(super) overload: Vec<Overload>,
+    pub(super) unharmed: Option<Unharmed>,
     pub(super) elapsed: Duration,
 }
 
@@ -118,9 +120,9 @@ impl Row {
     }
 
     /// Bytes, the most of all rounds.
-    pub(super) fn peak_rss(&self) -> Option<u64> {
+    pub(super) fn memory(&self) -> Option<u64> {
         let used = self.runs.iter().filter_map(|(run, _)| run.subject.as_ref());
-        used.map(|used| used.peak_rss).max()
+        used.map(|used| used.memory).max()
     }
 
     pub(super) fn books(&self) -> impl Iterator<Item = &Books> {

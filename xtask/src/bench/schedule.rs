@@ -8,6 +8,7 @@ use super::{
     Options,
     loads::{self, Pace, Protocol, Quick, Sampled, Traffic},
     subjects::{COMPARED, LARGE_BODIES, PIPELINING, Subject, TWO_TARGETS},
+    unharmed,
 };
 
 /// All that is going to be measured.
@@ -21,6 +22,8 @@ pub(super) struct Schedule {
     pub(super) idle: Option<Duration>,
     /// How long overload lasts, if it does.
     pub(super) overload: Option<Duration>,
+    /// How many rounds ask whether v1 is unharmed at sampling 0, at most.
+    pub(super) unharmed: Option<u32>,
 }
 
 /// Whether it is the whole.
@@ -62,6 +65,11 @@ impl Schedule {
             seconds: options.seconds.unwrap_or(seconds),
             idle: alone("idle-mirror", idle),
             overload: alone("overload", 5).filter(|_| !options.quick),
+            unharmed: options
+                .load
+                .iter()
+                .any(|text| text == unharmed::NAME)
+                .then(|| options.rounds.unwrap_or(unharmed::ROUNDS)),
             kind: match (options.quick, is_part) {
                 (_, true) => Kind::Part,
                 (true, false) => Kind::Quick,
@@ -137,11 +145,14 @@ mod tests {
     fn options() -> Options {
         Options {
             quick: false,
+            scale: false,
+            counts_only: false,
             rounds: None,
             seconds: None,
             load: Vec::new(),
             subject: Vec::new(),
             peer: vec![Peer::parse("other=true").unwrap()],
+            last: None,
             out: None,
             podmirror: None,
         }

@@ -70,6 +70,18 @@ pub(super) static LARGE_BODIES: Tuning = Tuning {
     flags: &["--shards", "2", "--ring-size", "32M"],
 };
 
+/// With so many shards, whatever the number of cores.
+pub(super) static BY_SHARDS: [(usize, Tuning); 4] = [
+    (1, shards("podmirror, 1 shard", &["--shards", "1"])),
+    (2, shards("podmirror, 2 shards", &["--shards", "2"])),
+    (4, shards("podmirror, 4 shards", &["--shards", "4"])),
+    (8, shards("podmirror, 8 shards", &["--shards", "8"])),
+];
+
+const fn shards(name: &'static str, flags: &'static [&'static str]) -> Tuning {
+    Tuning { name, flags }
+}
+
 /// What comparing is measured beside. Both targets are v2.
 pub(super) static TWO_TARGETS: Tuning = Tuning {
     name: "podmirror, two targets",

@@ -66,7 +66,7 @@ fn play(options: &Options) -> Result<()> {
         Some(path) => path.clone(),
         None => {
             ebpf::build()?;
-            screen.during("Building podmirror", binary::build_without_agent)?
+            screen.during("Building podmirror", binary::build_for_demo)?
         }
     };
     let mut stage = screen.during("Building a pod network: client, v1, v2, node", || {

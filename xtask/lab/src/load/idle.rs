@@ -35,8 +35,7 @@ impl IdleConnections {
         request: &[u8],
         count: usize,
     ) -> Result<Self> {
-        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        raise_open_files()?;
         let streams = from.run(|| {
             (0..count)
                 .map(|number| {
@@ -46,6 +45,17 @@ impl IdleConnections {
         })??;
         Ok(Self { _streams: streams })
     }
+}
+
+/// Lets this process, and those that it starts from now on, have as many files open as it may: this many.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn raise_open_files() -> Result<u64> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(most)
 }
 
 fn speak_once(target: SocketAddr, request: &[u8]) -> Result<TcpStream> {

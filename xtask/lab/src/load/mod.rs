@@ -30,7 +30,7 @@ use nix::sys::{
 
 use connection::{Connection, Progress};
 pub use http2::{Http2Load, Http2Pace, grpc_frame};
-pub use idle::IdleConnections;
+pub use idle::{IdleConnections, raise_open_files};
 pub use latencies::Latencies;
 
 use crate::Namespace;

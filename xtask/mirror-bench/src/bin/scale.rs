@@ -1,20 +1,20 @@
 //! Plays requests over as many connections, rules, pods and shards as its arguments say, for callgrind to count
 //! what they cost: `cargo xtask bench --scale` runs it. Only [`measured`] counts, so set-up does not.
 
-use std::{env, process::ExitCode};
+use std::{env, ops::RangeInclusive, process::ExitCode};
 
 use mirror_bench::{
     Played,
     scale::{Scene, Size},
 };
 
-/// Requests that are counted.
-const REQUESTS: usize = 20_000;
+/// Requests that are counted: one of each connection, but no fewer and no more.
+const REQUESTS: RangeInclusive<usize> = 4_000..=20_000;
 
 /// callgrind's switch: it counts from its entry to its return. `cargo xtask bench` knows its name.
 #[inline(never)]
-fn measured(scene: &mut Scene) -> Played {
-    scene.ask(REQUESTS)
+fn measured(scene: &mut Scene, requests: usize) -> Played {
+    scene.ask(requests)
 }
 
 fn main() -> ExitCode {
@@ -38,8 +38,9 @@ fn main() -> ExitCode {
     };
     scene.connect();
     // What a connection's first request makes for it, and the tables' growth, are no cost of one more.
-    scene.ask(REQUESTS);
-    let played = measured(&mut scene);
+    let requests = connections.clamp(*REQUESTS.start(), *REQUESTS.end());
+    scene.ask(requests);
+    let played = measured(&mut scene, requests);
     // The number of requests to divide by.
     println!("{}", played.copies);
     ExitCode::SUCCESS

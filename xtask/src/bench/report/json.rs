@@ -34,6 +34,10 @@ pub(super) fn render(machine: &Machine, schedule: &Schedule, results: &Results) 
             "share_lost": overload.lost,
             "recovery_seconds": overload.recovery.as_secs_f64(),
         })).collect::<Vec<_>>(),
+        "unharmed": results.unharmed.as_ref().map(|unharmed| {
+            let (above, below, evidence, ratio) = unharmed.figures();
+            json!({"rounds_above": above, "rounds_below": below, "evidence": evidence, "ratio": ratio})
+        }),
         "results": results.rows.iter().map(row).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
@@ -78,5 +82,5 @@ fn used(used: &Used) -> Value {
             "balanced": books.balanced,
         })
     });
-    json!({"cpu_us": micros(used.cpu), "peak_rss_bytes": used.peak_rss, "ledger": books})
+    json!({"cpu_us": micros(used.cpu), "peak_memory_bytes": used.memory, "ledger": books})
 }

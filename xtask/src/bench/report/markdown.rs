@@ -27,7 +27,8 @@ arrived at v2 (at v1, where nothing is mirrored); v1's own CPU is that of its wo
 is requests at v2 over requests at v1, both counted by nginx: a request whose body broke off has arrived, and those that wrk
 cuts off when its time is up (at most one per connection, or more with pipelining) may not have. At a fixed rate, latency is
 measured from when a request was due; in a closed loop (wrk), from when it was sent, with wrk's correction for requests that
-a late reply kept from being sent. Peak RSS is the maximum over all rounds.
+a late reply kept from being sent. Memory is the largest resident set over all rounds, in
+which pages that are mapped twice (a ring's) count once.
 ";
 
 pub(super) fn render(
@@ -89,7 +90,7 @@ pub(super) fn render(
 fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
     line(
         text,
-        "| | v1: per second | p50, us | p99, us | p99.9, us | v1's CPU, us | failed | arrived | CPU, us | peak RSS |",
+        "| | v1: per second | p50, us | p99, us | p99.9, us | v1's CPU, us | failed | arrived | CPU, us | memory |",
     );
     line(text, "|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
@@ -112,7 +113,7 @@ fn table<'a>(text: &mut String, rows: impl Iterator<Item = &'a Row>) {
             .map_or("**v1 alone**", |subject| &subject.name);
         let arrived = cell(row.share_mirrored(), |value| format!("{value:.4}"));
         let cpu = cell(row.cpu_each(), amount);
-        let rss = row.peak_rss().map_or_else(nothing, |bytes| {
+        let rss = row.memory().map_or_else(nothing, |bytes| {
             format!("{:.1} MiB", float(bytes) / 1_048_576.0)
         });
         let cells = cells.join(" | ");

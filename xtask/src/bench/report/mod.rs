@@ -2,7 +2,7 @@
 
 mod json;
 mod markdown;
-mod plot;
+pub(super) mod plot;
 
 use super::{machine::Machine, results::Results, schedule::Schedule};
 

@@ -11,7 +11,8 @@ use super::{
     },
     markdown,
 };
-use axis::{Axis, Scale};
+use axis::Axis;
+pub(in crate::bench) use axis::Scale;
 
 /// Where a row stands on the horizontal axis; `None` when it is not of this plot.
 type Position = fn(&Row) -> Option<f64>;
@@ -56,7 +57,7 @@ const COLOURS: [&str; 6] = [
 ];
 
 /// A line: who, and its points.
-type Line = (String, Vec<(f64, f64)>);
+pub(in crate::bench) type Line = (String, Vec<(f64, f64)>);
 
 /// A plot for each axis along which there are two points or more.
 pub(super) fn files(results: &Results) -> Vec<(String, String)> {
@@ -65,7 +66,8 @@ pub(super) fn files(results: &Results) -> Vec<(String, String)> {
         .filter_map(|(name, title, scale, axis, position)| {
             let lines = lines(&results.rows, position);
             let longest = lines.iter().map(|(_, points)| points.len()).max()?;
-            (longest > 1).then(|| (name.to_owned(), svg(title, scale, axis, &lines)))
+            let up = (scale, "microseconds");
+            (longest > 1).then(|| (name.to_owned(), svg(title, up, axis, &lines)))
         })
         .collect()
 }
@@ -140,8 +142,13 @@ fn lines(rows: &[Row], position: Position) -> Vec<Line> {
     lines
 }
 
-/// The horizontal axis is one of factors, as loads grow by them.
-fn svg(title: &str, scale: Scale, axis: &str, lines: &[Line]) -> String {
+/// A plot with this vertical axis, and its unit. The horizontal axis is one of factors, as loads grow by them.
+pub(in crate::bench) fn svg(
+    title: &str,
+    (scale, unit): (Scale, &str),
+    axis: &str,
+    lines: &[Line],
+) -> String {
     let points = || lines.iter().flat_map(|(_, points)| points);
     let across = Axis::over(Scale::Factors, points().map(|(x, _)| *x));
     let up = Axis::over(scale, points().map(|(_, y)| *y));
@@ -185,7 +192,7 @@ fn svg(title: &str, scale: Scale, axis: &str, lines: &[Line]) -> String {
     }
     put(&mut body, WIDTH / 2.0, 24.0, "middle", title);
     put(&mut body, WIDTH / 2.0, HEIGHT - 18.0, "middle", axis);
-    put(&mut body, 8.0, MARGIN - 14.0, "start", "microseconds");
+    put(&mut body, 8.0, MARGIN - 14.0, "start", unit);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\

@@ -10,7 +10,7 @@ use super::{
 };
 
 pub(super) fn render(results: &Results) -> String {
-    connections(results) + &idle(results) + &overload(results)
+    connections(results) + &idle(results) + &overload(results) + &unharmed(results)
 }
 
 /// The difference between the two loads, for each who has both.
@@ -33,14 +33,14 @@ fn connections(results: &Results) -> String {
         return lines;
     }
     format!(
-        "\n## Idle connections\n\n{MANY} beside {FEW}: the difference in peak RSS per idle \
+        "\n## Idle connections\n\n{MANY} beside {FEW}: the difference in memory per idle \
          connection, and the ratio of CPU.\n\n{lines}"
     )
 }
 
 /// Bytes for each idle connection, and the ratio of CPU for a request.
 fn each(few: &Row, many: &Row) -> Option<(f64, f64)> {
-    let bytes = float(many.peak_rss()?) - float(few.peak_rss()?);
+    let bytes = float(many.memory()?) - float(few.memory()?);
     let ratio = many.cpu_each()?.median / few.cpu_each()?.median;
     Some((bytes / float(many.load.idle as u64), ratio))
 }
@@ -72,4 +72,14 @@ fn overload(results: &Results) -> String {
          fell, it took {recovery} s until nothing was missing or late any more.\n",
         overload::LOAD
     )
+}
+
+fn unharmed(results: &Results) -> String {
+    let unharmed = results.unharmed.as_ref();
+    unharmed.map_or_else(String::new, |unharmed| {
+        format!(
+            "\n## v1 beside a mirror at sampling 0\n\n{}\n",
+            unharmed.said()
+        )
+    })
 }

@@ -2,7 +2,7 @@
 
 /// How values become distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(in crate::bench) enum Scale {
     /// From 0, so that lengths compare.
     Linear,
     /// Of factors, from the power of ten below the least value.
