@@ -22,7 +22,7 @@ mod vocabulary {
         segment::Time,
     };
     pub(super) use mirror_dispatch::{
-        LinkId, Order, breaker,
+        LinkId, Order, Pipelining, breaker,
         pool::{Action, Origin, Pool, Retry, Settings, Unconnected, Work},
         reply,
     };

@@ -15,7 +15,7 @@ use super::{
     breaker,
     compare::ContentRules,
     guard::Guard,
-    pool::{Order, Retry, Settings},
+    pool::{Order, Pipelining, Retry, Settings},
     shell::{congestion::CongestionControl, trouble::Said},
     wire::h1::reply,
 };
@@ -28,9 +28,8 @@ pub struct DispatchConfig {
     /// Most open connections. Default: 64. In HTTP/2 each carries as many copies as the target allows, at most
     /// 256, and another one is opened when all to an address are full.
     pub connections: usize,
-    /// Most copies in flight on one connection in HTTP/1: above 1, copies held whole are written back to back,
-    /// before the first reply (RFC 9112 section 9.3.2), if their methods are idempotent. Default: 1.
-    pub pipeline_depth: usize,
+    /// Most copies in flight on one connection in HTTP/1. Default: [`Pipelining::Auto`].
+    pub pipelining: Pipelining,
     /// Which copies are sent once more when a connection that had answered others closes before a byte
     /// of the reply; and whether those are that a target says it did not take (GOAWAY and REFUSED_STREAM of
     /// HTTP/2), up to 64 times. Default: [`Retry::Idempotent`].
@@ -106,7 +105,7 @@ impl Default for DispatchConfig {
         Self {
             order: Order::Connection,
             connections: 64,
-            pipeline_depth: 1,
+            pipelining: Pipelining::Auto,
             retry: Retry::Idempotent,
             queue: 10_000,
             max_rps: None,
@@ -145,7 +144,7 @@ impl From<&DispatchConfig> for Settings {
         Self {
             order: config.order,
             connections: config.connections.max(1),
-            pipeline_depth: config.pipeline_depth,
+            pipelining: config.pipelining,
             retry: config.retry,
             queue: config.queue,
             max_rps: config.max_rps,

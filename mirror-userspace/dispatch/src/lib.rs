@@ -72,7 +72,7 @@ pub use self::{
     config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
     ids::LinkId,
-    pool::{Order, Retry, breaker},
+    pool::{Order, Pipelining, Retry, breaker},
     shell::{
         congestion::CongestionControl,
         resolve::{Resolve, Resolving, SystemResolver},

@@ -44,6 +44,11 @@ impl Meter {
         }
     }
 
+    /// Whether every reply's latency is to be known.
+    pub(super) const fn watches_all(&self) -> bool {
+        self.all
+    }
+
     pub(super) const fn handle_nap(&mut self) {
         self.naps += 1;
     }

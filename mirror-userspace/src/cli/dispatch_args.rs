@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mirror_core::destination::{Scheme, TargetSpec};
-use mirror_dispatch::{CongestionControl, DispatchConfig, Order, Retry, tls};
+use mirror_dispatch::{CongestionControl, DispatchConfig, Order, Pipelining, Retry, tls};
 
 use super::{
     UsageError,
@@ -38,10 +38,12 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "N", default_value = "64")]
     pub target_connections: NonZeroUsize,
 
-    /// Most copies in flight on one connection; above 1, copies with idempotent methods that are ready at
-    /// the same time are written together, and a slow reply delays those behind it
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub pipeline: NonZeroUsize,
+    /// Most copies in flight on one connection of HTTP/1; above 1, copies with idempotent methods are written before
+    /// the replies to those ahead, which they wait for. `auto` finds out what each endpoint takes, up to 64: one
+    /// connection tries it, and after a close, a time-out or a bad reply with copies behind it all go one by one, for
+    /// 10 s at first and at most an hour. One by one also with `--retry never`, and where two targets are compared
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = pipelining)]
+    pub pipeline: Pipelining,
 
     /// Most copies that may wait for a connection to a target; further ones are dropped
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -111,7 +113,7 @@ pub struct DispatchArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrderArg {
     /// In the client's order: each after the reply to the one before, or behind it on the same
-    /// connection with --pipeline
+    /// connection (--pipeline)
     Connection,
     /// In no particular order: they overlap and may overtake each other
     None,
@@ -124,6 +126,15 @@ pub enum RetryArg {
     Never,
     /// Those whose method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE, unless their bodies are streamed
     Idempotent,
+}
+
+fn pipelining(text: &str) -> Result<Pipelining, String> {
+    match text {
+        "auto" => Ok(Pipelining::Auto),
+        _ => { text.parse::<NonZeroUsize>() }
+            .map(|most| Pipelining::UpTo(most.get()))
+            .map_err(|_| "accepted: auto, or a number of copies above 0".into()),
+    }
 }
 
 fn rps(text: &str) -> Result<f64, String> {
@@ -209,7 +220,7 @@ impl DispatchArgs {
         Ok(DispatchConfig {
             order: self.order.into(),
             connections: self.target_connections.get().div_ceil(shards),
-            pipeline_depth: self.pipeline.get(),
+            pipelining: self.pipeline,
             queue: self.queue.div_ceil(shards),
             max_rps: self.max_rps.map(|rps| rps / shards as f64),
             stream_window: self.stream_window,
@@ -266,10 +277,14 @@ mod tests {
         let command = Command::try_parse_from(args).unwrap();
         let config = command.dispatch.for_shard(2).unwrap();
         assert_eq!(
-            (config.connections, config.queue, config.pipeline_depth),
-            (5, 5, 9)
+            (config.connections, config.queue, config.pipelining),
+            (5, 5, Pipelining::UpTo(9))
         );
-        assert!(Command::try_parse_from(["podmirror", "--pipeline", "0"]).is_err());
+        let command = Command::try_parse_from(["podmirror"]).unwrap();
+        assert_eq!(command.dispatch.pipeline, Pipelining::Auto);
+        for wrong in ["0", "often", "-1"] {
+            assert!(Command::try_parse_from(["podmirror", "--pipeline", wrong]).is_err());
+        }
     }
 
     #[test]

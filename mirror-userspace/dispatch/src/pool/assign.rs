@@ -64,7 +64,7 @@ impl Target {
             return self.pump(shared, now);
         }
         let ahead = self.queue.link_to_follow(job.connection);
-        match ahead.filter(|link| self.takes(shared, *link, &job)) {
+        match ahead.filter(|link| self.takes(shared, now, *link, &job)) {
             Some(link) => {
                 self.queue.follow(job.connection);
                 self.give(shared, now, link, job);
@@ -120,7 +120,7 @@ impl Target {
             self.close_an_idle_one(shared);
             return Pick::Busy;
         }
-        let mut ready = self.gathering(shared, chosen, job);
+        let mut ready = self.gathering(shared, now, chosen, job);
         if ready.is_none() {
             let endpoint = self.endpoints.get_mut(chosen);
             ready = endpoint.and_then(|endpoint| endpoint.idle.pop());
@@ -135,7 +135,7 @@ impl Target {
             self.make_room_for_exchange(shared);
             return Pick::Busy;
         };
-        if shared.settings.pipeline_depth > 1
+        if shared.pipelines()
             && let Some(endpoint) = self.links.get(link.slot).map(|link| link.endpoint)
             && let Some(endpoint) = self.endpoints.get_mut(endpoint)
         {
@@ -146,20 +146,26 @@ impl Target {
 
     /// A connection that was free, and has not begun to write what it was given: `job` may go with
     /// that in one system call.
-    fn gathering(&self, shared: &Shared, endpoint: EndpointId, job: &Job) -> Option<LinkId> {
+    fn gathering(
+        &self,
+        shared: &Shared,
+        now: Time,
+        endpoint: EndpointId,
+        job: &Job,
+    ) -> Option<LinkId> {
         let link = self.endpoints.get(endpoint)?.gathering?;
         let fresh = self.links.get(link.slot).is_some_and(|link| link.fresh);
-        (fresh && self.takes(shared, link, job)).then_some(link)
+        (fresh && self.takes(shared, now, link, job)).then_some(link)
     }
 
     /// Whether the connection, on which copies are under way, may take `job` as well.
-    fn takes(&self, shared: &Shared, link: LinkId, job: &Job) -> bool {
-        let Some(link) = self.links.get(link.slot) else {
+    fn takes(&self, shared: &Shared, now: Time, id: LinkId, job: &Job) -> bool {
+        let Some(link) = self.links.get(id.slot) else {
             return false;
         };
         let endpoint = self.endpoints.get(link.endpoint);
         endpoint.is_some_and(|endpoint| endpoint.is_usable())
-            && link.has_room_for(job, shared.settings.pipeline_depth)
+            && link.has_room_for(job, self.most_on(shared, now, id))
     }
 
     /// At the limit: one that rests makes room for a new one.
@@ -215,6 +221,11 @@ impl Target {
         self.counters.in_flight += 1;
         self.queue.handle_given(job.connection, id);
         self.endpoints.begin(link.endpoint, now);
+        if !link.is_free()
+            && let Some(endpoint) = self.endpoints.get_mut(link.endpoint)
+        {
+            endpoint.pace.begin(id);
+        }
         let compared = shared.compared.as_ref();
         let kept = compared.and_then(|it| it.keep(self.index, job.request()));
         link.give(shared, job, kept);
@@ -224,9 +235,15 @@ impl Target {
     }
 
     /// The next copy that a connection may take, after one of this client connection.
-    fn next_for(&mut self, shared: &mut Shared, id: LinkId, after: ConnectionId) -> Option<Job> {
+    fn next_for(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: LinkId,
+        after: ConnectionId,
+    ) -> Option<Job> {
+        let limit = self.most_on(shared, now, id);
         let link = self.links.get(id.slot)?;
-        let limit = shared.settings.pipeline_depth;
         let has_room = |job: &Job| link.has_room_for(job, limit);
         let behind = self.queue.pop_behind(after, &mut shared.copies, has_room);
         let job = behind.or_else(|| self.queue.pop(&mut shared.copies))?;
@@ -248,7 +265,10 @@ impl Target {
         let Some(endpoint) = self.links.get(id.slot).map(|link| link.endpoint) else {
             return Next::Close;
         };
-        let crowded = self.endpoints.is_crowded(endpoint) || self.yields;
+        let crowded = match shared.pipelines() {
+            true => self.endpoints.is_very_crowded(endpoint),
+            false => self.endpoints.is_crowded(endpoint),
+        } || self.yields;
         self.endpoints.end(endpoint);
         if let Some(link) = self.links.get_mut(id.slot)
             && link.is_free()
@@ -256,8 +276,9 @@ impl Target {
             // It may be closed behind the reply: what it is given now is not to be lost with it.
             link.phase = Phase::Resting;
             link.due = None;
+            link.drains = false;
         }
-        while !crowded && let Some(job) = self.next_for(shared, id, connection) {
+        while !crowded && let Some(job) = self.next_for(shared, now, id, connection) {
             self.give(shared, now, id, job);
         }
         let waits = self.queue.len() > 0;
@@ -266,6 +287,7 @@ impl Target {
             return Next::Close;
         };
         if !link.is_free() {
+            link.drains |= exhausted;
             return Next::More;
         }
         if exhausted || std::mem::take(&mut self.yields) {

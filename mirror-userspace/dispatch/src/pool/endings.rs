@@ -56,8 +56,15 @@ impl Target {
         let Some((status, watch)) = link.exchange.poll_answered() else {
             return;
         };
+        let behind = link.exchange.turns().next().is_some_and(Turn::was_behind);
+        let measured = !(shared.is_pacing() && behind);
+        self.pace_head(shared, now, id);
+        let Some(link) = self.links.get_mut(id.slot) else {
+            return;
+        };
         link.allow_time(shared, now);
         let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
+        let latency = latency.filter(|_| measured);
         let outcome = Outcome::Answered(Answer {
             status,
             latency,
@@ -76,6 +83,7 @@ impl Target {
 
     /// The front copy of a connection is over.
     pub(super) fn conclude(&mut self, shared: &mut Shared, now: Time, id: LinkId, ended: Ended) {
+        self.pace_end(shared, now, id, &ended);
         if ended == Err(Failure::Reset) && self.is_front_repeated(shared, id) {
             return self.abandon(shared, now, id, Failure::Reset);
         }
@@ -83,8 +91,11 @@ impl Target {
             return;
         };
         let (kept, request) = (turn.take_kept(), turn.job.request());
+        // Behind others it waited for them.
+        let measured = !(shared.is_pacing() && turn.was_behind());
         let (answered, watch) = (turn.is_answered(), turn.stopwatch);
         let latency = watch.and_then(|watch| shared.meter.stop(watch, now));
+        let latency = latency.filter(|_| measured);
         let outcome = match ended {
             Ok((_, connection)) if answered => Outcome::Read(connection),
             Ok((status, connection)) => Outcome::Answered(Answer {

@@ -15,7 +15,10 @@ use std::{
 use mirror_core::{random::Random, segment::Time};
 use slab::Slab;
 
-use super::breaker::{Breaker, Limits, Tripped};
+use super::{
+    breaker::{Breaker, Limits, Tripped},
+    pace::Pace,
+};
 use crate::ids::LinkId;
 
 /// An endpoint, as long as the target stands for it or has a connection to it.
@@ -39,6 +42,8 @@ pub(super) struct Endpoint {
     pub(super) sessions: Vec<LinkId>,
     /// The connection that was given a copy last, if copies may be pipelined.
     pub(super) gathering: Option<LinkId>,
+    /// How many copies it takes on a connection.
+    pub(super) pace: Pace,
     breaker: Breaker,
 }
 
@@ -55,6 +60,7 @@ impl Endpoint {
         if self.gathering == Some(link) {
             self.gathering = None;
         }
+        self.pace.withdraw(link);
     }
 }
 
@@ -170,6 +176,7 @@ impl Endpoints {
             idle: Vec::new(),
             sessions: Vec::new(),
             gathering: None,
+            pace: Pace::default(),
             breaker: Breaker::new(self.avoid),
         }))
     }
@@ -200,16 +207,28 @@ impl Endpoints {
         self.healthy.iter().any(|other| *other != id)
     }
 
+    /// Copies under way at a healthy one drawn at random, if there are several.
+    #[inline]
+    fn draw(&mut self) -> Option<usize> {
+        if self.healthy.len() < 2 {
+            return None;
+        }
+        let drawn = self.random.below(self.healthy.len());
+        self.healthy.get(drawn).map(|other| self.busy(*other))
+    }
+
     /// Whether a copy had better go to another one than to this, where one has just ended: one drawn
     /// at random would still be less busy with it.
     #[inline]
     pub(super) fn is_crowded(&mut self, id: EndpointId) -> bool {
-        if self.healthy.len() < 2 {
-            return false;
-        }
-        let drawn = self.random.below(self.healthy.len());
-        let other = self.healthy.get(drawn).copied();
-        other.is_some_and(|other| self.busy(other) + 1 < self.busy(id))
+        self.draw().is_some_and(|other| other + 1 < self.busy(id))
+    }
+
+    /// The same where connections have many copies, and some more or less are nothing.
+    #[inline]
+    pub(super) fn is_very_crowded(&mut self, id: EndpointId) -> bool {
+        self.draw()
+            .is_some_and(|other| other + other / 2 + 1 < self.busy(id))
     }
 
     /// Whether it works, as far as is known.
@@ -263,6 +282,11 @@ impl Endpoints {
             endpoint.busy += 1;
             endpoint.breaker.admit(now);
         }
+    }
+
+    /// How many copies each takes on a connection.
+    pub(super) fn paces(&mut self) -> impl Iterator<Item = &mut Pace> {
+        self.all.iter_mut().map(|(_, endpoint)| &mut endpoint.pace)
     }
 
     /// A copy that went there is over.

@@ -81,6 +81,8 @@ pub(super) struct Link {
     pub(super) fresh: bool,
     /// All that is there of a streamed copy is written.
     pub(super) waits_for_source: bool,
+    /// It is given no more until it is free, as another endpoint had better be asked.
+    pub(super) drains: bool,
     /// One of its copies does not go with others.
     exclusive: bool,
     /// Copies that were answered.
@@ -100,6 +102,7 @@ impl Link {
             due: None,
             fresh: false,
             waits_for_source: false,
+            drains: false,
             exclusive: false,
             answered: 0,
         }
@@ -183,6 +186,12 @@ impl Link {
         self.answered = self.answered.saturating_add(1);
     }
 
+    /// How many of its copies were answered, so that it went on.
+    #[inline]
+    pub(super) const fn answered(&self) -> usize {
+        self.answered
+    }
+
     /// Whether it has answered others: that it closes says nothing of what it was given next.
     #[inline]
     pub(super) const fn is_reused(&self) -> bool {
@@ -206,7 +215,7 @@ impl Link {
             return true;
         }
         let room = limit.min(self.answered.saturating_add(1));
-        let waits = self.exclusive || self.exchange.is_reading_body();
+        let waits = self.exclusive || self.drains || self.exchange.is_reading_body();
         self.exchange.len() < room && !waits && !job.is_exclusive()
     }
 

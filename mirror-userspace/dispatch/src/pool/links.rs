@@ -222,6 +222,7 @@ impl Pool {
         let counters = &mut target.counters;
         link.exchange.advance(copies, bytes, |turn, pipelined| {
             turn.stopwatch = Some(meter.start(now));
+            turn.behind = pipelined;
             counters.pipelined += u64::from(pipelined);
             if turn.job.begin() {
                 counters.lag.record(now.since(turn.job.at));

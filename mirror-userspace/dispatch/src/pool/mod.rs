@@ -50,6 +50,7 @@ mod lost;
 mod names;
 mod of_v1;
 mod order;
+mod pace;
 mod rate;
 mod sessions;
 mod settings;
@@ -75,7 +76,7 @@ use mirror_core::{
 use self::{compared::Compared, lost::Lost, sessions::is_open_ended, target::Target};
 pub use self::{
     link::{Unconnected, Work},
-    settings::{Order, Origin, Retry, Settings},
+    settings::{Order, Origin, Pipelining, Retry, Settings},
 };
 
 use super::{compare::ContentRules, copy::Copies, ids::LinkId, meter::Meter};

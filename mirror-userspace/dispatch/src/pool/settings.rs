@@ -8,12 +8,24 @@ use crate::wire::h1::reply;
 /// How copies of one client connection relate at a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// One at a time: the next is sent after the reply to the one before. In HTTP/2 they are sent in order on one
+    /// In their order: the next is sent after the reply to the one before, or behind it on the same connection
+    /// ([`Pipelining`]). In HTTP/2 they are sent in order on one
     /// connection, as long as it takes more, and none waits for a reply.
     #[default]
     Connection,
     /// They overlap and may overtake each other.
     None,
+}
+
+/// How many copies in HTTP/1 are written on a connection before the first reply (RFC 9112 section 9.3.2): only such as are
+/// held whole and have idempotent methods, and one more at a time than the connection has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipelining {
+    /// At most so many, 1 being none before the reply to the one before.
+    UpTo(usize),
+    /// As many as each endpoint has shown to take, at most 64. One by one with [`Retry::Never`], and where two targets are
+    /// compared, whose latency would show it.
+    Auto,
 }
 
 /// Which copies are sent a second time, if a connection closes before the first byte of their reply.
@@ -41,7 +53,7 @@ pub enum Retry {
 pub struct Settings {
     pub order: Order,
     pub connections: usize,
-    pub pipeline_depth: usize,
+    pub pipelining: Pipelining,
     pub retry: Retry,
     pub queue: usize,
     pub max_rps: Option<f64>,

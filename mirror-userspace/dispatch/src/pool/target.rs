@@ -268,6 +268,7 @@ impl Target {
         if matches!(&self.addressing, Addressing::Name(names) if names.is_due(now)) {
             self.find_addresses(shared, now);
         }
+        self.see_to_pace(shared, now);
         self.see_to_held(shared, now);
     }
 

@@ -227,10 +227,12 @@ fn if_all_fail_the_breaker_sees_to_it() {
     });
 }
 
-/// An endpoint that comes while all connections are busy or kept for others gets its share.
-#[test]
-fn a_new_one_is_given_connections_of_the_others() {
-    run(async {
+/// An endpoint that comes while all connections are busy or kept for others gets its share; how many of so many
+/// connections are opened.
+fn share_of_a_new_one(pipelining: Pipelining) -> u64 {
+    let opened = Rc::new(Cell::new(0));
+    let result = Rc::clone(&opened);
+    run(async move {
         let slow = |mut peer: server::Peer<tokio::net::TcpStream>| async move {
             while peer.request().await.is_some() {
                 sleep(Duration::from_millis(1)).await;
@@ -241,20 +243,34 @@ fn a_new_one_is_given_connections_of_the_others() {
         let both = addresses(&servers);
         let config = DispatchConfig {
             connections: 6,
+            pipelining,
             ..DispatchConfig::default()
         };
         let mut rig = rig(config, &both[..1]);
         // Twelve client connections with a long backlog each.
-        (0..600).for_each(|number| rig.send(number % 12, GET));
+        (0..1200).for_each(|number| rig.send(number % 12, GET));
         rig.until(|c| c.answered.success >= 60).await;
         let before = requests(&servers)[0];
         rig.dispatcher.set_addresses(0, &both);
         let counters = rig.settle().await;
-        assert_eq!((counters.answered.success, counters.opened), (600, 9));
+        assert_eq!(counters.answered.success, 1200);
         let [old, new] = requests(&servers);
-        let rest = 600 - before;
+        let rest = 1200 - before;
         assert!(new > rest / 4 && new < rest * 3 / 4, "{before} {old} {new}");
+        result.set(counters.opened);
     });
+    opened.get()
+}
+
+#[test]
+fn a_new_one_is_given_connections_of_the_others() {
+    assert_eq!(share_of_a_new_one(Pipelining::UpTo(1)), 9);
+}
+
+#[test]
+fn a_new_one_is_given_connections_that_have_many_copies() {
+    let opened = share_of_a_new_one(Pipelining::UpTo(16));
+    assert!((7..30).contains(&opened), "{opened}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod limits;
 mod long_replies;
 mod names;
 mod order;
+mod pacing;
 mod pipelining;
 mod purity;
 mod readiness;

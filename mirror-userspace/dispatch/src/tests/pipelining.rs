@@ -23,7 +23,7 @@ fn numbered(number: u64) -> String {
 fn pipelining(pipeline: usize) -> DispatchConfig {
     DispatchConfig {
         connections: 1,
-        pipeline_depth: pipeline,
+        pipelining: Pipelining::UpTo(pipeline),
         ..DispatchConfig::default()
     }
 }

@@ -101,7 +101,11 @@ fn a_copy_that_fails_again_has_failed() {
             }
         })
         .await;
-        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        let config = DispatchConfig {
+            pipelining: Pipelining::UpTo(1),
+            ..DispatchConfig::default()
+        };
+        let mut rig = Rig::new(config, server.address);
         let put = GET.replace("GET", "PUT");
         for text in [GET, &put, GET, GET] {
             rig.send(1, text);
@@ -180,7 +184,7 @@ fn copies_that_are_alone_have_a_connection_each_and_others_none_of_theirs() {
             .await;
             let config = DispatchConfig {
                 connections,
-                pipeline_depth: 8,
+                pipelining: Pipelining::UpTo(8),
                 ..DispatchConfig::default()
             };
             let mut rig = Rig::new(config, server.address);

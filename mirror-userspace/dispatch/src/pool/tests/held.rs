@@ -1,7 +1,7 @@
 //! Copies that hold their connection for long, and those that wait beside them.
 
 use super::driver::{Driver, OK, at, link};
-use crate::{DispatchConfig, LinkId, breaker, pool::Work};
+use crate::{DispatchConfig, LinkId, Pipelining, breaker, pool::Work};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -14,6 +14,7 @@ fn two() -> Driver {
     };
     Driver::new(&DispatchConfig {
         connections: 2,
+        pipelining: Pipelining::UpTo(1),
         breaker,
         ..DispatchConfig::default()
     })

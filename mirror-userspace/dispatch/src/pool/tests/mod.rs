@@ -4,6 +4,7 @@ mod driver;
 mod held;
 mod lateness;
 mod losses;
+mod pacing;
 mod shell;
 mod simulation;
 mod streams;
@@ -15,7 +16,7 @@ use mirror_core::{counters::TargetCounters, random::Random};
 /// What the simulations are written in: the fuzz targets of the pool include them with other words.
 mod vocabulary {
     pub(super) use crate::{
-        DispatchConfig, LinkId, Order, breaker,
+        DispatchConfig, LinkId, Order, Pipelining, breaker,
         pool::{Action, Origin, Pool, Retry, Settings, Unconnected, Work},
         reply,
     };

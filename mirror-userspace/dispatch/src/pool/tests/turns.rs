@@ -1,7 +1,7 @@
 //! Whose turn it is on a connection that several want.
 
 use super::driver::{Driver, OK, link};
-use crate::DispatchConfig;
+use crate::{DispatchConfig, Pipelining};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 const PUT: &str = "PUT / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
@@ -11,7 +11,7 @@ const POST: &str = "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 fn proven(pipeline: usize) -> Driver {
     let mut driver = Driver::new(&DispatchConfig {
         connections: 1,
-        pipeline_depth: pipeline,
+        pipelining: Pipelining::UpTo(pipeline),
         ..DispatchConfig::default()
     });
     for _ in 0..pipeline {
@@ -69,6 +69,7 @@ fn copies_that_take_effect_each_time_go_alone() {
 fn a_copy_is_sent_again_once_wherever_it_goes() {
     let mut driver = Driver::new(&DispatchConfig {
         connections: 2,
+        pipelining: Pipelining::UpTo(1),
         ..DispatchConfig::default()
     });
     (0..2).for_each(|client| driver.send(client, GET));

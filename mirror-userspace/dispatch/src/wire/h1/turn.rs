@@ -15,6 +15,8 @@ pub(crate) struct Turn {
     pub(super) answered: bool,
     /// A reply that was complete before the copy was written.
     pub(super) early: Option<Reply>,
+    /// Whether others on the connection were without a reply when its first byte was written.
+    pub(crate) behind: bool,
     /// Since the first byte was written.
     pub(crate) stopwatch: Option<Stopwatch>,
 }
@@ -41,6 +43,7 @@ impl Turn {
             heard: false,
             answered: false,
             early: None,
+            behind: false,
             stopwatch: None,
         }
     }
@@ -52,6 +55,12 @@ impl Turn {
             self.heard = true;
             self.job.forget();
         }
+    }
+
+    /// Whether it was written before the replies to others.
+    #[inline]
+    pub(crate) const fn was_behind(&self) -> bool {
+        self.behind
     }
 
     /// Whether the head of its reply is counted; the body goes on.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{
     super::{
         shell::Pipe,
-        vocabulary::{Expect, LinkId, Order, Retry},
+        vocabulary::{Expect, LinkId, Order, Pipelining, Retry},
     },
     copies::byte,
     world::{Delivery, World},
@@ -128,7 +128,12 @@ impl World<'_> {
             .find(|conn| conn.pipe.link == link)
             .unwrap();
         let ahead = conn.under_way();
-        let room = self.settings.pipeline_depth.min(conn.read_replies() + 1);
+        let most = match self.settings.pipelining {
+            Pipelining::UpTo(most) => most,
+            Pipelining::Auto if self.settings.retry == Retry::Never => 1,
+            Pipelining::Auto => 64,
+        };
+        let room = most.min(conn.read_replies() + 1);
         assert!(ahead.len() < room.max(1), "more at once than may");
         let not_alone = exclusive || ahead.iter().any(|one| self.copies[one.copy].is_exclusive());
         assert!(

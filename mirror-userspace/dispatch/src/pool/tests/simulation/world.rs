@@ -6,8 +6,8 @@ use super::{
     super::{
         shell::Shell as _,
         vocabulary::{
-            Action, Budget, LinkId, Order, Origin, Pool, Reserved, Retry, Settings, TargetCounters,
-            Time, breaker, reply,
+            Action, Budget, LinkId, Order, Origin, Pipelining, Pool, Reserved, Retry, Settings,
+            TargetCounters, Time, breaker, reply,
         },
     },
     Choices,
@@ -59,14 +59,17 @@ fn address(number: usize) -> SocketAddr {
 
 impl<'a> World<'a> {
     pub(super) fn new(mut choices: Choices<'a>) -> Self {
-        let pick = choices.of(4);
+        let pick = choices.of(6).min(4);
         let settings = Settings {
             order: match choices.of(4) {
                 0..=2 => Order::Connection,
                 _ => Order::None,
             },
             connections: 1 + choices.of(4),
-            pipeline_depth: [1, 2, 5, 16][pick],
+            pipelining: match pick {
+                4 => Pipelining::Auto,
+                _ => Pipelining::UpTo([1, 2, 5, 16][pick]),
+            },
             retry: [Retry::Idempotent, Retry::Idempotent, Retry::Never][choices.of(3)],
             queue: [50, 4][choices.of(2)],
             max_rps: [None, None, Some(20.0)][choices.of(3)],
