@@ -21,6 +21,7 @@ mod https;
 mod mirror;
 mod network;
 mod nothing;
+mod paced;
 mod policy;
 mod proxied;
 mod record;

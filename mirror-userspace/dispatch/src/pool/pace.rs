@@ -173,6 +173,8 @@ impl Pace {
     fn handle_last(&mut self, now: Time, number: usize) {
         match self.last {
             Last::Unknown => self.last = Last::Is(number),
+            // On their way when the first was heard.
+            Last::Is(last) if last == number => {}
             Last::Is(_) | Last::Varies => self.handle_trouble(now),
         }
     }
