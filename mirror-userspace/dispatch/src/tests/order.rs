@@ -59,7 +59,11 @@ fn requests_of_one_connection_stay_in_order_and_others_overlap() {
 fn one_connection_never_overlaps_itself() {
     run(async {
         let server = dawdling().await;
-        let mut rig = Rig::new(DispatchConfig::default(), server.address);
+        let config = DispatchConfig {
+            pipelining: Pipelining::UpTo(1),
+            ..DispatchConfig::default()
+        };
+        let mut rig = Rig::new(config, server.address);
         (0..10).for_each(|number| rig.send(1, &numbered(1, number)));
         let counters = rig.settle().await;
         assert_eq!((server.seen.most_open.get(), counters.opened), (1, 1));
