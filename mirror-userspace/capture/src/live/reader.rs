@@ -77,7 +77,7 @@ impl RingReader {
             }
         });
         if read > 0 || self.ring.withholds() {
-            self.sleeper.stay_awake();
+            self.sleeper.stay_awake(read);
         }
         read
     }
