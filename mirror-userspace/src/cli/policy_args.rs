@@ -60,6 +60,13 @@ pub struct PolicyArgs {
     /// Appends the client's address to X-Forwarded-For, which is added if it is not there.
     #[arg(long, help_heading = REWRITES)]
     pub forwarded_for: bool,
+
+    /// Leaves `close` out of Connection, so that v2's connections are used again [default: as sent].
+    ///
+    /// It speaks of the client's connection to v1 (RFC 9110 section 7.6.1); passed on, each copy costs v2 and podmirror a new
+    /// connection. Copies in HTTP/1.0, and those with Upgrade, are sent as they are.
+    #[arg(long, help_heading = REWRITES)]
+    pub reuse: bool,
 }
 
 /// What is hidden in copies and recordings.
@@ -80,7 +87,8 @@ impl PolicyArgs {
             || self.set_host.is_some()
             || self.host_suffix.is_some()
             || !self.rewrite_path.is_empty()
-            || self.forwarded_for;
+            || self.forwarded_for
+            || self.reuse;
         Conditions {
             rewritten: rewrites,
             redacted: !self.redact.redact_header.is_empty(),
@@ -108,6 +116,7 @@ impl From<PolicyArgs> for PolicyConfig {
                 } else {
                     ForwardedFor::Keep
                 },
+                reuse: args.reuse,
             },
             ..args.select.into()
         }

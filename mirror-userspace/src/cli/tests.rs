@@ -39,7 +39,7 @@ fn policy(args: &[&str]) -> Policy {
 }
 
 /// Every flag with a value that is accepted.
-const FLAGS: [(&str, Option<&str>); 21] = [
+const FLAGS: [(&str, Option<&str>); 22] = [
     ("--sample-rate", Some("0.5%")),
     ("--sample-by", Some("header:X-Id")),
     ("--sample-key-file", Some("/proc/version")),
@@ -60,6 +60,7 @@ const FLAGS: [(&str, Option<&str>); 21] = [
     ("--host-suffix", Some("-shadow")),
     ("--rewrite-path", Some("/v1/=/v2/")),
     ("--forwarded-for", None),
+    ("--reuse", None),
     ("--target", Some("http://v2,sample=1/3,host=web")),
 ];
 

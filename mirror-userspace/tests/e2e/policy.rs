@@ -141,3 +141,29 @@ fn rewrites_change_the_copy_only() {
     assert_eq!(scene.v1.requests()[0].head, request);
     scene.mirror.stop().assert_all_answered(1);
 }
+
+/// Each client's connection carries one request; those to v2 many.
+#[test]
+fn connections_to_v2_are_used_again_if_they_may() {
+    let scene = Scene::new(&["--reuse", "--target-connections", "2"]);
+    let count = 100;
+    for n in 0..count {
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: v1.test\r\nConnection: close\r\n\r\n");
+        assert_eq!(scene.request("GET", request.as_bytes()), 200);
+    }
+    let copies = scene.v2.wait_for(count, PATIENCE);
+    let mut connections: Vec<_> = copies.iter().map(|copy| copy.connection).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    assert!(
+        connections.len() <= 2,
+        "one for each shard: {connections:?}"
+    );
+    for copy in &copies {
+        let head = String::from_utf8_lossy(&copy.head);
+        let marked = "Host: v1.test\r\nx-mirrored-by: podmirror\r\n\r\n";
+        assert!(head.ends_with(marked), "{head}");
+    }
+    let ledger = scene.mirror.stop();
+    ledger.assert_all_answered(count);
+}

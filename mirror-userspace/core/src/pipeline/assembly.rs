@@ -263,6 +263,9 @@ impl Assembly {
         }
         if !heads.is_empty() {
             let mut manner = Manner::of(head, self.policy.offers_upgrade(head));
+            if manner.persistence == Persistence::Closes && self.policy.keeps_connection(head) {
+                manner.persistence = Persistence::Persistent;
+            }
             if opening.is_some() {
                 manner.persistence = Persistence::Alone;
             }

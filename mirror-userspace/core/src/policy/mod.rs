@@ -8,6 +8,7 @@
 //! Values are checked where they are read ([`FromStr`](std::str::FromStr) on each type), so a
 //! [`PolicyConfig`] cannot hold a rate of 120 % or a rewrite that changes framing.
 
+mod connection;
 mod field;
 mod field_rules;
 mod filter;
@@ -273,6 +274,12 @@ impl Policy {
     #[must_use]
     pub fn offers_upgrade(&self, head: RequestHead<'_>) -> bool {
         self.rewriter.offers_upgrade(head)
+    }
+
+    /// Whether the copies' connections to targets stay open, although the request says that its own does not.
+    #[must_use]
+    pub fn keeps_connection(&self, head: RequestHead<'_>) -> bool {
+        self.rewriter.keeps_connection(head)
     }
 
     /// Appends the head that this target is to receive: the client's bytes (of HTTP/2, a header block of the client's

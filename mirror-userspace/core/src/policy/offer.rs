@@ -1,6 +1,6 @@
 //! An offer of HTTP/2, left out of the copy: the request stays what it is, and the copy's connection HTTP/1.
 
-use super::splice::Splice;
+use super::{connection, splice::Splice};
 use crate::http::{Field, Head};
 
 /// Leaves out a field line, or the options in it, that belong to the offer (RFC 7540 section 3.2). Whether
@@ -14,19 +14,5 @@ pub(super) fn drop(head: &Head<'_>, field: &Field, splice: &mut Splice<'_, '_>) 
         splice.remove(field);
         return true;
     }
-    if !name.eq_ignore_ascii_case(b"connection") {
-        return false;
-    }
-    let options = head.bytes(field.value).split(|byte| *byte == b',');
-    let mut kept: Vec<&[u8]> = Vec::new();
-    for option in options.map(<[u8]>::trim_ascii) {
-        if !is_of_offer(option) {
-            kept.extend([&b", "[..], option]);
-        }
-    }
-    match kept.get(1..) {
-        Some(kept) => splice.set_value(field, kept),
-        None => splice.remove(field),
-    }
-    true
+    connection::drop_options(head, field, is_of_offer, splice)
 }

@@ -13,6 +13,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use super::{
+    connection,
     field::{FieldName, MIRROR_NAME, MIRRORED_BY, MutableField, SetField},
     field_rules::{Action, FORWARDED_FOR, FieldRule, PolicyError, REDACTED, field_rules},
     host::{HostChange, HostRewrite},
@@ -46,6 +47,9 @@ pub struct RewriteConfig {
     pub paths: Vec<PathRewrite>,
     /// Whether v2 learns who asked.
     pub forwarded_for: ForwardedFor,
+    /// Whether copies in HTTP/1.1 are without `Connection: close`, which speaks of the client's connection to v1 (RFC 9110
+    /// section 7.6.1), so that those to targets are used again. Default: no.
+    pub reuse: bool,
 }
 
 /// What becomes of `X-Forwarded-For`.
@@ -65,6 +69,7 @@ pub(super) struct Rewriter {
     host: HostRewrite,
     paths: Vec<PathRewrite>,
     forwarded_for: ForwardedFor,
+    reuse: bool,
     /// Whether offers of HTTP/2 are left out.
     drops_h2c: bool,
 }
@@ -77,6 +82,7 @@ impl Rewriter {
             host: config.host,
             paths: config.paths,
             forwarded_for: config.forwarded_for,
+            reuse: config.reuse,
         })
     }
 
@@ -84,6 +90,14 @@ impl Rewriter {
     pub(super) fn offers_upgrade(&self, head: RequestHead<'_>) -> bool {
         head.upgrade()
             .is_some_and(|upgrade| !(self.drops_h2c && upgrade == Upgrade::H2c))
+    }
+
+    /// Whether the copy's connection stays open, although the head says that its own does not.
+    pub(super) fn keeps_connection(&self, head: RequestHead<'_>) -> bool {
+        match head {
+            RequestHead::Http1(head) => self.reuse && connection::stays_without_close(head),
+            RequestHead::Http2(_) => false,
+        }
     }
 
     /// Whether any value is hidden.
@@ -138,11 +152,16 @@ impl Rewriter {
     ) {
         let forwarded = self.forwarded_line(head);
         let drops_offer = self.drops_h2c && head.upgrade == Some(Upgrade::H2c);
+        let drops_close = self.reuse && connection::stays_without_close(head);
         let mut written = vec![false; self.rules.len()];
         let mut host_written = false;
         for (index, field) in head.fields.iter().enumerate() {
             let name = head.bytes(field.name);
             if drops_offer && offer::drop(head, field, splice) {
+                continue;
+            }
+            let is_close = connection::is_close;
+            if drops_close && connection::drop_options(head, field, is_close, splice) {
                 continue;
             }
             if name.eq_ignore_ascii_case(b"host") {

@@ -69,6 +69,7 @@ fn merged(own: &RewriteConfig, flags: &RewriteConfig) -> RewriteConfig {
         },
         paths: own.paths.iter().chain(&flags.paths).cloned().collect(),
         forwarded_for,
+        reuse: own.reuse || flags.reuse,
     }
 }
 

@@ -1,3 +1,5 @@
+mod hop;
+
 use super::*;
 use crate::policy::{Policy, PolicyConfig, TargetPolicy};
 use crate::{
