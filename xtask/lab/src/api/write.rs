@@ -56,15 +56,13 @@ pub(super) fn carry_out(
         }
         ("PUT", Some(name)) => {
             let before = store.get(place, name).ok_or(404_u16)?;
-            let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
-            if version(&write.body).is_some_and(|it| Some(it) != version(&before)) {
-                return Err(409);
-            }
+            same_version(&before, &write.body)?;
             store.apply(place.collection(), write.body.clone());
             Ok((200, store.get(place, name).ok_or(500_u16)?))
         }
         ("PATCH", Some(name)) => {
             let before = store.get(place, name).ok_or(404_u16)?;
+            same_version(&before, &write.body)?;
             let mut after = before.clone();
             // The status has a path of its own, and all else has the other one.
             let mut patch = write.body.clone();
@@ -78,6 +76,16 @@ pub(super) fn carry_out(
             Ok((200, store.get(place, name).ok_or(500_u16)?))
         }
         _ => Err(405),
+    }
+}
+
+/// Who names a version writes to that one only.
+fn same_version(before: &Value, write: &Value) -> Result<(), u16> {
+    let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+    let named = version(write).filter(|version| !version.is_null());
+    match named.is_none_or(|named| Some(named) == version(before)) {
+        true => Ok(()),
+        false => Err(409),
     }
 }
 

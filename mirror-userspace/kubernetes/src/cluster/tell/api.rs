@@ -33,6 +33,13 @@ pub(super) enum Failed {
     Other(String),
 }
 
+/// A status, and the version of the object that has it or is to have it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Versioned {
+    pub(super) version: String,
+    pub(super) status: Value,
+}
+
 /// The API server, as far as telling asks it.
 pub(super) struct TellApi {
     client: Client,
@@ -88,27 +95,30 @@ impl TellApi {
         Ok(within(leases.list(&params)).await?.items)
     }
 
-    /// The status that an object has; null if it has none.
-    pub(super) async fn status(&self, of: &Identity) -> Result<Value, Failed> {
+    /// The status that an object has, with the version of the object; null if it has none.
+    pub(super) async fn status(&self, of: &Identity) -> Result<Versioned, Failed> {
         let mut object = value(self.documents(of).get_status(&of.name)).await?;
         let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
         if !of.uid.is_empty() && uid.is_some_and(|uid| uid != of.uid) {
             // It is another object of that name, of which the watch will tell.
             return Err(Failed::NotFound);
         }
-        Ok(object
-            .get_mut("status")
-            .map(Value::take)
-            .unwrap_or_default())
+        let status = object.get_mut("status").map(Value::take);
+        Ok(Versioned {
+            version: version(&object),
+            status: status.unwrap_or_default(),
+        })
     }
 
-    pub(super) async fn set_status(&self, of: &Identity, status: &Value) -> Result<(), Failed> {
-        let patch = status_patch(of, status);
+    /// Sets the status of the object that has this version, and returns the one that it has then. One that was
+    /// changed meanwhile, or another one of that name that has come in its place, is refused by its version: a UID
+    /// says nothing here, as all metadata of a status is ignored but that.
+    pub(super) async fn set_status(&self, of: &Identity, to: &Versioned) -> Result<String, Failed> {
+        let patch = json!({"metadata": {"resourceVersion": to.version}, "status": to.status});
         let (documents, params) = (self.documents(of), manager());
         let patch = Patch::Merge(&patch);
-        within(documents.patch_status(&of.name, &params, &patch))
-            .await
-            .map(drop)
+        let object = value(documents.patch_status(&of.name, &params, &patch)).await?;
+        Ok(version(&object))
     }
 
     pub(super) async fn create_event(&self, namespace: &str, event: Value) -> Result<(), Failed> {
@@ -130,12 +140,12 @@ impl TellApi {
     }
 }
 
-/// Changes the status of this very object: one of the same name that has come in its place is refused by its UID.
-fn status_patch(of: &Identity, status: &Value) -> Value {
-    if of.uid.is_empty() {
-        return json!({"status": status});
-    }
-    json!({"metadata": {"uid": of.uid}, "status": status})
+fn version(object: &Value) -> String {
+    let version = object.pointer("/metadata/resourceVersion");
+    version
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn manager() -> PatchParams {
@@ -238,7 +248,7 @@ mod tests {
         let api = TellApi::new(Client::new(service, "default"));
         let object = json!({
             "apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror",
-            "metadata": {"namespace": "shop", "name": "web", "uid": "new"},
+            "metadata": {"namespace": "shop", "name": "web", "uid": "new", "resourceVersion": "7"},
             "status": {"nodes": 1},
         });
         let play = async {
@@ -255,16 +265,14 @@ mod tests {
         let ask = async {
             let of_gone = api.status(&mirror("old")).await;
             assert_eq!(of_gone, Err(Failed::NotFound));
-            let of_new = api.status(&mirror("new")).await;
-            assert_eq!(of_new, Ok(json!({"nodes": 1})));
-            api.set_status(&mirror("old"), &json!({"nodes": 2}))
-                .await
-                .ok();
+            let mut of_new = api.status(&mirror("new")).await.unwrap();
+            assert_eq!(of_new.status, json!({"nodes": 1}));
+            of_new.status = json!({"nodes": 2});
+            let set = api.set_status(&mirror("new"), &of_new).await;
+            assert_eq!(set, Ok("7".to_owned()));
         };
         let (bodies, ()) = tokio::join!(play, ask);
-        let expected = json!({"metadata": {"uid": "old"}, "status": {"nodes": 2}});
+        let expected = json!({"metadata": {"resourceVersion": "7"}, "status": {"nodes": 2}});
         assert_eq!(bodies[2], expected);
-        let without = status_patch(&mirror(""), &json!({}));
-        assert_eq!(without, json!({"status": {}}));
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
+    api::Versioned,
     conditions::{Whole, differ_by_figures, status},
     seen::{Identity, Seen, SeenDocument},
     turns::Turns,
@@ -29,8 +30,8 @@ const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 pub(super) enum Todo {
     /// It is not known what it is: read it.
     Read(Identity),
-    /// It is to be this.
-    Write(Identity, Value),
+    /// It is to be this, if the object is still of that version.
+    Write(Identity, Versioned),
 }
 
 /// What is known of the statuses that there are.
@@ -43,8 +44,8 @@ pub(super) struct Statuses {
 #[derive(Debug)]
 struct Known {
     uid: String,
-    /// `None` before it was read.
-    status: Option<Value>,
+    /// `None` before it was read, and since somebody else has changed the object.
+    status: Option<Versioned>,
     written: Option<Instant>,
     not_before: Option<Instant>,
     /// How often in a row there was no such thing.
@@ -99,31 +100,37 @@ impl Statuses {
         let Some(before) = known.and_then(|known| known.status.as_ref()) else {
             return Some(Todo::Read(identity.clone()));
         };
-        let status = status(document, &whole(title, document), before, time);
-        if status == *before {
+        let status = status(document, &whole(title, document), &before.status, time);
+        if status == before.status {
             return None;
         }
-        let least = if differ_by_figures(before, &status) {
+        let least = if differ_by_figures(&before.status, &status) {
             FIGURES_EVERY
         } else {
             WRITTEN_EVERY
         };
         let written = known.and_then(|known| known.written);
         let due = written.is_none_or(|written| now.duration_since(written) >= least);
-        due.then(|| Todo::Write(identity.clone(), status))
+        let version = before.version.clone();
+        due.then(|| Todo::Write(identity.clone(), Versioned { version, status }))
     }
 
-    pub(super) fn on_read(&mut self, of: &Identity, status: Value) {
+    pub(super) fn on_read(&mut self, of: &Identity, status: Versioned) {
         let known = self.known(of);
         known.status = Some(status);
         known.not_before = None;
         known.missing = 0;
     }
 
-    pub(super) fn on_written(&mut self, of: &Identity, status: Value, now: Instant) {
+    pub(super) fn on_written(&mut self, of: &Identity, status: Versioned, now: Instant) {
         let known = self.known(of);
         known.status = Some(status);
         known.written = Some(now);
+    }
+
+    /// Somebody else has changed the object, or it is another one: read it again.
+    pub(super) fn on_conflict(&mut self, of: &Identity) {
+        self.known(of).status = None;
     }
 
     pub(super) fn on_failed(&mut self, of: &Identity, now: Instant) {
@@ -194,7 +201,7 @@ mod tests {
         let mut writes = 0;
         for todo in statuses.todo(seen, with(whole.0, whole.1), nobody, now, "now") {
             match todo {
-                Todo::Read(identity) => statuses.on_read(&identity, Value::Null),
+                Todo::Read(identity) => statuses.on_read(&identity, Versioned::default()),
                 Todo::Write(identity, status) => {
                     writes += 1;
                     statuses.on_written(&identity, status, now);
@@ -242,6 +249,22 @@ mod tests {
         let mut next = Statuses::default();
         next.on_read(identity, status.clone());
         assert_eq!(next.todo(&seen, with(1, 0), nobody, start, "now"), []);
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_has_changed_is_read_again() {
+        let mut statuses = Statuses::default();
+        let (seen, start) = (seen(1), Instant::now());
+        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
+        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
+        let [Todo::Write(identity, _)] = todo.as_slice() else {
+            panic!("{todo:?}");
+        };
+        statuses.on_conflict(identity);
+        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
+        assert_eq!(todo, [Todo::Read(identity.clone())]);
+        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
+        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 1);
     }
 
     #[tokio::test]

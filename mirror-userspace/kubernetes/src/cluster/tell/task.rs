@@ -294,9 +294,12 @@ impl Task {
                     let read = read.map(|status| office.statuses.on_read(&identity, status));
                     (identity, read)
                 }
-                Todo::Write(identity, status) => {
-                    let set = self.api.set_status(&identity, &status).await;
-                    let set = set.map(|()| office.statuses.on_written(&identity, status, now));
+                Todo::Write(identity, mut to) => {
+                    let set = self.api.set_status(&identity, &to).await;
+                    let set = set.map(|version| {
+                        to.version = version;
+                        office.statuses.on_written(&identity, to, now);
+                    });
                     (identity, set)
                 }
             };
@@ -317,6 +320,10 @@ impl Task {
                         self.complaints.fails(STATUSES, &failed);
                     }
                 }
+                Err(Failed::Conflict) => match self.api.status(&identity).await {
+                    Ok(status) => office.statuses.on_read(&identity, status),
+                    Err(_) => office.statuses.on_conflict(&identity),
+                },
                 Err(_) => office.statuses.on_failed(&identity, now),
             }
         }
