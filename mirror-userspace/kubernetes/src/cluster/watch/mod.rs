@@ -270,7 +270,7 @@ impl Watches {
                 if changed.is_list() {
                     counts.lists += 1;
                     status.on_listed();
-                } else {
+                } else if !changed.is_beginning() {
                     counts.changes += 1;
                     status.on_success();
                 }

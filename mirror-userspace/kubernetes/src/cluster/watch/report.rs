@@ -68,7 +68,7 @@ pub(in crate::cluster) enum Changed {
 
 impl Changed {
     /// Whether a list only begins, which is before the API server is asked.
-    const fn is_beginning(&self) -> bool {
+    pub(super) const fn is_beginning(&self) -> bool {
         matches!(self, Self::Documents(Change::ListBegins))
     }
 

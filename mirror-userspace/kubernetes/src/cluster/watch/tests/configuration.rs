@@ -3,18 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::server::{Asked, Server, Watched, watching};
 use crate::{
     cluster::{
-        WatchState,
+        FailureReason, WatchState, WatchStatus,
         watch::{Needs, Update, Watches},
     },
     plan::Scope,
 };
 
 const ISTIO: &str = "/apis/networking.istio.io";
+/// Enough for the watches to take what was said.
+const MOMENT: Duration = Duration::from_millis(1);
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 fn configuration() -> Needs {
@@ -272,8 +274,16 @@ async fn kinds_that_stay_forbidden_hold_nothing_up_and_are_asked_for_ever_less_o
     assert!(waited < Duration::from_secs(50), "{waited:?}");
     // The next is 25.6 s or more, and whatever reaches 30 s lasts ten times as long.
     let end = start + Duration::from_secs(105);
+    let mut again = 0;
     while let Ok(asked) = timeout_at(end, server.asked()).await {
+        // While it is asked again, nothing works yet.
+        assert!(timeout(MOMENT, watches.next()).await.is_err());
+        let forbidden = |status: &WatchStatus| matches!(&status.state, WatchState::Failing(it) if it.reason == FailureReason::Forbidden);
+        assert!(watches.status().all(forbidden));
+        assert!(watches.counts().values().all(|counts| counts.changes == 0));
         asked.refused(403);
+        again += 1;
     }
+    assert!(again >= 1);
     assert!(server.is_left_alone(Duration::from_secs(200)).await);
 }
