@@ -12,10 +12,13 @@ use log::{info, warn};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::seen::Identity;
+use super::{refusals::REFUSED, seen::Identity};
 
 /// How long the API server may take for one request.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After a failure that is nobody's fault.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Who writes, as `managedFields` has it.
 const MANAGER: &str = "podmirror";
@@ -29,8 +32,20 @@ pub(super) enum Failed {
     NotFound,
     /// Another one was faster; or it is there already.
     Conflict,
-    /// Anything else; the watches say it if the API server is away.
+    /// No answer: the watches say that the API server is away.
+    Away(String),
+    /// Anything else.
     Other(String),
+}
+
+impl Failed {
+    /// How long to wait before it is tried again: rights are granted by people.
+    pub(super) const fn wait(&self) -> Duration {
+        match self {
+            Self::Forbidden(_) | Self::NotFound => REFUSED,
+            Self::Conflict | Self::Away(_) | Self::Other(_) => TRIED_AGAIN_AFTER,
+        }
+    }
 }
 
 /// A status, and the version of the object that has it or is to have it.
@@ -173,8 +188,9 @@ async fn within<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Fa
             409 => Failed::Conflict,
             code => Failed::Other(format!("status {code}: {}", status.message)),
         }),
-        Ok(Err(error)) => Err(Failed::Other(error.to_string())),
-        Err(_) => Err(Failed::Other("no answer".to_owned())),
+        Ok(Err(error @ kube::Error::SerdeError(_))) => Err(Failed::Other(error.to_string())),
+        Ok(Err(error)) => Err(Failed::Away(error.to_string())),
+        Err(_) => Err(Failed::Away("no answer".to_owned())),
     }
 }
 
@@ -212,7 +228,7 @@ impl Complaints {
                 "apply the definitions of deploy/components/definitions, which Helm does not upgrade",
             ),
             // Said by the watches, or nothing to speak of.
-            Failed::Conflict | Failed::Other(_) => return,
+            Failed::Conflict | Failed::Away(_) | Failed::Other(_) => return,
         };
         if self.0.insert(what, failed.clone()).is_none() {
             warn!(

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{

@@ -236,7 +236,7 @@ impl Task {
                 if self.election.was_seen() {
                     self.complaints.fails(NOTES, &failed);
                 }
-                self.note.on_failed(now, REFUSED);
+                self.note.on_failed(now, failed.wait());
             }
         }
     }
@@ -255,7 +255,7 @@ impl Task {
                 }
                 Err(failed) => {
                     self.complaints.fails(PARTS, &failed);
-                    office.list_next = Some(now + REFUSED);
+                    office.list_next = Some(now + failed.wait());
                 }
             }
         }
@@ -324,6 +324,8 @@ impl Task {
                     Ok(status) => office.statuses.on_read(&identity, status),
                     Err(_) => office.statuses.on_conflict(&identity),
                 },
+                // Nor will it answer the next one; tried again in the next round.
+                Err(Failed::Away(_)) => return,
                 Err(_) => office.statuses.on_failed(&identity, now),
             }
         }
@@ -339,7 +341,10 @@ impl Task {
             return;
         }
         let held = |namespace: &str| refused.hold(namespace, now);
-        for due in office.events.due(seen, held, now) {
+        let all = office.events.due(seen, held, now);
+        let mut left = all.len();
+        for due in all {
+            left -= 1;
             let namespace = due.regarding.namespace.as_str();
             if refused.hold(namespace, now) {
                 office.events.on_held();
@@ -353,6 +358,10 @@ impl Task {
                     refused.on_taken(now);
                     self.complaints.works(EVENTS);
                     office.events.on_told(&due, now);
+                }
+                Err(Failed::Away(_)) => {
+                    (0..=left).for_each(|_| office.events.on_held());
+                    return;
                 }
                 Err(Failed::NotFound) if due.before > 0 => office.events.on_forgotten(&due),
                 Err(failed @ Failed::Forbidden(_)) => {
@@ -386,3 +395,6 @@ async fn write(api: &TellApi, due: &Due, me: &str) -> Result<(), Failed> {
         outcome => outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;
