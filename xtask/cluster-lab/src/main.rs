@@ -4,15 +4,16 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use cluster_lab::tutorial::{self, Options};
+use cluster_lab::tutorial::{self, Options, Parts};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays the mirroring tutorial on a cluster, and prints a verdict for each act
 ///
 /// Creates a namespace with v1, v2, the agent and a client; mirrors all, a half, a tenth and none of the
-/// client's requests; compares the logs; removes everything. Needs the right to create cluster roles and
-/// privileged pods.
+/// client's requests, first by flags, then as a TrafficMirror and a rollout's VirtualServices say, while pods come and
+/// agents are replaced; compares the logs; removes everything. Needs the right to create cluster roles,
+/// privileged pods, and kinds that are not there (which it removes).
 #[derive(Parser)]
 #[command(name = "cargo xtask e2e", bin_name = "cargo xtask e2e")]
 struct Arguments {
@@ -37,9 +38,29 @@ struct Arguments {
           value_parser = clap::value_parser!(u32).range(100..))]
     requests: u32,
 
+    /// What is played: what flags do, what documents do, or both
+    #[arg(long, value_name = "WHAT", default_value = "all")]
+    part: Part,
+
+    /// Shell command that stops the API server for 20 s, for the act without it; left out by default
+    #[arg(long, value_name = "COMMAND", requires = "api_up")]
+    api_down: Option<String>,
+
+    /// Shell command that starts it again
+    #[arg(long, value_name = "COMMAND", requires = "api_down")]
+    api_up: Option<String>,
+
     /// How many seconds anything may take, such as pulling an image
     #[arg(long, value_name = "N", default_value_t = 300)]
     patience: u64,
+}
+
+/// What can be played.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    Flags,
+    Documents,
+    All,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -67,6 +88,12 @@ async fn run(arguments: Arguments) -> Result<bool> {
         requests: arguments.requests,
         patience: Duration::from_secs(arguments.patience),
         pause: Duration::from_millis(500),
+        parts: match arguments.part {
+            Part::Flags => Parts::Flags,
+            Part::Documents => Parts::Documents,
+            Part::All => Parts::All,
+        },
+        outage: arguments.api_down.zip(arguments.api_up),
     };
     let name = format!("podmirror-e2e-{}", std::process::id());
     let mut good = true;

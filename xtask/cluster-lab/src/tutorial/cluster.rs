@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use hyper::Request;
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::manifests::name as name_of;
@@ -29,6 +29,14 @@ impl Cluster {
         }
     }
 
+    /// The server's version: 34 of `v1.34.2`.
+    pub(super) async fn minor_version(&self) -> Result<u32> {
+        let version: Value = self.client.request(get("/version")?).await?;
+        let minor = version.pointer("/minor").and_then(Value::as_str);
+        let digits = minor.map(|minor| minor.trim_end_matches(|last: char| !last.is_ascii_digit()));
+        Ok(digits.context("no version")?.parse()?)
+    }
+
     /// Creates an object; fields that the server does not know are refused by it.
     pub(super) async fn create(&self, object: &Value) -> Result<()> {
         let path = format!("{}?fieldValidation=Strict", collection(object)?);
@@ -40,10 +48,93 @@ impl Cluster {
         Ok(())
     }
 
+    /// What the server says to an object that it would not create, without creating it; `None` if it would.
+    pub(super) async fn refusal(&self, object: &Value) -> Result<Option<String>> {
+        let path = format!("{}?dryRun=All", collection(object)?);
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .body(object.to_string().into_bytes())?;
+        match self.client.request::<Value>(request).await {
+            Ok(_) => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 422 => Ok(Some(status.message.clone())),
+            Err(error) => Err(error).with_context(|| format!("trying {}", name_of(object))),
+        }
+    }
+
+    /// Creates a definition that is not there, marked as ours.
+    pub(super) async fn make(&self, definition: &Value) -> Result<()> {
+        if self.find(definition).await?.is_none() {
+            self.create(definition).await?;
+        }
+        self.wait_until(definition, "the definition to be established", |object| {
+            let conditions = object.pointer("/status/conditions")?.as_array()?;
+            let mut names = conditions.iter().filter(|it| it["type"] == "Established");
+            names.any(|it| it["status"] == "True").then_some(())
+        })
+        .await
+    }
+
+    /// Deletes a definition, if it bears our mark.
+    pub(super) async fn unmake(&self, definition: &Value) -> Result<()> {
+        let labels = "/metadata/labels";
+        let found = self.find(definition).await?;
+        if found.is_some_and(|found| found.pointer(labels) == definition.pointer(labels)) {
+            self.delete(definition).await?;
+        }
+        Ok(())
+    }
+
+    /// Merges a change into an object.
+    pub(super) async fn change(&self, object: &Value, change: &Value) -> Result<()> {
+        let request = Request::patch(path_of(object)?)
+            .header("content-type", "application/merge-patch+json")
+            .body(change.to_string().into_bytes())?;
+        let changed: kube::Result<Value> = self.client.request(request).await;
+        changed.with_context(|| format!("changing {}", name_of(object)))?;
+        Ok(())
+    }
+
+    /// The object as it is now; `None` if there is none.
+    pub(super) async fn find(&self, object: &Value) -> Result<Option<Value>> {
+        match self.client.request(get(&path_of(object)?)?).await {
+            Ok(found) => Ok(Some(found)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("reading {}", name_of(object))),
+        }
+    }
+
+    /// The objects of this kind in this namespace; `like` is one of them.
+    pub(super) async fn list(&self, like: &Value) -> Result<Vec<Value>> {
+        let mut list: Value = self.client.request(get(&collection(like)?)?).await?;
+        let items = list.get_mut("items").map(Value::take);
+        Ok(serde_json::from_value(
+            items.unwrap_or_else(|| Value::Array(Vec::new())),
+        )?)
+    }
+
+    /// Looks at this object until it is as wanted.
+    pub(super) async fn wait_until<T>(
+        &self,
+        object: &Value,
+        what: &str,
+        wanted: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
+        self.wait(&path_of(object)?, what, wanted).await
+    }
+
+    /// The pause between two looks.
+    pub(super) async fn pause(&self) {
+        sleep(self.pause).await;
+    }
+
+    /// How long anything may take.
+    pub(super) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Deletes an object, if it exists.
     pub(super) async fn delete(&self, object: &Value) -> Result<()> {
-        let path = format!("{}/{}", collection(object)?, own_name(object)?);
-        let request = Request::delete(path).body(Vec::new())?;
+        let request = Request::delete(path_of(object)?).body(Vec::new())?;
         match self.client.request::<Value>(request).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             done => done
@@ -86,14 +177,58 @@ impl Cluster {
         }
     }
 
-    /// The names of the pods with a label.
+    /// Waits until the pods with a label have gone.
+    pub(super) async fn wait_for_no_pods(&self, namespace: &str, label: &str) -> Result<()> {
+        self.wait_until_gone(namespace, label, |_| true).await
+    }
+
+    /// The names of the pods with a label; those that are ending are not among them.
     pub(super) async fn pods(&self, namespace: &str, label: &str) -> Result<Vec<String>> {
+        let mut pods = self.all_pods(namespace, label).await?;
+        pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        let names = pods.iter().map(own_name);
+        names.map(|name| name.map(str::to_owned)).collect()
+    }
+
+    async fn all_pods(&self, namespace: &str, label: &str) -> Result<Vec<Value>> {
         let label = label.replace('=', "%3D");
         let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={label}");
-        let list: Value = self.client.request(get(&path)?).await?;
-        let items = list.pointer("/items").and_then(Value::as_array);
-        let names = items.into_iter().flatten().map(own_name);
-        names.map(|name| name.map(str::to_owned)).collect()
+        let mut list: Value = self.client.request(get(&path)?).await?;
+        let items = list.get_mut("items").map(Value::take);
+        Ok(serde_json::from_value(items.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// Ends the pods with a label, and waits until they have gone.
+    pub(super) async fn replace_pods(&self, namespace: &str, label: &str) -> Result<()> {
+        let old = self.pods(namespace, label).await?;
+        for pod in &old {
+            let metadata = json!({"name": pod, "namespace": namespace});
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata});
+            self.delete(&pod).await?;
+        }
+        self.wait_until_gone(namespace, label, |name| old.iter().any(|it| it == name))
+            .await
+    }
+
+    async fn wait_until_gone(
+        &self,
+        namespace: &str,
+        label: &str,
+        which: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let pods = self.all_pods(namespace, label).await?;
+            let names = pods.iter().filter_map(|pod| own_name(pod).ok());
+            let left: Vec<_> = names.filter(|name| which(name)).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("waited {:?} for {} to end", self.patience, left.join(", "));
+            }
+            sleep(self.pause).await;
+        }
     }
 
     /// What the pod's container has written.
@@ -101,6 +236,13 @@ impl Cluster {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log");
         let text = self.client.request_text(get(&path)?).await;
         text.with_context(|| format!("the log of {pod}"))
+    }
+
+    /// A GET of the admin port of an agent, through the API server.
+    pub(super) async fn ask(&self, namespace: &str, pod: &str, path: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{ADMIN_PORT}/proxy/{path}");
+        let said = self.client.request_text(get(&path)?).await;
+        said.with_context(|| format!("asking {pod}"))
     }
 
     /// A PUT to the admin port of an agent, through the API server, which keeps `Authorization` for
@@ -146,6 +288,10 @@ impl Cluster {
 
 fn get(path: &str) -> Result<Request<Vec<u8>>> {
     Ok(Request::get(path).body(Vec::new())?)
+}
+
+fn path_of(object: &Value) -> Result<String> {
+    Ok(format!("{}/{}", collection(object)?, own_name(object)?))
 }
 
 fn own_name(object: &Value) -> Result<&str> {

@@ -4,9 +4,16 @@
 //! a half, a tenth, none. What counts is what the two servers wrote into their logs, not what
 //! podmirror says of itself. The agent is installed from `deploy/base`, under names of its own, and
 //! told its rate as an operator would: `PUT /sample-rate`.
+//!
+//! Then it is replaced by one that mirrors what documents say, and the same is done with a TrafficMirror and with the
+//! VirtualServices that a rollout's controller writes.
 
 mod cluster;
+mod definitions;
+mod mirrors;
 mod objects;
+mod rollout;
+mod scene;
 
 use std::{fmt, time::Duration};
 
@@ -14,6 +21,7 @@ use anyhow::{Context as _, Result};
 use kube::Client;
 
 use cluster::Cluster;
+use scene::Scene;
 
 /// What can be chosen.
 #[derive(Clone, Debug)]
@@ -30,6 +38,21 @@ pub struct Options {
     pub patience: Duration,
     /// The pause between two looks.
     pub pause: Duration,
+    /// What is played.
+    pub parts: Parts,
+    /// Shell commands that stop the API server, and start it again.
+    pub outage: Option<(String, String)>,
+}
+
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Only what flags and the admin server do.
+    Flags,
+    /// Only what documents do.
+    Documents,
+    /// All of it.
+    All,
 }
 
 /// What became of one thing that was to be shown.
@@ -47,6 +70,9 @@ impl fmt::Display for Verdict {
         write!(f, "{mark}  {}", self.what)
     }
 }
+
+/// The folder of `deploy/` with the rights to read and tell of all kinds.
+const DOCUMENTS: &str = "overlays/all";
 
 /// The rates of the tutorial, in percent.
 const RATES: [u32; 4] = [100, 50, 10, 0];
@@ -94,7 +120,7 @@ async fn acts(
     cluster: &Cluster,
     name: &str,
     options: &Options,
-    tell: &mut impl FnMut(Verdict),
+    tell: &mut dyn FnMut(Verdict),
 ) -> Result<()> {
     cluster.create(&objects::namespace(name)).await?;
     for version in ["v1", "v2"] {
@@ -109,92 +135,73 @@ async fn acts(
     }
     let token = objects::token()?;
     cluster.create(&objects::secret(name, &token)).await?;
-    for object in objects::agent(name, options)? {
-        cluster.create(&object).await?;
+    let mut scene = Scene::new(cluster, name, options, tell);
+    if options.parts != Parts::Documents {
+        by_flags(&mut scene, &token).await?;
     }
-    // Ready means: attached to every selected pod of its node.
-    let nodes = cluster.wait_for_daemon_set(name, "podmirror").await?;
-    tell(good(format!("the agent is ready on {nodes} nodes")));
-    for rate in RATES {
-        tell(act(cluster, name, &token, options, rate).await?);
+    if options.parts != Parts::Flags {
+        by_documents(&mut scene).await?;
     }
     Ok(())
 }
 
-/// The client's requests at one rate.
-async fn act(
-    cluster: &Cluster,
-    name: &str,
-    token: &str,
-    options: &Options,
-    rate: u32,
-) -> Result<Verdict> {
-    let agents = cluster.pods(name, objects::AGENT_LABEL).await?;
-    for agent in &agents {
-        cluster
-            .put(name, agent, "sample-rate", token, &format!("{rate}%"))
-            .await
-            .with_context(|| format!("setting the rate of {agent}"))?;
+/// What flags say, at each rate.
+async fn by_flags(scene: &mut Scene<'_>, token: &str) -> Result<()> {
+    let (cluster, name) = (scene.cluster, scene.name);
+    let agent = objects::agent(
+        name,
+        &scene.options.overlay,
+        &objects::by_flags(name),
+        scene.options,
+    )?;
+    scene.install(&agent).await?;
+    for rate in RATES {
+        for agent in &cluster.pods(name, objects::AGENT_LABEL).await? {
+            cluster
+                .put(name, agent, "sample-rate", token, &format!("{rate}%"))
+                .await
+                .with_context(|| format!("setting the rate of {agent}"))?;
+        }
+        scene
+            .requests(&format!("rate-{rate}"), rate, &format!("{rate} %"))
+            .await?;
     }
-    let client = objects::client(name, rate, options);
-    cluster.create(&client).await?;
-    let pod = objects::client_name(rate);
-    cluster.wait_for_end(name, &pod).await?;
-    let said = cluster.logs(name, &pod).await?;
-    let answered = said.lines().filter(|line| line.trim() == "v1").count();
-    let marker = objects::path(rate);
-    let served = lines_with(cluster, name, "v1", &marker).await?;
-    let copies = settled(cluster, name, &marker, options).await?;
-    Ok(judge(rate, options.requests, answered, served, copies))
+    scene.remove(&agent).await
 }
 
-/// v2's copies, when no more come.
-async fn settled(cluster: &Cluster, name: &str, marker: &str, options: &Options) -> Result<usize> {
-    // Ten looks without a change: the agent sends within milliseconds, logs take up to a second.
-    let (mut before, mut unchanged) = (0, 0);
-    while unchanged < 10 {
-        tokio::time::sleep(options.pause).await;
-        let now = lines_with(cluster, name, "v2", marker).await?;
-        unchanged = if now == before { unchanged + 1 } else { 0 };
-        before = now;
-    }
-    Ok(before)
-}
-
-/// Lines in a version's log that are about requests of this act.
-async fn lines_with(cluster: &Cluster, name: &str, version: &str, marker: &str) -> Result<usize> {
-    let mut count = 0;
-    for pod in cluster.pods(name, &objects::web_label(version)).await? {
-        let log = cluster.logs(name, &pod).await?;
-        count += log.lines().filter(|line| line.contains(marker)).count();
-    }
-    Ok(count)
-}
-
-/// v1 has to have answered everything. Sampling is by the client's connection, one for each
-/// request, so the number of copies is binomial: five standard deviations are allowed for.
-fn judge(rate: u32, requests: u32, answered: usize, served: usize, copies: usize) -> Verdict {
-    let all = usize::try_from(requests).unwrap_or(usize::MAX);
-    let share = f64::from(rate) / 100.0;
-    let expected = f64::from(requests) * share;
-    let spread = 5.0 * (expected * (1.0 - share)).sqrt();
-    let seen = f64::from(u32::try_from(copies).unwrap_or(u32::MAX));
-    Verdict {
-        good: answered == all && served == all && (seen - expected).abs() <= spread,
-        what: format!(
-            "{rate} %: v1 answered {answered} of {requests} requests and logged {served}; v2 logged \
-             {copies} copies, expected {expected:.0} ± {spread:.0}"
-        ),
-    }
+/// What documents say.
+async fn by_documents(scene: &mut Scene<'_>) -> Result<()> {
+    let (cluster, name) = (scene.cluster, scene.name);
+    cluster.make(&definitions::traffic_mirrors(name)?).await?;
+    let agent = objects::agent(name, DOCUMENTS, &objects::by_documents(name), scene.options)?;
+    scene.install(&agent).await?;
+    mirrors::play(scene).await?;
+    // Its kind may come only now.
+    rollout::play(scene).await
 }
 
 async fn clean_up(cluster: &Cluster, name: &str, options: &Options) -> Result<()> {
     let mut failed = None;
-    // The agent first, so that it detaches before its rights are taken; the namespace takes the rest.
-    let agent = objects::agent(name, options)?;
-    for object in agent.iter().rev().chain([&objects::namespace(name)]) {
+    let mut objects = vec![objects::namespace(name)];
+    // The agents first, so that they detach before their rights are taken; the namespace takes the rest.
+    for (folder, part) in [
+        (options.overlay.as_str(), Parts::Documents),
+        (DOCUMENTS, Parts::Flags),
+    ] {
+        if options.parts != part {
+            objects.extend(objects::agent(name, folder, &[], options)?);
+        }
+    }
+    for object in objects.iter().rev() {
         if let Err(error) = cluster.delete(object).await {
             failed.get_or_insert(error);
+        }
+    }
+    if options.parts != Parts::Flags {
+        for definition in definitions::all(name)? {
+            if let Err(error) = cluster.unmake(&definition).await {
+                failed.get_or_insert(error);
+            }
         }
     }
     failed.map_or(Ok(()), Err)

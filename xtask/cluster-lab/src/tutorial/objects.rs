@@ -88,26 +88,31 @@ pub(super) fn web(namespace: &str, version: &str, image: &str) -> [Value; 2] {
     ]
 }
 
-/// What stands in the path of an act's requests.
-pub(super) fn path(rate: u32) -> String {
-    format!("/rate-{rate}/")
+/// The name of the pods of a version.
+pub(super) fn deployment(namespace: &str, version: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": format!("web-{version}"), "namespace": namespace},
+    })
 }
 
-pub(super) fn client_name(rate: u32) -> String {
-    format!("client-{rate}")
+/// What stands in the path of an act's requests.
+pub(super) fn path(act: &str) -> String {
+    format!("/{act}/")
 }
 
 /// Asks v1 one request after the other, each on a connection of its own, and writes what it says.
-pub(super) fn client(namespace: &str, rate: u32, options: &Options) -> Value {
-    let (path, requests) = (path(rate), options.requests);
+pub(super) fn client(namespace: &str, act: &str, options: &Options) -> Value {
+    let (path, requests) = (path(act), options.requests);
     let script = format!(
         "i=0; while [ $i -lt {requests} ]; do i=$((i + 1)); \
-         wget -q -T 10 -O - http://web-v1{path}$i || echo failed; done"
+         timeout 10 wget -q -O - http://web-v1{path}$i || echo failed; done"
     );
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": client_name(rate), "namespace": namespace},
+        "metadata": {"name": format!("client-{act}"), "namespace": namespace},
         "spec": {
             "restartPolicy": "Never",
             "containers": [{
@@ -119,27 +124,38 @@ pub(super) fn client(namespace: &str, rate: u32, options: &Options) -> Value {
     })
 }
 
-/// The agent as `deploy/` has it, in our namespace, for our pods, and with names that collide with
+/// The agent of this folder of `deploy/`, in our namespace, with these arguments, and with names that collide with
 /// nobody's.
-pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
-    let mut objects = kustomize(&options.overlay)?;
-    // The namespace is there, the API server's proxy comes from anywhere, and a definition may be others', too.
-    let left_out = ["Namespace", "NetworkPolicy", "CustomResourceDefinition"].map(Value::from);
+pub(super) fn agent(
+    namespace: &str,
+    folder: &str,
+    arguments: &[String],
+    options: &Options,
+) -> Result<Vec<Value>> {
+    let mut objects = kustomize(folder)?;
+    // The namespace is there, the API server's proxy comes from anywhere, a definition may be others', too, and
+    // not everybody has the Prometheus operator.
+    let left_out = [
+        "Namespace",
+        "NetworkPolicy",
+        "CustomResourceDefinition",
+        "PodMonitor",
+    ];
+    let left_out = left_out.map(Value::from);
     objects.retain(|object| {
         !object
             .pointer("/kind")
             .is_some_and(|kind| left_out.contains(kind))
     });
     for object in &mut objects {
-        let own = if object.pointer("/metadata/namespace").is_some() {
-            "/metadata/namespace"
+        if let Some(place) = object.pointer_mut("/metadata/namespace") {
+            *place = namespace.into();
         } else {
-            "/metadata/name"
-        };
-        *at(object, own)? = namespace.into();
+            rename(at(object, "/metadata/name")?, namespace);
+        }
         match object.pointer("/kind").and_then(Value::as_str) {
             Some("ClusterRoleBinding") => {
-                *at(object, "/roleRef/name")? = namespace.into();
+                rename(at(object, "/roleRef/name")?, namespace);
                 *at(object, "/subjects/0/namespace")? = namespace.into();
             }
             Some("RoleBinding") => *at(object, "/subjects/0/namespace")? = namespace.into(),
@@ -155,7 +171,7 @@ pub(super) fn agent(namespace: &str, options: &Options) -> Result<Vec<Value>> {
                     json!({"name": TOKEN, "mountPath": TOKEN_FOLDER, "readOnly": true}),
                 )?;
                 *at(agent, "/image")? = options.image.as_str().into();
-                *at(agent, "/args")? = arguments(namespace);
+                *at(agent, "/args")? = json!(arguments);
             }
             _ => {}
         }
@@ -174,18 +190,45 @@ fn at<'a>(object: &'a mut Value, path: &str) -> Result<&'a mut Value> {
         .with_context(|| format!("deploy/ has no {path}"))
 }
 
-fn arguments(namespace: &str) -> Value {
-    json!([
-        "agent",
-        "--pod-selector=app=web,version=v1",
+/// `podmirror` and `podmirror-istio` become our name, and ours with `-istio`.
+fn rename(name: &mut Value, namespace: &str) {
+    let more = name
+        .as_str()
+        .and_then(|name| name.strip_prefix("podmirror"));
+    *name = format!("{namespace}{}", more.unwrap_or_default()).into();
+}
+
+/// What the agent is told that mirrors by flags.
+pub(super) fn by_flags(namespace: &str) -> Vec<String> {
+    with_common(&[
+        "agent".to_owned(),
+        "--pod-selector=app=web,version=v1".to_owned(),
         format!("--namespace={namespace}"),
-        "--port=80",
+        "--port=80".to_owned(),
         format!("--target=service/{namespace}/web-v2:80"),
         // The kubelet's probes are not requests of the client.
-        "--allow-path=/rate-*/*",
-        "--admin-address=:9090",
+        "--allow-path=/rate-*/*".to_owned(),
+    ])
+}
+
+/// What the agent is told that mirrors what documents say.
+pub(super) fn by_documents(namespace: &str) -> Vec<String> {
+    with_common(&[
+        "agent".to_owned(),
+        // Nobody else's.
+        format!("--watch-namespace={namespace}"),
+        "--shards=1".to_owned(),
+        "--ring-size=2M".to_owned(),
+        "--max-memory=64M".to_owned(),
+    ])
+}
+
+fn with_common(arguments: &[String]) -> Vec<String> {
+    let common = [
+        "--admin-address=:9090".to_owned(),
         // It is told its rate through the API server's proxy.
         format!("--admin-token-file={TOKEN_FOLDER}/token"),
-        "--proc=/host/proc",
-    ])
+        "--proc=/host/proc".to_owned(),
+    ];
+    [arguments, &common].concat()
 }

@@ -175,7 +175,7 @@ impl State {
             let names: &[&str] = match query {
                 "labelSelector=version%3Dv1" => &["web-v1-0"],
                 "labelSelector=version%3Dv2" => &["web-v2-0"],
-                "labelSelector=app.kubernetes.io/name%3Dpodmirror" => {
+                "labelSelector=app.kubernetes.io/name%3Dpodmirror" if self.has("DaemonSet") => {
                     &["podmirror-a", "podmirror-b"]
                 }
                 _ => &[],
@@ -203,10 +203,14 @@ impl State {
         Answer::Object(object)
     }
 
+    fn has(&self, kind: &str) -> bool {
+        self.objects.values().any(|object| object["kind"] == kind)
+    }
+
     /// The client asks, v1 answers, and podmirror copies.
     fn run_client(&mut self, pod: &Value) -> Result<()> {
         let name = pod["metadata"]["name"].as_str().context("no name")?;
-        let rate = name.strip_prefix("client-").context("an unknown pod")?;
+        let act = name.strip_prefix("client-").context("an unknown pod")?;
         let script = pod["spec"]["containers"][0]["command"][2].to_string();
         let count = script
             .split("-lt ")
@@ -216,7 +220,7 @@ impl State {
         let answered = count - usize::from(self.fault == Fault::V1Fails);
         let said = "v1\n".repeat(answered) + &"failed\n".repeat(count - answered);
         self.logs.insert(name.to_owned(), said);
-        let line = |number| format!("10.0.0.1 \"GET /rate-{rate}/{number} HTTP/1.1\" 200\n");
+        let line = |number| format!("10.0.0.1 \"GET /{act}/{number} HTTP/1.1\" 200\n");
         let lines = |count: usize| (1..=count).map(line).collect::<String>();
         *self.logs.entry("web-v1-0".to_owned()).or_default() += &lines(count);
         *self.logs.entry("web-v2-0".to_owned()).or_default() += &lines(count * self.percent / 100);

@@ -6,7 +6,7 @@ mod fake;
 
 use std::time::Duration;
 
-use cluster_lab::tutorial::{Options, Verdict, play};
+use cluster_lab::tutorial::{Options, Parts, Verdict, play};
 
 use fake::{FakeCluster, Fault};
 
@@ -20,6 +20,8 @@ fn options() -> Options {
         requests: 400,
         patience: Duration::from_millis(200),
         pause: Duration::from_millis(1),
+        parts: Parts::Flags,
+        outage: None,
     }
 }
 

@@ -1,0 +1,373 @@
+//! TrafficMirrors: what is refused, what becomes of one, and what its status and Events say.
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    objects,
+    scene::{Counted, Scene},
+};
+
+/// The first minor version of Kubernetes 1 that heeds a definition's rules in CEL.
+const WITH_RULES: u32 = 25;
+
+/// The pods that v1 is scaled to.
+const PODS: u64 = 5;
+
+/// All requests of v1 to v2.
+fn mirror(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "podmirror.io/v1alpha1",
+        "kind": "TrafficMirror",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {
+            "source": {"service": "web-v1"},
+            "targets": [{"service": "web-v2", "percent": 100}],
+            // The kubelet's probes are not requests of the client.
+            "filters": {"allow": [{"path": {"prefix": "/act-"}}]},
+        },
+    })
+}
+
+/// Whether requests may be missed.
+#[derive(Clone, Copy)]
+enum Missed {
+    None,
+    Some,
+}
+
+/// Plays all of it, and removes the mirror.
+pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
+    let mirror = mirror(scene.name);
+    let none = json!({"apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror", "metadata": mirror["metadata"]});
+    refused_by_its_definition(scene, &mirror).await?;
+    accepted(scene, &mirror).await?;
+    changed(scene, &mirror).await?;
+    refused_by_the_agent(scene, &mirror).await?;
+    scaled(scene, &mirror).await?;
+    updated(scene).await?;
+    if let Some((stop, start)) = scene.options.outage.clone() {
+        without_the_api(scene, &stop, &start).await?;
+    }
+    off_lasts(scene, &mirror).await?;
+    scene.cluster.delete(&none).await
+}
+
+/// The API server refuses what makes no sense, and says where.
+async fn refused_by_its_definition(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let cases = [
+        ("/spec/targets/0/percent", json!(101), "percent"),
+        ("/spec/targets", json!([]), "spec.targets"),
+        // By a rule in CEL.
+        (
+            "/spec/source",
+            json!({}),
+            "exactly one of service and selector",
+        ),
+    ];
+    let rules = scene.cluster.minor_version().await? >= WITH_RULES;
+    let most = if rules { cases.len() } else { cases.len() - 1 };
+    for (path, value, words) in cases.into_iter().take(most) {
+        let mut wrong = mirror.clone();
+        if let Some(field) = wrong.pointer_mut(path) {
+            *field = value.clone();
+        }
+        let said = scene.cluster.refusal(&wrong).await?;
+        let good = said.as_ref().is_some_and(|said| said.contains(words));
+        let said = said.unwrap_or_else(|| "accepted".to_owned());
+        let field = path.trim_start_matches('/').replace('/', ".");
+        scene.tell(
+            good,
+            format!("a TrafficMirror with {field} = {value}: {said}"),
+        );
+    }
+    Ok(())
+}
+
+async fn accepted(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let start = Instant::now();
+    scene.cluster.create(mirror).await?;
+    let good = [
+        "Accepted=True/Accepted",
+        "Attached=True/AllPods",
+        "Degraded=False/AsExpected",
+    ];
+    conditions(scene, mirror, "a TrafficMirror is created", start, &good).await?;
+    scene
+        .requests("act-all", 100, "a TrafficMirror of 100 %")
+        .await
+}
+
+/// The rate is changed in the API, and mirroring suspended, where everybody sees it.
+async fn changed(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let good = [
+        "Accepted=True/Accepted",
+        "Attached=True/AllPods",
+        "Degraded=False/AsExpected",
+    ];
+    for (percent, act) in [(50, "act-half"), (10, "act-tenth")] {
+        let start = Instant::now();
+        let change = json!({"spec": {"targets": [{"service": "web-v2", "percent": percent}]}});
+        scene.cluster.change(mirror, &change).await?;
+        let what = format!("its percent is {percent}");
+        conditions(scene, mirror, &what, start, &good).await?;
+        scene.wait_for_rate("TrafficMirror", percent).await?;
+        scene.requests(act, percent, &what).await?;
+    }
+    let start = Instant::now();
+    scene
+        .cluster
+        .change(mirror, &json!({"spec": {"suspend": true}}))
+        .await?;
+    let off = [
+        "Accepted=True/Suspended",
+        "Attached=False/Suspended",
+        "Degraded=False/AsExpected",
+    ];
+    conditions(scene, mirror, "it is suspended", start, &off).await?;
+    scene.wait_for_rate("TrafficMirror", 0).await?;
+    scene.requests("act-suspended", 0, "suspended").await?;
+    let all =
+        json!({"spec": {"suspend": false, "targets": [{"service": "web-v2", "percent": 100}]}});
+    let start = Instant::now();
+    scene.cluster.change(mirror, &all).await?;
+    conditions(scene, mirror, "it goes on", start, &good).await?;
+    scene.wait_for_rate("TrafficMirror", 100).await
+}
+
+/// A target that nobody has consented to: its status and an Event say so.
+async fn refused_by_the_agent(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let mut refused = mirror.clone();
+    refused["metadata"]["name"] = json!("elsewhere");
+    refused["spec"]["targets"] =
+        json!([{"service": "kubernetes", "namespace": "default", "port": 443}]);
+    let start = Instant::now();
+    scene.cluster.create(&refused).await?;
+    let no = [
+        "Accepted=False/TargetRefused",
+        "Attached=False/NotAccepted",
+        "Degraded=False/AsExpected",
+    ];
+    conditions(
+        scene,
+        &refused,
+        "a TrafficMirror to another namespace",
+        start,
+        &no,
+    )
+    .await?;
+    let like = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"namespace": scene.name}});
+    let found = loop {
+        let events = scene.cluster.list(&like).await?;
+        let mut of_it = events
+            .into_iter()
+            .filter(|event| event["involvedObject"]["name"] == "elsewhere");
+        if let Some(event) = of_it.next() {
+            break Some(event);
+        }
+        if start.elapsed() > scene.cluster.patience() {
+            break None;
+        }
+        scene.cluster.pause().await;
+    };
+    let text = |name: &str| {
+        found
+            .as_ref()
+            .and_then(|it| it[name].as_str())
+            .unwrap_or("none")
+    };
+    let what = format!(
+        "an Event says it: {} {}: {}",
+        text("type"),
+        text("reason"),
+        text("message")
+    );
+    let good = text("reason") == "TargetRefused";
+    scene.tell(good, what);
+    scene.cluster.delete(&refused).await
+}
+
+/// v1 is scaled out under load.
+async fn scaled(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    scene.begin_to_ask("act-scaled").await?;
+    let v1 = objects::deployment(scene.name, "v1");
+    scene
+        .cluster
+        .change(&v1, &json!({"spec": {"replicas": PODS}}))
+        .await?;
+    let start = Instant::now();
+    let attached = |object: &Value| {
+        let pods = object.pointer("/status/pods")?;
+        (pods["selected"] == PODS && pods["attached"] == PODS).then_some(())
+    };
+    scene
+        .cluster
+        .wait_until(mirror, "all pods to be attached to", attached)
+        .await?;
+    let seconds = start.elapsed().as_secs_f64();
+    scene.tell(true, format!("v1 is scaled to {PODS} pods: its status says that all are attached to, after {seconds:.1} s"));
+    let counted = scene.count("act-scaled").await?;
+    told(scene, "while it was scaled", counted, Missed::Some);
+    scene
+        .requests("act-five", 100, &format!("{PODS} pods"))
+        .await
+}
+
+/// The agents are replaced under load, as by a new version.
+async fn updated(scene: &mut Scene<'_>) -> Result<()> {
+    let (cluster, name) = (scene.cluster, scene.name);
+    scene.begin_to_ask("act-updated").await?;
+    let agents = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "podmirror", "namespace": name}});
+    let mark = json!({"spec": {"template": {"metadata": {"annotations": {"podmirror.io/e2e": "updated"}}}}});
+    cluster.change(&agents, &mark).await?;
+    let replaced = |object: &Value| {
+        let number = |path: &str| object.pointer(path)?.as_u64();
+        let current = number("/status/observedGeneration")? == number("/metadata/generation")?;
+        let wanted = number("/status/desiredNumberScheduled")?;
+        let new = number("/status/updatedNumberScheduled").unwrap_or_default();
+        let ready = number("/status/numberReady").unwrap_or_default();
+        let missing = number("/status/numberUnavailable").unwrap_or_default();
+        (current && new == wanted && ready == wanted && missing == 0).then_some(())
+    };
+    let start = Instant::now();
+    cluster
+        .wait_until(&agents, "the agents to be replaced", replaced)
+        .await?;
+    let seconds = start.elapsed().as_secs_f64();
+    let counted = scene.count("act-updated").await?;
+    let what = format!("all agents are replaced in {seconds:.1} s");
+    told(scene, &what, counted, Missed::Some);
+    scene.requests("act-after", 100, "the new agents").await
+}
+
+/// The API server is away for a while.
+async fn without_the_api(scene: &mut Scene<'_>, stop: &str, start: &str) -> Result<()> {
+    scene.begin_to_ask("act-outage").await?;
+    shell(stop).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    shell(start).await?;
+    let deadline = Instant::now() + scene.cluster.patience();
+    while let Err(error) = scene.cluster.pods(scene.name, objects::AGENT_LABEL).await {
+        if Instant::now() > deadline {
+            return Err(error);
+        }
+        scene.cluster.pause().await;
+    }
+    let counted = scene.count("act-outage").await?;
+    told(
+        scene,
+        "while the API server was away",
+        counted,
+        Missed::None,
+    );
+    scene
+        .requests("act-back", 100, "the API server is back")
+        .await
+}
+
+async fn shell(command: &str) -> Result<()> {
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", command])
+        .spawn()?;
+    let status = tokio::task::spawn_blocking(move || child.wait()).await??;
+    if !status.success() {
+        bail!("{command}: {status}");
+    }
+    Ok(())
+}
+
+/// What is off stays off, whatever becomes of pods and agents: the rate is in the API.
+async fn off_lasts(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let (cluster, name) = (scene.cluster, scene.name);
+    let start = Instant::now();
+    let zero = json!({"spec": {"targets": [{"service": "web-v2", "percent": 0}]}});
+    cluster.change(mirror, &zero).await?;
+    let off = [
+        "Accepted=False/NothingToMirror",
+        "Attached=False/NotAccepted",
+        "Degraded=False/AsExpected",
+    ];
+    conditions(scene, mirror, "its percent is 0", start, &off).await?;
+    for label in [objects::web_label("v1"), objects::AGENT_LABEL.to_owned()] {
+        cluster.replace_pods(name, &label).await?;
+    }
+    cluster.wait_for_daemon_set(name, "podmirror").await?;
+    cluster.wait_for_deployment(name, "web-v1").await?;
+    scene
+        .requests(
+            "act-off",
+            0,
+            "0 % after all pods of v1 and of the agent are new",
+        )
+        .await
+}
+
+/// Waits for these conditions, of the newest generation.
+async fn conditions(
+    scene: &mut Scene<'_>,
+    mirror: &Value,
+    what: &str,
+    start: Instant,
+    expected: &[&str; 3],
+) -> Result<()> {
+    let as_expected = |object: &Value| {
+        let status = object.get("status")?;
+        let current = status["observedGeneration"] == object["metadata"]["generation"];
+        (current && shown(status) == *expected).then_some(())
+    };
+    scene
+        .cluster
+        .wait_until(
+            mirror,
+            &format!("{what}: {}", expected.join(", ")),
+            as_expected,
+        )
+        .await?;
+    let seconds = start.elapsed().as_secs_f64();
+    scene.tell(
+        true,
+        format!(
+            "{what}: its status says {} after {seconds:.1} s",
+            expected.join(", ")
+        ),
+    );
+    Ok(())
+}
+
+/// `Accepted=True/Accepted`.
+fn shown(status: &Value) -> Vec<String> {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
+    let shown = |it| {
+        format!(
+            "{}={}/{}",
+            text(it, "type"),
+            text(it, "status"),
+            text(it, "reason")
+        )
+    };
+    conditions.map(shown).collect()
+}
+
+/// v1 has to have answered everything, and there may be no copy too many. How much is `missed` depends on how soon pods are
+/// attached to.
+fn told(scene: &mut Scene<'_>, what: &str, counted: Counted, missed: Missed) {
+    let Counted {
+        answered,
+        served,
+        copies,
+    } = counted;
+    let requests = scene.options.requests;
+    let all = u32::try_from(answered) == Ok(requests) && served == answered;
+    let fit = match missed {
+        Missed::None => copies == served,
+        Missed::Some => copies <= served,
+    };
+    let left_out = served.saturating_sub(copies);
+    let what = format!(
+        "{what}: v1 answered {answered} of {requests} requests and logged {served}; v2 logged {copies} copies, {left_out} \
+         were missed"
+    );
+    scene.tell(all && fit, what);
+}
