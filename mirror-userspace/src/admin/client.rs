@@ -47,6 +47,40 @@ impl fmt::Display for Server {
     }
 }
 
+/// Asks the admin server at the other end of a connection, such as a port-forward. Returns the status and the body.
+///
+/// # Errors
+/// The connection ends, the answer is too long, or the token can't be read.
+pub async fn ask_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    question: Over<'_>,
+) -> anyhow::Result<(StatusCode, Bytes)> {
+    let (method, path, body, token) = match question {
+        Over::Get(path) => (Method::GET, path, String::new(), None),
+        Over::SetSampleRate(rule, rate, token) => {
+            (Method::PUT, "/sample-rate", line(rule, rate), Some(token))
+        }
+    };
+    // What is told to this machine only is told to `localhost`.
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "localhost");
+    if let Some(token) = token {
+        request = request.header(TOKEN, TokenFile::open(token)?.read()?);
+    }
+    exchange(stream, request.body(Full::new(Bytes::from(body)))?).await
+}
+
+/// What is asked over a connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Over<'a> {
+    /// What is at this path.
+    Get(&'a str),
+    /// This rate for one rule, or for all, with the token in this file.
+    SetSampleRate(Option<&'a str>, Rate, &'a Path),
+}
+
 /// Sets the rate of one rule, or of all, in the podmirror that listens there. Returns what
 /// `GET /sample-rate` does.
 ///
@@ -57,10 +91,7 @@ pub async fn set_sample_rate(
     rule: Option<&str>,
     rate: Rate,
 ) -> anyhow::Result<String> {
-    let line = match rule {
-        None => rate.to_string(),
-        Some(rule) => format!("{rate}\t{rule}"),
-    };
+    let line = line(rule, rate);
     let (status, answer) = ask(server, Method::PUT, "/sample-rate", line).await?;
     if !status.is_success() {
         bail!("{server}: {status}: {}", answer.trim_end());
@@ -129,6 +160,13 @@ pub async fn differences(server: &Server) -> anyhow::Result<Option<String>> {
         StatusCode::OK => Ok(Some(answer)),
         StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST | StatusCode::NOT_FOUND => Ok(None),
         _ => bail!("{server}: {status}: {}", answer.trim_end()),
+    }
+}
+
+fn line(rule: Option<&str>, rate: Rate) -> String {
+    match rule {
+        None => rate.to_string(),
+        Some(rule) => format!("{rate}\t{rule}"),
     }
 }
 

@@ -38,12 +38,44 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 /// The kubeconfig can't be read or is wrong, or there is neither it nor a service account.
 pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     let config = match kubeconfig {
-        Some(path) => from_file(path)
+        Some(path) => from_file(path, &KubeConfigOptions::default())
             .await
             .with_context(|| format!("can't use the kubeconfig {}", path.display()))?,
         None => Config::incluster()
             .context("no service account is mounted here; outside a pod, name a --kubeconfig")?,
     };
+    made(config)
+}
+
+/// A client configured as kubectl is: by this kubeconfig file, or else by those that `KUBECONFIG` names, or
+/// `~/.kube/config`, or a pod's service account; with the context of this name, or the current one. Sends nothing yet,
+/// but may run the program that the kubeconfig has for credentials.
+///
+/// # Errors
+/// There is no kubeconfig, or it can't be read or is wrong.
+pub async fn connect_as_kubectl(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> anyhow::Result<Client> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let config = match (kubeconfig, context) {
+        (Some(path), _) => from_file(path, &options)
+            .await
+            .with_context(|| format!("can't use the kubeconfig {}", path.display()))?,
+        (None, Some(_)) => Config::from_kubeconfig(&options)
+            .await
+            .context("can't use the kubeconfig of KUBECONFIG or ~/.kube/config")?,
+        (None, None) => Config::infer()
+            .await
+            .context("no cluster is known: name a --kubeconfig, or set KUBECONFIG")?,
+    };
+    made(config)
+}
+
+fn made(config: Config) -> anyhow::Result<Client> {
     install_crypto();
     let https = config.cluster_url.scheme_str() == Some("https");
     let trusts_the_systems = https && config.root_cert.is_none() && !config.accept_invalid_certs;
@@ -58,9 +90,9 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     })
 }
 
-async fn from_file(path: &Path) -> anyhow::Result<Config> {
+async fn from_file(path: &Path, options: &KubeConfigOptions) -> anyhow::Result<Config> {
     let file = Kubeconfig::read_from(path)?;
-    Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
+    Ok(Config::from_custom_kubeconfig(file, options).await?)
 }
 
 /// No request waits for ever, and every failure is reported: the watches decide when to try again.
@@ -129,7 +161,7 @@ current-context: it
         std::fs::write(&path, KUBECONFIG).unwrap();
         let client = connect(Some(&path)).await.unwrap();
         assert_eq!(client.default_namespace(), "shop");
-        let config = bounded(from_file(&path).await.unwrap());
+        let config = bounded(from_file(&path, &KubeConfigOptions::default()).await.unwrap());
         assert_eq!(config.cluster_url, "http://127.0.0.1:1/");
         assert_eq!(config.read_timeout, Some(SILENCE));
     }

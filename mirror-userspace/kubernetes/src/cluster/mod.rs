@@ -20,6 +20,8 @@ mod selection;
 mod service;
 
 #[cfg(feature = "cluster")]
+pub mod agents;
+#[cfg(feature = "cluster")]
 mod client;
 #[cfg(feature = "cluster")]
 mod document;
@@ -53,7 +55,7 @@ pub use service::{ServicePort, ServiceView, TargetPort};
 
 #[cfg(feature = "cluster")]
 pub use {
-    client::connect,
+    client::{connect, connect_as_kubectl},
     document::DocumentKind,
     documents::{AllDocuments, LeftOut},
     kube::Client,

@@ -4,6 +4,7 @@
 //! single objects, and the failures that an agent has to live with. Objects are put in by the test, and
 //! written by clients where the test does not forbid it. Plain HTTP without authentication: [`FakeApi::kubeconfig`] leads to it.
 
+mod inside;
 mod request;
 mod selector;
 mod store;
@@ -15,6 +16,7 @@ mod write;
 use std::{
     io::{self, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -24,6 +26,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::socket;
 use serde_json::{Value, json};
 
+use inside::Inside;
 use request::Request;
 use store::Store;
 pub use write::Write;
@@ -69,6 +72,8 @@ struct State {
     writes: Vec<Write>,
     /// Parts of paths of which no client may write anything.
     forbidden: Vec<String>,
+    /// What is in pods, for those who forward ports or execute commands there.
+    insides: Vec<Arc<Inside>>,
 }
 
 impl FakeApi {
@@ -171,6 +176,23 @@ impl FakeApi {
         self.change(|state| state.forbidden.push(part.to_owned()));
     }
 
+    /// Lets clients forward ports of a pod, which lead to the loopback of that network, and execute commands in it:
+    /// there is one, `podmirror`, which is this program.
+    ///
+    /// # Errors
+    /// The network namespace is gone.
+    pub fn let_in(
+        &self,
+        namespace: &str,
+        pod: &str,
+        network: &Namespace,
+        podmirror: &Path,
+    ) -> Result<()> {
+        let inside = Inside::new(namespace, pod, network, podmirror)?;
+        self.change(|state| state.insides.push(Arc::new(inside)));
+        Ok(())
+    }
+
     /// The object of this name, if there is one.
     pub fn object(&self, collection: &str, namespace: &str, name: &str) -> Option<Value> {
         let state = self.shared.lock();
@@ -271,6 +293,15 @@ fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         Health::Up => {}
         Health::Down => return Ok(()),
         Health::Refusing(status) => return connection.write_all(&failure(status)),
+    }
+    if let Some((wish, inside)) = inside::find(&state.insides, &request) {
+        let forbidden = state.forbidden.iter().any(|it| request.path.contains(it));
+        drop(state);
+        return match (forbidden, inside) {
+            (true, _) => connection.write_all(&failure(403)),
+            (_, None) => connection.write_all(&failure(404)),
+            (_, Some(inside)) => inside::serve(connection, &request, wish, &inside),
+        };
     }
     let write = (request.method != "GET").then(|| Write::of(&request));
     state.writes.extend(write.clone());

@@ -18,6 +18,7 @@ pub(super) struct Request {
     pub(super) target: String,
     pub(super) path: String,
     parameters: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
@@ -36,7 +37,8 @@ impl Request {
         let Some(mut request) = Self::parse(&head) else {
             return Ok(None);
         };
-        request.body = vec![0; length(&head).min(LONGEST_BODY)];
+        let length = request.field("content-length").and_then(|it| it.parse().ok());
+        request.body = vec![0; length.unwrap_or(0_usize).min(LONGEST_BODY)];
         connection.read_exact(&mut request.body)?;
         Ok(Some(request))
     }
@@ -46,6 +48,7 @@ impl Request {
         let (method, target) = (words.next()?, words.next()?);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
         Some(Self {
             method: method.to_owned(),
             target: decode(target),
@@ -53,21 +56,28 @@ impl Request {
             parameters: parameters
                 .map(|(name, value)| (name.to_owned(), decode(value)))
                 .collect(),
+            fields: fields
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .collect(),
             body: Vec::new(),
         })
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.parameters.iter().find(|(known, _)| known == name);
+        self.parameters(name).next()
+    }
+
+    /// All values of a parameter that may be given several times.
+    pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.parameters.iter().filter(move |(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
-}
 
-/// The `Content-Length` of a head.
-fn length(head: &str) -> usize {
-    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    length.map_or(0, |(_, value)| value.trim().parse().unwrap_or_default())
+    /// The value of a header field, by its name in lower case.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 fn decode(text: &str) -> String {
