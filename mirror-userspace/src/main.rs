@@ -4,9 +4,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use podmirror::cli::Cli;
-
 fn main() -> ExitCode {
-    podmirror::cli::exit_code(Cli::parse().run())
+    podmirror::cli::exit_code(podmirror::cli::run_as_called())
 }

@@ -17,13 +17,24 @@ type Sums = BTreeMap<Option<String>, (Comparison, Terms)>;
 
 /// Adds up the verdicts in these files: those of runs, or those of the same rules.
 pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<Value> {
-    let mut sums = Sums::new();
-    for file in files {
-        let name = file.display();
+    let read = files.iter().map(|file| {
+        let name = file.display().to_string();
         let text = fs::read(file).with_context(|| format!("reading {name}"))?;
-        let found: Value = serde_json::from_slice(&text).with_context(|| format!("{name}"))?;
+        let found = serde_json::from_slice(&text).with_context(|| name.clone())?;
+        anyhow::Ok((name, found))
+    });
+    sum(read)
+}
+
+/// Adds up verdicts, each with where it comes from.
+pub(super) fn sum(
+    all: impl IntoIterator<Item = anyhow::Result<(String, Value)>>,
+) -> anyhow::Result<Value> {
+    let mut sums = Sums::new();
+    for one in all {
+        let (name, found) = one?;
         ensure!(counts(&found), "{name}: a count beyond 2^53");
-        add(&mut sums, found).with_context(|| format!("{name}"))?;
+        add(&mut sums, found).with_context(|| name.clone())?;
     }
     let reports = sums
         .into_iter()

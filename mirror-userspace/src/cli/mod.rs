@@ -18,6 +18,8 @@ mod dispatch_args;
 mod documents;
 mod explain;
 mod harmless;
+#[cfg(feature = "kubernetes")]
+mod kubectl;
 mod limit_args;
 mod only_daemon;
 mod open_files;
@@ -91,6 +93,20 @@ enum Command {
     Top(TopArgs),
     Explain(ExplainArgs),
     Why(WhyArgs),
+}
+
+/// Does what the command line says, of the program of this name: `kubectl podmirror` is the file `kubectl-podmirror`, which
+/// is this program by another name.
+///
+/// # Errors
+/// A [`UsageError`], or any failure at run time.
+pub fn run_as_called() -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "kubernetes")]
+    if kubectl::is_called() {
+        log_to_stderr("warn");
+        return kubectl::KubectlCli::parse().run();
+    }
+    Cli::parse().run()
 }
 
 impl Command {

@@ -51,7 +51,7 @@ pub struct VerdictArgs {
 /// The exit code for `not enough yet`.
 const NOT_ENOUGH: u8 = 3;
 
-fn code(found: &Value) -> u8 {
+pub(super) fn code(found: &Value) -> u8 {
     match found.get("verdict").and_then(Value::as_str) {
         Some("same") => 0,
         Some("differs") => 1,

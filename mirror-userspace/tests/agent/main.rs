@@ -11,6 +11,7 @@ mod api;
 mod documents;
 mod doors;
 mod grpc;
+mod kubectl;
 mod node;
 mod pods;
 mod remembered;

@@ -66,24 +66,40 @@ impl Node {
 
     /// An agent with these variables, `NAME=value`, in its environment.
     pub(crate) fn agent_where(&self, variables: &[&str], flags: &[&str]) -> Agent {
+        let at = [NODE, "127.0.0.1:9090", self.socket().to_str().unwrap()].map(str::to_owned);
+        self.agent_at(&at, variables, flags)
+    }
+
+    /// A kubeconfig file that leads to the API.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         let kubeconfig = self.scratch.path().join("kubeconfig");
         fs::write(&kubeconfig, self.api.kubeconfig()).unwrap();
+        kubeconfig
+    }
+
+    /// The agent of the node of this name, with an admin server at this address and this socket.
+    pub(crate) fn agent_at(
+        &self,
+        [name, address, socket]: &[String; 3],
+        variables: &[&str],
+        flags: &[&str],
+    ) -> Agent {
+        let kubeconfig = self.kubeconfig();
         let kubeconfig = kubeconfig.to_str().unwrap();
         let host = self.lab.node.name();
-        let socket = self.socket();
         let needed = [
             env!("CARGO_BIN_EXE_podmirror"),
             "agent",
             "--kubeconfig",
             kubeconfig,
             "--node-name",
-            NODE,
+            name,
             "--host-netns",
             host,
             "--admin-address",
-            "127.0.0.1:9090",
+            address,
             "--admin-socket",
-            socket.to_str().unwrap(),
+            socket,
         ];
         let all = [variables, &needed, flags].concat();
         Agent(Mirror::start_command(&self.lab.node, Path::new("env"), &all, "mirroring ").unwrap())

@@ -161,7 +161,11 @@ current-context: it
         std::fs::write(&path, KUBECONFIG).unwrap();
         let client = connect(Some(&path)).await.unwrap();
         assert_eq!(client.default_namespace(), "shop");
-        let config = bounded(from_file(&path, &KubeConfigOptions::default()).await.unwrap());
+        let config = bounded(
+            from_file(&path, &KubeConfigOptions::default())
+                .await
+                .unwrap(),
+        );
         assert_eq!(config.cluster_url, "http://127.0.0.1:1/");
         assert_eq!(config.read_timeout, Some(SILENCE));
     }

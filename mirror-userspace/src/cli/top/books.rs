@@ -16,7 +16,7 @@ const GRPC_FAILURES: [&str; 6] = [
 ];
 
 /// The number at a path below a value, or the sum of the numbers in the object there; 0 if there is none.
-pub(super) fn count(value: &Value, path: &str) -> f64 {
+pub(in crate::cli) fn count(value: &Value, path: &str) -> f64 {
     let mut path = path.split('.');
     let found = path.try_fold(value, |value, name| value.get(name));
     match found {
@@ -28,17 +28,17 @@ pub(super) fn count(value: &Value, path: &str) -> f64 {
 
 /// One rule's mirror to one of its targets, at one look.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair<'a> {
-    pub(super) rule: &'a str,
-    pub(super) target: &'a str,
-    pub(super) sample: f64,
+pub(in crate::cli) struct Pair<'a> {
+    pub(in crate::cli) rule: &'a str,
+    pub(in crate::cli) target: &'a str,
+    pub(in crate::cli) sample: f64,
     /// The rule's ledger, and in it the target's books.
-    pub(super) ledger: &'a Value,
-    pub(super) book: &'a Value,
+    pub(in crate::cli) ledger: &'a Value,
+    pub(in crate::cli) book: &'a Value,
 }
 
 /// All of them in the order of the answer. A rule without targets has one pair, without a name.
-pub(super) fn pairs(books: &Value) -> Vec<Pair<'_>> {
+pub(in crate::cli) fn pairs(books: &Value) -> Vec<Pair<'_>> {
     let mut pairs = Vec::new();
     for rule in list(books, "rules") {
         let (name, ledger) = (
@@ -71,17 +71,17 @@ pub(super) fn pairs(books: &Value) -> Vec<Pair<'_>> {
 }
 
 impl Pair<'_> {
-    pub(super) fn sent(&self) -> f64 {
+    pub(in crate::cli) fn sent(&self) -> f64 {
         count(self.book, "requests.sent")
     }
 
-    pub(super) fn lost(&self) -> f64 {
+    pub(in crate::cli) fn lost(&self) -> f64 {
         count(self.book, "requests.dropped") + count(self.book, "replies.failed")
     }
 
     /// Copies that came to nothing good: 5xx, those without a reply, and statuses of gRPC that a gateway to HTTP makes a
     /// 5xx of, as such replies are 2xx by their heads; and all that have ended.
-    pub(super) fn errors(&self) -> [f64; 2] {
+    pub(in crate::cli) fn errors(&self) -> [f64; 2] {
         let failed = count(self.book, "replies.failed");
         let grpc = GRPC_FAILURES.map(|status| count(self.book, &format!("grpc_status.{status}")));
         let errors = count(self.book, "replies.answered.5xx") + failed + grpc.iter().sum::<f64>();
@@ -89,12 +89,12 @@ impl Pair<'_> {
     }
 
     /// The 99th percentile of the reply latency since the start, in seconds; 0 if there is none.
-    pub(super) fn p99(&self) -> f64 {
+    pub(in crate::cli) fn p99(&self) -> f64 {
         count(self.book, "latency_us.p99") / 1e6
     }
 
     /// What was lost, by the path of its reason, with how often.
-    pub(super) fn losses(&self) -> Vec<(String, &'static Reason, f64)> {
+    pub(in crate::cli) fn losses(&self) -> Vec<(String, &'static Reason, f64)> {
         let mut losses = Vec::new();
         for row in &ROWS {
             for reason in row.reasons.iter().filter(|reason| is_loss(row, reason)) {
@@ -115,11 +115,11 @@ impl Pair<'_> {
     }
 }
 
-pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(in crate::cli) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     let list = value.get(name).and_then(Value::as_array);
     list.map_or(&[], Vec::as_slice)
 }
 
-pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(in crate::cli) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! `podmirror top`: what a running podmirror does, in a terminal.
 
-mod books;
+pub(super) mod books;
 mod keys;
 mod screen;
 mod verdict;
@@ -28,6 +28,8 @@ use crate::admin::{SOCKET, client};
 use keys::Todo;
 use screen::Screen;
 use view::View;
+pub(super) use verdict::lines as verdict;
+pub(super) use words::{percent, rate, time};
 
 /// How long `podmirror top` waits between two looks at the books.
 const EVERY: Duration = Duration::from_secs(1);
@@ -58,32 +60,75 @@ impl TopArgs {
             AdminAt(socket) => socket,
         };
         let runtime = supervise::runtime()?;
-        if io::stdout().is_terminal() {
-            runtime.block_on(watch(&server))?;
-        } else {
-            let text = runtime.block_on(once(&server))?;
-            print!("{text}");
-        }
+        runtime.block_on(show(&mut One(server)))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Shows the view what there is now.
-async fn look(server: &client::Server, view: &mut View) -> anyhow::Result<()> {
-    view.add(serde_json::from_str(&client::ledger(server).await?)?);
-    view.differences = match client::differences(server).await? {
-        Some(told) => serde_json::from_str(&told)?,
-        None => Value::Null,
-    };
-    Ok(())
+/// What was seen of what is watched.
+pub(super) struct Look {
+    /// The books of now.
+    pub(super) books: Value,
+    /// The last replies that differed, as `GET /differences` has them; null where nobody tells.
+    pub(super) differences: Value,
+    /// What of the books is older than now, and why.
+    pub(super) trouble: Option<String>,
+}
+
+/// What is looked at, and tuned.
+pub(super) trait Watched {
+    /// What there is now.
+    ///
+    /// # Errors
+    /// There is nothing to be had.
+    async fn look(&mut self) -> anyhow::Result<Look>;
+
+    /// Changes the rate of a rule, and says so.
+    ///
+    /// # Errors
+    /// It stays as it was, at least in a part.
+    async fn set(&mut self, rule: &str, rate: Rate) -> anyhow::Result<String>;
+}
+
+/// One podmirror.
+struct One(client::Server);
+
+impl Watched for One {
+    async fn look(&mut self) -> anyhow::Result<Look> {
+        let books = serde_json::from_str(&client::ledger(&self.0).await?)?;
+        let differences = match client::differences(&self.0).await? {
+            Some(told) => serde_json::from_str(&told)?,
+            None => Value::Null,
+        };
+        Ok(Look {
+            books,
+            differences,
+            trouble: None,
+        })
+    }
+
+    async fn set(&mut self, rule: &str, rate: Rate) -> anyhow::Result<String> {
+        client::set_sample_rate(&self.0, Some(rule), rate).await?;
+        Ok(format!("the sample of {rule} is {rate} now"))
+    }
+}
+
+/// Shows it until a key ends that; where the output is no terminal, once.
+pub(super) async fn show(watched: &mut impl Watched) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() {
+        watch(watched).await
+    } else {
+        print!("{}", once(watched).await?);
+        Ok(())
+    }
 }
 
 /// Two looks, and what is between them.
-async fn once(server: &client::Server) -> anyhow::Result<String> {
+async fn once(watched: &mut impl Watched) -> anyhow::Result<String> {
     let mut view = View::default();
-    look(server, &mut view).await?;
+    add(&mut view, watched.look().await?);
     time::sleep(EVERY).await;
-    look(server, &mut view).await?;
+    add(&mut view, watched.look().await?);
     let lines = view.lines(screen::WIDTH);
     Ok(lines
         .iter()
@@ -91,15 +136,23 @@ async fn once(server: &client::Server) -> anyhow::Result<String> {
         .collect())
 }
 
+fn add(view: &mut View, look: Look) {
+    view.add(look.books);
+    view.differences = look.differences;
+    view.trouble = look.trouble;
+}
+
 /// Looks and draws until a key or a signal ends it.
-async fn watch(server: &client::Server) -> anyhow::Result<()> {
+async fn watch(watched: &mut impl Watched) -> anyhow::Result<()> {
     let mut view = View::default();
     // What is wrong at once is said in a line, not on a screen.
-    look(server, &mut view).await?;
+    add(&mut view, watched.look().await?);
     let mut signals = Signals::listen()?;
     let mut screen = Screen::open()?;
     let mut events = listen();
     let mut every = time::interval(EVERY);
+    // Looks that take longer are not made up for.
+    every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         screen.draw(&view)?;
         tokio::select! {
@@ -109,24 +162,21 @@ async fn watch(server: &client::Server) -> anyhow::Result<()> {
                 match keys::obey(&mut view, key) {
                     Todo::Nothing => {}
                     Todo::End => return Ok(()),
-                    Todo::Set(rule, rate) => view.notice = set(server, &rule, rate).await,
+                    Todo::Set(rule, rate) => view.notice = Some(set(watched, &rule, rate).await),
                 }
             },
-            _ = every.tick() => if let Err(error) = look(server, &mut view).await {
-                view.trouble = Some(format!("{error:#}"));
+            _ = every.tick() => match watched.look().await {
+                Ok(look) => add(&mut view, look),
+                Err(error) => view.trouble = Some(format!("{error:#}")),
             },
         }
     }
 }
 
 /// Changes a rate, and says what came of it.
-async fn set(server: &client::Server, rule: &str, rate: Rate) -> Option<String> {
-    Some(
-        match client::set_sample_rate(server, Some(rule), rate).await {
-            Ok(_) => format!("the sample of {rule} is {rate} now"),
-            Err(error) => format!("the sample of {rule} stays: {error:#}"),
-        },
-    )
+async fn set(watched: &mut impl Watched, rule: &str, rate: Rate) -> String {
+    let set = watched.set(rule, rate).await;
+    set.unwrap_or_else(|error| format!("the sample of {rule} stays: {error:#}"))
 }
 
 /// The terminal's events, from a thread that waits for them: it ends with the process.

@@ -11,7 +11,7 @@ const SHOWN: usize = 5;
 
 /// A line for the verdict, and behind it one for each thing that differs, the surest first; nothing where nothing is
 /// compared.
-pub(super) fn lines(pair: &Pair<'_>) -> Vec<String> {
+pub(in crate::cli) fn lines(pair: &Pair<'_>) -> Vec<String> {
     let Some(report) = pair.ledger.get("verdict") else {
         return Vec::new();
     };

@@ -33,7 +33,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-pub(super) fn rate(value: f64) -> String {
+pub(in crate::cli) fn rate(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
         small if small < 100.0 => format!("{small:.1}"),
@@ -41,7 +41,7 @@ pub(super) fn rate(value: f64) -> String {
     }
 }
 
-pub(super) fn percent(share: Option<f64>) -> String {
+pub(in crate::cli) fn percent(share: Option<f64>) -> String {
     share.map_or_else(
         || "-".to_owned(),
         |share| match share * 1e2 {
@@ -51,7 +51,7 @@ pub(super) fn percent(share: Option<f64>) -> String {
     )
 }
 
-pub(super) fn time(seconds: f64) -> String {
+pub(in crate::cli) fn time(seconds: f64) -> String {
     match seconds {
         0.0 => "-".to_owned(),
         short if short < 1e-3 => format!("{:.0} us", short * 1e6),

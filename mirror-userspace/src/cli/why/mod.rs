@@ -1,7 +1,7 @@
 //! `podmirror why`: what a reason of the ledger means, and what helps; and what was lost last.
 
 mod lost;
-mod told;
+pub(super) mod told;
 
 use std::process::ExitCode;
 
@@ -42,18 +42,23 @@ impl WhyArgs {
         if self.reasons.is_empty() {
             return Ok(list());
         }
-        let mut answers = Vec::new();
-        for name in &self.reasons {
-            let before = answers.len();
-            answers.extend(find(name).map(|(row, reason)| format!("{}.{reason}\n", row.path)));
-            if answers.len() == before {
-                return Err(UsageError(format!(
-                    "no reason is called {name:?}; `podmirror why` lists all"
-                )));
-            }
-        }
-        Ok(answers.join("\n"))
+        explain(&self.reasons)
     }
+}
+
+/// What these reasons mean, and what helps.
+pub(super) fn explain(reasons: &[String]) -> Result<String, UsageError> {
+    let mut answers = Vec::new();
+    for name in reasons {
+        let before = answers.len();
+        answers.extend(find(name).map(|(row, reason)| format!("{}.{reason}\n", row.path)));
+        if answers.len() == before {
+            return Err(UsageError(format!(
+                "no reason is called {name:?}; `podmirror why` lists all"
+            )));
+        }
+    }
+    Ok(answers.join("\n"))
 }
 
 /// Every reason, by row.

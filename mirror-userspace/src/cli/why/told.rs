@@ -8,18 +8,18 @@ use crate::cli::harmless::harmless;
 
 /// The answer; `admin::lost` has what each of it means.
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
-    pub(super) now: f64,
-    pub(super) keep: usize,
-    pub(super) not_kept: u64,
-    pub(super) lost: Vec<Lost>,
+pub(in crate::cli) struct Told {
+    pub(in crate::cli) now: f64,
+    pub(in crate::cli) keep: usize,
+    pub(in crate::cli) not_kept: u64,
+    pub(in crate::cli) lost: Vec<Lost>,
 }
 
 /// One loss.
 #[derive(Debug, Deserialize)]
-pub(super) struct Lost {
-    pub(super) id: u64,
-    at: f64,
+pub(in crate::cli) struct Lost {
+    pub(in crate::cli) id: u64,
+    pub(in crate::cli) at: f64,
     rule: String,
     target: Option<String>,
     flow: Option<Flow>,
@@ -51,19 +51,19 @@ struct Segment {
 
 impl Lost {
     /// Whether it is of this connection, as a person writes it.
-    pub(super) fn is_of_flow(&self, written: &str) -> bool {
+    pub(in crate::cli) fn is_of_flow(&self, written: &str) -> bool {
         self.flow.as_ref().is_some_and(|Flow { client, server }| {
             written == client || written == format!("{client}-{server}")
         })
     }
 
     /// Whether it is of this reason: `gap`, or `requests.dropped.gap`.
-    pub(super) fn is_of_reason(&self, written: &str) -> bool {
+    pub(in crate::cli) fn is_of_reason(&self, written: &str) -> bool {
         written == self.reason || written == format!("{}.{}", self.row, self.reason)
     }
 
     /// Adds what there is to say of it, `now` being seconds since the Unix epoch.
-    pub(super) fn describe(&self, now: f64, out: &mut String) {
+    pub(in crate::cli) fn describe(&self, now: f64, out: &mut String) {
         let Self {
             id,
             rule,

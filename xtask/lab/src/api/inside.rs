@@ -115,7 +115,9 @@ pub(super) fn serve(
 
 /// Channel 0 is the port, 1 what went wrong; each begins with the port's number.
 fn forward(connection: &TcpStream, request: &Request, inside: &Inside) -> io::Result<()> {
-    let port = request.parameter("ports").and_then(|port| port.parse().ok());
+    let port = request
+        .parameter("ports")
+        .and_then(|port| port.parse().ok());
     let port: u16 = port.unwrap_or_default();
     let mut out = socket(connection)?;
     for channel in [0, 1] {
@@ -204,5 +206,7 @@ fn send(out: &mut WebSocket<TcpStream>, channel: u8, bytes: &[u8]) -> io::Result
 }
 
 fn close(out: &mut WebSocket<TcpStream>) -> io::Result<()> {
-    out.close(None).and_then(|()| out.flush()).map_err(io::Error::other)
+    out.close(None)
+        .and_then(|()| out.flush())
+        .map_err(io::Error::other)
 }

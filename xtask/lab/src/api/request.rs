@@ -37,7 +37,9 @@ impl Request {
         let Some(mut request) = Self::parse(&head) else {
             return Ok(None);
         };
-        let length = request.field("content-length").and_then(|it| it.parse().ok());
+        let length = request
+            .field("content-length")
+            .and_then(|it| it.parse().ok());
         request.body = vec![0; length.unwrap_or(0_usize).min(LONGEST_BODY)];
         connection.read_exact(&mut request.body)?;
         Ok(Some(request))
@@ -69,7 +71,10 @@ impl Request {
 
     /// All values of a parameter that may be given several times.
     pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
-        let found = self.parameters.iter().filter(move |(known, _)| known == name);
+        let found = self
+            .parameters
+            .iter()
+            .filter(move |(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 

@@ -67,7 +67,10 @@ fn agent(pod: Pod) -> Option<AgentPod> {
     if status.phase.as_deref() != Some("Running") {
         return None;
     }
-    let (container, flags) = spec.containers.iter().find_map(|it| Some((it, flags(it)?)))?;
+    let (container, flags) = spec
+        .containers
+        .iter()
+        .find_map(|it| Some((it, flags(it)?)))?;
     let mut statuses = status.container_statuses.iter().flatten();
     let ready = statuses.any(|it| it.name == container.name && it.ready);
     let (port, socket) = (port(container, &flags), socket(&flags));
@@ -150,18 +153,52 @@ mod tests {
         for (flags, ports, port, socket) in [
             (json!([]), json!([]), Some(9090), Some(SOCKET)),
             (json!([]), named.clone(), Some(9191), Some(SOCKET)),
-            (json!(["--admin-address=:80"]), named.clone(), Some(80), Some(SOCKET)),
-            (json!(["--admin-address", "[::1]:81"]), named.clone(), Some(81), Some(SOCKET)),
+            (
+                json!(["--admin-address=:80"]),
+                named.clone(),
+                Some(80),
+                Some(SOCKET),
+            ),
+            (
+                json!(["--admin-address", "[::1]:81"]),
+                named.clone(),
+                Some(81),
+                Some(SOCKET),
+            ),
             (json!(["--admin-address", "off"]), named, None, Some(SOCKET)),
-            (json!(["--admin-socket", "/a"]), json!([]), Some(9090), Some("/a")),
-            (json!(["--admin-socket=/a", "--admin-socket=off"]), json!([]), Some(9090), None),
-            (json!(["--admin-address"]), json!([]), Some(9090), Some(SOCKET)),
-            (json!(["--admin-address-of=:1"]), json!([]), Some(9090), Some(SOCKET)),
+            (
+                json!(["--admin-socket", "/a"]),
+                json!([]),
+                Some(9090),
+                Some("/a"),
+            ),
+            (
+                json!(["--admin-socket=/a", "--admin-socket=off"]),
+                json!([]),
+                Some(9090),
+                None,
+            ),
+            (
+                json!(["--admin-address"]),
+                json!([]),
+                Some(9090),
+                Some(SOCKET),
+            ),
+            (
+                json!(["--admin-address-of=:1"]),
+                json!([]),
+                Some(9090),
+                Some(SOCKET),
+            ),
         ] {
             let mut command = vec![json!("agent")];
             command.extend(flags.as_array().unwrap().clone());
             let agent = found(&json!(command), &ports).unwrap();
-            assert_eq!((agent.port, agent.socket.as_deref()), (port, socket), "{flags}");
+            assert_eq!(
+                (agent.port, agent.socket.as_deref()),
+                (port, socket),
+                "{flags}"
+            );
             assert!(agent.ready && agent.container == "agent" && agent.node == "a");
         }
     }

@@ -21,18 +21,16 @@ const MOST_PRINTED: u64 = 1 << 20;
 /// How long the API may take to say how a command ended that has closed its outputs.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// A connection to a port of a pod.
-pub struct Forwarded {
-    /// The connection.
-    pub stream: DuplexStream,
+/// What may be said of a forwarded connection beside it.
+pub struct Trouble {
     port: u16,
     forwarder: Portforwarder,
 }
 
-impl Forwarded {
-    /// Why the connection has ended early, if anybody says so: that nothing listens there, for one.
-    pub async fn trouble(mut self) -> Option<String> {
-        drop(self.stream);
+impl Trouble {
+    /// Why the connection has ended early, if anybody says so: that nothing listens there, for one. To be asked once
+    /// the connection is dropped.
+    pub async fn told(mut self) -> Option<String> {
         let told = self.forwarder.take_error(self.port)?;
         timeout(LAST_WORD, told).await.ok().flatten()
     }
@@ -42,7 +40,7 @@ impl Forwarded {
 ///
 /// # Errors
 /// It has no address, or the API can't forward.
-pub async fn forward(client: &Client, agent: &AgentPod) -> Result<Forwarded> {
+pub async fn forward(client: &Client, agent: &AgentPod) -> Result<(DuplexStream, Trouble)> {
     let port = agent
         .port
         .context("it has no admin server (--admin-address off)")?;
@@ -51,11 +49,8 @@ pub async fn forward(client: &Client, agent: &AgentPod) -> Result<Forwarded> {
     let mut forwarder =
         forwarder.map_err(|error| because(error, "get and create pods/portforward"))?;
     let stream = forwarder.take_stream(port);
-    Ok(Forwarded {
-        stream: stream.context("the API forwards nothing")?,
-        port,
-        forwarder,
-    })
+    let stream = stream.context("the API forwards nothing")?;
+    Ok((stream, Trouble { port, forwarder }))
 }
 
 /// What a command came to.
@@ -78,7 +73,9 @@ pub async fn execute(client: &Client, agent: &AgentPod, command: &[&str]) -> Res
     let params = AttachParams::default()
         .container(&agent.container)
         .stdin(false);
-    let process = pods.exec(&agent.name, command.iter().copied(), &params).await;
+    let process = pods
+        .exec(&agent.name, command.iter().copied(), &params)
+        .await;
     let mut process = process.map_err(|error| because(error, "get and create pods/exec"))?;
     let (stdout, stderr) = (process.stdout(), process.stderr());
     let status = process.take_status();
@@ -96,7 +93,10 @@ pub async fn execute(client: &Client, agent: &AgentPod, command: &[&str]) -> Res
     let code = match (status.status.as_deref(), codes.next()) {
         (Some("Success"), _) => 0,
         (_, Some(code)) => code.parse().unwrap_or(u8::MAX),
-        (_, None) => bail!("it can't be executed: {}", status.message.unwrap_or_default()),
+        (_, None) => bail!(
+            "it can't be executed: {}",
+            status.message.unwrap_or_default()
+        ),
     };
     Ok(Executed {
         code,

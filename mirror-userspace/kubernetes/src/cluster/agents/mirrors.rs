@@ -37,9 +37,10 @@ impl FromStr for MirrorName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/');
-        let valid = parts.filter(|(namespace, name)| is_object_name(namespace) && is_subdomain(name));
-        let (namespace, name) =
-            valid.ok_or_else(|| format!("{text:?} is no TrafficMirror; accepted: NAMESPACE/NAME"))?;
+        let valid =
+            parts.filter(|(namespace, name)| is_object_name(namespace) && is_subdomain(name));
+        let (namespace, name) = valid
+            .ok_or_else(|| format!("{text:?} is no TrafficMirror; accepted: NAMESPACE/NAME"))?;
         Ok(Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -69,7 +70,9 @@ pub enum MirrorChange {
 /// There is none of this name, or the API says no.
 pub async fn change(client: &Client, mirror: &MirrorName, change: MirrorChange) -> Result<()> {
     let mut versions = DocumentKind::TrafficMirror.resources();
-    let resource = versions.next().context("no version of TrafficMirror is known")?;
+    let resource = versions
+        .next()
+        .context("no version of TrafficMirror is known")?;
     let mirrors: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), &mirror.namespace, &resource);
     let said = |error| because(error, "get and patch trafficmirrors");
@@ -110,10 +113,7 @@ fn percent(rate: Rate) -> Value {
 
 /// The documents of a namespace, or of all, that say what is mirrored, and its services, about 10 000 of each kind at most;
 /// and which kinds could not be read, and why.
-pub async fn documents(
-    client: &Client,
-    namespace: Option<&str>,
-) -> (Vec<Document>, Vec<String>) {
+pub async fn documents(client: &Client, namespace: Option<&str>) -> (Vec<Document>, Vec<String>) {
     let (mut documents, mut unread) = (Vec::new(), Vec::new());
     let mut kinds: Vec<Vec<ApiResource>> = DocumentKind::ALL
         .map(|kind| kind.resources().collect())

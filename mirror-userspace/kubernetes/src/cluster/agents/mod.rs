@@ -9,7 +9,7 @@ mod inside;
 mod mirrors;
 
 pub use find::{AgentPod, find};
-pub use inside::{Executed, Forwarded, execute, forward};
+pub use inside::{Executed, Trouble, execute, forward};
 pub use mirrors::{MirrorChange, MirrorName, change, documents};
 
 use kube::Error;
