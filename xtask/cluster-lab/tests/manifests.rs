@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "manifests/people.rs"]
+mod people;
 #[path = "manifests/rights.rs"]
 mod rights;
 

@@ -1,0 +1,100 @@
+//! What people may do who use `kubectl podmirror`, and how krew would install it.
+
+use std::fs;
+
+use cluster_lab::manifests::{decode, deploy, kustomize, validate};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use serde_json::Value;
+
+use crate::VERSIONS;
+
+fn rights(rules: Option<Vec<PolicyRule>>) -> Vec<String> {
+    let mut rights = Vec::new();
+    for rule in rules.unwrap() {
+        for resource in rule.resources.unwrap() {
+            rights.push(format!("{resource}: {}", rule.verbs.join(", ")));
+        }
+    }
+    rights.sort();
+    rights
+}
+
+#[test]
+fn people_who_look_may_change_nothing() {
+    let objects = kustomize("people").unwrap();
+    for version in VERSIONS {
+        validate(&objects, version).unwrap();
+    }
+    let mut named = Vec::new();
+    for object in &objects {
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let rights = if object["kind"] == "Role" {
+            let role: Role = decode(object).unwrap();
+            assert_eq!(role.metadata.namespace.as_deref(), Some("podmirror"));
+            rights(role.rules)
+        } else {
+            rights(decode::<ClusterRole>(object).unwrap().rules)
+        };
+        named.push((name, rights));
+    }
+    named.sort();
+    let [documents, editor, operator, viewer] = named.try_into().unwrap();
+    assert_eq!(documents.0, "podmirror-documents-viewer");
+    assert!(
+        documents.1.iter().all(|right| right.ends_with(": list")),
+        "{documents:?}"
+    );
+    assert_eq!(editor.0, "podmirror-mirrors-editor");
+    assert_eq!(editor.1, ["trafficmirrors: get, list, patch"]);
+    assert_eq!(operator.0, "podmirror-operator");
+    let exec = "pods/exec: get, create";
+    let viewers = ["pods/portforward: get, create", "pods: list"];
+    assert_eq!(operator.1, [exec, viewers[0], viewers[1]]);
+    assert_eq!(viewer.0, "podmirror-viewer");
+    assert_eq!(viewer.1, viewers);
+}
+
+/// The template is filled in as krew-release-bot does, and has the archives that a release has.
+#[test]
+fn krew_finds_what_a_release_has() {
+    let root = deploy().join("..");
+    let template = fs::read_to_string(root.join("deploy/krew/podmirror.yaml")).unwrap();
+    let mut archives = Vec::new();
+    let filled: Vec<_> = template
+        .lines()
+        .map(|line| match line.split_once("{{addURIAndSha \"") {
+            Some((indent, rest)) => {
+                let uri = rest.split_once("\" .TagName").unwrap().0;
+                let uri = uri.replace("{{ .TagName }}", "v1.2.3");
+                let uri = uri.replace("{{ trimPrefix \"v\" .TagName }}", "1.2.3");
+                archives.push(uri.rsplit('/').next().unwrap().to_owned());
+                format!("{indent}uri: {uri}\n{indent}sha256: \"0\"")
+            }
+            None => line.replace("{{ .TagName }}", "v1.2.3"),
+        })
+        .collect();
+    let plugin: Value = serde_saphyr::from_str(&filled.join("\n")).unwrap();
+    assert_eq!(plugin["kind"], "Plugin");
+    assert_eq!(plugin["spec"]["version"], "v1.2.3");
+    // Longer ones are refused by the index.
+    assert!(plugin["spec"]["shortDescription"].as_str().unwrap().len() <= 50);
+    let release = fs::read_to_string(root.join(".github/workflows/release.yml")).unwrap();
+    assert!(release.contains("folder=\"podmirror-${VERSION#v}-$ARCHITECTURE-linux\""));
+    assert!(release.contains("cp target/image/podmirror README.md"));
+    let platforms = plugin["spec"]["platforms"].as_array().unwrap();
+    assert_eq!((platforms.len(), archives.len()), (2, 2));
+    for (platform, archive) in platforms.iter().zip(archives) {
+        let arch = platform["selector"]["matchLabels"]["arch"]
+            .as_str()
+            .unwrap();
+        let of = match arch {
+            "amd64" => "x86_64",
+            "arm64" => "aarch64",
+            other => panic!("{other}"),
+        };
+        assert_eq!(archive, format!("podmirror-1.2.3-{of}-linux.tar.gz"));
+        assert!(release.contains(&format!("architecture: {of}")));
+        assert_eq!(platform["bin"], "podmirror");
+        assert_eq!(platform["files"][0]["from"], "*/podmirror");
+    }
+}
