@@ -6,7 +6,7 @@ mod tell_args;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use mirror_capture::{Capture, LiveConfig, Netns};
 use mirror_core::{
     destination::LabelSelector,
@@ -86,6 +86,24 @@ pub struct AgentArgs {
     report: ReportArgs,
     #[command(flatten)]
     admin: AdminArgs,
+}
+
+/// What the documents of an agent with these flags may do.
+///
+/// # Errors
+/// No agent of this version has such flags.
+pub(super) fn terms_of(flags: &[String]) -> anyhow::Result<Terms> {
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        agent: AgentArgs,
+    }
+    // Its node's name it has from its environment.
+    let named = flags.iter().any(|flag| flag.starts_with("--node-name"));
+    let name = (!named).then(|| "--node-name=any".to_owned());
+    let words = std::iter::once("agent".to_owned()).chain(name);
+    let Flags { agent } = Flags::try_parse_from(words.chain(flags.iter().cloned()))?;
+    Ok(agent.terms.into())
 }
 
 /// Whose requests are mirrored.

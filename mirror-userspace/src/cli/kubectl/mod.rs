@@ -81,7 +81,7 @@ impl KubectlCli {
                 Command::Why(why) => why.run(&fleet.found().await?).await,
                 Command::Verdict(verdict) => Ok(verdict.run(fleet.found().await).await),
                 Command::Top(top) => top.run(fleet.found().await?).await,
-                Command::Explain(explain) => explain.run(&fleet).await,
+                Command::Explain(explain) => explain.run(fleet).await,
                 Command::Diagnose(diagnose) => diagnose.run(&fleet.found().await?).await,
             }
         })

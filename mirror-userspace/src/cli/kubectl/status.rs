@@ -184,7 +184,7 @@ impl<'a> Status<'a> {
         json!({
             "agents": self.looks.len(),
             "answered": answered,
-            "balanced": self.unbalanced().is_empty(),
+            "balanced": answered > 0 && self.unbalanced().is_empty(),
             "nodes": nodes.collect::<Value>(),
             "rules": rules.collect::<Value>(),
             "rules_stopped": self.now.get("rules_stopped"),
@@ -235,6 +235,9 @@ impl<'a> Status<'a> {
                 }
                 Ok(_) => {}
             }
+        }
+        if answered == 0 {
+            return out;
         }
         say(String::new());
         self.rules(&mut say);

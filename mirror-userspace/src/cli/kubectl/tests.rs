@@ -32,7 +32,7 @@ fn books(uptime: f64, attachments: u64, sample: f64, sent: u64) -> Value {
                 "http2_most_on_a_connection": sent,
                 "v1_latency_us": {"p50": 0, "p99": 0, "max": 0},
                 "targets": {"http://v2": {
-                    "requests": {"sent": sent, "dropped": {"queue_full": 2}},
+                    "requests": {"sent": sent, "dropped": {"queue_full": 2}, "filtered": {"loop": 3, "deny": 0}},
                     "replies": {"answered": {"2xx": sent - 1, "5xx": 1}, "failed": {}},
                     "lag_us": quantiles,
                     "latency_us": {"p50": 0, "p99": 0, "max": 0},
@@ -149,6 +149,7 @@ fn status_says_what_is_mirrored_where_and_who_is_silent() {
         "  no answer: c?[2J (podmirror-c?[2J): no answer in 10 s\n",
         "flags  v2      2      3     10.0%-100 %  15.0    50    4.0%    8.0ms    0       4\n",
         "lost: 4 requests.dropped.queue_full (flags to http://v2): ",
+        "filtered: 6 by loop (flags to http://v2)\n",
         "default/web  a     attached  flags\n",
         "and 1 other pods (-o wide)\n",
         "books: balanced\n",

@@ -49,6 +49,9 @@ impl VerdictArgs {
             .map(|(agent, answer)| (agent, answer.and_then(read)))
             .collect();
         let failed = complain(&told);
+        if failed == told.len() {
+            bail!("none of the {failed} agents answered");
+        }
         let found = told.into_iter().filter_map(|(agent, found)| {
             let found = found.ok().flatten()?;
             Some(Ok((agent.node.clone(), found)))

@@ -72,7 +72,13 @@ fn agent(pod: Pod) -> Option<AgentPod> {
         .iter()
         .find_map(|it| Some((it, flags(it)?)))?;
     let mut statuses = status.container_statuses.iter().flatten();
-    let ready = statuses.any(|it| it.name == container.name && it.ready);
+    let told = statuses.find(|it| it.name == container.name);
+    // A pod is `Running` until all of it is gone.
+    let state = told.and_then(|it| it.state.as_ref());
+    if state.is_some_and(|state| state.terminated.is_some()) {
+        return None;
+    }
+    let ready = told.is_some_and(|it| it.ready);
     let (port, socket) = (port(container, &flags), socket(&flags));
     Some(AgentPod {
         namespace: pod.metadata.namespace.unwrap_or_default(),
@@ -133,6 +139,10 @@ mod tests {
     use super::*;
 
     fn found(command: &Value, ports: &Value) -> Option<AgentPod> {
+        found_in(command, ports, &json!({"running": {}}))
+    }
+
+    fn found_in(command: &Value, ports: &Value, state: &Value) -> Option<AgentPod> {
         let pod = json!({
             "metadata": {"namespace": "podmirror", "name": "podmirror-x"},
             "spec": {"nodeName": "a", "containers": [
@@ -141,7 +151,8 @@ mod tests {
             ]},
             "status": {"phase": "Running", "containerStatuses": [
                 {"name": "beside", "ready": false, "restartCount": 0, "image": "", "imageID": ""},
-                {"name": "agent", "ready": true, "restartCount": 0, "image": "", "imageID": ""},
+                {"name": "agent", "ready": true, "restartCount": 0, "image": "", "imageID": "",
+                 "state": state},
             ]},
         });
         agent(serde_json::from_value(pod).unwrap())
@@ -207,5 +218,7 @@ mod tests {
     fn other_pods_are_no_agents() {
         assert_eq!(found(&json!(["run", "--port=80"]), &json!([])), None);
         assert_eq!(found(&json!(null), &json!([])), None);
+        let gone = json!({"terminated": {"exitCode": 0}});
+        assert_eq!(found_in(&json!(["agent"]), &json!([]), &gone), None);
     }
 }

@@ -24,6 +24,7 @@ fn because(error: Error, right: &str) -> anyhow::Error {
         Error::Api(status) if status.code == 404 => {
             anyhow::anyhow!("the API knows none: {}", status.message)
         }
+        Error::Api(status) => anyhow::anyhow!("the API says {}: {}", status.code, status.message),
         other => other.into(),
     }
 }
