@@ -1,6 +1,6 @@
 //! `kubectl podmirror diagnose`: whether the nodes have what it takes.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -11,9 +11,12 @@ use super::{
 };
 use crate::cli::harmless::harmless;
 
+/// How long a node has at least: its kernel verifies programs.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
 /// Check on every node whether it has what mirroring takes
 ///
-/// Executes `podmirror check` in every agent's pod. Ends with exit code 1 if a node lacks something, 3 if some could not be
+/// Executes `podmirror check` in every agent's pod, for which each has a minute or --timeout. Ends with exit code 1 if a node lacks something, 3 if some could not be
 /// asked.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DiagnoseArgs {
@@ -23,7 +26,8 @@ pub(super) struct DiagnoseArgs {
 }
 
 impl DiagnoseArgs {
-    pub(super) async fn run(&self, fleet: &Fleet) -> Result<ExitCode> {
+    pub(super) async fn run(&self, mut fleet: Fleet) -> Result<ExitCode> {
+        fleet.patience = fleet.patience.max(AT_LEAST);
         let checked = fleet
             .each(async |agent| fleet.execute(agent, &["check"]).await)
             .await;

@@ -82,7 +82,7 @@ impl KubectlCli {
                 Command::Verdict(verdict) => Ok(verdict.run(fleet.found().await).await),
                 Command::Top(top) => top.run(fleet.found().await?).await,
                 Command::Explain(explain) => explain.run(fleet).await,
-                Command::Diagnose(diagnose) => diagnose.run(&fleet.found().await?).await,
+                Command::Diagnose(diagnose) => diagnose.run(fleet.found().await?).await,
             }
         })
     }
