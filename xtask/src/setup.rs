@@ -64,7 +64,13 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
             .env("LLVM_PREFIX", LLVM_PREFIX)
             .env("CARGO_TARGET_DIR", tools().join("build"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .args(["install", "bpf-linker", "--version", LINKER_VERSION, "--debug"])
+            .args([
+                "install",
+                "bpf-linker",
+                "--version",
+                LINKER_VERSION,
+                "--debug",
+            ])
             .args(["--no-default-features", "--features", &feature, "--root"])
             .arg(tools()),
     )?;

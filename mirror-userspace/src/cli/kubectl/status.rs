@@ -351,7 +351,12 @@ fn verdict(pair: &Pair<'_>) -> Option<String> {
     let lines = top::verdict(pair);
     let words: Vec<_> = lines.iter().map(|line| line.trim()).collect();
     let first = words.first()?.trim_start_matches("verdict: ");
-    Some(words.get(1..)?.iter().fold(first.to_owned(), |all, line| all + "; " + line))
+    Some(
+        words
+            .get(1..)?
+            .iter()
+            .fold(first.to_owned(), |all, line| all + "; " + line),
+    )
 }
 
 /// From when the kernel saw a request to when its copy was written, the 99th percentile in seconds.

@@ -27,8 +27,8 @@ use super::{
 use crate::admin::{SOCKET, client};
 use keys::Todo;
 use screen::Screen;
-use view::View;
 pub(super) use verdict::lines as verdict;
+use view::View;
 pub(super) use words::{percent, rate, time};
 
 /// How long `podmirror top` waits between two looks at the books.
