@@ -127,7 +127,7 @@ impl Agent {
             documents: Documents::new(config.documents, config.terms, config.policy),
             watched: config.watched,
             watches,
-            searcher: Searcher::new(config.node.proc.clone()),
+            searcher: Searcher::new(config.node.clone()),
             mirrors: Mirrors::new(config.mirror, config.node),
             questions,
             actions: VecDeque::new(),

@@ -10,6 +10,7 @@
 mod api;
 mod documents;
 mod doors;
+mod early;
 mod grpc;
 mod kubectl;
 mod node;

@@ -137,7 +137,16 @@ impl Pod {
     ///
     /// When there is no such process.
     pub fn adopt(&mut self, process: &Process) -> Result<()> {
-        move_to(process, &self.cgroup.join(STRANGERS))
+        self.adopt_as(process, STRANGERS)
+    }
+
+    /// The same, in a cgroup of this name that a container has made inside of the pod's.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process.
+    pub fn adopt_as(&mut self, process: &Process, cgroup: &str) -> Result<()> {
+        move_to(process, &self.cgroup.join(STRANGERS).join(cgroup))
     }
 
     /// Ends the containers and starts them again, as a kubelet does after a failed liveness probe: the

@@ -62,7 +62,7 @@ pub enum Action {
         search: Search,
         /// What follows `pod` in the names of its cgroups.
         cgroup: String,
-        /// The pod's addresses, one of which its network has.
+        /// The pod's addresses, one of which its network has; none while the API shows none.
         ips: Vec<IpAddr>,
         /// How long to wait before looking.
         after: Duration,

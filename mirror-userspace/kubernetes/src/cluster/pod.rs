@@ -61,6 +61,12 @@ impl PodView {
     pub const fn may_serve(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Unknown)
     }
+
+    /// Whether it has a network, or gets one: before a container of it serves there is a sandbox.
+    #[must_use]
+    pub const fn may_be_attached(&self) -> bool {
+        self.may_serve() || matches!(self.phase, Phase::Pending)
+    }
 }
 
 /// Where a pod is in its life, `status.phase`.

@@ -7,6 +7,10 @@
 //! anew, and an attachment in another one than the one found is replaced. Every search has a number,
 //! and an answer with another number than the last one's is ignored.
 //!
+//! A pod is looked for from the moment that it is scheduled here, as the API shows its address about a
+//! second after its containers have begun to serve. What was found before is held against the address
+//! once there is one.
+//!
 //! What is attached stays attached until an event says otherwise: an API that can't be reached says
 //! nothing.
 

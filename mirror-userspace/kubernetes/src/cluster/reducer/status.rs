@@ -45,11 +45,15 @@ pub enum Waiting {
 }
 
 impl NodeState {
-    /// Every pair of a rule and a pod that may serve and is selected by it.
+    /// Every pair of a rule and a pod that is selected by it and may serve, or is attached to before that.
     pub fn status(&self) -> impl Iterator<Item = PodStatus> {
-        let serving = self.pods.iter().filter(|(_, pod)| pod.view.may_serve());
-        serving.flat_map(|(uid, pod)| {
-            let selections = self.demand.selections(&pod.view);
+        let alive = self.pods.iter();
+        let alive = alive.filter(|(_, pod)| pod.view.may_be_attached());
+        alive.flat_map(|(uid, pod)| {
+            let selections = self.demand.selections(&pod.view).filter(|(rule, _)| {
+                let attached = pod.mirror_state(*rule) == Some(&MirrorState::Attached);
+                attached || pod.view.may_serve()
+            });
             selections.map(move |(rule, selection)| PodStatus {
                 rule,
                 uid: uid.clone(),

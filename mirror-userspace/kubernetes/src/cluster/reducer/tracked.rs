@@ -19,6 +19,13 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// After how many searches that came to nothing people are told: about three seconds.
 const PATIENCE: u32 = 5;
 
+/// The pauses of a pod that has no address yet, each for searches up to this number: a sandbox is there
+/// within seconds of the pod's coming to its node, unless its volumes or its network take long.
+const EARLY_PAUSES: [(u32, Duration); 2] = [
+    (400, Duration::from_millis(25)),
+    (1_500, Duration::from_millis(500)),
+];
+
 /// How many different things people are told of one pod: the reasons of failures may hold numbers.
 const MOST_TOLD: usize = 8;
 
@@ -32,6 +39,8 @@ pub(super) struct Tracked {
     failures: u32,
     mirrors: BTreeMap<RuleId, PodMirror>,
     told: BTreeSet<String>,
+    /// Whether its attachments were made before the API told its address.
+    unproven: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +88,7 @@ impl Tracked {
             failures: 0,
             mirrors: BTreeMap::new(),
             told: BTreeSet::new(),
+            unproven: false,
         }
     }
 
@@ -112,6 +122,13 @@ impl Tracked {
             return;
         }
         self.sought = None;
+        let mut standing = self.mirrors.values().filter(|mirror| mirror.stands());
+        if self.unproven && standing.any(|mirror| !mirror.is_in(sandbox)) {
+            let news = "its address is in another network than the one that was attached to before \
+                        it had one: attached to anew";
+            self.tell(news, actions);
+        }
+        self.unproven = self.view.ips.is_empty();
         self.detach_if(|_, mirror| !mirror.is_in(sandbox), actions);
         for (rule, ports) in self.wanted(demand, actions) {
             if self.mirrors.get(&rule).is_some_and(PodMirror::stands) {
@@ -148,7 +165,8 @@ impl Tracked {
             return;
         };
         let before = sought.before.saturating_add(1);
-        if before == PATIENCE {
+        // Without an address there may be nothing to be found.
+        if before == PATIENCE && !self.view.ips.is_empty() {
             self.tell(&format!("not found on this node yet: {why}"), actions);
         }
         self.seek(before, demand, actions);
@@ -241,7 +259,7 @@ impl Tracked {
 
     fn wanted(&mut self, demand: &Demand, actions: &mut Vec<Action>) -> Wanted {
         let mut wanted = Wanted::new();
-        if !self.view.may_serve() {
+        if !self.view.may_be_attached() {
             return wanted;
         }
         let mut news = Vec::new();
@@ -263,11 +281,6 @@ impl Tracked {
     }
 
     fn seek(&mut self, before: u32, demand: &mut Demand, actions: &mut Vec<Action>) {
-        self.sought = None;
-        if self.view.ips.is_empty() {
-            // The API will say more of it.
-            return;
-        }
         let search = demand.next_search();
         self.sought = Some(Sought {
             search,
@@ -279,7 +292,10 @@ impl Tracked {
             search,
             cgroup: self.view.cgroup().to_owned(),
             ips: self.view.ips.clone(),
-            after: pause(before),
+            after: match self.view.ips.is_empty() {
+                true => early_pause(before),
+                false => pause(before),
+            },
         });
     }
 
@@ -300,6 +316,17 @@ impl Tracked {
             actions.push(Action::Tell(news));
         }
     }
+}
+
+/// How long to wait before the search that follows so many that came to nothing, of a pod without an
+/// address.
+fn early_pause(before: u32) -> Duration {
+    if before == 0 {
+        return Duration::ZERO;
+    }
+    let mut pauses = EARLY_PAUSES.iter();
+    let found = pauses.find(|(until, _)| before < *until);
+    found.map_or(LAST_PAUSE, |(_, pause)| *pause)
 }
 
 /// How long to wait before the search that follows so many that came to nothing.

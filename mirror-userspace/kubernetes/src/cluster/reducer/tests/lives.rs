@@ -11,14 +11,17 @@ fn a_new_pod_is_attached_to_once_it_runs_and_has_an_address() {
         ips: vec![],
         ..pod("a", "10.0.0.1")
     };
-    assert_eq!(node.on(Event::PodApplied(pending.clone())), []);
+    let early = find(node.on(Event::PodApplied(pending.clone())));
+    assert!(matches!(&early, Action::Find { ips, .. } if ips.is_empty()));
     assert_eq!(node.state.status().count(), 0);
+    assert_eq!(node.state.ready(), Ok(()), "it may wait for its volumes");
     // Some runtimes: Running is said before the address is.
     let running = PodView {
         phase: Phase::Running,
         ..pending
     };
-    assert_eq!(node.on(Event::PodApplied(running)), []);
+    let early = find(node.on(Event::PodApplied(running)));
+    assert!(matches!(&early, Action::Find { ips, .. } if ips.is_empty()));
     assert_eq!(
         node.state.ready(),
         Err("default/a: it has no address yet".to_owned())

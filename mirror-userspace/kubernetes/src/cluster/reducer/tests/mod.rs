@@ -1,5 +1,6 @@
 //! What can happen to a pod, as sequences of events with the actions that must follow.
 
+mod early;
 mod lives;
 mod model;
 mod rules;
