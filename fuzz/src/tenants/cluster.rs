@@ -312,6 +312,7 @@ fn pod(namespace: &str, name: &str, ip: [u8; 4]) -> PodView {
         ips: vec![Ipv4Addr::from(ip).into()],
         deleting: false,
         static_hash: None,
+        gate_open: None,
         ports: BTreeMap::new(),
     }
 }

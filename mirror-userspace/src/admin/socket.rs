@@ -30,7 +30,7 @@ pub const SOCKET: &str = "/run/podmirror/admin.sock";
 
 /// The socket's file; removed when this is dropped, if it is still there.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -43,7 +43,7 @@ pub(super) struct SocketFile {
 ///
 /// # Errors
 /// There is something else at `path`, or a podmirror that listens; or the folder is not ours alone.
-pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
+pub(crate) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     claim_folder(path)?;
     make_way(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;

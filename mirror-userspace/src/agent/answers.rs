@@ -7,13 +7,16 @@ use crate::admin::{
     Attachments, LostOf, MirrorOwner, PodState, Refused, SampleRate, ShownPod, ShownWatch, Snapshot,
 };
 
-use super::Agent;
+use super::{Agent, hand_over::HandOver};
 
 impl MirrorOwner for Agent {
-    /// Ready: all that is watched has been listed, and every selected pod of the node is attached to.
+    /// Ready: all that is watched has been listed, every selected pod of the node is attached to, and no other
+    /// agent mirrors.
     fn ready(&mut self) -> Result<Attachments, String> {
-        self.watches.complete()?;
-        self.state.ready()?;
+        self.all_attached()?;
+        if self.hand_over.as_ref().is_some_and(HandOver::waits) {
+            return Err("the agent before this one still mirrors".to_owned());
+        }
         Ok(Attachments {
             forbidden: self.watches.forbidden(),
             ..self.mirrors.attached()
@@ -48,6 +51,12 @@ impl MirrorOwner for Agent {
 }
 
 impl Agent {
+    /// Whether all that is watched has been listed, and every selected pod of the node is attached to.
+    pub(super) fn all_attached(&self) -> Result<(), String> {
+        self.watches.complete()?;
+        self.state.ready()
+    }
+
     fn pods(&self) -> Vec<ShownPod> {
         let shown = |pod: PodStatus| {
             Some(ShownPod {

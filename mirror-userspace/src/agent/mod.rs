@@ -6,11 +6,13 @@
 
 mod answers;
 mod documents;
+mod hand_over;
 mod memory;
 mod mirrors;
 mod own;
 mod remembering;
 mod rules;
+mod taking_over;
 mod told;
 
 use std::{
@@ -25,8 +27,8 @@ use log::{Level, error, info, log, warn};
 use mirror_core::{ledger::Ledger, policy::PolicyConfig};
 use mirror_kubernetes::{
     cluster::{
-        Action, AllDocuments, Client, Event, Needs, Node, NodeState, RuleId, Searcher, Sought,
-        TellConfig, Update, Watches,
+        Action, AllDocuments, Client, Event, GateConfig, Gates, Needs, Node, NodeState, RuleId,
+        Searcher, Sought, TellConfig, Update, Watches,
     },
     config::{Document, Terms},
     plan::{Rule, Scope},
@@ -38,6 +40,7 @@ pub use mirrors::{Ended, MirrorConfig, Rooms};
 pub use own::NodeAddresses;
 
 use documents::Documents;
+use hand_over::{HandOver, Met};
 use memory::Memory;
 use mirrors::{Mirrors, News, ToAttach};
 use rules::{RuleChange, Rules};
@@ -70,6 +73,10 @@ pub struct AgentConfig {
     pub tell: Option<TellConfig>,
     /// The file that has what is known of the cluster, for the next agent of this node.
     pub state: Option<PathBuf>,
+    /// Whether and how readiness gates are opened, of the pods of these namespaces.
+    pub gates: Option<(GateConfig, Scope)>,
+    /// The socket at which an agent takes over from the one before it on this node.
+    pub hand_over: Option<PathBuf>,
 }
 
 /// A running agent. Dropping it detaches everywhere.
@@ -91,6 +98,9 @@ pub struct Agent {
     check: Interval,
     telling: Option<Telling>,
     memory: Option<Memory>,
+    gates: Option<Gates>,
+    gated: Option<Scope>,
+    hand_over: Option<HandOver>,
 }
 
 /// Something to be done.
@@ -105,6 +115,7 @@ enum Kind {
     Question(Question),
     Check,
     News(News),
+    Met(Met),
 }
 
 impl Agent {
@@ -118,6 +129,10 @@ impl Agent {
         let (watched, terms) = (config.watched.as_ref(), &config.terms);
         let memory = config.state;
         let memory = memory.map(|path| Memory::open(path, &config.node_name, watched, terms));
+        let hand_over = config.hand_over.map(HandOver::start);
+        let waits = hand_over.as_ref().is_some_and(HandOver::waits);
+        let (gates, gated) = config.gates.unzip();
+        let gates = gates.map(|gates| Gates::new(config.client.clone(), gates));
         let mut watches = Watches::new(config.client, config.node_name);
         watches.set_consent(config.terms.consent.clone());
         let mut agent = Self {
@@ -128,7 +143,7 @@ impl Agent {
             watched: config.watched,
             watches,
             searcher: Searcher::new(config.node.clone()),
-            mirrors: Mirrors::new(config.mirror, config.node),
+            mirrors: Mirrors::new(config.mirror, config.node, waits),
             questions,
             actions: VecDeque::new(),
             broken: BTreeMap::new(),
@@ -136,6 +151,9 @@ impl Agent {
             check,
             telling: config.tell.map(Telling::start),
             memory,
+            gates,
+            gated,
+            hand_over,
         };
         agent.on_documents(AllDocuments::default())?;
         Ok(agent)
@@ -158,6 +176,7 @@ impl Agent {
             question = self.questions.next() => Kind::Question(question),
             _ = self.check.tick() => Kind::Check,
             news = self.mirrors.next() => Kind::News(news),
+            met = taking_over::next(&mut self.hand_over) => Kind::Met(met),
         })
     }
 
@@ -196,10 +215,14 @@ impl Agent {
                 }
                 self.show().await;
                 self.remember().await;
+                self.mirrors.rest().await;
             }
             Kind::News(News::Ended(ended)) => say(&ended),
             Kind::News(News::Broken(rule)) => self.on_broken(rule)?,
+            Kind::Met(met) => self.on_met(met).await,
         }
+        self.open_gates();
+        self.take_over().await;
         Ok(())
     }
 
@@ -212,7 +235,8 @@ impl Agent {
     }
 
     /// Detaches everywhere, and lets copies in flight end.
-    pub async fn stop(self) -> Vec<Ended> {
+    pub async fn stop(mut self) -> Vec<Ended> {
+        self.leave().await;
         drop(self.watches);
         drop(self.questions);
         let told = async {
@@ -328,7 +352,10 @@ impl Agent {
                 },
             }
         }
-        let needs = Needs::of(self.rules.all(), self.watched.clone());
+        let needs = Needs {
+            all_pods: self.gated.clone(),
+            ..Needs::of(self.rules.all(), self.watched.clone())
+        };
         self.mirrors
             .retain_addresses(|known| needs.destinations.contains(known));
         self.watches.need(needs);

@@ -12,6 +12,7 @@ use mirror_core::{
     ledger::{Counted, Ledger, Names},
     pipeline,
     policy::Policy,
+    segment::Time,
     value::Rate,
     verdict::Terms,
 };
@@ -66,6 +67,7 @@ pub struct Daemon {
     shards: Vec<Shard>,
     names: Names,
     full_rings: FullRings,
+    paused: bool,
     ended: mpsc::UnboundedReceiver<()>,
 }
 
@@ -99,6 +101,7 @@ impl Daemon {
             config,
             shards,
             names,
+            paused: false,
             ended,
         })
     }
@@ -159,8 +162,7 @@ impl Daemon {
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
     pub async fn set_sample_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
         self.config.policy.set_sample_rate(rate);
-        let sampling = self.config.policy.kernel_sampling();
-        let told = self.capture().set_threshold(sampling.threshold);
+        let told = self.tell_threshold();
         for shard in &self.shards {
             shard.set_sample_rate(rate).await;
         }
@@ -174,12 +176,36 @@ impl Daemon {
     /// A kernel program can't be told: it goes on at the old rate, the shards do not.
     pub async fn set_policy(&mut self, policy: Policy) -> anyhow::Result<()> {
         self.config.policy.replace(policy.clone());
-        let sampling = self.config.policy.kernel_sampling();
-        let told = self.capture().set_threshold(sampling.threshold);
+        let told = self.tell_threshold();
         for shard in &self.shards {
             shard.set_policy(policy.clone()).await;
         }
         told
+    }
+
+    /// Copies nothing in the kernel, at any present and future place, whatever the policy says; or again what it says.
+    ///
+    /// # Errors
+    /// A kernel program can't be told, and goes on as it was.
+    pub async fn set_paused(&mut self, paused: bool) -> anyhow::Result<()> {
+        self.paused = paused;
+        self.tell_threshold()
+    }
+
+    /// Takes no requests of segments that were captured after this moment of [`clock`](super::clock), once this
+    /// returns. What v1 says of those before is read on.
+    pub async fn end_at(&self, until: Time) {
+        for shard in &self.shards {
+            shard.end_at(until).await;
+        }
+    }
+
+    fn tell_threshold(&self) -> anyhow::Result<()> {
+        let threshold = match self.paused {
+            true => 0,
+            false => self.config.policy.kernel_sampling().threshold,
+        };
+        self.capture().set_threshold(threshold)
     }
 
     /// Sets the ready endpoints of this target, a service or selector; the list may be empty. Targets count

@@ -18,6 +18,7 @@ mod panics;
 pub mod replay;
 mod shard;
 mod sink;
+mod until;
 
 pub use daemon::{Daemon, DaemonConfig};
 pub use lost::Lost;

@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 
-use super::{clock, fault::Fault, lost::Lost, notice::Notice, panics, sink::Sink};
+use super::{clock, fault::Fault, lost::Lost, notice::Notice, panics, sink::Sink, until::Until};
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
 /// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
@@ -56,6 +56,8 @@ enum Control {
     Lost(oneshot::Sender<Lost>),
     SampleRate(Rate, oneshot::Sender<()>),
     Policy(Box<Policy>, oneshot::Sender<()>),
+    /// Segments of clients that were captured from then on are another one's.
+    EndAt(Time, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
     Addresses(usize, Arc<[SocketAddr]>),
     /// An attachment is detached: once what it left in the ring is read, its connections end.
@@ -146,6 +148,14 @@ impl Shard {
         }
     }
 
+    /// Has it take no requests that come after this moment; returns once it does. A shard that is gone takes none.
+    pub(super) async fn end_at(&self, until: Time) {
+        let (done, set) = oneshot::channel();
+        if self.control.send(Control::EndAt(until, done)).await.is_ok() {
+            let _gone = set.await;
+        }
+    }
+
     /// Sets the addresses of a target. Does nothing if the shard is gone.
     pub(super) async fn set_addresses(&self, target: usize, addresses: Arc<[SocketAddr]>) {
         let addresses = Control::Addresses(target, addresses);
@@ -204,12 +214,13 @@ async fn serve(
     if ready.send(Ok(())).is_err() {
         return;
     }
+    let mut until = Until::default();
     let mut tick = Time::default();
     let mut notice = Notice::default();
     let mut turns_in_vain = 0;
     // A task's panic is the shard's end: its connection would never end, nor the copies on it.
     while !panics::here() {
-        let read = turn(&mut reader, &mut pipeline, &mut dispatcher);
+        let read = turn(&mut reader, until, &mut pipeline, &mut dispatcher);
         if read > 0 {
             fault.strike();
         }
@@ -263,18 +274,23 @@ async fn serve(
                 // A daemon that is gone need not be told.
                 let _gone = done.send(());
             }
+            Some(Control::EndAt(end, done)) => {
+                until = Until(end);
+                // A daemon that is gone need not be told.
+                let _gone = done.send(());
+            }
             Some(Control::Addresses(target, addresses)) => {
                 dispatcher.set_addresses(target, &addresses);
             }
             Some(Control::Ended(attachment, done)) => {
-                read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
+                read_what_is_there(&mut reader, until, &mut pipeline, &mut dispatcher).await;
                 pipeline.end_attachment(clock::now(), attachment.0);
                 hand_over(&mut pipeline, &mut dispatcher);
                 // A daemon that is gone need not be told.
                 let _gone = done.send(());
             }
             Some(Control::Stop(last)) => {
-                read_what_is_there(&mut reader, &mut pipeline, &mut dispatcher).await;
+                read_what_is_there(&mut reader, until, &mut pipeline, &mut dispatcher).await;
                 pipeline.shutdown();
                 hand_over(&mut pipeline, &mut dispatcher);
                 tokio::select! {
@@ -288,9 +304,14 @@ async fn serve(
 }
 
 /// Passes one batch of segments through the pipeline; returns how many records were read.
-fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispatcher) -> usize {
+fn turn(
+    reader: &mut RingReader,
+    until: Until,
+    pipeline: &mut Pipeline,
+    dispatcher: &mut Dispatcher,
+) -> usize {
     let read = reader.drain(clock::now(), BATCH, |segment| {
-        pipeline.handle_segment(segment.at, &segment);
+        pipeline.handle_segment(segment.at, &until.cut(segment));
         hand_over(pipeline, dispatcher);
     });
     if read > 0 {
@@ -303,12 +324,13 @@ fn turn(reader: &mut RingReader, pipeline: &mut Pipeline, dispatcher: &mut Dispa
 /// Reads what is in the ring now, and at most as much again as a ring holds of what arrives meanwhile.
 async fn read_what_is_there(
     reader: &mut RingReader,
+    until: Until,
     pipeline: &mut Pipeline,
     dispatcher: &mut Dispatcher,
 ) {
     let mut left = reader.capacity();
     while left > 0 {
-        match turn(reader, pipeline, dispatcher) {
+        match turn(reader, until, pipeline, dispatcher) {
             0 if reader.withholds() => time::sleep(A_MOMENT).await,
             0 => return,
             read => left = left.saturating_sub(read),

@@ -74,9 +74,15 @@ fn a_process_that_calls_itself_the_pods_is_not_taken_for_it() {
     let web = node.web("web", 30);
     let mut forger = node.web("forger", 31);
     let own = sleep(forger.pod.namespace());
-    forger.pod.adopt_as(&own, &format!("pod{}", web.pod.uid())).unwrap();
+    forger
+        .pod
+        .adopt_as(&own, &format!("pod{}", web.pod.uid()))
+        .unwrap();
     let forged = sleep(&node.lab.v2);
-    forger.pod.adopt_as(&forged, &format!("pod{}", web.pod.uid())).unwrap();
+    forger
+        .pod
+        .adopt_as(&forged, &format!("pod{}", web.pod.uid()))
+        .unwrap();
     node.api.apply(PODS, scheduled(&web));
     agent.wait_until_attached("web", 1);
     node.request(&web, "/first");

@@ -17,6 +17,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const PODS: &str = "/api/v1/pods";
 
+/// The port of the admin server.
+const ADMIN_PORT: u16 = 9090;
+
 /// The labels of the pods that are mirrored.
 pub(crate) const V1: &[(&str, &str)] = &[("app", "web"), ("version", "v1")];
 
@@ -57,6 +60,17 @@ impl Node {
         let v2 = format!("http://{}", self.v2.address());
         let selector = ["--pod-selector", "app=web,version=v1", "--port", "80"];
         self.agent_with(&[&selector[..], &["--target", &v2], flags].concat())
+    }
+
+    /// The same with the admin server at this port, beside another one.
+    pub(crate) fn agent_beside(&self, port: u16, flags: &[&str]) -> Agent {
+        let v2 = format!("http://{}", self.v2.address());
+        let selector = ["--pod-selector", "app=web,version=v1", "--port", "80"];
+        let flags = [&selector[..], &["--target", &v2], flags].concat();
+        let socket = self.scratch.path().join(format!("admin-{port}.sock"));
+        let address = format!("127.0.0.1:{port}");
+        let at = [NODE, &address, socket.to_str().unwrap()].map(str::to_owned);
+        self.agent_at(&at, &[], &flags)
     }
 
     /// An agent with these flags on top of those that the lab needs.
@@ -145,7 +159,7 @@ impl Node {
 
     /// The reply to a request to the agent's admin server: its status and its body.
     pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let address = ([127, 0, 0, 1], 9090).into();
+        let address = ([127, 0, 0, 1], ADMIN_PORT).into();
         let mut client = RawClient::connect(&self.lab.node, address).unwrap();
         let length = body.len();
         let request = format!(

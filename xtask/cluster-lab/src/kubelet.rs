@@ -47,6 +47,12 @@ impl RunningPod {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// Says in the object that nothing of it runs yet.
+    pub(crate) fn set_pending(&mut self) {
+        let status = self.object.status.get_or_insert_default();
+        status.phase = Some("Pending".to_owned());
+    }
+
     /// Says in the object that it runs.
     pub(crate) fn set_running(&mut self, ip: &str) {
         let running = |(name, id): &(String, String)| ContainerStatus {

@@ -142,7 +142,19 @@ impl Node {
     /// # Errors
     ///
     /// When the runtime refuses, or the object has something that this kubelet does not handle.
-    pub fn run(&mut self, mut object: Pod) -> Result<RunningPod> {
+    pub fn run(&mut self, object: Pod) -> Result<RunningPod> {
+        let mut pod = self.schedule(object)?;
+        self.start_sandbox(&mut pod)?;
+        self.start_containers(&mut pod)?;
+        Ok(pod)
+    }
+
+    /// Gives a pod a UID and this node, as the API has it before its kubelet has done anything.
+    ///
+    /// # Errors
+    ///
+    /// When the object has something that this kubelet does not handle.
+    pub fn schedule(&mut self, mut object: Pod) -> Result<RunningPod> {
         self.pods += 1;
         let (process, number) = (std::process::id(), self.pods);
         object.metadata.uid = Some(format!("{process:08x}-0000-4000-8000-{number:012x}"));
@@ -155,7 +167,7 @@ impl Node {
             sandbox: String::new(),
             containers: Vec::new(),
         };
-        self.start_sandbox(&mut pod)?;
+        pod.set_pending();
         Ok(pod)
     }
 
@@ -170,7 +182,8 @@ impl Node {
         if let Some(metadata) = &mut pod.config.metadata {
             metadata.attempt += 1;
         }
-        self.start_sandbox(pod)
+        self.start_sandbox(pod)?;
+        self.start_containers(pod)
     }
 
     /// Stops a pod: SIGTERM, then SIGKILL after `grace`, then its network goes. Returns how its
@@ -220,14 +233,28 @@ impl Node {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    fn start_sandbox(&self, pod: &mut RunningPod) -> Result<()> {
+    /// Makes a pod's sandbox, which has its network, and returns its address. The object does not tell it.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime refuses.
+    pub fn start_sandbox(&self, pod: &mut RunningPod) -> Result<String> {
         let request = RunPodSandboxRequest {
             config: Some(pod.config.clone()),
         };
         let made: PodSandboxId = self.cri.call("RunPodSandbox", &request)?;
         pod.sandbox = made.pod_sandbox_id;
-        let attempt = pod.config.metadata.as_ref().map_or(0, |data| data.attempt);
         pod.containers.clear();
+        self.address_of(pod)
+    }
+
+    /// Starts a pod's containers in its sandbox, and says in the object that it runs.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime refuses.
+    pub fn start_containers(&self, pod: &mut RunningPod) -> Result<()> {
+        let attempt = pod.config.metadata.as_ref().map_or(0, |data| data.attempt);
         for container in &kubelet::spec(&pod.object)?.containers.clone() {
             let request = CreateContainerRequest {
                 pod_sandbox_id: pod.sandbox.clone(),
@@ -239,11 +266,16 @@ impl Node {
             let name = container.name.clone();
             pod.containers.push((name, made.container_id));
         }
+        let address = self.address_of(pod)?;
+        pod.set_running(&address);
+        Ok(())
+    }
+
+    fn address_of(&self, pod: &RunningPod) -> Result<String> {
         let status: PodSandboxStatusResponse =
             self.cri.call("PodSandboxStatus", &sandbox_id(pod))?;
         let network = status.status.and_then(|status| status.network);
-        pod.set_running(&network.unwrap_or_default().ip);
-        Ok(())
+        Ok(network.unwrap_or_default().ip)
     }
 
     fn remove_sandbox(&self, pod: &RunningPod) -> Result<()> {

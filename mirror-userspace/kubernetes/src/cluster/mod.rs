@@ -28,6 +28,8 @@ mod document;
 #[cfg(feature = "cluster")]
 mod documents;
 #[cfg(feature = "cluster")]
+mod gates;
+#[cfg(feature = "cluster")]
 mod known;
 #[cfg(feature = "cluster")]
 mod objects;
@@ -50,7 +52,7 @@ pub use endpoints::{
 };
 pub use event::{Action, Event, RuleId, Search};
 pub use pod::{NetnsId, Phase, PodUid, PodView, Sandbox};
-pub use reducer::{AttachState, NodeState, PodStatus, Waiting};
+pub use reducer::{AttachState, GateState, Gated, NodeState, PodStatus, Waiting};
 pub use service::{ServicePort, ServiceView, TargetPort};
 
 #[cfg(feature = "cluster")]
@@ -58,6 +60,7 @@ pub use {
     client::{connect, connect_as_kubectl},
     document::DocumentKind,
     documents::{AllDocuments, LeftOut},
+    gates::{GateConfig, Gates},
     kube::Client,
     place::{AttachAt, Node},
     sandbox::Sought,

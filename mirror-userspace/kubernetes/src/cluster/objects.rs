@@ -17,6 +17,7 @@ use mirror_core::destination::ServiceRef;
 use super::{
     endpoints::{BackendPod, SliceEndpoint, SlicePort, SliceView},
     pod::{Phase, PodUid, PodView},
+    reducer::GATE,
     service::{ServicePort, ServiceView, TargetPort},
 };
 
@@ -55,8 +56,17 @@ pub(super) fn pod_view(pod: Pod) -> PodView {
             .metadata
             .annotations
             .and_then(|mut it| it.remove(STATIC_HASH)),
+        gate_open: gate(&spec, &status),
         ports: named_ports(&spec),
     }
+}
+
+/// Whether the gate that waits for us is open, if there is one.
+fn gate(spec: &PodSpec, status: &PodStatus) -> Option<bool> {
+    let mut gates = spec.readiness_gates.iter().flatten();
+    gates.find(|gate| gate.condition_type == GATE)?;
+    let mut conditions = status.conditions.iter().flatten();
+    Some(conditions.any(|it| it.type_ == GATE && it.status == "True"))
 }
 
 /// A pod that may get copies.

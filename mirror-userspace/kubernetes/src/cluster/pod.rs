@@ -38,6 +38,9 @@ pub struct PodView {
     /// The annotation `kubernetes.io/config.mirror`, which static pods have: their cgroups bear it
     /// instead of the UID that the API gave them.
     pub static_hash: Option<String>,
+    /// Whether its readiness gate `podmirror.io/attached` is open; `None` if it has none.
+    #[cfg_attr(feature = "cluster", serde(default))]
+    pub gate_open: Option<bool>,
     /// The TCP ports in `spec.containers[].ports` (and of restartable init containers) that have a
     /// name, by it.
     pub ports: BTreeMap<String, u16>,

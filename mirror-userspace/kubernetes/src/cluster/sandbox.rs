@@ -66,7 +66,9 @@ pub(super) fn search(node: &Node, sought: Vec<Sought>) -> Vec<Event> {
     };
     let answer = |one: Sought| {
         let found = match processes.get(&normal(&one.cgroup)) {
-            Some(processes) if one.ips.is_empty() => early::sandbox_of(node, processes, &one.cgroup),
+            Some(processes) if one.ips.is_empty() => {
+                early::sandbox_of(node, processes, &one.cgroup)
+            }
             Some(processes) => sandbox_of(proc, processes, &one.ips),
             None => Err(format!("no process of it is in {}", proc.display())),
         };

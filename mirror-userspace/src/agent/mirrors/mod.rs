@@ -5,6 +5,7 @@
 
 mod lost;
 mod one;
+mod relief;
 mod room;
 
 use std::{
@@ -25,6 +26,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::admin::{self, SampleRate};
 use one::RuleMirror;
+use relief::Relief;
 pub use room::Rooms;
 use room::{Admission, Room};
 
@@ -53,6 +55,7 @@ pub(super) struct Mirrors {
     mirrors: BTreeMap<RuleId, RuleMirror>,
     addresses: Addresses,
     room: Room,
+    relief: Relief,
     /// The daemons of rules that have ended, while their copies in flight end.
     ending: JoinSet<Ended>,
 }
@@ -86,13 +89,15 @@ pub(super) struct ToAttach {
 }
 
 impl Mirrors {
-    pub(super) fn new(config: MirrorConfig, node: Node) -> Self {
+    /// If it `waits`, all is attached but nothing copied, until it is resumed.
+    pub(super) fn new(config: MirrorConfig, node: Node, waits: bool) -> Self {
         Self {
             room: Room::new(config.rooms),
             config,
             node,
             mirrors: BTreeMap::new(),
             addresses: Addresses::new(),
+            relief: Relief::new(waits),
             ending: JoinSet::new(),
         }
     }
@@ -199,7 +204,10 @@ impl Mirrors {
             return events;
         };
         let attached = match place(&self.node, &to).await {
-            Ok(place) => mirror.attach(place, &to, &self.addresses).await,
+            Ok(place) => {
+                let paused = self.relief.is_paused();
+                mirror.attach(place, &to, &self.addresses, paused).await
+            }
             Err(error) => Err(error),
         };
         events.push(match attached {

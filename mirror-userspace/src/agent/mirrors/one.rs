@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
 use mirror_capture::{AttachmentId, Place};
-use mirror_core::{ledger::Ledger, value::Rate};
+use mirror_core::{ledger::Ledger, segment::Time, value::Rate};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{Aim, PodUid, RuleId, Search},
@@ -120,9 +120,11 @@ impl RuleMirror {
         place: Place,
         to: &ToAttach,
         addresses: &Addresses,
+        paused: bool,
     ) -> Result<()> {
         self.detach(&to.pod).await?;
-        let id = self.start(addresses).await?.attach(place).await?;
+        let daemon = self.start(addresses, paused).await?;
+        let id = daemon.attach(place).await?;
         let attached = AttachedPod {
             id,
             search: to.search,
@@ -183,6 +185,21 @@ impl RuleMirror {
                 config.policy.replace(policy);
                 Ok(())
             }
+        }
+    }
+
+    /// Takes no requests that come after this moment.
+    pub(super) async fn end_at(&mut self, until: Time) {
+        if let Stage::Runs(daemon) = &self.stage {
+            daemon.end_at(until).await;
+        }
+    }
+
+    /// Copies nothing at any place, or what its policy says.
+    pub(super) async fn set_paused(&mut self, paused: bool) -> Result<()> {
+        match &mut self.stage {
+            Stage::Runs(daemon) => daemon.set_paused(paused).await,
+            Stage::Idle(_) => Ok(()),
         }
     }
 
@@ -248,9 +265,10 @@ impl RuleMirror {
     }
 
     /// The daemon, started if it is not running.
-    async fn start(&mut self, addresses: &Addresses) -> Result<&mut Daemon> {
+    async fn start(&mut self, addresses: &Addresses, paused: bool) -> Result<&mut Daemon> {
         if let Stage::Idle(config) = &self.stage {
-            let daemon = Daemon::start(config.as_ref().clone()).await?;
+            let mut daemon = Daemon::start(config.as_ref().clone()).await?;
+            daemon.set_paused(paused).await?;
             for (number, target) in config.sink.targets().iter().enumerate() {
                 if let Some(known) = addresses.get(&Aim::of(&self.source, &target.spec)) {
                     daemon.set_addresses(number, known.clone()).await;

@@ -1,5 +1,6 @@
 //! `podmirror agent`: mirror the pods of a node, as the cluster's API tells of them.
 
+mod gate_args;
 mod guard_args;
 mod supervised;
 mod tell_args;
@@ -38,6 +39,7 @@ use crate::{
     admin::Listen,
     agent::{Agent, AgentConfig, MirrorConfig},
 };
+use gate_args::GateArgs;
 use guard_args::GuardArgs;
 use tell_args::TellArgs;
 
@@ -72,6 +74,8 @@ pub struct AgentArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     tell: TellArgs,
+    #[command(flatten)]
+    gate: GateArgs,
     #[command(flatten)]
     capture: CaptureArgs,
     #[command(flatten)]
@@ -152,6 +156,11 @@ struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
+    /// Meet the agent before this one at this unix socket, and take over from it once all is attached: at an update of
+    /// the DaemonSet with maxSurge, no request is copied twice [default: off]
+    #[arg(long, value_name = "PATH")]
+    hand_over: Option<PathBuf>,
+
     /// The host's /proc, which shows the processes of all pods
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     proc: PathBuf,
@@ -218,6 +227,8 @@ impl AgentArgs {
             terms,
             watched,
             state: self.cluster.state.clone(),
+            gates: self.gate.config().map(|config| (config, self.all_pods())),
+            hand_over: self.cluster.hand_over.clone(),
             policy: self.policy.clone().into(),
         };
         let agent = Agent::new(config, questions)?;
@@ -230,6 +241,15 @@ impl AgentArgs {
     fn watched(&self) -> Option<Scope> {
         let one = self.watch_namespace.clone().map(Scope::Namespace);
         one.or_else(|| self.watch_config.then(|| self.pods.documents_scope()))
+    }
+
+    /// The namespaces that mirrored pods may be in.
+    fn all_pods(&self) -> Scope {
+        match self.watched() {
+            Some(watched) if self.pods.pod_selector.is_none() => watched,
+            Some(_) => Scope::All,
+            None => self.pods.scope(),
+        }
     }
 
     /// The rule that the flags are, if they are one.

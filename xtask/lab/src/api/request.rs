@@ -20,6 +20,8 @@ pub(super) struct Request {
     parameters: Vec<(String, String)>,
     fields: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+    /// Whether it is a patch that merges lists of objects by their types.
+    pub(super) strategic: bool,
 }
 
 impl Request {
@@ -62,6 +64,7 @@ impl Request {
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
                 .collect(),
             body: Vec::new(),
+            strategic: head.contains("application/strategic-merge-patch+json"),
         })
     }
 

@@ -16,6 +16,7 @@ pub struct Write {
     pub path: String,
     /// What was sent; null if that was no JSON.
     pub body: Value,
+    pub(super) strategic: bool,
 }
 
 impl Write {
@@ -24,6 +25,7 @@ impl Write {
             method: request.method.clone(),
             path: request.path.clone(),
             body: serde_json::from_slice(&request.body).unwrap_or_default(),
+            strategic: request.strategic,
         }
     }
 }
@@ -66,6 +68,13 @@ pub(super) fn carry_out(
             let mut after = before.clone();
             // The status has a path of its own, and all else has the other one.
             let mut patch = write.body.clone();
+            let uid = |object: &Value| object.pointer("/metadata/uid").cloned();
+            if uid(&patch).is_some_and(|it| Some(it) != uid(&before)) {
+                return Err(409);
+            }
+            if write.strategic {
+                join_lists(&before, &mut patch);
+            }
             if let Some(fields) = patch.as_object_mut() {
                 fields.retain(|field, _| (field == "status") == place.status);
             }
@@ -86,6 +95,24 @@ fn same_version(before: &Value, write: &Value) -> Result<(), u16> {
     match named.is_none_or(|named| Some(named) == version(before)) {
         true => Ok(()),
         false => Err(409),
+    }
+}
+
+/// What a strategic merge patch says of lists by `type`: those of other types stay.
+fn join_lists(object: &Value, patch: &mut Value) {
+    match patch {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                join_lists(object.get(name).unwrap_or(&Value::Null), value);
+            }
+        }
+        Value::Array(items) => {
+            let given: Vec<_> = items.iter().map(|item| item["type"].clone()).collect();
+            let before = object.as_array().into_iter().flatten();
+            let others = before.filter(|item| !given.contains(&item["type"]));
+            items.extend(others.cloned().collect::<Vec<_>>());
+        }
+        _ => {}
     }
 }
 

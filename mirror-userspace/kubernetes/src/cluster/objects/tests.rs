@@ -55,6 +55,7 @@ fn of_a_pod_is_kept_what_decides_where_it_is_mirrored() {
         ips: ips(&["10.0.0.1", "fd00::1"]),
         deleting: true,
         static_hash: Some("h4sh".into()),
+        gate_open: None,
         ports: [port("http", 8080), port("proxy", 15001)].into(),
     };
     assert_eq!(view, expected);
@@ -67,6 +68,26 @@ fn a_pod_that_is_not_scheduled_has_little() {
     let old = json!({"metadata": {}, "status": {"phase": "Odd", "podIP": "10.0.0.9"}});
     let view = pod_view(read(old));
     assert_eq!((view.phase, view.ips), (Phase::Unknown, ips(&["10.0.0.9"])));
+}
+
+#[test]
+fn a_readiness_gate_is_open_by_its_condition() {
+    let gate = |gate: &str, conditions: Value| {
+        let pod = pod_view(read(json!({
+            "metadata": {"name": "web", "uid": "u"},
+            "spec": {"containers": [], "readinessGates": [{"conditionType": gate}]},
+            "status": {"conditions": conditions},
+        })));
+        pod.gate_open
+    };
+    let condition = |status: &str| json!([{"type": "podmirror.io/attached", "status": status}]);
+    assert_eq!(gate("other", condition("True")), None);
+    assert_eq!(gate("podmirror.io/attached", json!([])), Some(false));
+    assert_eq!(
+        gate("podmirror.io/attached", condition("False")),
+        Some(false)
+    );
+    assert_eq!(gate("podmirror.io/attached", condition("True")), Some(true));
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! nothing.
 
 mod demand;
+mod gates;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ mod tracked;
 use std::collections::{BTreeMap, BTreeSet};
 
 use demand::Demand;
+pub use gates::{GATE, GateState, Gated};
 pub use status::{AttachState, PodStatus, Waiting};
 use tracked::Tracked;
 

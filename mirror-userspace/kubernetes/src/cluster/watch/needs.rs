@@ -29,6 +29,9 @@ pub struct Needs {
     pub destinations: Vec<Aim>,
     /// The namespaces whose configuration is watched; `None` for no configuration.
     pub documents: Option<Scope>,
+    /// The namespaces of whose pods all are watched, whatever the rules select; `None` for no more than
+    /// these.
+    pub all_pods: Option<Scope>,
 }
 
 impl Needs {
@@ -130,7 +133,8 @@ impl Needs {
             } => (scope.clone(), text_of(selector)),
             Source::Service { service, .. } => (Scope::Namespace(service.namespace.clone()), None),
         };
-        let mut sources = self.sources.iter().map(asked);
+        let all = self.all_pods.iter().map(|scope| (scope.clone(), None));
+        let mut sources = self.sources.iter().map(asked).chain(all);
         let (mut scope, mut labels) = sources.next()?;
         for (other_scope, other_labels) in sources {
             if other_scope != scope {

@@ -1,6 +1,7 @@
 //! What can happen to a pod, as sequences of events with the actions that must follow.
 
 mod early;
+mod gates;
 mod lives;
 mod model;
 mod rules;
@@ -49,6 +50,7 @@ fn pod(name: &str, ip: &str) -> PodView {
         ips: vec![address(ip)],
         deleting: false,
         static_hash: None,
+        gate_open: None,
         ports: [("http".to_owned(), 8080)].into(),
     }
 }
