@@ -7,6 +7,7 @@ use log::{info, warn};
 use super::{
     Agent,
     hand_over::{HandOver, Met},
+    told::Telling,
 };
 use crate::runtime::clock;
 
@@ -43,25 +44,37 @@ impl Agent {
             }
             Err(error) => warn!("{error:#}: mirroring all the same"),
         }
+        self.mirror().await;
+    }
+
+    /// Mirrors, and tells people: only one agent of a node does.
+    async fn mirror(&mut self) {
         self.mirrors.resume().await;
+        if self.telling.is_none() {
+            self.telling = self.tell.clone().map(Telling::start);
+        }
     }
 
     pub(super) async fn on_met(&mut self, met: Met) {
         match met {
             Met::PredecessorGone => {
                 info!("the agent before this one has ended: mirroring");
-                self.mirrors.resume().await;
+                self.mirror().await;
             }
             Met::Asked => {
                 let from = self.mirrors.pause(LEAD).await;
                 if let Some(hand_over) = &mut self.hand_over {
                     hand_over.give(from).await;
                 }
+                if let Some(telling) = self.telling.take() {
+                    // It may take a moment, for which segments do not wait.
+                    tokio::spawn(telling.end());
+                }
                 info!("the next agent of this node has taken over");
             }
             Met::SuccessorGone => {
                 warn!("the agent that took over has ended: mirroring again");
-                self.mirrors.resume().await;
+                self.mirror().await;
             }
         }
     }

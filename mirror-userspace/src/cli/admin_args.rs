@@ -1,12 +1,16 @@
 //! The flags of the admin server.
 
-use std::{convert::Infallible, path::PathBuf, str::FromStr};
+use std::{convert::Infallible, future::pending, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Args;
 use mirror_core::{lost::KeepLost, value::BadValue};
+use tokio::{task::JoinHandle, time::sleep};
 
 use super::{UsageError, value::size};
 use crate::admin::{Admin, AdminConfig, IstioNames, Listen, Questions, SOCKET};
+
+/// How often it is looked whether the socket is free.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Most losses that can be kept.
 const MOST_KEPT: usize = 10_000;
@@ -206,20 +210,60 @@ impl AdminArgs {
     }
 
     /// Starts the server of an agent: where no flag says otherwise at `listen`, and at [`SOCKET`].
-    /// Without the latter it can't be tuned, which is no reason not to mirror.
+    /// Without the latter it can't be tuned, which is no reason not to mirror. If it `waits`, it has the socket
+    /// once another podmirror leaves it.
     ///
     /// # Errors
     /// Those of [`start`](Self::start), for what a flag says.
-    pub async fn start_agent(&self, listen: Listen) -> anyhow::Result<(Option<Admin>, Questions)> {
+    pub async fn start_agent(
+        &self,
+        listen: Listen,
+        waits: bool,
+    ) -> anyhow::Result<(Serving, Questions)> {
         let mut args = self.clone();
         args.admin_address.get_or_insert(AdminAddress::On(listen));
-        let (mut admin, questions) = args.start().await?;
-        if let (Some(admin), None) = (&mut admin, &self.admin_socket) {
-            match admin.open_socket(SOCKET.as_ref()) {
-                Ok(()) => log::info!("admin socket at {SOCKET}"),
-                Err(error) => log::warn!("{error:#}: `podmirror set` can't tune this agent"),
+        let (admin, questions) = args.start().await?;
+        let mut server = match (admin, &self.admin_socket) {
+            (Some(server), None) => server,
+            (admin, _) => return Ok((Serving::Serves(admin), questions)),
+        };
+        match server.open_socket(SOCKET.as_ref()) {
+            Ok(()) => log::info!("admin socket at {SOCKET}"),
+            Err(error) if waits => {
+                log::info!("{error:#}: tried again until it is free");
+                return Ok((Serving::waiting(server), questions));
             }
+            Err(error) => log::warn!("{error:#}: `podmirror set` can't tune this agent"),
         }
-        Ok((admin, questions))
+        Ok((Serving::Serves(Some(server)), questions))
+    }
+}
+
+/// An agent's admin server; it ends when this is dropped.
+pub enum Serving {
+    /// With all that it has.
+    Serves(Option<Admin>),
+    /// Until its socket is free.
+    Waits(JoinHandle<()>),
+}
+
+impl Serving {
+    fn waiting(mut admin: Admin) -> Self {
+        Self::Waits(tokio::spawn(async move {
+            while admin.open_socket(SOCKET.as_ref()).is_err() {
+                sleep(AGAIN_AFTER).await;
+            }
+            log::info!("admin socket at {SOCKET}");
+            // It serves until this task is aborted.
+            pending::<()>().await;
+        }))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Self::Waits(task) = self {
+            task.abort();
+        }
     }
 }

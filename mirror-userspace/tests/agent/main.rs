@@ -18,6 +18,7 @@ mod kubectl;
 mod node;
 mod pods;
 mod remembered;
+mod rollouts;
 mod targets;
 mod tenants;
 mod told;

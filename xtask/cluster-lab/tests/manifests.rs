@@ -20,18 +20,20 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-const OVERLAYS: [&str; 7] = [
+const OVERLAYS: [&str; 9] = [
     "base",
     "overlays/least-privilege",
     "overlays/istio",
     "overlays/gateway-api",
     "overlays/traffic-mirrors",
     "overlays/prometheus",
+    "overlays/readiness-gate",
+    "overlays/hand-over",
     "overlays/one-namespace",
 ];
 
 /// Overlays, and the values of the chart that say the same.
-const SAME: [(&str, &[&str]); 7] = [
+const SAME: [(&str, &[&str]); 9] = [
     ("base", &[]),
     ("overlays/least-privilege", &["privileged=false"]),
     ("overlays/istio", &["watchConfig.istio=true"]),
@@ -41,6 +43,8 @@ const SAME: [(&str, &[&str]); 7] = [
         &["watchConfig.trafficMirrors=true"],
     ),
     ("overlays/prometheus", &["podMonitor.enabled=true"]),
+    ("overlays/readiness-gate", &["readinessGate=true"]),
+    ("overlays/hand-over", &["handOver=true"]),
     (
         "overlays/one-namespace",
         &[

@@ -34,6 +34,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a write that failed waits for the next one.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How long one that worked waits for the next one.
+const WRITTEN_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// The same where the service account may not.
 const ALLOWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
@@ -145,7 +148,7 @@ impl Gates {
                 self.complained = false;
                 info!("{said}");
                 // The API is about to tell of it; if it doesn't, somebody has closed it again.
-                TRIED_AGAIN_AFTER
+                WRITTEN_AGAIN_AFTER
             }
             Written::Gone => return,
             Written::Forbidden(why) => {

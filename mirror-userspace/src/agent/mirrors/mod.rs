@@ -17,15 +17,15 @@ use std::{
 use anyhow::{Context as _, Result};
 use futures::future::select_all;
 use log::{info, warn};
-use mirror_capture::{LiveConfig, Place};
+use mirror_capture::LiveConfig;
 use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::Rule;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::admin::{self, SampleRate};
-use one::RuleMirror;
+use one::{RuleMirror, place};
 use relief::Relief;
 pub use room::Rooms;
 use room::{Admission, Room};
@@ -203,6 +203,7 @@ impl Mirrors {
         let Some(mirror) = self.mirrors.get_mut(&id) else {
             return events;
         };
+        let paused = self.relief.is_paused();
         let attached = match place(&self.node, &to).await {
             Ok(place) => {
                 let paused = self.relief.is_paused();
@@ -392,12 +393,4 @@ async fn broken(mirrors: &mut BTreeMap<RuleId, RuleMirror>) -> RuleId {
         return future::pending().await;
     }
     select_all(running).await.0
-}
-
-/// Opens the place, on a thread that may enter namespaces.
-async fn place(node: &Node, to: &ToAttach) -> Result<Place> {
-    let (node, sandbox, ports) = (node.clone(), to.sandbox.clone(), to.ports.clone());
-    spawn_blocking(move || node.place(&sandbox, ports))
-        .await
-        .context("opening the sandbox panicked")?
 }

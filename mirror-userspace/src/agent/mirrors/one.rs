@@ -7,9 +7,10 @@ use mirror_capture::{AttachmentId, Place};
 use mirror_core::{ledger::Ledger, segment::Time, value::Rate};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
-    cluster::{Aim, PodUid, RuleId, Search},
+    cluster::{Aim, Node, PodUid, RuleId, Search},
     plan::{Rule, Source},
 };
+use tokio::task::spawn_blocking;
 
 use super::{Addresses, Ended, MirrorConfig, ToAttach};
 use crate::{
@@ -281,6 +282,14 @@ impl RuleMirror {
             Stage::Idle(_) => bail!("the daemon was not started"),
         }
     }
+}
+
+/// Opens the place, on a thread that may enter namespaces.
+pub(super) async fn place(node: &Node, to: &ToAttach) -> Result<Place> {
+    let (node, sandbox, ports) = (node.clone(), to.sandbox.clone(), to.ports.clone());
+    spawn_blocking(move || node.place(&sandbox, ports))
+        .await
+        .context("opening the sandbox panicked")?
 }
 
 /// A rule may want less than the flags allow: its shards share that.

@@ -210,7 +210,8 @@ impl AgentArgs {
         let signals = Signals::listen()?;
         let client = connect(self.cluster.kubeconfig.as_deref()).await?;
         let everywhere = Listen::All(ADMIN_PORT);
-        let (_serving, questions) = self.admin.start_agent(everywhere).await?;
+        let waits = self.cluster.hand_over.is_some();
+        let (_serving, questions) = self.admin.start_agent(everywhere, waits).await?;
         let node_name = self.cluster.node_name.clone();
         let watched = self.watched();
         let config = AgentConfig {

@@ -60,6 +60,33 @@ fn the_agent_may_only_list_watch_and_tell() {
     assert!(of_kind(&chart, "Role").is_err());
 }
 
+/// Whoever may patch the status of pods can give them other addresses: only who asks for it has that right.
+#[test]
+fn only_for_readiness_gates_the_agent_may_patch_the_status_of_pods() {
+    let rights = |overlay: &str| {
+        let mut found = Vec::new();
+        for object in kustomize(overlay).unwrap() {
+            if object["kind"] == "ClusterRole" {
+                let role: ClusterRole = decode(&object).unwrap();
+                found.extend(role.rules.unwrap());
+            }
+        }
+        found.retain(|rule| !rule.verbs.iter().all(|it| it == "list" || it == "watch"));
+        found
+    };
+    assert_eq!(rights("base"), []);
+    let [rule] = rights("overlays/readiness-gate").try_into().unwrap();
+    assert_eq!(rule.api_groups.unwrap(), [""]);
+    assert_eq!(rule.resources.unwrap(), ["pods/status"]);
+    assert_eq!(rule.verbs, ["patch"]);
+    let everything = rights("overlays/all").into_iter();
+    let resources: Vec<_> = everything.flat_map(|it| it.resources.unwrap()).collect();
+    assert!(
+        !resources.contains(&"pods/status".to_owned()),
+        "{resources:?}"
+    );
+}
+
 /// Where one namespace is watched, nothing outside of it can be.
 #[test]
 fn the_agent_of_one_namespace_has_roles_in_it_and_no_others() {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{front::Front, image};
 
-const PODS: &str = "/api/v1/pods";
+pub(crate) const PODS: &str = "/api/v1/pods";
 /// The folder, and the volume, with what a pod's service account is given.
 const ACCOUNT: &str = "account";
 /// How long anything may take on a busy machine.

@@ -7,7 +7,8 @@ use crate::cluster::{
 };
 
 /// The condition of a pod that its readiness gate waits for.
-pub const GATE: &str = "podmirror.io/attached";
+#[cfg(feature = "cluster")]
+pub(in crate::cluster) const GATE: &str = "podmirror.io/attached";
 
 /// A pod that waits at its gate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,9 @@ mod tracked;
 use std::collections::{BTreeMap, BTreeSet};
 
 use demand::Demand;
-pub use gates::{GATE, GateState, Gated};
+#[cfg(feature = "cluster")]
+pub(super) use gates::GATE;
+pub use gates::{GateState, Gated};
 pub use status::{AttachState, PodStatus, Waiting};
 use tracked::Tracked;
 

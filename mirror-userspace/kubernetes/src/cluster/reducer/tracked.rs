@@ -97,7 +97,7 @@ impl Tracked {
     pub(super) fn applied(&mut self, demand: &mut Demand, actions: &mut Vec<Action>) {
         let wanted = self.trim(demand, actions);
         if !wanted.is_empty() {
-            self.seek(0, demand, actions);
+            self.seek(0, Duration::ZERO, demand, actions);
         }
     }
 
@@ -106,7 +106,7 @@ impl Tracked {
         let wanted = self.trim(demand, actions);
         let lacks = |rule| !self.mirrors.get(rule).is_some_and(PodMirror::stands);
         if self.sought.is_none() && wanted.keys().any(lacks) {
-            self.seek(0, demand, actions);
+            self.seek(0, Duration::ZERO, demand, actions);
         }
     }
 
@@ -169,7 +169,11 @@ impl Tracked {
         if before == PATIENCE && !self.view.ips.is_empty() {
             self.tell(&format!("not found on this node yet: {why}"), actions);
         }
-        self.seek(before, demand, actions);
+        let after = match self.view.ips.is_empty() {
+            true => early_pause(before),
+            false => pause(before),
+        };
+        self.seek(before, after, demand, actions);
         if let Some(sought) = &mut self.sought {
             sought.why = Some(why);
         }
@@ -197,7 +201,7 @@ impl Tracked {
         mirror.state = MirrorState::Failed(why);
         self.tell(&news, actions);
         self.failures = self.failures.saturating_add(1);
-        self.seek(self.failures, demand, actions);
+        self.seek(self.failures, pause(self.failures), demand, actions);
     }
 
     /// An attachment's interface is gone: the sandbox is being restarted, or the pod ends.
@@ -210,7 +214,7 @@ impl Tracked {
     ) {
         if self.mirror(rule, search).is_some() {
             self.detach_if(|one, _| one == rule, actions);
-            self.seek(0, demand, actions);
+            self.seek(0, Duration::ZERO, demand, actions);
         }
     }
 
@@ -280,7 +284,13 @@ impl Tracked {
         wanted
     }
 
-    fn seek(&mut self, before: u32, demand: &mut Demand, actions: &mut Vec<Action>) {
+    fn seek(
+        &mut self,
+        before: u32,
+        after: Duration,
+        demand: &mut Demand,
+        actions: &mut Vec<Action>,
+    ) {
         let search = demand.next_search();
         self.sought = Some(Sought {
             search,
@@ -292,10 +302,7 @@ impl Tracked {
             search,
             cgroup: self.view.cgroup().to_owned(),
             ips: self.view.ips.clone(),
-            after: match self.view.ips.is_empty() {
-                true => early_pause(before),
-                false => pause(before),
-            },
+            after,
         });
     }
 
@@ -321,9 +328,6 @@ impl Tracked {
 /// How long to wait before the search that follows so many that came to nothing, of a pod without an
 /// address.
 fn early_pause(before: u32) -> Duration {
-    if before == 0 {
-        return Duration::ZERO;
-    }
     let mut pauses = EARLY_PAUSES.iter();
     let found = pauses.find(|(until, _)| before < *until);
     found.map_or(LAST_PAUSE, |(_, pause)| *pause)

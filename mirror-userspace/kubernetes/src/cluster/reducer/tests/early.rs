@@ -76,3 +76,19 @@ fn a_sandbox_that_is_gone_is_searched_again() {
     let actions = node.answer_found(&search, sandbox(8, 2));
     assert_eq!(attaches(&actions).len(), 1);
 }
+
+/// What can't be attached to costs more to try than a look.
+#[test]
+fn what_could_not_be_attached_is_not_tried_at_once() {
+    let mut node = Node::with_rule(v1_at(&[80]));
+    let mut search = find(node.on(Event::PodsListed(vec![scheduled("a")])));
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        node.on(Event::Found(uid("a"), search_of(&search), sandbox(7, 1)));
+        let failed = Event::AttachFailed(FLAGS, uid("a"), search_of(&search), "why".to_owned());
+        search = node.on(failed).pop().unwrap();
+        pauses.push(pause_of(&search).as_millis());
+    }
+    assert_eq!(pauses, [100, 200, 400]);
+    assert_eq!(node.state.status().count(), 0);
+}
