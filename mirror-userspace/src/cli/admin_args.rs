@@ -225,7 +225,7 @@ impl AdminArgs {
         let (admin, questions) = args.start().await?;
         let mut server = match (admin, &self.admin_socket) {
             (Some(server), None) => server,
-            (admin, _) => return Ok((Serving::Serves(admin), questions)),
+            (admin, _) => return Ok((Serving::Serves(admin.map(Box::new)), questions)),
         };
         match server.open_socket(SOCKET.as_ref()) {
             Ok(()) => log::info!("admin socket at {SOCKET}"),
@@ -235,14 +235,14 @@ impl AdminArgs {
             }
             Err(error) => log::warn!("{error:#}: `podmirror set` can't tune this agent"),
         }
-        Ok((Serving::Serves(Some(server)), questions))
+        Ok((Serving::Serves(Some(Box::new(server))), questions))
     }
 }
 
 /// An agent's admin server; it ends when this is dropped.
 pub enum Serving {
     /// With all that it has.
-    Serves(Option<Admin>),
+    Serves(Option<Box<Admin>>),
     /// Until its socket is free.
     Waits(JoinHandle<()>),
 }

@@ -30,7 +30,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     fn run(&self, client: usize) {
-        let keeps = client % 2 == 0;
+        let keeps = client.is_multiple_of(2);
         let connect = || {
             RawClient::connect(
                 &self.node.lab.client,

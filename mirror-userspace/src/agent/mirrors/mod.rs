@@ -205,10 +205,7 @@ impl Mirrors {
         };
         let paused = self.relief.is_paused();
         let attached = match place(&self.node, &to).await {
-            Ok(place) => {
-                let paused = self.relief.is_paused();
-                mirror.attach(place, &to, &self.addresses, paused).await
-            }
+            Ok(place) => mirror.attach(place, &to, &self.addresses, paused).await,
             Err(error) => Err(error),
         };
         events.push(match attached {

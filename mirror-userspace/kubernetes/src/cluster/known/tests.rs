@@ -70,6 +70,7 @@ fn slices() -> Slot {
 
 fn needing(sources: &[Source], destinations: &[&str]) -> Needs {
     Needs {
+        all_pods: None,
         sources: sources.to_vec(),
         destinations: destinations.iter().map(|it| it.parse().unwrap()).collect(),
         documents: None,
@@ -226,6 +227,7 @@ fn pods_whose_requests_are_copied_get_no_copies() {
     };
     let pods = Slot::backends(&aim).unwrap();
     let mut known = known(Needs {
+        all_pods: None,
         sources: vec![source],
         destinations: vec![aim],
         documents: None,
@@ -290,6 +292,7 @@ fn pods_that_flags_select_get_no_copies_behind_a_service_either() {
         "pods of namespace default with app=web"
     );
     let mut known = known(Needs {
+        all_pods: None,
         sources: vec![source],
         destinations: vec![aim],
         documents: None,

@@ -27,6 +27,7 @@ fn behind(namespace: &str, name: &str) -> Source {
 
 fn asked(sources: &[Source], destinations: &[&str]) -> Vec<String> {
     let needs = Needs {
+        all_pods: None,
         sources: sources.to_vec(),
         destinations: destinations.iter().map(|it| it.parse().unwrap()).collect(),
         documents: None,
@@ -174,4 +175,21 @@ fn all_kinds_of_configuration_are_watched_if_any() {
         "trafficmirrors",
     ];
     assert_eq!(resources, expected);
+}
+
+/// Whoever opens readiness gates has to see pods that no rule selects.
+#[test]
+fn all_pods_of_the_node_are_watched_where_that_is_wanted() {
+    let needs = Needs {
+        all_pods: Some(Scope::Namespace("shop".to_owned())),
+        ..Needs::default()
+    };
+    let watches = needs.watches("node-1");
+    let [(slot, query)] = watches.as_slice() else {
+        panic!("{watches:?}");
+    };
+    assert_eq!(*slot, Slot::NodePods);
+    assert_eq!(query.scope, Scope::Namespace("shop".to_owned()));
+    assert_eq!(query.labels, None);
+    assert_eq!(query.fields.as_deref(), Some("spec.nodeName=node-1"));
 }
