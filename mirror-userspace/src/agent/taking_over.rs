@@ -40,11 +40,11 @@ impl Agent {
             Ok(from) => {
                 let wait = (from + APART).since(clock::now());
                 tokio::time::sleep(wait).await;
-                info!("took over from the agent before this one");
             }
             Err(error) => warn!("{error:#}: mirroring all the same"),
         }
         self.mirror().await;
+        info!("took over from the agent before this one");
     }
 
     /// Mirrors, and tells people: only one agent of a node does.
@@ -58,8 +58,8 @@ impl Agent {
     pub(super) async fn on_met(&mut self, met: Met) {
         match met {
             Met::PredecessorGone => {
-                info!("the agent before this one has ended: mirroring");
                 self.mirror().await;
+                info!("the agent before this one has ended: mirroring");
             }
             Met::Asked => {
                 let from = self.mirrors.pause(LEAD).await;
@@ -73,8 +73,8 @@ impl Agent {
                 info!("the next agent of this node has taken over");
             }
             Met::SuccessorGone => {
-                warn!("the agent that took over has ended: mirroring again");
                 self.mirror().await;
+                warn!("the agent that took over has ended: mirroring again");
             }
         }
     }
