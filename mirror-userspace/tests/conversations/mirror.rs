@@ -119,7 +119,7 @@ impl Mirror {
                 }
                 Output::Abort { copy, .. } => assert!(self.streaming.remove(&copy).is_some()),
                 Output::Cancel { .. } => unreachable!("HTTP/1 has no such thing"),
-                Output::Answer { .. } | Output::Reply { .. } => {
+                Output::Answer { .. } | Output::Reply { .. } | Output::OfV1 { .. } => {
                     unreachable!("nobody asked for v1's answers")
                 }
             }

@@ -165,7 +165,13 @@ impl Connection {
                 }
                 if let Some(replies) = &mut reading.replies {
                     let given_up = !matches!(close, Close::Fin | Close::Reset | Close::Reused);
-                    replies.close(given_up, &mut assembly.counters.replies_of_v1);
+                    let counters = &mut assembly.counters.replies_of_v1;
+                    let told = replies.close(given_up, counters);
+                    if let Some(number) = told.filter(|_| assembly.tells_replies) {
+                        let connection = reading.place.id;
+                        let request = RequestKey { connection, number };
+                        assembly.outputs.push_back(Told::Missed.output(request));
+                    }
                 }
                 assembly.counters.connections.closed();
                 assembly.close(&reading.place);

@@ -1,6 +1,8 @@
 //! The requests of one connection of HTTP/2: many under way at once, each held or passed on as one of HTTP/1 is.
 
+mod answers;
 mod from_v1;
+mod patience;
 
 use from_v1::{Listening, REFUSED};
 
@@ -8,7 +10,6 @@ use super::{
     DropReason, GivenUp, PipelineCounters,
     assembly::{Assembly, Request},
     context::RequestContext,
-    patience::{GRAIN, PATIENCE},
 };
 use crate::{
     budget::{Budget, Reserved},
@@ -59,6 +60,8 @@ struct Requests {
     before: u32,
     watch: Watch,
     out_of_step: bool,
+    /// Whether there was a call of gRPC among them.
+    any_calls: bool,
 }
 
 /// Whether requests have to be looked at that may stay open.
@@ -115,6 +118,7 @@ impl Http2 {
             before: 0,
             watch: Watch::None,
             out_of_step: false,
+            any_calls: false,
         };
         Some(Box::new(Self {
             followed,
@@ -174,6 +178,7 @@ impl Http2 {
             });
         }
         requests.watch_over(place, assembly);
+        self.v1.pass_on(&self.requests, assembly);
     }
 
     /// Tells the reader of HTTP/2 that so many bytes are missing.
@@ -201,6 +206,7 @@ impl Http2 {
         self.read(place, assembly, |reader, _, emit| {
             reader.handle_close(why, &mut |event| emit(event));
         });
+        self.v1.close(&self.requests, place, assembly);
     }
 
     /// Passes on what was held for long enough.
@@ -212,6 +218,7 @@ impl Http2 {
     ) {
         self.requests.pass_on(now, place, assembly);
         self.requests.watch_over(place, assembly);
+        self.v1.pass_on(&self.requests, assembly);
     }
 
     /// Has the reader, if there is one, do something.
@@ -227,8 +234,11 @@ impl Http2 {
         let Some(mut shared) = assembly.http2.take() else {
             return;
         };
-        let requests = &mut self.requests;
+        let (requests, v1) = (&mut self.requests, &mut self.v1);
         read(reader, &mut shared, &mut |event| {
+            if let Event::Reset { stream, .. } = event {
+                v1.forget(stream);
+            }
             requests.handle(event, place, assembly);
         });
         assembly.http2 = Some(shared);
@@ -287,6 +297,7 @@ impl Requests {
 
     fn begin(&mut self, head: &h2::Head<'_>, place: &RequestContext, assembly: &mut Assembly) {
         self.highest = self.highest.max(head.stream);
+        self.any_calls |= head.is_grpc;
         self.count_request(&mut assembly.counters);
         let place = RequestContext {
             begun: place.at,
@@ -355,40 +366,5 @@ impl Requests {
     fn fall_out_of_step(&mut self, counters: &mut PipelineCounters) {
         let before = std::mem::replace(&mut self.out_of_step, true);
         counters.connections.http2_out_of_step += u64::from(!before);
-    }
-
-    /// Has the requests looked at later, if some were begun that may stay open.
-    fn watch_over(&mut self, place: &RequestContext, assembly: &mut Assembly) {
-        let Watch::Wanted(since) = self.watch else {
-            return;
-        };
-        let waits = match place.flow {
-            Some(flow) if !self.open.is_empty() => assembly.patience.wait(since, flow, place.id),
-            _ => false,
-        };
-        self.watch = if waits { Watch::Kept } else { Watch::None };
-    }
-
-    /// Passes on what was held for long enough, and wants the others looked at.
-    fn pass_on(&mut self, now: Time, place: &RequestContext, assembly: &mut Assembly) {
-        self.watch = Watch::None;
-        let before = self.before;
-        for (stream, open) in self.open.iter_mut() {
-            if !matches!(open.request, Request::Held(_)) {
-                continue;
-            }
-            if now.since(open.begun) + GRAIN < PATIENCE {
-                if let Watch::None = self.watch {
-                    self.watch = Watch::Wanted(open.begun);
-                }
-                continue;
-            }
-            let place = RequestContext {
-                ordinal: stream.saturating_add(before),
-                begun: open.begun,
-                ..*place
-            };
-            assembly.stream(&place, &mut open.request);
-        }
     }
 }

@@ -37,7 +37,7 @@ pub use not_followed::{NotFollowed, NotFollowedBy};
 pub use observer::{NotKept, Observer, RequestInfo};
 pub use output::{
     ConnectionId, CopyId, Effect, Expect, GivenUp, MirrorCopy, Output, Persistence, RequestKey,
-    Rest, TargetId, Wire,
+    Rest, SaidByV1, TargetId, Wire,
 };
 
 use assembly::{Assembly, Sending};

@@ -3,7 +3,11 @@
 use bytes::Bytes;
 
 use super::DropReason;
-use crate::{budget::Reserved, segment::Time};
+use crate::{
+    budget::Reserved,
+    http::h2::{Said, Unseen},
+    segment::Time,
+};
 
 /// The number of a client connection, unique within one pipeline. Order is kept by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +88,88 @@ pub enum Output {
         /// The bytes as v1 sent them, framing included; `None`: nothing that follows was captured.
         bytes: Option<Bytes>,
     },
+    /// The same of a request of HTTP/2, in any order with its copies' ends.
+    OfV1 {
+        /// The request.
+        request: RequestKey,
+        /// What v1 said.
+        said: SaidByV1,
+    },
+}
+
+/// What v1 said to a request of HTTP/2: as [`Said`](crate::http::h2::Said) has it. How it answered is said by a
+/// pipeline that [tells answers](super::Pipeline::tell_answers), the contents by one that tells
+/// [replies](super::Pipeline::tell_replies), too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaidByV1 {
+    /// It answered.
+    Answer {
+        /// The status.
+        status: u16,
+        /// Of a call of gRPC, its status there.
+        grpc: Option<u32>,
+    },
+    /// It is not known how it answered.
+    Unknown,
+    /// It gave up without an answer.
+    Failed,
+    /// The head of the final reply.
+    Head {
+        /// The status.
+        status: u16,
+        /// A line for each field but the pseudo-headers, each with its end.
+        lines: Bytes,
+    },
+    /// More of the body.
+    Body(Bytes),
+    /// Something of the body was not captured.
+    BodyMissed,
+    /// The lines of the fields behind the body.
+    Trailers(Bytes),
+    /// The reply is over.
+    End,
+    /// The rest of the reply is not told.
+    Missed(Unseen),
+    /// v1 broke the reply off.
+    Broken,
+}
+
+impl SaidByV1 {
+    /// Bytes that it keeps.
+    pub(super) const fn size(&self) -> usize {
+        match self {
+            Self::Head { lines: bytes, .. } | Self::Body(bytes) | Self::Trailers(bytes) => {
+                bytes.len()
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl From<Said<'_>> for SaidByV1 {
+    fn from(said: Said<'_>) -> Self {
+        let malformed = Self::Missed(Unseen::Malformed);
+        match said {
+            Said::Answer { status, grpc } => Self::Answer { status, grpc },
+            Said::Unknown => Self::Unknown,
+            Said::Failed => Self::Failed,
+            Said::Head { status, fields } => match fields.to_lines() {
+                Some(lines) => Self::Head {
+                    status,
+                    lines: lines.into(),
+                },
+                None => malformed,
+            },
+            Said::Body(bytes) => Self::Body(Bytes::copy_from_slice(bytes)),
+            Said::BodyMissed => Self::BodyMissed,
+            Said::Trailers(fields) => fields
+                .to_lines()
+                .map_or(malformed, |lines| Self::Trailers(lines.into())),
+            Said::End => Self::End,
+            Said::Missed(why) => Self::Missed(why),
+            Said::Broken => Self::Broken,
+        }
+    }
 }
 
 /// Why the copies of a request of HTTP/2 are given up.

@@ -194,8 +194,9 @@ impl Replies {
         self.place = Place::Unknown;
     }
 
-    /// The connection is tracked no longer, as its client ended it or as `given_up` says.
-    pub(super) fn close(&mut self, given_up: bool, counters: &mut RepliesOfV1) {
+    /// The connection is tracked no longer, as its client ended it or as `given_up` says. The request whose reply is being
+    /// told, of which nothing more will be.
+    pub(super) fn close(&mut self, given_up: bool, counters: &mut RepliesOfV1) -> Option<u32> {
         let over = self.ended || !given_up;
         let silent = match (self.place, self.sent) {
             (Place::Reply(next), Some(sent)) => !next.precedes(sent),
@@ -206,6 +207,7 @@ impl Replies {
             self.asked.clear();
         }
         self.forget(counters);
+        self.following.take().map(|following| following.number)
     }
 
     /// Takes what v1 sent; `answered` is told each reply that says something of the request that the client sent

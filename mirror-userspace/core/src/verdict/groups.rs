@@ -110,6 +110,8 @@ reasons! {
         malformed,
         /// Of v1's own reply, the body was not captured whole, or nothing was. Heads are compared all the same.
         not_captured,
+        /// Fields of v1's own reply, over HTTP/2, refer to others that were not captured.
+        not_decoded,
     }
 }
 

@@ -123,6 +123,23 @@ impl<K: Copy + Eq + Hash> Pairing<K> {
         }
     }
 
+    /// Whether it is known how the copy for this one went, of a request that is under way.
+    #[must_use]
+    pub fn has_ended(&self, key: K, role: Role) -> bool {
+        let open = self.open.get(&key);
+        open.is_some_and(|open| match role {
+            Role::Baseline => open.baseline.is_some(),
+            Role::Candidate => open.candidate.is_some(),
+        })
+    }
+
+    /// Nothing more will be told: what is open is given up.
+    pub fn close(&mut self) {
+        self.comparison.not_compared += self.open.len() as u64;
+        self.open.clear();
+        self.began.clear();
+    }
+
     /// To count contents, which are compared elsewhere.
     pub const fn comparison_mut(&mut self) -> &mut Comparison {
         &mut self.comparison
@@ -180,6 +197,19 @@ mod tests {
             (comparison.not_compared, comparison.overall.failures.total()),
             (1, 0)
         );
+    }
+
+    #[test]
+    fn what_is_open_at_the_end_is_not_compared() {
+        let mut pairing = begun([1, 2, 3]);
+        pairing.end(1, Role::Baseline, GOOD);
+        pairing.end(2, Role::Baseline, GOOD);
+        pairing.end(2, Role::Candidate, GOOD);
+        let ended = [1, 2, 3].map(|key| pairing.has_ended(key, Role::Baseline));
+        assert_eq!(ended, [true, false, false]);
+        pairing.close();
+        pairing.close();
+        assert_eq!(pairing.comparison().not_compared, 2);
     }
 
     #[test]

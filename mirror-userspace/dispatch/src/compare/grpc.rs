@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+pub(crate) use mirror_core::http::h2::grpc_status as status;
+
 use super::{
     body::{Why, decode_message},
     found::Found,
@@ -16,13 +18,6 @@ pub(crate) const UNKNOWN: u32 = 2;
 const PREFIX: usize = 5;
 /// Most compressed messages of one reply: each begins a decoder anew.
 const COMPRESSED: usize = 256;
-
-/// What `grpc-status` says; whatever is none is [`UNKNOWN`].
-pub(crate) fn status(text: &[u8]) -> u32 {
-    let digits = text.iter().all(u8::is_ascii_digit);
-    let text = str::from_utf8(text).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN)
-}
 
 /// What a gateway to HTTP makes of an answer (`google/rpc/code.proto`): `http` is its own status.
 pub(crate) const fn as_http(http: u16, status: u32) -> u16 {

@@ -15,6 +15,8 @@ pub(crate) enum Fate {
     Malformed,
     /// Not even its head was captured.
     NotCaptured,
+    /// Its fields refer to others that were not captured.
+    NotDecoded,
 }
 
 /// A reply that is kept while it is read: its head, and its body up to a limit.
@@ -35,6 +37,8 @@ pub(crate) struct Kept {
     pub(super) rest: Fnv,
     /// Whether the rest of the body was not captured.
     pub(super) lacks_rest: bool,
+    /// Whether what is behind the body was not captured, either.
+    pub(super) lacks_end: bool,
     pub(super) fate: Fate,
     room: Reserved,
 }
@@ -51,6 +55,7 @@ impl Kept {
             length: 0,
             rest: Fnv::new(),
             lacks_rest: false,
+            lacks_end: false,
             fate: Fate::Going,
             room,
         }
@@ -86,31 +91,31 @@ impl Kept {
         if self.fate != Fate::Going {
             return None;
         }
-        let fields = fields.iter().filter(|field| !field.name.starts_with(b":"));
-        let size: usize = fields
-            .clone()
-            .map(|field| field.name.len() + field.value.len() + 4)
-            .sum();
-        if !self.room.grow(size) {
+        if !self.room.grow(fields.lines_len()) {
             self.give_up(Fate::NoRoom);
             return None;
         }
-        let mut lines = Vec::with_capacity(size);
-        for field in fields {
-            // RFC 9113 section 8.2.1.
-            let is_name = !field
-                .name
-                .iter()
-                .any(|byte| b" :".contains(byte) || *byte < 0x20);
-            if !is_name || field.value.iter().any(|byte| b"\0\r\n".contains(byte)) {
-                self.spoil();
-                return None;
-            }
-            for part in [field.name, b": ", field.value, b"\r\n"] {
-                lines.extend_from_slice(part);
-            }
+        let lines = fields.to_lines();
+        if lines.is_none() {
+            self.spoil();
         }
-        Some(lines)
+        lines
+    }
+
+    /// The lines of the fields behind the body came.
+    pub(crate) fn handle_trailer_lines(&mut self, lines: &[u8]) {
+        if self.fate != Fate::Going {
+        } else if self.room.grow(lines.len()) {
+            self.trailers = lines.to_vec();
+        } else {
+            self.give_up(Fate::NoRoom);
+        }
+    }
+
+    /// Something of its body was not captured.
+    pub(crate) fn miss_body(&mut self) {
+        self.lacks_rest = true;
+        self.body = Vec::new();
     }
 
     /// The rest of it was not captured: of a body, only what came before is known; without the whole head, nothing is.
@@ -118,9 +123,19 @@ impl Kept {
         if self.status == 0 {
             return self.give_up(Fate::NotCaptured);
         }
-        self.lacks_rest = true;
-        self.body = Vec::new();
+        self.miss_body();
+        self.lacks_end = true;
         self.complete();
+    }
+
+    /// It is not known what it was.
+    pub(crate) fn lose(&mut self, fate: Fate) {
+        self.give_up(fate);
+    }
+
+    /// Whether its head is there.
+    pub(crate) const fn has_head(&self) -> bool {
+        self.status != 0
     }
 
     /// Bytes of memory that it takes.
@@ -135,7 +150,7 @@ impl Kept {
 
     /// The next bytes of its body, without the framing of the connection.
     pub(crate) fn handle_body(&mut self, bytes: &[u8]) {
-        if self.fate != Fate::Going {
+        if self.fate != Fate::Going || self.lacks_rest {
             return;
         }
         self.length += bytes.len() as u64;

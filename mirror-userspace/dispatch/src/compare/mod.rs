@@ -34,8 +34,8 @@ use mirror_core::{
     verdict::{Changes, Difference, NotCompared, Values},
 };
 
-pub(crate) use self::kept::Kept;
-use self::{body::Why, found::Found, kept::Fate, reply::Reply, same::Earlier};
+pub(crate) use self::kept::{Fate, Kept};
+use self::{body::Why, found::Found, reply::Reply, same::Earlier};
 pub use self::{
     rules::{ContentRules, JsonPath},
     whole::{WholeReply, compare_replies},
@@ -188,32 +188,35 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         }
     }
 
+    /// No more replies will come.
+    pub(crate) fn close(&mut self) {
+        *match self.captured {
+            true => &mut self.not_compared.not_captured,
+            false => &mut self.not_compared.incomplete,
+        } += self.open.len() as u64;
+        self.open.clear();
+        self.began.clear();
+    }
+
+    /// Where the memory of replies comes from.
+    pub(crate) const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// One of its replies came. What came of it, with the last one.
     pub(crate) fn handle_reply(&mut self, key: K, part: Part, kept: Box<Kept>) -> Option<Judged> {
-        match kept.fate {
-            Fate::Complete => {}
-            Fate::Going => {
-                self.give_up(key);
-                return None;
-            }
-            Fate::NoRoom => {
-                if self.open.remove(&key).is_some() {
-                    self.not_compared.no_room += 1;
-                }
-                return None;
-            }
-            Fate::Malformed => {
-                if self.open.remove(&key).is_some() {
-                    self.not_compared.malformed += 1;
-                }
-                return None;
-            }
-            Fate::NotCaptured => {
-                if self.open.remove(&key).is_some() {
-                    self.not_compared.not_captured += 1;
-                }
-                return None;
-            }
+        let not_compared = &mut self.not_compared;
+        let why_not = match kept.fate {
+            Fate::Complete => None,
+            Fate::Going => Some(&mut not_compared.incomplete),
+            Fate::NoRoom => Some(&mut not_compared.no_room),
+            Fate::Malformed => Some(&mut not_compared.malformed),
+            Fate::NotCaptured => Some(&mut not_compared.not_captured),
+            Fate::NotDecoded => Some(&mut not_compared.not_decoded),
+        };
+        if let Some(why_not) = why_not {
+            *why_not += u64::from(self.open.remove(&key).is_some());
+            return None;
         }
         let open = self.open.get_mut(&key)?;
         let [baseline, candidate, second] = &mut open.replies;
@@ -303,8 +306,10 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         // What one of them lacks is compared between none of them, so that none seems to differ by it.
         let bodies = self.rules.body > 0 && !replies().any(|reply| reply.kept.lacks_rest);
         self.not_compared.not_captured += u64::from(self.rules.body > 0 && !bodies);
-        let judged = self.changes(ours, theirs, bodies, self.rules.keep > 0);
-        let noise = second.map(|it| self.changes(ours, it, bodies, false));
+        let trailers = !replies().any(|reply| reply.kept.lacks_end);
+        let parts = Parts { trailers, bodies };
+        let judged = self.changes(ours, theirs, parts, self.rules.keep > 0);
+        let noise = second.map(|it| self.changes(ours, it, parts, false));
         match (judged, noise.transpose()) {
             (Ok(found), Ok(noise)) => Some((found, noise.map(|found| found.changes))),
             (Err(why), _) | (_, Err(why)) => {
@@ -322,7 +327,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         &self,
         ours: &mut Reply,
         theirs: &mut Reply,
-        with_bodies: bool,
+        parts: Parts,
         with_values: bool,
     ) -> Result<Found, Why> {
         let mut found = Found {
@@ -353,15 +358,23 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             ("header", &ours.head, &theirs.head),
             ("trailer", &ours.trailers, &theirs.trailers),
         ];
+        let heads = heads.into_iter().take(1 + usize::from(parts.trailers));
         for (part, ours, theirs) in heads {
             head::compare(part, [ours, theirs], &self.ignored, &self.rules, &mut found);
         }
-        if with_bodies && !ours.has_body_of(theirs) {
+        if parts.bodies && !ours.has_body_of(theirs) {
             let rules = &self.rules;
             body::compare(ours.body(rules), theirs.body(rules), rules, &mut found)?;
         }
         Ok(found)
     }
+}
+
+/// What of replies is compared beside their heads.
+#[derive(Clone, Copy)]
+struct Parts {
+    trailers: bool,
+    bodies: bool,
 }
 
 /// The method and target of a request.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cell::LazyCell};
 
 use mirror_core::{
-    pipeline::{MirrorCopy, RequestKey, Wire},
+    pipeline::{MirrorCopy, RequestKey, SaidByV1, Wire},
     policy::PathPattern,
     segment::Time,
     verdict::{Comparison, Difference, Measured, Noise, Pairing, Role},
@@ -78,10 +78,9 @@ impl Compared {
             random,
             ..
         } = self;
-        let is_read = !self.v1 || copy.wire == Wire::Http1;
         let line = LazyCell::new(|| asked::line(copy));
         let group = pairing.begin(copy.request, || group(&line, patterns).into());
-        if let Some(group) = group.filter(|_| is_read) {
+        if let Some(group) = group {
             contents.begin(copy.request, group, |repeats| Asked {
                 line: line.clone(),
                 same: repeats.then(|| asked::same(copy, random)).flatten(),
@@ -89,8 +88,13 @@ impl Compared {
             if self.v1
                 && let Some(kept) = contents.keep(copy.request)
             {
-                let is_open = |request| contents.is_open(request);
-                of_v1.begin(copy.request, copy.expect, kept, is_open);
+                of_v1.make_room(|request| contents.is_open(request));
+                match copy.wire {
+                    Wire::Http1 => {
+                        of_v1.begin(copy.request, copy.expect, kept, contents.budget());
+                    }
+                    Wire::Http2 { .. } => of_v1.begin_http2(copy.request, kept),
+                }
             }
         }
         self.count_not_compared();
@@ -227,6 +231,40 @@ impl Compared {
         if let Some(kept) = self.of_v1.handle(request, bytes) {
             self.judge(request, Part::Baseline, kept);
         }
+    }
+
+    /// v1 said something to a request of HTTP/2.
+    pub(super) fn handle_said_by_v1(&mut self, request: RequestKey, said: &SaidByV1) {
+        if !self.v1 {
+            return;
+        }
+        let is_known = self.pairing.has_ended(request, Role::Baseline);
+        match *said {
+            SaidByV1::Answer { status, grpc } => {
+                let status = grpc.map_or(status, |grpc| grpc::as_http(status, grpc));
+                self.handle_v1(request, status);
+            }
+            SaidByV1::Unknown if !is_known => self.pairing.give_up(request),
+            SaidByV1::Failed if !is_known => {
+                let measured = Measured {
+                    status: None,
+                    latency: None,
+                };
+                self.pairing.end(request, Role::Baseline, measured);
+            }
+            _ => {
+                if let Some(kept) = self.of_v1.handle_said(request, said) {
+                    self.judge(request, Part::Baseline, kept);
+                }
+            }
+        }
+    }
+
+    /// Nothing more will be told: what is open is not compared.
+    pub(super) fn close(&mut self) {
+        self.pairing.close();
+        self.contents.close();
+        self.count_not_compared();
     }
 
     fn part(&self, target: usize) -> Option<Part> {

@@ -189,6 +189,11 @@ impl Pool {
                     compared.handle_reply_of_v1(request, bytes.as_deref());
                 }
             }
+            Output::OfV1 { request, said } => {
+                if let Some(compared) = &mut self.shared.compared {
+                    compared.handle_said_by_v1(request, &said);
+                }
+            }
         }
     }
 
@@ -215,7 +220,8 @@ impl Pool {
             | Output::Abort { .. }
             | Output::Cancel { .. }
             | Output::Answer { .. }
-            | Output::Reply { .. } => true,
+            | Output::Reply { .. }
+            | Output::OfV1 { .. } => true,
         }
     }
 
@@ -328,6 +334,9 @@ impl Pool {
         let Self { targets, shared } = self;
         for target in targets {
             target.stop(shared, now);
+        }
+        if let Some(compared) = &mut shared.compared {
+            compared.close();
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use mirror_core::{
-    http,
-    pipeline::{Expect, RequestKey},
+    budget::{Budget, Reserved},
+    http::{self, h2::Unseen},
+    pipeline::{Expect, RequestKey, SaidByV1},
 };
 
 use crate::{
-    compare::Kept,
+    compare::{Fate, Kept},
     wire::h1::reply::{Limits, ReplyReader, Step},
 };
 
@@ -23,23 +24,84 @@ const MANY: usize = 4_096;
 
 /// The replies of v1 that are being read.
 #[derive(Debug, Default)]
-pub(super) struct OfV1(HashMap<RequestKey, ReplyReader, foldhash::fast::RandomState>);
+pub(super) struct OfV1(HashMap<RequestKey, Reading, foldhash::fast::RandomState>);
+
+/// A reply of v1 that is being read.
+#[derive(Debug)]
+enum Reading {
+    Http1 {
+        reader: ReplyReader,
+        /// What a head takes that comes in pieces.
+        held: Reserved,
+    },
+    Http2(Box<Kept>),
+}
 
 impl OfV1 {
-    /// The reply to this request is to be kept in `kept`. `is_open` says which requests are still waited for.
+    /// The reply over HTTP/1 to this request is to be kept in `kept`; what a head takes beside it comes out of `budget`.
     pub(super) fn begin(
         &mut self,
         request: RequestKey,
         expect: Expect,
         kept: Box<Kept>,
-        is_open: impl Fn(RequestKey) -> bool,
+        budget: &Budget,
     ) {
+        let mut reader = ReplyReader::new(expect, LIMITS);
+        reader.keep_in(Some(kept));
+        let held = budget.empty();
+        self.0.insert(request, Reading::Http1 { reader, held });
+    }
+
+    /// The same over HTTP/2.
+    pub(super) fn begin_http2(&mut self, request: RequestKey, kept: Box<Kept>) {
+        self.0.insert(request, Reading::Http2(kept));
+    }
+
+    /// Makes room for one more, if there are many; `is_open` says which requests are still waited for.
+    pub(super) fn make_room(&mut self, is_open: impl Fn(RequestKey) -> bool) {
         if self.0.len() >= MANY {
             self.0.retain(|request, _| is_open(*request));
         }
-        let mut reader = ReplyReader::new(expect, LIMITS);
-        reader.keep_in(Some(kept));
-        self.0.insert(request, reader);
+    }
+
+    /// v1 said something of a reply over HTTP/2. The reply, once nothing more of it comes.
+    pub(super) fn handle_said(
+        &mut self,
+        request: RequestKey,
+        said: &SaidByV1,
+    ) -> Option<Box<Kept>> {
+        let Reading::Http2(kept) = self.0.get_mut(&request)? else {
+            return None;
+        };
+        match said {
+            SaidByV1::Head { status, lines } => kept.handle_head(*status, lines),
+            // Its head came before this request was known.
+            SaidByV1::Body(_) | SaidByV1::BodyMissed | SaidByV1::Trailers(_)
+                if !kept.has_head() => {}
+            SaidByV1::Body(bytes) => kept.handle_body(bytes),
+            SaidByV1::BodyMissed => kept.miss_body(),
+            SaidByV1::Trailers(lines) => kept.handle_trailer_lines(lines),
+            SaidByV1::End if kept.has_head() => kept.complete(),
+            SaidByV1::End | SaidByV1::Missed(Unseen::NotCaptured) => kept.lose(Fate::NotCaptured),
+            SaidByV1::Missed(Unseen::Rest) => kept.miss_rest(),
+            SaidByV1::Missed(Unseen::NotDecoded) => kept.lose(Fate::NotDecoded),
+            SaidByV1::Missed(Unseen::Malformed) => kept.spoil(),
+            SaidByV1::Broken
+            | SaidByV1::Answer { .. }
+            | SaidByV1::Unknown
+            | SaidByV1::Failed => {}
+        }
+        let is_over = matches!(
+            said,
+            SaidByV1::End | SaidByV1::Missed(_) | SaidByV1::Broken
+        );
+        if !is_over {
+            return None;
+        }
+        match self.0.remove(&request) {
+            Some(Reading::Http2(kept)) => Some(kept),
+            _ => None,
+        }
     }
 
     /// More of a reply was captured, or the rest of it was not. The reply, once nothing more of it comes.
@@ -48,15 +110,23 @@ impl OfV1 {
         request: RequestKey,
         bytes: Option<&[u8]>,
     ) -> Option<Box<Kept>> {
-        let reader = self.0.get_mut(&request)?;
+        let Reading::Http1 { reader, held } = self.0.get_mut(&request)? else {
+            return None;
+        };
         let step = bytes.map(|bytes| reader.handle_data(bytes));
-        if step == Some(Ok(Step::More)) {
+        let needed = reader.held().saturating_sub(held.bytes());
+        let has_room = held.grow(needed);
+        if step == Some(Ok(Step::More)) && has_room {
             return None;
         }
-        let mut kept = self.0.remove(&request)?.take_kept()?;
+        let Some(Reading::Http1 { mut reader, .. }) = self.0.remove(&request) else {
+            return None;
+        };
+        let mut kept = reader.take_kept()?;
         match step {
             Some(Ok(Step::Complete(..))) => kept.complete(),
-            Some(Ok(Step::More | Step::Cut(_))) | None => kept.miss_rest(),
+            Some(Ok(Step::More)) => kept.lose(Fate::NoRoom),
+            Some(Ok(Step::Cut(_))) | None => kept.miss_rest(),
             Some(Err(_)) => kept.spoil(),
         }
         Some(kept)
@@ -82,9 +152,8 @@ mod tests {
         let mut of_v1 = OfV1::default();
         for number in 0..3 * u32::try_from(MANY).unwrap() {
             let kept = Box::new(Kept::new(10, Budget::new(100).empty()));
-            of_v1.begin(key(number), Expect::Body, kept, |request| {
-                request.number + 1_000 > number
-            });
+            of_v1.make_room(|request| request.number + 1_000 > number);
+            of_v1.begin(key(number), Expect::Body, kept, &Budget::new(100));
             assert!(of_v1.0.len() <= MANY + MANY / 2);
         }
         assert!(
@@ -110,7 +179,7 @@ mod tests {
             });
             let mut of_v1 = OfV1::default();
             let kept = contents.keep(key(1)).unwrap();
-            of_v1.begin(key(1), Expect::Body, kept, |_| true);
+            of_v1.begin(key(1), Expect::Body, kept, contents.budget());
             let bytes = reply.get(..captured);
             assert!(of_v1.handle(key(1), bytes).is_none());
             let kept = of_v1.handle(key(1), None).unwrap();

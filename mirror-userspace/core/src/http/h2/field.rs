@@ -16,6 +16,8 @@ pub struct FieldList {
     lines: Vec<Line>,
     size: usize,
     limit: usize,
+    /// Whether there are fields that the decoder does not know.
+    lacks: bool,
     /// Where the decoder puts a literal; kept here since a list is reused for many connections.
     spare: Vec<u8>,
 }
@@ -78,6 +80,7 @@ impl FieldList {
             lines: Vec::new(),
             size: 0,
             limit,
+            lacks: false,
             spare: Vec::new(),
         }
     }
@@ -130,6 +133,45 @@ impl FieldList {
         self.size > self.limit
     }
 
+    /// Whether fields are missing that refer to others which were not captured: of [`Decoder::partial`] only.
+    ///
+    /// [`Decoder::partial`]: super::hpack::Decoder::partial
+    #[must_use]
+    pub const fn lacks_fields(&self) -> bool {
+        self.lacks
+    }
+
+    pub(super) const fn note_unknown(&mut self) {
+        self.lacks = true;
+    }
+
+    /// The lines of HTTP/1 that its fields but the pseudo-headers would be, each with its end; `None` if one of them can't
+    /// be any (RFC 9113 section 8.2.1). They take [`lines_len`](Self::lines_len) bytes.
+    #[must_use]
+    pub fn to_lines(&self) -> Option<Vec<u8>> {
+        let mut lines = Vec::with_capacity(self.lines_len());
+        for field in self.iter().filter(|field| !field.name.starts_with(b":")) {
+            let mut name = field.name.iter();
+            let is_name = !name.any(|byte| b" :".contains(byte) || *byte < 0x20);
+            if !is_name || field.value.iter().any(|byte| b"\0\r\n".contains(byte)) {
+                return None;
+            }
+            for part in [field.name, b": ", field.value, b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+        Some(lines)
+    }
+
+    /// How many bytes those are.
+    #[must_use]
+    pub fn lines_len(&self) -> usize {
+        let fields = self.iter().filter(|field| !field.name.starts_with(b":"));
+        fields
+            .map(|field| field.name.len() + field.value.len() + 4)
+            .sum()
+    }
+
     pub(super) const fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
@@ -141,6 +183,7 @@ impl FieldList {
         self.lines.clear();
         self.lines.shrink_to(KEPT / OVERHEAD);
         self.size = 0;
+        self.lacks = false;
     }
 
     pub(super) fn take_spare(&mut self) -> Vec<u8> {

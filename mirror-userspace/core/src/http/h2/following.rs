@@ -7,7 +7,7 @@ use super::{
     control::{Control, ENABLE_PUSH, Part, Said, check_setting},
     frame::{END_HEADERS, END_STREAM, FrameHeader, HEADER, Kind},
     hpack::Decoder,
-    limits::SAVED,
+    limits::Credit,
     payload::Payload,
     preface::{Greeting, Preface},
     streams::{Streams, Whose},
@@ -27,8 +27,7 @@ pub(super) struct Following {
     decoder: Decoder,
     streams: Streams,
     block: Option<Block>,
-    /// Bytes of field lists that the client may still have decoded, see `Limits::gain`.
-    credit: usize,
+    credit: Credit,
 }
 
 /// Which kind of bytes comes next.
@@ -68,7 +67,7 @@ impl Following {
             decoder: Decoder::new(budget),
             streams: Streams::new(budget),
             block: None,
-            credit: SAVED,
+            credit: Credit::default(),
         }
     }
 
@@ -171,8 +170,9 @@ impl Following {
     fn on_header(&mut self, header: &FrameHeader, shared: &Shared) -> Result<(), Refusal> {
         let FrameHeader { len, stream, .. } = *header;
         self.state = State::Skip(len);
-        self.earn(HEADER, shared);
-        self.earn(usize::try_from(len).unwrap_or(usize::MAX), shared);
+        let bytes = usize::try_from(len).unwrap_or(usize::MAX);
+        self.credit
+            .earn(HEADER.saturating_add(bytes), &shared.limits);
         header.check()?;
         let acknowledges = header.flags & 1 != 0;
         if !self.greeted && (header.kind != Kind::Settings || acknowledges) {
@@ -229,11 +229,6 @@ impl Following {
         self.state = State::Control(Control { stream, left, part });
     }
 
-    fn earn(&mut self, bytes: usize, shared: &Shared) {
-        let more = bytes.saturating_mul(shared.limits.gain);
-        self.credit = self.credit.saturating_add(more).min(SAVED);
-    }
-
     /// Takes a piece of a header block; says whether its frame is over.
     fn on_fragment(
         &mut self,
@@ -256,14 +251,8 @@ impl Following {
             return Ok(whole);
         }
         let bytes = if at_once { content } else { block.bytes() };
-        // While there is not enough for the longest list, none is made: trying would use up what is earned.
-        let enough = self.credit >= shared.limits.list.min(SAVED);
-        let limit = if enough { shared.limits.list } else { 0 };
-        shared.list.set_limit(limit);
-        self.decoder.decode(bytes, &mut shared.list)?;
-        if enough {
-            self.credit = self.credit.saturating_sub(shared.list.size());
-        }
+        let Shared { limits, list, .. } = &mut *shared;
+        self.credit.decode(&mut self.decoder, bytes, limits, list)?;
         let Block {
             stream,
             whose,

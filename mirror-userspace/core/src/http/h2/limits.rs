@@ -1,6 +1,6 @@
 //! What a connection may cost, and what its readers have in common.
 
-use super::FieldList;
+use super::{FieldList, Refusal, hpack::Decoder};
 use crate::{budget::Budget, http};
 
 /// Bounds on everything that a client can make as long as it likes. A body is not among them: it is passed on as it
@@ -25,6 +25,45 @@ pub struct Limits {
 
 /// Bytes of field lists that a connection may make at once, however little it has sent: 1 MiB.
 pub const SAVED: usize = 1 << 20;
+
+/// Bytes of field lists that a connection may still have decoded, see [`Limits::gain`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Credit(usize);
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self(SAVED)
+    }
+}
+
+impl Credit {
+    /// So many bytes have come.
+    pub(super) fn earn(&mut self, bytes: usize, limits: &Limits) {
+        let more = bytes.saturating_mul(limits.gain);
+        self.0 = self.0.saturating_add(more).min(SAVED);
+    }
+
+    /// Decodes a block to the shared list. While there is not enough for the longest list, none is made: trying would use
+    /// up what is earned.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::decode`].
+    pub(super) fn decode(
+        &mut self,
+        decoder: &mut Decoder,
+        block: &[u8],
+        limits: &Limits,
+        list: &mut FieldList,
+    ) -> Result<(), Refusal> {
+        let enough = self.0 >= limits.list.min(SAVED);
+        list.set_limit(if enough { limits.list } else { 0 });
+        decoder.decode(block, list)?;
+        if enough {
+            self.0 = self.0.saturating_sub(list.size());
+        }
+        Ok(())
+    }
+}
 
 impl From<http::Limits> for Limits {
     /// A field list may be as large as a head of HTTP/1.

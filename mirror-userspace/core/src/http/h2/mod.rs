@@ -26,12 +26,14 @@
 //! | `by_stream` | a map by stream number |
 //! | `streams` | which streams the client has more to say on (section 5.1) |
 //! | `from_v1` | v1's frames: which streams it closed, and which it never took (sections 6.4 and 6.8) |
+//! | `answers` | what v1 answers, as far as its frames are captured |
 //! | `midstream` | connections picked up in the middle: how many requests there were |
 //! | `limits`, `refusal` | what a connection may cost; why it is no longer followed |
 //!
 //! What else only v1's direction tells is not known: the frame size that it allows, and its windows. The streams that it
 //! has closed [`Reader::forget`] is told.
 
+mod answers;
 mod binary;
 mod block;
 mod by_stream;
@@ -56,10 +58,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use answers::{AnswerReader, Said, Unseen, grpc_status};
 pub use by_stream::ByStream;
 pub use event::{Event, Head, Loss};
 pub use field::{Field, FieldList, Fields};
-pub use from_v1::{FromV1, NO_ERROR, REFUSED_STREAM, Told};
+pub use from_v1::{Framed, FromV1, NO_ERROR, REFUSED_STREAM, Told};
 pub use limits::{Limits, SAVED, Shared};
 pub use preface::PREFACE;
 pub use reader::Reader;

@@ -3,7 +3,7 @@
 //! What v1 refuses, its client sends again (RFC 9113 section 8.7): the first copy is dropped, or cut if it is under way.
 //! One that has been answered by then can't be taken back, and v2 gets that request twice.
 
-use super::{Followed, Http2, Requests};
+use super::{Followed, Http2, Requests, answers::Answers};
 use crate::{
     http::{
         Lost,
@@ -24,10 +24,46 @@ pub(super) struct Listening {
     frames: FromV1,
     /// Behind the last byte that was seen.
     next: Option<SeqNum>,
+    /// What it answers, if that is told.
+    answers: Option<Box<Answers>>,
 }
 
 impl Listening {
-    fn handle(&mut self, sent: &FromServer<'_>, highest: u32, tell: &mut impl FnMut(Told)) {
+    /// Begins to read what is answered, if there is memory for it.
+    fn answer(&mut self, assembly: &Assembly) {
+        self.answers = Answers::new(&assembly.of_http2);
+        if self.answers.is_some() {
+            self.frames.tell_frames();
+        }
+    }
+
+    /// Tells what waited for copies that are handed over by now.
+    pub(super) fn pass_on(&mut self, requests: &Requests, assembly: &mut Assembly) {
+        if let Some(answers) = &mut self.answers {
+            answers.pass_on(requests, assembly);
+        }
+    }
+
+    /// The client does not want an answer any more.
+    pub(super) fn forget(&mut self, stream: u32) {
+        if let Some(answers) = &mut self.answers {
+            answers.forget(stream);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn close(
+        &mut self,
+        requests: &Requests,
+        place: &RequestContext,
+        assembly: &mut Assembly,
+    ) {
+        if let Some(mut answers) = self.answers.take() {
+            answers.handle_close(requests, place, assembly);
+        }
+    }
+
+    fn handle(&mut self, sent: &FromServer<'_>, highest: u32, tell: &mut impl FnMut(Told<'_>)) {
         let ahead = self.next.map_or(0, |next| sent.seq.distance_from(next));
         if u64::try_from(ahead).is_ok_and(|ahead| ahead > REACH) {
             // It is not of this connection, and what is would be known then.
@@ -38,7 +74,8 @@ impl Listening {
             return;
         }
         self.next = Some(sent.seq + sent.wire_len);
-        self.frames.handle_gap(u32::try_from(ahead).unwrap_or(0));
+        self.frames
+            .handle_gap(u32::try_from(ahead).unwrap_or(0), tell);
         let captured = usize::try_from(known).ok();
         let bytes = captured.and_then(|known| sent.bytes.get(known..));
         let (bytes, len) = (bytes.unwrap_or_default(), sent.wire_len - known);
@@ -64,15 +101,34 @@ impl Http2 {
         else {
             return;
         };
-        if reader.is_following() && sent.wire_len > 0 {
-            let highest = requests.highest;
-            v1.handle(sent, highest, &mut |told| match told {
-                Told::Closed { stream, code } => {
-                    requests.handle_closed(stream, code, reader, place, assembly);
-                }
-                Told::Leaving { last } => requests.handle_leaving(last, reader, place, assembly),
-            });
+        if !reader.is_following() || sent.wire_len == 0 {
+            return;
         }
+        if assembly.tells_answers && v1.answers.is_none() {
+            v1.answer(assembly);
+        }
+        let Some(mut shared) = assembly.http2.take() else {
+            return;
+        };
+        let mut answers = v1.answers.take();
+        let highest = requests.highest;
+        v1.handle(sent, highest, &mut |told| match told {
+            Told::Closed { stream, code } => {
+                requests.handle_closed(stream, code, reader, place, assembly);
+                if let Some(answers) = &mut answers {
+                    answers.handle_reset((stream, code), requests, place, assembly);
+                }
+            }
+            Told::Leaving { last } => requests.handle_leaving(last, reader, place, assembly),
+            Told::Frame(framed) => {
+                if let Some(answers) = &mut answers {
+                    answers.handle(framed, &mut shared, requests, place, assembly);
+                }
+            }
+        });
+        assembly.http2 = Some(shared);
+        v1.answers = answers;
+        v1.pass_on(requests, assembly);
     }
 }
 

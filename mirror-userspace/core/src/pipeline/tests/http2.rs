@@ -1,5 +1,6 @@
 //! Requests of HTTP/2: by stream, held or streamed, lost or reset; counted where they can't be read.
 
+mod answers;
 mod lost;
 mod midstream;
 mod refused;

@@ -96,6 +96,8 @@ struct Bench {
     answers: Vec<(RequestKey, u16)>,
     /// What was told of v1's replies, by the number of their requests; `None`: the rest was not captured.
     replies: Vec<(u32, Option<Bytes>)>,
+    /// What v1 said to requests of HTTP/2.
+    said_by_v1: Vec<(u32, SaidByV1)>,
     /// Requests whose replies the client gave up.
     cancelled: Vec<(RequestKey, GivenUp)>,
 }
@@ -113,6 +115,7 @@ impl Bench {
             held: Vec::new(),
             answers: Vec::new(),
             replies: Vec::new(),
+            said_by_v1: Vec::new(),
             cancelled: Vec::new(),
         }
     }
@@ -246,6 +249,9 @@ impl Bench {
                 Output::Answer { request, status } => self.answers.push((*request, *status)),
                 Output::Reply { request, bytes } => {
                     self.replies.push((request.number, bytes.clone()));
+                }
+                Output::OfV1 { request, said } => {
+                    self.said_by_v1.push((request.number, said.clone()));
                 }
             }
             self.held.push(output);

@@ -21,6 +21,8 @@ pub const MAX_TABLE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Decoder {
     table: DynamicTable,
+    /// Whether there may be entries that are not known, older than all that are.
+    partial: bool,
 }
 
 impl Decoder {
@@ -30,7 +32,25 @@ impl Decoder {
     pub fn new(budget: &Budget) -> Self {
         Self {
             table: DynamicTable::new(budget),
+            partial: false,
         }
+    }
+
+    /// A decoder of which it does not matter what came before its first block, or before it was made to
+    /// [forget](Self::forget): what refers to entries that were inserted then is left out of a list, which
+    /// [says so](FieldList::lacks_fields). Entries count from the newest one, so that those since then are known for
+    /// certain.
+    #[must_use]
+    pub fn partial(budget: &Budget) -> Self {
+        Self {
+            partial: true,
+            ..Self::new(budget)
+        }
+    }
+
+    /// A block is missing: what was inserted so far is not known any more.
+    pub fn forget(&mut self) {
+        self.table.clear();
     }
 
     /// The size of the dynamic table in bytes, by the measure of RFC 7541 section 4.1.
@@ -65,16 +85,17 @@ impl Decoder {
             rest = after;
             match first.leading_zeros() {
                 // Section 6.1: an indexed field.
-                0 => match entry(&self.table, integer::read(first, 7, &mut rest)?)? {
+                0 => match self.entry(integer::read(first, 7, &mut rest)?)? {
                     Found::Static(name, value) => {
                         list.push(name.as_bytes(), value.as_bytes(), false);
                     }
+                    Found::Dynamic(Name::Unknown, _) | Found::Unknown => list.note_unknown(),
                     Found::Dynamic(name, value) => list.push(name.bytes(), value, false),
                 },
                 // Section 6.2.1: a literal, to be inserted.
                 1 => {
                     let name = self.literal(first, 6, &mut rest, value)?;
-                    list.push(name.bytes(), value, false);
+                    push(list, &name, value, false);
                     self.table.insert(name, value)?;
                 }
                 // Section 6.3: a new table size; only at the block's beginning (section 4.2).
@@ -92,12 +113,25 @@ impl Decoder {
                 // Sections 6.2.3 (never indexed) and 6.2.2 (not indexed).
                 zeros => {
                     let name = self.literal(first, 4, &mut rest, value)?;
-                    list.push(name.bytes(), value, zeros == 3);
+                    push(list, &name, value, zeros == 3);
                 }
             }
             begun = true;
         }
         Ok(())
+    }
+
+    /// The entry of an index of both tables (section 2.3.3).
+    fn entry(&self, index: usize) -> Result<Found<'_>, Refusal> {
+        let index = index.checked_sub(1).ok_or(Refusal::Compression)?;
+        if let Some((name, value)) = STATIC.get(index) {
+            return Ok(Found::Static(name, value));
+        }
+        match self.table.get(index - STATIC.len()) {
+            Some((name, value)) => Ok(Found::Dynamic(name, value)),
+            None if self.partial => Ok(Found::Unknown),
+            None => Err(Refusal::Compression),
+        }
     }
 
     /// The name of a literal; its value goes to `value`.
@@ -113,9 +147,10 @@ impl Decoder {
                 string(rest, value)?;
                 Name::Literal(Rc::from(&value[..]))
             }
-            index => match entry(&self.table, index)? {
+            index => match self.entry(index)? {
                 Found::Static(name, _) => Name::Static(name),
                 Found::Dynamic(name, _) => name.clone(),
+                Found::Unknown => Name::Unknown,
             },
         };
         string(rest, value)?;
@@ -127,18 +162,15 @@ impl Decoder {
 enum Found<'a> {
     Static(&'static str, &'static str),
     Dynamic(&'a Name, &'a [u8]),
+    /// Of the dynamic table, before anything was known of it.
+    Unknown,
 }
 
-/// The entry of an index of both tables (section 2.3.3).
-fn entry(table: &DynamicTable, index: usize) -> Result<Found<'_>, Refusal> {
-    let index = index.checked_sub(1).ok_or(Refusal::Compression)?;
-    if let Some((name, value)) = STATIC.get(index) {
-        return Ok(Found::Static(name, value));
+fn push(list: &mut FieldList, name: &Name, value: &[u8], never_indexed: bool) {
+    match name {
+        Name::Unknown => list.note_unknown(),
+        name => list.push(name.bytes(), value, never_indexed),
     }
-    let (name, value) = table
-        .get(index - STATIC.len())
-        .ok_or(Refusal::Compression)?;
-    Ok(Found::Dynamic(name, value))
 }
 
 /// A string literal (section 5.2), which replaces what is in `out`.

@@ -36,6 +36,8 @@ pub(super) enum Name {
     Static(&'static str),
     /// The text of a literal, which was copied.
     Literal(Rc<[u8]>),
+    /// That of an entry which was inserted before anything was known.
+    Unknown,
 }
 
 impl Name {
@@ -43,6 +45,7 @@ impl Name {
         match self {
             Self::Static(name) => name.as_bytes(),
             Self::Literal(name) => name,
+            Self::Unknown => &[],
         }
     }
 }
@@ -72,6 +75,13 @@ impl DynamicTable {
     pub(super) fn get(&self, index: usize) -> Option<(&Name, &[u8])> {
         let entry = self.entries.get(index)?;
         Some((&entry.name, &entry.value))
+    }
+
+    /// Forgets all entries.
+    pub(super) fn clear(&mut self) {
+        self.entries = VecDeque::new();
+        self.size = 0;
+        self.reserved.release();
     }
 
     /// A size update (section 6.3).

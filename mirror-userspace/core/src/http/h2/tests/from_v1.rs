@@ -12,7 +12,7 @@ const HIGHEST: u32 = 99;
 #[derive(Default)]
 struct Ear {
     from_v1: FromV1,
-    told: Vec<Told>,
+    told: Vec<Told<'static>>,
 }
 
 impl Ear {
@@ -26,13 +26,26 @@ impl Ear {
         let captured = bytes.get(..captured).unwrap_or(bytes);
         let told = &mut self.told;
         self.from_v1
-            .handle_segment(captured, len, true, HIGHEST, &mut |one| told.push(one));
+            .handle_segment(captured, len, true, HIGHEST, &mut |one| {
+                told.push(kept(one))
+            });
         self
     }
 
     fn hole(&mut self, len: u32) -> &mut Self {
-        self.from_v1.handle_gap(len);
+        let told = &mut self.told;
+        self.from_v1
+            .handle_gap(len, &mut |one| told.push(kept(one)));
         self
+    }
+}
+
+/// What is told of streams; of frames, nothing is asked.
+fn kept(told: Told<'_>) -> Told<'static> {
+    match told {
+        Told::Closed { stream, code } => Told::Closed { stream, code },
+        Told::Leaving { last } => Told::Leaving { last },
+        Told::Frame(_) => unreachable!(),
     }
 }
 
@@ -45,7 +58,7 @@ fn goaway(last: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &payload)
 }
 
-fn refused(stream: u32) -> Told {
+fn refused(stream: u32) -> Told<'static> {
     let code = REFUSED_STREAM;
     Told::Closed { stream, code }
 }

@@ -1,5 +1,6 @@
 //! The reader on bytes that were made for it: what it tells, whatever the cut, and what an attack costs.
 
+mod answers;
 mod attacks;
 mod feed;
 mod floods;

@@ -6,14 +6,14 @@ const GOAWAY: u8 = 7;
 const REFUSED: &[u8] = &[0, 0, 0, 7];
 
 /// A client and v1, both captured.
-struct Talk {
-    bench: Bench,
+pub(super) struct Talk {
+    pub(super) bench: Bench,
     client: Client,
     v1: SeqNum,
 }
 
 impl Talk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let limits = Limits {
             max_body: 3,
             ..Limits::default()
@@ -27,12 +27,12 @@ impl Talk {
         talk
     }
 
-    fn says(&mut self, frames: &[Vec<u8>]) -> &mut Self {
+    pub(super) fn says(&mut self, frames: &[Vec<u8>]) -> &mut Self {
         self.bench.say(&mut self.client, frames.concat());
         self
     }
 
-    fn v1(&mut self, frames: &[u8]) -> &mut Self {
+    pub(super) fn v1(&mut self, frames: &[u8]) -> &mut Self {
         let mut segment = self.bench.of(&self.client, flag::ACK, frames);
         segment.direction = Direction::ToClient;
         segment.seq = self.v1;
@@ -60,7 +60,7 @@ impl Talk {
     }
 
     /// Copies by their streams, and why others were lost.
-    fn end(self) -> (Vec<(u32, Ended)>, String, String) {
+    pub(super) fn end(self) -> (Vec<(u32, Ended)>, String, String) {
         let dropped = self.bench.dropped(0);
         let (received, counters) = self.bench.end();
         let ended = received.iter().map(|copy| (copy.number, copy.ended));
