@@ -17,7 +17,7 @@ const CLIENTS: usize = 2;
 /// An agent at the node's door, with an address of its own for the admin server.
 fn agent(node: &Node, number: u16) -> Agent {
     let door = node.scratch.path().join("hand-over.sock");
-    node.agent_at(9090 + number, &["--hand-over", door.to_str().unwrap()])
+    node.agent_beside(9090 + number, &["--hand-over", door.to_str().unwrap()])
 }
 
 /// Requests to a pod that go on until they are told to end, each with a target of its own.

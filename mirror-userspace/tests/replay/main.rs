@@ -14,3 +14,4 @@ mod replies;
 mod send;
 mod server;
 mod versions;
+mod versions_http2;

@@ -49,9 +49,9 @@ def collect(one, number):
     return len(call((bytes_of(n, 100) for n in range(20)), timeout=WAIT, metadata=tags(number))) == 8
 
 
-def expand(one, number):
+def expand(one, number, metadata=None):
     call = one.unary_stream("/lab.Echo/Expand")
-    return len(list(call(bytes_of(number, 1000), timeout=WAIT, metadata=tags(number)))) == 10
+    return len(list(call(bytes_of(number, 1000), timeout=WAIT, metadata=metadata or tags(number)))) == 10
 
 
 def chat(one, number):
@@ -86,9 +86,9 @@ def cancel(one, number):
     return call.cancelled()
 
 
-def fail(one, number):
+def fail(one, number, metadata=None):
     try:
-        one.unary_unary("/lab.Echo/Fail")(bytes_of(number, 10), timeout=WAIT, metadata=tags(number))
+        one.unary_unary("/lab.Echo/Fail")(bytes_of(number, 10), timeout=WAIT, metadata=metadata or tags(number))
     except grpc.RpcError as error:
         return error.code() == grpc.StatusCode.NOT_FOUND
     return False
@@ -156,6 +156,10 @@ done = {
     "cancel": lambda: each(cancel),
     "fail": lambda: each(fail),
     "metadata": lambda: each(metadata),
+    # The same calls again and again.
+    "same-unary": lambda: each(lambda one, n: unary(one, 1, 1_000, tags(1))),
+    "same-expand": lambda: each(lambda one, n: expand(one, 1, tags(1))),
+    "same-fail": lambda: each(lambda one, n: fail(one, 1, tags(1))),
     "concurrent": lambda: concurrent(count),
     "reconnect": lambda: each(patient(slowly)),
     "connections": connections,

@@ -32,6 +32,8 @@ pub struct Conversation {
     pub bytes: u64,
     /// Whether v1's acknowledgments are in it, and are to be waited for.
     pub confirm: Confirm,
+    /// Whether v1 is compared with: what it answers is to be told.
+    pub compares: bool,
     records: Vec<Record>,
 }
 
@@ -50,6 +52,8 @@ struct Record {
 pub(crate) struct Client {
     flow: FlowId,
     next: SeqNum,
+    /// v1's next byte.
+    v1: SeqNum,
 }
 
 impl Conversation {
@@ -103,6 +107,26 @@ impl Conversation {
         conversation
     }
 
+    /// Small GETs and calls of gRPC with v1's replies, and the same where v1 is compared with.
+    #[must_use]
+    pub fn answered() -> [Self; 4] {
+        let (get, reply) = (request("GET", 0), reply());
+        let of_get = |name, compares| {
+            let (get, reply) = (|_| get.clone(), |_| reply.clone());
+            Self::with(name, 250, (&[], &[]), (get, reply), compares)
+        };
+        let of_grpc = |name, compares| {
+            let opening = (&grpc::opening()[..], &grpc::greeting()[..]);
+            Self::with(name, 250, opening, (grpc::call, grpc::reply), compares)
+        };
+        [
+            of_get("get-answered", false),
+            of_get("get-compared", true),
+            of_grpc("grpc-answered", false),
+            of_grpc("grpc-compared", true),
+        ]
+    }
+
     /// Every conversation.
     #[must_use]
     pub fn each() -> Vec<Self> {
@@ -110,6 +134,7 @@ impl Conversation {
         each.extend(Self::confirmed());
         each.push(Self::grpc());
         each.push(Self::pipelined());
+        each.extend(Self::answered());
         each
     }
 
@@ -124,6 +149,55 @@ impl Conversation {
         Self::of(name, rounds, &[], |_| request.to_vec(), confirm)
     }
 
+    /// Each connection opens with what client and v1 say, and has a request and its reply in each round.
+    fn with(
+        name: &'static str,
+        rounds: u64,
+        (opening, greeting): (&[u8], &[u8]),
+        (request, reply): (impl Fn(u64) -> Vec<u8>, impl Fn(u64) -> Vec<u8>),
+        compares: bool,
+    ) -> Self {
+        let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
+        let mut records = Vec::new();
+        for client in &mut clients {
+            records.push(client.says(flag::SYN, &[]));
+            records.extend((!opening.is_empty()).then(|| client.says(flag::ACK, opening)));
+            records.extend((!greeting.is_empty()).then(|| client.is_answered(greeting)));
+        }
+        for round in 0..rounds {
+            let (request, reply) = (request(round), reply(round));
+            for client in &mut clients {
+                records.push(client.says(flag::ACK, &request));
+                records.push(client.is_answered(&reply));
+            }
+        }
+        for client in &mut clients {
+            records.push(client.says(flag::FIN | flag::ACK, &[]));
+            records.push(client.is_acknowledged());
+        }
+        Self::of_records(name, rounds, records, Confirm::Ack, compares)
+    }
+
+    fn of_records(
+        name: &'static str,
+        rounds: u64,
+        records: Vec<Record>,
+        confirm: Confirm,
+        compares: bool,
+    ) -> Self {
+        let said = records
+            .iter()
+            .filter(|record| record.direction == Direction::ToServer);
+        Self {
+            name,
+            requests: rounds * u64::from(CONNECTIONS),
+            bytes: said.map(|record| record.payload.len() as u64).sum(),
+            confirm,
+            compares,
+            records,
+        }
+    }
+
     /// Each connection says `opening`, and its request of each round.
     fn of(
         name: &'static str,
@@ -132,19 +206,13 @@ impl Conversation {
         request: impl Fn(u64) -> Vec<u8>,
         confirm: Confirm,
     ) -> Self {
-        let mut conversation = Self {
-            name,
-            requests: rounds * u64::from(CONNECTIONS),
-            bytes: 0,
-            confirm,
-            records: Vec::new(),
-        };
+        let mut all = Vec::new();
         let confirms = confirm == Confirm::Ack;
         let mut clients: Vec<_> = (0..CONNECTIONS).map(Client::new).collect();
         for client in &mut clients {
-            conversation.records.push(client.says(flag::SYN, &[]));
+            all.push(client.says(flag::SYN, &[]));
             if !opening.is_empty() {
-                conversation.records.push(client.says(flag::ACK, opening));
+                all.push(client.says(flag::ACK, opening));
             }
         }
         for round in 0..rounds {
@@ -152,23 +220,15 @@ impl Conversation {
             for client in &mut clients {
                 let records = request.chunks(RECORD);
                 let records = records.map(|bytes| client.says(flag::ACK, bytes));
-                conversation.records.extend(records);
-                conversation
-                    .records
-                    .extend(confirms.then(|| client.is_acknowledged()));
+                all.extend(records);
+                all.extend(confirms.then(|| client.is_acknowledged()));
             }
         }
         for client in &mut clients {
-            conversation
-                .records
-                .push(client.says(flag::FIN | flag::ACK, &[]));
-            conversation
-                .records
-                .extend(confirms.then(|| client.is_acknowledged()));
+            all.push(client.says(flag::FIN | flag::ACK, &[]));
+            all.extend(confirms.then(|| client.is_acknowledged()));
         }
-        let lengths = conversation.segments().map(|segment| segment.payload.len());
-        conversation.bytes = lengths.sum::<usize>() as u64;
-        conversation
+        Self::of_records(name, rounds, all, confirm, false)
     }
 }
 
@@ -211,6 +271,7 @@ impl Client {
         Self {
             flow,
             next: SeqNum(0),
+            v1: SeqNum(1),
         }
     }
 
@@ -220,7 +281,7 @@ impl Client {
             flow: said.flow,
             direction: said.direction,
             seq: said.seq,
-            ack: SeqNum(1),
+            ack: self.v1,
             flags,
             starts_segment: said.starts_segment,
             payload: bytes.to_vec(),
@@ -236,7 +297,7 @@ impl Client {
             at: Time::from_nanos(0),
             flow: self.flow,
             seq: self.next,
-            ack: flags.ack().then_some(SeqNum(1)),
+            ack: flags.ack().then_some(self.v1),
             flags,
             urgent: None,
             direction: Direction::ToServer,
@@ -250,17 +311,36 @@ impl Client {
     }
 
     /// v1 has all that it said.
-    fn is_acknowledged(&self) -> Record {
-        Record {
+    fn is_acknowledged(&mut self) -> Record {
+        self.is_answered(&[])
+    }
+
+    /// The same, and v1 says this.
+    fn is_answered(&mut self, bytes: &[u8]) -> Record {
+        let record = Record {
             flow: self.flow,
             direction: Direction::ToClient,
-            seq: SeqNum(1),
+            seq: self.v1,
             ack: self.next,
             flags: flag::ACK,
             starts_segment: true,
-            payload: Vec::new(),
-        }
+            payload: bytes.to_vec(),
+        };
+        self.v1 = self.v1 + u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        record
     }
+}
+
+/// A reply of 300 bytes of JSON, with the field lines of a common server.
+fn reply() -> Vec<u8> {
+    let body = format!("[\"{}\"]", "x".repeat(296));
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 29 Nov 2026 12:00:00 GMT\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: keep-alive\r\n\
+         Vary: Accept-Encoding\r\nCache-Control: no-store\r\n\r\n",
+        body.len()
+    );
+    (head + &body).into_bytes()
 }
 
 /// A request with the field lines of a common client.
@@ -290,7 +370,9 @@ mod tests {
     #[test]
     fn it_holds_what_it_says() {
         for conversation in Conversation::each() {
-            let heads = conversation.segments().map(|segment| {
+            let said = conversation.segments();
+            let said = said.filter(|segment| segment.direction == Direction::ToServer);
+            let heads = said.map(|segment| {
                 // HEADERS, whole.
                 let is_headers = segment.payload.get(3..5) == Some(&[1, 4]);
                 let lines = segment.payload.split(|byte| *byte == b'\n');

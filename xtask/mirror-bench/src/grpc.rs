@@ -46,6 +46,36 @@ pub(crate) fn call(number: u64) -> Vec<u8> {
     bytes
 }
 
+/// What v1 opens with.
+pub(crate) fn greeting() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame(4, 0, 0, &[0, 5, 0, 0, 0x40, 0], &mut bytes);
+    frame(4, 1, 0, &[], &mut bytes);
+    bytes
+}
+
+/// v1's reply to the call with this number, with a message as long as the call's.
+pub(crate) fn reply(number: u64) -> Vec<u8> {
+    let (mut head, mut trailers) = (vec![0x88], Vec::new());
+    if number == 0 {
+        literal(0x5f, None, "application/grpc", &mut head);
+        literal(0x40, Some("grpc-accept-encoding"), "gzip", &mut head);
+        literal(0x40, Some("grpc-status"), "0", &mut trailers);
+        literal(0x40, Some("grpc-message"), "", &mut trailers);
+    } else {
+        head.extend([0xc1, 0xc0]);
+        trailers.extend([0xbf, 0xbe]);
+    }
+    let stream = u32::try_from(2 * number + 1).unwrap_or(1);
+    let mut bytes = Vec::new();
+    frame(1, 4, stream, &head, &mut bytes);
+    let len = u32::try_from(MESSAGE).unwrap_or_default().to_be_bytes();
+    let message = [&[0], &len[..], &[b'x'; MESSAGE]].concat();
+    frame(0, 0, stream, &message, &mut bytes);
+    frame(1, 5, stream, &trailers, &mut bytes);
+    bytes
+}
+
 /// A literal that is inserted (section 6.2.1), whose first byte holds the index of its name, if it has one.
 fn literal(first: u8, name: Option<&str>, value: &str, out: &mut Vec<u8>) {
     out.push(first);

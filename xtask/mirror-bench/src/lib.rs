@@ -12,4 +12,4 @@ pub mod scale;
 
 pub use conversation::Conversation;
 pub use grpc::MESSAGE;
-pub use play::{Played, pipeline, play};
+pub use play::{Played, pipeline, pipeline_of, play};

@@ -44,6 +44,20 @@ pub(crate) fn pipeline_within(mut limits: Limits) -> Result<Pipeline, PolicyErro
     Ok(Pipeline::new(limits, policy))
 }
 
+/// The same for this conversation.
+///
+/// # Errors
+///
+/// As [`pipeline`].
+pub fn pipeline_of(conversation: &Conversation) -> Result<Pipeline, PolicyError> {
+    let mut pipeline = pipeline(conversation.confirm)?;
+    if conversation.compares {
+        pipeline.tell_answers();
+        pipeline.tell_replies();
+    }
+    Ok(pipeline)
+}
+
 /// Hands in every segment and lets go of what comes out, as if it were sent at once.
 pub fn play(conversation: &Conversation, pipeline: &mut Pipeline) -> Played {
     let mut played = Played::default();
@@ -72,6 +86,8 @@ pub(crate) fn hand_in(
 
 #[cfg(test)]
 mod tests {
+    use mirror_core::pipeline::SaidByV1;
+
     use super::*;
 
     /// A guard over a pipeline that drops what it is given would be a cheap one.
@@ -83,7 +99,7 @@ mod tests {
             .chain(Conversation::confirmed())
             .chain([Conversation::pipelined()])
         {
-            let mut pipeline = pipeline(conversation.confirm).unwrap();
+            let mut pipeline = pipeline_of(&conversation).unwrap();
             let played = play(&conversation, &mut pipeline);
             let expected = Played {
                 copies: conversation.requests,
@@ -98,7 +114,7 @@ mod tests {
     #[test]
     fn every_call_comes_out_whole() {
         let conversation = Conversation::grpc();
-        let mut pipeline = pipeline(conversation.confirm).unwrap();
+        let mut pipeline = pipeline_of(&conversation).unwrap();
         let mut calls = 0;
         for segment in conversation.segments() {
             pipeline.handle_segment(segment.at, &segment);
@@ -113,5 +129,37 @@ mod tests {
         }
         assert_eq!(calls, conversation.requests);
         assert_eq!(pipeline.connections(), 0);
+    }
+
+    /// Where v1 is compared with, all of its replies are told whole.
+    #[test]
+    fn every_reply_of_v1_is_told() {
+        for conversation in Conversation::answered() {
+            let mut pipeline = pipeline_of(&conversation).unwrap();
+            let (mut copies, mut over, mut lost) = (0, 0, 0);
+            for segment in conversation.segments() {
+                pipeline.handle_segment(segment.at, &segment);
+                while let Some(output) = pipeline.poll_output() {
+                    match output {
+                        Output::Copy(_) => copies += 1,
+                        Output::Reply { bytes: None, .. } => lost += 1,
+                        Output::OfV1 { said, .. } => match said {
+                            SaidByV1::End => over += 1,
+                            SaidByV1::Missed(_) | SaidByV1::Unknown => lost += 1,
+                            _ => {}
+                        },
+                        Output::Reply { .. } => over += 1,
+                        _ => {}
+                    }
+                }
+            }
+            let told = u64::from(conversation.compares) * conversation.requests;
+            let name = conversation.name;
+            assert_eq!(
+                (copies, over, lost),
+                (conversation.requests, told, 0),
+                "{name}"
+            );
+        }
     }
 }

@@ -11,11 +11,12 @@ use mirror_core::{
     pipeline::{MirrorCopy, Rest, Wire},
 };
 
-/// Fields by which requests may differ and yet be the same: who asks, and ids of requests and traces.
-const IGNORED: [&str; 16] = [
+/// Fields by which requests may differ and yet be the same: who asks, how long it waits, and ids of requests and traces.
+const IGNORED: [&str; 17] = [
     "b3",
     "correlation-id",
     "forwarded",
+    "grpc-timeout",
     "request-id",
     "traceparent",
     "tracestate",

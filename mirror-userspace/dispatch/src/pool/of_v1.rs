@@ -86,15 +86,9 @@ impl OfV1 {
             SaidByV1::Missed(Unseen::Rest) => kept.miss_rest(),
             SaidByV1::Missed(Unseen::NotDecoded) => kept.lose(Fate::NotDecoded),
             SaidByV1::Missed(Unseen::Malformed) => kept.spoil(),
-            SaidByV1::Broken
-            | SaidByV1::Answer { .. }
-            | SaidByV1::Unknown
-            | SaidByV1::Failed => {}
+            SaidByV1::Broken | SaidByV1::Answer { .. } | SaidByV1::Unknown | SaidByV1::Failed => {}
         }
-        let is_over = matches!(
-            said,
-            SaidByV1::End | SaidByV1::Missed(_) | SaidByV1::Broken
-        );
+        let is_over = matches!(said, SaidByV1::End | SaidByV1::Missed(_) | SaidByV1::Broken);
         if !is_over {
             return None;
         }

@@ -9,9 +9,9 @@ use super::{address, differing, fields};
 use crate::mirror::Mirror;
 
 /// What differs where.
-type Named = &'static [(&'static str, &'static str)];
+pub(super) type Named = &'static [(&'static str, &'static str)];
 
-fn named(wanted: Named) -> Vec<(String, String)> {
+pub(super) fn named(wanted: Named) -> Vec<(String, String)> {
     let wanted = wanted.iter();
     let owned = wanted.map(|(group, name)| ((*group).to_owned(), (*name).to_owned()));
     owned.collect()
@@ -19,20 +19,25 @@ fn named(wanted: Named) -> Vec<(String, String)> {
 
 /// What a mirror to two baselines and a candidate, at ports 81, 83 and 82, says of what `play` asks v1.
 fn compare(lab: &Lab, play: impl FnOnce(SocketAddr), flags: &[&str]) -> Value {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("verdict.json");
     let [first, second, candidate] = [(81, "baseline"), (83, "baseline"), (82, "candidate")]
         .map(|(port, role)| format!("http://{},role={role}", address(port)));
-    let all = [
-        "--target",
-        &second,
-        "--target",
-        &candidate,
-        "--compare-rate",
-        "100%",
-    ];
+    let targets = ["--target", &second, "--target", &candidate];
+    judge(lab, &first, play, &[&targets[..], flags].concat())
+}
+
+/// What a mirror to this target, with these flags, says in the end of what `play` asks v1.
+pub(super) fn judge(
+    lab: &Lab,
+    target: &str,
+    play: impl FnOnce(SocketAddr),
+    flags: &[&str],
+) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("verdict.json");
     // How fast they are is another test's.
     let judged = [
+        "--compare-rate",
+        "100%",
         "--verdict-json",
         file.to_str().unwrap(),
         "--latency-margin",
@@ -46,14 +51,14 @@ fn compare(lab: &Lab, play: impl FnOnce(SocketAddr), flags: &[&str]) -> Value {
         "--max-memory",
         "256M",
     ];
-    let mirror = Mirror::start(lab, &first, &[&all[..], &judged, &room, flags].concat());
+    let mirror = Mirror::start(lab, target, &[&judged[..], &room, flags].concat());
     play(Host::V1.address(Family::V4, 80));
     mirror.stop();
     let written = fs::read_to_string(Path::new(&file)).unwrap();
     serde_json::from_str(&written).unwrap()
 }
 
-const METHODS: [&str; 6] = [
+pub(super) const METHODS: [&str; 6] = [
     "--group-path",
     "/lab.Echo/Unary",
     "--group-path",
@@ -72,13 +77,16 @@ fn calls(lab: &Lab, change: &str) -> Value {
         start(82, change),
         start(83, "none"),
     ];
-    let play = |v1| {
-        for scene in ["unary", "expand", "fail"] {
-            let calls = GrpcClient::play(&lab.client, v1, scene, 80).unwrap();
-            assert_eq!((calls.made, calls.well), (80, 80), "{scene}");
-        }
-    };
+    let play = |v1| play_calls(lab, v1, ["unary", "expand", "fail"]);
     compare(lab, play, &METHODS)
+}
+
+/// 80 calls each of three methods.
+pub(super) fn play_calls(lab: &Lab, v1: SocketAddr, scenes: [&str; 3]) {
+    for scene in scenes {
+        let calls = GrpcClient::play(&lab.client, v1, scene, 80).unwrap();
+        assert_eq!((calls.made, calls.well), (80, 80), "{scene}");
+    }
 }
 
 #[test]
@@ -152,17 +160,19 @@ fn pages(
         Nginx::start(&lab.v1, &version(v1, String::new())).unwrap(),
         Nginx::start(&lab.v2, &version(address(81), beside)).unwrap(),
     ];
+    compare(lab, |v1| load(lab, v1, count, paths), &[])
+}
+
+/// So many requests over HTTP/2 to each of these paths.
+pub(super) fn load(lab: &Lab, v1: SocketAddr, count: usize, paths: &[&str]) {
     let count = (count * paths.len()).to_string();
-    let play = |v1: SocketAddr| {
-        let urls = paths.iter().map(|path| format!("http://{v1}{path}"));
-        let mut command = std::process::Command::new(packages::require("h2load").unwrap());
-        command
-            .args(["-n", &count, "-c", "2", "-m", "8"])
-            .args(urls);
-        let output = lab.client.output(&mut command).unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    compare(lab, play, &[])
+    let urls = paths.iter().map(|path| format!("http://{v1}{path}"));
+    let mut command = std::process::Command::new(packages::require("h2load").unwrap());
+    command
+        .args(["-n", &count, "-c", "2", "-m", "8"])
+        .args(urls);
+    let output = lab.client.output(&mut command).unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

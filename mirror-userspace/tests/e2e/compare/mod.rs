@@ -1,6 +1,7 @@
 //! A baseline and a candidate get the same requests: is the candidate as good?
 
 mod http2;
+mod with_v1;
 
 use std::{fs, net::SocketAddr, path::Path};
 

@@ -2,6 +2,7 @@
 
 mod told;
 mod with_v1;
+mod with_v1_http2;
 
 use std::{thread, time::Duration};
 

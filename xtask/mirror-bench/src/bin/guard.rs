@@ -3,7 +3,7 @@
 
 use std::{env, process::ExitCode};
 
-use mirror_bench::{Conversation, Played, pipeline, play};
+use mirror_bench::{Conversation, Played, pipeline_of, play};
 use mirror_core::pipeline::Pipeline;
 
 /// callgrind's switch: it counts from its entry to its return. `cargo xtask guard` knows its name.
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         eprintln!("no conversation is called {name:?}");
         return ExitCode::FAILURE;
     };
-    let mut pipeline = match pipeline(conversation.confirm) {
+    let mut pipeline = match pipeline_of(&conversation) {
         Ok(pipeline) => pipeline,
         Err(error) => {
             eprintln!("{error}");
