@@ -105,7 +105,9 @@ impl Kept {
     /// The lines of the fields behind the body came.
     pub(crate) fn handle_trailer_lines(&mut self, lines: &[u8]) {
         if self.fate != Fate::Going {
-        } else if self.room.grow(lines.len()) {
+            return;
+        }
+        if self.room.grow(lines.len()) {
             self.trailers = lines.to_vec();
         } else {
             self.give_up(Fate::NoRoom);

@@ -109,7 +109,7 @@ impl Early {
         place: &RequestContext,
         assembly: &mut Assembly,
     ) {
-        if stream % 2 == 0 || stream > requests.highest {
+        if stream.is_multiple_of(2) || stream > requests.highest {
             return;
         }
         let of_contents = !matches!(said, Said::Answer { .. } | Said::Unknown | Said::Failed);
