@@ -80,7 +80,8 @@ fn a_full_set_of_programs_is_followed_by_another() {
         }
         let again = daemon.attach(pods[1].place()).await.unwrap();
         assert_eq!(counted(daemon, again).seen, 0);
-        assert_eq!(self::sets(&pods).unwrap(), sets, "no third one");
+        let now = self::sets(&pods).unwrap();
+        assert!(now.is_subset(&sets), "no third one: {now:?}");
         pods[1].request(40_002, "/again");
         assert_eq!(target.wait_for(2 * each + 1)[0], "/again");
     });
