@@ -24,7 +24,7 @@ use crate::{
 const RUNS: u32 = 10_000;
 const BATCHES: usize = 10;
 /// Batches of each of two that are compared.
-const TURNS: usize = 60;
+const TURNS: usize = 15;
 
 /// The cheapest batch of a test run, and of the kernel's own statistics, a run.
 pub(crate) fn measure(bed: &mut Bed, frame: &[u8], outcome: Counter) -> (Duration, Duration) {
