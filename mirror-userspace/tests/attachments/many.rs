@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, time::Instant};
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 use mirror_capture::RingKind;
 use mirror_common::settings::SEATS;
+use podmirror::runtime::{Daemon, DaemonConfig};
 
-use crate::{counted, pod::Pod, with_daemon};
+use crate::{config, counted, pod::Pod, target::Target, with_daemon};
 
 /// Pods of a busy node, of which many come at once.
 const PODS: usize = 35;
@@ -84,6 +85,44 @@ fn a_full_set_of_programs_is_followed_by_another() {
         assert!(now.is_subset(&sets), "no third one: {now:?}");
         pods[1].request(40_002, "/again");
         assert_eq!(target.wait_for(2 * each + 1)[0], "/again");
+    });
+}
+
+#[test]
+fn mirrors_share_programs_and_nothing_else() {
+    with_daemon(RingKind::Bpf, async |first, to_first| {
+        let capture = first.config().capture.clone();
+        let like_it = |target: &Target| DaemonConfig {
+            capture: capture.clone(),
+            ..config(RingKind::Bpf, &format!("http://{}", target.address()))
+        };
+        let to_second = Target::start();
+        let mut second = Daemon::start(like_it(&to_second)).await.unwrap();
+        let pods = [Pod::new(), Pod::new()];
+        first.attach(pods[0].place()).await.unwrap();
+        second.attach(pods[1].place()).await.unwrap();
+        for (pod, path) in pods.iter().zip(["/first", "/second"]) {
+            pod.request(40_000, path);
+        }
+        assert_eq!(to_first.wait_for(1), ["/first"]);
+        assert_eq!(to_second.wait_for(1), ["/second"]);
+        let common = sets(&pods);
+        assert!(common.as_ref().is_none_or(|sets| sets.len() == 1));
+
+        // Who comes next has the place of the one that ends.
+        let ledger = second.stop().await.unwrap();
+        assert!(ledger.balanced, "{ledger}");
+        let to_third = Target::start();
+        let mut third = Daemon::start(like_it(&to_third)).await.unwrap();
+        third.attach(pods[1].place()).await.unwrap();
+        for (pod, path) in pods.iter().zip(["/first/again", "/third"]) {
+            pod.request(40_001, path);
+        }
+        assert_eq!(to_first.wait_for(2), ["/first", "/first/again"]);
+        assert_eq!(to_third.wait_for(1), ["/third"]);
+        assert_eq!(sets(&pods), common);
+        let ledger = third.stop().await.unwrap();
+        assert!(ledger.balanced, "{ledger}");
     });
 }
 
