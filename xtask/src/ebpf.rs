@@ -22,12 +22,27 @@ pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
     WITH_RINGS.into_iter().chain(WITHOUT_RINGS)
 }
 
-/// Builds the objects, and installs the tools for it that are missing.
+/// What podmirror itself uses; the others are for its tests.
+pub(crate) const SHIPPED: [&str; 3] = ["ring", "xdp", "perf"];
+/// What it uses at a pod since Linux 5.8.
+pub(crate) const AT_A_POD: [&str; 1] = ["ring"];
+
+/// Builds all objects, and installs the tools for it that are missing.
 ///
 /// # Errors
 ///
 /// When a tool cannot be installed, or the build fails.
 pub(crate) fn build() -> Result<()> {
+    let all: Vec<_> = objects().collect();
+    build_only(&all)
+}
+
+/// The same for some of the [`objects`]. Others that there are stay as they are, and podmirror says what it lacks.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_only(wanted: &[&str]) -> Result<()> {
     let toolchain = setup::toolchain()?;
     let linker = setup::bpf_linker()?;
     let built = target_dir().join("ebpf");
@@ -36,6 +51,11 @@ pub(crate) fn build() -> Result<()> {
         (&WITHOUT_RINGS[..], &[][..]),
         (&WITH_RINGS, &["--features", "rings"]),
     ] {
+        let objects = objects.iter().filter(|object| wanted.contains(object));
+        let objects: Vec<&&str> = objects.collect();
+        if objects.is_empty() {
+            continue;
+        }
         run(
             "building the kernel half",
             toolchain
@@ -50,7 +70,7 @@ pub(crate) fn build() -> Result<()> {
     }
     let to = target_dir().join("bpf");
     fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-    for object in objects() {
+    for object in wanted {
         let from = built.join(TARGET).join("release").join(object);
         let to = to.join(object).with_extension("o");
         let object = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;

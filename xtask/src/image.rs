@@ -36,7 +36,7 @@ pub(crate) struct Options {
 ///
 /// When something does not compile, or the binary is not static.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    ebpf::build()?;
+    ebpf::build_only(&ebpf::SHIPPED)?;
     let arch = options.target.unwrap_or_else(Arch::host);
     let binary = cross::build_static(arch, "mirror-userspace", "podmirror")?;
     let version = env!("CARGO_PKG_VERSION");

@@ -65,7 +65,7 @@ fn play(options: &Options) -> Result<()> {
     let podmirror = match &options.podmirror {
         Some(path) => path.clone(),
         None => {
-            ebpf::build()?;
+            ebpf::build_only(&ebpf::AT_A_POD)?;
             screen.during("Building podmirror", binary::build_for_demo)?
         }
     };
