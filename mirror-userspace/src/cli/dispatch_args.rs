@@ -75,7 +75,7 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub reply_body_timeout: Duration,
 
-    /// Which copies are sent once more when a connection that was used before closes before a byte of the
+    /// Which copies are sent once more when a connection that was used before ends before a byte of the
     /// reply; with `never`, a copy that a target in HTTP/2 says it did not take is not sent again either
     #[arg(long, value_name = "WHICH", default_value = "idempotent")]
     pub retry: RetryArg,

@@ -27,19 +27,26 @@ enum Again {
     No,
     /// The target said that it has not taken it.
     Disclaimed,
-    /// The connection closed before a byte of its reply.
+    /// The connection ended before a byte of its reply.
     Retried,
 }
 
 impl Target {
-    /// Whether the front copy of a connection, which closed before its reply, is sent again.
-    fn is_front_repeated(&self, shared: &Shared, id: LinkId) -> bool {
-        let Some(link) = self.links.get(id.slot) else {
+    /// Whether the front copy of a connection, which ended like this before its reply, is sent again.
+    fn is_front_repeated(&self, shared: &Shared, id: LinkId, failure: Failure) -> bool {
+        let link = self.links.get(id.slot);
+        let front = link.and_then(|link| link.exchange.turns().next());
+        let (Some(link), Some(front)) = (link, front) else {
             return false;
         };
-        let mut turns = link.exchange.turns();
-        let repeated = turns.next().is_some_and(Turn::may_be_repeated);
-        repeated && link.is_reused() && shared.settings.retry == Retry::Idempotent
+        let ended = match failure {
+            Failure::Reset => true,
+            // The target may have forgotten what stood behind another one.
+            Failure::Timeout => shared.is_pacing() && front.was_behind(),
+            _ => false,
+        };
+        let may = shared.settings.retry == Retry::Idempotent && front.may_be_repeated();
+        ended && may && link.is_reused()
     }
 
     pub(super) fn pop_turn(&mut self, id: LinkId) -> Option<Turn> {
@@ -84,8 +91,10 @@ impl Target {
     /// The front copy of a connection is over.
     pub(super) fn conclude(&mut self, shared: &mut Shared, now: Time, id: LinkId, ended: Ended) {
         self.pace_end(shared, now, id, &ended);
-        if ended == Err(Failure::Reset) && self.is_front_repeated(shared, id) {
-            return self.abandon(shared, now, id, Failure::Reset);
+        if let Err(failure) = ended
+            && self.is_front_repeated(shared, id, failure)
+        {
+            return self.abandon(shared, now, id, failure);
         }
         let Some(mut turn) = self.pop_turn(id) else {
             return;
@@ -204,7 +213,12 @@ impl Target {
     /// A connection ended with this: what becomes of the copies on it.
     pub(super) fn abandon(&mut self, shared: &mut Shared, now: Time, id: LinkId, failure: Failure) {
         let link = self.links.get(id.slot);
-        let closes = failure == Failure::Reset && link.is_some_and(Link::is_reused);
+        let closes = match failure {
+            Failure::Reset => true,
+            // Those behind would have gone elsewhere, had it not been to find out.
+            Failure::Timeout | Failure::BadReply => shared.is_pacing(),
+            _ => false,
+        } && link.is_some_and(Link::is_reused);
         self.close(id);
         while let Some(link) = self.links.get_mut(id.slot)
             && let Some(mut turn) = link.exchange.pop_back()

@@ -11,9 +11,9 @@
 //!
 //! RFC 9112 section 9.3.2 has every server take requests that are sent before the first reply, and most do. Some close the
 //! connection, some read one and forget the rest. So one connection tries it with two copies in one write, and nothing more
-//! until both are answered, or the reply to a third would be taken for that to the second. Whatever ends copies in vain takes all connections to the endpoint back to one at a time: a close or a reset
-//! without a word, a reply that is none, one that does not come. Such a target loses a copy at a time, each time
-//! after twice as long.
+//! until both are answered, or the reply to a third would be taken for that to the second. Whatever ends copies in vain
+//! takes all connections to the endpoint back to one at a time: a close or a reset without a word, a reply that is none, one
+//! that does not come. Copies without a byte of their replies are then sent once more, as at a close.
 //!
 //! A reply that announces the close is no trouble the first time, but says how many requests a connection takes: nothing
 //! is written behind the last of them from then on. An endpoint that keeps to no such number is in trouble.
