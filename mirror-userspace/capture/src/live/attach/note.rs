@@ -111,8 +111,12 @@ impl LockedNote {
         let boot = boot();
         let mut found = Vec::new();
         for name in names {
-            let is_note = name.ends_with(".json");
-            if !is_note && !name.ends_with(".new") {
+            // Named by a program's number; other files of the folder are not notes.
+            let Some((stem, kind)) = name.split_once('.') else {
+                continue;
+            };
+            let is_note = kind == "json";
+            if !(is_note || kind == "new") || stem.parse::<u32>().is_err() {
                 continue;
             }
             let Ok(file) = folder.read(&name).and_then(lock) else {
@@ -232,6 +236,16 @@ mod tests {
         fs::write(path.join("99.json"), other).unwrap();
         let found = LockedNote::abandoned(path);
         assert!(matches!(found.as_slice(), [(_, None), (_, None)]));
+    }
+
+    #[test]
+    fn other_files_of_the_folder_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["state.json", "state.new", "state", "7.json.new"] {
+            let file = File::create(directory.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - KEPT * 2).unwrap();
+        }
+        assert!(LockedNote::abandoned(directory.path()).is_empty());
     }
 
     #[test]
