@@ -178,7 +178,7 @@ fn the_chart_takes_other_values_and_refuses_unknown_ones() {
             "--target=http://b",
             "--admin-address=:9090",
             "--proc=/host/proc",
-            "--state=/run/podmirror/state.json",
+            "--state=/run/podmirror/state",
             "--sample-rate=25%",
         ]
     );
@@ -324,4 +324,22 @@ fn the_version_is_one() {
     }
     let chart = std::fs::read_to_string(manifests::deploy().join("helm/podmirror/Chart.yaml"));
     assert!(chart.unwrap().contains(&format!("\nversion: {version}\n")));
+}
+
+/// Of the folder that the agent has on its node, the notes of filters are `*.json`: what is no note is deleted.
+#[test]
+fn what_is_known_of_the_cluster_is_no_note_of_a_filter() {
+    let charts =
+        [&[][..], &["watchConfig.istio=true"]].map(|values| helm("podmirror", values).unwrap());
+    let overlays = ["base", "overlays/all", "overlays/one-namespace"];
+    let overlays = overlays.map(|folder| kustomize(folder).unwrap());
+    for objects in charts.iter().chain(&overlays) {
+        let set = of_kind(objects, "DaemonSet").unwrap();
+        let arguments = &set["spec"]["template"]["spec"]["containers"][0]["args"];
+        let arguments = arguments.as_array().unwrap().iter();
+        let mut files = arguments.filter_map(|it| it.as_str()?.strip_prefix("--state="));
+        let file = files.next().unwrap();
+        assert!(file.starts_with("/run/podmirror/"), "{file}");
+        assert!(!file.contains('.'), "{file}");
+    }
 }
