@@ -62,13 +62,14 @@ fn krew_finds_what_a_release_has() {
     let mut archives = Vec::new();
     let filled: Vec<_> = template
         .lines()
-        .map(|line| match line.split_once("{{addURIAndSha \"") {
-            Some((indent, rest)) => {
-                let uri = rest.split_once("\" .TagName").unwrap().0;
+        .map(|line| match line.strip_prefix("{{addURIAndSha \"") {
+            Some(rest) => {
+                let (uri, how) = rest.split_once("\" .TagName |").unwrap();
+                assert_eq!(how, " indent 6 }}");
                 let uri = uri.replace("{{ .TagName }}", "v1.2.3");
-                let uri = uri.replace("{{ trimPrefix \"v\" .TagName }}", "1.2.3");
+                let uri = uri.replace("{{ slice .TagName 1 }}", "1.2.3");
                 archives.push(uri.rsplit('/').next().unwrap().to_owned());
-                format!("{indent}uri: {uri}\n{indent}sha256: \"0\"")
+                format!("      uri: {uri}\n      sha256: \"0\"")
             }
             None => line.replace("{{ .TagName }}", "v1.2.3"),
         })
