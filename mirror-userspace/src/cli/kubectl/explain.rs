@@ -42,6 +42,9 @@ impl ExplainArgs {
         let read = agents::documents(&client, self.of.as_deref());
         let read = time::timeout(patience, read).await;
         let (documents, unread) = read.context("the API does not answer in time")?;
+        if documents.is_empty() && !unread.is_empty() {
+            bail!("nothing can be read: {}", unread.join("; "));
+        }
         let (plan, invalid) = Reader::new(terms).read_each(&documents);
         let said: String = plan
             .to_string()
