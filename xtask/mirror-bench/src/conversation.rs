@@ -161,6 +161,7 @@ impl Conversation {
         let mut records = Vec::new();
         for client in &mut clients {
             records.push(client.says(flag::SYN, &[]));
+            records.push(client.is_acknowledged());
             records.extend((!opening.is_empty()).then(|| client.says(flag::ACK, opening)));
             records.extend((!greeting.is_empty()).then(|| client.is_answered(greeting)));
         }

@@ -206,8 +206,14 @@ impl Replies {
             counters.unanswered += self.asked.len() as u64;
             self.asked.clear();
         }
+        let following = self.following.take().filter(|it| !self.is_told(it));
         self.forget(counters);
-        self.following.take().map(|following| following.number)
+        following.map(|following| following.number)
+    }
+
+    /// Whether all of the reply that is being told was told.
+    fn is_told(&self, following: &Following) -> bool {
+        matches!(self.place, Place::Reply(behind) if !following.next.precedes(behind))
     }
 
     /// Takes what v1 sent; `answered` is told each reply that says something of the request that the client sent
@@ -283,12 +289,10 @@ impl Replies {
         let Some(Following { number, next }) = self.following else {
             return;
         };
-        match self.place {
-            Place::Reply(behind) if !next.precedes(behind) => self.following = None,
-            _ if next.precedes(end) || from_server.ends => {
-                self.tell_from(number, next, from_server, tell);
-            }
-            _ => {}
+        if self.is_told(&Following { number, next }) {
+            self.following = None;
+        } else if next.precedes(end) || from_server.ends {
+            self.tell_from(number, next, from_server, tell);
         }
     }
 

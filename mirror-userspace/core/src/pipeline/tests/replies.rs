@@ -268,6 +268,16 @@ fn what_was_not_captured_of_a_reply_is_said() {
     talk.asks(GET).v1_answers(&format!("{head}some"));
     talk.v1 = talk.v1 + 2;
     talk.v1_answers("end").asks(GET).v1_answers(OK);
+    // What comes at the end, and nothing behind it.
+    let mut last = Talk::new(Confirm::None);
+    last.bench.pipeline.tell_answers();
+    last.bench.pipeline.tell_replies();
+    last.asks(GET).v1_answers(OK);
+    last.asks(GET).v1_answers(&format!("{head}some"));
+    last.bench.pipeline.shutdown();
+    last.bench.drain();
+    let wanted = [(1, OK.to_owned()), (2, format!("{head}some!"))];
+    assert_eq!(told(&last), wanted);
     // Whatever goes on until the connection ends.
     talk.asks(GET).v1_answers("HTTP/1.1 200 OK\r\n\r\nsome");
     talk.v1_sends(flag::FIN | flag::ACK, "more", 0);
