@@ -314,6 +314,10 @@ impl<'a> Status<'a> {
                     "lost: {counted} {path} ({rule} to {target}): {helps}"
                 ));
             }
+            for (filter, taken) in filtered(&pair) {
+                let Pair { rule, target, .. } = pair;
+                say(format!("filtered: {taken} by {filter} ({rule} to {target})"));
+            }
             if let Some(verdict) = verdict(&pair) {
                 say(format!(
                     "verdict: {} to {}: {verdict}",
@@ -344,6 +348,14 @@ impl<'a> Status<'a> {
             say(format!("and {} other pods (-o wide)", pods.len() - most));
         }
     }
+}
+
+/// How many requests each filter kept from the target.
+fn filtered<'a>(pair: &Pair<'a>) -> impl Iterator<Item = (&'a str, u64)> + use<'a> {
+    let filters = pair.book.pointer("/requests/filtered");
+    let filters = filters.and_then(Value::as_object).into_iter().flatten();
+    let counted = filters.filter_map(|(name, count)| Some((name.as_str(), count.as_u64()?)));
+    counted.filter(|(_, count)| *count > 0)
 }
 
 /// What the verdict comes to, if targets are compared, with what differs.

@@ -80,7 +80,7 @@ fn counts_are_added_and_what_is_no_count_is_not() {
     let book = &rule["ledger"]["targets"]["http://v2"];
     assert_eq!(
         book["requests"],
-        json!({"sent": 399, "dropped": {"queue_full": 4}})
+        json!({"sent": 399, "dropped": {"queue_full": 4}, "filtered": {"loop": 6, "deny": 0}})
     );
     // 399 of the 401 took a millisecond.
     assert_eq!(
