@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// With --scale, count instructions only, which a busy machine does not disturb and needs no root
     #[arg(long, requires = "scale")]
     counts_only: bool,
+    /// With --scale, measure CPU time only
+    #[arg(long, requires = "scale", conflicts_with = "counts_only")]
+    live_only: bool,
     /// Rounds of every load [default: 3; with --quick 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,

@@ -147,6 +147,7 @@ mod tests {
             quick: false,
             scale: false,
             counts_only: false,
+            live_only: false,
             rounds: None,
             seconds: None,
             load: Vec::new(),

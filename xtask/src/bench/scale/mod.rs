@@ -82,7 +82,11 @@ impl Axis {
 ///
 /// When something cannot be set up. Bad figures are no error.
 pub(super) fn run(options: &Options, load: &LoadAverage) -> Result<Vec<(String, String)>> {
-    let counted = counted::count()?;
+    let counted = if options.live_only {
+        Vec::new()
+    } else {
+        counted::count()?
+    };
     let (live, limit) = if options.counts_only {
         (Vec::new(), "not measured (--counts-only)".to_owned())
     } else {

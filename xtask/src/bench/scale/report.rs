@@ -17,8 +17,8 @@ const READING: &str = "\
 Counted: callgrind's instructions per GET in the stages without I/O, and an estimate of cycles with simulated caches \
 (32 KiB of L1, 8 MiB of last level, no prefetch: an instruction is 1, a miss of L1 10, of the last level 100). One thread \
 plays all shards; connections ask in turn, so that with many each finds the caches cold.
-Live: CPU time of the whole program per mirrored GET, at 2 000 per second in turn over all connections; median (least to \
-most).
+Live: CPU time of the whole program per mirrored GET, at 2 000 per second on 32 of the connections, the others open and \
+idle; median (least to most).
 A ratio is to the cheapest of its table.
 ";
 
