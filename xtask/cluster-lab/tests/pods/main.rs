@@ -9,7 +9,6 @@
 
 #![cfg(test)]
 
-mod early;
 mod front;
 mod image;
 mod objects;
