@@ -316,7 +316,9 @@ impl<'a> Status<'a> {
             }
             for (filter, taken) in filtered(&pair) {
                 let Pair { rule, target, .. } = pair;
-                say(format!("filtered: {taken} by {filter} ({rule} to {target})"));
+                say(format!(
+                    "filtered: {taken} by {filter} ({rule} to {target})"
+                ));
             }
             if let Some(verdict) = verdict(&pair) {
                 say(format!(
