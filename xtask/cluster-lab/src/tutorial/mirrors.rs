@@ -15,15 +15,15 @@ const WITH_RULES: u32 = 25;
 /// The pods that v1 is scaled to.
 const PODS: u64 = 5;
 
-/// All requests of v1 to v2.
-fn mirror(namespace: &str) -> Value {
+/// All requests of v1 to this target.
+fn mirror(namespace: &str, name: &str, target: &Value) -> Value {
     json!({
         "apiVersion": "podmirror.io/v1alpha1",
         "kind": "TrafficMirror",
-        "metadata": {"name": "web", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "source": {"service": "web-v1"},
-            "targets": [{"service": "web-v2", "percent": 100}],
+            "targets": [target],
             // The kubelet's probes are not requests of the client.
             "filters": {"allow": [{"path": {"prefix": "/act-"}}]},
         },
@@ -39,19 +39,19 @@ enum Missed {
 
 /// Plays all of it, and removes the mirror.
 pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
-    let mirror = mirror(scene.name);
-    let none = json!({"apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror", "metadata": mirror["metadata"]});
+    let target = json!({"service": "web-v2", "percent": 100});
+    let mirror = mirror(scene.name, "web", &target);
     refused_by_its_definition(scene, &mirror).await?;
     accepted(scene, &mirror).await?;
     changed(scene, &mirror).await?;
-    refused_by_the_agent(scene, &mirror).await?;
+    refused_by_the_agent(scene).await?;
     scaled(scene, &mirror).await?;
     updated(scene).await?;
     if let Some((stop, start)) = scene.options.outage.clone() {
         without_the_api(scene, &stop, &start).await?;
     }
     off_lasts(scene, &mirror).await?;
-    scene.cluster.delete(&none).await
+    scene.cluster.delete(&mirror).await
 }
 
 /// The API server refuses what makes no sense, and says where.
@@ -137,11 +137,9 @@ async fn changed(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
 }
 
 /// A target that nobody has consented to: its status and an Event say so.
-async fn refused_by_the_agent(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
-    let mut refused = mirror.clone();
-    refused["metadata"]["name"] = json!("elsewhere");
-    refused["spec"]["targets"] =
-        json!([{"service": "kubernetes", "namespace": "default", "port": 443}]);
+async fn refused_by_the_agent(scene: &mut Scene<'_>) -> Result<()> {
+    let target = json!({"service": "kubernetes", "namespace": "default", "port": 443});
+    let refused = mirror(scene.name, "elsewhere", &target);
     let start = Instant::now();
     scene.cluster.create(&refused).await?;
     let no = [
@@ -162,7 +160,7 @@ async fn refused_by_the_agent(scene: &mut Scene<'_>, mirror: &Value) -> Result<(
         let events = scene.cluster.list(&like).await?;
         let mut of_it = events
             .into_iter()
-            .filter(|event| event["involvedObject"]["name"] == "elsewhere");
+            .filter(|event| text(event, "/involvedObject/name") == "elsewhere");
         if let Some(event) = of_it.next() {
             break Some(event);
         }
@@ -171,12 +169,8 @@ async fn refused_by_the_agent(scene: &mut Scene<'_>, mirror: &Value) -> Result<(
         }
         scene.cluster.pause().await;
     };
-    let text = |name: &str| {
-        found
-            .as_ref()
-            .and_then(|it| it[name].as_str())
-            .unwrap_or("none")
-    };
+    let found = found.unwrap_or_default();
+    let text = |name: &str| text(&found, &format!("/{name}"));
     let what = format!(
         "an Event says it: {} {}: {}",
         text("type"),
@@ -313,7 +307,8 @@ async fn conditions(
 ) -> Result<()> {
     let as_expected = |object: &Value| {
         let status = object.get("status")?;
-        let current = status["observedGeneration"] == object["metadata"]["generation"];
+        let generation = object.pointer("/metadata/generation");
+        let current = status.get("observedGeneration") == generation;
         (current && shown(status) == *expected).then_some(())
     };
     scene
@@ -337,17 +332,17 @@ async fn conditions(
 
 /// `Accepted=True/Accepted`.
 fn shown(status: &Value) -> Vec<String> {
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
-    let shown = |it| {
-        format!(
-            "{}={}/{}",
-            text(it, "type"),
-            text(it, "status"),
-            text(it, "reason")
-        )
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    let shown = |it: &Value| {
+        let [kind, holds, reason] = ["/type", "/status", "/reason"].map(|path| text(it, path));
+        format!("{kind}={holds}/{reason}")
     };
-    conditions.map(shown).collect()
+    conditions.into_iter().flatten().map(shown).collect()
+}
+
+/// The text at this path; empty if there is none.
+fn text<'a>(of: &'a Value, path: &str) -> &'a str {
+    of.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// v1 has to have answered everything, and there may be no copy too many. How much is `missed` depends on how soon pods are
