@@ -28,6 +28,17 @@ pub(super) enum Start {
     Rest(SeqNum, Rest),
 }
 
+/// What the server's kernel has already is of before the attach: another podmirror may have copied it, as one that hands
+/// over does, and it is only sent again.
+fn start_in_the_middle(segment: &Segment<'_>) -> Option<Start> {
+    let end = segment.seq + segment.wire_len;
+    match segment.expected {
+        Some(expected) if !expected.precedes(end) => None,
+        Some(expected) if segment.seq.precedes(expected) => Some(Start::Middle(expected)),
+        _ => Some(Start::Middle(segment.seq)),
+    }
+}
+
 impl<T: Consumer> FlowTable<T> {
     /// Whether a SYN is the one that the connection began with, sent again or read late.
     pub(super) fn is_its_syn(&self, key: Key, syn: &Segment<'_>) -> bool {
@@ -63,7 +74,7 @@ impl<T: Consumer> FlowTable<T> {
                 (!departed.beginning.is_of(segment)).then_some(Start::Syn)
             }
             _ if segment.wire_len == 0 => None,
-            None => Some(Start::Middle(segment.seq)),
+            None => start_in_the_middle(segment),
             Some(departed) if departed.why == Close::Fin => None,
             // Evicted, or reset by an RST that the server may not have believed: what is new on it
             // is picked up, what is old is not delivered twice.

@@ -46,6 +46,21 @@ impl Bench {
 }
 
 #[test]
+fn what_v1_had_before_the_first_segment_is_not_told_when_it_is_sent_again() {
+    let mut bench = Bench::new(Limits::default(), 1 << 20);
+    assert_eq!(bench.says_to(&data(0, "GET"), 3), "");
+    assert_eq!(bench.table.counters.unknown_segments, 1);
+    assert_eq!(bench.says_to(&data(2, "Tab"), 3), "middle ab");
+    assert_eq!(bench.says_to(&data(5, "c"), 5), "middle ab ^c");
+    let mut bench = Bench::new(Limits::default(), 1 << 20);
+    assert_eq!(
+        bench.says_to(&data(4, "b"), 3),
+        "middle ^b",
+        "with a hole before it"
+    );
+}
+
+#[test]
 fn bytes_are_told_when_they_are_acknowledged() {
     let mut bench = bench();
     bench.says(&syn());
