@@ -7,6 +7,7 @@
 mod diagnose;
 mod explain;
 mod fleet;
+mod lasting;
 mod set;
 mod status;
 mod sum;
@@ -41,7 +42,8 @@ pub(super) fn is_called() -> bool {
 /// Asks every agent through the API (port-forward), and adds up what they say. It takes the rights of the Role
 /// podmirror-viewer, and to change rates those of podmirror-operator.
 ///
-/// Exit code: 0 done, 1 it can't be done, 2 wrong usage, 3 some nodes did not answer.
+/// Exit code: 0 done, 1 it can't be done, 2 wrong usage, 3 some nodes did not answer, or none could be asked whether
+/// they do what was written into the API.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = NAME,
@@ -75,9 +77,9 @@ impl KubectlCli {
             let fleet = Fleet::connect(&self.fleet).await?;
             match self.command {
                 Command::Status(status) => status.run(&fleet.found().await?).await,
-                Command::Set(set) => set.run(&fleet.found().await?).await,
-                Command::Stop(stop) => stop.run(&fleet.found().await?).await,
-                Command::Resume(resume) => resume.run(&fleet.found().await?).await,
+                Command::Set(set) => set.run(fleet).await,
+                Command::Stop(stop) => stop.run(fleet).await,
+                Command::Resume(resume) => resume.run(fleet).await,
                 Command::Why(why) => why.run(&fleet.found().await?).await,
                 Command::Verdict(verdict) => Ok(verdict.run(fleet.found().await).await),
                 Command::Top(top) => top.run(fleet.found().await?).await,

@@ -6,25 +6,21 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use hyper::StatusCode;
 use mirror_core::value::Rate;
-use mirror_kubernetes::cluster::agents::{self, AgentPod, MirrorChange, MirrorName};
-use tokio::time::{self, Instant};
+use mirror_kubernetes::cluster::agents::{AgentPod, MirrorChange, MirrorName};
 
 use super::{
     PARTLY,
     fleet::{Fleet, Told, complain, successful},
+    lasting::{suspend_all, write},
     status::table,
 };
 use crate::{admin::client::Over, cli::harmless::harmless};
-
-/// How long `--mirror` waits between two looks at whether the agents have taken it.
-const EVERY: Duration = Duration::from_millis(500);
 
 /// What an agent says that has no rule of a name.
 const NO_SUCH_RULE: &str = "no such rule";
@@ -90,36 +86,49 @@ pub(super) struct ResumeArgs {
 }
 
 impl SetArgs {
-    pub(super) async fn run(&self, fleet: &Fleet) -> Result<ExitCode> {
+    pub(super) async fn run(&self, fleet: Fleet) -> Result<ExitCode> {
         let What::SampleRate { rate, whose } = &self.what;
-        whose.set(fleet, *rate).await
+        if let Some(mirror) = &whose.mirror {
+            return write(fleet, mirror, MirrorChange::Percent(*rate)).await;
+        }
+        whose.set(&fleet.found().await?, *rate).await
     }
 }
 
 impl StopArgs {
-    pub(super) async fn run(&self, fleet: &Fleet) -> Result<ExitCode> {
+    pub(super) async fn run(&self, fleet: Fleet) -> Result<ExitCode> {
         if let Some(mirror) = &self.whose.mirror {
             return write(fleet, mirror, MirrorChange::Suspend(true)).await;
         }
-        let stopped = self.whose.set(fleet, Rate::ZERO).await;
-        if self.lasting {
-            suspend_all(fleet).await?;
+        let (client, patience) = (fleet.client.clone(), fleet.patience);
+        let stopped = async { self.whose.set(&fleet.found().await?, Rate::ZERO).await };
+        if !self.lasting {
+            return stopped.await;
         }
-        stopped
+        // Neither waits for the other, nor fails for it: who may change documents need not see agents.
+        let (suspended, stopped) = tokio::join!(suspend_all(&client, patience), stopped);
+        match (suspended, stopped) {
+            (Ok(()), Err(error)) => {
+                eprintln!("only the TrafficMirrors are told: {error:#}");
+                Ok(ExitCode::from(PARTLY))
+            }
+            (Err(suspended), Err(error)) => {
+                eprintln!("the agents are not told: {error:#}");
+                Err(suspended)
+            }
+            (suspended, stopped) => suspended.and(stopped),
+        }
     }
 }
 
 impl ResumeArgs {
-    pub(super) async fn run(&self, fleet: &Fleet) -> Result<ExitCode> {
+    pub(super) async fn run(&self, fleet: Fleet) -> Result<ExitCode> {
         write(fleet, &self.mirror, MirrorChange::Suspend(false)).await
     }
 }
 
 impl Whose {
     async fn set(&self, fleet: &Fleet, rate: Rate) -> Result<ExitCode> {
-        if let Some(mirror) = &self.mirror {
-            return write(fleet, mirror, MirrorChange::Percent(rate)).await;
-        }
         let (rule, token) = (self.rule.as_deref(), self.admin_token_file.as_deref());
         let told = set_in_agents(fleet, rule, rate, token).await;
         let taken: Vec<_> = told
@@ -223,123 +232,4 @@ fn show<'a>(answers: impl Iterator<Item = &'a str>) {
             line.trim_end().chars().map(harmless).collect::<String>()
         );
     });
-}
-
-/// Changes a TrafficMirror in the API, and waits until the agents that act on it do as it says.
-async fn write(fleet: &Fleet, mirror: &MirrorName, change: MirrorChange) -> Result<ExitCode> {
-    let acting = rates(fleet, mirror).await;
-    let changed = agents::change(&fleet.client, mirror, change);
-    let changed = time::timeout(fleet.patience, changed).await;
-    changed
-        .context("the API does not answer in time")?
-        .with_context(|| format!("TrafficMirror {mirror}"))?;
-    println!("TrafficMirror {mirror}: {}", words(change));
-    let had = acting
-        .iter()
-        .filter(|(_, it)| it.as_ref().is_ok_and(|it| !it.is_empty()));
-    let had = had.count();
-    if had == 0 && change != MirrorChange::Suspend(false) {
-        println!(
-            "no node has acted on it so far: `kubectl describe tmirror` says why, if it is not suspended"
-        );
-        return Ok(ExitCode::SUCCESS);
-    }
-    let until = Instant::now() + fleet.patience;
-    loop {
-        let now = rates(fleet, mirror).await;
-        let taken = now
-            .iter()
-            .filter(|(_, it)| it.as_ref().is_ok_and(|it| taken(change, it)));
-        let (taken, silent) = (
-            taken.count(),
-            now.iter().filter(|(_, it)| it.is_err()).count(),
-        );
-        let late = Instant::now() >= until;
-        if taken == now.len() || late {
-            println!("{taken} of {} nodes do as it says", now.len());
-            complain(&now);
-            if silent == 0 && taken < now.len() {
-                println!(
-                    "the others have not heard of it yet, or are told otherwise by their flags"
-                );
-            }
-            return Ok(match taken == now.len() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::from(PARTLY),
-            });
-        }
-        time::sleep(EVERY).await;
-    }
-}
-
-fn words(change: MirrorChange) -> String {
-    match change {
-        MirrorChange::Percent(rate) => format!("{rate} of every target's requests"),
-        MirrorChange::Suspend(true) => "suspended".to_owned(),
-        MirrorChange::Suspend(false) => "no longer suspended".to_owned(),
-    }
-}
-
-/// The rates of the rules of a TrafficMirror, as each agent has them.
-async fn rates<'a>(fleet: &'a Fleet, mirror: &MirrorName) -> Told<'a, Vec<Rate>> {
-    let title = format!("TrafficMirror {mirror}");
-    let of = |body: &[u8]| {
-        let text = String::from_utf8_lossy(body).into_owned();
-        let lines = text
-            .lines()
-            .map(|line| line.split_once('\t').unwrap_or_default());
-        let own = lines.filter(|(_, rule)| {
-            let rest = rule.strip_prefix(&title);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
-        });
-        own.filter_map(|(rate, _)| rate.parse().ok()).collect()
-    };
-    let told = fleet.read("/sample-rate").await.into_iter();
-    told.map(|(agent, body)| (agent, body.map(|body| of(&body))))
-        .collect()
-}
-
-fn taken(change: MirrorChange, rates: &[Rate]) -> bool {
-    match change {
-        MirrorChange::Percent(rate) => rates.iter().all(|it| *it == rate),
-        MirrorChange::Suspend(true) => rates.is_empty(),
-        MirrorChange::Suspend(false) => !rates.is_empty(),
-    }
-}
-
-async fn suspend_all(fleet: &Fleet) -> Result<()> {
-    let (documents, unread) = agents::documents(&fleet.client, None).await;
-    let mut failed = 0;
-    let field = |value: &serde_json::Value, path| {
-        let found = value.pointer(path).and_then(serde_json::Value::as_str);
-        found.unwrap_or_default().to_owned()
-    };
-    for document in documents {
-        if field(&document.value, "/kind") != "TrafficMirror" {
-            continue;
-        }
-        let mirror = MirrorName {
-            namespace: field(&document.value, "/metadata/namespace"),
-            name: field(&document.value, "/metadata/name"),
-        };
-        let suspended = agents::change(&fleet.client, &mirror, MirrorChange::Suspend(true));
-        match time::timeout(fleet.patience, suspended).await {
-            Ok(Ok(())) => println!("TrafficMirror {mirror}: suspended"),
-            Ok(Err(error)) => {
-                failed += 1;
-                eprintln!("TrafficMirror {mirror}: {error:#}");
-            }
-            Err(_) => {
-                failed += 1;
-                eprintln!("TrafficMirror {mirror}: the API does not answer in time");
-            }
-        }
-    }
-    if let Some(why) = unread.iter().find(|why| why.starts_with("TrafficMirror")) {
-        bail!("{why}");
-    }
-    if failed > 0 {
-        bail!("{failed} TrafficMirrors are not suspended");
-    }
-    Ok(())
 }

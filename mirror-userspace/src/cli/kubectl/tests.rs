@@ -47,7 +47,7 @@ fn books(uptime: f64, attachments: u64, sample: f64, sent: u64) -> Value {
     })
 }
 
-fn agent(node: &str) -> AgentPod {
+pub(super) fn agent(node: &str) -> AgentPod {
     AgentPod {
         namespace: "podmirror".into(),
         name: format!("podmirror-{node}"),

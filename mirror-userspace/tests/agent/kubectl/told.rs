@@ -148,6 +148,15 @@ fn the_rate_of_a_traffic_mirror_is_written_where_it_lasts() {
     stopped.assert(0, &["suspended", "2 of 2 nodes do as it says"]);
     let unknown = cluster.kubectl(&["stop", "--mirror", "default/none"]);
     unknown.assert(1, &["TrafficMirror default/none: the API knows none"]);
+    // Who may see no agents may change documents all the same.
+    let unseen = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", "elsewhere"]].concat());
+    let resumed = unseen(&[&["resume"], &of_web[..]].concat());
+    resumed.assert(3, &["no longer suspended", "no agent runs in namespace"]);
+    assert_eq!(written("/spec/suspend"), json!(false));
+    let stopped = unseen(&["stop", "--lasting"]);
+    stopped.assert(3, &["TrafficMirror default/web: suspended", "only the"]);
+    assert_eq!(written("/spec/suspend"), json!(true));
+    unseen(&["stop"]).assert(1, &["no agent runs in namespace"]);
     cluster
         .kubectl(&["stop", "--mirror", "web"])
         .assert(2, &["NAMESPACE/NAME"]);
