@@ -4,6 +4,7 @@
 //! all agents at once through the API, and adds up what they say. What an agent does not answer in time is named, and
 //! the rest is shown: nothing here waits for the slowest node of a cluster.
 
+mod books;
 mod diagnose;
 mod explain;
 mod fleet;

@@ -10,6 +10,7 @@ use tokio::time;
 
 use super::{
     PARTLY,
+    books::{balanced, omitted},
     fleet::{Fleet, told_of},
     sum::add_up,
 };
@@ -127,16 +128,6 @@ impl<'a> Status<'a> {
         }
     }
 
-    /// Whether an agent's books balanced at one of two looks: what is on its way from the kernel is in neither row.
-    fn balanced(books: &[Value; 2]) -> bool {
-        let balance = |books: &Value| {
-            let all = list(books, "rules").iter();
-            let mut ledgers = all.filter_map(|rule| rule.get("ledger")?.get("balanced")?.as_bool());
-            ledgers.all(|balanced| balanced)
-        };
-        books.iter().any(balance)
-    }
-
     pub(super) fn json(&self) -> Value {
         let nodes = self.looks.iter().map(|look| {
             let Look { agent, books } = look;
@@ -151,7 +142,7 @@ impl<'a> Status<'a> {
                 "attachments": attachments,
                 "version": books.ok().map(|[_, now]| text(now, "version")),
                 "uptime_seconds": books.ok().map(|[_, now]| count(now, "uptime_seconds")),
-                "balanced": books.ok().map(Self::balanced),
+                "balanced": books.ok().and_then(balanced),
             })
         });
         let rules = pairs(&self.now).into_iter().map(|pair| {
@@ -184,12 +175,13 @@ impl<'a> Status<'a> {
         json!({
             "agents": self.looks.len(),
             "answered": answered,
-            "balanced": answered > 0 && self.unbalanced().is_empty(),
+            "balanced": self.balanced(),
             "nodes": nodes.collect::<Value>(),
             "rules": rules.collect::<Value>(),
             "rules_stopped": self.now.get("rules_stopped"),
             "pods": self.now.get("pods"),
             "watches": self.now.get("watches"),
+            "omitted": self.now.get("omitted"),
         })
     }
 
@@ -205,10 +197,19 @@ impl<'a> Status<'a> {
         target.map_or(pair.sample, |it| count(it, "sample_ratio_least"))
     }
 
-    fn unbalanced(&self) -> Vec<&str> {
+    /// The nodes whose books are like this.
+    fn nodes(&self, like: Option<bool>) -> Vec<&str> {
         let looks = self.looks.iter();
-        let wrong = looks.filter(|look| look.books.as_ref().is_ok_and(|it| !Self::balanced(it)));
-        wrong.map(|look| look.agent.node.as_str()).collect()
+        let found = looks.filter(|look| look.books.as_ref().is_ok_and(|it| balanced(it) == like));
+        found.map(|look| look.agent.node.as_str()).collect()
+    }
+
+    fn balanced(&self) -> Option<bool> {
+        if !self.nodes(Some(false)).is_empty() {
+            return Some(false);
+        }
+        let known = !self.nodes(Some(true)).is_empty() && self.nodes(None).is_empty();
+        known.then_some(true)
     }
 
     pub(super) fn text(&self, most_pods: usize) -> String {
@@ -257,9 +258,19 @@ impl<'a> Status<'a> {
                 ));
             }
         }
-        match self.unbalanced() {
-            nodes if nodes.is_empty() => say("books: balanced".to_owned()),
-            nodes => say(format!("books: do not balance on {}", nodes.join(", "))),
+        for line in omitted(&self.now) {
+            say(line);
+        }
+        match self.balanced() {
+            Some(true) => say("books: balanced".to_owned()),
+            Some(false) => {
+                let nodes = self.nodes(Some(false)).join(", ");
+                say(format!("books: do not balance on {nodes}"));
+            }
+            None => {
+                let nodes = self.nodes(None).join(", ");
+                say(format!("books: being counted on {nodes}"));
+            }
         }
         out
     }

@@ -157,6 +157,8 @@ fn status_says_what_is_mirrored_where_and_who_is_silent() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     let json = status.json();
+    assert_eq!(json["balanced"], true);
+    assert_eq!(json["omitted"]["pods"], 0);
     assert_eq!((&json["agents"], &json["answered"]), (&json!(3), &json!(2)));
     assert_eq!(json["rules"][0]["sent_per_second"], 15.0);
     assert_eq!(
@@ -165,6 +167,41 @@ fn status_says_what_is_mirrored_where_and_who_is_silent() {
     );
     assert_eq!(json["nodes"][2]["error"], "no answer in 10 s");
     assert_eq!(json["nodes"][1]["attachments"], 2.0);
+}
+
+#[test]
+fn books_under_way_are_no_false_alarm() {
+    let agents = ["a", "b"].map(agent);
+    let told = |sent: [u64; 2]| {
+        let looks = [10.0, 12.0].into_iter().zip(sent);
+        let looks: Vec<_> = looks
+            .map(|(uptime, sent)| {
+                let mut books = books(uptime, 1, 1.0, sent);
+                books["rules"][0]["ledger"]["balanced"] = json!(false);
+                books["omitted"] = json!({"rules": 1, "pods": 4, "namespaces": 0});
+                books
+            })
+            .collect();
+        let fine = [books(10.0, 1, 1.0, 1), books(12.0, 1, 1.0, 2)];
+        let both = [fine, looks.try_into().unwrap()];
+        let looks = agents.iter().zip(both);
+        let looks: Vec<_> = looks
+            .map(|(agent, books)| Look {
+                agent,
+                books: Ok(books),
+            })
+            .collect();
+        let status = Status::of(&looks);
+        (status.text(9), status.json())
+    };
+    let (said, json) = told([10, 30]);
+    assert!(said.contains("\nbooks: being counted on b\n"), "{said}");
+    assert!(said.contains("\n1 rules and 4 pods are not told"), "{said}");
+    assert_eq!(json["balanced"], json!(null));
+    assert_eq!(json["nodes"][0]["balanced"], true);
+    let (said, json) = told([30, 30]);
+    assert!(said.contains("\nbooks: do not balance on b\n"), "{said}");
+    assert_eq!(json["balanced"], false);
 }
 
 #[test]
