@@ -190,19 +190,47 @@ async fn executed(
 ) -> Result<Option<String>> {
     let socket = agent.socket.as_ref();
     let socket = socket.context("it has no admin socket: name its --admin-token-file")?;
+    let (wanted, asked) = (rate, rule);
     let rate = rate.to_string();
     let rule = rule.map(|rule| format!("--rule={rule}"));
     let mut words = vec!["set", "sample-rate", &rate, "--admin-socket", socket];
     words.extend(rule.as_deref());
     let done = fleet.execute(agent, &words).await?;
     match done.code {
-        0 => Ok(Some(done.stdout)),
-        _ if done.stderr.trim_end().ends_with(NO_SUCH_RULE) => Ok(None),
+        0 => {}
+        _ if done.stderr.trim_end().ends_with(NO_SUCH_RULE) => return Ok(None),
         code => bail!(
             "podmirror set ended with {code}: {}",
             done.stderr.trim_end()
         ),
     }
+    if agent.port.is_none() {
+        return Ok(Some(done.stdout));
+    }
+    // Two agents of a node share the path of the socket, and one of them has it.
+    let own = fleet.ask(agent, Over::Get("/sample-rate")).await;
+    let own = own.and_then(successful);
+    let own = own.context("it was told, and does not say what it does now")?;
+    let own = String::from_utf8_lossy(&own).into_owned();
+    holds(&own, asked, wanted).context(
+        "it was not reached: another agent of its node has the socket until it ends; repeat this then, or use \
+         --admin-token-file",
+    )?;
+    Ok(Some(own))
+}
+
+/// Whether an agent mirrors as it was told, by what it says at `/sample-rate`.
+fn holds(own: &str, rule: Option<&str>, wanted: Rate) -> Result<()> {
+    for line in own.lines() {
+        let mut cells = line.split('\t');
+        let mut cell = || cells.next().unwrap_or_default();
+        let (rate, of) = (cell(), cell());
+        let is_meant = rule.is_none_or(|rule| rule == of);
+        if is_meant && rate.parse::<Rate>().ok() != Some(wanted) {
+            bail!("it mirrors {rate} of {of}");
+        }
+    }
+    Ok(())
 }
 
 /// What rules have on how many nodes, of the answers of agents.
@@ -232,4 +260,21 @@ fn show<'a>(answers: impl Iterator<Item = &'a str>) {
             line.trim_end().chars().map(harmless).collect::<String>()
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_does_as_it_was_told_if_it_says_so() {
+        let zero = Rate::ZERO;
+        let own = "0 %\tflags\thttp://v2\n50 %\tother\thttp://v2\n";
+        assert!(holds("", None, zero).is_ok());
+        assert!(holds(own, Some("flags"), zero).is_ok());
+        let error = holds(own, None, zero).unwrap_err();
+        assert_eq!(error.to_string(), "it mirrors 50 % of other");
+        assert!(holds(own, Some("other"), zero).is_err());
+        assert!(holds(own, Some("other"), "50%".parse().unwrap()).is_ok());
+    }
 }

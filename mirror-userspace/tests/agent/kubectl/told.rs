@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Cluster;
+use super::{Cluster, agent_pod};
 use crate::{
     node::{PATIENCE, PODS, V1},
     traffic_mirrors::{TRAFFIC_MIRRORS, mirror},
@@ -58,6 +58,36 @@ fn a_rate_is_set_on_all_nodes_and_holds_for_pods_to_come() {
     let [first, second] = cluster.agents;
     first.stop(2);
     second.stop(1);
+}
+
+/// As while an agent hands over to the next one, which waits for its socket.
+#[test]
+fn an_agent_whose_socket_is_anothers_is_not_counted() {
+    let cluster = Cluster::new(&[]);
+    let socket = |number: usize| {
+        let socket = cluster.node.scratch.path().join(format!("{number}.sock"));
+        socket.to_str().unwrap().to_owned()
+    };
+    let second = |socket: String| {
+        let at = ["node-2".to_owned(), "127.0.0.1:9092".to_owned(), socket];
+        cluster.node.api.apply(PODS, agent_pod(2, &at));
+    };
+    second(socket(1));
+    let stopped = cluster.kubectl(&["stop"]);
+    stopped.assert(
+        3,
+        &[
+            "0 % is set on 1 of 2 nodes",
+            "node-2 (podmirror-2): it was not reached",
+            "it mirrors 100 % of flags",
+        ],
+    );
+    second(socket(2));
+    let stopped = cluster.kubectl(&["stop"]);
+    stopped.assert(0, &["0 % is set on 2 of 2 nodes"]);
+    let [first, second] = cluster.agents;
+    first.stop(0);
+    second.stop(0);
 }
 
 #[test]
