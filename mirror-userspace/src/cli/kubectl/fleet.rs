@@ -91,6 +91,15 @@ impl Fleet {
     /// # Errors
     /// There are none, or the API does not say.
     pub(super) async fn found(mut self) -> Result<Self> {
+        self.find().await?;
+        Ok(self)
+    }
+
+    /// Finds them again: names of pods change with each update. Where that fails they stay as they were.
+    ///
+    /// # Errors
+    /// There are none, or the API does not say.
+    pub(super) async fn find(&mut self) -> Result<()> {
         let FleetArgs {
             namespace,
             selector,
@@ -102,11 +111,11 @@ impl Fleet {
             agents::find(&self.client, namespace, selector),
         );
         let found = found.await.context("the API does not answer in time")?;
-        self.agents = found.context("looking for the agents")?;
+        let mut found = found.context("looking for the agents")?;
         if !nodes.is_empty() {
-            self.agents.retain(|agent| nodes.contains(&agent.node));
+            found.retain(|agent| nodes.contains(&agent.node));
         }
-        if self.agents.is_empty() {
+        if found.is_empty() {
             bail!(
                 "no agent runs in namespace {namespace} with the labels {selector}{}: name its namespace by \
                  --namespace",
@@ -117,7 +126,8 @@ impl Fleet {
                 }
             );
         }
-        Ok(self)
+        self.agents = found;
+        Ok(())
     }
 
     /// Does the same with every agent, some at a time, each with its own time.
