@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -38,18 +39,30 @@ pub fn kustomize(folder: &str) -> Result<Vec<Value>> {
 ///
 /// When the tools can't be had, or kustomize refuses.
 pub fn kustomize_into(folder: &str, namespace: &str) -> Result<Vec<Value>> {
+    kustomize_own(&format!(
+        "namespace: {namespace}\nresources:\n  - DEPLOY/{folder}\n"
+    ))
+}
+
+/// The same for a user's own kustomization, in which `DEPLOY` stands for the path of `deploy/`.
+///
+/// # Errors
+///
+/// When the tools can't be had, or kustomize refuses.
+pub fn kustomize_own(text: &str) -> Result<Vec<Value>> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let own = std::env::temp_dir().join(format!(
         "podmirror-kustomize-{}-{}",
         std::process::id(),
-        folder.replace('/', "-")
+        COUNT.fetch_add(1, Ordering::Relaxed)
     ));
     fs::create_dir_all(&own)?;
     // A base is named by a relative path.
     let own = own.canonicalize()?;
     let up = "../".repeat(own.components().count() - 1);
-    let base = deploy().join(folder).canonicalize()?;
+    let base = deploy().canonicalize()?;
     let base = base.strip_prefix("/")?.display();
-    let text = format!("namespace: {namespace}\nresources:\n  - {up}{base}\n");
+    let text = text.replace("DEPLOY", &format!("{up}{base}"));
     fs::write(own.join("kustomization.yaml"), text)?;
     let made = objects(tools::kubectl()?.arg("kustomize").arg(&own));
     fs::remove_dir_all(own)?;

@@ -4,6 +4,8 @@
 
 #[path = "manifests/people.rs"]
 mod people;
+#[path = "manifests/replaced.rs"]
+mod replaced;
 #[path = "manifests/rights.rs"]
 mod rights;
 

@@ -158,7 +158,7 @@ struct ClusterArgs {
 
     /// Meet the agent before this one at this unix socket, and take over from it once all is attached: at an update of
     /// the DaemonSet with maxSurge, no request is copied twice [default: off]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "PODMIRROR_HAND_OVER")]
     hand_over: Option<PathBuf>,
 
     /// The host's /proc, which shows the processes of all pods
