@@ -157,7 +157,7 @@ struct ClusterArgs {
     state: Option<PathBuf>,
 
     /// Meet the agent before this one at this unix socket, and take over from it once all is attached: at an update of
-    /// the DaemonSet with maxSurge, no request is copied twice [default: off]
+    /// the DaemonSet with maxSurge, no request is copied twice if both have this flag [default: off]
     #[arg(long, value_name = "PATH", env = "PODMIRROR_HAND_OVER")]
     hand_over: Option<PathBuf>,
 
