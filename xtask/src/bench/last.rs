@@ -27,12 +27,12 @@ struct Figures {
     arrived: f64,
 }
 
-/// A table of both, and whether this run is as good.
+/// A table of both, and whether this run is as good: of `all` loads and subjects, or of a choice.
 ///
 /// # Errors
 ///
 /// When the file is there and none of ours, or this run is worse; the table is in `text` then, too.
-pub(super) fn compare(last: &Path, now: &str, text: &mut String) -> Result<()> {
+pub(super) fn compare(last: &Path, now: &str, all: bool, text: &mut String) -> Result<()> {
     if !last.exists() {
         *text += &format!(
             "\n## Beside the last run\n\nThere is none at {}.\n",
@@ -43,7 +43,7 @@ pub(super) fn compare(last: &Path, now: &str, text: &mut String) -> Result<()> {
     let read = fs::read_to_string(last).with_context(|| last.display().to_string())?;
     let before = figures(&read).with_context(|| format!("{} is no bench.json", last.display()))?;
     let now = figures(now).context("this run's bench.json")?;
-    let worse = table(&before, &now, text);
+    let worse = table(&before, &now, all, text);
     if !worse.is_empty() {
         bail!("worse than the last run:\n  {}", worse.join("\n  "));
     }
@@ -56,7 +56,7 @@ fn figures(json: &str) -> Option<Vec<Figures>> {
     Some(rows.filter_map(figures_of).collect())
 }
 
-/// `None` for v1 alone, for others than podmirror, and where nothing arrives.
+/// `None` for v1 alone, and for others than podmirror. Where nothing arrives the cost is infinite.
 fn figures_of(row: &Value) -> Option<Figures> {
     let subject = row.get("subject")?.as_str()?;
     let runs = row.get("runs")?.as_array()?;
@@ -75,20 +75,25 @@ fn figures_of(row: &Value) -> Option<Figures> {
     let figures = Figures {
         load: row.get("load")?.as_str()?.to_owned(),
         subject: subject.to_owned(),
-        cost: Spread::of(cost)?.median,
+        // That of nothing is not finite.
+        cost: Spread::of(cost).map_or(f64::INFINITY, |cost| cost.median),
         arrived: Spread::of(arrived)?.median,
     };
-    (subject.starts_with("podmirror") && figures.arrived > 0.0).then_some(figures)
+    subject.starts_with("podmirror").then_some(figures)
 }
 
-/// Adds the table to the text; gives what is worse.
-fn table(before: &[Figures], now: &[Figures], text: &mut String) -> Vec<String> {
+/// Adds the table to the text; gives what is worse. What had arrived and is not there any more is worse, too; what is new is
+/// beside nothing, nor is that of which nothing is meant to arrive.
+fn table(before: &[Figures], now: &[Figures], all: bool, text: &mut String) -> Vec<String> {
     let mut worse = Vec::new();
     *text += "\n## Beside the last run\n\nCost: CPU of podmirror per request over that of v1, in the same run.\n\n\
               | load | subject | cost | was | ratio | arrived | was |\n|---|---|---|---|---|---|---|\n";
-    for now in now {
-        let same = |was: &&Figures| was.load == now.load && was.subject == now.subject;
-        let Some(was) = before.iter().find(same) else {
+    for was in before.iter().filter(|was| was.arrived > 0.0) {
+        let same = |now: &&Figures| was.load == now.load && was.subject == now.subject;
+        let Some(now) = now.iter().find(same) else {
+            if all {
+                worse.push(format!("{}, {}: it is missing", was.load, was.subject));
+            }
             continue;
         };
         let ratio = now.cost / was.cost;
@@ -131,22 +136,24 @@ mod tests {
     #[test]
     fn the_cost_is_that_of_podmirror_over_v1s_own() {
         let figures = figures(&document(500.0, 100)).unwrap();
-        let [only] = &figures[..] else {
+        let [off, all] = &figures[..] else {
             panic!("{figures:?}");
         };
-        assert_eq!((only.cost, only.arrived), (0.5, 1.0));
-        assert_eq!(only.subject, "podmirror 100 %");
+        assert_eq!((all.cost, all.arrived), (0.5, 1.0));
+        assert_eq!(all.subject, "podmirror 100 %");
+        assert_eq!((off.cost, off.arrived), (f64::INFINITY, 0.0));
     }
 
     #[test]
     fn what_is_worse_is_an_error_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let last = folder.path().join("bench.json");
-        let compare = |now: &str| {
+        let of = |all: bool, now: &str| {
             let mut text = String::new();
-            let compared = super::compare(&last, now, &mut text);
+            let compared = super::compare(&last, now, all, &mut text);
             (compared.map_err(|error| error.to_string()), text)
         };
+        let compare = |now: &str| of(true, now);
         let (none, text) = compare(&document(500.0, 100));
         assert!(none.is_ok() && text.contains("There is none"), "{text}");
 
@@ -156,6 +163,23 @@ mod tests {
         assert!(dearer.unwrap_err().contains("get, podmirror 100 %: 1.52"));
         assert!(text.contains("| 0.760 | 0.500 | 1.52 |"), "{text}");
         assert!(compare(&document(500.0, 97)).0.is_err());
+        // Of what is off nothing arrives, and nothing is said.
+        assert!(!text.contains("podmirror 0 %"), "{text}");
+
+        let (nothing, text) = compare(&document(500.0, 0));
+        let nothing = nothing.unwrap_err();
+        assert!(
+            nothing.contains("0.0000 arrived where 1.0000 had"),
+            "{nothing}"
+        );
+        assert!(text.contains("| get | podmirror 100 % | inf |"), "{text}");
+        let nothing = r#"{"results": []}"#;
+        let missing = compare(nothing).0.unwrap_err();
+        assert!(
+            missing.contains("get, podmirror 100 %: it is missing"),
+            "{missing}"
+        );
+        assert_eq!(of(false, nothing).0, Ok(()));
         fs::write(&last, "[]").unwrap();
         assert!(compare("{}").0.unwrap_err().contains("no bench.json"));
     }

@@ -80,7 +80,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME=COMMAND", value_parser = Peer::parse)]
     peer: Vec<Peer>,
     /// The bench.json of an earlier run: adds a table to bench.md, and fails if a request costs more than 1.5 of what
-    /// it did, relative to v1's own cost. Without such a file there is nothing to compare with, which is no error
+    /// it did, relative to v1's own cost, if fewer requests arrive, or if something of it is missing, unless --load or
+    /// --subject chose: compare like runs, such as two of --quick. Without such a file there is nothing to compare with, which is no error
     #[arg(long, value_name = "FILE", conflicts_with = "scale")]
     last: Option<PathBuf>,
     /// Where the report goes [default: bench in the target folder]
@@ -122,20 +123,22 @@ fn bench(options: &Options) -> Result<()> {
     };
     let results = bench.measure(&schedule)?;
     let mut files = report::files(&machine, &schedule, &results);
-    let compared = options.last.as_ref().map(|last| beside(last, &mut files));
+    let all = options.load.is_empty() && options.subject.is_empty();
+    let last = options.last.as_ref();
+    let compared = last.map(|last| beside(last, all, &mut files));
     write(options, files)?;
     compared.unwrap_or(Ok(()))
 }
 
 /// Adds what is said of the last run to the report.
-fn beside(last: &Path, files: &mut [(String, String)]) -> Result<()> {
+fn beside(last: &Path, all: bool, files: &mut [(String, String)]) -> Result<()> {
     let file = |name: &str| files.iter().position(|(known, _)| known == name);
     let (report, json) = file("bench.md")
         .zip(file("bench.json"))
         .context("no report")?;
     let now = files.get(json).map(|(_, text)| text.clone());
     let (_, text) = files.get_mut(report).context("no report")?;
-    last::compare(last, &now.unwrap_or_default(), text)
+    last::compare(last, &now.unwrap_or_default(), all, text)
 }
 
 /// The one that is measured.
