@@ -103,11 +103,13 @@ pub(super) fn path(act: &str) -> String {
 }
 
 /// Asks v1 one request after the other, each on a connection of its own, and writes what it says.
-pub(super) fn client(namespace: &str, act: &str, options: &Options) -> Value {
+/// It takes at least so many seconds.
+pub(super) fn client(namespace: &str, act: &str, options: &Options, seconds: u32) -> Value {
     let (path, requests) = (path(act), options.requests);
     let script = format!(
-        "i=0; while [ $i -lt {requests} ]; do i=$((i + 1)); \
-         timeout 10 wget -q -O - http://web-v1{path}$i || echo failed; done"
+        "begun=$(date +%s); i=0; while [ $i -lt {requests} ]; do i=$((i + 1)); \
+         timeout 10 wget -q -O - http://web-v1{path}$i || echo failed; \
+         while [ $(($(date +%s) - begun)) -lt $((i * {seconds} / {requests})) ]; do sleep 1; done; done"
     );
     json!({
         "apiVersion": "v1",

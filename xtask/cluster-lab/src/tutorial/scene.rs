@@ -1,5 +1,7 @@
 //! What an act does: a client asks v1, and v2's log says what was copied.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::{Result, bail};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,6 +19,7 @@ pub(super) struct Scene<'a> {
 /// What became of a client's requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counted {
+    pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) served: usize,
     pub(super) copies: usize,
@@ -67,8 +70,10 @@ impl<'a> Scene<'a> {
         let deadline = Instant::now() + self.cluster.patience();
         let wanted = format!("{percent} %");
         loop {
-            let (mut all, mut said) = (true, Vec::new());
-            for agent in self.cluster.pods(self.name, objects::AGENT_LABEL).await? {
+            let agents = self.cluster.pods(self.name, objects::AGENT_LABEL).await?;
+            // Of nobody nothing is true.
+            let (mut all, mut said) = (!agents.is_empty(), Vec::new());
+            for agent in agents {
                 // `50 %`, the rule, the target.
                 let lines = self.cluster.ask(self.name, &agent, "sample-rate").await?;
                 let lines = lines.lines().filter_map(|line| line.split_once('\t'));
@@ -109,8 +114,13 @@ impl<'a> Scene<'a> {
     }
 
     /// A client that asks v1, when it has begun to.
-    pub(super) async fn begin_to_ask(&self, act: &str) -> Result<()> {
-        let pod = objects::client(self.name, act, self.options);
+    async fn begin_to_ask(&self, act: &str) -> Result<()> {
+        self.begin_to_ask_for(act, 0).await
+    }
+
+    /// The same, by one that does not end before so many seconds are over.
+    pub(super) async fn begin_to_ask_for(&self, act: &str, seconds: u32) -> Result<()> {
+        let pod = objects::client(self.name, act, self.options, seconds);
         self.cluster.create(&pod).await?;
         let runs = |object: &Value| {
             let phase = object.pointer("/status/phase")?.as_str()?;
@@ -118,6 +128,44 @@ impl<'a> Scene<'a> {
         };
         let what = format!("{} to run", client(act));
         self.cluster.wait_until(&pod, &what, runs).await
+    }
+
+    /// Clients that ask v1, one after the other, for as long as something lasts; and what became of all their requests.
+    pub(super) async fn asked_while<T>(
+        &self,
+        act: &str,
+        lasting: impl Future<Output = Result<T>>,
+    ) -> Result<(T, Counted)> {
+        let name = |number: u32| format!("{act}-{number}");
+        self.begin_to_ask(&name(1)).await?;
+        let over = AtomicBool::new(false);
+        let lasting = async {
+            let done = lasting.await;
+            over.store(true, Ordering::Relaxed);
+            done
+        };
+        let asking = async {
+            let mut clients = 1;
+            loop {
+                let client = client(&name(clients));
+                self.cluster.wait_for_end(self.name, &client).await?;
+                if over.load(Ordering::Relaxed) {
+                    return Ok(clients);
+                }
+                clients += 1;
+                self.begin_to_ask(&name(clients)).await?;
+            }
+        };
+        let (done, clients) = tokio::try_join!(lasting, asking)?;
+        let mut counted = self.count(&name(1)).await?;
+        for number in 2..=clients {
+            let one = self.count(&name(number)).await?;
+            counted.asked += one.asked;
+            counted.answered += one.answered;
+            counted.served += one.served;
+            counted.copies += one.copies;
+        }
+        Ok((done, counted))
     }
 
     /// What became of the requests of a client that has ended, when no more copies come.
@@ -129,6 +177,7 @@ impl<'a> Scene<'a> {
         let copies = self.settled(act).await?;
         let served = self.lines("v1", act).await?;
         Ok(Counted {
+            asked: usize::try_from(self.options.requests)?,
             answered,
             served,
             copies,
@@ -169,11 +218,11 @@ fn client(act: &str) -> String {
 /// request, so the number of copies is binomial: five standard deviations are allowed for.
 fn judge(what: &str, rate: u32, requests: u32, counted: Counted) -> Verdict {
     let Counted {
+        asked: all,
         answered,
         served,
         copies,
     } = counted;
-    let all = usize::try_from(requests).unwrap_or(usize::MAX);
     let share = f64::from(rate) / 100.0;
     let expected = f64::from(requests) * share;
     let spread = 5.0 * (expected * (1.0 - share)).sqrt();
