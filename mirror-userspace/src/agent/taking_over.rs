@@ -20,10 +20,9 @@ const APART: Duration = Duration::from_micros(200);
 impl Agent {
     /// Opens the gates of pods that need not wait any more.
     pub(super) fn open_gates(&mut self) {
-        if let Some(gates) = &mut self.gates
-            && self.watches.complete().is_ok()
-        {
-            gates.keep(self.state.gated());
+        if let Some(gates) = &mut self.gates {
+            let all_rules = self.watches.complete().is_ok();
+            gates.keep(self.state.gated(all_rules));
         }
     }
 

@@ -150,7 +150,8 @@ impl Gates {
                 // The API is about to tell of it; if it doesn't, somebody has closed it again.
                 WRITTEN_AGAIN_AFTER
             }
-            Written::Gone => return,
+            // A pod that is gone is soon forgotten; one that is there has been written by others at the same time.
+            Written::Gone => WRITTEN_AGAIN_AFTER,
             Written::Forbidden(why) => {
                 if !self.complained {
                     self.complained = true;
@@ -222,7 +223,7 @@ async fn open(
             "{namespace}/{name}: its readiness gate is open ({reason})"
         )),
         Ok(Err(kube::Error::Api(status))) => match status.code {
-            // It is gone, or another one has its name.
+            // It is gone, or another one has its name; or somebody else was faster.
             404 | 409 | 422 => Written::Gone,
             401 | 403 => Written::Forbidden(status.message.clone()),
             code => Written::Failed(format!("status {code}: {}", status.message)),
@@ -252,6 +253,13 @@ fn patch(uid: &PodUid, reason: &str, message: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use tokio::time::sleep;
+    use tower_test::mock::pair;
+
     use super::*;
 
     fn waiting(since: Instant, runs: Option<Instant>) -> Waiting {
@@ -261,6 +269,43 @@ mod tests {
             next: since,
             opened: false,
         }
+    }
+
+    /// Whatever the API says of a write, the gate is tried again as long as it is closed.
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_that_stays_closed_is_written_again() {
+        let (service, mut handle) = pair::<Request<Body>, Response<Body>>();
+        let client = Client::new(service, "default");
+        let patience = Duration::from_secs(30);
+        let mut gates = Gates::new(client, GateConfig { patience });
+        let gated = Gated {
+            uid: PodUid("uid".to_owned()),
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            runs: true,
+            state: GateState::Attached,
+        };
+        for code in [404, 409, 422, 403, 500, 404] {
+            let asked = async {
+                loop {
+                    gates.keep(iter::once(gated.clone()));
+                    sleep(Duration::from_secs(1)).await;
+                }
+            };
+            let (_, answer) = tokio::select! {
+                () = asked => unreachable!(),
+                asked = timeout(2 * WRITTEN_AGAIN_AFTER, handle.next_request()) => asked.unwrap().unwrap(),
+            };
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": "", "reason": "Told", "code": code,
+            });
+            let reply = Response::builder().status(code);
+            let body = Body::from(status.to_string().into_bytes());
+            answer.send_response(reply.body(body).unwrap());
+        }
+        gates.keep(iter::empty());
+        assert!(gates.waiting.is_empty(), "what is gone is forgotten");
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,15 +39,21 @@ pub enum GateState {
 }
 
 impl NodeState {
-    /// The pods of this node whose gate is closed, as far as the API has told.
-    pub fn gated(&self) -> impl Iterator<Item = Gated> {
+    /// The pods of this node whose gate is closed, as far as the API has told. Unless all rules are known, one that
+    /// none of them selects waits for the others.
+    pub fn gated(&self, all_rules: bool) -> impl Iterator<Item = Gated> {
         let closed = self.pods.values().filter(|pod| is_closed(&pod.view));
-        closed.map(|pod| Gated {
+        closed.map(move |pod| Gated {
             uid: pod.view.uid.clone(),
             namespace: pod.view.namespace.clone(),
             name: pod.view.name.clone(),
             runs: pod.view.may_serve(),
-            state: self.gate_of(pod),
+            state: match self.gate_of(pod) {
+                GateState::NotSelected if !all_rules => {
+                    GateState::Waiting(Some("not all that is watched is known".to_owned()))
+                }
+                state => state,
+            },
         })
     }
 
