@@ -64,4 +64,4 @@ pub use snapshot::{
     DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,
 };
 pub use socket::SOCKET;
-pub(crate) use socket::{SocketFile, listen_at};
+pub(crate) use socket::{SocketFile, claim_folder, listen_at};

@@ -63,7 +63,11 @@ pub(crate) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     Ok((UnixListener::from(listener), file))
 }
 
-fn claim_folder(path: &Path) -> Result<()> {
+/// Makes the folder of `path`, if there is none.
+///
+/// # Errors
+/// It is not ours alone.
+pub(crate) fn claim_folder(path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),

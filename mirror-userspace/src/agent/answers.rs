@@ -42,6 +42,10 @@ impl MirrorOwner for Agent {
     }
 
     async fn set_sample_rate(&mut self, rule: Option<&str>, rate: Rate) -> Result<(), Refused> {
+        if self.hand_over.as_ref().is_some_and(HandOver::is_relieved) {
+            let error = anyhow::anyhow!("another agent of this node mirrors now: set it there");
+            return Err(Refused::Failed(error));
+        }
         match self.mirrors.set_sample_rate(rule, rate).await {
             Ok(0) if rule.is_some() => Err(Refused::UnknownRule),
             Ok(_) => Ok(()),

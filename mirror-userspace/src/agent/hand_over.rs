@@ -27,7 +27,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::admin::{SocketFile, listen_at};
+use crate::admin::{SocketFile, claim_folder, listen_at};
 
 /// The request, which is the version of this protocol, too. The answer is `T`: 8 bytes, little-endian.
 const TAKE_OVER: u8 = 1;
@@ -59,8 +59,12 @@ enum Part {
     Waits(UnixStream),
     /// We mirror.
     Mirrors(Mirrors),
-    /// This one has taken over.
-    Done(UnixStream),
+    /// Another one has taken over.
+    Done {
+        next: UnixStream,
+        /// As in [`Mirrors::before`].
+        before: Option<UnixStream>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +74,7 @@ struct Mirrors {
     /// Who has come, and may ask to take over.
     next: Option<UnixStream>,
     /// Whom we took over from: it goes on if it hears that we are gone.
-    _before: Option<UnixStream>,
+    before: Option<UnixStream>,
 }
 
 impl HandOver {
@@ -93,17 +97,33 @@ impl HandOver {
         matches!(self.part, Part::Waits(_))
     }
 
+    /// Whether another one has taken over and mirrors.
+    pub(super) const fn is_relieved(&self) -> bool {
+        matches!(self.part, Part::Done { .. })
+    }
+
+    /// Opens the door if that could not be done before. To be called from time to time, within a tokio runtime.
+    pub(super) fn keep_door(&mut self) {
+        if let Part::Mirrors(mirrors) = &mut self.part
+            && mirrors.door.is_none()
+            && let Ok(door) = open(&self.path)
+        {
+            mirrors.door = Some(door);
+            info!("the next agent of this node can take over from this one now");
+        }
+    }
+
     /// Waits until something happens. Nothing is lost if this is dropped before it is done.
     pub(super) async fn next(&mut self) -> Met {
         loop {
-            let met = match &mut self.part {
+            let (met, before) = match &mut self.part {
                 Part::Waits(predecessor) => {
                     until_gone(predecessor).await;
-                    Met::PredecessorGone
+                    (Met::PredecessorGone, None)
                 }
-                Part::Done(successor) => {
-                    until_gone(successor).await;
-                    Met::SuccessorGone
+                Part::Done { next, before } => {
+                    until_gone(next).await;
+                    (Met::SuccessorGone, before.take())
                 }
                 Part::Mirrors(mirrors) => {
                     if mirrors.is_asked().await {
@@ -112,7 +132,7 @@ impl HandOver {
                     continue;
                 }
             };
-            self.part = Part::Mirrors(Mirrors::open(&self.path, None));
+            self.part = Part::Mirrors(Mirrors::open(&self.path, before));
             return met;
         }
     }
@@ -140,20 +160,20 @@ impl HandOver {
     /// Tells the next one that all is its own from then on. If that has gone meanwhile, [`next`](Self::next) says so.
     pub(super) async fn give(&mut self, from: Time) {
         let nobody = Part::Mirrors(Mirrors::default());
-        let before = mem::replace(&mut self.part, nobody);
+        let part = mem::replace(&mut self.part, nobody);
         let Part::Mirrors(Mirrors {
             door,
             next: Some(mut next),
-            ..
-        }) = before
+            before,
+        }) = part
         else {
-            self.part = before;
+            self.part = part;
             return;
         };
         // The next one opens its own.
         drop(door);
         let _gone = next.write_u64_le(from.as_nanos()).await;
-        self.part = Part::Done(next);
+        self.part = Part::Done { next, before };
     }
 }
 
@@ -168,7 +188,7 @@ impl Mirrors {
         Self {
             door: door.ok(),
             next: None,
-            _before: before,
+            before,
         }
     }
 
@@ -193,7 +213,9 @@ impl Mirrors {
     }
 }
 
+/// In a folder that others may write to, whoever listens may be anybody.
 fn meet(path: &Path) -> Option<UnixStream> {
+    claim_folder(path).ok()?;
     let stream = Blocking::connect(path).ok()?;
     stream.set_nonblocking(true).ok()?;
     UnixStream::from_std(stream).ok()
@@ -211,6 +233,11 @@ async fn until_gone(other: &mut UnixStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt as _,
+    };
+
     use super::*;
 
     #[tokio::test]
@@ -245,6 +272,63 @@ mod tests {
         assert!(matches!(new.next().await, Met::SuccessorGone));
         drop(new);
         assert!(matches!(old.next().await, Met::SuccessorGone));
+        assert!(HandOver::start(path).waits());
+    }
+
+    /// Three are there for a while: the first one is not to mirror beside the third.
+    #[tokio::test]
+    async fn whoever_was_relieved_first_hears_nothing_of_the_next_hand_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hand-over.sock");
+        let mut first = HandOver::start(path.clone());
+        let mut second = HandOver::start(path.clone());
+        hand_over(&mut first, &mut second).await;
+        let mut third = HandOver::start(path.clone());
+        hand_over(&mut second, &mut third).await;
+        assert!(first.is_relieved() && second.is_relieved());
+        let heard = timeout(Duration::from_millis(100), first.next()).await;
+        assert!(heard.is_err(), "{heard:?}");
+        // The second one goes on: nor is the first one to mirror beside that.
+        drop(third);
+        assert!(matches!(second.next().await, Met::SuccessorGone));
+        let heard = timeout(Duration::from_millis(100), first.next()).await;
+        assert!(heard.is_err(), "{heard:?}");
+        drop(second);
+        assert!(matches!(first.next().await, Met::SuccessorGone));
+    }
+
+    async fn hand_over(old: &mut HandOver, new: &mut HandOver) {
+        let give = async {
+            assert!(matches!(old.next().await, Met::Asked));
+            old.give(Time::from_nanos(7)).await;
+        };
+        let (taken, ()) = tokio::join!(new.take_over(), give);
+        taken.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_listens_where_others_may_write_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hand-over.sock");
+        let _listener = UnixListener::bind(&path).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        assert!(!HandOver::start(path.clone()).waits());
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        assert!(HandOver::start(path).waits());
+    }
+
+    #[tokio::test]
+    async fn a_door_that_could_not_be_opened_is_opened_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hand-over.sock");
+        let other = UnixListener::bind(&path).unwrap();
+        let mut own = HandOver {
+            part: Part::Mirrors(Mirrors::open(&path, None)),
+            path: path.clone(),
+        };
+        own.keep_door();
+        drop(other);
+        own.keep_door();
         assert!(HandOver::start(path).waits());
     }
 

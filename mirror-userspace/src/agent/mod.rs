@@ -190,6 +190,8 @@ impl Agent {
         if let (Kind::Update(update), Some(memory)) = (&work.0, &mut self.memory) {
             memory.observe(update);
         }
+        // Each closed gate asks all rules, so not after whatever happens.
+        let opens = matches!(work.0, Kind::Check | Kind::Action(Action::Attach { .. }));
         match work.0 {
             Kind::Update(Update::Event(event)) => self.on_event(event),
             Kind::Update(Update::Endpoints(destination, endpoints)) => {
@@ -218,12 +220,17 @@ impl Agent {
                 self.show().await;
                 self.remember().await;
                 self.mirrors.rest().await;
+                if let Some(hand_over) = &mut self.hand_over {
+                    hand_over.keep_door();
+                }
             }
             Kind::News(News::Ended(ended)) => say(&ended),
             Kind::News(News::Broken(rule)) => self.on_broken(rule)?,
             Kind::Met(met) => self.on_met(met).await,
         }
-        self.open_gates();
+        if opens {
+            self.open_gates();
+        }
         self.take_over().await;
         Ok(())
     }
