@@ -6,7 +6,8 @@
 //! followed by another one. What a set has loaded stays loaded: pods come back.
 //!
 //! A seat is used again only once the entry points of its last attachment are gone: whoever holds one on
-//! (`bpftool link`, a child that was just forked) would otherwise have it copy for the next.
+//! (`bpftool link`, a child that was just forked) would otherwise have it copy for the next. Whether they are gone
+//! is known with `CAP_SYS_ADMIN` alone: without it, seats that were never used are taken first, and then any.
 
 use std::{
     collections::HashMap,
@@ -120,11 +121,16 @@ impl Set {
     /// A free seat, in which nothing has been counted yet.
     fn take(set: &Arc<Self>) -> Option<Seat> {
         let mut loaded = lock(&set.loaded);
-        let is_free = |state: &State| match state {
+        let is_free = |state: &State, unknown: bool| match state {
             State::Taken => false,
-            State::Free(entered) => !entered.iter().any(|&it| is_loaded(it).unwrap_or(false)),
+            State::Free(entered) => {
+                let mut held = entered.iter().map(|&it| is_loaded(it).unwrap_or(unknown));
+                !held.any(|held| held)
+            }
         };
-        let at = loaded.seats.iter().position(is_free)?;
+        let seats = &loaded.seats;
+        let known = seats.iter().position(|it| is_free(it, true));
+        let at = known.or_else(|| seats.iter().position(|it| is_free(it, false)))?;
         *loaded.seats.get_mut(at)? = State::Taken;
         Some(Seat {
             set: Arc::clone(set),
