@@ -5,15 +5,13 @@
 
 use std::ops::Range;
 
-pub(crate) use mirror_core::http::h2::grpc_status as status;
+pub(crate) use mirror_core::http::h2::{GRPC_UNKNOWN as UNKNOWN, grpc_status as status};
 
 use super::{
     body::{Why, decode_message},
     found::Found,
 };
 
-/// The status that a caller takes a reply without one for.
-pub(crate) const UNKNOWN: u32 = 2;
 /// Whether it is compressed, and its length.
 const PREFIX: usize = 5;
 /// Most compressed messages of one reply: each begins a decoder anew.

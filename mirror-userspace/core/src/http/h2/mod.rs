@@ -58,7 +58,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{AnswerReader, Said, Unseen, grpc_status};
+pub use answers::{AnswerReader, GRPC_UNKNOWN, Said, Unseen, grpc_status};
 pub use by_stream::ByStream;
 pub use event::{Event, Head, Loss};
 pub use field::{Field, FieldList, Fields};

@@ -122,8 +122,7 @@ impl Early {
             assembly.outputs.push_back(Output::OfV1 { request, said });
             return;
         }
-        let size = size_of::<(u32, RequestKey, SaidByV1)>() + said.size();
-        if self.waiting.len() < WAITING && self.reserved.grow(size) {
+        if self.waiting.len() < WAITING && self.reserved.grow(size_of_waiting(&said)) {
             self.waiting.push((stream, request, said));
         } else {
             // Some of it would be taken for all.
@@ -135,25 +134,40 @@ impl Early {
         if self.waiting.is_empty() {
             return;
         }
-        let ready = self
-            .waiting
-            .extract_if(.., |(stream, ..)| !is_held(open, *stream));
-        let told = ready.map(|(_, request, said)| Output::OfV1 { request, said });
+        let Self { waiting, reserved } = self;
+        let ready = waiting.extract_if(.., |(stream, ..)| !is_held(open, *stream));
+        let told = ready.map(|(_, request, said)| {
+            reserved.shrink(size_of_waiting(&said));
+            Output::OfV1 { request, said }
+        });
         assembly.outputs.extend(told);
         self.tidy();
     }
 
     fn forget(&mut self, stream: u32) {
-        self.waiting.retain(|(waiting, ..)| *waiting != stream);
+        let Self { waiting, reserved } = self;
+        waiting.retain(|(waiting, _, said)| {
+            let stays = *waiting != stream;
+            if !stays {
+                reserved.shrink(size_of_waiting(said));
+            }
+            stays
+        });
         self.tidy();
     }
 
+    /// Gives back the room of what is taken out.
     fn tidy(&mut self) {
-        if self.waiting.is_empty() {
-            self.waiting = Vec::new();
-            self.reserved.release();
+        let len = self.waiting.len();
+        if self.waiting.capacity() > 4 * len {
+            self.waiting.shrink_to(2 * len);
         }
     }
+}
+
+/// What one thing that waits costs.
+const fn size_of_waiting(said: &SaidByV1) -> usize {
+    size_of::<(u32, RequestKey, SaidByV1)>() + said.size()
 }
 
 /// Whether a request's copy is still to come.

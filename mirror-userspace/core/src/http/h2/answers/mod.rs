@@ -8,7 +8,7 @@
 mod said;
 mod streams;
 
-pub use said::{Said, Unseen, grpc_status};
+pub use said::{GRPC_UNKNOWN, Said, Unseen, grpc_status};
 
 use self::streams::Answers;
 use super::{

@@ -52,15 +52,16 @@ pub enum Unseen {
     Malformed,
 }
 
-/// The status of gRPC that a caller takes a reply without one for.
-pub(super) const UNKNOWN: u32 = 2;
+/// UNKNOWN, the status of gRPC that a caller takes a reply without one for.
+pub const GRPC_UNKNOWN: u32 = 2;
 
 /// What `grpc-status` says; whatever is none is UNKNOWN, as callers take it.
 #[must_use]
 pub fn grpc_status(text: &[u8]) -> u32 {
     let digits = text.iter().all(u8::is_ascii_digit);
     let text = str::from_utf8(text).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN)
+    text.and_then(|text| text.parse().ok())
+        .unwrap_or(GRPC_UNKNOWN)
 }
 
 /// The status of a reply's head: three digits, but for an upgrade, which does not exist here (RFC 9113 section 8.6).

@@ -2,7 +2,7 @@
 
 use super::{
     super::{ByStream, FieldList, NO_ERROR, REFUSED_STREAM, is_grpc},
-    said::{Said, UNKNOWN, Unseen, grpc_status, status},
+    said::{GRPC_UNKNOWN, Said, Unseen, grpc_status, status},
 };
 use crate::budget::{Budget, Reserved};
 
@@ -270,7 +270,7 @@ impl Answer {
         let said = last.and_then(|last| last.values("grpc-status").next().map(grpc_status));
         let lacks = last.is_some_and(|last| last.lacks_fields() || last.is_too_large());
         let grpc = match self.kind {
-            Kind::Call if !lacks => said.or(Some(UNKNOWN)),
+            Kind::Call if !lacks => said.or(Some(GRPC_UNKNOWN)),
             _ => said,
         };
         match (self.kind, self.status, grpc) {

@@ -91,6 +91,33 @@ fn what_is_said_early_waits_for_the_copy() {
     talk.end();
 }
 
+/// So that something always waits, while requests end or are given up one after the other.
+#[test]
+fn what_waits_no_longer_costs_nothing() {
+    let mut talk = talk();
+    let mut used = Vec::new();
+    for round in 0..200 {
+        let stream = 1 + 2 * round;
+        talk.says(&[headers(stream, CALL, false)]);
+        talk.v1(&page(stream));
+        match (round, stream.saturating_sub(2)) {
+            (0, _) => {}
+            (_, before) if round % 3 == 0 => {
+                talk.says(&[frame(RESET, 0, before, CANCEL)]);
+            }
+            (_, before) => {
+                talk.says(&[data(before, "ab", true)]);
+            }
+        }
+        talk.bench.held.clear();
+        if round % 3 == 0 {
+            used.push(talk.bench.pipeline.budget().used());
+        }
+    }
+    assert_eq!(used[10..20], used[50..60], "{used:?}");
+    talk.end();
+}
+
 #[test]
 fn an_answer_that_does_not_end_is_told_as_that() {
     let mut talk = talk();
