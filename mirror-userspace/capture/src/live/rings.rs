@@ -177,7 +177,11 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
     let mut readers = Vec::new();
     for shard in 0..config.shards {
         let (map, ring) = ring::create_bpf(config.ring_bytes)?;
-        let sleeper = Sleeper::new(ring.files()?, Some((wakeups.clone(), shard)));
+        let sleeper = Sleeper::new(
+            ring.files()?,
+            config.ring_bytes,
+            Some((wakeups.clone(), shard)),
+        );
         rings.push(map);
         readers.push(RingReader::new(ring, sleeper));
     }
@@ -195,7 +199,7 @@ fn open_perf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
     let loader = Box::new(Loader::new(config)?);
     let (buffers, events) = PerfBuffers::open(config.ring_bytes)?;
     let ring = Ring::Perf(buffers);
-    let sleeper = Sleeper::new(ring.files()?, None);
+    let sleeper = Sleeper::new(ring.files()?, config.ring_bytes, None);
     let readers = vec![RingReader::new(ring, sleeper)];
     let rings = Rings::Perf {
         loader,

@@ -3,7 +3,7 @@
 //! Waking a reader costs the kernel program, and so the mirrored service, many times as much as copying
 //! a segment, and the reader as much again. A reader that has work asks for no wakeups: it sleeps for
 //! a [`Nap`] at a time and polls again. A nap's price is the same whatever it brings, so it gets longer until it brings
-//! enough: 3 ms at first, and at most 10. Only after [`LINGER`] more empty polls does it raise its flag in
+//! enough: 3 ms at first, and at most 10; of a ring of less than 16 MiB less, as it is full sooner. Only after [`LINGER`] more empty polls does it raise its flag in
 //! `SLEEPING` of every program ([`wakeups`](super::wakeups)), upon which they wake it with the next
 //! record. So a reader wakes 100 to 340 times per second under traffic and five times without, and a
 //! record waits half a nap for it on average, 1.5 to 5 ms; the first after a pause does not wait.
@@ -24,6 +24,8 @@ use super::wakeups::Wakeups;
 /// Poll intervals of a ring that has, or may soon have, records, for a thread with nothing else to do.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(10);
+/// The ring that the longest is for: a smaller one is full sooner.
+const ROOMY: usize = 16 * 1024 * 1024;
 /// Records that make a nap long enough. Of the largest, they are half of a ring of 16 MiB.
 const ENOUGH: usize = 128;
 /// Poll interval when the thread also serves connections.
@@ -90,26 +92,34 @@ impl Depth {
 #[derive(Debug)]
 struct Nap {
     length: Duration,
+    longest: Duration,
     /// Records since the last one.
     brought: usize,
 }
 
-impl Default for Nap {
-    fn default() -> Self {
+impl Nap {
+    /// For a ring of so many bytes.
+    fn new(ring: usize) -> Self {
+        let micros = LONGEST.as_micros() * ring.min(ROOMY) as u128 / ROOMY as u128;
+        let longest = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
         Self {
             length: SHORTEST,
+            longest: longest.max(SHORTEST),
             brought: 0,
         }
     }
-}
 
-impl Nap {
+    const fn reset(&mut self) {
+        self.length = SHORTEST;
+        self.brought = 0;
+    }
+
     /// Goes by what the last one brought; if that is nothing, it says nothing.
     fn next(&mut self) -> Duration {
         match std::mem::take(&mut self.brought) {
             0 => {}
             few if few < ENOUGH => {
-                self.length = LONGEST.min(self.length + Duration::from_millis(1));
+                self.length = self.longest.min(self.length + Duration::from_millis(1));
             }
             many if many >= 2 * ENOUGH => self.length = SHORTEST.max(self.length / 2),
             _ => {}
@@ -131,10 +141,11 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(super) fn new(files: Vec<OwnedFd>, flag: Option<(Wakeups, u32)>) -> Self {
+    /// `bytes` are those of all rings together; each file is one.
+    pub(super) fn new(files: Vec<OwnedFd>, bytes: usize, flag: Option<(Wakeups, u32)>) -> Self {
         Self {
             depth: Depth::Awake(0),
-            nap: Nap::default(),
+            nap: Nap::new(bytes / files.len().max(1)),
             files: files.into_iter().map(Arc::new).collect(),
             watched: Vec::new(),
             flag,
@@ -166,7 +177,7 @@ impl Sleeper {
             Step::Pause => sleep(GLANCE).await,
             Step::RaiseFlag => {
                 // Whoever comes now and then need not wait for others.
-                self.nap = Nap::default();
+                self.nap.reset();
                 if let Err(error) = self.watch() {
                     log::warn!("a ring can't be watched, so it is polled: {error}");
                 }
@@ -238,8 +249,8 @@ mod tests {
     }
 
     /// Lengths of naps in milliseconds, each of which brings so many records.
-    fn naps(brought: impl IntoIterator<Item = usize>) -> Vec<u128> {
-        let mut sleeper = Sleeper::new(Vec::new(), None);
+    fn naps(ring: usize, brought: impl IntoIterator<Item = usize>) -> Vec<u128> {
+        let mut sleeper = Sleeper::new(Vec::new(), ring, None);
         let mut nap = |records: usize| {
             let length = sleeper.nap().unwrap();
             sleeper.stay_awake(records);
@@ -250,15 +261,22 @@ mod tests {
 
     #[test]
     fn a_nap_gets_longer_until_it_brings_enough() {
-        assert_eq!(naps([5; 10]), [3, 4, 5, 6, 7, 8, 9, 10, 10, 10]);
-        assert_eq!(naps([5, 5, ENOUGH, 200, 255, 5]), [3, 4, 5, 5, 5, 5]);
-        assert_eq!(naps([5, 5, 5, 5, 5, 256, 5]), [3, 4, 5, 6, 7, 8, 4]);
-        assert_eq!(naps([1_000; 3]), [3; 3]);
+        assert_eq!(naps(ROOMY, [5; 10]), [3, 4, 5, 6, 7, 8, 9, 10, 10, 10]);
+        assert_eq!(naps(ROOMY, [5, 5, ENOUGH, 200, 255, 5]), [3, 4, 5, 5, 5, 5]);
+        assert_eq!(naps(ROOMY, [5, 5, 5, 5, 5, 256, 5]), [3, 4, 5, 6, 7, 8, 4]);
+        assert_eq!(naps(ROOMY, [1_000; 3]), [3; 3]);
+    }
+
+    #[test]
+    fn a_small_ring_is_looked_at_more_often() {
+        let longest = |ring| naps(ring, [5; 10]).pop();
+        let rings = [1 << 20, 4 << 20, 8 << 20, 16 << 20, 64 << 20];
+        assert_eq!(rings.map(longest), [3, 3, 5, 10, 10].map(Some));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_first_nap_after_a_pause_is_short() {
-        let mut sleeper = Sleeper::new(Vec::new(), None);
+        let mut sleeper = Sleeper::new(Vec::new(), ROOMY, None);
         for _ in 0..9 {
             assert!(sleeper.nap().is_some());
             sleeper.stay_awake(1);
@@ -273,7 +291,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_byte_wakes_a_sleeper() {
         let (read, write) = std::io::pipe().unwrap();
-        let mut sleeper = Sleeper::new(vec![read.into()], None);
+        let mut sleeper = Sleeper::new(vec![read.into()], ROOMY, None);
         while sleeper.depth != Depth::Asleep {
             sleeper.wait().await;
         }
