@@ -72,6 +72,16 @@ impl Meter {
         }
     }
 
+    /// Of a copy whose latency says nothing of the target: it is not watched.
+    #[inline]
+    pub(super) const fn start_unwatched(&self, now: Time) -> Stopwatch {
+        Stopwatch {
+            began: now,
+            naps: self.naps,
+            watched: false,
+        }
+    }
+
     /// How long it took, if that is known.
     #[inline]
     pub(super) fn stop(&mut self, watch: Stopwatch, now: Time) -> Option<Duration> {
@@ -117,8 +127,10 @@ mod tests {
             "when it came is not known"
         );
         assert!(!meter.is_watching(at(1_002)));
-        let unwatched = meter.start(at(1_039));
-        meter.stop(unwatched, at(1_039));
+        let unwatched = [meter.start(at(1_039)), meter.start_unwatched(at(1_040))];
+        for watch in unwatched {
+            meter.stop(watch, at(1_040));
+        }
         assert!(!meter.is_watching(at(1_039)));
         let third = meter.start(at(1_040));
         assert!(meter.is_watching(at(1_040)));

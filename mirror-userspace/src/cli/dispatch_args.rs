@@ -39,9 +39,10 @@ pub struct DispatchArgs {
     pub target_connections: NonZeroUsize,
 
     /// Most copies in flight on one connection of HTTP/1; above 1, copies with idempotent methods are written before
-    /// the replies to those ahead, which they wait for. `auto` finds out what each endpoint takes, up to 64: one
-    /// connection tries it, and after a close, a time-out or a bad reply with copies behind it all go one by one, for
-    /// 10 s at first and at most an hour. One by one also with `--retry never`, and where two targets are compared
+    /// the replies to those ahead, which they wait for. `auto` does so only with safe methods (GET, HEAD, OPTIONS, TRACE),
+    /// and finds out what each endpoint takes, up to 64: one connection tries it, and after a close, a time-out, a bad
+    /// reply or a body of more than 0.2 s with copies behind it all go one by one, for 10 s at first and at most an
+    /// hour. One by one also with `--retry never`, and where two targets are compared
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = pipelining)]
     pub pipeline: Pipelining,
 

@@ -52,7 +52,8 @@ impl Manner {
             RequestHead::Http1(_) | RequestHead::Http2(_) => Persistence::Persistent,
         };
         let effect = match head.method() {
-            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE" => Effect::Idempotent,
+            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" => Effect::Safe,
+            b"PUT" | b"DELETE" => Effect::Idempotent,
             _ => Effect::Repeats,
         };
         Self {

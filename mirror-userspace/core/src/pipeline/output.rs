@@ -247,8 +247,10 @@ pub enum Persistence {
 /// What it means for a target to get a request twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The same as getting it once: the method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110
-    /// section 9.2.2).
+    /// Nothing, nor does getting it once: the method is GET, HEAD, OPTIONS or TRACE (RFC 9110 section 9.2.1).
+    Safe,
+    /// The same as getting it once, if nothing else comes between: the method is PUT or DELETE (RFC 9110 section
+    /// 9.2.2).
     Idempotent,
     /// Maybe more: any other method.
     Repeats,

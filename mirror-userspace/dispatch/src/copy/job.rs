@@ -45,6 +45,8 @@ pub(crate) struct Job {
     pub(crate) expect: Expect,
     pub(crate) persistence: Persistence,
     effect: Effect,
+    /// Whether its method lets it share a connection, before the replies to others.
+    joins: bool,
     /// The bytes to write; those of a streamed copy are in [`Copies`](super::Copies).
     whole: Option<Outgoing>,
     /// Whether a byte of it was ever written.
@@ -77,6 +79,7 @@ impl Job {
             expect,
             persistence,
             effect,
+            joins: !matches!(effect, Effect::Repeats),
             whole,
             begun: false,
             retried: false,
@@ -114,14 +117,18 @@ impl Job {
         self.whole.as_mut()
     }
 
+    /// It joins others only if its method is safe.
+    pub(crate) const fn join_if_safe(&mut self) {
+        self.joins = matches!(self.effect, Effect::Safe);
+    }
+
     /// Whether its connection is for it alone. Copies behind it would wait for its source, or be lost
     /// with the connection; or nobody could tell whether the target has taken it when the connection
     /// closes behind the reply to a copy before it.
     #[inline]
     pub(crate) const fn is_exclusive(&self) -> bool {
         let ends = !matches!(self.persistence, Persistence::Persistent);
-        let once = matches!(self.effect, Effect::Repeats);
-        self.whole.is_none() || ends || once || matches!(self.expect, Expect::Tunnel)
+        self.whole.is_none() || ends || !self.joins || matches!(self.expect, Expect::Tunnel)
     }
 
     /// Whether it goes on a connection that was never used, and nothing behind it.
@@ -133,7 +140,7 @@ impl Job {
     /// Whether it may be sent again, if it was not before.
     #[inline]
     pub(crate) const fn is_repeatable(&self) -> bool {
-        matches!(self.effect, Effect::Idempotent) && self.whole.is_some()
+        !matches!(self.effect, Effect::Repeats) && self.whole.is_some()
     }
 
     /// It may have to be sent again: what is written of it is kept.

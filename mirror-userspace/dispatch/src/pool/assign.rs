@@ -57,7 +57,10 @@ impl Target {
             }
             return;
         }
-        let job = shared.copies.begin(copy);
+        let mut job = shared.copies.begin(copy);
+        if shared.is_pacing() {
+            job.join_if_safe();
+        }
         self.counters.queued += 1;
         if job.is_http2() {
             self.queue.push(job);

@@ -64,7 +64,7 @@ impl Target {
             let ending = self.links.iter().filter(|(_, link)| link.stop.is_some());
             let wanted = self.queue.ready().saturating_sub(ending.count());
             let bodies = self.links.iter().filter(|(_, link)| {
-                // Copies behind it would be lost.
+                // Copies behind it may be lost; where they are not, it was cut by `see_to_pace`.
                 is_held(link) && link.exchange.is_reading_body() && link.exchange.len() == 1
             });
             let mut bodies: Vec<_> = bodies.map(|(slot, link)| (link.since, slot)).collect();

@@ -218,10 +218,15 @@ impl Pool {
         if link.exchange.is_writing_front() {
             link.allow_time(shared, now);
         }
+        let pacing = shared.is_pacing();
         let Shared { copies, meter, .. } = shared;
         let counters = &mut target.counters;
         link.exchange.advance(copies, bytes, |turn, pipelined| {
-            turn.stopwatch = Some(meter.start(now));
+            // Behind others it waits for them.
+            turn.stopwatch = Some(match pipelined && pacing {
+                true => meter.start_unwatched(now),
+                false => meter.start(now),
+            });
             turn.behind = pipelined;
             counters.pipelined += u64::from(pipelined);
             if turn.job.begin() {

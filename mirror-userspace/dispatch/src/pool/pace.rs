@@ -19,7 +19,12 @@
 //! is written behind the last of them from then on. An endpoint that keeps to no such number is in trouble.
 //!
 //! What is written behind others waits for their replies. So there are only as many as are answered, at the pace of late,
-//! within [`PATIENCE`], and none while a connection with several waits for [`STALLED`].
+//! within [`PATIENCE`], and none while a connection with several waits for [`STALLED`]. A body that takes so long (an event
+//! stream, a large file) is cut, or those behind it would wait for its end; as the next one may come at any time, that the
+//! endpoint did well before does not count then.
+//!
+//! Only safe methods stand behind others. A PUT that waits for others may come behind the same to another connection, as the
+//! copies of several clients are in no order, and so long after it, if it is sent once more, that it undoes it.
 
 use std::time::Duration;
 
@@ -28,7 +33,7 @@ use mirror_core::segment::Time;
 use super::{Retry, Shared, settings::Pipelining, target::Target};
 use crate::{
     ids::LinkId,
-    outcome::{After, Failure},
+    outcome::{After, Failure, Stop},
     wire::h1::{Ended, Turn},
 };
 
@@ -158,15 +163,22 @@ impl Pace {
 
     /// Copies behind others were, or may have been, written in vain.
     fn handle_trouble(&mut self, now: Time) {
-        let wait = match self.state {
-            // These were under way before.
-            State::OneByOne(_) => return,
+        if let State::Proven { since } = self.state
+            && now.since(since) >= self.wait
+        {
             // It went well for as long as it was not tried before that.
-            State::Proven { since } if now.since(since) >= self.wait => FIRST_WAIT,
-            State::Proven { .. } | State::Trying { .. } => self.wait,
-        };
-        self.state = State::OneByOne(now + wait);
-        self.wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+            self.wait = FIRST_WAIT;
+        }
+        self.handle_cut(now);
+    }
+
+    /// A body was cut that copies waited for.
+    fn handle_cut(&mut self, now: Time) {
+        // Others were under way before.
+        if !matches!(self.state, State::OneByOne(_)) {
+            self.state = State::OneByOne(now + self.wait);
+            self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
     }
 
     /// This reply announced that it is the connection's last, and copies had been written behind its copy.
@@ -290,27 +302,35 @@ impl Target {
             {
                 pace.handle_trouble(now);
             }
+            Ok((_, After::Cut)) if others => pace.handle_cut(now),
             Ok(_) if others => pace.handle_trouble(now),
             Ok(_) | Err(_) => {}
         }
     }
 
-    /// Looks which endpoints keep several copies waiting.
-    pub(super) fn see_to_pace(&mut self, shared: &Shared, now: Time) {
+    /// Looks which endpoints keep several copies waiting, and cuts the bodies that they wait for.
+    pub(super) fn see_to_pace(&mut self, shared: &mut Shared, now: Time) {
         if !shared.is_pacing() {
             return;
         }
         for pace in self.endpoints.paces() {
             pace.set_stalled(false);
         }
-        for (_, link) in &self.links {
+        let mut bodies = Vec::new();
+        for (slot, link) in &self.links {
             let waits = link.exchange.len() > 1 && link.due.is_some();
-            if waits
-                && now.since(link.since) >= STALLED
-                && let Some(endpoint) = self.endpoints.get_mut(link.endpoint)
-            {
+            if !waits || now.since(link.since) < STALLED {
+                continue;
+            }
+            if let Some(endpoint) = self.endpoints.get_mut(link.endpoint) {
                 endpoint.pace.set_stalled(true);
             }
+            if link.exchange.is_reading_body() {
+                bodies.push(slot);
+            }
+        }
+        for slot in bodies {
+            self.stop_link(shared, slot, Stop::Timeout);
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Order {
 pub enum Pipelining {
     /// At most so many, 1 being none before the reply to the one before.
     UpTo(usize),
-    /// As many as each endpoint has shown to take, at most 64. One by one with [`Retry::Never`], and where two targets are
+    /// As many as each endpoint has shown to take, at most 64, and only such as have safe methods. One by one with [`Retry::Never`], and where two targets are
     /// compared, whose latency would show it.
     Auto,
 }

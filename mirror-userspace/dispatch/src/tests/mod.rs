@@ -66,13 +66,13 @@ fn run(test: impl Future<Output = ()>) {
 
 /// What it means to get this request twice.
 fn effect(pieces: &[&[u8]]) -> Effect {
-    let posts = pieces
-        .first()
-        .is_some_and(|first| first.starts_with(b"POST"));
-    if posts {
+    let starts_with = |method: &[u8]| pieces.first().is_some_and(|it| it.starts_with(method));
+    if starts_with(b"POST") {
         Effect::Repeats
-    } else {
+    } else if starts_with(b"PUT") || starts_with(b"DELETE") {
         Effect::Idempotent
+    } else {
+        Effect::Safe
     }
 }
 

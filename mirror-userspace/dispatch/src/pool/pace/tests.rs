@@ -105,6 +105,19 @@ fn what_went_well_for_long_is_forgiven_and_what_did_not_is_not() {
 }
 
 #[test]
+fn that_it_went_well_does_not_count_where_bodies_are_cut() {
+    let mut pace = Pace::default();
+    let mut now = 0;
+    for wait in [10, 20, 40, 80] {
+        prove(&mut pace, at(now));
+        now += 100;
+        pace.handle_cut(at(now));
+        assert_eq!(pace.most(at(now + wait - 1), link(0), 9, true), 1);
+        now += wait;
+    }
+}
+
+#[test]
 fn nothing_is_written_behind_the_last_request_that_a_connection_takes() {
     let mut pace = Pace::default();
     prove(&mut pace, at(0));

@@ -51,10 +51,10 @@ impl Driver {
     pub(super) fn give(&mut self, client: u64, text: &'static str, rest: Rest) -> CopyId {
         let id = CopyId(self.copies);
         self.copies += 1;
-        let effect = if text.starts_with("POST") {
-            Effect::Repeats
-        } else {
-            Effect::Idempotent
+        let effect = match text.split_once(' ') {
+            Some(("POST", _)) => Effect::Repeats,
+            Some(("PUT", _)) => Effect::Idempotent,
+            _ => Effect::Safe,
         };
         let copy = MirrorCopy {
             id,

@@ -6,6 +6,7 @@ use super::driver::{Driver, OK, at, link};
 use crate::{DispatchConfig, Pipelining, Retry, pool::Work};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+const PUT: &str = "PUT / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
 const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -113,6 +114,57 @@ fn what_stood_behind_a_reply_that_never_comes_goes_elsewhere() {
     }
 }
 
+/// An event stream, or a file that takes its time.
+#[test]
+fn a_body_that_others_wait_for_is_cut_ever_more_seldom() {
+    let mut driver = Driver::new(&auto(1));
+    for wait in [10, 20] {
+        driver.now = driver.now + Duration::from_secs(600);
+        driver.pool.handle_timeout(driver.now);
+        pass(&mut driver, Duration::ZERO);
+        exchange(&mut driver, 0, 100);
+        let before = driver.counters();
+        for client in 0..5 {
+            driver.send(client, GET);
+        }
+        assert_eq!(driver.write(link(0)), GET.repeat(5));
+        driver.read(
+            link(0),
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nfirst",
+        );
+        pass(&mut driver, Duration::from_millis(150));
+        assert_eq!(driver.counters().sent_again, before.sent_again);
+        pass(&mut driver, Duration::from_millis(50));
+        assert_eq!(
+            exchange(&mut driver, 0, 0),
+            [1; 4],
+            "each once more, and alone"
+        );
+        let counters = driver.counters();
+        assert_eq!(counters.sent_again, before.sent_again + 4);
+        assert_eq!(counters.answered.success, before.answered.success + 5);
+        driver.now = driver.now + Duration::from_secs(wait - 1);
+        assert_eq!(exchange(&mut driver, 0, 9), [1; 9]);
+        pass(&mut driver, Duration::from_secs(1));
+        assert_eq!(exchange(&mut driver, 0, 9)[0], 2);
+    }
+}
+
+/// Behind others it would have come again, and after what another client sent meanwhile.
+#[test]
+fn a_put_is_not_written_before_a_reply_that_never_comes() {
+    let mut driver = Driver::new(&auto(1));
+    exchange(&mut driver, 0, 100);
+    driver.send(1, GET);
+    driver.send(2, PUT);
+    assert_eq!(driver.write(link(0)), GET);
+    pass(&mut driver, Duration::from_secs(5));
+    assert_eq!(driver.write(link(0)), PUT);
+    driver.read(link(0), OK);
+    let counters = driver.counters();
+    assert_eq!((counters.answered.success, counters.sent_again), (101, 0));
+}
+
 #[test]
 fn a_reset_with_copies_behind_it_takes_it_back_to_one() {
     let mut driver = Driver::new(&auto(1));
@@ -184,13 +236,13 @@ fn a_target_that_closes_behind_each_reply_gets_one_at_a_time() {
 }
 
 #[test]
-fn posts_go_alone() {
+fn what_has_an_effect_goes_alone() {
     let mut driver = Driver::new(&auto(1));
     exchange(&mut driver, 0, 100);
-    for (client, text) in [(1, GET), (2, POST), (3, POST), (4, GET), (5, GET)] {
+    for (client, text) in [(1, GET), (2, POST), (3, PUT), (4, PUT), (5, GET), (6, GET)] {
         driver.send(client, text);
     }
-    for together in [GET, POST, POST, &GET.repeat(2)] {
+    for together in [GET, POST, PUT, PUT, &GET.repeat(2)] {
         assert_eq!(driver.write(link(0)), together);
         for _ in 0..together.matches(" / ").count() {
             driver.read(link(0), OK);

@@ -26,14 +26,18 @@ pub(super) struct Facts {
 impl Facts {
     /// Whether it may arrive twice.
     pub(super) fn may_repeat(&self) -> bool {
-        self.effect == Effect::Idempotent && !self.streamed
+        self.effect != Effect::Repeats && !self.streamed
     }
 
-    /// Whether its connection is to be for it alone.
-    pub(super) fn is_exclusive(&self) -> bool {
+    /// Whether its connection is to be for it alone, where only safe copies follow others, or all that may repeat.
+    pub(super) fn is_exclusive(&self, only_safe: bool) -> bool {
         let ends = self.persistence == Persistence::Closes;
-        let once = self.effect == Effect::Repeats;
-        self.streamed || ends || once || self.expect == Expect::Tunnel
+        let joins = match self.effect {
+            Effect::Safe => true,
+            Effect::Idempotent => !only_safe,
+            Effect::Repeats => false,
+        };
+        self.streamed || ends || !joins || self.expect == Expect::Tunnel
     }
 }
 
@@ -75,7 +79,8 @@ impl World<'_> {
         };
         let effect = match kind {
             4 | 7 => Effect::Repeats,
-            _ => Effect::Idempotent,
+            3 => Effect::Idempotent,
+            _ => Effect::Safe,
         };
         let copy = self.copies.len();
         let (first, second) = (bytes(copy, 0, len / 2), bytes(copy, len / 2, len));

@@ -114,7 +114,8 @@ impl World<'_> {
     /// A copy begins to arrive.
     fn begin_request(&mut self, link: LinkId, copy: usize) {
         let facts = &self.copies[copy];
-        let (client, exclusive) = (facts.client, facts.is_exclusive());
+        let only_safe = self.settings.pipelining == Pipelining::Auto;
+        let (client, exclusive) = (facts.client, facts.is_exclusive(only_safe));
         let of_client = |request: &Request| self.copies[request.copy].client == client;
         let in_order = self.settings.order == Order::Connection;
         for other in &self.conns {
@@ -135,7 +136,8 @@ impl World<'_> {
         };
         let room = most.min(conn.read_replies() + 1);
         assert!(ahead.len() < room.max(1), "more at once than may");
-        let not_alone = exclusive || ahead.iter().any(|one| self.copies[one.copy].is_exclusive());
+        let is_exclusive = |one: &Request| self.copies[one.copy].is_exclusive(only_safe);
+        let not_alone = exclusive || ahead.iter().any(is_exclusive);
         assert!(
             ahead.is_empty() || !not_alone,
             "it wants the connection for itself"
