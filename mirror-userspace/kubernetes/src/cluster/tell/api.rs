@@ -12,7 +12,7 @@ use log::{info, warn};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{refusals::REFUSED, seen::Identity};
+use super::{events::Due, refusals::REFUSED, seen::Identity};
 
 /// How long the API server may take for one request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -152,6 +152,21 @@ impl TellApi {
     ) -> Result<(), Failed> {
         let (events, params, patch) = (self.events(namespace), manager(), Patch::Merge(change));
         within(events.patch(name, &params, &patch)).await.map(drop)
+    }
+
+    /// Tells what is due, as `me`.
+    pub(super) async fn tell(&self, due: &Due, me: &str) -> Result<(), Failed> {
+        let namespace = due.regarding.namespace.as_str();
+        let now = micros();
+        if due.before > 0 {
+            let again = due.again(&now);
+            return self.change_event(namespace, &due.name(), &again).await;
+        }
+        match self.create_event(namespace, due.event(me, &now)).await {
+            // The agent that was elected before this one has told it.
+            Err(Failed::Conflict) => Ok(()),
+            outcome => outcome,
+        }
     }
 }
 

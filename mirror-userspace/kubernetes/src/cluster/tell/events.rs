@@ -21,6 +21,8 @@ use super::{
 const LONGEST_NOTE: usize = 1000;
 /// What goes on is told again, since the API keeps Events for an hour.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(30 * 60);
+/// After no answer.
+const ANSWERED_AFTER: Duration = Duration::from_secs(5);
 /// After a failure.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Events at once, and how long it takes until there may be one more.
@@ -137,6 +139,12 @@ impl Events {
 
     pub(super) fn on_failed(&mut self, due: &Due, now: Instant) {
         self.set(due, due.before, now, TRIED_AGAIN_AFTER);
+    }
+
+    /// The API did not answer: nor may it the next time, and others are to have their turn.
+    pub(super) fn on_away(&mut self, due: &Due, now: Instant) {
+        self.set(due, due.before, now, ANSWERED_AFTER);
+        self.on_held();
     }
 
     /// It was not tried: another one may be told instead.

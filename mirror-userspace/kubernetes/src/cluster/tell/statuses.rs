@@ -21,6 +21,8 @@ const MOST_OF_NAMESPACE: usize = 256;
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// The same where only figures have changed.
 const FIGURES_EVERY: Duration = Duration::from_secs(60);
+/// After no answer.
+const ANSWERED_AFTER: Duration = Duration::from_secs(5);
 /// After a failure.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
@@ -134,6 +136,11 @@ impl Statuses {
 
     pub(super) fn on_failed(&mut self, of: &Identity, now: Instant) {
         self.known(of).not_before = Some(now + TRIED_AGAIN_AFTER);
+    }
+
+    /// The API did not answer: nor may it the next time, and others are to have their turn.
+    pub(super) fn on_away(&mut self, of: &Identity, now: Instant) {
+        self.known(of).not_before = Some(now + ANSWERED_AFTER);
     }
 
     /// There is no such status. Says whether that is so because the definition of the kind has none: an object that

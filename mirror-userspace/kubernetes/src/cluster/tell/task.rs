@@ -16,7 +16,7 @@ use super::{
     TellConfig,
     api::{Complaints, Failed, TellApi, micros, seconds},
     election::{Election, Held, LASTS, Move},
-    events::{Due, Events},
+    events::Events,
     parts::{self, Note, Others},
     refusals::{REFUSED, Refusals},
     seen::{Seen, shortened},
@@ -28,6 +28,10 @@ const ROUND: Duration = Duration::from_secs(2);
 
 /// How often the elected agent asks for the others' parts.
 const PARTS_EVERY: Duration = Duration::from_secs(10);
+
+/// So many requests in one round without an answer: the API server is away. With a single one it may be the object,
+/// of which a webhook of its owner's is asked.
+const AWAY: usize = 2;
 
 const LEASES: &str = "Leases in the agent's namespace";
 const NOTES: &str = "the Lease of this node";
@@ -280,6 +284,7 @@ impl Task {
             |title: &str, document: &super::SeenDocument| others.whole(title, &document.part, now);
         let held = |namespace: &str| refused.hold(namespace, now);
         let todos = office.statuses.todo(seen, whole, held, now, &seconds());
+        let mut away = 0;
         for todo in todos {
             let (Todo::Read(identity) | Todo::Write(identity, _)) = &todo;
             if refused.hold(&identity.namespace, now) {
@@ -324,8 +329,13 @@ impl Task {
                     Ok(status) => office.statuses.on_read(&identity, status),
                     Err(_) => office.statuses.on_conflict(&identity),
                 },
-                // Nor will it answer the next one; tried again in the next round.
-                Err(Failed::Away(_)) => return,
+                Err(Failed::Away(_)) => {
+                    office.statuses.on_away(&identity, Instant::now());
+                    away += 1;
+                    if away >= AWAY {
+                        return;
+                    }
+                }
                 Err(_) => office.statuses.on_failed(&identity, now),
             }
         }
@@ -343,6 +353,7 @@ impl Task {
         let held = |namespace: &str| refused.hold(namespace, now);
         let all = office.events.due(seen, held, now);
         let mut left = all.len();
+        let mut away = 0;
         for due in all {
             left -= 1;
             let namespace = due.regarding.namespace.as_str();
@@ -353,15 +364,19 @@ impl Task {
             if !self.election.leads(Instant::now()) {
                 return;
             }
-            match write(&self.api, &due, &self.me).await {
+            match self.api.tell(&due, &self.me).await {
                 Ok(()) => {
                     refused.on_taken(now);
                     self.complaints.works(EVENTS);
                     office.events.on_told(&due, now);
                 }
                 Err(Failed::Away(_)) => {
-                    (0..=left).for_each(|_| office.events.on_held());
-                    return;
+                    office.events.on_away(&due, Instant::now());
+                    away += 1;
+                    if away >= AWAY {
+                        (0..left).for_each(|_| office.events.on_held());
+                        return;
+                    }
                 }
                 Err(Failed::NotFound) if due.before > 0 => office.events.on_forgotten(&due),
                 Err(failed @ Failed::Forbidden(_)) => {
@@ -378,21 +393,6 @@ impl Task {
                 }
             }
         }
-    }
-}
-
-async fn write(api: &TellApi, due: &Due, me: &str) -> Result<(), Failed> {
-    let namespace = due.regarding.namespace.as_str();
-    let now = micros();
-    if due.before > 0 {
-        return api
-            .change_event(namespace, &due.name(), &due.again(&now))
-            .await;
-    }
-    match api.create_event(namespace, due.event(me, &now)).await {
-        // The agent that was elected before this one has told it.
-        Err(Failed::Conflict) => Ok(()),
-        outcome => outcome,
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use hyper::{Method, Request, Response, StatusCode};
 use kube::{Client, client::Body};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower::{BoxError, service_fn};
 
 use super::{
-    super::{Identity, SeenDocument, Teller},
+    super::{Identity, SeenDocument, Teller, seen::Remark},
     *,
 };
 
@@ -16,8 +16,12 @@ use super::{
 #[derive(Default)]
 struct Server {
     away: bool,
+    /// The object that nothing is said of.
+    hole: Option<&'static str>,
     lease: Option<Value>,
     written: Vec<(Instant, Value)>,
+    /// The Events that were told.
+    events: Vec<Value>,
 }
 
 impl Server {
@@ -38,6 +42,10 @@ impl Server {
                     json!({"code": 404, "status": "Failure"}),
                 ),
             };
+        }
+        if path.ends_with("/events") {
+            self.events.push(body.clone());
+            return (StatusCode::CREATED, body);
         }
         let mut object = json!({
             "apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror",
@@ -61,7 +69,10 @@ fn client(server: &Arc<Mutex<Server>>) -> Client {
             let (head, body) = request.into_parts();
             let body = body.collect_bytes().await?;
             let mut server = server.lock().unwrap();
-            if server.away {
+            let path = head.uri.path();
+            let said = format!("{path} {}", String::from_utf8_lossy(&body));
+            let is_hole = |hole| !path.contains("/leases") && said.contains(hole);
+            if server.away || server.hole.is_some_and(is_hole) {
                 return Err(BoxError::from("connection refused"));
             }
             let body = serde_json::from_slice(&body).unwrap_or_default();
@@ -74,22 +85,26 @@ fn client(server: &Arc<Mutex<Server>>) -> Client {
 }
 
 fn seen(suspended: bool) -> Seen {
+    let document = document("web", suspended);
+    Seen {
+        documents: [(document.identity.title(), document)].into(),
+    }
+}
+
+fn document(name: &str, suspended: bool) -> SeenDocument {
     let identity = Identity {
         api_version: "podmirror.io/v1alpha1".into(),
         kind: "TrafficMirror".into(),
         namespace: "shop".into(),
-        name: "web".into(),
+        name: name.into(),
         uid: "u".into(),
         ..Identity::default()
     };
-    let document = SeenDocument {
+    SeenDocument {
         identity,
         rules: usize::from(!suspended),
         suspended,
         ..SeenDocument::default()
-    };
-    Seen {
-        documents: [(document.identity.title(), document)].into(),
     }
 }
 
@@ -103,15 +118,19 @@ async fn next(server: &Mutex<Server>, before: usize) -> (Instant, Value) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_was_not_told_during_an_outage_is_told_soon_after_it() {
-    let server = Arc::new(Mutex::new(Server::default()));
-    let teller = Teller::start(TellConfig {
-        client: client(&server),
+fn teller(server: &Arc<Mutex<Server>>) -> Teller {
+    Teller::start(TellConfig {
+        client: client(server),
         node: "node-1".into(),
         pod: Some(("pod".into(), "uid".into())),
         lease: "podmirror".into(),
-    });
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_told_during_an_outage_is_told_soon_after_it() {
+    let server = Arc::new(Mutex::new(Server::default()));
+    let teller = teller(&server);
     teller.show(seen(false));
     let (_, first) = next(&server, 0).await;
     assert_eq!(first["conditions"][0]["reason"], "Accepted", "{first:#}");
@@ -127,4 +146,35 @@ async fn what_was_not_told_during_an_outage_is_told_soon_after_it() {
     assert_eq!(second["conditions"][0]["reason"], "Suspended", "{second:#}");
     let after = told.duration_since(back);
     assert!(after <= Duration::from_secs(12), "{after:?}");
+}
+
+/// A webhook of one owner's that never answers takes nobody else's turn.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_nothing_is_said_of_keeps_nobody_waiting() {
+    let server = Arc::new(Mutex::new(Server {
+        hole: Some("a-hole"),
+        ..Server::default()
+    }));
+    let teller = teller(&server);
+    let documents = ["a-hole", "web"].map(|name| {
+        let mut document = document(name, false);
+        document.remarks.push(Remark {
+            reason: "Invalid",
+            text: "why".to_owned(),
+        });
+        (document.identity.title(), document)
+    });
+    teller.show(Seen {
+        documents: documents.into(),
+    });
+    let told = async {
+        // It is that of the other one: of this one nothing is answered.
+        next(&server, 0).await;
+        while server.lock().unwrap().events.is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), told).await.unwrap();
+    let event = server.lock().unwrap().events.remove(0);
+    assert_eq!(event["regarding"]["name"], "web", "{event:#}");
 }
