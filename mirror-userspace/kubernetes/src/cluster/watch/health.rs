@@ -33,8 +33,8 @@ impl Watches {
         kinds.into_iter().map(watched).collect()
     }
 
-    /// Whether all that is needed has been listed. A watch that fails after that doesn't matter: it
-    /// will catch up.
+    /// Whether all that is needed has been listed and handed on. A watch that fails after that doesn't matter: it
+    /// will catch up. Nor does it that documents change later on, which anybody may have them do at any time.
     ///
     /// # Errors
     /// What has not been listed, and why, in words.
@@ -47,7 +47,10 @@ impl Watches {
             })
             .collect();
         missing.sort_unstable();
-        if missing.is_empty() {
+        let waits = self.settled_at.is_some() && !self.told_documents;
+        if missing.is_empty() && (waits || !self.updates.is_empty()) {
+            Err("what was listed is about to be acted on".to_owned())
+        } else if missing.is_empty() {
             Ok(())
         } else {
             Err(missing.join("; "))

@@ -88,6 +88,8 @@ pub struct Watches {
     updates: VecDeque<Update>,
     counts: BTreeMap<&'static str, WatchCounts>,
     settled_at: Option<Instant>,
+    /// Whether documents were ever handed on.
+    told_documents: bool,
     /// Kinds of documents that are to be listed again, and when.
     hungry: BTreeSet<DocumentKind>,
     fed_at: Option<Instant>,
@@ -134,6 +136,7 @@ impl Watches {
             updates: VecDeque::new(),
             counts: BTreeMap::new(),
             settled_at: None,
+            told_documents: false,
             hungry: BTreeSet::new(),
             fed_at: None,
             back: Back::default(),
@@ -191,7 +194,9 @@ impl Watches {
                 }
                 () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
                     self.settled_at = None;
-                    self.updates.extend(self.known.take_documents().map(Update::Documents));
+                    let documents = self.known.take_documents();
+                    self.told_documents |= documents.is_some();
+                    self.updates.extend(documents.map(Update::Documents));
                 }
                 () = sleep_until(fed.unwrap_or_else(Instant::now)), if fed.is_some() => {
                     self.fed_at = None;
