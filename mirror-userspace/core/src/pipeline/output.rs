@@ -97,7 +97,7 @@ pub enum Output {
     },
 }
 
-/// What v1 said to a request of HTTP/2: as [`Said`](crate::http::h2::Said) has it. How it answered is said by a
+/// What v1 said to a request of HTTP/2: as [`Said`] has it. How it answered is said by a
 /// pipeline that [tells answers](super::Pipeline::tell_answers), the contents by one that tells
 /// [replies](super::Pipeline::tell_replies), too.
 #[derive(Clone, Debug, PartialEq, Eq)]

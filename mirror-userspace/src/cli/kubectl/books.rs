@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::cli::top::books::{count, list, text};
+use crate::cli::top::{
+    self,
+    books::{Pair, count, list, text},
+};
 
 /// Whether an agent's books balance, at one of two looks. While something moves they need not, as counters are read one
 /// after another and what is on its way from the kernel is in neither row: then it is not known.
@@ -48,6 +51,32 @@ pub(super) fn omitted(books: &Value) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How many requests each filter kept from the target.
+pub(super) fn filtered<'a>(pair: &Pair<'a>) -> impl Iterator<Item = (&'a str, u64)> + use<'a> {
+    let filters = pair.book.pointer("/requests/filtered");
+    let filters = filters.and_then(Value::as_object).into_iter().flatten();
+    let counted = filters.filter_map(|(name, count)| Some((name.as_str(), count.as_u64()?)));
+    counted.filter(|(_, count)| *count > 0)
+}
+
+/// What the verdict comes to, if targets are compared, with what differs.
+pub(super) fn verdict(pair: &Pair<'_>) -> Option<String> {
+    let lines = top::verdict(pair);
+    let words: Vec<_> = lines.iter().map(|line| line.trim()).collect();
+    let first = words.first()?.trim_start_matches("verdict: ");
+    Some(
+        words
+            .get(1..)?
+            .iter()
+            .fold(first.to_owned(), |all, line| all + "; " + line),
+    )
+}
+
+/// From when the kernel saw a request to when its copy was written, the 99th percentile in seconds.
+pub(super) fn lag(pair: &Pair<'_>) -> f64 {
+    count(pair.book, "lag_us.p99") / 1e6
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time;
 
 use super::{
     PARTLY,
-    books::{balanced, omitted},
+    books::{balanced, filtered, lag, omitted, verdict},
     fleet::{Fleet, told_of},
     sum::add_up,
 };
@@ -361,32 +361,6 @@ impl<'a> Status<'a> {
             say(format!("and {} other pods (-o wide)", pods.len() - most));
         }
     }
-}
-
-/// How many requests each filter kept from the target.
-fn filtered<'a>(pair: &Pair<'a>) -> impl Iterator<Item = (&'a str, u64)> + use<'a> {
-    let filters = pair.book.pointer("/requests/filtered");
-    let filters = filters.and_then(Value::as_object).into_iter().flatten();
-    let counted = filters.filter_map(|(name, count)| Some((name.as_str(), count.as_u64()?)));
-    counted.filter(|(_, count)| *count > 0)
-}
-
-/// What the verdict comes to, if targets are compared, with what differs.
-fn verdict(pair: &Pair<'_>) -> Option<String> {
-    let lines = top::verdict(pair);
-    let words: Vec<_> = lines.iter().map(|line| line.trim()).collect();
-    let first = words.first()?.trim_start_matches("verdict: ");
-    Some(
-        words
-            .get(1..)?
-            .iter()
-            .fold(first.to_owned(), |all, line| all + "; " + line),
-    )
-}
-
-/// From when the kernel saw a request to when its copy was written, the 99th percentile in seconds.
-fn lag(pair: &Pair<'_>) -> f64 {
-    count(pair.book, "lag_us.p99") / 1e6
 }
 
 pub(super) fn attachments(books: &Value) -> f64 {
