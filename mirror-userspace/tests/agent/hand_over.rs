@@ -56,7 +56,9 @@ impl Load<'_> {
     /// Waits for so many requests more.
     fn wait_for_more(&self, more: usize) {
         let enough = self.sent.load(SeqCst) + more;
+        let deadline = Instant::now() + PATIENCE;
         while self.sent.load(SeqCst) < enough {
+            assert!(Instant::now() < deadline, "{enough} requests take too long");
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -7,12 +7,14 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    node::{Agent, Node, PODS, V1, Web},
+    node::{Agent, Node, PATIENCE, PODS, V1, Web},
     traffic_mirrors::TRAFFIC_MIRRORS,
 };
 
@@ -111,13 +113,16 @@ impl Cluster {
 
     /// Waits until the status is as it should be.
     fn wait_for_status(&self, is_it: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..30 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
             let status = self.status();
             if is_it(&status) {
                 return status;
             }
+            let late = Instant::now() >= deadline;
+            assert!(!late, "{status:#}\n{}", self.agents[0].0.stderr());
+            thread::sleep(Duration::from_millis(50));
         }
-        panic!("{:#}\n{}", self.status(), self.agents[0].0.stderr());
     }
 }
 
