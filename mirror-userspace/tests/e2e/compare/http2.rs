@@ -89,21 +89,24 @@ pub(super) fn play_calls(lab: &Lab, v1: SocketAddr, scenes: [&str; 3]) {
     }
 }
 
+const UNARY: &str = "POST /lab.Echo/Unary";
+
+/// What a changed server of gRPC does otherwise, and what is to be named for it.
+pub(super) const GRPC_PLANTS: [(&str, Named); 8] = [
+    ("none", &[]),
+    ("byte", &[(UNARY, "grpc message")]),
+    ("length", &[(UNARY, "grpc message length")]),
+    ("header", &[(UNARY, "header x-new")]),
+    ("trailer", &[(UNARY, "trailer x-new")]),
+    ("gzip", &[(UNARY, "header grpc-encoding")]),
+    ("messages", &[("POST /lab.Echo/Expand", "grpc messages")]),
+    ("status", &[("POST /lab.Echo/Fail", "grpc-status")]),
+];
+
 #[test]
 fn what_differs_in_calls_of_grpc_is_named_with_its_method_and_nothing_else_is() {
-    const UNARY: &str = "POST /lab.Echo/Unary";
     let lab = Lab::new().unwrap();
-    let plants: [(&str, Named); 8] = [
-        ("none", &[]),
-        ("byte", &[(UNARY, "grpc message")]),
-        ("length", &[(UNARY, "grpc message length")]),
-        ("header", &[(UNARY, "header x-new")]),
-        ("trailer", &[(UNARY, "trailer x-new")]),
-        ("gzip", &[(UNARY, "header grpc-encoding")]),
-        ("messages", &[("POST /lab.Echo/Expand", "grpc messages")]),
-        ("status", &[("POST /lab.Echo/Fail", "grpc-status")]),
-    ];
-    for (change, wanted) in plants {
+    for (change, wanted) in GRPC_PLANTS {
         let report = calls(&lab, change);
         assert_eq!(report["compared"], 240, "{change}: {report:#}");
         assert_eq!(report["contents"]["compared"], 240, "{change}: {report:#}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     address, differing, fields,
-    http2::{METHODS, Named, judge, load, named, play_calls},
+    http2::{GRPC_PLANTS, METHODS, Named, judge, load, named, play_calls},
 };
 use crate::traffic::get;
 
@@ -44,19 +44,8 @@ fn not_compared(report: &Value) -> u64 {
 
 #[test]
 fn what_differs_from_v1_in_calls_of_grpc_is_named_with_its_method_and_nothing_else_is() {
-    const UNARY: &str = "POST /lab.Echo/Unary";
     let lab = Lab::new().unwrap();
-    let plants: [(&str, Named); 8] = [
-        ("none", &[]),
-        ("byte", &[(UNARY, "grpc message")]),
-        ("length", &[(UNARY, "grpc message length")]),
-        ("header", &[(UNARY, "header x-new")]),
-        ("trailer", &[(UNARY, "trailer x-new")]),
-        ("gzip", &[(UNARY, "header grpc-encoding")]),
-        ("messages", &[("POST /lab.Echo/Expand", "grpc messages")]),
-        ("status", &[("POST /lab.Echo/Fail", "grpc-status")]),
-    ];
-    for (change, wanted) in plants {
+    for (change, wanted) in GRPC_PLANTS {
         let report = calls(&lab, change, &WHOLE);
         assert_eq!(report["compared"], 240, "{change}: {report:#}");
         assert_eq!(report["contents"]["compared"], 240, "{change}: {report:#}");

@@ -100,9 +100,9 @@ fn markdown(scaled: &Scaled) -> String {
     text
 }
 
-/// Whether the most that a request costs is within [`MOST`] of the least, by each measure.
-fn verdict(scaled: &Scaled, axis: Axis) -> String {
-    let measures = [
+/// What a request costs at each size, as ratios to the cheapest, by each measure.
+fn measures(scaled: &Scaled, axis: Axis) -> [(&'static str, Vec<(usize, f64)>); 3] {
+    [
         (
             "instructions",
             ratios(&scaled.counted, axis, |each| each.instructions),
@@ -115,7 +115,12 @@ fn verdict(scaled: &Scaled, axis: Axis) -> String {
             "live CPU",
             ratios(&scaled.live, axis, |live| live.cpu.median),
         ),
-    ];
+    ]
+}
+
+/// Whether the most that a request costs is within [`MOST`] of the least, by each measure.
+fn verdict(scaled: &Scaled, axis: Axis) -> String {
+    let measures = measures(scaled, axis);
     let measures = measures.iter().filter_map(|(name, ratios)| {
         let most = ratios.iter().map(|(_, ratio)| *ratio);
         let most = most.max_by(f64::total_cmp)?;
@@ -156,21 +161,7 @@ fn json_of(scaled: &Scaled) -> String {
 
 /// Ratios to the cheapest, by each measure.
 fn plot(scaled: &Scaled, axis: Axis) -> String {
-    let measures = [
-        (
-            "instructions",
-            ratios(&scaled.counted, axis, |each| each.instructions),
-        ),
-        (
-            "cycles",
-            ratios(&scaled.counted, axis, |each| each.cycles()),
-        ),
-        (
-            "live CPU",
-            ratios(&scaled.live, axis, |live| live.cpu.median),
-        ),
-    ];
-    let lines = measures
+    let lines = measures(scaled, axis)
         .into_iter()
         .filter(|(_, ratios)| !ratios.is_empty());
     let lines: Vec<Line> = lines
