@@ -113,6 +113,18 @@ fn is_ours(found: &Metadata) -> bool {
     found.uid() == geteuid().as_raw()
 }
 
+impl SocketFile {
+    /// The same file under another name, in place of what is there.
+    ///
+    /// # Errors
+    /// It can't be renamed.
+    pub(crate) fn renamed(mut self, path: &Path) -> io::Result<Self> {
+        fs::rename(&self.path, path)?;
+        path.clone_into(&mut self.path);
+        Ok(self)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_ours = |found: Metadata| (found.dev(), found.ino()) == (self.device, self.inode);

@@ -10,15 +10,21 @@
 //! programs stamp segments by, once all shards of the old agent obey it. So no request is copied twice. Those are
 //! missed that begin in the millisecond or two from `T` on, until the new agent copies, and those whose segments
 //! came on both sides of it.
+//!
+//! More than two may be there for a while. Only who listens at the socket mirrors: whoever hears that another one is
+//! gone looks there first, and the one that opens it is one. The old agent lets those go who stand at its door when the
+//! new one has a door of its own.
 
 use std::{
+    future::pending,
     mem,
     os::unix::net::UnixStream as Blocking,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
+use futures::future::select_all;
 use log::{info, warn};
 use mirror_core::segment::Time;
 use tokio::{
@@ -31,6 +37,16 @@ use crate::admin::{SocketFile, claim_folder, listen_at};
 
 /// The request, which is the version of this protocol, too. The answer is `T`: 8 bytes, little-endian.
 const TAKE_OVER: u8 = 1;
+
+/// What the new agent says when it has a door of its own. An agent of before that says nothing keeps others waiting at the
+/// old one's door, which does no harm.
+const OPEN: u8 = 2;
+
+/// How many may wait for us; others stay before the door.
+const MOST: usize = 8;
+
+/// How often to look for another agent at a door that we can't open.
+const TRIES: usize = 3;
 
 /// How long the other agent may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +69,9 @@ pub(super) struct HandOver {
     part: Part,
 }
 
+/// Where others come, and its file.
+type Door = (UnixListener, SocketFile);
+
 #[derive(Debug)]
 enum Part {
     /// Another one mirrors.
@@ -62,6 +81,9 @@ enum Part {
     /// Another one has taken over.
     Done {
         next: UnixStream,
+        /// Those who stand there or wait would take us for gone, and perhaps find nobody before the next one has opened its
+        /// own.
+        others: Option<(Option<Door>, Vec<UnixStream>)>,
         /// As in [`Mirrors::before`].
         before: Option<UnixStream>,
     },
@@ -70,8 +92,10 @@ enum Part {
 #[derive(Debug, Default)]
 struct Mirrors {
     /// Where the next one comes.
-    door: Option<(UnixListener, SocketFile)>,
-    /// Who has come, and may ask to take over.
+    door: Option<Door>,
+    /// Who has come, and may ask to take over, [`MOST`] at most.
+    come: Vec<UnixStream>,
+    /// Who has asked.
     next: Option<UnixStream>,
     /// Whom we took over from: it goes on if it hears that we are gone.
     before: Option<UnixStream>,
@@ -82,13 +106,10 @@ impl HandOver {
     ///
     /// Must be called within a tokio runtime.
     pub(super) fn start(path: PathBuf) -> Self {
-        let part = match meet(&path) {
-            Some(predecessor) => {
-                info!("another agent mirrors on this node: taking over once all is attached");
-                Part::Waits(predecessor)
-            }
-            None => Part::Mirrors(Mirrors::open(&path, None)),
-        };
+        let part = Part::begin(&path, None);
+        if matches!(part, Part::Waits(_)) {
+            info!("another agent mirrors on this node: taking over once all is attached");
+        }
         Self { path, part }
     }
 
@@ -118,13 +139,21 @@ impl HandOver {
         loop {
             let (met, before) = match &mut self.part {
                 Part::Waits(predecessor) => {
-                    until_gone(predecessor).await;
+                    while hear(predecessor).await.is_some() {}
                     (Met::PredecessorGone, None)
                 }
-                Part::Done { next, before } => {
-                    until_gone(next).await;
-                    (Met::SuccessorGone, before.take())
-                }
+                Part::Done {
+                    next,
+                    others,
+                    before,
+                } => match hear(next).await {
+                    Some(OPEN) => {
+                        *others = None;
+                        continue;
+                    }
+                    Some(_) => continue,
+                    None => (Met::SuccessorGone, before.take()),
+                },
                 Part::Mirrors(mirrors) => {
                     if mirrors.is_asked().await {
                         return Met::Asked;
@@ -132,29 +161,52 @@ impl HandOver {
                     continue;
                 }
             };
-            self.part = Part::Mirrors(Mirrors::open(&self.path, before));
-            return met;
+            // Those who stand there are to come to whoever mirrors now.
+            self.part = Part::Mirrors(Mirrors::default());
+            self.part = Part::begin(&self.path, before);
+            if !self.waits() {
+                return met;
+            }
+            info!("another agent of this node mirrors now: taking over once all is attached");
         }
     }
 
-    /// Takes over, and says from when on all is ours.
+    /// Takes over, and says from when on all is ours; `None` if yet another one mirrors.
     ///
     /// # Errors
     /// The other one has not answered: all is ours, but what it still mirrors may be copied twice.
-    pub(super) async fn take_over(&mut self) -> Result<Time> {
+    pub(super) async fn take_over(&mut self) -> Result<Option<Time>> {
         let nobody = Part::Mirrors(Mirrors::default());
         let Part::Waits(mut before) = mem::replace(&mut self.part, nobody) else {
-            return Ok(Time::default());
+            return Ok(Some(Time::default()));
         };
         let asked = async {
             before.write_u8(TAKE_OVER).await?;
             before.read_u64_le().await
         };
-        let answer = timeout(PATIENCE, asked).await;
-        self.part = Part::Mirrors(Mirrors::open(&self.path, Some(before)));
-        let answer = answer.context("the agent before this one does not answer")?;
-        let from = answer.context("the agent before this one has ended meanwhile")?;
-        Ok(Time::from_nanos(from))
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(from)) => {
+                // There is no moment at which nobody listens.
+                let mut mirrors = Mirrors::open(&self.path, open_instead);
+                let _gone = before.write_u8(OPEN).await;
+                mirrors.before = Some(before);
+                self.part = Part::Mirrors(mirrors);
+                Ok(Some(Time::from_nanos(from)))
+            }
+            // It has ended meanwhile.
+            Ok(Err(_)) => {
+                self.part = Part::begin(&self.path, None);
+                Ok((!self.waits()).then(Time::default))
+            }
+            Err(_) => {
+                let mirrors = Mirrors::open(&self.path, open);
+                self.part = Part::Mirrors(Mirrors {
+                    before: Some(before),
+                    ..mirrors
+                });
+                bail!("the agent before this one does not answer")
+            }
+        }
     }
 
     /// Tells the next one that all is its own from then on. If that has gone meanwhile, [`next`](Self::next) says so.
@@ -163,6 +215,7 @@ impl HandOver {
         let part = mem::replace(&mut self.part, nobody);
         let Part::Mirrors(Mirrors {
             door,
+            come,
             next: Some(mut next),
             before,
         }) = part
@@ -170,16 +223,41 @@ impl HandOver {
             self.part = part;
             return;
         };
-        // The next one opens its own.
-        drop(door);
         let _gone = next.write_u64_le(from.as_nanos()).await;
-        self.part = Part::Done { next, before };
+        self.part = Part::Done {
+            next,
+            others: Some((door, come)),
+            before,
+        };
+    }
+}
+
+impl Part {
+    /// Waits for whoever mirrors, or mirrors. `before` is whom we took over from.
+    fn begin(path: &Path, before: Option<UnixStream>) -> Self {
+        for _ in 0..TRIES {
+            if let Some(other) = meet(path) {
+                return Self::Waits(other);
+            }
+            // If another one has opened it since, that one mirrors.
+            if let Ok(door) = open(path) {
+                return Self::Mirrors(Mirrors {
+                    door: Some(door),
+                    before,
+                    ..Mirrors::default()
+                });
+            }
+        }
+        Self::Mirrors(Mirrors {
+            before,
+            ..Mirrors::open(path, open)
+        })
     }
 }
 
 impl Mirrors {
-    fn open(path: &Path, before: Option<UnixStream>) -> Self {
-        let door = open(path).inspect_err(|error| {
+    fn open(path: &Path, how: fn(&Path) -> Result<Door>) -> Self {
+        let door = how(path).inspect_err(|error| {
             warn!(
                 "{}: {error:#}: the next agent of this node can't take over from this one",
                 path.display()
@@ -187,27 +265,40 @@ impl Mirrors {
         });
         Self {
             door: door.ok(),
-            next: None,
-            before,
+            ..Self::default()
         }
     }
 
     /// Waits until somebody comes, asks or goes. Returns whether somebody asked to take over.
     async fn is_asked(&mut self) -> bool {
-        if let Some(next) = &mut self.next {
-            let asks = next.read_u8().await.ok() == Some(TAKE_OVER);
-            if !asks {
-                self.next = None;
+        let door = self.door.as_ref().filter(|_| self.come.len() < MOST);
+        let comes = async {
+            match door {
+                Some((listener, _)) => listener.accept().await,
+                None => pending().await,
             }
-            return asks;
-        }
-        let Some((listener, _)) = &self.door else {
-            return std::future::pending().await;
         };
-        match listener.accept().await {
-            Ok((stream, _)) => self.next = Some(stream),
-            // No descriptors are left, for a moment.
-            Err(_) => sleep(Duration::from_secs(1)).await,
+        let says = async {
+            if self.come.is_empty() {
+                return pending().await;
+            }
+            let each = self.come.iter_mut().map(|it| Box::pin(hear(it)));
+            let (said, which, _) = select_all(each).await;
+            (said, which)
+        };
+        tokio::select! {
+            come = comes => match come {
+                Ok((stream, _)) => self.come.push(stream),
+                // No descriptors are left, for a moment.
+                Err(_) => sleep(Duration::from_secs(1)).await,
+            },
+            (said, which) = says => {
+                let next = self.come.swap_remove(which);
+                if said == Some(TAKE_OVER) {
+                    self.next = Some(next);
+                    return true;
+                }
+            }
         }
         false
     }
@@ -221,126 +312,21 @@ fn meet(path: &Path) -> Option<UnixStream> {
     UnixStream::from_std(stream).ok()
 }
 
-fn open(path: &Path) -> Result<(UnixListener, SocketFile)> {
+fn open(path: &Path) -> Result<Door> {
     let (listener, file) = listen_at(path)?;
     Ok((UnixListener::from_std(listener)?, file))
 }
 
-/// It says nothing as long as it lives.
-async fn until_gone(other: &mut UnixStream) {
-    while other.read_u8().await.is_ok() {}
+/// In place of the one that listens there.
+fn open_instead(path: &Path) -> Result<Door> {
+    let (listener, file) = open(&path.with_extension("next"))?;
+    Ok((listener, file.renamed(path)?))
+}
+
+/// What the other one says; `None` if it has ended.
+async fn hear(other: &mut UnixStream) -> Option<u8> {
+    other.read_u8().await.ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fs::{self, Permissions},
-        os::unix::fs::PermissionsExt as _,
-    };
-
-    use super::*;
-
-    #[tokio::test]
-    async fn the_next_one_takes_over_and_if_it_ends_the_one_before_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hand-over.sock");
-        let mut old = HandOver::start(path.clone());
-        assert!(!old.waits());
-        let mut new = HandOver::start(path.clone());
-        assert!(new.waits());
-        // A third one waits for its turn, and goes.
-        drop(HandOver::start(path.clone()));
-
-        let give = async {
-            assert!(matches!(old.next().await, Met::Asked));
-            old.give(Time::from_nanos(7)).await;
-        };
-        let (taken, ()) = tokio::join!(new.take_over(), give);
-        assert_eq!(taken.unwrap(), Time::from_nanos(7));
-        assert!(!new.waits());
-
-        // The door is the new one's now.
-        let mut newer = HandOver::start(path.clone());
-        assert!(newer.waits());
-        let give = async {
-            assert!(matches!(new.next().await, Met::Asked));
-            new.give(Time::from_nanos(9)).await;
-        };
-        let (taken, ()) = tokio::join!(newer.take_over(), give);
-        assert_eq!(taken.unwrap(), Time::from_nanos(9));
-        drop(newer);
-        assert!(matches!(new.next().await, Met::SuccessorGone));
-        drop(new);
-        assert!(matches!(old.next().await, Met::SuccessorGone));
-        assert!(HandOver::start(path).waits());
-    }
-
-    /// Three are there for a while: the first one is not to mirror beside the third.
-    #[tokio::test]
-    async fn whoever_was_relieved_first_hears_nothing_of_the_next_hand_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hand-over.sock");
-        let mut first = HandOver::start(path.clone());
-        let mut second = HandOver::start(path.clone());
-        hand_over(&mut first, &mut second).await;
-        let mut third = HandOver::start(path.clone());
-        hand_over(&mut second, &mut third).await;
-        assert!(first.is_relieved() && second.is_relieved());
-        let heard = timeout(Duration::from_millis(100), first.next()).await;
-        assert!(heard.is_err(), "{heard:?}");
-        // The second one goes on: nor is the first one to mirror beside that.
-        drop(third);
-        assert!(matches!(second.next().await, Met::SuccessorGone));
-        let heard = timeout(Duration::from_millis(100), first.next()).await;
-        assert!(heard.is_err(), "{heard:?}");
-        drop(second);
-        assert!(matches!(first.next().await, Met::SuccessorGone));
-    }
-
-    async fn hand_over(old: &mut HandOver, new: &mut HandOver) {
-        let give = async {
-            assert!(matches!(old.next().await, Met::Asked));
-            old.give(Time::from_nanos(7)).await;
-        };
-        let (taken, ()) = tokio::join!(new.take_over(), give);
-        taken.unwrap();
-    }
-
-    #[tokio::test]
-    async fn whoever_listens_where_others_may_write_is_not_trusted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hand-over.sock");
-        let _listener = UnixListener::bind(&path).unwrap();
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
-        assert!(!HandOver::start(path.clone()).waits());
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
-        assert!(HandOver::start(path).waits());
-    }
-
-    #[tokio::test]
-    async fn a_door_that_could_not_be_opened_is_opened_later() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hand-over.sock");
-        let other = UnixListener::bind(&path).unwrap();
-        let mut own = HandOver {
-            part: Part::Mirrors(Mirrors::open(&path, None)),
-            path: path.clone(),
-        };
-        own.keep_door();
-        drop(other);
-        own.keep_door();
-        assert!(HandOver::start(path).waits());
-    }
-
-    #[tokio::test]
-    async fn whoever_waits_goes_on_alone_if_the_one_before_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hand-over.sock");
-        let old = HandOver::start(path.clone());
-        let mut new = HandOver::start(path.clone());
-        drop(old);
-        assert!(matches!(new.next().await, Met::PredecessorGone));
-        assert!(!new.waits());
-        assert!(HandOver::start(path).waits());
-    }
-}
+mod tests;

@@ -36,7 +36,8 @@ impl Agent {
             return;
         };
         match hand_over.take_over().await {
-            Ok(from) => {
+            Ok(None) => return,
+            Ok(Some(from)) => {
                 let wait = (from + APART).since(clock::now());
                 tokio::time::sleep(wait).await;
             }

@@ -1,0 +1,231 @@
+//! Two agents of a node, and three.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
+
+use super::*;
+
+#[tokio::test]
+async fn the_next_one_takes_over_and_if_it_ends_the_one_before_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut old = HandOver::start(path.clone());
+    assert!(!old.waits());
+    let mut new = HandOver::start(path.clone());
+    assert!(new.waits());
+    // A third one waits for its turn, and goes.
+    drop(HandOver::start(path.clone()));
+
+    let give = async {
+        assert!(matches!(old.next().await, Met::Asked));
+        old.give(Time::from_nanos(7)).await;
+    };
+    let (taken, ()) = tokio::join!(new.take_over(), give);
+    assert_eq!(taken.unwrap(), Some(Time::from_nanos(7)));
+    assert!(!new.waits());
+
+    // The door is the new one's now.
+    let mut newer = HandOver::start(path.clone());
+    assert!(newer.waits());
+    let give = async {
+        assert!(matches!(new.next().await, Met::Asked));
+        new.give(Time::from_nanos(9)).await;
+    };
+    let (taken, ()) = tokio::join!(newer.take_over(), give);
+    assert_eq!(taken.unwrap(), Some(Time::from_nanos(9)));
+    drop(newer);
+    assert!(matches!(new.next().await, Met::SuccessorGone));
+    drop(new);
+    assert!(matches!(old.next().await, Met::SuccessorGone));
+    assert!(HandOver::start(path).waits());
+}
+
+/// Three are there for a while: the first one is not to mirror beside the third.
+#[tokio::test]
+async fn whoever_was_relieved_first_hears_nothing_of_the_next_hand_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    hand_over(&mut first, &mut second).await;
+    let mut third = HandOver::start(path.clone());
+    hand_over(&mut second, &mut third).await;
+    assert!(first.is_relieved() && second.is_relieved());
+    let heard = timeout(Duration::from_millis(100), first.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    // The second one goes on: nor is the first one to mirror beside that.
+    drop(third);
+    assert!(matches!(second.next().await, Met::SuccessorGone));
+    let heard = timeout(Duration::from_millis(100), first.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    drop(second);
+    assert!(matches!(first.next().await, Met::SuccessorGone));
+}
+
+async fn hand_over(old: &mut HandOver, new: &mut HandOver) {
+    let give = async {
+        assert!(matches!(old.next().await, Met::Asked));
+        old.give(Time::from_nanos(7)).await;
+    };
+    let (taken, ()) = tokio::join!(new.take_over(), give);
+    taken.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_listens_where_others_may_write_is_not_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    assert!(!HandOver::start(path.clone()).waits());
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+    assert!(HandOver::start(path).waits());
+}
+
+#[tokio::test]
+async fn a_door_that_could_not_be_opened_is_opened_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let other = UnixListener::bind(&path).unwrap();
+    let mut own = HandOver {
+        part: Part::Mirrors(Mirrors::open(&path, open)),
+        path: path.clone(),
+    };
+    own.keep_door();
+    drop(other);
+    own.keep_door();
+    assert!(HandOver::start(path).waits());
+}
+
+#[tokio::test]
+async fn whoever_waits_goes_on_alone_if_the_one_before_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let old = HandOver::start(path.clone());
+    let mut new = HandOver::start(path.clone());
+    drop(old);
+    assert!(matches!(new.next().await, Met::PredecessorGone));
+    assert!(!new.waits());
+    assert!(HandOver::start(path).waits());
+}
+
+/// The third one stands at the door of the first one, who hands over to the second.
+#[tokio::test]
+async fn whoever_stands_at_the_old_door_comes_to_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    let mut third = HandOver::start(path.clone());
+    hand_over(&mut first, &mut second).await;
+    // The first one lets it go, the second one lets it in.
+    {
+        let relieved = async { first.next().await };
+        let asked = async { second.next().await };
+        let moved = async {
+            let heard = timeout(Duration::from_millis(300), third.next()).await;
+            assert!(heard.is_err(), "{heard:?}: it mirrors beside the second one");
+        };
+        tokio::select! {
+            met = relieved => panic!("{met:?}"),
+            met = asked => panic!("{met:?}"),
+            () = moved => {}
+        }
+    }
+    assert!(third.waits());
+    let give = async {
+        assert!(matches!(second.next().await, Met::Asked));
+        second.give(Time::from_nanos(9)).await;
+    };
+    let (taken, ()) = tokio::join!(third.take_over(), give);
+    assert_eq!(taken.unwrap(), Some(Time::from_nanos(9)));
+    assert!(first.is_relieved() && second.is_relieved());
+}
+
+/// One that came first but is not ready yet keeps nobody waiting.
+#[tokio::test]
+async fn who_asks_first_takes_over_and_not_who_came_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    let mut third = HandOver::start(path.clone());
+    hand_over(&mut first, &mut third).await;
+    // The first one lets the other one go, who finds the third one.
+    let asking = async { second.take_over().await.unwrap() };
+    let mut asking = Box::pin(asking);
+    let answering = async {
+        loop {
+            tokio::select! {
+                met = first.next() => panic!("{met:?}"),
+                met = third.next() => {
+                    assert!(matches!(met, Met::Asked), "{met:?}");
+                    third.give(Time::from_nanos(9)).await;
+                    return;
+                }
+            }
+        }
+    };
+    let taken = tokio::select! {
+        taken = &mut asking => taken,
+        () = answering => panic!("nobody has asked the third one yet"),
+    };
+    assert_eq!(taken, None, "the first one mirrors no more");
+    drop(asking);
+    assert!(second.waits());
+    hand_over(&mut third, &mut second).await;
+    assert!(first.is_relieved() && third.is_relieved());
+}
+
+/// Who had taken over ends, and the one before it is there as well as the next one.
+#[tokio::test]
+async fn of_two_who_hear_of_an_end_one_mirrors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    hand_over(&mut first, &mut second).await;
+    let mut third = HandOver::start(path.clone());
+    drop(second);
+    let met = tokio::select! {
+        met = first.next() => met,
+        met = third.next() => met,
+    };
+    assert!(matches!(met, Met::SuccessorGone | Met::PredecessorGone), "{met:?}");
+    let (mirrors, waits) = if first.waits() || first.is_relieved() {
+        (&mut third, &mut first)
+    } else {
+        (&mut first, &mut third)
+    };
+    let other = tokio::select! {
+        met = mirrors.next() => Some(met),
+        met = waits.next() => Some(met),
+        () = sleep(Duration::from_millis(300)) => None,
+    };
+    assert!(other.is_none(), "{other:?}");
+    assert!(waits.waits() && !mirrors.waits() && !mirrors.is_relieved());
+    hand_over(mirrors, waits).await;
+}
+
+#[tokio::test]
+async fn of_two_who_wait_one_goes_on_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    let mut third = HandOver::start(path.clone());
+    drop(first);
+    // One of them asks at this very moment.
+    let taken = second.take_over().await.unwrap();
+    assert_eq!(taken, Some(Time::default()));
+    assert!(!second.waits());
+    let met = tokio::select! {
+        met = third.next() => Some(met),
+        met = second.next() => Some(met),
+        () = sleep(Duration::from_millis(300)) => None,
+    };
+    assert!(met.is_none(), "{met:?}");
+    assert!(third.waits());
+}
