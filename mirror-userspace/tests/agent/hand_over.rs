@@ -74,7 +74,10 @@ impl<'a> Load<'a> {
         let enough = self.sent().map(|sent| sent + more);
         let deadline = Instant::now() + PATIENCE;
         while self.sent().iter().zip(enough).any(|(sent, it)| *sent < it) {
-            assert!(Instant::now() < deadline, "{enough:?} requests take too long");
+            assert!(
+                Instant::now() < deadline,
+                "{enough:?} requests take too long"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -84,7 +87,8 @@ impl<'a> Load<'a> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let counts = counted(&self.node.v2.requests());
-            let wanted = (0..2 * CLIENTS).flat_map(|it| what(it).map(move |number| target(it, number)));
+            let wanted =
+                (0..2 * CLIENTS).flat_map(|it| what(it).map(move |number| target(it, number)));
             let missed: Vec<_> = wanted.filter(|it| !counts.contains_key(it)).collect();
             if missed.is_empty() {
                 return;
@@ -151,13 +155,17 @@ fn no_request_is_copied_twice_and_those_missed_are_of_one_moment() {
     let mut all = 0;
     for client in 0..2 * CLIENTS {
         let window = before[client]..after[client];
-        let missed: Vec<_> = window.filter(|it| !counts.contains_key(&target(client, *it))).collect();
+        let missed: Vec<_> = window
+            .filter(|it| !counts.contains_key(&target(client, *it)))
+            .collect();
         let first = missed.first().copied().unwrap_or_default();
         let run: Vec<_> = (first..).take(missed.len()).collect();
         assert_eq!(missed, run, "client {client}: {}", ended.stderr);
         all += missed.len();
     }
-    println!("missed {all} of {}", sent.iter().sum::<usize>());
+    let sent: usize = sent.iter().sum();
+    println!("missed {all} of {sent}");
+    assert!(all * 20 <= sent, "{all} of {sent}: {}", ended.stderr);
 }
 
 /// Two wait when the old one ends, and later the one that mirrors ends, too.

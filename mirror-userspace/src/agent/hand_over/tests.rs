@@ -126,7 +126,10 @@ async fn whoever_stands_at_the_old_door_comes_to_the_new_one() {
         let asked = async { second.next().await };
         let moved = async {
             let heard = timeout(Duration::from_millis(300), third.next()).await;
-            assert!(heard.is_err(), "{heard:?}: it mirrors beside the second one");
+            assert!(
+                heard.is_err(),
+                "{heard:?}: it mirrors beside the second one"
+            );
         };
         tokio::select! {
             met = relieved => panic!("{met:?}"),
@@ -193,7 +196,10 @@ async fn of_two_who_hear_of_an_end_one_mirrors() {
         met = first.next() => met,
         met = third.next() => met,
     };
-    assert!(matches!(met, Met::SuccessorGone | Met::PredecessorGone), "{met:?}");
+    assert!(
+        matches!(met, Met::SuccessorGone | Met::PredecessorGone),
+        "{met:?}"
+    );
     let (mirrors, waits) = if first.waits() || first.is_relieved() {
         (&mut third, &mut first)
     } else {
