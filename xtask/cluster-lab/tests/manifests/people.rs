@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cluster_lab::manifests::{decode, deploy, kustomize, validate};
+use cluster_lab::manifests::{self, decode, deploy, helm, kustomize, validate};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use serde_json::Value;
 
@@ -52,6 +52,47 @@ fn people_who_look_may_change_nothing() {
     assert_eq!(operator.1, [exec, viewers[0], viewers[1]]);
     assert_eq!(viewer.0, "podmirror-viewer");
     assert_eq!(viewer.1, viewers);
+}
+
+/// By the chart they are called as the release is.
+#[test]
+fn the_chart_makes_the_same_roles_for_people_if_it_is_told_to() {
+    let without = helm("podmirror", &[]).unwrap();
+    for release in ["podmirror", "second"] {
+        let prefix = if release == "podmirror" {
+            "podmirror"
+        } else {
+            "second-podmirror"
+        };
+        let mut more = helm(release, &["people.create=true"]).unwrap();
+        more.retain(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let ends = ["-viewer", "-operator", "-editor"];
+            ends.iter().any(|end| name.ends_with(end))
+        });
+        let shown = |object: &Value, own: &str| {
+            let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+            let rules: Vec<PolicyRule> = serde_json::from_value(object["rules"].clone()).unwrap();
+            let rules: Vec<_> = rules
+                .into_iter()
+                .map(|it| (it.api_groups, it.resources, it.verbs))
+                .collect();
+            let name = name.strip_prefix(own).unwrap().to_owned();
+            (name, object["kind"].to_string(), rules)
+        };
+        let mut theirs: Vec<_> = more.iter().map(|it| shown(it, prefix)).collect();
+        let mut ours: Vec<_> = kustomize("people")
+            .unwrap()
+            .iter()
+            .map(|it| shown(it, "podmirror"))
+            .collect();
+        theirs.sort();
+        ours.sort();
+        assert_eq!(theirs, ours);
+        validate(&more, VERSIONS[1]).unwrap();
+    }
+    let named = |end: &str| without.iter().any(|it| manifests::name(it).ends_with(end));
+    assert!(!named("-viewer") && !named("-operator") && !named("-editor"));
 }
 
 /// The template is filled in as krew-release-bot does, and has the archives that a release has.
