@@ -95,3 +95,63 @@ fn a_service_that_leads_live_requests_to_v2_is_warned_of() {
         assert!(plan.ignored.is_empty(), "{:?}", plan.ignored);
     }
 }
+
+/// A target whose pods are those that are mirrored: by labels, whatever its name is.
+#[test]
+fn a_target_that_is_itself_a_source_is_warned_of() {
+    let mirror = |source: &str, target: &str| {
+        format!(
+            "apiVersion: podmirror.io/v1alpha1\nkind: TrafficMirror\nmetadata: {{name: web}}\n\
+             spec: {{source: {{{source}}}, targets: [{target}]}}\n"
+        )
+    };
+    let service = |name: &str, selector: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {{{selector}}}}}\n"
+        )
+    };
+    let by_label = "selector: {matchLabels: {app: web, version: v1}}, ports: [80]";
+    for (source, target, v2, warned) in [
+        ("service: v1", "{service: v2}", "app: web", true),
+        ("service: v1", "{service: v2}", "version: v1", true),
+        (
+            "service: v1",
+            "{service: v2}",
+            "app: web, version: v2",
+            false,
+        ),
+        (
+            "service: v1",
+            "{service: v2}",
+            "app: web, version: v1, track: canary",
+            false,
+        ),
+        ("service: v1", "{service: v3}", "app: web", false),
+        (by_label, "{service: v2}", "app: web", true),
+        (by_label, "{service: v2}", "version: v2", false),
+        (
+            by_label,
+            "{selector: {matchLabels: {app: web}}, port: 80}",
+            "version: v2",
+            true,
+        ),
+        // Another condition may keep them out.
+        (
+            by_label,
+            "{selector: {matchLabels: {app: web}, matchExpressions: [{key: version, operator: NotIn, values: [v1]}]}, port: 80}",
+            "version: v2",
+            false,
+        ),
+    ] {
+        let text =
+            mirror(source, target) + &service("v1", "app: web, version: v1") + &service("v2", v2);
+        let plan = plan(&text);
+        let says =
+            |it: &&String| it.contains("selects pods that are mirrored, too: those get no copies");
+        assert_eq!(
+            plan.warnings.iter().any(|it| says(&it)),
+            warned,
+            "{source} {target} {v2}: {plan}"
+        );
+    }
+}
