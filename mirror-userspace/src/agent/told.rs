@@ -7,7 +7,9 @@ use std::{
 
 use mirror_core::ledger::{Ledger, Named};
 use mirror_kubernetes::{
-    cluster::{Aim, AttachState, Part, Seen, TellConfig, Teller, Waiting, rounded},
+    cluster::{
+        Aim, AttachState, Part, Problem, Seen, SeenDocument, TellConfig, Teller, Waiting, rounded,
+    },
     plan::Rule,
 };
 use tokio::time::Instant;
@@ -112,11 +114,7 @@ impl Agent {
             };
             titles.insert(id, title);
             document.rules += 1;
-            for why in self.unreachable(rule) {
-                if !document.unreachable.contains(&why) {
-                    document.unreachable.push(why);
-                }
-            }
+            self.look_at_targets(rule, document);
             if self.broken.contains_key(&id) {
                 document.part.why = Some("its mirror was stopped by a fault: see the log".into());
             }
@@ -136,14 +134,29 @@ impl Agent {
         Seen { documents }
     }
 
-    /// The targets of a rule that have no endpoint.
-    fn unreachable(&self, rule: &Rule) -> impl Iterator<Item = String> {
-        rule.targets.iter().filter_map(|target| {
+    /// Says which targets of a rule have no endpoint, or are pods whose requests are mirrored.
+    fn look_at_targets(&self, rule: &Rule, document: &mut SeenDocument) {
+        for target in &rule.targets {
             let aim = Aim::of(&rule.source, target);
-            let endpoints = self.watches.endpoints(&aim)?;
-            let problem = endpoints.problem?;
-            Some(format!("{aim}: {problem}"))
-        })
+            let Some(endpoints) = self.watches.endpoints(&aim) else {
+                continue;
+            };
+            let (list, why) = match endpoints.problem {
+                Some(Problem::Sources) => (&mut document.sources, Problem::Sources.to_string()),
+                Some(problem) => (&mut document.unreachable, problem.to_string()),
+                // Without figures: they come and go.
+                None if endpoints.sources > 0 => (
+                    &mut document.partly_sources,
+                    "some of its endpoints are pods whose requests are mirrored: they get no copies"
+                        .to_owned(),
+                ),
+                None => continue,
+            };
+            let why = format!("{aim}: {why}");
+            if !list.contains(&why) {
+                list.push(why);
+            }
+        }
     }
 }
 

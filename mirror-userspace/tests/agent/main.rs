@@ -8,6 +8,7 @@
 #![cfg(test)]
 
 mod api;
+mod blue_green;
 mod documents;
 mod doors;
 mod early;

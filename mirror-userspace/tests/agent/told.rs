@@ -13,10 +13,10 @@ use crate::{
 };
 
 const LEASES: &str = "/apis/coordination.k8s.io/v1/leases";
-const EVENTS: &str = "/apis/events.k8s.io/v1/events";
+pub(crate) const EVENTS: &str = "/apis/events.k8s.io/v1/events";
 
 /// A node whose API takes all that is told.
-fn node() -> Node {
+pub(crate) fn node() -> Node {
     let node = Node::new();
     for kind in [TRAFFIC_MIRRORS, VIRTUAL_SERVICES, LEASES, EVENTS] {
         node.api.serve(kind);
@@ -46,7 +46,7 @@ fn second_agent(node: &Node) -> Agent {
     Agent(Mirror::start_command(&node.lab.node, Path::new("env"), &all, "mirroring ").unwrap())
 }
 
-fn status(node: &Node) -> Value {
+pub(crate) fn status(node: &Node) -> Value {
     let object = node.api.object(TRAFFIC_MIRRORS, "default", "web");
     object.map_or(Value::Null, |mut it| it["status"].take())
 }
@@ -67,7 +67,7 @@ fn conditions(node: &Node) -> Vec<String> {
     all.map(shown).collect()
 }
 
-fn wait_for_conditions(node: &Node, agent: &Agent, expected: &[&str; 3]) {
+pub(crate) fn wait_for_conditions(node: &Node, agent: &Agent, expected: &[&str; 3]) {
     let there = node.api.wait_until(|_| conditions(node) == *expected);
     let is = status(node);
     assert!(there, "{expected:?}: {is:#}\n{}", agent.0.stderr());
@@ -86,7 +86,7 @@ fn holder(node: &Node) -> String {
     holder.unwrap_or_default()
 }
 
-fn writes(node: &Node, to: &str) -> Vec<Write> {
+pub(crate) fn writes(node: &Node, to: &str) -> Vec<Write> {
     let all = node.api.writes().into_iter();
     all.filter(|write| write.path.contains(to)).collect()
 }

@@ -184,6 +184,9 @@ fn the_chart_takes_other_values_and_refuses_unknown_ones() {
             "--sample-rate=25%",
         ]
     );
+    // By its pod's name it knows its release's Lease.
+    let named = json!(agent.env);
+    assert!(named.to_string().contains("\"POD_NAME\""), "{named}");
     for unknown in ["mirror.podselector=a", "privilegd=true", "mirror.ports={0}"] {
         let error = helm("podmirror", &[unknown]).unwrap_err().to_string();
         assert!(error.contains("values don't meet"), "{unknown}: {error}");

@@ -13,9 +13,10 @@ pub(super) struct TellArgs {
     cluster_status: OnOff,
 
     /// Name of that Lease, in the agent's namespace; agents with other flags need another one. Labels of a-z, 0-9
-    /// and - with dots between them, up to 63 bytes; each node has a Lease NAME-NODE
-    #[arg(long, value_name = "NAME", default_value = "podmirror", value_parser = lease_name)]
-    lease_name: String,
+    /// and - with dots between them, up to 63 bytes; each node has a Lease NAME.NODE [default: the name of the
+    /// agent's DaemonSet; outside of one: podmirror]
+    #[arg(long, value_name = "NAME", value_parser = lease_name)]
+    lease_name: Option<String>,
 
     /// Name of the agent's pod, from the downward API: with the pod goes what it noted
     #[arg(long, value_name = "NAME", env = "POD_NAME", hide = true)]
@@ -64,9 +65,22 @@ impl TellArgs {
             client: client.clone(),
             node: node.to_owned(),
             pod: self.pod_name.clone().zip(self.pod_uid.clone()),
-            lease: self.lease_name.clone(),
+            lease: self.lease(),
         })
     }
+
+    fn lease(&self) -> String {
+        let own = self.lease_name.clone();
+        let own = own.or_else(|| daemon_set(self.pod_name.as_deref()?));
+        own.unwrap_or_else(|| "podmirror".to_owned())
+    }
+}
+
+/// The DaemonSet of a pod of this name, which is that of the DaemonSet, a dash, and five letters or digits.
+fn daemon_set(pod: &str) -> Option<String> {
+    let (name, suffix) = pod.rsplit_once('-')?;
+    let random = suffix.len() == 5 && suffix.bytes().all(|it| it.is_ascii_alphanumeric());
+    lease_name(name).ok().filter(|_| random)
 }
 
 #[cfg(test)]
@@ -84,8 +98,28 @@ mod tests {
     fn named(name: &str) -> Result<String, String> {
         let flags = Flags::try_parse_from(["agent", &format!("--lease-name={name}")]);
         flags
-            .map(|flags| flags.tell.lease_name)
+            .map(|flags| flags.tell.lease())
             .map_err(|error| error.to_string())
+    }
+
+    /// Two installations in one namespace elect one agent each, whatever their flags.
+    #[test]
+    fn the_lease_is_called_as_the_daemon_set_is() {
+        let of = |pod: Option<&str>| {
+            let pod = pod.map(|pod| format!("--pod-name={pod}"));
+            let flags = ["agent".to_owned()].into_iter().chain(pod);
+            Flags::try_parse_from(flags).unwrap().tell.lease()
+        };
+        for (pod, lease) in [
+            (None, "podmirror"),
+            (Some("podmirror-x7k2p"), "podmirror"),
+            (Some("second-podmirror-0az9b"), "second-podmirror"),
+            // Not of a DaemonSet.
+            (Some("web-0"), "podmirror"),
+            (Some("podmirror"), "podmirror"),
+        ] {
+            assert_eq!(of(pod), lease, "{pod:?}");
+        }
     }
 
     #[test]

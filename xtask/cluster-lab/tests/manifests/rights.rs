@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 
 /// All that is written is for people: Events, and the status of our own kind.
 const WRITTEN: [(&str, &str, &[&str]); 2] = [
-    ("events.k8s.io", "events", &["create", "patch"]),
+    ("events.k8s.io", "events", &["create"]),
     ("podmirror.io", "trafficmirrors/status", &["get", "patch"]),
 ];
 

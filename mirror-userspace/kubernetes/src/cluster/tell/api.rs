@@ -20,6 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure that is nobody's fault.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// The Leases in one answer: with the longest notes, some 4 MiB.
+const PAGE: u32 = 250;
+
+/// Leases, and where the others begin.
+type Page = (Vec<DynamicObject>, Option<String>);
+
 /// Who writes, as `managedFields` has it.
 const MANAGER: &str = "podmirror";
 
@@ -103,11 +109,17 @@ impl TellApi {
         value(self.leases().patch(name, &params, &patch)).await
     }
 
-    /// The Leases with this label.
-    pub(super) async fn labelled(&self, label: &str) -> Result<Vec<DynamicObject>, Failed> {
-        let params = ListParams::default().labels(label).match_any();
+    /// The next [`PAGE`] Leases with this label, and where to go on; from the start without `from`. Not from the API
+    /// server's memory, as it gives out all at once from there.
+    pub(super) async fn labelled(&self, label: &str, from: Option<&str>) -> Result<Page, Failed> {
+        let mut params = ListParams::default().labels(label).limit(PAGE);
+        if let Some(from) = from {
+            params = params.continue_token(from);
+        }
         let leases = self.leases();
-        Ok(within(leases.list(&params)).await?.items)
+        let list = within(leases.list(&params)).await?;
+        let next = list.metadata.continue_.filter(|next| !next.is_empty());
+        Ok((list.items, next))
     }
 
     /// The status that an object has, with the version of the object; null if it has none.
@@ -136,36 +148,14 @@ impl TellApi {
         Ok(version(&object))
     }
 
-    pub(super) async fn create_event(&self, namespace: &str, event: Value) -> Result<(), Failed> {
-        let event = object(event)?;
-        let events = self.events(namespace);
-        within(events.create(&PostParams::default(), &event))
-            .await
-            .map(drop)
-    }
-
-    pub(super) async fn change_event(
-        &self,
-        namespace: &str,
-        name: &str,
-        change: &Value,
-    ) -> Result<(), Failed> {
-        let (events, params, patch) = (self.events(namespace), manager(), Patch::Merge(change));
-        within(events.patch(name, &params, &patch)).await.map(drop)
-    }
-
     /// Tells what is due, as `me`.
     pub(super) async fn tell(&self, due: &Due, me: &str) -> Result<(), Failed> {
-        let namespace = due.regarding.namespace.as_str();
-        let now = micros();
-        if due.before > 0 {
-            let again = due.again(&now);
-            return self.change_event(namespace, &due.name(), &again).await;
-        }
-        match self.create_event(namespace, due.event(me, &now)).await {
+        let event = object(due.event(me, &micros()))?;
+        let events = self.events(&due.regarding.namespace);
+        match within(events.create(&PostParams::default(), &event)).await {
             // The agent that was elected before this one has told it.
             Err(Failed::Conflict) => Ok(()),
-            outcome => outcome,
+            outcome => outcome.map(drop),
         }
     }
 }
@@ -271,6 +261,34 @@ mod tests {
             uid: uid.to_owned(),
             ..Identity::default()
         }
+    }
+
+    #[tokio::test]
+    async fn leases_are_listed_page_by_page() {
+        let (service, mut handle) = pair::<Request<Body>, Response<Body>>();
+        let api = TellApi::new(Client::new(service, "default"));
+        let play = async {
+            let mut asked = Vec::new();
+            for (name, next) in [("a", "more"), ("b", "")] {
+                let (request, answer) = handle.next_request().await.unwrap();
+                asked.push(request.uri().to_string());
+                let lease = json!({"metadata": {"name": name}});
+                let list = json!({"metadata": {"continue": next}, "items": [lease]});
+                let body = Body::from(list.to_string().into_bytes());
+                answer.send_response(Response::new(body));
+            }
+            asked
+        };
+        let ask = async {
+            let (first, next) = api.labelled("a=b", None).await.unwrap();
+            assert_eq!((first.len(), next.as_deref()), (1, Some("more")));
+            let (second, next) = api.labelled("a=b", next.as_deref()).await.unwrap();
+            assert_eq!((second.len(), next), (1, None));
+        };
+        let (asked, ()) = tokio::join!(play, ask);
+        assert!(asked.iter().all(|it| it.contains("limit=250")), "{asked:?}");
+        assert!(!asked[0].contains("continue"), "{asked:?}");
+        assert!(asked[1].contains("continue=more"), "{asked:?}");
     }
 
     #[tokio::test]

@@ -10,6 +10,11 @@ const LONGEST: usize = 512;
 /// From so many lost copies per minute on, and from one of a hundred on, a mirror is degraded.
 const LOST: u64 = 10;
 
+/// Why a mirror is degraded whose targets nobody is behind.
+pub(super) const NO_ENDPOINT: &str = "NoEndpoint";
+/// Why one is whose targets are the pods that are mirrored.
+pub(super) const TARGET_IS_SOURCE: &str = "TargetIsSource";
+
 /// What all nodes have of a mirror, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Whole {
@@ -149,18 +154,18 @@ fn attached(seen: &SeenDocument, whole: &Whole) -> Condition {
 fn degraded(seen: &SeenDocument, whole: &Whole) -> Condition {
     let Whole { copies, lost, .. } = whole;
     let loses = *lost >= LOST && lost.saturating_mul(100) >= copies.saturating_add(*lost);
-    let (holds, reason, message) = if let Some(why) = seen.unreachable.first() {
-        let more = seen.unreachable.len().saturating_sub(1);
-        let more = match more {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        (true, "NoEndpoint", format!("{why}{more}"))
+    let (holds, reason, message) = if let Some(why) = first(&seen.unreachable) {
+        (true, NO_ENDPOINT, why)
+    } else if let Some(why) = first(&seen.sources) {
+        (true, TARGET_IS_SOURCE, why)
     } else if loses {
         // Without figures: they come and go.
         let message = "copies are lost, as lostPerMinute says: podmirror_requests_dropped_total and \
                        podmirror_replies_failed_total say why";
         (true, "LosingCopies", message.to_owned())
+    } else if let Some(why) = first(&seen.partly_sources) {
+        // The others get all copies.
+        (false, "TargetIsPartlySource", why)
     } else {
         (
             false,
@@ -174,6 +179,15 @@ fn degraded(seen: &SeenDocument, whole: &Whole) -> Condition {
         reason,
         message,
     }
+}
+
+/// The first of these, and how many more there are.
+fn first(texts: &[String]) -> Option<String> {
+    let first = texts.first()?;
+    Some(match texts.len().saturating_sub(1) {
+        0 => first.clone(),
+        more => format!("{first}; and {more} more"),
+    })
 }
 
 #[cfg(test)]
@@ -228,7 +242,25 @@ mod tests {
             unreachable: vec!["v2: no endpoint is ready".into()],
             ..good.clone()
         };
+        let source = SeenDocument {
+            sources: vec!["v2: is v1".into(), "v3: is v1".into()],
+            ..good.clone()
+        };
+        let partly_source = SeenDocument {
+            partly_sources: vec!["v2: one is v1".into()],
+            ..good.clone()
+        };
         for (seen, whole, expected) in [
+            (
+                &source,
+                whole(1, 1, 0, 0),
+                "True=Accepted True=AllPods True=TargetIsSource",
+            ),
+            (
+                &partly_source,
+                whole(1, 1, 0, 0),
+                "True=Accepted True=AllPods False=TargetIsPartlySource",
+            ),
             (
                 &good,
                 whole(2, 2, 100, 0),

@@ -1,7 +1,8 @@
 //! Events on documents: what is wrong with them, where `kubectl describe` shows it.
 //!
 //! An Event is named by its object and text, so that the next elected agent finds what this one has told instead of
-//! telling it again. kube's recorder names them by the time, and would take two texts of one reason for the same.
+//! telling it again. What goes on is told by a further Event, half an hour later: to change Events takes a right to
+//! change everybody's, as roles know no names that begin with something. kube's recorder names them by the time, and would take two texts of one reason for the same.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    conditions::{NO_ENDPOINT, TARGET_IS_SOURCE},
     seen::{Identity, Remark, Seen, SeenDocument, cut, shortened},
     turns::Turns,
 };
@@ -132,11 +134,6 @@ impl Events {
         self.set(due, due.before.saturating_add(1), now, TOLD_AGAIN_AFTER);
     }
 
-    /// The API has forgotten it: it is told anew.
-    pub(super) fn on_forgotten(&mut self, due: &Due) {
-        self.told.remove(&due.key);
-    }
-
     pub(super) fn on_failed(&mut self, due: &Due, now: Instant) {
         self.set(due, due.before, now, TRIED_AGAIN_AFTER);
     }
@@ -173,11 +170,18 @@ impl Events {
 }
 
 fn remarks(document: &SeenDocument) -> impl Iterator<Item = Remark> {
-    let unreachable = document.unreachable.iter().map(|text| Remark {
-        reason: "NoEndpoint",
-        text: text.clone(),
-    });
-    document.remarks.iter().cloned().chain(unreachable)
+    let each = |texts: &[String], reason| {
+        let texts = texts.to_vec();
+        texts.into_iter().map(move |text| Remark { reason, text })
+    };
+    let unreachable = each(&document.unreachable, NO_ENDPOINT);
+    let sources = each(&document.sources, TARGET_IS_SOURCE);
+    document
+        .remarks
+        .iter()
+        .cloned()
+        .chain(unreachable)
+        .chain(sources)
 }
 
 /// The same for every agent: the hasher has no key.
@@ -189,12 +193,15 @@ fn key(of: &Identity, remark: &Remark) -> u64 {
 
 impl Due {
     /// The Event's name.
-    pub(super) fn name(&self) -> String {
+    fn name(&self) -> String {
         let name = shortened(self.regarding.name.clone(), 200);
-        format!("{name}.{:016x}", self.key)
+        match self.before {
+            0 => format!("{name}.{:016x}", self.key),
+            again => format!("{name}.{:016x}.{again}", self.key),
+        }
     }
 
-    /// The Event, told by `me` for the first time.
+    /// The Event, told by `me`.
     pub(super) fn event(&self, me: &str, now: &str) -> Value {
         let Identity {
             api_version,
@@ -223,12 +230,6 @@ impl Due {
             "reportingController": CONTROLLER,
             "reportingInstance": cut(me, 128),
         })
-    }
-
-    /// What changes when it is told again.
-    pub(super) fn again(&self, now: &str) -> Value {
-        let count = self.before.saturating_add(1);
-        json!({"series": {"count": count, "lastObservedTime": now}})
     }
 }
 
@@ -294,10 +295,7 @@ mod tests {
         let later = start + TOLD_AGAIN_AFTER;
         let again = events.due(&seen(&["a"]), nobody, later);
         assert_eq!(again.len(), 1);
-        assert_eq!(again[0].name(), due[0].name());
-        assert_eq!(again[0].again("now")["series"]["count"], 2);
-        events.on_forgotten(&again[0]);
-        assert_eq!(events.due(&seen(&["a"]), nobody, later)[0].before, 0);
+        assert_eq!(again[0].name(), format!("{}.1", due[0].name()));
         events.due(&Seen::default(), nobody, later + REMEMBERED);
         assert!(events.told.is_empty(), "what is mended is forgotten");
     }

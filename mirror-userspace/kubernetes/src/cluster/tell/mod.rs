@@ -1,7 +1,7 @@
 //! Tells people in the cluster what became of their documents: the status of each TrafficMirror, and Events.
 //!
 //! ```text
-//! agent ──Seen──► Teller ─┬─ its part ──► Lease podmirror-NODE   (each agent, while pods are mirrored there)
+//! agent ──Seen──► Teller ─┬─ its part ──► Lease podmirror.NODE   (each agent, while pods are mirrored there)
 //!                         └─ if elected ◄── all parts ──┘
 //!                               ├──► status of TrafficMirrors
 //!                               └──► Events on documents
@@ -19,6 +19,7 @@ mod api;
 mod conditions;
 mod election;
 mod events;
+mod office;
 mod parts;
 mod refusals;
 mod seen;

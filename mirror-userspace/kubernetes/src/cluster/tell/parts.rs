@@ -1,9 +1,6 @@
 //! Each agent's part, noted in a Lease of its node, and all of them added up.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{ResourceExt as _, core::DynamicObject};
 use serde_json::{Value, json};
@@ -23,6 +20,8 @@ const LABEL: &str = "podmirror.io/lease";
 const LONGEST_NOTE: usize = 16 << 10;
 /// In place of a title: mirrors of any namespace may be left out.
 const ANY: &str = "";
+/// The most nodes whose notes are kept: more than Kubernetes is made for.
+const MOST_NODES: usize = 10_000;
 /// The longest reason in it.
 const LONGEST_REASON: usize = 200;
 
@@ -197,11 +196,22 @@ pub(super) fn selector(election: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Others(BTreeMap<String, Noted>);
 
-#[derive(Debug)]
+/// The notes that were listed until now.
+#[derive(Debug, Default)]
+pub(super) struct Listed(BTreeMap<String, Noted>);
+
+impl Listed {
+    /// Whether there is no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MOST_NODES
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Noted {
     version: String,
     since: Instant,
-    parts: Parts,
+    parts: Arc<Parts>,
 }
 
 impl Noted {
@@ -212,30 +222,40 @@ impl Noted {
 }
 
 impl Others {
-    /// These are all Leases; `own` is the one of this node, of which we know more.
-    pub(super) fn on_list(&mut self, leases: Vec<DynamicObject>, own: &str, now: Instant) {
-        let mut before = std::mem::take(&mut self.0);
+    /// These are some of the Leases, which go into `listed`; `own` is the one of this node, of which we know more.
+    pub(super) fn on_page(
+        &mut self,
+        listed: &mut Listed,
+        leases: Vec<DynamicObject>,
+        own: &str,
+        now: Instant,
+    ) {
         for lease in leases.into_iter().filter(|lease| lease.name_any() != own) {
             let (name, version) = (
                 lease.name_any(),
                 lease.resource_version().unwrap_or_default(),
             );
-            let noted = match before.remove(&name) {
-                Some(noted) if noted.version == version => noted,
+            let noted = match self.0.get(&name) {
+                Some(noted) if noted.version == version => noted.clone(),
                 _ => {
                     let note = lease.annotations().get(NOTE);
                     let parts = note.and_then(|text| serde_json::from_str(text).ok());
                     Noted {
                         version,
                         since: now,
-                        parts: parts.unwrap_or_default(),
+                        parts: Arc::new(parts.unwrap_or_default()),
                     }
                 }
             };
-            if let Entry::Vacant(vacant) = self.0.entry(name) {
-                vacant.insert(noted);
+            if listed.0.len() < MOST_NODES {
+                listed.0.insert(name, noted);
             }
         }
+    }
+
+    /// These are all.
+    pub(super) fn on_listed(&mut self, Listed(all): Listed) {
+        self.0 = all;
     }
 
     /// A mirror on all nodes: this one's part of it and the others'.

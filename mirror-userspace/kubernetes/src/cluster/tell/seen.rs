@@ -27,7 +27,7 @@ impl Seen {
 impl SeenDocument {
     /// Whether there is an Event to tell of it.
     pub(super) fn has_events(&self) -> bool {
-        !self.remarks.is_empty() || !self.unreachable.is_empty()
+        !(self.remarks.is_empty() && self.unreachable.is_empty() && self.sources.is_empty())
     }
 }
 
@@ -46,6 +46,10 @@ pub struct SeenDocument {
     pub suspended: bool,
     /// Targets that have no endpoint, each with why.
     pub unreachable: Vec<String>,
+    /// Targets whose endpoints are all pods whose requests are mirrored, so that they get no copies.
+    pub sources: Vec<String>,
+    /// Targets of which that holds for some endpoints.
+    pub partly_sources: Vec<String>,
     /// What is on this node.
     pub part: Part,
 }

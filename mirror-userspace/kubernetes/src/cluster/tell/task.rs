@@ -16,17 +16,17 @@ use super::{
     TellConfig,
     api::{Complaints, Failed, TellApi, micros, seconds},
     election::{Election, Held, LASTS, Move},
-    events::Events,
-    parts::{self, Note, Others},
+    office::Office,
+    parts::{self, Note},
     refusals::{REFUSED, Refusals},
     seen::{Seen, shortened},
-    statuses::{Statuses, Todo},
+    statuses::Todo,
 };
 use crate::cluster::watch::spread;
 
 const ROUND: Duration = Duration::from_secs(2);
 
-/// How often the elected agent asks for the others' parts.
+/// How often the elected agent asks for a page of the others' parts.
 const PARTS_EVERY: Duration = Duration::from_secs(10);
 
 /// So many requests in one round without an answer: the API server is away. With a single one it may be the object,
@@ -59,17 +59,6 @@ pub(super) struct Task {
     statuses_refused: Refusals,
 }
 
-/// What the elected agent knows.
-#[derive(Default)]
-struct Office {
-    others: Others,
-    /// Whether they are known.
-    listed: bool,
-    list_next: Option<Instant>,
-    statuses: Statuses,
-    events: Events,
-}
-
 impl Task {
     pub(super) fn new(config: TellConfig, news: watch::Receiver<Seen>) -> Self {
         // Two agents may be on one node while one takes over from the other.
@@ -80,7 +69,8 @@ impl Task {
         };
         Self {
             api: TellApi::new(config.client.clone()),
-            own: shortened(format!("{}-{}", config.lease, config.node), 253),
+            // With a dash it might be the Lease of an installation of that name.
+            own: shortened(format!("{}.{}", config.lease, config.node), 253),
             election: Election::new(me.clone()),
             me,
             config,
@@ -247,14 +237,13 @@ impl Task {
 
     async fn tell(&mut self, seen: &Seen) {
         let now = Instant::now();
-        let selector = parts::selector(&self.config.lease);
         let office = self.office.get_or_insert_default();
         if office.list_next.is_none_or(|next| next <= now) {
-            office.list_next = Some(now + PARTS_EVERY);
-            match self.api.labelled(&selector).await {
-                Ok(leases) => {
+            let selector = parts::selector(&self.config.lease);
+            match office.list(&self.api, &selector, &self.own, now).await {
+                Ok(pages) => {
                     self.complaints.works(PARTS);
-                    office.others.on_list(leases, &self.own, now);
+                    office.list_next = Some(now + PARTS_EVERY.saturating_mul(pages));
                     office.listed = true;
                 }
                 Err(failed) => {
@@ -263,6 +252,7 @@ impl Task {
                 }
             }
         }
+        let Some(office) = &self.office else { return };
         // What is told without the others' parts would be taken back a moment later.
         if office.listed {
             self.tell_statuses(seen).await;
@@ -378,7 +368,6 @@ impl Task {
                         return;
                     }
                 }
-                Err(Failed::NotFound) if due.before > 0 => office.events.on_forgotten(&due),
                 Err(failed @ Failed::Forbidden(_)) => {
                     office.events.on_failed(&due, now);
                     let telling = seen.namespaces(super::SeenDocument::has_events);

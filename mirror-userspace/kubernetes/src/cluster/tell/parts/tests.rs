@@ -17,6 +17,15 @@ fn noted(name: &str, version: &str, text: &str) -> DynamicObject {
     serde_json::from_value(lease).unwrap()
 }
 
+/// One page a Lease.
+fn list(others: &mut Others, leases: Vec<DynamicObject>, now: Instant) {
+    let mut listed = Listed::default();
+    for lease in leases {
+        others.on_page(&mut listed, vec![lease], "podmirror-me", now);
+    }
+    others.on_listed(listed);
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -51,7 +60,7 @@ async fn parts_are_added_up_until_they_are_stale() {
             noted("podmirror-me", "1", &note(&parts(9)).0),
         ]
     };
-    others.on_list(leases(), "podmirror-me", start);
+    list(&mut others, leases(), start);
     let title = "TrafficMirror default/web";
     let own = Part {
         selected: 1,
@@ -64,11 +73,23 @@ async fn parts_are_added_up_until_they_are_stale() {
     let later = start + 100 * SECOND;
     let mut again = leases();
     again[1].metadata.resource_version = Some("2".into());
-    others.on_list(again, "podmirror-me", later);
+    list(&mut others, again, later);
     let whole = others.whole(title, &own, start + STALE_AFTER);
     assert_eq!((whole.selected, whole.attached, whole.nodes), (3, 3, 2));
-    others.on_list(Vec::new(), "podmirror-me", later);
+    list(&mut others, Vec::new(), later);
     assert_eq!(others.whole(title, &own, later).selected, 1);
+}
+
+#[tokio::test]
+async fn of_too_many_nodes_some_are_left_out() {
+    let mut others = Others::default();
+    let now = Instant::now();
+    let leases = (0..=MOST_NODES).map(|node| noted(&format!("node-{node}"), "1", "{}"));
+    let mut listed = Listed::default();
+    others.on_page(&mut listed, leases.collect(), "podmirror-me", now);
+    assert!(listed.is_full());
+    others.on_listed(listed);
+    assert_eq!(others.0.len(), MOST_NODES);
 }
 
 fn many(namespace: &str, count: usize) -> Parts {
@@ -113,7 +134,7 @@ async fn who_has_thousands_takes_nobodys_room_and_what_is_left_out_is_known() {
 
     let mut others = Others::default();
     let now = Instant::now();
-    others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+    list(&mut others, vec![noted("podmirror-a", "1", &text)], now);
     let left_out = |title: &str| others.whole(title, &Part::default(), now).left_out;
     assert_eq!(left_out("TrafficMirror bank/0000"), 0);
     assert_eq!(left_out("TrafficMirror bank/1999"), 1);
@@ -131,7 +152,7 @@ async fn even_of_very_many_namespaces_the_note_is_bounded() {
     assert!(text.len() <= LONGEST_NOTE && left_out > 0, "{}", text.len());
     let mut others = Others::default();
     let now = Instant::now();
-    others.on_list(vec![noted("podmirror-a", "1", &text)], "podmirror-me", now);
+    list(&mut others, vec![noted("podmirror-a", "1", &text)], now);
     for title in all.keys() {
         let whole = others.whole(title, &Part::default(), now);
         assert_eq!(whole.selected + whole.left_out, 1, "{title}");
