@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use cluster_lab::tutorial::{self, Options, Parts};
+use cluster_lab::tutorial::{self, Disturbance, Options, Parts};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -50,6 +50,15 @@ struct Arguments {
     #[arg(long, value_name = "COMMAND", requires = "api_down")]
     api_up: Option<String>,
 
+    /// Something else that is away for SECONDS while v1 is asked, such as a node's kube-proxy: its name, and the shell commands
+    /// that stop and start it; NODE in their environment is a node without a pod of v2. May be given several times
+    #[arg(long, num_args = 4, value_names = ["NAME", "SECONDS", "STOP", "START"])]
+    away: Vec<String>,
+
+    /// podmirror on this machine, for the acts of `kubectl podmirror`; they are left out by default
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+
     /// How many seconds anything may take, such as pulling an image
     #[arg(long, value_name = "N", default_value_t = 300)]
     patience: u64,
@@ -94,6 +103,10 @@ async fn run(arguments: Arguments) -> Result<bool> {
             Part::All => Parts::All,
         },
         outage: arguments.api_down.zip(arguments.api_up),
+        disturbances: disturbances(&arguments.away)?,
+        plugin: arguments
+            .plugin
+            .map(|plugin| (plugin, arguments.kubeconfig)),
     };
     let name = format!("podmirror-e2e-{}", std::process::id());
     let mut good = true;
@@ -109,6 +122,22 @@ async fn run(arguments: Arguments) -> Result<bool> {
         _ = terminate.recv() => return interrupted(client, &name, &options).await,
     }
     Ok(good)
+}
+
+fn disturbances(words: &[String]) -> Result<Vec<Disturbance>> {
+    let each = words.chunks_exact(4).map(|four| {
+        let [name, seconds, stop, start] = four else {
+            bail!("--away takes four words");
+        };
+        let lasts = seconds.parse().context("SECONDS of --away")?;
+        Ok(Disturbance {
+            name: name.clone(),
+            lasts: Duration::from_secs(lasts),
+            stop: stop.clone(),
+            start: start.clone(),
+        })
+    });
+    each.collect()
 }
 
 async fn interrupted(client: Client, name: &str, options: &Options) -> Result<bool> {

@@ -179,7 +179,7 @@ impl Cluster {
 
     /// Waits until the pods with a label have gone.
     pub(super) async fn wait_for_no_pods(&self, namespace: &str, label: &str) -> Result<()> {
-        self.wait_until_gone(namespace, label, |_| true).await
+        self.wait_while(namespace, label, |_| true).await
     }
 
     /// The names of the pods with a label; those that are ending are not among them.
@@ -190,7 +190,8 @@ impl Cluster {
         names.map(|name| name.map(str::to_owned)).collect()
     }
 
-    async fn all_pods(&self, namespace: &str, label: &str) -> Result<Vec<Value>> {
+    /// The pods with a label.
+    pub(super) async fn all_pods(&self, namespace: &str, label: &str) -> Result<Vec<Value>> {
         let label = label.replace('=', "%3D");
         let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={label}");
         let mut list: Value = self.client.request(get(&path)?).await?;
@@ -206,11 +207,21 @@ impl Cluster {
             let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata});
             self.delete(&pod).await?;
         }
-        self.wait_until_gone(namespace, label, |name| old.iter().any(|it| it == name))
+        self.wait_until_gone(namespace, label, &old).await
+    }
+
+    /// Waits until none of these pods with a label is there any more.
+    pub(super) async fn wait_until_gone(
+        &self,
+        namespace: &str,
+        label: &str,
+        pods: &[String],
+    ) -> Result<()> {
+        self.wait_while(namespace, label, |name| pods.iter().any(|it| it == name))
             .await
     }
 
-    async fn wait_until_gone(
+    async fn wait_while(
         &self,
         namespace: &str,
         label: &str,
@@ -234,6 +245,13 @@ impl Cluster {
     /// What the pod's container has written.
     pub(super) async fn logs(&self, namespace: &str, pod: &str) -> Result<String> {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log");
+        let text = self.client.request_text(get(&path)?).await;
+        text.with_context(|| format!("the log of {pod}"))
+    }
+
+    /// The same, each line with its time before it.
+    pub(super) async fn dated_logs(&self, namespace: &str, pod: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?timestamps=true");
         let text = self.client.request_text(get(&path)?).await;
         text.with_context(|| format!("the log of {pod}"))
     }

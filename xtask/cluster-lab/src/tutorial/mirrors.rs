@@ -1,11 +1,13 @@
 //! TrafficMirrors: what is refused, what becomes of one, and what its status and Events say.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    objects,
+    gates, hand_over,
+    objects::{self, text},
+    outage, people,
     scene::{Counted, Scene},
 };
 
@@ -30,12 +32,9 @@ fn mirror(namespace: &str, name: &str, target: &Value) -> Value {
     })
 }
 
-/// The seconds that the client asks in an outage of 20 s.
-const OUTAGE_CLIENT: u32 = 90;
-
 /// Whether requests may be missed, but not all.
 #[derive(Clone, Copy)]
-enum Missed {
+pub(super) enum Missed {
     None,
     Some,
 }
@@ -48,11 +47,12 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     accepted(scene, &mirror).await?;
     changed(scene, &mirror).await?;
     refused_by_the_agent(scene).await?;
+    people::play(scene, "TrafficMirror").await?;
     scaled(scene, &mirror).await?;
+    gates::play(scene).await?;
     updated(scene).await?;
-    if let Some((stop, start)) = scene.options.outage.clone() {
-        without_the_api(scene, &stop, &start).await?;
-    }
+    hand_over::play(scene).await?;
+    outage::play(scene).await?;
     off_lasts(scene, &mirror).await?;
     scene.cluster.delete(&mirror).await
 }
@@ -205,6 +205,7 @@ async fn scaled(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
     let (seconds, counted) = scene.asked_while("act-scaled", scaling).await?;
     scene.tell(true, format!("v1 is scaled to {PODS} pods: its status says that all are attached to, after {seconds:.1} s"));
     told(scene, "while it was scaled", counted, Missed::Some);
+    gates::soon(scene, "of those that were scaled up").await?;
     scene
         .requests("act-five", 100, &format!("{PODS} pods"))
         .await
@@ -213,22 +214,13 @@ async fn scaled(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
 /// The agents are replaced under load, as by a new version.
 async fn updated(scene: &mut Scene<'_>) -> Result<()> {
     let (cluster, name) = (scene.cluster, scene.name);
-    let agents = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "podmirror", "namespace": name}});
-    let mark = json!({"spec": {"template": {"metadata": {"annotations": {"podmirror.io/e2e": "updated"}}}}});
-    let replaced = |object: &Value| {
-        let number = |path: &str| object.pointer(path)?.as_u64();
-        let current = number("/status/observedGeneration")? == number("/metadata/generation")?;
-        let wanted = number("/status/desiredNumberScheduled")?;
-        let new = number("/status/updatedNumberScheduled").unwrap_or_default();
-        let ready = number("/status/numberReady").unwrap_or_default();
-        let missing = number("/status/numberUnavailable").unwrap_or_default();
-        (current && new == wanted && ready == wanted && missing == 0).then_some(())
-    };
+    let agents = objects::daemon_set(name, "podmirror");
+    let mark = objects::mark("updated");
     let start = Instant::now();
     let updating = async {
         cluster.change(&agents, &mark).await?;
         cluster
-            .wait_until(&agents, "the agents to be replaced", replaced)
+            .wait_until(&agents, "the agents to be replaced", objects::is_replaced)
             .await?;
         Ok(start.elapsed().as_secs_f64())
     };
@@ -236,49 +228,6 @@ async fn updated(scene: &mut Scene<'_>) -> Result<()> {
     let what = format!("all agents are replaced in {seconds:.1} s");
     told(scene, &what, counted, Missed::Some);
     scene.requests("act-after", 100, "the new agents").await
-}
-
-/// The API server is away for a while.
-async fn without_the_api(scene: &mut Scene<'_>, stop: &str, start: &str) -> Result<()> {
-    // It can't have ended before this is over.
-    let begun = Instant::now();
-    scene.begin_to_ask_for("act-outage", OUTAGE_CLIENT).await?;
-    shell(stop).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
-    let asked = begun.elapsed().as_secs() < u64::from(OUTAGE_CLIENT);
-    shell(start).await?;
-    let deadline = Instant::now() + scene.cluster.patience();
-    while let Err(error) = scene.cluster.pods(scene.name, objects::AGENT_LABEL).await {
-        if Instant::now() > deadline {
-            return Err(error);
-        }
-        scene.cluster.pause().await;
-    }
-    scene.tell(
-        asked,
-        "v1 was asked for as long as the API server was away".to_owned(),
-    );
-    let counted = scene.count("act-outage").await?;
-    told(
-        scene,
-        "while the API server was away",
-        counted,
-        Missed::None,
-    );
-    scene
-        .requests("act-back", 100, "the API server is back")
-        .await
-}
-
-async fn shell(command: &str) -> Result<()> {
-    let mut child = std::process::Command::new("sh")
-        .args(["-c", command])
-        .spawn()?;
-    let status = tokio::task::spawn_blocking(move || child.wait()).await??;
-    if !status.success() {
-        bail!("{command}: {status}");
-    }
-    Ok(())
 }
 
 /// What is off stays off, whatever becomes of pods and agents: the rate is in the API.
@@ -350,21 +299,17 @@ fn shown(status: &Value) -> Vec<String> {
     conditions.into_iter().flatten().map(shown).collect()
 }
 
-/// The text at this path; empty if there is none.
-fn text<'a>(of: &'a Value, path: &str) -> &'a str {
-    of.pointer(path).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// v1 has to have answered everything, and there may be no copy too many. How much is `missed` depends on how soon pods are
 /// attached to.
-fn told(scene: &mut Scene<'_>, what: &str, counted: Counted, missed: Missed) {
+pub(super) fn told(scene: &mut Scene<'_>, what: &str, counted: Counted, missed: Missed) {
     let Counted {
         asked: requests,
         answered,
         served,
         copies,
+        twice,
     } = counted;
-    let all = answered == requests && served == answered;
+    let all = answered == requests && served == answered && twice == 0;
     let fit = match missed {
         Missed::None => copies == served,
         Missed::Some => (1..=served).contains(&copies),

@@ -10,12 +10,16 @@
 
 mod cluster;
 mod definitions;
+mod gates;
+mod hand_over;
 mod mirrors;
 mod objects;
+mod outage;
+mod people;
 mod rollout;
 mod scene;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use kube::Client;
@@ -42,6 +46,23 @@ pub struct Options {
     pub parts: Parts,
     /// Shell commands that stop the API server, and start it again.
     pub outage: Option<(String, String)>,
+    /// What else is stopped while v1 is asked.
+    pub disturbances: Vec<Disturbance>,
+    /// podmirror on this machine, as kubectl's plugin, and the kubeconfig file for it.
+    pub plugin: Option<(PathBuf, PathBuf)>,
+}
+
+/// Something of the cluster's that is away for a while, of which nothing of ours depends.
+#[derive(Clone, Debug)]
+pub struct Disturbance {
+    /// Its name for people.
+    pub name: String,
+    /// How long.
+    pub lasts: Duration,
+    /// The shell command that stops it. `NODE` in its environment is a node without a pod of v2, if there is one.
+    pub stop: String,
+    /// The one that starts it again.
+    pub start: String,
 }
 
 /// What is played.
@@ -166,6 +187,13 @@ async fn by_flags(scene: &mut Scene<'_>, token: &str) -> Result<()> {
             .requests(&format!("rate-{rate}"), rate, &format!("{rate} %"))
             .await?;
     }
+    // As it was, for those who look at it from their own machine.
+    for agent in &cluster.pods(name, objects::AGENT_LABEL).await? {
+        cluster
+            .put(name, agent, "sample-rate", token, "100%")
+            .await?;
+    }
+    people::compare(scene).await?;
     scene.remove(&agent).await
 }
 
@@ -174,6 +202,9 @@ async fn by_documents(scene: &mut Scene<'_>) -> Result<()> {
     let (cluster, name) = (scene.cluster, scene.name);
     cluster.make(&definitions::traffic_mirrors(name)?).await?;
     let agent = objects::agent(name, DOCUMENTS, &objects::by_documents(name), scene.options)?;
+    for right in gates::rights(name, scene.options)? {
+        cluster.create(&right).await?;
+    }
     scene.install(&agent).await?;
     mirrors::play(scene).await?;
     // Its kind may come only now.
@@ -191,6 +222,9 @@ async fn clean_up(cluster: &Cluster, name: &str, options: &Options) -> Result<()
         if options.parts != part {
             objects.extend(objects::agent(name, folder, &[], options)?);
         }
+    }
+    if options.parts != Parts::Flags {
+        objects.extend(gates::rights(name, options)?);
     }
     for object in objects.iter().rev() {
         if let Err(error) = cluster.delete(object).await {

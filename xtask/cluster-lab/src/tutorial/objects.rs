@@ -75,6 +75,8 @@ pub(super) fn web(namespace: &str, version: &str, image: &str) -> [Value; 2] {
                         "command": ["sh", "-c", script],
                         "ports": [{"containerPort": 80}],
                         "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}},
+                        // Nodes lead requests to it for a moment after it is told to end.
+                        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
                     }]},
                 },
             },
@@ -95,6 +97,31 @@ pub(super) fn deployment(namespace: &str, version: &str) -> Value {
         "kind": "Deployment",
         "metadata": {"name": format!("web-{version}"), "namespace": namespace},
     })
+}
+
+/// The DaemonSet of this name.
+pub(super) fn daemon_set(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": name, "namespace": namespace},
+    })
+}
+
+/// A change of a template that replaces its pods.
+pub(super) fn mark(with: &str) -> Value {
+    json!({"spec": {"template": {"metadata": {"annotations": {"podmirror.io/e2e": with}}}}})
+}
+
+/// Whether all pods of a DaemonSet are of its newest template, and ready.
+pub(super) fn is_replaced(object: &Value) -> Option<()> {
+    let number = |path: &str| object.pointer(path)?.as_u64();
+    let current = number("/status/observedGeneration")? == number("/metadata/generation")?;
+    let wanted = number("/status/desiredNumberScheduled")?;
+    let new = number("/status/updatedNumberScheduled").unwrap_or_default();
+    let ready = number("/status/numberReady").unwrap_or_default();
+    let missing = number("/status/numberUnavailable").unwrap_or_default();
+    (current && new == wanted && ready == wanted && missing == 0).then_some(())
 }
 
 /// What stands in the path of an act's requests.
@@ -210,6 +237,8 @@ pub(super) fn by_flags(namespace: &str) -> Vec<String> {
         format!("--target=service/{namespace}/web-v2:80"),
         // The kubelet's probes are not requests of the client.
         "--allow-path=/rate-*/*".to_owned(),
+        // So there is a verdict.
+        "--compare=v1".to_owned(),
     ])
 }
 
@@ -222,6 +251,8 @@ pub(super) fn by_documents(namespace: &str) -> Vec<String> {
         "--shards=1".to_owned(),
         "--ring-size=2M".to_owned(),
         "--max-memory=64M".to_owned(),
+        "--readiness-gate".to_owned(),
+        "--hand-over=/run/podmirror/hand-over.sock".to_owned(),
     ])
 }
 
@@ -233,4 +264,9 @@ fn with_common(arguments: &[String]) -> Vec<String> {
         "--proc=/host/proc".to_owned(),
     ];
     [arguments, &common].concat()
+}
+
+/// The text at this path; empty if there is none.
+pub(super) fn text<'a>(of: &'a Value, path: &str) -> &'a str {
+    of.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }

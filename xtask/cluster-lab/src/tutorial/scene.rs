@@ -1,6 +1,9 @@
 //! What an act does: a client asks v1, and v2's log says what was copied.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -23,6 +26,8 @@ pub(super) struct Counted {
     pub(super) answered: usize,
     pub(super) served: usize,
     pub(super) copies: usize,
+    /// Copies of a request that there was a copy of.
+    pub(super) twice: usize,
 }
 
 impl<'a> Scene<'a> {
@@ -164,6 +169,7 @@ impl<'a> Scene<'a> {
             counted.answered += one.answered;
             counted.served += one.served;
             counted.copies += one.copies;
+            counted.twice += one.twice;
         }
         Ok((done, counted))
     }
@@ -175,38 +181,50 @@ impl<'a> Scene<'a> {
         let said = self.cluster.logs(self.name, &pod).await?;
         let answered = said.lines().filter(|line| line.trim() == "v1").count();
         let copies = self.settled(act).await?;
-        let served = self.lines("v1", act).await?;
+        let served = self.lines("v1", act).await?.len();
+        let once: HashSet<_> = copies.iter().collect();
         Ok(Counted {
             asked: usize::try_from(self.options.requests)?,
             answered,
             served,
-            copies,
+            twice: copies.len() - once.len(),
+            copies: copies.len(),
         })
     }
 
     /// v2's copies, when no more come.
-    async fn settled(&self, act: &str) -> Result<usize> {
+    async fn settled(&self, act: &str) -> Result<Vec<String>> {
         // Ten looks without a change: the agent sends within milliseconds, logs take up to a second.
-        let (mut before, mut unchanged) = (0, 0);
+        let (mut before, mut unchanged) = (Vec::new(), 0);
         while unchanged < 10 {
             self.cluster.pause().await;
             let now = self.lines("v2", act).await?;
-            unchanged = if now == before { unchanged + 1 } else { 0 };
+            unchanged = if now.len() == before.len() {
+                unchanged + 1
+            } else {
+                0
+            };
             before = now;
         }
         Ok(before)
     }
 
-    /// Lines in a version's log that are about requests of this act.
-    async fn lines(&self, version: &str, act: &str) -> Result<usize> {
+    /// The paths of this act's requests in a version's log, sorted.
+    async fn lines(&self, version: &str, act: &str) -> Result<Vec<String>> {
         let marker = objects::path(act);
         let label = objects::web_label(version);
-        let mut count = 0;
+        let mut paths = Vec::new();
         for pod in self.cluster.pods(self.name, &label).await? {
             let log = self.cluster.logs(self.name, &pod).await?;
-            count += log.lines().filter(|line| line.contains(&marker)).count();
+            let words = log.lines().map(|line| line.split_whitespace());
+            paths.extend(
+                words.filter_map(|mut it| {
+                    it.find(|word| word.starts_with(&marker)).map(str::to_owned)
+                }),
+            );
         }
-        Ok(count)
+        paths.sort_unstable();
+        Ok(paths)
     }
 }
 
@@ -222,13 +240,14 @@ fn judge(what: &str, rate: u32, requests: u32, counted: Counted) -> Verdict {
         answered,
         served,
         copies,
+        twice,
     } = counted;
     let share = f64::from(rate) / 100.0;
     let expected = f64::from(requests) * share;
     let spread = 5.0 * (expected * (1.0 - share)).sqrt();
     let seen = f64::from(u32::try_from(copies).unwrap_or(u32::MAX));
     Verdict {
-        good: answered == all && served == all && (seen - expected).abs() <= spread,
+        good: answered == all && served == all && twice == 0 && (seen - expected).abs() <= spread,
         what: format!(
             "{what}: v1 answered {answered} of {requests} requests and logged {served}; v2 logged \
              {copies} copies, expected {expected:.0} ± {spread:.0}"

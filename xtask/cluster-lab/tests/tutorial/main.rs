@@ -22,6 +22,8 @@ fn options() -> Options {
         pause: Duration::from_millis(1),
         parts: Parts::Flags,
         outage: None,
+        disturbances: Vec::new(),
+        plugin: None,
     }
 }
 
