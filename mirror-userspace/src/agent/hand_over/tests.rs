@@ -157,26 +157,12 @@ async fn who_asks_first_takes_over_and_not_who_came_first() {
     let mut third = HandOver::start(path.clone());
     hand_over(&mut first, &mut third).await;
     // The first one lets the other one go, who finds the third one.
-    let asking = async { second.take_over().await.unwrap() };
-    let mut asking = Box::pin(asking);
-    let answering = async {
-        loop {
-            tokio::select! {
-                met = first.next() => panic!("{met:?}"),
-                met = third.next() => {
-                    assert!(matches!(met, Met::Asked), "{met:?}");
-                    third.give(Time::from_nanos(9)).await;
-                    return;
-                }
-            }
-        }
-    };
     let taken = tokio::select! {
-        taken = &mut asking => taken,
-        () = answering => panic!("nobody has asked the third one yet"),
+        taken = second.take_over() => taken.unwrap(),
+        met = first.next() => panic!("{met:?}"),
+        met = third.next() => panic!("nobody asks the third one yet: {met:?}"),
     };
     assert_eq!(taken, None, "the first one mirrors no more");
-    drop(asking);
     assert!(second.waits());
     hand_over(&mut third, &mut second).await;
     assert!(first.is_relieved() && third.is_relieved());

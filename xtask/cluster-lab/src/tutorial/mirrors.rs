@@ -189,6 +189,7 @@ async fn refused_by_the_agent(scene: &mut Scene<'_>) -> Result<()> {
 async fn scaled(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
     let cluster = scene.cluster;
     let v1 = objects::deployment(scene.name, "v1");
+    let before = gates::names(scene).await?;
     let start = Instant::now();
     let attached = |object: &Value| {
         let pods = object.pointer("/status/pods")?;
@@ -205,7 +206,7 @@ async fn scaled(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
     let (seconds, counted) = scene.asked_while("act-scaled", scaling).await?;
     scene.tell(true, format!("v1 is scaled to {PODS} pods: its status says that all are attached to, after {seconds:.1} s"));
     told(scene, "while it was scaled", counted, Missed::Some);
-    gates::soon(scene, "of those that were scaled up").await?;
+    gates::soon(scene, "of those that were scaled up", &before).await?;
     scene
         .requests("act-five", 100, &format!("{PODS} pods"))
         .await

@@ -234,10 +234,10 @@ pub(super) fn by_flags(namespace: &str) -> Vec<String> {
         "--pod-selector=app=web,version=v1".to_owned(),
         format!("--namespace={namespace}"),
         "--port=80".to_owned(),
-        format!("--target=service/{namespace}/web-v2:80"),
+        // So there is a verdict.
+        format!("--target=service/{namespace}/web-v2:80,role=candidate"),
         // The kubelet's probes are not requests of the client.
         "--allow-path=/rate-*/*".to_owned(),
-        // So there is a verdict.
         "--compare=v1".to_owned(),
     ])
 }

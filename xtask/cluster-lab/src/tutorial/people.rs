@@ -67,7 +67,7 @@ pub(super) async fn play(scene: &mut Scene<'_>, kind: &str) -> Result<()> {
     let target = format!("{name}/web-v2");
     says(scene, &["status"], &[0], &["100 %", "attached", &target]).await?;
     // Its output is no terminal: once.
-    says(scene, &["top"], &[0], &[kind]).await?;
+    says(scene, &["top"], &[0], &["SAMPLE", "100 %"]).await?;
     says(
         scene,
         &["explain", "--of", &name],
