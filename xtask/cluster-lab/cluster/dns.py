@@ -18,21 +18,31 @@ def services():
     """Addresses by name; asked for anew after a second."""
     global known
     if time.monotonic() - known[0] > 1:
-        got = subprocess.run(
-            ["kubectl", "--kubeconfig", sys.argv[2], "get", "services,endpoints", "-A", "-o", "json"],
-            capture_output=True, timeout=10)
-        if got.returncode == 0:
-            names = {}
-            for item in json.loads(got.stdout)["items"]:
-                name = f"{item['metadata']['name']}.{item['metadata']['namespace']}.svc.cluster.local"
-                if item["kind"] == "Service":
-                    address = item["spec"].get("clusterIP", "None")
-                    names.setdefault(name, []).extend([address] if address != "None" else [])
-                else:
-                    ready = [it["ip"] for subset in item.get("subsets", []) for it in subset.get("addresses", [])]
-                    names[name] = names.get(name) or ready
-            known = (time.monotonic(), names)
+        names = asked()
+        # While the API server is away names lead where they led.
+        known = (time.monotonic(), known[1] if names is None else names)
     return known[1]
+
+
+def asked():
+    """The same, from the API server; None if it does not answer."""
+    command = ["kubectl", "--kubeconfig", sys.argv[2], "get", "services,endpoints", "-A", "-o", "json"]
+    try:
+        got = subprocess.run(command, capture_output=True, timeout=3)
+    except subprocess.TimeoutExpired:
+        return None
+    if got.returncode != 0:
+        return None
+    names = {}
+    for item in json.loads(got.stdout)["items"]:
+        name = f"{item['metadata']['name']}.{item['metadata']['namespace']}.svc.cluster.local"
+        if item["kind"] == "Service":
+            address = item["spec"].get("clusterIP", "None")
+            names.setdefault(name, []).extend([address] if address != "None" else [])
+        else:
+            ready = [it["ip"] for subset in item.get("subsets", []) for it in subset.get("addresses", [])]
+            names[name] = names.get(name) or ready
+    return names
 
 
 class Question(socketserver.BaseRequestHandler):
