@@ -47,6 +47,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     accepted(scene, &mirror).await?;
     changed(scene, &mirror).await?;
     refused_by_the_agent(scene).await?;
+    switched(scene, &mirror).await?;
     people::play(scene, "TrafficMirror").await?;
     scaled(scene, &mirror).await?;
     gates::play(scene).await?;
@@ -183,6 +184,35 @@ async fn refused_by_the_agent(scene: &mut Scene<'_>) -> Result<()> {
     let good = text("reason") == "TargetRefused";
     scene.tell(good, what);
     scene.cluster.delete(&refused).await
+}
+
+/// As where blue and green change places: the target's service is led to the pods that are mirrored, which get no copies.
+async fn switched(scene: &mut Scene<'_>, mirror: &Value) -> Result<()> {
+    let service = objects::service(scene.name, "v2");
+    let lead_to = |version: &str| json!({"spec": {"selector": {"version": version}}});
+    for (version, degraded, act, percent, what) in [
+        (
+            "v1",
+            "Degraded=True/TargetIsSource",
+            "act-switched",
+            0,
+            "web-v2 leads to v1's pods",
+        ),
+        (
+            "v2",
+            "Degraded=False/AsExpected",
+            "act-switched-back",
+            100,
+            "web-v2 leads to v2's pods again",
+        ),
+    ] {
+        let start = Instant::now();
+        scene.cluster.change(&service, &lead_to(version)).await?;
+        let expected = ["Accepted=True/Accepted", "Attached=True/AllPods", degraded];
+        conditions(scene, mirror, what, start, &expected).await?;
+        scene.requests(act, percent, what).await?;
+    }
+    Ok(())
 }
 
 /// v1 is scaled out under load.

@@ -99,6 +99,15 @@ pub(super) fn deployment(namespace: &str, version: &str) -> Value {
     })
 }
 
+/// The service of a version.
+pub(super) fn service(namespace: &str, version: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": format!("web-{version}"), "namespace": namespace},
+    })
+}
+
 /// The DaemonSet of this name.
 pub(super) fn daemon_set(namespace: &str, name: &str) -> Value {
     json!({
