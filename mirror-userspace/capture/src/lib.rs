@@ -8,5 +8,5 @@ pub mod live;
 
 pub use live::{
     AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, LiveConfig, Method, Netns,
-    OpenNetns, Place, Programs, RingKind, RingReader, Tap, check, object,
+    OpenNetns, Place, Programs, Read, Record, RingKind, RingReader, Rings, Tap, check, object,
 };

@@ -36,7 +36,7 @@ use mirror_kubernetes::{
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::admin::{Question, Questions};
-pub use mirrors::{Ended, MirrorConfig, Rooms};
+pub use mirrors::{Ended, MirrorConfig, Rooms, Sharing};
 pub use own::NodeAddresses;
 
 use documents::Documents;
@@ -91,7 +91,7 @@ pub struct Agent {
     mirrors: Mirrors,
     questions: Questions,
     actions: VecDeque<Action>,
-    /// The rules that were stopped because one of their shards panicked, with their names.
+    /// The rules that were stopped because something of them panicked, with their names.
     broken: BTreeMap<RuleId, String>,
     /// Rules whose mirrors are to go on otherwise.
     changed: Vec<(RuleId, Box<Rule>)>,

@@ -37,7 +37,7 @@ pub struct TermsArgs {
     #[arg(long, value_name = "N", default_value_t = 128)]
     namespace_attachments: usize,
 
-    /// Memory for all mirrors of documents on a node, half for rings, half for connections and copies;
+    /// Memory for all mirrors of documents on a node, half for what each takes without requests, half for connections and copies;
     /// each namespace that mirrors has an equal part, and --max-memory is the most of one mirror
     #[arg(long, value_name = "SIZE", default_value = "224M", value_parser = size)]
     documents_memory: usize,

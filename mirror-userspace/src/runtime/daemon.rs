@@ -1,6 +1,7 @@
-//! One mirror: shards that stay, attachments that come and go; asked, tuned and stopped.
+//! One mirror: its share of shards that stay, attachments that come and go; asked, tuned and stopped.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -21,7 +22,8 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     lost::{FullRings, Lost},
-    shard::{Ended, Shard, ShardConfig},
+    shard::{Ended, MirrorId, ShardConfig, Share},
+    shards::{Shards, answers},
     sink::Sink,
 };
 
@@ -64,7 +66,10 @@ pub struct Daemon {
     capture: Arc<Mutex<Capture>>,
     /// What it was started with. Its policy has the rates of now, as the shards' have.
     config: DaemonConfig,
-    shards: Vec<Shard>,
+    id: MirrorId,
+    shares: Vec<Share>,
+    /// After the shares: their threads end with the last of both.
+    shards: Arc<Shards>,
     names: Names,
     full_rings: FullRings,
     paused: bool,
@@ -72,15 +77,23 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Makes the rings and starts the shards that read them. Nothing is mirrored before the first
-    /// [`attach`](Self::attach).
+    /// Makes rings and starts shards that nobody else has, and [joins](Self::join) them.
     ///
     /// # Errors
-    /// A target that can't be used, or a capability that is missing.
+    /// Those of [`Shards::start`] and [`join`](Self::join).
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
+        let shards = Shards::start(&config.capture)?;
+        Self::join(config, shards).await
+    }
+
+    /// Shares these shards, which were started with a capture like its own, with the mirrors that are there. Nothing is
+    /// mirrored before the first [`attach`](Self::attach).
+    ///
+    /// # Errors
+    /// A target that can't be used; or a shard is gone.
+    pub async fn join(config: DaemonConfig, shards: Arc<Shards>) -> anyhow::Result<Self> {
         let names = config.names();
         let sampling = config.policy.kernel_sampling();
-        let (capture, readers) = Capture::open(config.capture.clone(), sampling)?;
         let shard = ShardConfig {
             limits: config.limits.clone(),
             policy: config.policy.clone(),
@@ -91,14 +104,15 @@ impl Daemon {
             },
         };
         let (tell, ended) = mpsc::unbounded_channel();
-        let mut shards = Vec::with_capacity(readers.len());
-        for (number, reader) in readers.into_iter().enumerate() {
-            shards.push(Shard::start(number, shard.clone(), reader, Ended(tell.clone())).await?);
-        }
+        let id = shards.number();
+        let shares = shards.join(id, &shard, || Ended(tell.clone())).await?;
+        let capture = shards.capture(config.capture.clone(), sampling);
         Ok(Self {
             capture: Arc::new(Mutex::new(capture)),
             full_rings: FullRings::new(config.limits.keep_lost),
             config,
+            id,
+            shares,
             shards,
             names,
             paused: false,
@@ -113,10 +127,20 @@ impl Daemon {
     /// [`attachments`](Self::attachments).
     ///
     /// # Errors
-    /// The interface is missing or can't be attached to; or it is the second one and the ring is
-    /// perf, which serves one.
+    /// The interface is missing or can't be attached to.
     pub async fn attach(&mut self, place: Place) -> anyhow::Result<AttachmentId> {
-        self.blocking(|capture| capture.attach(place)).await
+        let (routes, mirror) = (self.shards.routes().clone(), self.id);
+        self.blocking(move |capture| {
+            let id = capture.number();
+            // Before its first record comes.
+            routes.add(id, mirror);
+            let attached = capture.attach_as(id, place);
+            if attached.is_err() {
+                routes.remove(id);
+            }
+            attached.map(|()| id)
+        })
+        .await
     }
 
     /// Stops mirroring this place. What was captured until then is still processed; connections that are open
@@ -127,9 +151,8 @@ impl Daemon {
     /// There is no such attachment, or it can't be detached; then this can be tried again.
     pub async fn detach(&mut self, id: AttachmentId) -> anyhow::Result<()> {
         self.blocking(move |capture| capture.detach(id)).await?;
-        for shard in &self.shards {
-            shard.end_attachment(id).await;
-        }
+        answers(self.shares.iter().map(|it| it.end_attachment(id))).await;
+        self.shards.routes().remove(id);
         Ok(())
     }
 
@@ -163,9 +186,7 @@ impl Daemon {
     pub async fn set_sample_rate(&mut self, rate: Rate) -> anyhow::Result<()> {
         self.config.policy.set_sample_rate(rate);
         let told = self.tell_threshold();
-        for shard in &self.shards {
-            shard.set_sample_rate(rate).await;
-        }
+        answers(self.shares.iter().map(|it| it.set_sample_rate(rate))).await;
         told
     }
 
@@ -177,9 +198,7 @@ impl Daemon {
     pub async fn set_policy(&mut self, policy: Policy) -> anyhow::Result<()> {
         self.config.policy.replace(policy.clone());
         let told = self.tell_threshold();
-        for shard in &self.shards {
-            shard.set_policy(policy.clone()).await;
-        }
+        answers(self.shares.iter().map(|it| it.set_policy(policy.clone()))).await;
         told
     }
 
@@ -195,9 +214,7 @@ impl Daemon {
     /// Takes no requests of segments that were captured after this moment of [`clock`](super::clock), once this
     /// returns. What v1 says of those before is read on.
     pub async fn end_at(&self, until: Time) {
-        for shard in &self.shards {
-            shard.end_at(until).await;
-        }
+        answers(self.shares.iter().map(|it| it.end_at(until))).await;
     }
 
     fn tell_threshold(&self) -> anyhow::Result<()> {
@@ -213,9 +230,12 @@ impl Daemon {
     /// [`endpoint_wait`](DispatchConfig::endpoint_wait).
     pub async fn set_addresses(&self, target: usize, addresses: Vec<SocketAddr>) {
         let addresses: Arc<[SocketAddr]> = addresses.into();
-        for shard in &self.shards {
-            shard.set_addresses(target, Arc::clone(&addresses)).await;
-        }
+        answers(
+            self.shares
+                .iter()
+                .map(|it| it.set_addresses(target, Arc::clone(&addresses))),
+        )
+        .await;
     }
 
     /// What it was started with, but for the rates, which are those of now.
@@ -236,8 +256,8 @@ impl Daemon {
     /// The kernel's counters can't be read, or a shard is gone.
     pub async fn counted(&self) -> anyhow::Result<Counted> {
         let mut total = Counted::default();
-        for shard in &self.shards {
-            total += &shard.snapshot().await.context("a shard is gone")?;
+        for report in answers(self.shares.iter().map(Share::snapshot)).await {
+            total += &report.context("a shard is gone")?;
         }
         total.kernel = self.capture().counters()?;
         total.kernel_replies = self.capture().reply_counters()?;
@@ -255,8 +275,8 @@ impl Daemon {
         }
         let counters = self.capture().counters()?;
         let mut all = self.full_rings.look(&counters);
-        for shard in &self.shards {
-            all.join(shard.lost().await.context("a shard is gone")?, most);
+        for lost in answers(self.shares.iter().map(Share::lost)).await {
+            all.join(lost.context("a shard is gone")?, most);
         }
         Ok(all)
     }
@@ -270,8 +290,8 @@ impl Daemon {
         Ok(Ledger::new(&self.counted().await?, &self.names))
     }
 
-    /// Returns when a shard has ended although nobody stopped it: it panicked, and what is captured for it is
-    /// lost.
+    /// Returns when this mirror is on a shard no longer although nobody stopped it: something of it panicked, and what
+    /// is captured for it is lost. The shard's other mirrors go on.
     pub async fn broken(&mut self) {
         self.ended.recv().await;
     }
@@ -283,20 +303,20 @@ impl Daemon {
     pub async fn stop(mut self) -> anyhow::Result<Ledger> {
         let detached = self.blocking(Capture::detach_all).await;
         let mut total = Counted::default();
-        let mut stopping = Vec::with_capacity(self.shards.len());
-        for shard in std::mem::take(&mut self.shards) {
-            stopping.push(shard.begin_stop().await);
-        }
-        for shard in stopping {
-            match shard.finish().await {
+        for report in answers(mem::take(&mut self.shares).into_iter().map(Share::stop)).await {
+            match report {
                 Some(report) => total += &report,
                 None => log::error!("a shard ended early: its part of the ledger is missing"),
             }
         }
+        self.shards.routes().forget(self.id);
         detached?;
         total.kernel = self.capture().counters()?;
         total.kernel_replies = self.capture().reply_counters()?;
-        Ok(Ledger::new(&total, &self.names).at_end())
+        let ledger = Ledger::new(&total, &self.names).at_end();
+        drop(self.capture);
+        self.shards.leave().await?;
+        Ok(ledger)
     }
 
     fn capture(&self) -> MutexGuard<'_, Capture> {

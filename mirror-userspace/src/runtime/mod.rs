@@ -1,8 +1,8 @@
 //! The daemon: capture, shards and targets put together, until it is told to stop.
 //!
 //! ```text
-//! main thread                              shard threads
-//! signals, reports, rates ───Control──►    ring ─► Pipeline ─► Dispatcher
+//! main thread                              shard threads, shared by mirrors
+//! signals, reports, rates ───Control──►    ring ─► whose? ─► Pipeline ─► Dispatcher
 //! attachments come and go                   ▲           │
 //!    │      ▲                               │           │
 //!    │      └───────────────Counted─────────┼───────────┘
@@ -17,9 +17,11 @@ mod notice;
 mod panics;
 pub mod replay;
 mod shard;
+mod shards;
 mod sink;
 mod until;
 
 pub use daemon::{Daemon, DaemonConfig};
 pub use lost::Lost;
+pub use shards::Shards;
 pub use sink::{Sink, Target, Targets};

@@ -1,15 +1,17 @@
-//! Panics of a shard's tasks.
+//! Panics, kept to the mirror whose they are.
 //!
-//! tokio keeps a task's panic to itself: the shard would go on with a connection that never ends, and with
-//! copies on it that never end either. So each thread remembers that something on it panicked, and the
-//! shard ends itself.
+//! tokio keeps a task's panic to itself: a mirror would go on with a connection that never ends, and with
+//! copies on it that never end either. So each thread remembers that something on it panicked, and who drives a
+//! mirror's tasks looks there.
 
-use std::{cell::Cell, panic, sync::Once, time::Duration};
-
-use tokio::time;
-
-/// How often [`wait`] looks.
-const EVERY: Duration = Duration::from_millis(50);
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    sync::Once,
+    task::Poll,
+};
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
@@ -28,14 +30,63 @@ pub(super) fn remember() {
     });
 }
 
-/// Whether something on this thread has panicked.
+/// Whether something on this thread has panicked that was not [`caught`] or [`watched`].
 pub(super) fn here() -> bool {
     PANICKED.get()
 }
 
-/// Returns once something on this thread has panicked.
-pub(super) async fn wait() {
-    while !here() {
-        time::sleep(EVERY).await;
+/// Does something; `None` if it panics. What it worked on is then of no use to anybody.
+#[inline]
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => Some(done),
+        Err(_) => {
+            PANICKED.set(false);
+            None
+        }
+    }
+}
+
+/// Runs to the end of what this is, or to the first panic in it or in one of the tasks that it runs.
+pub(super) async fn watched<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = caught(|| future.as_mut().poll(cx));
+        let panicked = PANICKED.replace(false);
+        match polled {
+            Some(Poll::Ready(done)) => Poll::Ready((!panicked).then_some(done)),
+            Some(Poll::Pending) if !panicked => Poll::Pending,
+            _ => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_panic_of_a_task_is_its_sets_and_nobody_elses() {
+        remember();
+        let [sick, well] = [LocalSet::new(), LocalSet::new()];
+        sick.spawn_local(async { panic!("on purpose") });
+        let forever = std::future::pending::<()>();
+        assert_eq!(watched(sick.run_until(forever)).await, None);
+        assert!(!here());
+        let done = async { spawn_local(yield_now()).await.is_ok() };
+        assert_eq!(watched(well.run_until(done)).await, Some(true));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_panics_is_caught_once() {
+        remember();
+        assert_eq!(caught(|| 1), Some(1));
+        assert_eq!(caught(|| -> u8 { panic!("on purpose") }), None);
+        assert!(!here());
+        assert_eq!(watched(async { panic!("on purpose") }).await, None::<()>);
+        assert!(!here());
     }
 }

@@ -47,7 +47,7 @@ impl Attached {
     /// Gives a program all it needs, and attaches it, in this order: the first segment that it sees
     /// finds everything in its place.
     pub(super) fn new(
-        rings: &mut Rings,
+        rings: &Rings,
         config: &LiveConfig,
         sampling: KernelSampling,
         id: AttachmentId,
@@ -58,7 +58,7 @@ impl Attached {
             config,
             sampling,
             interface.link_layer()?,
-            rings.shards()?,
+            rings.shards(),
             id,
         )?;
         if place.tap.is_some() {
@@ -96,7 +96,7 @@ impl Attached {
 
     /// At a port that receives copies, with a program of its own.
     fn at_tap(
-        rings: &mut Rings,
+        rings: &Rings,
         config: &LiveConfig,
         settings: Settings,
         id: AttachmentId,

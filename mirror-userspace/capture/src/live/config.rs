@@ -37,15 +37,16 @@ pub struct LiveConfig {
     /// The kind of ring.
     pub ring: RingKind,
     /// Bytes of ring: for each shard, and with the perf ring for all CPUs together. Rounded up to
-    /// a power of two, at least 256 KiB (a CPU); the kernel allocates them at once.
+    /// a power of two, at least 256 KiB (a CPU); the kernel allocates them at once, once for all captures
+    /// that [share](super::Rings) them.
     pub ring_bytes: usize,
     /// Shards, 1 to [`MAX_SHARDS`](mirror_common::settings::MAX_SHARDS). The perf ring has one,
     /// whatever this says.
     pub shards: u32,
     /// Whether the program's own log lines are wanted; only the one for BPF rings has any.
     pub log_kernel: bool,
-    /// The programs that feed BPF rings: captures whose configurations are copies of this one share them. Each
-    /// capture with perf rings has its own.
+    /// The programs that feed BPF rings: captures whose configurations are copies of this one share them. Perf rings
+    /// have programs of their own.
     pub programs: Programs,
 }
 
@@ -204,15 +205,10 @@ impl fmt::Display for InterfaceId {
     }
 }
 
-/// An attachment of a capture, and its number in [`FlowId::attachment`](mirror_core::segment::FlowId).
-/// A number is given out once.
+/// An attachment, and its number in [`FlowId::attachment`](mirror_core::segment::FlowId): a number is given out
+/// once, whichever of the captures that share rings it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttachmentId(pub u32);
-
-impl AttachmentId {
-    /// The first of a capture.
-    pub(super) const FIRST: Self = Self(0);
-}
 
 impl fmt::Display for AttachmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`running`] | [`Capture`]: the rings, and the attachments that come and go |
+//! | [`running`] | [`Capture`]: attachments that come and go, and feed rings |
 //! | [`config`] | [`LiveConfig`]: how to capture; [`Place`]: where |
 //! | [`attached`] | one attachment: its entry points, settings and counters |
 //! | [`programs`], [`entries`] | the programs that attachments share; what their maps hold for each |
@@ -18,7 +18,7 @@
 //! | [`netlink`] | what the kernel is asked: interfaces, addresses, ports, filters |
 //! | [`attach`] | the hook: tcx link or filter, beside other programs; XDP for ports of copies |
 //! | [`object`] | the kernel programs embedded in this build |
-//! | [`rings`], [`ring`] | the two kinds of ring: made, shared by programs, read |
+//! | [`rings`], [`ring`] | the two kinds of ring: made, shared by captures and their programs, read |
 //! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
@@ -56,6 +56,8 @@ pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
 pub use netlink::AddressHolder;
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;
+pub use parse::Record;
 pub use programs::Programs;
-pub use reader::{Batch, RingReader};
+pub use reader::{Batch, Read, RingReader};
+pub use rings::Rings;
 pub use running::Capture;

@@ -7,13 +7,15 @@ use mirror_common::record::{MAX_SEGMENT, SegmentHeader, SocketState, flag};
 use mirror_core::segment::{Direction, Endpoint, FlowId, Segment, SeqNum, TcpFlags, Time};
 use zerocopy::FromBytes as _;
 
+use super::config::AttachmentId;
+
 /// A record of the ring, parsed.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     /// The segment, or the part of one, that the record carries.
-    pub(super) segment: Segment<'a>,
+    pub segment: Segment<'a>,
     /// Whether it is the last of its skb: the kernel counts a segment as copied with this one.
-    pub(super) ends_segment: bool,
+    pub ends_segment: bool,
 }
 
 /// Reads a record: a header, payload, and whatever the size class or the ring's alignment left
@@ -38,6 +40,12 @@ pub(super) fn read_record(bytes: &[u8]) -> Option<Record<'_>> {
 pub(super) fn captured_at(bytes: &[u8]) -> Option<Time> {
     let (header, _) = SegmentHeader::read_from_prefix(bytes).ok()?;
     Some(Time::from_nanos(header.timestamp))
+}
+
+/// The attachment that the record says it is of, as far as it says so.
+pub(super) fn attachment_of(bytes: &[u8]) -> Option<AttachmentId> {
+    let (header, _) = SegmentHeader::read_from_prefix(bytes).ok()?;
+    Some(AttachmentId(header.attachment))
 }
 
 fn segment<'a>(header: &SegmentHeader, payload: &'a [u8], ends_segment: bool) -> Segment<'a> {

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use anyhow::{Result, bail};
+
+use super::object::RingKind;
+
 /// A Linux capability (`capabilities(7)`) that some part of podmirror needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -77,6 +81,22 @@ impl Capabilities {
         let missing = wanted.iter().filter(|&&capability| !self.allow(capability));
         missing.map(|capability| capability.name()).collect()
     }
+}
+
+/// Says what is missing before the kernel says `EPERM` to one thing or another.
+pub(super) fn demand(ring: RingKind) -> Result<()> {
+    let wanted: &[Capability] = match ring {
+        RingKind::Bpf => &[Capability::Bpf, Capability::NetAdmin],
+        RingKind::Perf => &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
+    };
+    let missing = Capabilities::effective().missing(wanted);
+    if !missing.is_empty() {
+        bail!(
+            "no permission to capture: {} missing (run as root, or grant it; `podmirror check` tells more)",
+            missing.join(" and ")
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

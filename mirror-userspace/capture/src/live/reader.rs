@@ -6,7 +6,12 @@ use mirror_core::segment::{Direction, Segment, Time};
 
 use std::time::Duration;
 
-use super::{parse::read_record, ring::Ring, sleep::Sleeper};
+use super::{
+    config::AttachmentId,
+    parse::{Record, attachment_of, read_record},
+    ring::Ring,
+    sleep::Sleeper,
+};
 
 /// What is read at once: the record that reaches one of these is the last.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,46 @@ impl Batch {
     }
 }
 
+/// What was read.
+#[derive(Debug)]
+pub enum Read<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// Bytes that are none, of this attachment if they say so much.
+    Malformed(Option<AttachmentId>),
+}
+
+impl Read<'_> {
+    fn of(bytes: &[u8]) -> Read<'_> {
+        read_record(bytes).map_or_else(|| Read::Malformed(attachment_of(bytes)), Read::Record)
+    }
+
+    /// Whose it is; `None` if nobody knows.
+    #[must_use]
+    pub fn attachment(&self) -> Option<AttachmentId> {
+        match self {
+            Self::Record(record) => Some(AttachmentId(record.segment.flow.attachment)),
+            Self::Malformed(attachment) => *attachment,
+        }
+    }
+
+    /// Enters it in the books of whoever it is for.
+    pub fn count(&self, counters: &mut RingCounters) {
+        counters.records += 1;
+        match self {
+            Self::Record(record) => {
+                let ends = u64::from(record.ends_segment);
+                match record.segment.direction {
+                    Direction::ToServer => counters.read += ends,
+                    Direction::ToClient => counters.replies += ends,
+                }
+                counters.bytes += record.segment.payload.len() as u64;
+            }
+            Self::Malformed(_) => counters.malformed += 1,
+        }
+    }
+}
+
 /// Reads the segments of one shard: [`drain`](Self::drain), then [`wait`](Self::wait), and so on.
 ///
 /// It can be sent to the thread that is to use it; `wait` needs that thread's tokio runtime, with
@@ -35,7 +80,7 @@ pub struct RingReader {
     ring: Ring,
     sleeper: Sleeper,
     capacity: usize,
-    /// What was read so far.
+    /// What was [drained](Self::drain) so far.
     pub counters: RingCounters,
 }
 
@@ -49,6 +94,20 @@ impl RingReader {
         }
     }
 
+    /// Hands the segments of a batch of records to `handle`, and counts them in [`counters`](Self::counters), as far as
+    /// they are not malformed. Otherwise as [`read`](Self::read).
+    pub fn drain(&mut self, now: Time, batch: Batch, mut handle: impl FnMut(Segment<'_>)) -> usize {
+        let mut counters = self.counters;
+        let count = self.read(now, batch, |read| {
+            read.count(&mut counters);
+            if let Read::Record(record) = read {
+                handle(record.segment);
+            }
+        });
+        self.counters = counters;
+        count
+    }
+
     /// Hands a batch of records to `handle`, in the order in which the kernel wrote them, and returns
     /// how many there were. None means that nothing more is due at `now`: the ring is empty, or
     /// the reader [withholds](Self::withholds) what may have to wait for something earlier.
@@ -58,24 +117,9 @@ impl RingReader {
     /// captured, and in at most 4 MiB (with more than 256 CPUs, 16 KiB each) and 32 KiB a CPU.
     ///
     /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
-    /// or when it was copied out of it (perf).
-    pub fn drain(&mut self, now: Time, batch: Batch, mut handle: impl FnMut(Segment<'_>)) -> usize {
-        let counters = &mut self.counters;
-        let read = self.ring.read(now, batch, |bytes| {
-            counters.records += 1;
-            match read_record(bytes) {
-                Some(record) => {
-                    let ends = u64::from(record.ends_segment);
-                    match record.segment.direction {
-                        Direction::ToServer => counters.read += ends,
-                        Direction::ToClient => counters.replies += ends,
-                    }
-                    counters.bytes += record.segment.payload.len() as u64;
-                    handle(record.segment);
-                }
-                None => counters.malformed += 1,
-            }
-        });
+    /// or when it was copied out of it (perf). Nothing is counted: whose a record is, the caller knows.
+    pub fn read(&mut self, now: Time, batch: Batch, mut handle: impl FnMut(Read<'_>)) -> usize {
+        let read = self.ring.read(now, batch, |bytes| handle(Read::of(bytes)));
         if read > 0 || self.ring.withholds() {
             self.sleeper.stay_awake(read);
         }

@@ -1,17 +1,24 @@
-//! The rings of a capture: made once, fed by the programs of all its attachments.
+//! The rings of a process or of one mirror: made once, fed by the programs of all attachments of all
+//! [captures](super::Capture) that share them.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::{Result, bail, ensure};
 use aya::{Ebpf, maps::MapData};
 use mirror_common::settings::MAX_SHARDS;
 
 use super::{
+    attach::abandoned::delete_everywhere,
     config::{AttachmentId, LiveConfig},
     kernel_log::KernelLog,
     loader::Loader,
+    locked_memory,
     object::RingKind,
     perf::{Events, Joined, PerfBuffers},
+    privilege,
     programs::{Programs, Row, Seat, Set, put},
     reader::RingReader,
     ring::{self, Ring},
@@ -19,8 +26,20 @@ use super::{
     wakeups::{self, Flags, Wakeups},
 };
 
+/// Rings, for any number of [captures](super::Capture). They are gone with the last of these and with
+/// their readers.
+#[derive(Clone)]
+pub struct Rings(Arc<Shared>);
+
+struct Shared {
+    kind: Mutex<Kind>,
+    shards: u32,
+    /// The next attachment's number: one space for all captures, as records are told apart by it.
+    next: AtomicU32,
+}
+
 /// What a program must be given to feed the rings.
-pub(super) enum Rings {
+enum Kind {
     /// BPF rings, by shard, that any number of programs write to.
     Bpf(Box<BpfRings>),
     /// Perf rings, by CPU, that any number of programs write to.
@@ -44,28 +63,46 @@ pub(super) struct BpfRings {
 }
 
 impl Rings {
-    /// Makes the rings, and a reader for each shard.
-    pub(super) fn open(config: &LiveConfig) -> Result<(Self, Vec<RingReader>)> {
-        match config.ring {
-            RingKind::Bpf => open_bpf(config),
-            RingKind::Perf => open_perf(config),
-        }
+    /// Makes the rings, and a reader for each shard. Nothing feeds them yet.
+    ///
+    /// Of `config`, what is looked at is the kind of ring, its bytes, the number of shards, whether the programs
+    /// log, and where killed processes noted filters; these are deleted, and failures logged.
+    ///
+    /// # Errors
+    ///
+    /// If a capability is missing, or the kernel refuses a ring.
+    pub fn open(config: &LiveConfig) -> Result<(Self, Vec<RingReader>)> {
+        privilege::demand(config.ring)?;
+        delete_everywhere(&config.notes, &config.proc);
+        locked_memory::raise(config.ring);
+        let (kind, readers) = match config.ring {
+            RingKind::Bpf => open_bpf(config)?,
+            RingKind::Perf => open_perf(config)?,
+        };
+        let shared = Shared {
+            kind: Mutex::new(kind),
+            shards: u32::try_from(readers.len())?,
+            next: AtomicU32::new(0),
+        };
+        Ok((Self(Arc::new(shared)), readers))
+    }
+
+    /// A number that no attachment has had.
+    pub(super) fn number(&self) -> AttachmentId {
+        AttachmentId(self.0.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// How many shards share them.
-    pub(super) fn shards(&self) -> Result<u32> {
-        match self {
-            Self::Bpf(bpf) => Ok(u32::try_from(bpf.rings.len())?),
-            Self::Perf { .. } => Ok(1),
-        }
+    pub(super) fn shards(&self) -> u32 {
+        self.0.shards
     }
 
     /// A seat in programs that feed these rings; and the number of the first of them there.
-    pub(super) fn seat(&mut self, config: &LiveConfig) -> Result<(Seat, u32)> {
-        match self {
-            Self::Bpf(bpf) => bpf.seat(config),
+    pub(super) fn seat(&self, config: &LiveConfig) -> Result<(Seat, u32)> {
+        match &mut *self.kind() {
+            Kind::Bpf(bpf) => bpf.seat(config),
             // The kernel wakes whoever watches a perf ring.
-            Self::Perf {
+            Kind::Perf {
                 loader,
                 events,
                 programs,
@@ -87,8 +124,8 @@ impl Rings {
     }
 
     /// The object for a port that receives copies, its maps made and its rings in their places.
-    pub(super) fn load_tap(&mut self) -> Result<Ebpf> {
-        let Self::Bpf(bpf) = self else {
+    pub(super) fn load_tap(&self) -> Result<Ebpf> {
+        let Kind::Bpf(bpf) = &mut *self.kind() else {
             bail!("--attach xdp feeds BPF rings only: use --ring bpf");
         };
         let mut ebpf = bpf.loader.load_tap()?;
@@ -97,8 +134,8 @@ impl Rings {
     }
 
     /// Has the program of such a port wake readers that sleep. To be called before it sees a segment.
-    pub(super) fn join_tap(&mut self, id: AttachmentId, ebpf: &Ebpf) -> Result<()> {
-        if let Self::Bpf(bpf) = self {
+    pub(super) fn join_tap(&self, id: AttachmentId, ebpf: &Ebpf) -> Result<()> {
+        if let Kind::Bpf(bpf) = &mut *self.kind() {
             let joined = bpf.wakeups.join(Flags::of(ebpf, 0)?)?;
             bpf.taps.push((id, joined));
         }
@@ -106,8 +143,10 @@ impl Rings {
     }
 
     /// The attachment is gone: if it had a program of its own, that wakes nobody any more.
-    pub(super) fn leave(&mut self, id: AttachmentId) {
-        let Self::Bpf(bpf) = self else { return };
+    pub(super) fn leave(&self, id: AttachmentId) {
+        let Kind::Bpf(bpf) = &mut *self.kind() else {
+            return;
+        };
         let BpfRings { taps, wakeups, .. } = &mut **bpf;
         taps.retain(|&(tap, joined)| {
             if tap == id {
@@ -115,6 +154,11 @@ impl Rings {
             }
             tap != id
         });
+    }
+
+    /// A panic under the lock leaves lists that are whole, so poison is ignored.
+    fn kind(&self) -> MutexGuard<'_, Kind> {
+        self.0.kind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +208,7 @@ impl Drop for BpfRings {
     }
 }
 
-fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
+fn open_bpf(config: &LiveConfig) -> Result<(Kind, Vec<RingReader>)> {
     ensure!(
         (1..=u32::try_from(MAX_SHARDS)?).contains(&config.shards),
         "{} shards asked for, and 1 to {MAX_SHARDS} can be had",
@@ -192,20 +236,20 @@ fn open_bpf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
         rows: Vec::new(),
         taps: Vec::new(),
     };
-    Ok((Rings::Bpf(Box::new(rings)), readers))
+    Ok((Kind::Bpf(Box::new(rings)), readers))
 }
 
-fn open_perf(config: &LiveConfig) -> Result<(Rings, Vec<RingReader>)> {
+fn open_perf(config: &LiveConfig) -> Result<(Kind, Vec<RingReader>)> {
     let loader = Box::new(Loader::new(config)?);
     let (buffers, events) = PerfBuffers::open(config.ring_bytes)?;
     let ring = Ring::Perf(buffers);
     let sleeper = Sleeper::new(ring.files()?, config.ring_bytes, None);
     let readers = vec![RingReader::new(ring, sleeper)];
-    let rings = Rings::Perf {
+    let kind = Kind::Perf {
         loader,
         events,
         programs: Programs::default(),
         joined: Vec::new(),
     };
-    Ok((rings, readers))
+    Ok((kind, readers))
 }

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use mirror_core::{counters::KernelCounters, policy::KernelSampling};
 
 use super::{
     attach::abandoned::delete_everywhere,
     attached::Attached,
     config::{AttachmentId, LiveConfig, Place},
-    locked_memory,
-    object::RingKind,
-    privilege::{Capabilities, Capability},
     reader::RingReader,
     rings::Rings,
 };
 
-/// The rings and all that feeds them. Dropping it detaches everywhere.
+/// Attachments that feed rings, which others may feed as well. Dropping it detaches everywhere.
 ///
 /// The first attachment loads the programs, of which the kernel's verifier takes 0.1 s of CPU time; the others
 /// use the same ones, and attaching takes as long as the kernel waits for all CPUs, 5 to 15 ms a hook, as
@@ -31,36 +28,37 @@ pub struct Capture {
     /// What those counted that are detached.
     detached: KernelCounters,
     detached_replies: KernelCounters,
-    next: AttachmentId,
 }
 
 impl Capture {
     /// Deletes the filters that killed processes left, as their [notes](LiveConfig::notes) say;
-    /// failures are logged. [`open`](Self::open) does it, too.
+    /// failures are logged. [`Rings::open`] does it, too.
     pub fn delete_abandoned(config: &LiveConfig) {
         delete_everywhere(&config.notes, &config.proc);
     }
 
-    /// Makes the rings, and a reader for each shard. Nothing is attached yet; what is will sample as `sampling` says.
+    /// Makes rings that nobody else has, and a reader for each shard. Nothing is attached yet; what is will sample
+    /// as `sampling` says.
     ///
     /// # Errors
     ///
-    /// If a capability is missing, or the kernel refuses a ring.
+    /// Those of [`Rings::open`].
     pub fn open(config: LiveConfig, sampling: KernelSampling) -> Result<(Self, Vec<RingReader>)> {
-        demand_capabilities(config.ring)?;
-        Self::delete_abandoned(&config);
-        locked_memory::raise(config.ring);
         let (rings, readers) = Rings::open(&config)?;
-        let capture = Self {
+        Ok((Self::share(rings, config, sampling), readers))
+    }
+
+    /// Feeds rings that others may feed, too, and that were opened with a configuration like this one.
+    #[must_use]
+    pub fn share(rings: Rings, config: LiveConfig, sampling: KernelSampling) -> Self {
+        Self {
             config,
             sampling,
             rings,
             attached: BTreeMap::new(),
             detached: KernelCounters::default(),
             detached_replies: KernelCounters::default(),
-            next: AttachmentId::FIRST,
-        };
-        Ok((capture, readers))
+        }
     }
 
     /// Begins to capture at one more place.
@@ -70,11 +68,26 @@ impl Capture {
     /// If the interface is missing (the message names those that exist), its namespace can't be
     /// entered, or the kernel refuses the program.
     pub fn attach(&mut self, place: Place) -> Result<AttachmentId> {
-        let id = self.next;
-        let attached = Attached::new(&mut self.rings, &self.config, self.sampling, id, place)?;
-        self.next = AttachmentId(id.0.wrapping_add(1));
-        self.attached.insert(id, attached);
+        let id = self.number();
+        self.attach_as(id, place)?;
         Ok(id)
+    }
+
+    /// The number of an attachment to come, for who must know it before the first record comes.
+    #[must_use]
+    pub fn number(&self) -> AttachmentId {
+        self.rings.number()
+    }
+
+    /// Begins to capture at one more place, under a [number](Self::number) of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`attach`](Self::attach).
+    pub fn attach_as(&mut self, id: AttachmentId, place: Place) -> Result<()> {
+        let attached = Attached::new(&self.rings, &self.config, self.sampling, id, place)?;
+        self.attached.insert(id, attached);
+        Ok(())
     }
 
     /// Ends capturing at this place: what was copied until then can still be read, and its counters
@@ -200,20 +213,4 @@ fn first_error(results: impl Iterator<Item = Result<()>>) -> Result<()> {
         }
     }
     first
-}
-
-/// Says what is missing before the kernel says `EPERM` to one thing or another.
-fn demand_capabilities(ring: RingKind) -> Result<()> {
-    let wanted: &[Capability] = match ring {
-        RingKind::Bpf => &[Capability::Bpf, Capability::NetAdmin],
-        RingKind::Perf => &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
-    };
-    let missing = Capabilities::effective().missing(wanted);
-    if !missing.is_empty() {
-        bail!(
-            "no permission to capture: {} missing (run as root, or grant it; `podmirror check` tells more)",
-            missing.join(" and ")
-        );
-    }
-    Ok(())
 }

@@ -1,8 +1,9 @@
 //! What the rules' mirrors lost last.
 
 use anyhow::Result;
+use futures::future::join_all;
 
-use super::{Mirrors, unreadable};
+use super::{Mirrors, one::RuleMirror, unreadable};
 use crate::admin;
 
 impl Mirrors {
@@ -12,8 +13,9 @@ impl Mirrors {
     /// Those of the flags' mirror can't be asked for.
     pub(in crate::agent) async fn lost(&mut self) -> Result<Vec<admin::LostOf>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
-        for mirror in self.mirrors.values_mut() {
-            match mirror.lost().await {
+        let asked = join_all(self.mirrors.values_mut().map(RuleMirror::lost)).await;
+        for (mirror, lost) in self.mirrors.values().zip(asked) {
+            match lost {
                 Ok(lost) => all.extend(lost),
                 Err(error) => unreadable(mirror, error)?,
             }

@@ -1,12 +1,13 @@
 //! The rules' mirrors: a daemon for each, attached and detached as the reducer says.
 //!
-//! A daemon has rings and threads of its own, which cost memory whether or not anything is mirrored. So it
-//! is started when its rule selects the first pod on this node, and runs until the rule ends.
+//! A daemon costs memory whether or not anything is mirrored. So it is started when its rule selects the first pod on
+//! this node, and runs until the rule ends. Rings and threads they [share](sharing).
 
 mod lost;
 mod one;
 mod relief;
 mod room;
+mod sharing;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use futures::future::select_all;
+use futures::future::{join_all, select_all};
 use log::{info, warn};
 use mirror_capture::LiveConfig;
 use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate, verdict::Terms};
@@ -29,6 +30,8 @@ use one::{RuleMirror, place};
 use relief::Relief;
 pub use room::Rooms;
 use room::{Admission, Room};
+use sharing::Common;
+pub use sharing::Sharing;
 
 /// What the daemons of all rules have in common.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct MirrorConfig {
     pub terms: Terms,
     /// What the mirrors of documents may take up, all together.
     pub rooms: Rooms,
+    /// Whether they share rings and threads.
+    pub sharing: Sharing,
 }
 
 /// The addresses of each destination, as far as the cluster has reported them.
@@ -55,6 +60,7 @@ pub(super) struct Mirrors {
     mirrors: BTreeMap<RuleId, RuleMirror>,
     addresses: Addresses,
     room: Room,
+    common: Common,
     relief: Relief,
     /// The daemons of rules that have ended, while their copies in flight end.
     ending: JoinSet<Ended>,
@@ -74,7 +80,7 @@ pub struct Ended {
 pub(super) enum News {
     /// The daemon of a rule that was gone has ended.
     Ended(Box<Ended>),
-    /// A shard of this rule's has ended though nobody stopped it.
+    /// This rule is on a shard no longer though nobody stopped it.
     Broken(RuleId),
 }
 
@@ -93,6 +99,7 @@ impl Mirrors {
     pub(super) fn new(config: MirrorConfig, node: Node, waits: bool) -> Self {
         Self {
             room: Room::new(config.rooms),
+            common: Common::new(config.sharing),
             config,
             node,
             mirrors: BTreeMap::new(),
@@ -147,15 +154,16 @@ impl Mirrors {
     /// Takes what the rule's mirror needs; others may have to give way, and are said to have failed.
     fn admit(&mut self, id: RuleId) -> Result<Vec<Event>, String> {
         let mut events = Vec::new();
-        let Some((tenant, rings)) = self.mirrors.get(&id).and_then(|mirror| {
+        let sharing = self.common.sharing();
+        let Some((tenant, bytes)) = self.mirrors.get(&id).and_then(|mirror| {
             let tenant = mirror.tenant()?.to_owned();
-            Some((tenant, mirror.rings()))
+            Some((tenant, mirror.bytes(sharing)))
         }) else {
             return Ok(events);
         };
         self.room.check_attachment(&tenant)?;
         loop {
-            match self.room.admit(id, &tenant, rings) {
+            match self.room.admit(id, &tenant, bytes) {
                 Admission::Admitted => return Ok(events),
                 Admission::Refused(why) => return Err(why),
                 Admission::After(other) => events.extend(self.give_way(other, &tenant)),
@@ -205,7 +213,12 @@ impl Mirrors {
         };
         let paused = self.relief.is_paused();
         let attached = match place(&self.node, &to).await {
-            Ok(place) => mirror.attach(place, &to, &self.addresses, paused).await,
+            Ok(place) => {
+                let common = &mut self.common;
+                mirror
+                    .attach(place, &to, common, &self.addresses, paused)
+                    .await
+            }
             Err(error) => Err(error),
         };
         events.push(match attached {
@@ -256,9 +269,8 @@ impl Mirrors {
 
     /// Sets the addresses that copies for this destination go to.
     pub(super) async fn set_addresses(&mut self, to: Aim, addresses: Vec<SocketAddr>) {
-        for mirror in self.mirrors.values() {
-            mirror.set_addresses(&to, &addresses).await;
-        }
+        let all = self.mirrors.values();
+        join_all(all.map(|mirror| mirror.set_addresses(&to, &addresses))).await;
         self.addresses.insert(to, addresses);
     }
 
@@ -276,16 +288,16 @@ impl Mirrors {
         rule: Option<&str>,
         rate: Rate,
     ) -> Result<usize> {
-        let mut count = 0;
-        let mut outcome = Ok(());
-        for mirror in self.mirrors.values_mut() {
-            if rule.is_none_or(|rule| rule == mirror.name()) {
-                count += 1;
-                let set = mirror.set_sample_rate(rate).await;
-                outcome = outcome.and(set.with_context(|| mirror.name().to_owned()));
-            }
-        }
-        outcome.map(|()| count)
+        let all = self.mirrors.values_mut();
+        let meant = all.filter(|mirror| rule.is_none_or(|rule| rule == mirror.name()));
+        let set = meant.map(async |mirror| {
+            let set = mirror.set_sample_rate(rate).await;
+            set.with_context(|| mirror.name().to_owned())
+        });
+        let outcomes = join_all(set).await;
+        let count = outcomes.len();
+        outcomes.into_iter().collect::<Result<()>>()?;
+        Ok(count)
     }
 
     pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
@@ -311,8 +323,9 @@ impl Mirrors {
     /// Counters of the flags' mirror can't be read.
     pub(super) async fn snapshot(&self) -> Result<Vec<admin::ShownMirror>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
-        for mirror in self.mirrors.values() {
-            match mirror.snapshot().await {
+        let asked = join_all(self.mirrors.values().map(RuleMirror::snapshot)).await;
+        for (mirror, shown) in self.mirrors.values().zip(asked) {
+            match shown {
                 Ok(shown) => all.push(shown),
                 Err(error) => unreadable(mirror, error)?,
             }
@@ -326,8 +339,9 @@ impl Mirrors {
     /// Counters of the flags' mirror can't be read.
     pub(super) async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
         let mut all = Vec::with_capacity(self.mirrors.len());
-        for mirror in self.mirrors.values() {
-            match mirror.ledger().await {
+        let asked = join_all(self.mirrors.values().map(RuleMirror::ledger)).await;
+        for (mirror, ledger) in self.mirrors.values().zip(asked) {
+            match ledger {
                 Ok(ledger) => all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger))),
                 Err(error) => unreadable(mirror, error)?,
             }
@@ -380,7 +394,7 @@ fn unreadable(mirror: &RuleMirror, error: anyhow::Error) -> Result<()> {
     Ok(())
 }
 
-/// Returns a rule one of whose shards has ended though nobody stopped it.
+/// Returns a rule that is on a shard no longer though nobody stopped it.
 async fn broken(mirrors: &mut BTreeMap<RuleId, RuleMirror>) -> RuleId {
     let running = mirrors
         .iter_mut()

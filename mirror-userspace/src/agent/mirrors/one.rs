@@ -12,11 +12,17 @@ use mirror_kubernetes::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{Addresses, Ended, MirrorConfig, ToAttach};
+use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach};
 use crate::{
     admin::{self, SampleRate},
     runtime::{Daemon, DaemonConfig, Sink, Targets},
 };
+
+/// What a daemon takes beside its own rings: threads, maps, connections.
+const THREADS: usize = 3 << 19;
+
+/// What it takes of a shard that others have, too: tables, maps, connections.
+const SHARE: usize = 1 << 18;
 
 /// A rule's mirror, whose daemon runs once a pod was attached.
 pub(super) struct RuleMirror {
@@ -53,6 +59,7 @@ impl RuleMirror {
             dispatch,
             terms,
             rooms: _,
+            sharing: _,
         } = common.clone();
         let dispatch = capped(dispatch, rule, capture.shards);
         Ok(Self {
@@ -80,13 +87,19 @@ impl RuleMirror {
         self.tenant.as_deref()
     }
 
-    /// Bytes that its daemon takes whether or not there are requests: rings, and free blocks of large
-    /// bodies, which are at most 1/32 of its memory.
-    pub(super) fn rings(&self) -> usize {
+    /// Bytes that its daemon takes whether or not there are requests: the rings, if they are its own, and free blocks of
+    /// large bodies, which are at most 1/32 of its memory.
+    pub(super) fn bytes(&self, sharing: Sharing) -> usize {
         let config = self.config();
         let shards = config.capture.shards as usize;
-        let shard = config.capture.ring_bytes + config.limits.memory / 32;
-        shards.saturating_mul(shard)
+        let blocks = config.limits.memory / 32;
+        match sharing {
+            Sharing::Shared => shards.saturating_mul(blocks + SHARE),
+            Sharing::Each => {
+                let shard = config.capture.ring_bytes.saturating_add(blocks);
+                shards.saturating_mul(shard).saturating_add(THREADS)
+            }
+        }
     }
 
     pub(super) const fn has_begun(&self) -> bool {
@@ -120,11 +133,12 @@ impl RuleMirror {
         &mut self,
         place: Place,
         to: &ToAttach,
+        common: &mut Common,
         addresses: &Addresses,
         paused: bool,
     ) -> Result<()> {
         self.detach(&to.pod).await?;
-        let daemon = self.start(addresses, paused).await?;
+        let daemon = self.start(common, addresses, paused).await?;
         let id = daemon.attach(place).await?;
         let attached = AttachedPod {
             id,
@@ -266,9 +280,15 @@ impl RuleMirror {
     }
 
     /// The daemon, started if it is not running.
-    async fn start(&mut self, addresses: &Addresses, paused: bool) -> Result<&mut Daemon> {
+    async fn start(
+        &mut self,
+        common: &mut Common,
+        addresses: &Addresses,
+        paused: bool,
+    ) -> Result<&mut Daemon> {
         if let Stage::Idle(config) = &self.stage {
-            let mut daemon = Daemon::start(config.as_ref().clone()).await?;
+            let shards = common.shards(&config.capture)?;
+            let mut daemon = Daemon::join(config.as_ref().clone(), shards).await?;
             daemon.set_paused(paused).await?;
             for (number, target) in config.sink.targets().iter().enumerate() {
                 if let Some(known) = addresses.get(&Aim::of(&self.source, &target.spec)) {

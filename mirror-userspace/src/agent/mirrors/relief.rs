@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use log::warn;
 use mirror_core::segment::Time;
 use tokio::time::Instant;
@@ -44,9 +45,7 @@ impl Mirrors {
             paused: true,
             finishes: Some(Instant::now() + FINISHES_WITHIN),
         };
-        for mirror in self.mirrors.values_mut() {
-            mirror.end_at(until).await;
-        }
+        join_all(self.mirrors.values_mut().map(|it| it.end_at(until))).await;
         // What was read before a shard was told has been taken.
         until.max(clock::now())
     }
@@ -66,8 +65,9 @@ impl Mirrors {
     /// Mirrors, from now on.
     pub(in crate::agent) async fn resume(&mut self) {
         self.relief = Relief::new(false);
+        let forever = Time::from_nanos(u64::MAX);
+        join_all(self.mirrors.values_mut().map(|it| it.end_at(forever))).await;
         for mirror in self.mirrors.values_mut() {
-            mirror.end_at(Time::from_nanos(u64::MAX)).await;
             let outcome = mirror.set_paused(false).await;
             said(mirror.name(), outcome);
         }

@@ -1,7 +1,7 @@
 //! What the mirrors of documents may take up on this node, and each namespace's fair share of it.
 //!
-//! A mirror takes rings and threads once its first pod comes, whether or not there are requests; so of
-//! these there are as many as there is room for, and who has most gives way to who has less. What its
+//! A mirror takes memory once its first pod comes, whether or not there are requests, with rings of its own most of all; so
+//! of these there are as many as there is room for, and who has most gives way to who has less. What its
 //! connections and copies take comes and goes: they draw on a pool, of which each namespace that
 //! mirrors has an equal part.
 
@@ -10,13 +10,10 @@ use std::collections::BTreeMap;
 use mirror_core::budget::Pool;
 use mirror_kubernetes::cluster::{Room as Space, RuleId, Shares};
 
-/// What a daemon takes beside its rings: threads, maps, connections.
-const DAEMON: usize = 3 << 19;
-
 /// What the mirrors of documents may take up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rooms {
-    /// Bytes of memory: half for rings and daemons, half for connections and copies. Default: 224 MiB.
+    /// Bytes of memory: half for daemons and rings of their own, half for connections and copies. Default: 224 MiB.
     pub memory: usize,
     /// The most interfaces that the mirrors of one namespace are attached to. Default: 128.
     pub attachments: usize,
@@ -76,12 +73,11 @@ impl Room {
         }
     }
 
-    /// Takes what the mirror of a rule needs that has so many bytes of rings, unless it has it already.
-    pub(super) fn admit(&mut self, rule: RuleId, namespace: &str, rings: usize) -> Admission {
+    /// Takes what the mirror of a rule needs, so many bytes, unless it has it already.
+    pub(super) fn admit(&mut self, rule: RuleId, namespace: &str, bytes: usize) -> Admission {
         if self.running.contains_key(&rule) {
             return Admission::Admitted;
         }
-        let bytes = rings.saturating_add(DAEMON);
         match self.daemons.room(namespace, bytes) {
             Space::Enough => {}
             Space::After(greedy) => {
@@ -108,8 +104,8 @@ impl Room {
     fn full(&self, namespace: &str) -> String {
         let whole = self.daemons.whole() >> 20;
         format!(
-            "the mirrors of namespace {namespace} have their share of the {whole} MiB for rings of \
-             documents' mirrors on a node: see --documents-memory and --ring-size"
+            "the mirrors of namespace {namespace} have their share of the {whole} MiB for \
+             documents' mirrors on a node: see --documents-memory, --max-memory and --rings"
         )
     }
 
@@ -175,12 +171,12 @@ impl Room {
 mod tests {
     use super::*;
 
-    const RINGS: usize = 2 << 20;
+    const MIRROR: usize = 2 << 20;
 
     fn room() -> Room {
         Room::new(Rooms {
             // Four daemons.
-            memory: 8 * (RINGS + DAEMON),
+            memory: 8 * MIRROR,
             attachments: 2,
         })
     }
@@ -189,14 +185,14 @@ mod tests {
     fn who_has_most_daemons_gives_way() {
         let mut room = room();
         for rule in 0..4 {
-            assert_eq!(room.admit(RuleId(rule), "aaa", RINGS), Admission::Admitted);
+            assert_eq!(room.admit(RuleId(rule), "aaa", MIRROR), Admission::Admitted);
             assert_eq!(
-                room.admit(RuleId(rule), "aaa", RINGS),
+                room.admit(RuleId(rule), "aaa", MIRROR),
                 Admission::Admitted,
                 "again"
             );
         }
-        let refused = room.admit(RuleId(4), "aaa", RINGS);
+        let refused = room.admit(RuleId(4), "aaa", MIRROR);
         let Admission::Refused(why) = refused else {
             panic!("{refused:?}");
         };
@@ -204,14 +200,14 @@ mod tests {
         for (rule, last) in [(10, 3), (11, 2)] {
             let rule = RuleId(rule);
             assert_eq!(
-                room.admit(rule, "bank", RINGS),
+                room.admit(rule, "bank", MIRROR),
                 Admission::After(RuleId(last))
             );
             room.leave(RuleId(last));
-            assert_eq!(room.admit(rule, "bank", RINGS), Admission::Admitted);
+            assert_eq!(room.admit(rule, "bank", MIRROR), Admission::Admitted);
         }
         for namespace in ["aaa", "bank"] {
-            let more = room.admit(RuleId(20), namespace, RINGS);
+            let more = room.admit(RuleId(20), namespace, MIRROR);
             assert!(matches!(more, Admission::Refused(_)), "all have the same");
         }
     }
@@ -220,10 +216,10 @@ mod tests {
     fn copies_of_each_namespace_have_an_equal_part() {
         let mut room = room();
         let whole = room.copies.limit();
-        assert_eq!(room.admit(RuleId(1), "aaa", RINGS), Admission::Admitted);
+        assert_eq!(room.admit(RuleId(1), "aaa", MIRROR), Admission::Admitted);
         let aaa = room.pool("aaa");
         assert_eq!(aaa.limit(), whole);
-        assert_eq!(room.admit(RuleId(2), "bank", RINGS), Admission::Admitted);
+        assert_eq!(room.admit(RuleId(2), "bank", MIRROR), Admission::Admitted);
         assert_eq!(
             (aaa.limit(), room.pool("bank").limit()),
             (whole / 2, whole / 2)

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     admin::Listen,
-    agent::{Agent, AgentConfig, MirrorConfig},
+    agent::{Agent, AgentConfig, MirrorConfig, Sharing},
 };
 use gate_args::GateArgs;
 use guard_args::GuardArgs;
@@ -53,8 +53,8 @@ const FLAGS: &str = "flags";
 ///
 /// Watches the API for the pods that a selector or the cluster's routes name, attaches to those on
 /// this node and detaches from those that leave, until SIGINT, SIGTERM or the end of --duration. If the
-/// API can't be reached, what is mirrored already goes on. Each rule has its own rings, threads and
-/// limits, from its first pod on this node onwards.
+/// API can't be reached, what is mirrored already goes on. Each rule has its own limits; rings and threads
+/// are there from the first pod on this node onwards, and rules share them.
 #[derive(Args, Clone, Debug)]
 pub struct AgentArgs {
     #[command(flatten)]
@@ -78,6 +78,14 @@ pub struct AgentArgs {
     gate: GateArgs,
     #[command(flatten)]
     capture: CaptureArgs,
+    /// Whether rules share rings and threads, or each has its own
+    #[arg(
+        long,
+        value_name = "WHOSE",
+        default_value = "shared",
+        help_heading = "Capture"
+    )]
+    rings: RingsArg,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -188,6 +196,24 @@ impl From<AttachArg> for AttachAt {
             AttachArg::Pod => Self::Pod,
             AttachArg::Host => Self::Host,
             AttachArg::Lo => Self::Loopback,
+        }
+    }
+}
+
+/// The values of `--rings`; see [`Sharing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RingsArg {
+    /// All rules share them: one without traffic costs no ring and no thread
+    Shared,
+    /// A flood of one rule's segments leaves the rings of the others alone
+    Each,
+}
+
+impl From<RingsArg> for Sharing {
+    fn from(rings: RingsArg) -> Self {
+        match rings {
+            RingsArg::Shared => Self::Shared,
+            RingsArg::Each => Self::Each,
         }
     }
 }
@@ -309,6 +335,7 @@ impl AgentArgs {
             },
             terms: self.dispatch.compare.terms(self.policy.conditions()),
             rooms: self.terms.rooms(),
+            sharing: self.rings.into(),
         })
     }
 }

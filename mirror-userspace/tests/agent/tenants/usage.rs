@@ -68,7 +68,7 @@ fn mirrors_without_end_leave_the_banks_mirrored() {
     let agent = cluster.agent(&[]);
     // Two programs for each mirror: so many take a while to load, in any order.
     agent.wait_long_for("bank/ledger: attached to ");
-    agent.wait_long_for("see --documents-memory and --ring-size");
+    agent.wait_long_for("see --documents-memory, --max-memory and --rings");
     cluster.assert_bank_is_mirrored("/legit", 1);
     let quota = "podmirror_documents_refused{namespace=\"aaa\",reason=\"quota\"}";
     cluster.wait_for_metric(&agent, quota, "193");

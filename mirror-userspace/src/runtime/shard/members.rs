@@ -1,0 +1,274 @@
+//! The mirrors of a shard: whose each record is, who has something to do, and who leaves.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use mirror_capture::{AttachmentId, Read, RingReader};
+use mirror_core::{ledger::Counted, segment::Time};
+use tokio::sync::oneshot;
+
+use super::{
+    super::clock,
+    BATCH, NOTHING_DUE, TICK,
+    control::{Command, Control, Joining, MirrorId},
+    member::Member,
+    routes::{Routes, Table},
+    unclaimed::Unclaimed,
+};
+
+/// Mirrors that share a thread. Those without traffic or copies cost nothing per turn.
+pub(super) struct Members {
+    /// Each stays in its place while it is here.
+    places: Vec<Option<Member>>,
+    table: Table,
+    /// The places of those that are seen to at each tick.
+    awake: Vec<usize>,
+    /// The places of those of which something was read in this turn.
+    touched: Vec<usize>,
+    ends: Vec<End>,
+    unclaimed: Unclaimed,
+    /// Whether something of one of them panicked.
+    any_panic: Rc<Cell<bool>>,
+    /// Held by each that has left and waits for the replies to its last copies.
+    leaving: Rc<()>,
+    tick: Time,
+    /// When all are seen to next, those that sleep included.
+    round: Time,
+}
+
+/// Something that ends once what is in the ring has been read.
+struct End {
+    mirror: MirrorId,
+    kind: EndOf,
+    /// After so many records all that were there have been read, whatever comes meanwhile.
+    left: usize,
+}
+
+enum EndOf {
+    Attachment(AttachmentId, oneshot::Sender<()>),
+    Mirror(oneshot::Sender<Counted>),
+}
+
+impl Members {
+    pub(super) fn new(routes: Routes) -> Self {
+        Self {
+            places: Vec::new(),
+            table: Table::new(routes),
+            awake: Vec::new(),
+            touched: Vec::new(),
+            ends: Vec::new(),
+            unclaimed: Unclaimed::default(),
+            any_panic: Rc::default(),
+            leaving: Rc::default(),
+            tick: Time::default(),
+            round: Time::default(),
+        }
+    }
+
+    /// Passes one batch of segments through the pipelines of those whose they are; returns how many records were
+    /// read.
+    pub(super) fn turn(&mut self, reader: &mut RingReader) -> usize {
+        let now = clock::now();
+        let Self {
+            places,
+            table,
+            awake,
+            touched,
+            unclaimed,
+            ..
+        } = self;
+        let count = reader.read(now, BATCH, |read| {
+            let place = read
+                .attachment()
+                .and_then(|attachment| table.place(attachment, |id| place_of(places, id)));
+            let Some((place, member)) = place.and_then(|place| {
+                let member = places.get_mut(place)?.as_mut()?;
+                Some((place, member))
+            }) else {
+                return unclaimed.count(&read);
+            };
+            if !member.was_read {
+                member.was_read = true;
+                touched.push(place);
+                if !member.is_awake {
+                    member.is_awake = true;
+                    awake.push(place);
+                    member.see_to_timeouts(now);
+                }
+            }
+            read.count(&mut member.ring);
+            if let Read::Record(record) = read {
+                member.take(record.segment);
+            }
+        });
+        for place in touched.drain(..) {
+            if let Some(Some(member)) = places.get_mut(place) {
+                member.end_turn();
+            }
+        }
+        count
+    }
+
+    /// Sees to what is due, and to those of which something panicked.
+    pub(super) fn see_to_timeouts(&mut self, now: Time) {
+        if self.any_panic.replace(false) {
+            self.drop_panicked();
+        }
+        if now < self.tick {
+            return;
+        }
+        self.tick = now + TICK;
+        if self.round <= now {
+            self.round = now + NOTHING_DUE;
+            self.unclaimed.tell(now);
+            self.wake_all();
+        }
+        let Self { places, awake, .. } = self;
+        awake.retain(|&place| {
+            let Some(Some(member)) = places.get_mut(place) else {
+                return false;
+            };
+            member.see_to_timeouts(now);
+            member.is_awake = !member.may_sleep(now);
+            member.is_awake
+        });
+    }
+
+    /// Ends what waits for the ring to be read, once it is: `read` records were read in this turn, and `all` that
+    /// there were.
+    pub(super) fn finish_ends(&mut self, read: usize, all: bool) {
+        if self.ends.is_empty() {
+            return;
+        }
+        for mut end in std::mem::take(&mut self.ends) {
+            end.left = end.left.saturating_sub(read);
+            if !all && end.left > 0 {
+                self.ends.push(end);
+                continue;
+            }
+            match end.kind {
+                EndOf::Attachment(attachment, done) => {
+                    self.tell(end.mirror, Command::Ended(attachment, done));
+                    self.table.forget(attachment);
+                }
+                EndOf::Mirror(last) => {
+                    if let Some(member) = self.take(end.mirror) {
+                        member.leave(last);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what it is told. What is in the ring is read to the end first where that matters; it has at most
+    /// `capacity` records.
+    pub(super) fn obey(&mut self, control: Control, capacity: usize) {
+        let (mirror, kind) = match control {
+            Control::Join(joining) => return self.join(*joining),
+            Control::Gone(mirror) => return drop(self.take(mirror)),
+            Control::Tell(mirror, Command::Ended(attachment, done)) => {
+                (mirror, EndOf::Attachment(attachment, done))
+            }
+            Control::Tell(mirror, Command::Stop(last)) => (mirror, EndOf::Mirror(last)),
+            Control::Tell(mirror, command) => return self.tell(mirror, command),
+        };
+        self.ends.push(End {
+            mirror,
+            kind,
+            left: capacity,
+        });
+    }
+
+    /// Whether the thread may sleep for some milliseconds: all copies are written, and the replies may wait in
+    /// their sockets.
+    pub(super) fn may_nap(&self) -> bool {
+        Rc::strong_count(&self.leaving) == 1 && self.of_awake().all(Member::may_nap)
+    }
+
+    /// The thread slept.
+    pub(super) fn handle_nap(&self) {
+        self.of_awake().for_each(Member::handle_nap);
+    }
+
+    /// The time until the next timeout.
+    pub(super) fn until_due(&self, now: Time) -> Duration {
+        let due = self.of_awake().map(|member| member.until_due(now));
+        due.min().unwrap_or(NOTHING_DUE)
+    }
+
+    fn of_awake(&self) -> impl Iterator<Item = &Member> {
+        let awake = self.awake.iter();
+        awake.filter_map(|&place| self.places.get(place)?.as_ref())
+    }
+
+    fn join(&mut self, joining: Joining) {
+        let Joining {
+            id,
+            config,
+            ended,
+            ready,
+        } = joining;
+        let leaving = Rc::downgrade(&self.leaving);
+        let member = match Member::new(id, config, ended, &self.any_panic, leaving) {
+            Ok(member) => member,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let place = self.places.iter().position(Option::is_none);
+        let place = place.unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        if let Some(vacant) = self.places.get_mut(place) {
+            *vacant = Some(member);
+        }
+        // Whoever gave it up says that it is gone.
+        let _gone = ready.send(Ok(()));
+    }
+
+    fn tell(&mut self, mirror: MirrorId, command: Command) {
+        let Some(place) = place_of(&self.places, mirror) else {
+            return;
+        };
+        if let Some(Some(member)) = self.places.get_mut(place) {
+            member.obey(command);
+            if !member.is_awake {
+                member.is_awake = true;
+                self.awake.push(place);
+            }
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for (place, member) in self.places.iter_mut().enumerate() {
+            if let Some(member) = member
+                && !member.is_awake
+            {
+                member.is_awake = true;
+                self.awake.push(place);
+            }
+        }
+    }
+
+    fn drop_panicked(&mut self) {
+        let all = self.places.iter().flatten();
+        let panicked: Vec<_> = all
+            .filter(|member| member.has_panicked())
+            .map(|member| member.id)
+            .collect();
+        for mirror in panicked {
+            drop(self.take(mirror));
+        }
+    }
+
+    fn take(&mut self, mirror: MirrorId) -> Option<Member> {
+        let place = place_of(&self.places, mirror)?;
+        self.table.vacate(place);
+        self.awake.retain(|&other| other != place);
+        self.touched.retain(|&other| other != place);
+        self.places.get_mut(place)?.take()
+    }
+}
+
+fn place_of(places: &[Option<Member>], id: MirrorId) -> Option<usize> {
+    let is_it = |member: &Option<Member>| member.as_ref().is_some_and(|it| it.id == id);
+    places.iter().position(is_it)
+}
