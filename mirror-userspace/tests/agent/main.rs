@@ -16,6 +16,7 @@ mod gates;
 mod grpc;
 mod hand_over;
 mod kubectl;
+mod many_rules;
 mod node;
 mod pods;
 mod remembered;

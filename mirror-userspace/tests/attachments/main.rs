@@ -4,8 +4,21 @@
 
 #![cfg(test)]
 
+/// Each of these with either kind of ring.
+macro_rules! with_both_rings {
+    ($($test:ident,)*) => {
+        mod bpf_ring {
+            $(#[test] fn $test() { super::$test(mirror_capture::RingKind::Bpf) })*
+        }
+        mod perf_ring {
+            $(#[test] fn $test() { super::$test(mirror_capture::RingKind::Perf) })*
+        }
+    };
+}
+
 mod many;
 mod pod;
+mod shared;
 mod target;
 
 use std::{
@@ -100,18 +113,6 @@ fn until(is_so: impl Fn() -> bool) {
         looks -= 1;
         thread::sleep(LOOK);
     }
-}
-
-/// Each of these with either kind of ring.
-macro_rules! with_both_rings {
-    ($($test:ident,)*) => {
-        mod bpf_ring {
-            $(#[test] fn $test() { super::$test(super::RingKind::Bpf) })*
-        }
-        mod perf_ring {
-            $(#[test] fn $test() { super::$test(super::RingKind::Perf) })*
-        }
-    };
 }
 
 with_both_rings! {
