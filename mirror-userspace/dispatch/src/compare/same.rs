@@ -15,12 +15,22 @@ const MOST: usize = 256;
 /// Replies of the baseline that wait for the same request to come again.
 #[derive(Debug)]
 pub(super) struct Earlier {
-    replies: HashMap<u64, Box<Kept>, foldhash::fast::RandomState>,
-    /// In the order in which they came. Those that are used may still be here.
-    came: VecDeque<u64>,
+    replies: HashMap<u64, Waiting, foldhash::fast::RandomState>,
+    /// In the order in which they came, with their numbers. Those that are used may still be here, at most as many as
+    /// the others may be.
+    came: VecDeque<(u64, u64)>,
+    /// How many came.
+    count: u64,
     /// What all of them may take, and take.
     room: usize,
     taken: usize,
+}
+
+/// A reply, and its number in the order in which they came.
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    kept: Box<Kept>,
 }
 
 impl Earlier {
@@ -29,6 +39,7 @@ impl Earlier {
         Self {
             replies: HashMap::default(),
             came: VecDeque::new(),
+            count: 0,
             room,
             taken: 0,
         }
@@ -36,9 +47,15 @@ impl Earlier {
 
     /// The reply to the same request that came before, which is used with it.
     pub(super) fn take(&mut self, same: u64) -> Option<Box<Kept>> {
-        let kept = self.replies.remove(&same)?;
-        self.taken -= kept.size();
-        Some(kept)
+        let waiting = self.replies.remove(&same)?;
+        self.taken -= waiting.kept.size();
+        Some(waiting.kept)
+    }
+
+    /// Whether the reply that waits for this request is the one with this number.
+    fn is_number(&self, same: u64, number: u64) -> bool {
+        let waiting = self.replies.get(&same);
+        waiting.is_some_and(|waiting| waiting.number == number)
     }
 
     /// The reply to a request of which none is kept.
@@ -47,16 +64,25 @@ impl Earlier {
         if size > self.room {
             return;
         }
-        while (self.taken + size > self.room || self.came.len() >= MOST)
-            && let Some(oldest) = self.came.pop_front()
+        self.take(same);
+        while (self.taken + size > self.room || self.replies.len() >= MOST)
+            && let Some((oldest, number)) = self.came.pop_front()
         {
-            self.take(oldest);
+            // One that was used is not the one that came since.
+            if self.is_number(oldest, number) {
+                self.take(oldest);
+            }
+        }
+        if self.came.len() >= 2 * MOST {
+            let mut came = std::mem::take(&mut self.came);
+            came.retain(|(same, number)| self.is_number(*same, *number));
+            self.came = came;
         }
         self.taken += size;
-        self.came.push_back(same);
-        if let Some(before) = self.replies.insert(same, kept) {
-            self.taken -= before.size();
-        }
+        self.count += 1;
+        let number = self.count;
+        self.came.push_back((same, number));
+        self.replies.insert(same, Waiting { number, kept });
     }
 }
 
@@ -86,9 +112,26 @@ mod tests {
         assert!(earlier.take(99).is_none());
         for same in 0..2_000 {
             earlier.put(same % 500, kept(&budget, 0));
-            assert!(earlier.came.len() <= MOST && earlier.replies.len() <= MOST);
+            assert!(earlier.came.len() <= 2 * MOST && earlier.replies.len() <= MOST);
         }
         drop(earlier);
         assert_eq!(budget.used(), 0);
+    }
+
+    /// Whatever was used before, each second reply finds the first.
+    #[test]
+    fn what_is_used_makes_no_room_twice() {
+        let budget = Budget::new(1 << 20);
+        let mut earlier = Earlier::new(1 << 20);
+        for round in 0..1_000 {
+            for same in 0..9 {
+                let found = earlier.take(same).is_some();
+                assert_eq!(found, round % 2 == 1, "{same}, round {round}");
+                if !found {
+                    earlier.put(same, kept(&budget, 100));
+                }
+            }
+            assert!(earlier.came.len() <= 2 * MOST && earlier.taken <= 9 * 1_000);
+        }
     }
 }
