@@ -117,6 +117,7 @@ impl Kept {
     /// Something of its body was not captured.
     pub(crate) fn miss_body(&mut self) {
         self.lacks_rest = true;
+        self.room.shrink(self.body.capacity());
         self.body = Vec::new();
     }
 
@@ -241,5 +242,22 @@ mod tests {
         assert_eq!((kept.fate, budget.used()), (Fate::NoRoom, 0));
         kept.complete();
         assert_eq!(kept.fate, Fate::NoRoom);
+    }
+
+    #[test]
+    fn a_body_that_is_not_compared_takes_no_room() {
+        let budget = Budget::new(10_000);
+        let mut kept = Kept::new(1_000, budget.empty());
+        let head = b"a: b\r\n\r\n";
+        kept.handle_head(200, head);
+        kept.handle_body(&[1; 700]);
+        assert!(budget.used() >= head.len() + 700);
+        kept.miss_body();
+        kept.handle_body(&[1; 700]);
+        kept.miss_body();
+        assert_eq!(budget.used(), head.len());
+        kept.complete();
+        drop(kept);
+        assert_eq!(budget.used(), 0);
     }
 }

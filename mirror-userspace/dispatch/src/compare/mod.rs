@@ -138,23 +138,19 @@ impl<K: Copy + Eq + Hash> Contents<K> {
     }
 
     /// A request begins: whether its replies are waited for is drawn. `asked` is told whether it matters which requests
-    /// are the same.
-    pub(crate) fn begin<'a>(&mut self, key: K, group: &str, asked: impl FnOnce(bool) -> Asked<'a>) {
+    /// are the same. Returns the oldest one, if that is given up for it.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        key: K,
+        group: &str,
+        asked: impl FnOnce(bool) -> Asked<'a>,
+    ) -> Option<K> {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
         if drawn >= self.rules.rate.ratio() {
-            return;
+            return None;
         }
-        if self.began.len() >= OPEN
-            && let Some(oldest) = self.began.pop_front()
-            && self.open.remove(&oldest).is_some()
-        {
-            // Of what is captured, a reply may never be seen.
-            *match self.captured {
-                true => &mut self.not_compared.not_captured,
-                false => &mut self.not_compared.no_room,
-            } += 1;
-        }
+        let given_up = self.make_room();
         self.began.push_back(key);
         // A second baseline tells more.
         let asked = asked(!self.has_second);
@@ -168,6 +164,22 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             replies: [None, None, None],
         };
         self.open.insert(key, open);
+        given_up
+    }
+
+    /// Makes room for one more; the oldest one, if that is given up for it.
+    fn make_room(&mut self) -> Option<K> {
+        if self.began.len() < OPEN {
+            return None;
+        }
+        let oldest = self.began.pop_front()?;
+        self.open.remove(&oldest)?;
+        // Of what is captured, a reply may never be seen.
+        *match self.captured {
+            true => &mut self.not_compared.not_captured,
+            false => &mut self.not_compared.no_room,
+        } += 1;
+        Some(oldest)
     }
 
     /// What the request's reply is kept in; `None` if nobody waits for it.

@@ -1,5 +1,8 @@
 //! Which copies are compared, and by what group.
 
+#[cfg(test)]
+mod tests;
+
 use std::{borrow::Cow, cell::LazyCell};
 
 use mirror_core::{
@@ -81,14 +84,16 @@ impl Compared {
         let line = LazyCell::new(|| asked::line(copy));
         let group = pairing.begin(copy.request, || group(&line, patterns).into());
         if let Some(group) = group {
-            contents.begin(copy.request, group, |repeats| Asked {
+            let given_up = contents.begin(copy.request, group, |repeats| Asked {
                 line: line.clone(),
                 same: repeats.then(|| asked::same(copy, random)).flatten(),
             });
+            if let Some(given_up) = given_up {
+                of_v1.forget(given_up);
+            }
             if self.v1
                 && let Some(kept) = contents.keep(copy.request)
             {
-                of_v1.make_room(|request| contents.is_open(request));
                 match copy.wire {
                     Wire::Http1 => {
                         of_v1.begin(copy.request, copy.expect, kept, contents.budget());
@@ -131,6 +136,7 @@ impl Compared {
     /// One of a request's replies is there, as far as it will be.
     fn judge(&mut self, request: RequestKey, part: Part, kept: Box<Kept>) {
         let judged = self.contents.handle_reply(request, part, kept);
+        self.forget_closed(request);
         let (keeps, now) = (self.contents.keeps(), self.now);
         self.count_not_compared();
         let comparison = self.pairing.comparison_mut();
@@ -151,6 +157,13 @@ impl Compared {
         }
     }
 
+    /// What is read of v1's reply is done with, if nobody waits for it any more.
+    fn forget_closed(&mut self, request: RequestKey) {
+        if !self.contents.is_open(request) {
+            self.of_v1.forget(request);
+        }
+    }
+
     /// A copy for this target ended, or its reply's head came.
     pub(super) fn end(&mut self, target: usize, request: RequestKey, outcome: &Outcome) {
         let Some(part) = self.part(target) else {
@@ -158,6 +171,7 @@ impl Compared {
         };
         if let Outcome::Failed(_) = outcome {
             self.contents.give_up(request);
+            self.forget_closed(request);
             self.count_not_compared();
         }
         let role = match part {
@@ -264,6 +278,7 @@ impl Compared {
     pub(super) fn close(&mut self) {
         self.pairing.close();
         self.contents.close();
+        self.of_v1 = OfV1::default();
         self.count_not_compared();
     }
 
@@ -336,58 +351,4 @@ fn group(head: &[u8], patterns: &[PathPattern]) -> String {
 /// As much of it as a group is called by.
 fn name(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.get(..NAMED).unwrap_or(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_grouped_by_method_and_path() {
-        let patterns: [PathPattern; 2] = ["/users/*", "~^/o[a-z]+$"].map(|it| it.parse().unwrap());
-        for (line, plain, by_pattern) in [
-            ("GET / HTTP/1.1", "GET /", "GET (other)"),
-            ("GET /users/7?x=/y HTTP/1.1", "GET /users", "GET /users/*"),
-            ("POST /orders HTTP/1.1", "POST /orders", "POST ~^/o[a-z]+$"),
-            ("OPTIONS * HTTP/1.1", "OPTIONS *", "OPTIONS (other)"),
-            ("GET /?a HTTP/1.1", "GET /", "GET (other)"),
-            ("", " ", " (other)"),
-        ] {
-            assert_eq!(group(line.as_bytes(), &[]), plain, "{line}");
-            assert_eq!(group(line.as_bytes(), &patterns), by_pattern, "{line}");
-        }
-    }
-
-    #[test]
-    fn no_client_makes_a_groups_name_long() {
-        let long = "x".repeat(60_000);
-        for line in [
-            format!("{long} / HTTP/1.1"),
-            format!("GET /{long} HTTP/1.1"),
-            long,
-        ] {
-            assert!(group(line.as_bytes(), &[]).len() <= 2 * NAMED + 1);
-        }
-    }
-
-    #[test]
-    fn the_second_baseline_shows_what_differs_by_itself() {
-        let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
-        let roles = [baseline, None, candidate, baseline, baseline, candidate];
-        let (first, second) = (Some(Part::Baseline), Some(Part::Second));
-        let wanted = [first, None, Some(Part::Candidate), second, None, None];
-        assert_eq!(parts(&roles, false), wanted);
-        // With v1 as the baseline, no target is one.
-        assert_eq!(parts(&roles, true).iter().flatten().count(), 1);
-    }
-
-    #[test]
-    fn one_role_alone_is_no_comparison() {
-        let (baseline, candidate) = (Some(Role::Baseline), Some(Role::Candidate));
-        let compares = |roles: &[_], v1| {
-            Compared::new(roles, v1, Vec::new(), ContentRules::default()).is_some()
-        };
-        assert!(!compares(&[baseline, None], false) && !compares(&[baseline], true));
-        assert!(compares(&[candidate, None, baseline], false) && compares(&[candidate], true));
-    }
 }

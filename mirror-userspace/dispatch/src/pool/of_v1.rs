@@ -19,10 +19,8 @@ const LIMITS: Limits = Limits {
     fields: http::Limits::DEFAULT.fields,
     body: u64::MAX,
 };
-/// Readers above which those that nobody waits for are looked for.
-const MANY: usize = 4_096;
 
-/// The replies of v1 that are being read.
+/// The replies of v1 that are being read: of requests that are waited for.
 #[derive(Debug, Default)]
 pub(super) struct OfV1(HashMap<RequestKey, Reading, foldhash::fast::RandomState>);
 
@@ -57,11 +55,9 @@ impl OfV1 {
         self.0.insert(request, Reading::Http2(kept));
     }
 
-    /// Makes room for one more, if there are many; `is_open` says which requests are still waited for.
-    pub(super) fn make_room(&mut self, is_open: impl Fn(RequestKey) -> bool) {
-        if self.0.len() >= MANY {
-            self.0.retain(|request, _| is_open(*request));
-        }
+    /// Nobody waits for v1's reply to this request any more: what is kept of it gives its room back.
+    pub(super) fn forget(&mut self, request: RequestKey) {
+        self.0.remove(&request);
     }
 
     /// v1 said something of a reply over HTTP/2. The reply, once nothing more of it comes.
@@ -129,7 +125,7 @@ impl OfV1 {
 
 #[cfg(test)]
 mod tests {
-    use mirror_core::{budget::Budget, pipeline::ConnectionId, value::Rate};
+    use mirror_core::{pipeline::ConnectionId, value::Rate};
 
     use super::*;
     use crate::compare::{Asked, ContentRules, Contents, Part};
@@ -139,22 +135,6 @@ mod tests {
             connection: ConnectionId(1),
             number,
         }
-    }
-
-    #[test]
-    fn readers_that_nobody_waits_for_go() {
-        let mut of_v1 = OfV1::default();
-        for number in 0..3 * u32::try_from(MANY).unwrap() {
-            let kept = Box::new(Kept::new(10, Budget::new(100).empty()));
-            of_v1.make_room(|request| request.number + 1_000 > number);
-            of_v1.begin(key(number), Expect::Body, kept, &Budget::new(100));
-            assert!(of_v1.0.len() <= MANY + MANY / 2);
-        }
-        assert!(
-            of_v1
-                .handle(key(1), Some(b"HTTP/1.1 200 OK\r\n\r\n"))
-                .is_none()
-        );
     }
 
     /// What is not known of a head is no difference.
