@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use lab::Pod;
+use serde_json::{Map, Value, json};
 
 use crate::node::{NODE, Node, PODS, V1, Web, assert_same};
 
@@ -50,35 +51,42 @@ pub(crate) fn web_service(node: &Node) -> (Web, Web) {
     let (v1, v2) = (node.web("v1", 30), node.web("v2", 31));
     node.api.apply(PODS, v1.pod.object(NODE, V1));
     node.api.apply(PODS, v2.pod.object(NODE, V2));
-    node.api.apply(
-        SERVICES,
-        json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"namespace": "default", "name": "web-service"},
-            "spec": {
-                "selector": {"app": "web"},
-                "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}],
-            },
-        }),
-    );
+    let both = service("web-service", &[("app", "web")], &json!("http"));
+    node.api.apply(SERVICES, both);
     let addresses = [&v1, &v2].map(|web| web.pod.ip(lab::Family::V4).to_string());
     let slice = endpoints_of_web_service(&[(&v1, &addresses[0]), (&v2, &addresses[1])]);
     node.api.apply(SLICES, slice);
     (v1, v2)
 }
 
-/// The slice of the service's endpoints: pods, each with the address that it is said to have.
-pub(crate) fn endpoints_of_web_service(pods: &[(&Web, &str)]) -> Value {
-    let endpoints = pods.iter().map(|(web, address)| {
+/// A service of pods with these labels, at whose port 80 this port of theirs is.
+pub(crate) fn service(name: &str, labels: &[(&str, &str)], target_port: &Value) -> Value {
+    let selector: Map<String, Value> = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": "default", "name": name},
+        "spec": {
+            "selector": selector,
+            "ports": [{"port": 80, "targetPort": target_port, "protocol": "TCP"}],
+        },
+    })
+}
+
+/// The slice of a service's endpoints: pods, each with the address that it is said to have.
+pub(crate) fn slice(service: &str, pods: &[(&Pod, &str)]) -> Value {
+    let endpoints = pods.iter().map(|(pod, address)| {
         json!({
             "addresses": [address],
             "conditions": {"ready": true},
             "targetRef": {
                 "kind": "Pod",
                 "namespace": "default",
-                "name": web.pod.name(),
-                "uid": web.pod.uid(),
+                "name": pod.name(),
+                "uid": pod.uid(),
             },
         })
     });
@@ -87,13 +95,19 @@ pub(crate) fn endpoints_of_web_service(pods: &[(&Web, &str)]) -> Value {
         "kind": "EndpointSlice",
         "metadata": {
             "namespace": "default",
-            "name": "web-service-1",
-            "labels": {"kubernetes.io/service-name": "web-service"},
+            "name": format!("{service}-1"),
+            "labels": {"kubernetes.io/service-name": service},
         },
         "addressType": "IPv4",
         "ports": [{"port": 80, "protocol": "TCP"}],
         "endpoints": endpoints.collect::<Vec<_>>(),
     })
+}
+
+/// The slice of the service that both versions stand behind.
+pub(crate) fn endpoints_of_web_service(pods: &[(&Web, &str)]) -> Value {
+    let pods: Vec<_> = pods.iter().map(|(web, at)| (&web.pod, *at)).collect();
+    slice("web-service", &pods)
 }
 
 #[test]

@@ -6,49 +6,9 @@ use lab::{Family, GrpcClient, GrpcServer, Pod};
 use serde_json::{Value, json};
 
 use crate::{
-    documents::{SERVICES, SLICES, V2},
+    documents::{SERVICES, SLICES, V2, service, slice},
     node::{NODE, Node, PATIENCE, PODS, V1},
 };
-
-/// A service of one pod, and its slice.
-fn service(pod: &Pod, labels: &[(&str, &str)]) -> [Value; 2] {
-    let name = format!("{}-service", pod.name());
-    let selector: serde_json::Map<String, Value> = labels
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), json!(value)))
-        .collect();
-    let service = json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": "default", "name": name},
-        "spec": {
-            "selector": selector,
-            "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
-        },
-    });
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "namespace": "default",
-            "name": format!("{name}-1"),
-            "labels": {"kubernetes.io/service-name": name},
-        },
-        "addressType": "IPv4",
-        "ports": [{"port": 80, "protocol": "TCP"}],
-        "endpoints": [{
-            "addresses": [pod.ip(Family::V4).to_string()],
-            "conditions": {"ready": true},
-            "targetRef": {
-                "kind": "Pod",
-                "namespace": "default",
-                "name": pod.name(),
-                "uid": pod.uid(),
-            },
-        }],
-    });
-    [service, slice]
-}
 
 /// One method of a service is mirrored, others are not.
 fn route() -> Value {
@@ -82,9 +42,10 @@ fn the_method_that_a_route_matches_is_mirrored_from_pod_to_pod() {
     let ((v1, v1_pod), (v2, v2_pod)) = (start("v1", 30), start("v2", 31));
     for (pod, labels) in [(&v1_pod, V1), (&v2_pod, V2)] {
         node.api.apply(PODS, pod.object(NODE, labels));
-        let [service, slice] = service(pod, labels);
-        node.api.apply(SERVICES, service);
-        node.api.apply(SLICES, slice);
+        let name = format!("{}-service", pod.name());
+        node.api.apply(SERVICES, service(&name, labels, &json!(80)));
+        let address = pod.ip(Family::V4).to_string();
+        node.api.apply(SLICES, slice(&name, &[(pod, &address)]));
     }
     let file = node.scratch.path().join("route.yaml");
     fs::write(&file, route().to_string()).unwrap();

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     documents::{
-        DESTINATION_RULES, SERVICES, SLICES, VIRTUAL_SERVICES, destination_rule, web_service,
+        DESTINATION_RULES, SERVICES, SLICES, VIRTUAL_SERVICES, destination_rule, service, slice,
+        web_service,
     },
     node::{Node, Web, assert_same},
 };
@@ -75,43 +76,11 @@ fn the_steps_of_argo_rollouts_mirror_without_a_mesh() {
 
 /// A service that stands for a version.
 fn serve(node: &Node, name: &str, web: &Web, version: &str) {
-    let metadata = json!({"namespace": "default", "name": name});
-    node.api.apply(
-        SERVICES,
-        json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {
-                "selector": {"version": version},
-                "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}],
-            },
-        }),
-    );
-    node.api.apply(
-        SLICES,
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "default",
-                "name": format!("{name}-1"),
-                "labels": {"kubernetes.io/service-name": name},
-            },
-            "addressType": "IPv4",
-            "ports": [{"port": 80, "protocol": "TCP"}],
-            "endpoints": [{
-                "addresses": [web.pod.ip(lab::Family::V4).to_string()],
-                "conditions": {"ready": true},
-                "targetRef": {
-                    "kind": "Pod",
-                    "namespace": "default",
-                    "name": web.pod.name(),
-                    "uid": web.pod.uid(),
-                },
-            }],
-        }),
-    );
+    let labels = [("version", version)];
+    node.api
+        .apply(SERVICES, service(name, &labels, &json!("http")));
+    let address = web.pod.ip(lab::Family::V4).to_string();
+    node.api.apply(SLICES, slice(name, &[(&web.pod, &address)]));
 }
 
 /// The only route that Flagger writes, whose destinations are services of its own.
