@@ -32,4 +32,6 @@ mod taken;
 mod taps;
 mod targets;
 mod traffic;
+#[path = "../versions/mod.rs"]
+mod versions;
 mod why;

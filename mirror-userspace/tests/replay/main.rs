@@ -6,6 +6,7 @@ mod capture;
 mod compare;
 mod ends;
 mod http2;
+mod loopback;
 mod nothing;
 mod packed;
 mod print;
@@ -13,5 +14,5 @@ mod program;
 mod replies;
 mod send;
 mod server;
+#[path = "../versions/mod.rs"]
 mod versions;
-mod versions_http2;

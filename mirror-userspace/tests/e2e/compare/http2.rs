@@ -46,6 +46,8 @@ pub(super) fn judge(
     let room = [
         "--drain",
         "60s",
+        "--reply-timeout",
+        "60s",
         "--reply-body-timeout",
         "60s",
         "--max-memory",

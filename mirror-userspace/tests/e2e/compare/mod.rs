@@ -1,6 +1,8 @@
 //! A baseline and a candidate get the same requests: is the candidate as good?
 
 mod http2;
+mod planted;
+mod served;
 mod with_v1;
 
 use std::{fs, net::SocketAddr, path::Path};

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::{ANY_LATENCY, compare, planted, traffic};
 use crate::{
     capture::{Capture, get},
+    loopback::version,
     program::{Ended, replay},
-    versions::{Answer, version},
+    versions::Answer,
 };
 
 #[test]

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::{differing, on_pay};
 use crate::{
     capture::{Capture, get},
+    loopback::version,
     program::{Ended, replay},
-    versions::{Answer, document, version},
+    versions::{Answer, document},
 };
 
 /// How v1 answers request so many, and how that is captured: in pieces of this size, with a hole or not.
@@ -75,22 +76,6 @@ fn numbered(route: &str, number: usize) -> String {
 
 fn contents(ended: &Ended) -> &Value {
     &ended.ledger["verdict"]["contents"]
-}
-
-#[test]
-fn a_header_that_v1_has_and_the_candidate_lacks_is_named() {
-    let without = |target: &str| {
-        let mut answer = Answer::good();
-        if target.starts_with("/pay") {
-            answer.fields.retain(|it| it.0 != "X-Total");
-        }
-        answer
-    };
-    let v1 = |_: &str, _| Spoken::whole(Answer::good());
-    let ended = compare(numbered, v1, without, &[]);
-    assert_eq!(differing(&ended), on_pay(&["header x-total"]));
-    assert_eq!(contents(&ended)["compared"], 240);
-    assert_eq!(contents(&ended)["not_compared"]["not_captured"], 0);
 }
 
 /// What v1 answers to the same requests shows which values are other by themselves.
