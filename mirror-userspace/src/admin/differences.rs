@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{HeaderMap, Response};
 use mirror_core::verdict::{Difference, Values};
 use serde::Serialize;
 
 use super::{
     door::Client,
     lost::may_see,
-    replies::{plain, respond},
+    replies::told,
     routes::{Failure, JSON, Routes},
     snapshot::Snapshot,
 };
@@ -53,14 +53,15 @@ impl Routes {
         client: Client,
         fields: &HeaderMap,
     ) -> Response<Full<Bytes>> {
-        match self.find_differences(client, fields).await {
-            Ok(answer) => respond(StatusCode::OK, JSON, answer),
-            Err((status, why)) => plain(status, why),
-        }
+        let found = match may_see(client, fields) {
+            Ok(()) => self.find_differences().await,
+            Err(refusal) => Err(refusal),
+        };
+        told(JSON, found)
     }
 
-    async fn find_differences(&self, client: Client, fields: &HeaderMap) -> Result<Bytes, Failure> {
-        may_see(client, fields)?;
+    /// They, for who may see them.
+    pub(super) async fn find_differences(&self) -> Result<Bytes, Failure> {
         let shown = self.shown().await?;
         Ok(render(&shown.snapshot, clock::epoch()))
     }

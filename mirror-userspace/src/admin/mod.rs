@@ -43,6 +43,7 @@ mod origin;
 mod page;
 mod patience;
 mod question;
+mod rate;
 mod replies;
 mod routes;
 mod server;
@@ -58,7 +59,9 @@ pub use listen::Listen;
 pub use losses::is_loss;
 pub use lost::LostOf;
 pub use metrics::{IstioNames, render};
+pub use page::{OwnPage, Source};
 pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
+pub use routes::Failure;
 pub use server::{Admin, AdminConfig};
 pub use snapshot::{
     DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,

@@ -23,6 +23,17 @@ pub(super) fn not_allowed(allowed: &[Method]) -> Response<Full<Bytes>> {
     response
 }
 
+/// What was found, or why it was not.
+pub(super) fn told(
+    kind: &'static str,
+    found: Result<Bytes, (StatusCode, String)>,
+) -> Response<Full<Bytes>> {
+    match found {
+        Ok(bytes) => respond(StatusCode::OK, kind, bytes),
+        Err((status, why)) => plain(status, why),
+    }
+}
+
 pub(super) fn plain(status: StatusCode, mut text: String) -> Response<Full<Bytes>> {
     if !text.ends_with('\n') {
         text.push('\n');

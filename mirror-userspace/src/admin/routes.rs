@@ -1,7 +1,7 @@
 //! From a request to its answer. There are a few paths; everything else is refused unread.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,10 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::Incoming,
     header::{HeaderMap, ORIGIN},
 };
 use mirror_core::{policy::MIRRORED_BY, value::Rate};
@@ -23,10 +23,11 @@ use super::{
     books,
     door::Client,
     health::Health,
-    limits::{BODY_BYTES, Limits},
+    limits::Limits,
     lost, metrics,
     patience::Patience,
     question::{Ask, Asker, NoAnswer, Refused},
+    rate,
     replies::{not_allowed, not_found, plain, respond},
     server::Answers,
     snapshot::{SampleRate, Snapshot},
@@ -65,8 +66,8 @@ pub(super) struct Shown {
     books: OnceLock<Bytes>,
 }
 
-/// An answer that is not 200.
-pub(super) type Failure = (StatusCode, String);
+/// An answer that is not 200: its status, and the reason for people.
+pub type Failure = (StatusCode, String);
 
 impl Routes {
     pub(super) fn new(
@@ -257,47 +258,26 @@ impl Routes {
         request: Request<Incoming>,
     ) -> Result<String, Failure> {
         self.may_tune(client, request.headers())?;
-        self.set_rate(client, request).await
+        let (rate, rule) = rate::read(request).await?;
+        self.change_rate(client, rule.as_deref(), rate).await
     }
 
     /// Does what somebody says who may.
-    pub(super) async fn set_rate(
+    pub(super) async fn change_rate(
         &self,
-        client: Client,
-        request: Request<Incoming>,
+        by: impl fmt::Display,
+        rule: Option<&str>,
+        rate: Rate,
     ) -> Result<String, Failure> {
-        let too_long = || {
-            (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("more than {BODY_BYTES} bytes"),
-            )
-        };
-        if request.body().size_hint().lower() > BODY_BYTES as u64 {
-            return Err(too_long());
-        }
-        let body = Limited::new(request.into_body(), BODY_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    too_long()
-                } else {
-                    bad_request(error.to_string())
-                }
-            })?
-            .to_bytes();
-        let line = str::from_utf8(&body).map_err(|error| bad_request(error.to_string()))?;
-        let (rate, rule) = read_rate(line).map_err(bad_request)?;
-        let whose = rule.clone();
         let set = self.ask(self.limits.answer_time, |reply| Ask::SetSampleRate {
-            rule,
+            rule: rule.map(str::to_owned),
             rate,
             reply,
         });
         match set.await? {
             Ok(()) => {
-                let whose = whose.as_deref().unwrap_or("all rules");
-                log::info!("sample rate set to {rate} for {whose} by {client}");
+                let whose = rule.unwrap_or("all rules");
+                log::info!("sample rate set to {rate} for {whose} by {by}");
                 self.rates().await
             }
             Err(Refused::UnknownRule) => Err((StatusCode::NOT_FOUND, "no such rule".into())),
@@ -349,22 +329,6 @@ pub(super) fn refusal_of_copy(fields: &HeaderMap) -> Option<Response<Full<Bytes>
         .then(|| plain(StatusCode::FORBIDDEN, why.into()))
 }
 
-/// `50%`, or that with a tab and a rule's name.
-fn read_rate(line: &str) -> Result<(Rate, Option<String>), String> {
-    let line = line.strip_suffix('\n').unwrap_or(line);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    let (rate, rule) = match line.split_once('\t') {
-        None => (line, None),
-        Some((rate, rule)) => (rate, Some(rule.to_owned())),
-    };
-    let rate = rate.parse::<Rate>().map_err(|error| error.to_string())?;
-    Ok((rate, rule))
-}
-
 const fn unavailable(why: String) -> Failure {
     (StatusCode::SERVICE_UNAVAILABLE, why)
-}
-
-const fn bad_request(why: String) -> Failure {
-    (StatusCode::BAD_REQUEST, why)
 }

@@ -32,7 +32,7 @@ use super::{
     limits::{ACCEPT_PAUSE, FIELDS, HEAD_BYTES, Limits, SEND_BUFFER},
     listen::Listen,
     metrics::IstioNames,
-    page::Page,
+    page::{Page, Tuning},
     patience::Patience,
     question::{self, Questions},
     routes::Routes,
@@ -108,11 +108,11 @@ impl Admin {
             // Connections inherit it.
             setsockopt(&listener, SndBuf, &SEND_BUFFER)?;
             admin.page_address = Some(listener.local_addr()?);
-            let page = Arc::new(Page::new(
-                Arc::clone(&admin.routes),
-                limits,
-                config.page_tunes,
-            ));
+            let tuning = match config.page_tunes {
+                true => Tuning::Token(admin.routes.token.clone()),
+                false => Tuning::Off,
+            };
+            let page = Arc::new(Page::new(Arc::clone(&admin.routes), limits, tuning));
             admin.tasks.push(tokio::spawn(Arc::clone(&page).watch()));
             admin.serve(listener, page);
         }
@@ -179,7 +179,8 @@ pub(super) trait Answers: Send + Sync + 'static {
     fn count_timed_out(&self);
 }
 
-async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: Limits) {
+/// Accepts connections, for ever.
+pub(super) async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: Limits) {
     let mut connections = JoinSet::new();
     let mut oldest_first: VecDeque<(AbortHandle, Arc<Patience>)> = VecDeque::new();
     loop {

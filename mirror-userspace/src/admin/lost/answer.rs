@@ -12,7 +12,7 @@ use crate::admin::{
     door::Client,
     origin,
     question::Ask,
-    replies::{plain, respond},
+    replies::told,
     routes::{Failure, JSON, Routes},
 };
 
@@ -34,20 +34,19 @@ impl Routes {
         query: Option<&str>,
         fields: &HeaderMap,
     ) -> Response<Full<Bytes>> {
-        match self.find_lost(client, path, query, fields).await {
-            Ok((kind, bytes)) => respond(StatusCode::OK, kind, bytes),
-            Err((status, why)) => plain(status, why),
-        }
+        let found = match may_see(client, fields) {
+            Ok(()) => self.find_lost(path, query).await,
+            Err(refusal) => Err(refusal),
+        };
+        told(kind(path), found)
     }
 
-    async fn find_lost(
+    /// They, for who may see them.
+    pub(in crate::admin) async fn find_lost(
         &self,
-        client: Client,
         path: &str,
         query: Option<&str>,
-        fields: &HeaderMap,
-    ) -> Result<(&'static str, Bytes), Failure> {
-        may_see(client, fields)?;
+    ) -> Result<Bytes, Failure> {
         let numbers = numbers(query).map_err(|why| (StatusCode::BAD_REQUEST, why.to_owned()))?;
         let wanted = |loss: &Loss| {
             numbers
@@ -59,9 +58,9 @@ impl Routes {
             let failed =
                 |error: std::io::Error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
             let file = pcapng::render(&all, wanted).map_err(failed)?;
-            return Ok(("application/vnd.tcpdump.pcap", file.into()));
+            return Ok(file.into());
         }
-        Ok((JSON, json::render(&all, wanted)))
+        Ok(json::render(&all, wanted))
     }
 
     async fn losses(&self) -> Result<Arc<Vec<LostOf>>, Failure> {
@@ -77,6 +76,14 @@ impl Routes {
         let all = Arc::new(all.map_err(failed)?);
         *last = Some((Instant::now(), Arc::clone(&all)));
         Ok(all)
+    }
+}
+
+/// The type of what is at one of the two paths.
+pub(in crate::admin) fn kind(path: &str) -> &'static str {
+    match path == FILE {
+        true => "application/vnd.tcpdump.pcap",
+        false => JSON,
     }
 }
 

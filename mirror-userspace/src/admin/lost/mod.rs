@@ -9,7 +9,7 @@ mod pcapng;
 
 use std::time::Duration;
 
-pub(super) use answer::{Asked, may_see};
+pub(super) use answer::{Asked, kind, may_see};
 
 use crate::runtime::{Daemon, Lost, clock};
 

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("assets/index.html")),
     ("/style.css", STYLE, include_str!("assets/style.css")),
     ("/icon.svg", IMAGE, include_str!("assets/icon.svg")),
+    ("/agents.js", SCRIPT, include_str!("assets/agents.js")),
     ("/app.js", SCRIPT, include_str!("assets/app.js")),
     ("/books.js", SCRIPT, include_str!("assets/books.js")),
     ("/dom.js", SCRIPT, include_str!("assets/dom.js")),

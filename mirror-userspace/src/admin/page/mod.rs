@@ -1,13 +1,16 @@
 //! The page for browsers: what is mirrored where, what was lost and why, as it happens.
 //!
 //! It has an address of its own, at which there is nothing but files of this binary, the texts of the
-//! reasons, and one stream of events: the books ([`books`](super::books)) once a second. Nothing can be
+//! reasons, and one stream of events: the books ([`books`](super::books)) once a second. Whose they are is for its
+//! [`Source`] to say: those of this process, or those of all agents (`kubectl podmirror ui`). Nothing can be
 //! changed here but the sample rate, where that is wanted (`tune.rs`). Who may connect may look; but what a browser sends on behalf of somebody else's page is
 //! refused: names that may lead here tomorrow (`Host`), and other sites (`Sec-Fetch-Site`).
 
 mod assets;
 mod events;
+mod own;
 mod reasons;
+mod source;
 mod tap;
 mod tune;
 
@@ -27,14 +30,19 @@ use hyper::{
 use super::{
     door::Client,
     limits::Limits,
+    lost::{kind, may_see},
     origin,
     patience::Patience,
-    replies::{not_allowed, not_found, plain, respond},
-    routes::{READ_ONLY, Routes, refusal_of_copy},
+    replies::{not_allowed, not_found, plain, respond, told},
+    routes::{JSON, READ_ONLY, refusal_of_copy},
     server::Answers,
 };
 use events::Events;
+pub use own::OwnPage;
+use own::Place;
+pub use source::Source;
 use tap::Tap;
+pub(super) use tune::Tuning;
 
 /// Files of this server, and nothing else; no page of others shows it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -42,28 +50,38 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       require-trusted-types-for 'script'";
 const SAME_ORIGIN_ONLY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// Said to who does not know where the page is.
+const NOT_HERE: &str =
+    "nothing is here: open the whole address that was printed, with the long word in it";
+
 /// The page, and who looks at it.
 #[derive(Debug)]
-pub(super) struct Page {
-    routes: Arc<Routes>,
+pub(super) struct Page<S> {
+    source: Arc<S>,
     tap: Tap,
-    /// Whether the sample rate can be changed on it.
-    tunes: bool,
+    tuning: Tuning,
+    /// Below what path all of it is; `None` if it is at the root.
+    place: Option<Place>,
 }
 
-impl Page {
-    pub(super) fn new(routes: Arc<Routes>, limits: Limits, tunes: bool) -> Self {
+impl<S: Source> Page<S> {
+    pub(super) fn new(source: Arc<S>, limits: Limits, tuning: Tuning) -> Self {
         let tap = Tap::new(limits.page_every);
-        Self { routes, tap, tunes }
+        Self {
+            source,
+            tap,
+            tuning,
+            place: None,
+        }
     }
 
     /// Tells the browsers, for ever.
     pub(super) async fn watch(self: Arc<Self>) {
-        self.tap.run(|| self.routes.books()).await;
+        self.tap.run(|| self.source.books()).await;
     }
 
-    fn file(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        match assets::find(request.uri().path()) {
+    fn file(path: &str) -> Response<Full<Bytes>> {
+        match assets::find(path) {
             Some((kind, bytes)) => respond(StatusCode::OK, kind, bytes),
             None => not_found(),
         }
@@ -100,33 +118,41 @@ impl Page {
             let why = origin::BY_ADDRESS;
             return plain(StatusCode::MISDIRECTED_REQUEST, why.into()).map(Either::Left);
         }
-        if self.tunes && request.uri().path() == "/sample-rate" {
-            let answer = self.routes.rates_on_page(client, request).await;
-            return answer.map(Either::Left);
+        let uri = request.uri().clone();
+        let path = match &self.place {
+            None => uri.path(),
+            Some(place) => match place.within(uri.path()) {
+                Some(path) => path,
+                None => return plain(StatusCode::NOT_FOUND, NOT_HERE.into()).map(Either::Left),
+            },
+        };
+        if path == "/sample-rate" && !matches!(self.tuning, Tuning::Off) {
+            return self.rates(client, request).await.map(Either::Left);
         }
         if !READ_ONLY.contains(request.method()) {
             return not_allowed(&READ_ONLY).map(Either::Left);
         }
-        match (request.uri().path(), request.method()) {
-            (path @ ("/lost" | "/lost.pcapng"), _) => {
-                let (query, fields) = (request.uri().query(), request.headers());
-                let lost = self.routes.lost(client, path, query, fields).await;
-                lost.map(Either::Left)
-            }
-            ("/differences", _) => {
-                let told = self.routes.differences(client, request.headers()).await;
-                told.map(Either::Left)
-            }
-            ("/events", &Method::GET) => self.events(request.headers(), patience),
-            _ => Self::file(&request).map(Either::Left),
-        }
+        let fields = request.headers();
+        let answer = match (path, request.method()) {
+            ("/events", &Method::GET) => return self.events(fields, patience),
+            ("/lost" | "/lost.pcapng", _) => match may_see(client, fields) {
+                Ok(()) => told(kind(path), self.source.lost(path, uri.query()).await),
+                Err(refusal) => told(JSON, Err(refusal)),
+            },
+            ("/differences", _) => match may_see(client, fields) {
+                Ok(()) => told(JSON, self.source.differences().await),
+                Err(refusal) => told(JSON, Err(refusal)),
+            },
+            _ => Self::file(path),
+        };
+        answer.map(Either::Left)
     }
 }
 
 /// What an answer consists of: it is there, or it goes on.
 type Body = Either<Full<Bytes>, Events>;
 
-impl Answers for Page {
+impl<S: Source> Answers for Page<S> {
     type Body = Body;
 
     async fn answer(
@@ -151,10 +177,10 @@ impl Answers for Page {
     }
 
     fn count_evicted(&self) {
-        self.routes.count_evicted();
+        self.source.count_evicted();
     }
 
     fn count_timed_out(&self) {
-        self.routes.count_timed_out();
+        self.source.count_timed_out();
     }
 }

@@ -28,9 +28,7 @@ pub(super) struct DiagnoseArgs {
 impl DiagnoseArgs {
     pub(super) async fn run(&self, mut fleet: Fleet) -> Result<ExitCode> {
         fleet.patience = fleet.patience.max(AT_LEAST);
-        let checked = fleet
-            .each(async |agent| fleet.execute(agent, &["check"]).await)
-            .await;
+        let checked = fleet.each(|agent| fleet.execute(agent, &["check"])).await;
         let mut lacking = 0;
         for (agent, checked) in &checked {
             let Ok(checked) = checked else { continue };

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Nodes that are asked at the same time.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// Which cluster, and which of its pods are agents.
 #[derive(Args, Clone, Debug)]
@@ -64,6 +64,7 @@ pub(super) struct FleetArgs {
 }
 
 /// A cluster, and its agents once they are [found](Fleet::found).
+#[derive(Clone)]
 pub(super) struct Fleet {
     pub(super) client: Client,
     pub(super) agents: Vec<AgentPod>,
@@ -100,6 +101,15 @@ impl Fleet {
     /// # Errors
     /// There are none, or the API does not say.
     pub(super) async fn find(&mut self) -> Result<()> {
+        self.agents = self.list().await?;
+        Ok(())
+    }
+
+    /// Those that there are now.
+    ///
+    /// # Errors
+    /// There are none, or the API does not say.
+    pub(super) async fn list(&self) -> Result<Vec<AgentPod>> {
         let FleetArgs {
             namespace,
             selector,
@@ -126,20 +136,20 @@ impl Fleet {
                 }
             );
         }
-        self.agents = found;
-        Ok(())
+        Ok(found)
     }
 
     /// Does the same with every agent, some at a time, each with its own time.
-    pub(super) async fn each<T>(&self, work: impl AsyncFn(&AgentPod) -> Result<T>) -> Told<'_, T> {
-        let work = &work;
-        let patience = self.patience;
-        let all = futures::stream::iter(&self.agents).map(|agent| async move {
-            let done = time::timeout(patience, work(agent)).await;
-            let late = || format!("no answer in {} s", patience.as_secs_f64());
-            (agent, done.with_context(late).flatten())
-        });
-        all.buffered(AT_ONCE).collect().await
+    pub(super) async fn each<'a, T, F>(&'a self, work: impl Fn(&'a AgentPod) -> F) -> Told<'a, T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        // A list of them: what a closure yields step by step is not known to be `Send`.
+        let mut all = Vec::new();
+        for agent in &self.agents {
+            all.push(within(self.patience, agent, work(agent)));
+        }
+        futures::stream::iter(all).buffered(AT_ONCE).collect().await
     }
 
     /// Asks the admin server of an agent.
@@ -160,8 +170,7 @@ impl Fleet {
 
     /// What all of them have at a path.
     pub(super) async fn get(&self, path: &str) -> Told<'_, (StatusCode, Bytes)> {
-        self.each(async |agent| self.ask(agent, Over::Get(path)).await)
-            .await
+        self.each(|agent| self.ask(agent, Over::Get(path))).await
     }
 
     /// The same, where only success is an answer.
@@ -175,6 +184,17 @@ impl Fleet {
     pub(super) async fn execute(&self, agent: &AgentPod, words: &[&str]) -> Result<Executed> {
         agents::execute(&self.client, agent, &[&["podmirror"], words].concat()).await
     }
+}
+
+/// Does something with an agent, in this time.
+async fn within<'a, T>(
+    patience: Duration,
+    agent: &'a AgentPod,
+    work: impl Future<Output = Result<T>>,
+) -> (&'a AgentPod, Result<T>) {
+    let done = time::timeout(patience, work).await;
+    let late = || format!("no answer in {} s", patience.as_secs_f64());
+    (agent, done.with_context(late).flatten())
 }
 
 /// The body of an answer, if it is one.

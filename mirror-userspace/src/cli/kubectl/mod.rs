@@ -9,12 +9,15 @@ mod diagnose;
 mod explain;
 mod fleet;
 mod lasting;
+mod live;
 mod set;
+mod source;
 mod status;
 mod sum;
 #[cfg(test)]
 mod tests;
 mod top;
+mod ui;
 mod verdict;
 mod why;
 
@@ -68,6 +71,7 @@ enum Command {
     Why(why::WhyArgs),
     Verdict(verdict::VerdictArgs),
     Top(top::TopArgs),
+    Ui(ui::UiArgs),
     Explain(explain::ExplainArgs),
     Diagnose(diagnose::DiagnoseArgs),
 }
@@ -84,6 +88,7 @@ impl KubectlCli {
                 Command::Why(why) => why.run(&fleet.found().await?).await,
                 Command::Verdict(verdict) => Ok(verdict.run(fleet.found().await).await),
                 Command::Top(top) => top.run(fleet.found().await?).await,
+                Command::Ui(ui) => ui.run(fleet.found().await?).await,
                 Command::Explain(explain) => explain.run(fleet).await,
                 Command::Diagnose(diagnose) => diagnose.run(fleet.found().await?).await,
             }

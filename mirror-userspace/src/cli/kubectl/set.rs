@@ -131,25 +131,40 @@ impl Whose {
     async fn set(&self, fleet: &Fleet, rate: Rate) -> Result<ExitCode> {
         let (rule, token) = (self.rule.as_deref(), self.admin_token_file.as_deref());
         let told = set_in_agents(fleet, rule, rate, token).await;
-        let taken: Vec<_> = told
-            .iter()
-            .filter_map(|(_, set)| set.as_ref().ok()?.as_deref())
-            .collect();
         let failed = complain(&told);
-        if let (Some(rule), true) = (rule, taken.is_empty() && failed == 0) {
-            bail!("no node has a rule {rule:?}: `kubectl podmirror status` names them");
-        }
-        println!("{rate} is set on {} of {} nodes", taken.len(), told.len());
-        if failed > 0 {
-            println!("{failed} did not take it, and mirror as before");
-        }
-        show(taken.into_iter());
+        println!("{}", outcome(&told, rule, rate)?);
+        show(
+            told.iter()
+                .filter_map(|(_, set)| set.as_ref().ok()?.as_deref()),
+        );
         Ok(match failed {
             0 => ExitCode::SUCCESS,
             all if all == told.len() => ExitCode::FAILURE,
             _ => ExitCode::from(PARTLY),
         })
     }
+}
+
+/// How many nodes have a rate now, in words.
+///
+/// # Errors
+/// None of them has a rule of this name.
+pub(super) fn outcome<T>(
+    told: &[(&AgentPod, Result<Option<T>>)],
+    rule: Option<&str>,
+    rate: Rate,
+) -> Result<String> {
+    let taken = told.iter().filter(|(_, set)| matches!(set, Ok(Some(_))));
+    let taken = taken.count();
+    let failed = told.iter().filter(|(_, set)| set.is_err()).count();
+    if let (Some(rule), 0, 0) = (rule, taken, failed) {
+        bail!("no node has a rule {rule:?}: `kubectl podmirror status` names them");
+    }
+    let set = format!("{rate} is set on {taken} of {} nodes", told.len());
+    Ok(match failed {
+        0 => set,
+        _ => format!("{set}\n{failed} did not take it, and mirror as before"),
+    })
 }
 
 /// Sets a rate in all agents. What they say is what `GET /sample-rate` does; `None` if they have no such rule.
@@ -159,9 +174,11 @@ pub(super) async fn set_in_agents<'a>(
     rate: Rate,
     token: Option<&Path>,
 ) -> Told<'a, Option<String>> {
-    let set = async |agent: &AgentPod| match token {
-        Some(token) => forwarded(fleet, agent, rule, rate, token).await,
-        None => executed(fleet, agent, rule, rate).await,
+    let set = |agent| async move {
+        match token {
+            Some(token) => forwarded(fleet, agent, rule, rate, token).await,
+            None => executed(fleet, agent, rule, rate).await,
+        }
     };
     fleet.each(set).await
 }

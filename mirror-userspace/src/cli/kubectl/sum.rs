@@ -51,6 +51,7 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
     let uptime = uptimes.reduce(f64::min).unwrap_or_default();
     let (mut pods, mut stopped) = (Vec::new(), Vec::new());
     let mut watches = BTreeMap::<&str, (bool, f64)>::new();
+    let mut refused = BTreeMap::<[&str; 2], f64>::new();
     let mut omitted = Value::Null;
     for (node, books) in all {
         for rule in list(books, "rules") {
@@ -70,17 +71,27 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
             *all_up &= up;
             *errors += count(watch, "errors");
         }
+        // All of them read the same documents, some a little later.
+        for it in list(books, "documents_refused") {
+            let most = refused.entry([text(it, "namespace"), text(it, "reason")]);
+            let most = most.or_default();
+            *most = most.max(count(it, "count"));
+        }
         add(&mut omitted, books.get("omitted").unwrap_or(&Value::Null));
     }
     let watches = watches
         .into_iter()
         .map(|(kind, (up, errors))| json!({"kind": kind, "up": up, "errors": errors}));
+    let refused = refused.into_iter().map(|([namespace, reason], count)| {
+        json!({"namespace": namespace, "reason": reason, "count": count})
+    });
     for (name, value) in [
         ("version", json!(versions.join(", "))),
         ("uptime_seconds", json!(uptime)),
         ("rules_stopped", json!(stopped)),
         ("pods", json!(pods)),
         ("watches", watches.collect()),
+        ("documents_refused", refused.collect()),
         ("omitted", omitted),
     ] {
         sum.insert(name.to_owned(), value);

@@ -1,15 +1,16 @@
 // Listens to podmirror, and shows what it tells.
 
-import { at, each, html, say, set } from "/dom.js";
-import { History, total } from "/books.js";
-import { perSecond } from "/format.js";
-import { differences } from "/differences.js";
-import { glance } from "/glance.js";
-import { Graph } from "/graph.js";
-import { last } from "/last.js";
-import { attached, books, losses, rates } from "/panels.js";
-import { aim } from "/tune.js";
-import { verdict } from "/verdict.js";
+import { agents, answering, counted } from "./agents.js";
+import { at, each, html, say, set } from "./dom.js";
+import { History, total } from "./books.js";
+import { perSecond } from "./format.js";
+import { differences } from "./differences.js";
+import { glance } from "./glance.js";
+import { Graph } from "./graph.js";
+import { last } from "./last.js";
+import { attached, books, losses, rates } from "./panels.js";
+import { aim } from "./tune.js";
+import { verdict } from "./verdict.js";
 
 const SILENCE = 3000; // ms without a message that are worth a word
 const AGAIN = 3000; // ms until a refused connection is tried again
@@ -57,8 +58,9 @@ const show = () => {
   if (!rules.some(({ rule }) => rule === chosen)) chosen = rules[0]?.rule ?? "";
   overview(rules);
   say(at("version"), told.version);
-  for (const section of document.querySelectorAll("main section:not(#overview)")) section.hidden = rules.length === 0;
-  if (rules.length === 0) return link("live: nothing is mirrored yet", "live");
+  for (const section of document.querySelectorAll("main section:not(#overview, #nodes)")) section.hidden = rules.length === 0;
+  agents(history, chosen);
+  if (rules.length === 0) return link(`${live(told)}: nothing is mirrored yet`, "live");
   const now = history.now(chosen);
   const points = history.points.get(chosen);
   say(at("rule"), rules.length > 1 ? chosen : "");
@@ -81,6 +83,8 @@ const note = ({ rule, rate }) => {
   say(at("graph-note"), left > 0 ? `By the sample, the kernel left out ${perSecond(left)} segments per second: requests in them are not seen.` : "");
 };
 
+const live = (told) => answering(told) || (restarts ? "live, since a restart" : "live");
+
 const hear = (told) => {
   const before = history.last;
   // A counter that has gone back is another podmirror's; so may the page be.
@@ -88,15 +92,18 @@ const hear = (told) => {
   if (before && told.uptime_seconds < before.at) {
     history = new History();
     restarts += 1;
+  } else if (before && counted(told) !== counted(before.books)) {
+    // Another agent's counts are in the sum: differences to the sum before are nobody's.
+    history = new History();
   }
   [heard, trouble] = [Date.now(), ""];
   history.add(told);
-  link(restarts ? `live, since a restart` : "live", "live");
+  link(live(told), "live");
   show();
 };
 
 const listen = () => {
-  const source = new EventSource("/events");
+  const source = new EventSource("events");
   source.addEventListener("books", ({ data }) => hear(JSON.parse(data)));
   source.addEventListener("trouble", ({ data }) => {
     [heard, trouble] = [Date.now(), data];
@@ -121,7 +128,7 @@ addEventListener("hashchange", () => {
 
 const start = async () => {
   try {
-    reasons = await (await fetch("/reasons.json")).json();
+    reasons = await (await fetch("reasons.json")).json();
   } catch {
     link("podmirror does not answer: load this page again", "gone");
   }

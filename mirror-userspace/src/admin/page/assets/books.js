@@ -1,6 +1,6 @@
 // From the books, which only count, to what happens now: differences between messages.
 
-import { overall, routes } from "/routes.js";
+import { overall, routes } from "./routes.js";
 
 const WINDOW = 5; // seconds of which rates are
 const QUANTILES = 30; // seconds of which quantiles are
@@ -98,6 +98,7 @@ export class History {
       return {
         name: target.target,
         ratio: target.sample_ratio,
+        least: target.sample_ratio_least ?? target.sample_ratio,
         queued: target.queued,
         sent: rate((it) => book(it).requests.sent ?? 0),
         lost: rate((it) => total(book(it).requests.dropped) + total(book(it).replies.failed)),

@@ -1,6 +1,6 @@
 // Lines over time, without axes that nobody reads: the highest value, the lowest, and now.
 
-import { svg } from "/dom.js";
+import { svg } from "./dom.js";
 
 const HEIGHT = 120;
 const [TOP, BOTTOM] = [16, 8];

@@ -1,8 +1,8 @@
 // What differs between the replies of v1 and v2: which fields, how often, and, on podmirror's own machine, examples.
 
-import { at, each, html, say, set } from "/dom.js";
-import { number, percent } from "/format.js";
-import { differs } from "/routes.js";
+import { at, each, html, say, set } from "./dom.js";
+import { number, percent } from "./format.js";
+import { differs } from "./routes.js";
 
 const FIELDS = 12;
 const EXAMPLES = 8; // requests
@@ -20,7 +20,7 @@ const ask = async (compared) => {
   if (compared === asked || Date.now() < next) return;
   [asked, next] = [compared, Date.now() + PAUSE];
   try {
-    const reply = await fetch("/differences");
+    const reply = await fetch("differences");
     trouble = reply.ok ? "" : (await reply.text()).trim();
     told = reply.ok ? await reply.json() : null;
   } catch {
@@ -83,11 +83,12 @@ const show = (rule, report) => {
   const none = compared ? "No field of them differs." : "None was compared yet.";
   say(at("fields-note"), `${number(compared)} replies compared field by field. ${fields.length ? `The surest first.${others}` : none}`);
   const examples = distinct((told?.differences ?? []).filter((it) => it.rule === rule));
-  each(at("examples"), examples.slice(0, EXAMPLES), ({ key }) => key, example, (item, { at: when, times }) => {
-    say(item.querySelector(".count"), times > 1 ? `${number(times)} kept, the last ${clock(when)}` : clock(when));
+  each(at("examples"), examples.slice(0, EXAMPLES), ({ key }) => key, example, (item, { at: when, times, node }) => {
+    const last = node ? `${clock(when)} on ${node}` : clock(when);
+    say(item.querySelector(".count"), times > 1 ? `${number(times)} kept, the last ${last}` : last);
   });
   const kept = examples.length ? "The newest first, times in UTC." : "None is kept: --keep-differences 20 keeps some, with their values.";
-  say(at("examples-note"), trouble || kept);
+  say(at("examples-note"), trouble || told?.trouble || kept);
 };
 
 /** Shows them, and looks again if more was compared than before. */

@@ -1,10 +1,10 @@
 // The three things that one wants to know first: what is mirrored where, what is lost and why, whether v2 is any good.
 
-import { at, prose, say, set } from "/dom.js";
-import { total } from "/books.js";
-import { many, number, percent, perSecond } from "/format.js";
-import { counted } from "/panels.js";
-import { differs, inWords, isBetter, isWorse, routes, sureness } from "/routes.js";
+import { at, prose, say, set } from "./dom.js";
+import { total } from "./books.js";
+import { many, number, percent, perSecond } from "./format.js";
+import { counted } from "./panels.js";
+import { differs, inWords, isBetter, isWorse, routes, sureness } from "./routes.js";
 
 const tell = (id, kind, title, text) => {
   const [head, words] = at(id).children;

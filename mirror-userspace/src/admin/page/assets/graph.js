@@ -1,7 +1,7 @@
 // The graph as Kiali draws it: clients, v1, and a dashed edge to each target.
 
-import { say, set, svg } from "/dom.js";
-import { many, number, percent, perSecond, time } from "/format.js";
+import { say, set, svg } from "./dom.js";
+import { many, number, percent, perSecond, time } from "./format.js";
 
 const NODE = 104; // height of a node with four lines
 const CLIENTS = 82; // of that with three
@@ -134,7 +134,7 @@ export class Graph {
       fillNode(parts.targets[index], health(target.errors), lines);
       const lost = target.lost > 0 ? `${perSecond(target.lost)}/s lost` : "";
       const lag = target.lag[0] === null ? "" : `lag ${time(target.lag[0])}`;
-      fillEdge(parts.mirrors[index], target.sent, [percent(target.ratio).replace("\u00a0", "\u2009"), `${perSecond(target.sent)}/s`, lag, lost]);
+      fillEdge(parts.mirrors[index], target.sent, [share(target), `${perSecond(target.sent)}/s`, lag, lost]);
     });
     set(this.picture, "aria-label", words(now));
   }
@@ -149,6 +149,9 @@ export class Graph {
     this.place.replaceChildren(this.picture);
   }
 }
+
+/** Not all agents may have the same. */
+const share = ({ ratio, least }) => `${least < ratio ? "≤\u2009" : ""}${percent(ratio).replace("\u00a0", "\u2009")}`;
 
 const words = (now) => {
   const mirrored = now.targets.map(

@@ -1,7 +1,7 @@
 // The last losses, one by one: for browsers on podmirror's own machine, which may know whose requests they were.
 
-import { at, each, html, prose, say } from "/dom.js";
-import { number } from "/format.js";
+import { at, each, html, prose, say } from "./dom.js";
+import { number } from "./format.js";
 
 const SHOWN = 50;
 const PAUSE = 1000; // ms between two looks
@@ -17,7 +17,7 @@ const ask = async (lost) => {
   if (lost === asked || Date.now() < next) return false;
   [asked, next] = [lost, Date.now() + PAUSE];
   try {
-    const reply = await fetch("/lost");
+    const reply = await fetch("lost");
     trouble = reply.ok ? "" : (await reply.text()).trim();
     told = reply.ok ? await reply.json() : null;
   } catch {
@@ -32,8 +32,10 @@ const facts = (loss) => {
   if (loss.cause) parts.push(html("p", {}, "What broke it off: ", html("code", {}, loss.cause)));
   if (lines.length) {
     parts.push(html("pre", { tabindex: "0" }, lines.join("\n")));
+    // Numbers are each agent's own.
+    const of = loss.agent ? `agent=${encodeURIComponent(loss.agent)}&` : "";
     const file = `loss-${loss.id}.pcapng`;
-    parts.push(html("p", {}, html("a", { href: `/lost.pcapng?id=${loss.id}`, download: file }, `${file}: its connection's last segments`)));
+    parts.push(html("p", {}, html("a", { href: `lost.pcapng?${of}id=${loss.id}`, download: file }, `${file}: its connection's last segments`)));
   }
   return parts;
 };
@@ -42,7 +44,7 @@ const item = (loss) => {
   const flow = loss.flow ? `${loss.flow.client} → ${loss.flow.server}` : "connection not known";
   const many = loss.count > 1 ? ` × ${number(loss.count)}` : "";
   const line = loss.request ? html("code", {}, loss.request) : html("span", {}, "request line not known");
-  const title = html("h3", {}, line, html("span", { class: "count" }, clock(loss.at)));
+  const title = html("h3", {}, line, html("span", { class: "count" }, loss.node ? `${loss.node} ${clock(loss.at)}` : clock(loss.at)));
   const where = html("p", {}, `${loss.row}.${loss.reason}${many}, ${loss.target ? `${flow}, copy for ${loss.target}` : flow}`);
   const helps = html("p", { class: "helps soft" }, ...prose(loss.helps));
   const more = html("details", {}, html("summary", {}, `What is known of loss ${loss.id}`), ...facts(loss));
@@ -51,10 +53,10 @@ const item = (loss) => {
 
 const show = (rule) => {
   const losses = (told?.lost ?? []).filter((loss) => loss.rule === rule).slice(0, SHOWN);
-  each(at("last"), losses, ({ id }) => String(id), item, () => {});
+  each(at("last"), losses, ({ id, agent }) => `${agent ?? ""} ${id}`, item, () => {});
   const others = told?.not_kept ? ` ${number(told.not_kept)} others are not kept.` : "";
   const nothing = told?.keep === 0 ? "No losses are kept (--keep-lost 0)." : losses.length ? `The newest first, times in UTC.${others}` : `None is kept.${others}`;
-  say(at("last-note"), trouble || nothing);
+  say(at("last-note"), trouble || (told?.trouble ? `${nothing} ${told.trouble}` : nothing));
 };
 
 /** Looks again if more was lost than before: `lost` counts it. */

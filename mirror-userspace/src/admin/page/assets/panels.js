@@ -1,9 +1,9 @@
 // The panels beside the graph: what was lost and why, the books, and what is attached to.
 
-import { at, each, html, prose, say, set } from "/dom.js";
-import { count, total } from "/books.js";
-import { many, number, perSecond, percent } from "/format.js";
-import { lines } from "/chart.js";
+import { at, each, html, prose, say, set } from "./dom.js";
+import { count, total } from "./books.js";
+import { many, number, perSecond, percent } from "./format.js";
+import { lines } from "./chart.js";
 
 /** All reasons that have a count, those that grow first. */
 export const counted = (rows, now) => {
@@ -105,10 +105,10 @@ export const attached = (told, now) => {
   const interfaces = many(attachments, "interface");
   say(at("attached"), pods.length ? `${interfaces}, of ${many(pods.length, "pod")}:` : interfaces);
   const make = () => html("li", {}, html("span", { class: "state" }));
-  each(at("pods"), pods, ({ namespace, pod }) => `${namespace}/${pod}`, make, (item, { namespace, pod, state }) => {
+  each(at("pods"), pods, ({ node, namespace, pod }) => `${node} ${namespace}/${pod}`, make, (item, { node, namespace, pod, state }) => {
     say(item.firstElementChild, `${namespace}/${pod}`);
     set(item.firstElementChild, "class", `state ${state}`);
-    set(item, "title", state.replace("_", " "));
+    set(item, "title", `${state.replace("_", " ")}${node ? `, on ${node}` : ""}`);
   });
   const broken = told.watches.filter(({ up }) => !up).map(({ kind }) => `${kind} can't be watched: what is mirrored stays as it is`);
   const stopped = told.rules_stopped.map((name) => `the rule ${name} is stopped: a part of its mirror panicked (see the log)`);

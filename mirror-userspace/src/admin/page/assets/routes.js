@@ -1,6 +1,6 @@
 // What was found out about each route: which differs most, by how much, and how sure that is.
 
-import { number, percent, time } from "/format.js";
+import { number, percent, time } from "./format.js";
 
 const DIFFERS = "differs";
 

@@ -1,10 +1,10 @@
 // Whether v2 does as well as v1: the verdict, where it differs, by how much, and how sure that is, over time.
 
-import { at, each, html, say, set } from "/dom.js";
-import { many, number, percent } from "/format.js";
-import { band, spark } from "/chart.js";
-import { badge } from "/panels.js";
-import { amount, between, differs, inWords, isBetter, isWorse, overall, routes, sureness } from "/routes.js";
+import { at, each, html, say, set } from "./dom.js";
+import { many, number, percent } from "./format.js";
+import { band, spark } from "./chart.js";
+import { badge } from "./panels.js";
+import { amount, between, differs, inWords, isBetter, isWorse, overall, routes, sureness } from "./routes.js";
 
 const KINDS = { same: "good", differs: "bad" };
 const SHOWN = 8; // routes; more are a click away
