@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod agent;
+mod all_agents;
 mod browser;
 mod crowd;
 mod differences;

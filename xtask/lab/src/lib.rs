@@ -14,6 +14,7 @@
 //! Needs root, and `ip` from iproute2. Programs that single features need (nginx, ethtool, nft) are
 //! installed with apt when they are missing.
 
+mod agent_pod;
 mod api;
 mod cleanup;
 mod client;
@@ -40,6 +41,7 @@ mod tonic;
 mod topology;
 mod wire;
 
+pub use agent_pod::agent_pod;
 pub use api::{FakeApi, Health, Write};
 pub use cleanup::{clean_up_on_signal, interrupted};
 pub use client::{RawClient, Reply};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use lab::agent_pod;
 use serde_json::{Value, json};
 
-use super::{Cluster, PODMIRROR, agent_pod};
+use super::{Cluster, PODMIRROR};
 use crate::node::{PATIENCE, PODS};
 
 #[test]

@@ -1,6 +1,7 @@
 //! `kubectl podmirror`: two agents, reached through the API and asked as one.
 
 mod asked;
+mod paged;
 mod told;
 
 use std::{
@@ -11,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use lab::agent_pod;
+use serde_json::Value;
 
 use crate::{
     node::{Agent, Node, PATIENCE, PODS, V1, Web},
@@ -139,33 +141,4 @@ impl Said {
             assert!(all.contains(part), "{part:?}: {all}");
         }
     }
-}
-
-/// The pod of an agent, as far as it is looked at.
-fn agent_pod(number: usize, [node, address, socket]: &[String; 3]) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "namespace": "podmirror",
-            "name": format!("podmirror-{number}"),
-            "labels": {
-                "app.kubernetes.io/name": "podmirror",
-                "app.kubernetes.io/component": "agent",
-            },
-        },
-        "spec": {
-            "nodeName": node,
-            "containers": [{
-                "name": "agent",
-                "args": ["agent", format!("--admin-address={address}"), "--admin-socket", socket],
-            }],
-        },
-        "status": {
-            "phase": "Running",
-            "containerStatuses": [{
-                "name": "agent", "ready": true, "restartCount": 0, "image": "", "imageID": "",
-            }],
-        },
-    })
 }

@@ -1,8 +1,9 @@
 //! What all agents are told, and what lasts.
 
+use lab::agent_pod;
 use serde_json::json;
 
-use super::{Cluster, agent_pod};
+use super::Cluster;
 use crate::{
     node::{PATIENCE, PODS, V1},
     traffic_mirrors::{TRAFFIC_MIRRORS, mirror},

@@ -9,6 +9,7 @@
 
 #![cfg(test)]
 
+mod early;
 mod front;
 mod image;
 mod objects;

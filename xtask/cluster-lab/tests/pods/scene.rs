@@ -64,11 +64,23 @@ impl Scene {
         &self.node
     }
 
+    /// A pod that the API tells of as one that is scheduled to this node, and of which nothing runs.
+    pub(crate) fn schedule(&mut self, pod: Pod) -> RunningPod {
+        let pod = self.node.schedule(pod).unwrap();
+        self.tell(&pod);
+        pod
+    }
+
+    /// Has the API tell of a pod as it is now.
+    pub(crate) fn tell(&self, pod: &RunningPod) {
+        self.api
+            .apply(PODS, serde_json::to_value(&pod.object).unwrap());
+    }
+
     /// Runs a pod that the API tells of.
     pub(crate) fn run(&mut self, pod: Pod) -> RunningPod {
         let pod = self.node.run(pod).unwrap();
-        self.api
-            .apply(PODS, serde_json::to_value(&pod.object).unwrap());
+        self.tell(&pod);
         pod
     }
 
@@ -224,7 +236,12 @@ impl Scene {
     }
 
     fn connect(&self, pod: &RunningPod, port: u16) -> RawClient {
-        let address = SocketAddr::new(pod.ip().parse().unwrap(), port);
+        self.connect_to(pod.ip(), port)
+    }
+
+    /// Connects as soon as somebody listens.
+    pub(crate) fn connect_to(&self, ip: &str, port: u16) -> RawClient {
+        let address = SocketAddr::new(ip.parse().unwrap(), port);
         let deadline = Instant::now() + PATIENCE;
         loop {
             match RawClient::connect(self.node.namespace(), address) {
@@ -232,11 +249,11 @@ impl Scene {
                 // Its process may not listen yet.
                 Err(error) => assert!(Instant::now() < deadline, "{error:#}"),
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn wait(&self, agent: &RunningPod, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&self, agent: &RunningPod, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             let ended = self.node.exit_code(agent, "agent").unwrap();
