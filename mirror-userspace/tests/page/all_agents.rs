@@ -46,9 +46,9 @@ struct Node {
 }
 
 impl Node {
-    fn start(lab: &Lab, api: &FakeApi, scratch: &Scratch, number: usize) -> Self {
+    fn start(lab: &Lab, api: &FakeApi, scratch: &Scratch, number: u8) -> Self {
         let name = format!("node-{number}");
-        let pod = Pod::start(lab, &format!("web-{number}"), 30 + number as u8).unwrap();
+        let pod = Pod::start(lab, &format!("web-{number}"), 30 + number).unwrap();
         let any = ([0, 0, 0, 0, 0, 0, 0, 0], 80).into();
         let server = RecordingServer::start(pod.namespace(), any, Behaviour::Answer).unwrap();
         api.apply(PODS, pod.object(&name, &V1));
@@ -58,7 +58,7 @@ impl Node {
             format!("127.0.0.1:909{number}"),
             socket.to_str().unwrap().to_owned(),
         ];
-        api.apply(PODS, agent_pod(number, &at));
+        api.apply(PODS, agent_pod(number.into(), &at));
         let let_in = api.let_in(
             "podmirror",
             &format!("podmirror-{number}"),

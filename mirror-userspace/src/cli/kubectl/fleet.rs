@@ -187,11 +187,11 @@ impl Fleet {
 }
 
 /// Does something with an agent, in this time.
-async fn within<'a, T>(
+async fn within<T>(
     patience: Duration,
-    agent: &'a AgentPod,
+    agent: &AgentPod,
     work: impl Future<Output = Result<T>>,
-) -> (&'a AgentPod, Result<T>) {
+) -> (&AgentPod, Result<T>) {
     let done = time::timeout(patience, work).await;
     let late = || format!("no answer in {} s", patience.as_secs_f64());
     (agent, done.with_context(late).flatten())

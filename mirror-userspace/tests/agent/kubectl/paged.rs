@@ -179,11 +179,18 @@ fn one_page_adds_up_all_nodes_and_names_who_is_silent() {
     let differences: Value = serde_json::from_str(&differences).unwrap();
     assert_eq!(differences["differences"], json!([]));
 
-    // One that is gone counts by what it told last.
+    // Nobody waits for one that hangs.
     let [first, second] = cluster.agents.each_ref();
+    let trouble = |books: &Value| books["agents"][0]["trouble"].as_str().map(str::to_owned);
+    second.0.signal(Signal::SIGSTOP).unwrap();
+    let is_slow = |books: &Value| trouble(books).is_some_and(|it| it.starts_with("no answer for"));
+    let books = page.wait_for_books(is_slow);
+    assert_eq!(books["agents"][0]["node"], "node-2", "{books:#}");
+    second.0.signal(Signal::SIGCONT).unwrap();
+    page.wait_for_books(|books| trouble(books).is_none());
+    // One that is gone counts by what it told last.
     second.0.signal(Signal::SIGKILL).unwrap();
-    let is_silent = |books: &Value| books["agents"][0]["trouble"].is_string();
-    let books = page.wait_for_books(is_silent);
+    let books = page.wait_for_books(|books| trouble(books).is_some());
     let silent = &books["agents"][0];
     assert_eq!(silent["node"], "node-2", "{silent:#}");
     assert!(silent["age_seconds"].is_u64(), "{silent:#}");
