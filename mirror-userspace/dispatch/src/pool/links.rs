@@ -25,12 +25,12 @@ impl Pool {
     }
 
     #[inline]
-    fn link(&self, id: LinkId) -> Option<&Link> {
+    pub(super) fn link(&self, id: LinkId) -> Option<&Link> {
         self.targets.get(id.target)?.link(id.slot)
     }
 
     #[inline]
-    fn link_mut(&mut self, id: LinkId) -> Option<(&mut Link, &mut Shared)> {
+    pub(super) fn link_mut(&mut self, id: LinkId) -> Option<(&mut Link, &mut Shared)> {
         let (target, shared) = self.of(id)?;
         Some((target.links.get_mut(id.slot)?, shared))
     }
@@ -317,7 +317,7 @@ impl Pool {
 
     /// If the head of a reply has come, its copy is answered.
     #[inline]
-    fn hear(&mut self, now: Time, id: LinkId) {
+    pub(super) fn hear(&mut self, now: Time, id: LinkId) {
         if let Some((target, shared)) = self.of(id) {
             target.hear(shared, now, id);
         }
@@ -366,7 +366,7 @@ impl Pool {
     }
 
     #[inline]
-    fn conclude(&mut self, now: Time, id: LinkId, ended: Ended) {
+    pub(super) fn conclude(&mut self, now: Time, id: LinkId, ended: Ended) {
         if let Some((target, shared)) = self.of(id) {
             target.conclude(shared, now, id, ended);
         }

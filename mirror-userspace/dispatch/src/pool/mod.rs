@@ -22,7 +22,7 @@
 //! 2. Then, and after each [`Action::Wake`], [`work`](Pool::work) says what to do.
 //!    * [`Work::Exchange`]: while it [`has_bytes`](Pool::has_bytes), write what
 //!      [`fill`](Pool::fill) gives; [flush](Pool::handle_flushed) what is
-//!      [unflushed](Pool::is_unflushed); then read.
+//!      [unflushed](Pool::is_unflushed); then read, or [discard](Pool::discardable).
 //!    * [`Work::Rest`]: read, for it may be closed; with a copy given, look whether it is, and if not,
 //!      begin ([`handle_awake`](Pool::handle_awake)).
 //!
@@ -40,6 +40,7 @@ mod assign;
 mod audit;
 pub mod breaker;
 mod compared;
+mod discarding;
 mod endings;
 mod endpoints;
 mod hearing;

@@ -1,7 +1,7 @@
 //! The task of one connection: it opens it, moves bytes, and closes it.
 //!
 //! Copies are written straight from the pieces that they came in; replies are read into the shard's
-//! scratch and forgotten. A small request on a connection in use costs one write and one read;
+//! scratch and forgotten; what is long of a body is discarded where it is, in the socket. A small request on a connection in use costs one write and one read;
 //! several that follow each other on it share them.
 
 use std::{
@@ -22,8 +22,9 @@ use nix::{
 use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
-    Shell,
+    SCRATCH, Shell,
     connect::{Socket, Transport, connect},
+    discard::poll_discard,
 };
 use crate::{
     ids::LinkId,
@@ -168,7 +169,16 @@ impl<S: Transport> Connection<'_, S> {
     /// Reads what the socket has, once, and hands it to the pool.
     fn poll_read(&mut self, pool: &mut Pool, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = self.shell.scratch.borrow_mut();
-        let mut buffer = ReadBuf::new(&mut scratch);
+        if !S::ENCRYPTED {
+            let unread = usize::try_from(pool.discardable(self.link)).unwrap_or(usize::MAX);
+            // What fits into one read comes with what follows it.
+            if unread >= SCRATCH {
+                let room = unread.min(scratch.len());
+                let room = scratch.get_mut(..room).unwrap_or_default();
+                return self.poll_discard(pool, cx, room);
+            }
+        }
+        let mut buffer = ReadBuf::new(scratch.get_mut(..SCRATCH).unwrap_or_default());
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
         let now = self.now();
         match (read, buffer.filled()) {
@@ -179,6 +189,18 @@ impl<S: Transport> Connection<'_, S> {
                 pool.handle_eof(now, self.link);
             }
             (Err(_), _) => pool.handle_reset(now, self.link),
+        }
+        Poll::Ready(())
+    }
+
+    /// Discards what the socket has of a body that nobody looks at, once, and tells the pool.
+    fn poll_discard(&mut self, pool: &mut Pool, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<()> {
+        let discarded = ready!(poll_discard(self.stream.socket(), cx, room));
+        let now = self.now();
+        match discarded {
+            Ok(0) => pool.handle_eof(now, self.link),
+            Ok(bytes) => pool.handle_discarded(now, self.link, bytes as u64),
+            Err(_) => pool.handle_reset(now, self.link),
         }
         Poll::Ready(())
     }

@@ -7,6 +7,7 @@
 pub(super) mod congestion;
 mod connect;
 mod connection;
+mod discard;
 pub(super) mod resolve;
 pub mod tls;
 pub(super) mod trouble;
@@ -42,6 +43,9 @@ use super::{
 /// Bytes read at once.
 const SCRATCH: usize = 16 << 10;
 
+/// Bytes discarded at once, at most.
+const DISCARDED: usize = 1 << 20;
+
 /// A pool, and what it takes to do what it says.
 pub(super) struct Shell {
     pool: RefCell<Pool>,
@@ -54,7 +58,8 @@ pub(super) struct Shell {
     said: Said,
     /// Who waits for word of a connection, by the connection's target and place.
     wakers: RefCell<Vec<Vec<Option<Waker>>>>,
-    /// Where replies are read to. Its bytes are looked at before anyone else reads.
+    /// Where replies are read to, into its first [`SCRATCH`] bytes, which are looked at before anyone else
+    /// reads. The others are address space only: nothing is ever written there.
     scratch: RefCell<Box<[u8]>>,
 }
 
@@ -95,7 +100,7 @@ impl Shell {
             guard: config.guard,
             said: config.said,
             wakers: RefCell::new(wakers),
-            scratch: RefCell::new(vec![0; SCRATCH].into()),
+            scratch: RefCell::new(vec![0; DISCARDED].into()),
         })
     }
 

@@ -53,6 +53,82 @@ fn the_head_answers_and_the_body_has_its_own_time() {
     });
 }
 
+/// Serves this reply, again and again, in pieces of so many bytes.
+async fn serving(reply: String, piece: usize) -> Server {
+    let reply: Rc<str> = reply.into();
+    Server::start(move |mut peer| {
+        let reply = Rc::clone(&reply);
+        async move {
+            while peer.request().await.is_some() {
+                let mut rest = &*reply;
+                while !rest.is_empty() {
+                    let (now, later) = rest.split_at(rest.len().min(piece));
+                    peer.write(now).await;
+                    rest = later;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Long bodies are discarded in the socket, and what follows them must not be.
+#[test]
+fn behind_a_long_body_the_connection_goes_on() {
+    run(async {
+        for len in [16_383, 16_384, 16_385, 70_000, 3_000_000] {
+            let body = "x".repeat(len);
+            let known = format!("HTTP/1.1 200 OK\r\ncontent-length: {len}\r\n\r\n{body}");
+            let chunked = format!("{ENDLESS}1\r\nx\r\n{len:x}\r\n{body}\r\n0\r\n\r\n");
+            for reply in [known, chunked] {
+                for piece in [1_001, 20_000, usize::MAX] {
+                    let server = serving(reply.clone(), piece).await;
+                    let mut rig = Rig::new(DispatchConfig::default(), server.address);
+                    for number in 0..12 {
+                        rig.send(number % 3, GET);
+                        if number < 4 {
+                            rig.settle().await;
+                        }
+                    }
+                    let counters = rig.settle().await;
+                    let what = format!("{len} in {piece}: {counters:?}");
+                    assert_eq!(counters.answered.success, 12, "{what}");
+                    assert_eq!(counters.replies_cut + counters.replies_broken, 0, "{what}");
+                    assert_eq!(counters.opened, counters.open, "{what}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_long_body_that_breaks_off_breaks_its_connection_only() {
+    run(async {
+        for part in [
+            "content-length: 5000000\r\n\r\n",
+            "transfer-encoding: chunked\r\n\r\n4c4b40\r\n",
+        ] {
+            let reply = format!("HTTP/1.1 200 OK\r\n{part}{}", "x".repeat(4_000_000));
+            let reply: Rc<str> = reply.into();
+            let server = Server::start(move |mut peer| {
+                let reply = Rc::clone(&reply);
+                async move {
+                    peer.request().await;
+                    peer.reply(&reply).await;
+                }
+            })
+            .await;
+            let mut rig = Rig::new(DispatchConfig::default(), server.address);
+            for connection in 0..3 {
+                rig.send(connection, GET);
+            }
+            rig.settle().await;
+            let counters = rig.until(|c| c.open == 0).await;
+            assert_eq!((counters.answered.success, counters.replies_broken), (3, 3));
+        }
+    });
+}
+
 #[test]
 fn bodies_that_are_cut_or_break_off_are_no_failures_of_the_target() {
     run(async {

@@ -234,7 +234,16 @@ pub(super) trait Shell {
                 there
             };
             let bytes: Vec<_> = pipe.to_client.drain(..count).collect();
-            self.pool().handle_read(now, link, &bytes);
+            let discarded = self.pool().discardable(link).min(count as u64);
+            if discarded > 0 && self.choose(2) == 0 {
+                self.pool().handle_discarded(now, link, discarded);
+                let rest = &bytes[usize::try_from(discarded).unwrap()..];
+                if !rest.is_empty() {
+                    self.pool().handle_read(now, link, rest);
+                }
+            } else {
+                self.pool().handle_read(now, link, &bytes);
+            }
         } else if pipe.reset {
             self.pool().handle_reset(now, link);
         } else if pipe.eof {

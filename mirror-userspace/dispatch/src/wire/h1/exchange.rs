@@ -14,7 +14,7 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use super::{
-    reply::{Limits, Step},
+    reply::{BadReply, Limits, ReplyReader, Step},
     turn::{Turn, Writing},
 };
 use crate::{
@@ -245,31 +245,53 @@ impl Exchange {
         }
     }
 
+    /// How many of the next bytes from the target are certain to be of a body that nobody looks at.
+    #[inline]
+    pub(crate) fn discardable(&self) -> u64 {
+        let front = self.turns.front().filter(|front| front.early.is_none());
+        front.map_or(0, |front| front.reader.discardable())
+    }
+
+    /// So many of those were discarded.
+    pub(crate) fn handle_discarded(&mut self, bytes: u64) -> Read {
+        self.take(0, |reader| Ok(reader.handle_discarded(bytes)))
+    }
+
     /// Takes bytes from the target.
     pub(crate) fn handle_data(&mut self, bytes: &[u8]) -> Read {
+        self.take(bytes.len(), |reader| reader.handle_data(bytes))
+    }
+
+    /// Has the front's reader take bytes that were read, so many.
+    #[inline]
+    fn take(
+        &mut self,
+        bytes: usize,
+        take: impl FnOnce(&mut ReplyReader) -> Result<Step, BadReply>,
+    ) -> Read {
         let next_is_begun = self.turns.get(1).is_some_and(Turn::is_begun);
         let Some(front) = self.turns.front_mut() else {
             return Read::More;
         };
         if let Some(early) = front.early {
             // More than was asked for.
-            return Read::Ended(Ok((early.status, After::Spent)), bytes.len());
+            return Read::Ended(Ok((early.status, After::Spent)), bytes);
         }
         front.hear();
-        let (reply, used) = match front.reader.handle_data(bytes) {
+        let (reply, used) = match take(&mut front.reader) {
             Ok(Step::More) => return Read::More,
             Ok(Step::Complete(reply, used)) => (reply, used),
             Ok(Step::Cut(reply)) => {
-                return Read::Ended(Ok((reply.status, After::Cut)), bytes.len());
+                return Read::Ended(Ok((reply.status, After::Cut)), bytes);
             }
             Err(_) => {
                 let head = front.reader.head();
                 let ended = head.map(|reply| (reply.status, After::Broken));
-                return Read::Ended(ended.ok_or(Failure::BadReply), bytes.len());
+                return Read::Ended(ended.ok_or(Failure::BadReply), bytes);
             }
         };
         self.closes = reply.closes;
-        let after = if !reply.reusable || (used < bytes.len() && !next_is_begun) {
+        let after = if !reply.reusable || (used < bytes && !next_is_begun) {
             After::Spent
         } else {
             match front.writing {

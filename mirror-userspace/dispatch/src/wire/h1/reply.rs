@@ -90,6 +90,30 @@ impl Framing {
         }
         Ok((used, ended))
     }
+
+    /// How many of the next bytes are content, whatever they are.
+    const fn discardable(&self) -> u64 {
+        match self {
+            Self::Length(left) => *left,
+            Self::Chunked(chunked) => chunked.data_left(),
+            Self::UntilClose => u64::MAX,
+        }
+    }
+
+    /// Skips so many of them. Whether the body has ended.
+    const fn discard(&mut self, bytes: u64) -> bool {
+        match self {
+            Self::Length(left) => {
+                *left = left.saturating_sub(bytes);
+                *left == 0
+            }
+            Self::Chunked(chunked) => {
+                chunked.discard(bytes);
+                false
+            }
+            Self::UntilClose => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -174,6 +198,34 @@ impl ReplyReader {
                     return Ok(Step::More);
                 }
             }
+        }
+    }
+
+    /// How many of the next bytes are certain to be of a body of which nothing is kept, so that nobody needs
+    /// to look at them: they may be discarded, and told by [`handle_discarded`](Self::handle_discarded).
+    #[must_use]
+    #[inline]
+    pub fn discardable(&self) -> u64 {
+        match &self.state {
+            State::Body(_, framing) if self.kept.is_none() => {
+                framing.discardable().min(self.limits.body)
+            }
+            _ => 0,
+        }
+    }
+
+    /// So many of the next bytes were discarded unseen; those beyond the
+    /// [`discardable`](Self::discardable) ones are not reckoned with.
+    pub fn handle_discarded(&mut self, bytes: u64) -> Step {
+        let bytes = bytes.min(self.discardable());
+        let State::Body(reply, framing) = &mut self.state else {
+            return Step::More;
+        };
+        self.limits.body -= bytes;
+        match framing.discard(bytes) {
+            // Nothing of what follows belongs to it.
+            true => Step::Complete(*reply, 0),
+            false => Step::More,
         }
     }
 

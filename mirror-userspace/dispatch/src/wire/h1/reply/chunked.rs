@@ -67,17 +67,13 @@ impl Chunked {
     ) -> Result<(usize, bool), BadReply> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if let At::Data { left } = &mut self.at {
-                let here = usize::try_from(*left)
+            if let At::Data { left } = self.at {
+                let here = usize::try_from(left)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len() - at);
-                *left -= here as u64;
                 data(bytes.get(at..at + here).unwrap_or_default());
+                self.discard(here as u64);
                 at += here;
-                if *left == 0 {
-                    self.at = At::DataEnd;
-                    self.overhead = 0;
-                }
                 continue;
             }
             at += 1;
@@ -91,6 +87,26 @@ impl Chunked {
             }
         }
         Ok((at, false))
+    }
+
+    /// How many of the next bytes are data of the chunk that is being read.
+    pub(super) const fn data_left(&self) -> u64 {
+        match self.at {
+            At::Data { left } => left,
+            _ => 0,
+        }
+    }
+
+    /// Skips so many bytes of that data.
+    pub(super) const fn discard(&mut self, bytes: u64) {
+        let At::Data { left } = &mut self.at else {
+            return;
+        };
+        *left = left.saturating_sub(bytes);
+        if *left == 0 {
+            self.at = At::DataEnd;
+            self.overhead = 0;
+        }
     }
 
     /// The position after a byte of overhead; `None` after the last byte.

@@ -230,6 +230,90 @@ fn the_body_limit_holds_however_the_body_is_cut() {
     }
 }
 
+/// Reads it with all discarded that may be, in portions of `most` at most; the rest in pieces of `size`.
+fn read_discarding(text: &str, size: usize, most: u64) -> (End, u64) {
+    let mut reader = ReplyReader::new(Expect::Body, LIMITS);
+    let (mut at, mut unseen) = (0, 0);
+    while at < text.len() {
+        let left = text.len() - at;
+        let discarded = reader.discardable().min(most).min(left as u64);
+        let step = if discarded > 0 {
+            unseen += discarded;
+            let step = reader.handle_discarded(discarded);
+            at += usize::try_from(discarded).unwrap();
+            Ok(step)
+        } else {
+            let piece = &text.as_bytes()[at..at + size.min(left)];
+            let step = reader.handle_data(piece);
+            at += match step {
+                Ok(Step::Complete(_, used)) => used,
+                _ => piece.len(),
+            };
+            step
+        };
+        let end = match step {
+            Ok(Step::More) => continue,
+            Ok(Step::Complete(reply, _)) => End::Complete(reply.status, reply.reusable, at),
+            Ok(Step::Cut(reply)) => End::Cut(reply.status),
+            Err(BadReply) => End::Bad,
+        };
+        return (end, unseen);
+    }
+    let end = reader.handle_close();
+    let end = end.map_or(End::Unfinished, |reply| End::AtClose(reply.status));
+    (end, unseen)
+}
+
+#[test]
+fn a_body_may_be_discarded_instead_of_read() {
+    let body = "x".repeat(20_000);
+    let long = "x".repeat(40_000);
+    let next = "HTTP/1.1 200 OK\r\n\r\n";
+    for text in [
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n{body}{next}"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 20001\r\n\r\n{body}"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n{long}{next}"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n{body}{body}"),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n4e20\r\n{body}\r\n0\r\n\r\n{next}"
+        ),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n{body}x\r\n0\r\n\r\n"
+        ),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9c40\r\n{long}\r\n"),
+        format!("HTTP/1.1 200 OK\r\n\r\n{body}"),
+        format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
+    ] {
+        let pieces: Vec<_> = text.as_bytes().chunks(1000).collect();
+        let expected = read(Expect::Body, &pieces);
+        for size in [7, 100, 1000] {
+            for most in [1, 4096, u64::MAX] {
+                let (end, unseen) = read_discarding(&text, size, most);
+                assert_eq!(end, expected, "{size}, {most}: {:?}", &text[..80]);
+                assert!(unseen > 15_000, "{unseen} discarded: {:?}", &text[..80]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_to_be_looked_at_is_not_discarded() {
+    let mut reader = ReplyReader::new(Expect::Body, LIMITS);
+    assert_eq!(reader.discardable(), 0, "a head");
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(reader.handle_data(head), Ok(Step::More));
+    assert_eq!(reader.discardable(), 0, "the size of a chunk");
+    assert_eq!(reader.handle_data(b"10\r\nabc"), Ok(Step::More));
+    assert_eq!(reader.discardable(), 13);
+    assert_eq!(reader.handle_discarded(13), Step::More);
+    assert_eq!(reader.discardable(), 0, "the end of a chunk");
+
+    let mut reader = ReplyReader::new(Expect::NoBody, LIMITS);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    assert!(matches!(reader.handle_data(head), Ok(Step::Complete(_, _))));
+    assert_eq!(reader.discardable(), 0, "a reply without a body");
+}
+
 #[test]
 fn a_split_head_is_held_within_its_limit() {
     let head = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(2 * LIMITS.head));
