@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     lost::{FullRings, Lost},
-    shard::{Ended, MirrorId, ShardConfig, Share},
+    shard::{Ended, MirrorId, Routes, ShardConfig, Share},
     shards::{Shards, answers},
     sink::Sink,
 };
@@ -66,7 +66,7 @@ pub struct Daemon {
     capture: Arc<Mutex<Capture>>,
     /// What it was started with. Its policy has the rates of now, as the shards' have.
     config: DaemonConfig,
-    id: MirrorId,
+    own: Own,
     shares: Vec<Share>,
     /// After the shares: their threads end with the last of both.
     shards: Arc<Shards>,
@@ -74,6 +74,18 @@ pub struct Daemon {
     full_rings: FullRings,
     paused: bool,
     ended: mpsc::UnboundedReceiver<()>,
+}
+
+/// Whose its attachments are, as the shards are told: forgotten once none of them reads for it any more.
+struct Own {
+    routes: Routes,
+    id: MirrorId,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.routes.forget(self.id);
+    }
 }
 
 impl Daemon {
@@ -111,7 +123,10 @@ impl Daemon {
             capture: Arc::new(Mutex::new(capture)),
             full_rings: FullRings::new(config.limits.keep_lost),
             config,
-            id,
+            own: Own {
+                routes: shards.routes().clone(),
+                id,
+            },
             shares,
             shards,
             names,
@@ -129,7 +144,7 @@ impl Daemon {
     /// # Errors
     /// The interface is missing or can't be attached to.
     pub async fn attach(&mut self, place: Place) -> anyhow::Result<AttachmentId> {
-        let (routes, mirror) = (self.shards.routes().clone(), self.id);
+        let (routes, mirror) = (self.own.routes.clone(), self.own.id);
         self.blocking(move |capture| {
             let id = capture.number();
             // Before its first record comes.
@@ -152,7 +167,7 @@ impl Daemon {
     pub async fn detach(&mut self, id: AttachmentId) -> anyhow::Result<()> {
         self.blocking(move |capture| capture.detach(id)).await?;
         answers(self.shares.iter().map(|it| it.end_attachment(id))).await;
-        self.shards.routes().remove(id);
+        self.own.routes.remove(id);
         Ok(())
     }
 
@@ -309,7 +324,6 @@ impl Daemon {
                 None => log::error!("a shard ended early: its part of the ledger is missing"),
             }
         }
-        self.shards.routes().forget(self.id);
         detached?;
         total.kernel = self.capture().counters()?;
         total.kernel_replies = self.capture().reply_counters()?;

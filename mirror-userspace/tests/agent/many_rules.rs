@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     documents::{destination_rule, virtual_service, web_service},
@@ -16,17 +16,15 @@ fn rules() -> usize {
     wanted.map_or(12, |wanted| wanted.parse().unwrap())
 }
 
-/// A document whose routes are a rule each.
-fn routes(count: usize) -> Value {
-    let mut service = virtual_service(100);
-    let route = service["spec"]["http"][0].clone();
-    let routes = (0..count).map(|number| {
-        let mut route = route.clone();
-        route["match"] = json!([{"uri": {"prefix": format!("/{number}/")}}]);
-        route
+/// Documents with a rule each.
+fn documents(count: usize) -> String {
+    let documents = (0..count).map(|number| {
+        let mut service = virtual_service(100);
+        service["metadata"]["name"] = json!(format!("web-{number}"));
+        service["spec"]["http"][0]["match"] = json!([{"uri": {"prefix": format!("/{number}/")}}]);
+        format!("{service}\n---\n")
     });
-    service["spec"]["http"] = routes.collect();
-    service
+    documents.collect()
 }
 
 /// Of the agent: the threads that read rings, and the rings.
@@ -71,11 +69,7 @@ fn mirror_with(flags: &[&str], rings_of: impl Fn(usize) -> usize) {
     let second = node.web("v1-b", 32);
     node.api.apply(PODS, second.pod.object(NODE, V1));
     let file = node.scratch.path().join("istio.yaml");
-    fs::write(
-        &file,
-        format!("{}\n---\n{}", routes(count), destination_rule()),
-    )
-    .unwrap();
+    fs::write(&file, documents(count) + &destination_rule().to_string()).unwrap();
     let needed = ["--config", file.to_str().unwrap(), "--shards", "1"];
     let agent = node.agent_with(&[&needed, flags].concat());
     for pod in ["v1", "v1-b"] {

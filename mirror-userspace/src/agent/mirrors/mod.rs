@@ -3,9 +3,9 @@
 //! A daemon costs memory whether or not anything is mirrored. So it is started when its rule selects the first pod on
 //! this node, and runs until the rule ends. Rings and threads they [share](sharing).
 
-mod lost;
 mod one;
 mod relief;
+mod reports;
 mod room;
 mod sharing;
 
@@ -317,38 +317,6 @@ impl Mirrors {
         sum
     }
 
-    /// All mirrors, as the metrics show them.
-    ///
-    /// # Errors
-    /// Counters of the flags' mirror can't be read.
-    pub(super) async fn snapshot(&self) -> Result<Vec<admin::ShownMirror>> {
-        let mut all = Vec::with_capacity(self.mirrors.len());
-        let asked = join_all(self.mirrors.values().map(RuleMirror::snapshot)).await;
-        for (mirror, shown) in self.mirrors.values().zip(asked) {
-            match shown {
-                Ok(shown) => all.push(shown),
-                Err(error) => unreadable(mirror, error)?,
-            }
-        }
-        Ok(all)
-    }
-
-    /// The books of the mirrors that have begun, by rule.
-    ///
-    /// # Errors
-    /// Counters of the flags' mirror can't be read.
-    pub(super) async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
-        let mut all = Vec::with_capacity(self.mirrors.len());
-        let asked = join_all(self.mirrors.values().map(RuleMirror::ledger)).await;
-        for (mirror, ledger) in self.mirrors.values().zip(asked) {
-            match ledger {
-                Ok(ledger) => all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger))),
-                Err(error) => unreadable(mirror, error)?,
-            }
-        }
-        Ok(all)
-    }
-
     /// Waits for the next thing that a mirror does by itself. Nothing is lost if this is dropped early.
     pub(super) async fn next(&mut self) -> News {
         loop {
@@ -382,16 +350,6 @@ impl Mirrors {
 /// Why a rule's mirror was not attached, with the rule's name.
 fn of_rule(mirror: Option<&RuleMirror>, why: &str) -> String {
     mirror.map_or_else(|| why.to_owned(), |it| format!("{}: {why}", it.name()))
-}
-
-/// A document's mirror whose counters can't be read, as that of a shard that has just panicked, does not
-/// keep the others' from being shown.
-fn unreadable(mirror: &RuleMirror, error: anyhow::Error) -> Result<()> {
-    if mirror.tenant().is_none() {
-        return Err(error.context(mirror.name().to_owned()));
-    }
-    warn!("{}: its counters can't be read: {error:#}", mirror.name());
-    Ok(())
 }
 
 /// Returns a rule that is on a shard no longer though nobody stopped it.
