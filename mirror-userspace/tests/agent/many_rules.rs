@@ -71,7 +71,9 @@ fn mirror_with(flags: &[&str], rings_of: impl Fn(usize) -> usize) {
     let file = node.scratch.path().join("istio.yaml");
     fs::write(&file, documents(count) + &destination_rule().to_string()).unwrap();
     let needed = ["--config", file.to_str().unwrap(), "--shards", "1"];
-    let agent = node.agent_with(&[&needed, flags].concat());
+    // Room for all of them, whoever has the rings.
+    let room = ["--max-memory", "64M", "--documents-memory", "1G"];
+    let agent = node.agent_with(&[&needed[..], &room, flags].concat());
     for pod in ["v1", "v1-b"] {
         agent.wait_until_attached(pod, count);
     }
