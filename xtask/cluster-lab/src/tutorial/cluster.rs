@@ -112,6 +112,23 @@ impl Cluster {
         )?)
     }
 
+    /// A token of this service account, for an hour.
+    pub(super) async fn token(&self, namespace: &str, account: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+        let wanted = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 3600},
+        });
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .body(wanted.to_string().into_bytes())?;
+        let made: kube::Result<Value> = self.client.request(request).await;
+        let made = made.with_context(|| format!("asking for a token of {account}"))?;
+        let token = made.pointer("/status/token").and_then(Value::as_str);
+        Ok(token.context("no token")?.to_owned())
+    }
+
     /// Looks at this object until it is as wanted.
     pub(super) async fn wait_until<T>(
         &self,

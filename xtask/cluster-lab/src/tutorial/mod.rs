@@ -16,6 +16,7 @@ mod mirrors;
 mod objects;
 mod outage;
 mod people;
+mod roles;
 mod rollout;
 mod scene;
 
@@ -225,6 +226,7 @@ async fn clean_up(cluster: &Cluster, name: &str, options: &Options) -> Result<()
     }
     if options.parts != Parts::Flags {
         objects.extend(gates::rights(name, options)?);
+        objects.extend(roles::all(name)?);
     }
     for object in objects.iter().rev() {
         if let Err(error) = cluster.delete(object).await {

@@ -222,14 +222,14 @@ fn add(list: &mut Value, item: Value) -> Result<()> {
     Ok(())
 }
 
-fn at<'a>(object: &'a mut Value, path: &str) -> Result<&'a mut Value> {
+pub(super) fn at<'a>(object: &'a mut Value, path: &str) -> Result<&'a mut Value> {
     object
         .pointer_mut(path)
         .with_context(|| format!("deploy/ has no {path}"))
 }
 
 /// `podmirror` and `podmirror-istio` become our name, and ours with `-istio`.
-fn rename(name: &mut Value, namespace: &str) {
+pub(super) fn rename(name: &mut Value, namespace: &str) {
     let more = name
         .as_str()
         .and_then(|name| name.strip_prefix("podmirror"));

@@ -1,13 +1,16 @@
 //! `kubectl podmirror`, as somebody uses it who knows kubectl only: what is mirrored where, at what rate, what was lost and
 //! why, and how to stop it everywhere now.
 
-use std::{os::unix::process::CommandExt as _, process::Command};
+use std::{os::unix::process::CommandExt as _, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{objects, scene::Scene};
+use super::{objects, roles, scene::Scene};
+
+/// Who asks: their name for people, and their kubeconfig file.
+pub(super) type Person<'a> = Option<(&'a str, &'a Path)>;
 
 /// What a command said.
 struct Said {
@@ -15,15 +18,18 @@ struct Said {
     all: String,
 }
 
-/// Runs the plugin; `None` where nobody gave one.
-async fn ask(scene: &Scene<'_>, words: &[&str]) -> Result<Option<Said>> {
+/// Runs the plugin, as a person or as whoever plays this; `None` where nobody gave one.
+async fn ask(scene: &Scene<'_>, person: Person<'_>, words: &[&str]) -> Result<Option<Said>> {
     let Some((plugin, kubeconfig)) = &scene.options.plugin else {
         return Ok(None);
     };
     let mut command = Command::new(plugin);
     command
         .arg0("kubectl-podmirror")
-        .env("KUBECONFIG", kubeconfig)
+        .env(
+            "KUBECONFIG",
+            person.map_or(kubeconfig.as_path(), |(_, file)| file),
+        )
         .args(["--namespace", scene.name, "--timeout", "60s"])
         .args(words);
     let output = spawn_blocking(move || command.output()).await?;
@@ -41,9 +47,20 @@ async fn says(
     words: &[&str],
     codes: &[i32],
     expected: &[&str],
-) -> Result<bool> {
-    let Some(Said { code, all }) = ask(scene, words).await? else {
-        return Ok(false);
+) -> Result<()> {
+    says_to(scene, None, words, codes, expected).await
+}
+
+/// The same, as somebody else asks.
+pub(super) async fn says_to(
+    scene: &mut Scene<'_>,
+    person: Person<'_>,
+    words: &[&str],
+    codes: &[i32],
+    expected: &[&str],
+) -> Result<()> {
+    let Some(Said { code, all }) = ask(scene, person, words).await? else {
+        return Ok(());
     };
     let good = codes.contains(&code) && expected.iter().all(|it| all.contains(it));
     // The line that has what was asked for.
@@ -52,8 +69,12 @@ async fn says(
     let line = lines.find(|line| line.contains(last)).unwrap_or_default();
     let shown = if good { line } else { all.as_str() };
     let words = words.join(" ");
-    scene.tell(good, format!("kubectl podmirror {words}: {code}: {shown}"));
-    Ok(true)
+    let who = person.map_or(String::new(), |(name, _)| format!("as {name}, "));
+    scene.tell(
+        good,
+        format!("{who}kubectl podmirror {words}: {code}: {shown}"),
+    );
+    Ok(())
 }
 
 /// What can be asked and done while a TrafficMirror mirrors all.
@@ -99,6 +120,8 @@ pub(super) async fn play(scene: &mut Scene<'_>, kind: &str) -> Result<()> {
     says(scene, &["resume", "--mirror", &mirror], &[0], &[&mirror]).await?;
     scene.wait_for_rate(kind, 100).await?;
     scene.requests("act-resumed", 100, "resumed").await?;
+
+    roles::play(scene, kind).await?;
 
     // v2 goes away, so copies are lost.
     let v2 = objects::deployment(&name, "v2");
@@ -147,7 +170,5 @@ async fn until_v2_is_back(scene: &Scene<'_>) -> Result<()> {
 pub(super) async fn compare(scene: &mut Scene<'_>) -> Result<()> {
     // 0 the same, 3 not enough yet.
     says(scene, &["verdict"], &[0, 3], &["verdict"]).await?;
-    says(scene, &["stop"], &[0], &["0 % is set on"])
-        .await
-        .map(drop)
+    says(scene, &["stop"], &[0], &["0 % is set on"]).await
 }
