@@ -249,7 +249,7 @@ pub(crate) fn changed() -> impl Fn(&str) -> Answer + Send + Sync + 'static {
         let (place, plant) = find(path);
         let mut answer = (plant.good)();
         let number = asked[place].fetch_add(1, Ordering::Relaxed);
-        if number % plant.one_in == 0 {
+        if number.is_multiple_of(plant.one_in) {
             (plant.change)(&mut answer);
         }
         answer

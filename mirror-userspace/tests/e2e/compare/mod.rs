@@ -3,6 +3,7 @@
 mod http2;
 mod planted;
 mod served;
+mod slower;
 mod with_v1;
 
 use std::{fs, net::SocketAddr, path::Path};
