@@ -15,6 +15,7 @@ mod cri;
 mod kubelet;
 pub mod manifests;
 mod node;
+pub mod rollouts;
 mod tools;
 pub mod tutorial;
 

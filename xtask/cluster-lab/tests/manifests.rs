@@ -8,6 +8,8 @@ mod people;
 mod replaced;
 #[path = "manifests/rights.rs"]
 mod rights;
+#[path = "manifests/rollouts.rs"]
+mod rollouts;
 
 use cluster_lab::manifests::{self, decode, helm, kustomize, name, of_kind, validate};
 use k8s_openapi::{
