@@ -27,6 +27,15 @@ pub(crate) fn build_for_demo() -> Result<PathBuf> {
     build_with("demo", "mirror-userspace", "podmirror", &less)
 }
 
+/// Builds what counts how long BPF programs run.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_run_time_counter() -> Result<PathBuf> {
+    build_with("demo", "kernel-probe", "bpf-run-time", &[])
+}
+
 /// Builds a binary of a package with this profile of `Cargo.toml` and these flags of cargo's, and returns its path.
 ///
 /// # Errors

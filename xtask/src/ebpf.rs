@@ -64,6 +64,8 @@ pub(crate) fn build_only(wanted: &[&str]) -> Result<()> {
                 .args(more)
                 .current_dir(workspace().join("mirror-ebpf"))
                 .env("CARGO_TARGET_DIR", &built)
+                // What runs on this machine, macros mostly, is not debugged.
+                .env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_DEBUG", "false")
                 .env("PATH", with_first(linker.parent())?)
                 .env("RUSTFLAGS", rustflags()),
         )?;

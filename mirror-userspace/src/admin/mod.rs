@@ -67,4 +67,5 @@ pub use snapshot::{
     DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,
 };
 pub use socket::SOCKET;
+#[cfg(feature = "kubernetes")]
 pub(crate) use socket::{SocketFile, claim_folder, listen_at};

@@ -1,25 +1,55 @@
 //! How long the kernel half runs, as the kernel itself counts it.
 
-use std::{collections::BTreeSet, fs, os::fd::OwnedFd};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+};
 
 use anyhow::{Context as _, Result};
-use aya::{
-    programs::loaded_programs,
-    sys::{Stats, enable_stats},
-};
+
+use crate::{binary, step::command};
 
 /// The kernel (Linux 5.8) counts BPF run time while this value lives; counting costs some ten
 /// nanoseconds per run, so nothing else is measured meanwhile.
 pub(super) struct RunTimeCounting {
-    _counting: OwnedFd,
+    counter: Child,
+    /// Closed first, which ends the counter.
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
 }
 
 impl RunTimeCounting {
     pub(super) fn start() -> Result<Self> {
-        let counting = enable_stats(Stats::RunTime).context("having BPF run time counted")?;
+        let program = binary::build_run_time_counter()?;
+        let mut counter = command(&program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let questions = counter.stdin.take();
+        let answers = counter.stdout.take().context("no standard output")?;
         Ok(Self {
-            _counting: counting,
+            counter,
+            questions,
+            answers: BufReader::new(answers),
         })
+    }
+
+    /// Of all programs that the process holds attached, each counted once.
+    pub(super) fn of(&mut self, process: u32) -> Result<RunTime> {
+        let questions = self.questions.as_mut().context("no standard input")?;
+        writeln!(questions, "{process}").context("counting BPF run time")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        RunTime::read(&answer).context("BPF run time was not counted")
+    }
+}
+
+impl Drop for RunTimeCounting {
+    fn drop(&mut self) {
+        drop(self.questions.take());
+        // What it counted is told; how it ends changes nothing.
+        self.counter.wait().ok();
     }
 }
 
@@ -31,22 +61,13 @@ pub(super) struct RunTime {
 }
 
 impl RunTime {
-    /// Of all programs that the process holds attached, each counted once.
-    pub(super) fn of(process: u32) -> Result<Self> {
-        let files = fs::read_dir(format!("/proc/{process}/fdinfo"))?;
-        let ids: BTreeSet<u32> = files
-            .flatten()
-            .filter_map(|file| program(&fs::read_to_string(file.path()).ok()?))
-            .collect();
-        let mut sum = Self::default();
-        for found in loaded_programs() {
-            let found = found.context("listing BPF programs")?;
-            if ids.contains(&found.id()) {
-                sum.runs += found.run_count();
-                sum.nanos += u64::try_from(found.run_time().as_nanos())?;
-            }
-        }
-        Ok(sum)
+    /// What the counter says on a line.
+    fn read(line: &str) -> Option<Self> {
+        let (runs, nanos) = line.trim().split_once(' ')?;
+        Some(Self {
+            runs: runs.parse().ok()?,
+            nanos: nanos.parse().ok()?,
+        })
     }
 
     pub(super) fn since(self, earlier: Self) -> Self {
@@ -57,20 +78,17 @@ impl RunTime {
     }
 }
 
-/// The program of a file that is one, or that attaches one.
-fn program(fdinfo: &str) -> Option<u32> {
-    let mut lines = fdinfo.lines().filter_map(|line| line.split_once(':'));
-    let (_, id) = lines.find(|(name, _)| *name == "prog_id")?;
-    id.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_attachment_is_told_from_other_files() {
-        assert_eq!(program("pos:\t0\nlink_id:\t7\nprog_id:\t42\n"), Some(42));
-        assert_eq!(program("pos:\t0\nflags:\t02\n"), None);
+    fn what_the_counter_says_is_read() {
+        let said = RunTime {
+            runs: 12,
+            nanos: 3400,
+        };
+        assert_eq!(RunTime::read("12 3400\n"), Some(said));
+        assert_eq!(RunTime::read(""), None);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use lab::{Family, Host};
 
 use super::{
-    bpf::{RunTime, RunTimeCounting},
+    bpf::RunTimeCounting,
     drive,
     ground::{Ground, OTHER_PORT, PORT},
     loads,
@@ -39,16 +39,16 @@ const DURATION: Duration = Duration::from_secs(1);
 
 /// Runs apart from everything else: counting BPF run time costs time.
 pub(super) fn measure(ground: &Ground) -> Result<Vec<KernelCost>> {
-    let _counting = RunTimeCounting::start()?;
+    let mut counting = RunTimeCounting::start()?;
     let mut costs = Vec::new();
     let loads = loads::table();
     for load in loads.iter().filter(|load| LOADS.contains(&load.name)) {
         for (what, port, percent) in KINDS {
             let mirror = Subject::Podmirror(percent).start(ground, PORT)?;
-            let before = RunTime::of(mirror.id())?;
+            let before = counting.of(mirror.id())?;
             let target = Host::V1.address(Family::V4, port);
             drive::send(load, target, &ground.lab.client, DURATION)?;
-            let cost = RunTime::of(mirror.id())?.since(before);
+            let cost = counting.of(mirror.id())?.since(before);
             mirror.stop()?;
             costs.push(KernelCost {
                 what,

@@ -29,6 +29,7 @@ use keys::Todo;
 use screen::Screen;
 pub(super) use verdict::lines as verdict;
 use view::View;
+#[cfg(feature = "kubernetes")]
 pub(super) use words::{percent, rate, time};
 
 /// How long `podmirror top` waits between two looks at the books.
