@@ -35,7 +35,7 @@ const IDLE: usize = 10_000;
 
 /// Bytes of the heap that each of them holds when its first request has been mirrored, at most: its state, its place
 /// in the table (which has room for 16 384), and what a pipeline has whether anybody is connected or not.
-const BYTES_EACH: f64 = 437.0;
+const BYTES_EACH: f64 = 400.0;
 
 #[test]
 fn no_request_takes_more_allocations_than_it_did() {

@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use cancelled::Cancelled;
 
 use super::{
-    ConnectionId, CopyId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo,
-    Rest, TargetId, blocks::Blocks, body::Body, context::RequestContext, lost::Lost,
+    ConnectionId, DropReason, Observer, Output, Persistence, PipelineCounters, RequestInfo, Rest,
+    TargetId, blocks::Blocks, body::Body, context::RequestContext, copies::Copies, lost::Lost,
     manner::Manner, patience::Patience,
 };
 use crate::{
@@ -55,7 +55,7 @@ pub(super) enum Request {
     /// The request is collected until it is complete.
     Held(Box<Held>),
     /// The request is passed on while it arrives, as these copies.
-    Streamed(Vec<CopyId>),
+    Streamed(Copies),
 }
 
 impl Request {
@@ -319,7 +319,7 @@ impl Assembly {
                 };
             }
             Request::Held(held) => self.hand_over(place, *held, Rest::Complete, |_| {}),
-            Request::Streamed(copies) => self.finish_streamed(place, copies),
+            Request::Streamed(copies) => self.finish_streamed(place, &copies),
         }
         // The copies are whole, whoever else wanted the request.
         let _kept = self.observe(place, |observer, info| observer.end(info));
@@ -346,7 +346,7 @@ impl Assembly {
                 self.count_drop(TargetId(0), reason);
             }
             Request::Held(held) => self.drop_held(place, &held, reason),
-            Request::Streamed(copies) => self.abort(&copies, reason),
+            Request::Streamed(copies) => self.abort(copies.as_slice(), reason),
         }
         self.observe(place, |observer, info| observer.lost(info));
     }
@@ -356,7 +356,7 @@ impl Assembly {
         if let Request::Held(held) = std::mem::take(request) {
             let mut copies = Vec::with_capacity(held.heads.len());
             self.hand_over(place, *held, Rest::Streamed, |copy| copies.push(copy));
-            *request = Request::Streamed(copies);
+            *request = Request::Streamed(copies.into());
         }
     }
 

@@ -104,8 +104,7 @@ impl Connection {
             }
             StreamEvent::Data(data) => {
                 assembly.waited = data.waited.filter(|it| it.len() >= OWN_PIECE).cloned();
-                reading.place.at = data.at;
-                reading.place.received = data.ack;
+                reading.place.handle_bytes(data.at, data.ack);
                 if reading.carried.is_http2() {
                     return reading.handle_http2(&data, passing, assembly);
                 }
@@ -253,7 +252,7 @@ impl Reading {
                 if let Some(replies) = replies
                     && matches!(request, Request::None)
                 {
-                    replies.lose(place.received, &mut assembly.counters.replies_of_v1);
+                    replies.lose(place.received(), &mut assembly.counters.replies_of_v1);
                 }
                 assembly.lose(place, request, reason);
                 place.begin_here();
@@ -324,7 +323,7 @@ impl Reading {
             Some(replies) => replies.ask(
                 self.place.ordinal,
                 head.method(),
-                self.place.had_received,
+                self.place.had_received(),
                 counters,
             ),
             None => counters.unseen += 1,

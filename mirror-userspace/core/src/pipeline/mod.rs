@@ -16,6 +16,7 @@ mod body;
 mod carried;
 mod connection;
 mod context;
+mod copies;
 mod counters;
 mod drops;
 mod http2;

@@ -68,8 +68,10 @@ pub(super) struct Passing {
     unread: bool,
     /// The reasons that it was counted for, one bit each.
     counted: u8,
-    /// What the client had received when it sent the last bytes that passed unread.
-    acknowledged: Option<SeqNum>,
+    /// Whether it is known what the client had received when it sent the last bytes that passed unread.
+    knows_acknowledged: bool,
+    /// What that was.
+    acknowledged: SeqNum,
 }
 
 impl Passing {
@@ -100,7 +102,9 @@ impl Passing {
         (footing, protocol): (Footing, Protocol),
         counters: &mut NotFollowedBy,
     ) {
-        let before = std::mem::replace(&mut self.acknowledged, data.ack);
+        let before = self.knows_acknowledged.then_some(self.acknowledged);
+        self.knows_acknowledged = data.ack.is_some();
+        self.acknowledged = data.ack.unwrap_or_default();
         // The first bytes of another protocol are known by themselves; on a connection of HTTP/1 they had a
         // request in them, which was counted as such.
         let was_read = !std::mem::replace(&mut self.unread, true);

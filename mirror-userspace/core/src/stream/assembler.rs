@@ -33,8 +33,8 @@ use crate::{
 pub(super) struct Assembler {
     /// Where the next byte to deliver stands.
     next: Position,
-    /// Where the last announced urgent byte stands, while that lies ahead.
-    urgent: Option<Position>,
+    /// The sequence number of the last announced urgent byte, while that lies ahead.
+    urgent: Option<SeqNum>,
     /// What stands behind a hole; there only while there is one.
     queue: Option<Box<Queue>>,
     /// What the server has, as far as it was heard: everything before this.
@@ -349,13 +349,21 @@ impl Assembler {
         }
         // The pointer points behind the byte; Linux takes 0 for 1.
         let urgent = piece.start + u64::from(pointer.saturating_sub(1));
-        if urgent >= self.next && self.urgent.is_none_or(|noted| noted < urgent) {
-            self.urgent = Some(urgent);
+        if urgent >= self.next && self.urgent().is_none_or(|noted| noted < urgent) {
+            self.urgent = Some(urgent.seq());
         }
     }
 
+    /// Where the noted urgent byte stands.
+    fn urgent(&self) -> Option<Position> {
+        self.urgent.map(|noted| self.next.nearest(noted))
+    }
+
+    #[inline]
     fn take_urgent_before(&mut self, end: Position) -> Option<Position> {
-        self.urgent.take_if(|urgent| *urgent < end)
+        let urgent = self.urgent().filter(|urgent| *urgent < end)?;
+        self.urgent = None;
+        Some(urgent)
     }
 }
 

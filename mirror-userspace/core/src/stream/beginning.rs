@@ -7,6 +7,8 @@ use crate::segment::{Segment, SeqNum, Time};
 pub(super) struct Beginning {
     /// The sequence number of its first byte.
     pub(super) seq: SeqNum,
+    /// Whether nothing but its SYN has come.
+    pub(super) embryonic: bool,
     /// When the segment was captured that it was opened by.
     pub(super) at: Time,
 }

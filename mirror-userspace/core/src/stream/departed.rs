@@ -138,7 +138,11 @@ mod tests {
 
     fn remember(memory: &mut Memory, port: u16, seconds: u64) {
         let at = Time::default() + Duration::from_secs(seconds);
-        let beginning = Beginning { seq: SeqNum(1), at };
+        let beginning = Beginning {
+            seq: SeqNum(1),
+            embryonic: false,
+            at,
+        };
         memory.remember(flow(port), (beginning, SeqNum(2)), (Close::Fin, None), at);
     }
 

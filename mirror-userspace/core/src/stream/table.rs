@@ -73,7 +73,6 @@ pub struct FlowTable<T> {
 #[derive(Debug)]
 struct Connection<T> {
     flow: FlowId,
-    embryonic: bool,
     beginning: Beginning,
     assembler: Assembler,
     /// The first sequence number of the stream that a later SYN proposes for this 4-tuple. The SYN
@@ -267,7 +266,7 @@ impl<T: Consumer> FlowTable<T> {
             .assembler
             .handle_segment(segment, &mut context, &mut emit);
         let waits = connection.assembler.waits();
-        let grown_up = connection.embryonic && segment.wire_len > 0;
+        let grown_up = connection.beginning.embryonic && segment.wire_len > 0;
         let stirred = grown_up || now.since(connection.last_active) >= ACTIVITY_GRAIN;
         if waits != waited {
             self.wait_anew(key, waited, waits);

@@ -10,6 +10,7 @@ use crate::{
         CopyId, DropReason, GivenUp, MirrorCopy, Output, RequestKey, Rest, TargetId, Wire,
         blocks::Blocks,
         context::RequestContext,
+        copies::Copies,
         counters::TargetCopies,
         lost::request_line,
         manner::{Manner, Version},
@@ -89,7 +90,7 @@ impl Assembly {
         let memory = waited.as_ref().map(|waited| waited.memory);
         let memory = memory.unwrap_or(Blocks::memory_for(bytes.len())) + CHUNK_OVERHEAD;
         let mut chunk = waited.map(|waited| waited.bytes);
-        copies.retain(|&copy| match self.budget.reserve(memory) {
+        copies.retain(|copy| match self.budget.reserve(memory) {
             Some(reserved) => {
                 let chunk = chunk.get_or_insert_with(|| self.blocks.copy(bytes));
                 self.outputs.push_back(Output::Chunk {
@@ -105,7 +106,7 @@ impl Assembly {
                 false
             }
         });
-        if copies.is_empty() {
+        if copies.as_slice().is_empty() {
             *request = Request::Settled;
         }
     }
@@ -117,9 +118,9 @@ impl Assembly {
     }
 
     /// Ends streamed copies, with the trailers at hand; without memory for them, a copy is aborted.
-    pub(super) fn finish_streamed(&mut self, place: &RequestContext, copies: Vec<CopyId>) {
+    pub(super) fn finish_streamed(&mut self, place: &RequestContext, copies: &Copies) {
         let memory = self.memory_of_trailers();
-        for copy in copies {
+        for &copy in copies.as_slice() {
             let ended = match self.budget.reserve(memory) {
                 Some(reserved) => Output::Finish {
                     copy,

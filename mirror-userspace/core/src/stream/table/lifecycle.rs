@@ -161,7 +161,7 @@ impl<T: Consumer> FlowTable<T> {
     fn detach(&mut self, key: Key) -> Option<Connection<T>> {
         let connection = self.connections.get(key)?;
         let hash = self.hasher.hash_one(connection.flow);
-        let embryonic = connection.embryonic;
+        let embryonic = connection.beginning.embryonic;
         let waits = connection.assembler.waits();
         self.chain_of(embryonic, |chain, connections| {
             chain.remove(connections, key)
@@ -213,9 +213,9 @@ impl<T: Consumer> FlowTable<T> {
         deliver(&mut state, opened);
         let key = self.connections.insert(Connection {
             flow,
-            embryonic: from_start,
             beginning: Beginning {
                 seq: first,
+                embryonic: from_start,
                 at: segment.at,
             },
             assembler: Assembler::new(first),

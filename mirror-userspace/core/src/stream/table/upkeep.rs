@@ -48,9 +48,9 @@ impl<T> FlowTable<T> {
             return;
         };
         connection.last_active = now;
-        let was_embryonic = connection.embryonic;
-        connection.embryonic &= !grown_up;
-        let is_embryonic = connection.embryonic;
+        let was_embryonic = connection.beginning.embryonic;
+        connection.beginning.embryonic &= !grown_up;
+        let is_embryonic = connection.beginning.embryonic;
         self.chain_of(was_embryonic, |chain, connections| {
             chain.remove(connections, key)
         });
