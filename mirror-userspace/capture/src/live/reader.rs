@@ -119,9 +119,13 @@ impl RingReader {
     /// A record's room in the ring is free again as soon as `handle` returns from it (BPF ring),
     /// or when it was copied out of it (perf). Nothing is counted: whose a record is, the caller knows.
     pub fn read(&mut self, now: Time, batch: Batch, mut handle: impl FnMut(Read<'_>)) -> usize {
-        let read = self.ring.read(now, batch, |bytes| handle(Read::of(bytes)));
+        let mut bytes = 0;
+        let read = self.ring.read(now, batch, |record| {
+            bytes += record.len() as u64;
+            handle(Read::of(record));
+        });
         if read > 0 || self.ring.withholds() {
-            self.sleeper.stay_awake(read);
+            self.sleeper.stay_awake(read, bytes);
         }
         read
     }

@@ -3,7 +3,8 @@
 //! Waking a reader costs the kernel program, and so the mirrored service, many times as much as copying
 //! a segment, and the reader as much again. A reader that has work asks for no wakeups: it sleeps for
 //! a [`Nap`] at a time and polls again. A nap's price is the same whatever it brings, so it gets longer until it brings
-//! enough: 3 ms at first, and at most 10; of a ring of less than 16 MiB less, as it is full sooner. Only after [`LINGER`] more empty polls does it raise its flag in
+//! enough: 3 ms at first, and at most 10; of a ring of less than 16 MiB less, as it is full sooner. An eighth of a ring is
+//! too much for one, as the scheduler may take as long again before it lets the reader run. Only after [`LINGER`] more empty polls does it raise its flag in
 //! `SLEEPING` of every program ([`wakeups`](super::wakeups)), upon which they wake it with the next
 //! record. So a reader wakes 100 to 340 times per second under traffic and five times without, and a
 //! record waits half a nap for it on average, 1.5 to 5 ms; the first after a pause does not wait.
@@ -95,6 +96,10 @@ struct Nap {
     longest: Duration,
     /// Records since the last one.
     brought: usize,
+    /// Bytes of them.
+    bytes: u64,
+    /// So many are too much for one.
+    too_many: u64,
 }
 
 impl Nap {
@@ -106,18 +111,23 @@ impl Nap {
             length: SHORTEST,
             longest: longest.max(SHORTEST),
             brought: 0,
+            bytes: 0,
+            too_many: ring as u64 / 8,
         }
     }
 
     const fn reset(&mut self) {
         self.length = SHORTEST;
         self.brought = 0;
+        self.bytes = 0;
     }
 
     /// Goes by what the last one brought; if that is nothing, it says nothing.
     fn next(&mut self) -> Duration {
+        let is_too_much = std::mem::take(&mut self.bytes) >= self.too_many;
         match std::mem::take(&mut self.brought) {
             0 => {}
+            _ if is_too_much => self.length = SHORTEST,
             few if few < ENOUGH => {
                 self.length = self.longest.min(self.length + Duration::from_millis(1));
             }
@@ -152,9 +162,10 @@ impl Sleeper {
         }
     }
 
-    /// There were so many records, or some are withheld: no more wakeups are needed.
-    pub(super) fn stay_awake(&mut self, records: usize) {
+    /// There were so many records with so many bytes, or some are withheld: no more wakeups are needed.
+    pub(super) fn stay_awake(&mut self, records: usize, bytes: u64) {
         self.nap.brought += records;
+        self.nap.bytes += bytes;
         let slept = !matches!(self.depth, Depth::Awake(_));
         self.depth = Depth::Awake(0);
         if slept {
@@ -253,7 +264,7 @@ mod tests {
         let mut sleeper = Sleeper::new(Vec::new(), ring, None);
         let mut nap = |records: usize| {
             let length = sleeper.nap().unwrap();
-            sleeper.stay_awake(records);
+            sleeper.stay_awake(records, 100 * records as u64);
             length.as_millis()
         };
         brought.into_iter().map(&mut nap).collect()
@@ -268,6 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn a_nap_that_brings_an_eighth_of_the_ring_is_too_long() {
+        let mut sleeper = Sleeper::new(Vec::new(), ROOMY, None);
+        let mut nap = |bytes| {
+            let length = sleeper.nap().unwrap();
+            sleeper.stay_awake(5, bytes);
+            length.as_millis()
+        };
+        let little = (2 << 20) - 1;
+        let lengths = [little, little, little, little + 1, little, little].map(&mut nap);
+        assert_eq!(lengths, [3, 4, 5, 6, 3, 4]);
+    }
+
+    #[test]
     fn a_small_ring_is_looked_at_more_often() {
         let longest = |ring| naps(ring, [5; 10]).pop();
         let rings = [1 << 20, 4 << 20, 8 << 20, 16 << 20, 64 << 20];
@@ -279,12 +303,12 @@ mod tests {
         let mut sleeper = Sleeper::new(Vec::new(), ROOMY, None);
         for _ in 0..9 {
             assert!(sleeper.nap().is_some());
-            sleeper.stay_awake(1);
+            sleeper.stay_awake(1, 100);
         }
         assert_eq!(sleeper.nap(), Some(LONGEST));
         while sleeper.nap().is_some() {}
         sleeper.wait().await;
-        sleeper.stay_awake(1);
+        sleeper.stay_awake(1, 100);
         assert!(sleeper.nap() < Some(LONGEST));
     }
 
@@ -298,7 +322,7 @@ mod tests {
         std::io::Write::write_all(&mut &write, b"!").unwrap();
         sleeper.woken().await;
 
-        sleeper.stay_awake(1);
+        sleeper.stay_awake(1, 100);
         assert_eq!(sleeper.depth, Depth::Awake(0));
         assert!(
             sleeper.watched.is_empty(),
