@@ -25,6 +25,14 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "N")]
     pub shards: Option<NonZeroUsize>,
 
+    /// By how many steps of nice a shard's thread is preferred once its ring is more than a quarter full, until less
+    /// than a sixteenth is; 0 is never
+    ///
+    /// Needs CAP_SYS_NICE, without which nothing is done. Acts within podmirror's cgroup: beside other pods, what
+    /// counts is the pod's CPU request. Only with BPF rings
+    #[arg(long, value_name = "STEPS", default_value_t = LiveConfig::HURRY, value_parser = clap::value_parser!(u8).range(..=19))]
+    pub hurry: u8,
+
     /// Ask v1's kernel for the connection of each sampled segment, and refuse what it would not take
     ///
     /// Where requests are captured at ingress (`--attach ingress`, pod, lo) v1 itself receives there, and
@@ -100,6 +108,7 @@ impl CaptureArgs {
         Ok(LiveConfig {
             ring,
             ring_bytes: self.ring_size,
+            hurry: self.hurry,
             shards,
             log_kernel: self.log_kernel,
             notes: self.notes.clone(),

@@ -7,6 +7,7 @@
 mod beside;
 mod checked;
 mod held;
+mod hurry;
 mod killed;
 mod lab;
 mod log_lines;

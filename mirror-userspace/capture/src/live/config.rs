@@ -40,6 +40,9 @@ pub struct LiveConfig {
     /// a power of two, at least 256 KiB (a CPU); the kernel allocates them at once, once for all captures
     /// that [share](super::Rings) them.
     pub ring_bytes: usize,
+    /// By how many steps of `nice` a shard's thread is preferred while its BPF ring is more than a quarter full; 0 is
+    /// never, and so is any number without `CAP_SYS_NICE`.
+    pub hurry: u8,
     /// Shards, 1 to [`MAX_SHARDS`](mirror_common::settings::MAX_SHARDS). The perf ring has one,
     /// whatever this says.
     pub shards: u32,
@@ -55,6 +58,8 @@ impl LiveConfig {
     pub const NOTES: &str = "/run/podmirror";
     /// Bytes of ring unless told otherwise: 16 MiB, 130 ms of a saturated 1 Gbit/s.
     pub const RING_BYTES: usize = 16 * 1024 * 1024;
+    /// Steps of `nice` unless told otherwise.
+    pub const HURRY: u8 = 7;
 }
 
 impl Default for LiveConfig {
@@ -68,6 +73,7 @@ impl Default for LiveConfig {
             reply_head: 0,
             ring: RingKind::Bpf,
             ring_bytes: Self::RING_BYTES,
+            hurry: Self::HURRY,
             shards: 1,
             log_kernel: false,
             programs: Programs::default(),

@@ -19,6 +19,7 @@
 //! | [`attach`] | the hook: tcx link or filter, beside other programs; XDP for ports of copies |
 //! | [`object`] | the kernel programs embedded in this build |
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by captures and their programs, read |
+//! | [`fill`], [`hurry`] | how full a BPF ring is, and what its reader does about it |
 //! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
@@ -32,6 +33,8 @@ mod attached;
 pub mod check;
 mod config;
 mod entries;
+mod fill;
+mod hurry;
 mod kernel_log;
 mod loader;
 mod locked_memory;

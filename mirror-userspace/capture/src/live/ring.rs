@@ -5,12 +5,12 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aya::maps::{Map, MapData, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use mirror_common::record::{self, SegmentHeader};
 
-use super::{locked_memory, perf::PerfBuffers, reader::Batch};
+use super::{fill::Fill, hurry::Hurry, locked_memory, perf::PerfBuffers, reader::Batch};
 use mirror_core::segment::Time;
 
 /// The largest record, with room for its neighbour to be read meanwhile.
@@ -26,6 +26,10 @@ pub(super) enum Ring {
         ring: RingBuf<MapData>,
         /// What it can hold.
         bytes: usize,
+        /// How much of that is taken.
+        fill: Fill,
+        /// What is done about it.
+        hurry: Hurry,
     },
     /// The perf ring buffers of all CPUs.
     Perf(PerfBuffers),
@@ -39,10 +43,16 @@ impl Ring {
         mut batch: Batch,
         mut handle: impl FnMut(&[u8]),
     ) -> usize {
-        let ring = match self {
-            Self::Bpf { ring, .. } => ring,
+        let (ring, bytes, fill, hurry) = match self {
+            Self::Bpf {
+                ring,
+                bytes,
+                fill,
+                hurry,
+            } => (ring, *bytes, fill, hurry),
             Self::Perf(buffers) => return buffers.read(now, batch, handle),
         };
+        hurry.look(fill.bytes(), bytes);
         let mut read = 0;
         while let Some(record) = ring.next() {
             handle(&record);
@@ -79,8 +89,9 @@ impl Ring {
     }
 }
 
-/// Makes a BPF ring of `bytes` or more: what programs are given, and what is read.
-pub(super) fn create_bpf(bytes: usize) -> Result<(MapData, Ring)> {
+/// Makes a BPF ring of `bytes` or more, whose reader is [preferred](Hurry) by `hurry` while it fills up: what programs
+/// are given, and what is read.
+pub(super) fn create_bpf(bytes: usize, hurry: u8) -> Result<(MapData, Ring)> {
     let bytes = size(bytes);
     let size = u32::try_from(bytes)?;
     let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size, 0);
@@ -90,7 +101,15 @@ pub(super) fn create_bpf(bytes: usize) -> Result<(MapData, Ring)> {
     })?;
     let same = MapData::from_fd(data.fd().as_fd().try_clone_to_owned()?)?;
     let ring = RingBuf::try_from(Map::RingBuf(data))?;
-    Ok((same, Ring::Bpf { ring, bytes }))
+    let fill = Fill::of(ring.as_fd()).context("mapping a ring's positions")?;
+    let hurry = Hurry::new(hurry);
+    let ring = Ring::Bpf {
+        ring,
+        bytes,
+        fill,
+        hurry,
+    };
+    Ok((same, ring))
 }
 
 /// The size that the kernel takes: a power of two, large enough for the largest record.

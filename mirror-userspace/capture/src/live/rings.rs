@@ -220,7 +220,7 @@ fn open_bpf(config: &LiveConfig) -> Result<(Kind, Vec<RingReader>)> {
     let mut rings = Vec::new();
     let mut readers = Vec::new();
     for shard in 0..config.shards {
-        let (map, ring) = ring::create_bpf(config.ring_bytes)?;
+        let (map, ring) = ring::create_bpf(config.ring_bytes, config.hurry)?;
         let sleeper = Sleeper::new(
             ring.files()?,
             config.ring_bytes,
