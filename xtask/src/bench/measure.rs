@@ -15,6 +15,7 @@ use lab::{
 use serde_json::Value;
 
 use super::{
+    compared,
     drive::{self, Seen},
     ground::Ground,
     idle, kernel,
@@ -54,6 +55,10 @@ impl Bench {
         });
         bar.set_message("whether v1 is unharmed at sampling 0");
         let unharmed = schedule.unharmed.map(|most| unharmed::measure(self, most));
+        bar.set_message("what comparing with v1 costs");
+        let compared = schedule
+            .compared
+            .map(|rounds| compared::measure(self, rounds));
         bar.finish_and_clear();
         Ok(Results {
             rows,
@@ -61,6 +66,7 @@ impl Bench {
             idle: idle.transpose()?,
             overload: overload.transpose()?.unwrap_or_default(),
             unharmed: unharmed.transpose()?,
+            compared: compared.transpose()?.unwrap_or_default(),
             elapsed: start.elapsed(),
         })
     }

@@ -6,6 +6,7 @@
 //! with the least and the greatest. What arrived is counted by nginx itself, on both sides.
 
 mod bpf;
+mod compared;
 mod drive;
 mod ground;
 mod idle;
@@ -65,7 +66,8 @@ pub(crate) struct Options {
     /// Only loads whose name contains this; may be repeated
     ///
     /// `unharmed` has to be asked for: does v1 keep at least 0.99 of its throughput beside a mirror at sampling 0? It
-    /// is measured until the answer is sure, or for as many rounds as --rounds says [default: 400].
+    /// is measured until the answer is sure, or for as many rounds as --rounds says [default: 400]. So has `comparison`:
+    /// what does --compare v1 cost v1 and podmirror? In as many rounds as --rounds says [default: 20].
     #[arg(long, value_name = "TEXT")]
     load: Vec<String>,
     /// Only subjects whose name contains this; may be repeated

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    drive::Seen, idle::IdleMirror, kernel::KernelCost, loads::Traffic, overload::Overload,
-    unharmed::Unharmed,
+    compared::Compared, drive::Seen, idle::IdleMirror, kernel::KernelCost, loads::Traffic,
+    overload::Overload, unharmed::Unharmed,
 };
 
 /// One run of a load.
@@ -75,6 +75,8 @@ pub(super) struct Results {
     /// The rounds of the overload, one each.
     pub(super) overload: Vec<Overload>,
     pub(super) unharmed: Option<Unharmed>,
+    /// What comparing with v1 costs, by load and figure.
+    pub(super) compared: Vec<Compared>,
     pub(super) elapsed: Duration,
 }
 
@@ -147,7 +149,7 @@ impl Spread {
     }
 }
 
-fn quotient(of: f64, by: f64) -> f64 {
+pub(super) fn quotient(of: f64, by: f64) -> f64 {
     if by > 0.0 { of / by } else { f64::NAN }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab::load::Reuse;
 
 use super::{
-    Options,
+    Options, compared,
     loads::{self, Pace, Protocol, Quick, Sampled, Traffic},
     subjects::{COMPARED, LARGE_BODIES, PIPELINING, Subject, TWO_TARGETS},
     unharmed,
@@ -24,6 +24,8 @@ pub(super) struct Schedule {
     pub(super) overload: Option<Duration>,
     /// How many rounds ask whether v1 is unharmed at sampling 0, at most.
     pub(super) unharmed: Option<u32>,
+    /// How many rounds ask what comparing with v1 costs, if any do.
+    pub(super) compared: Option<u32>,
 }
 
 /// Whether it is the whole.
@@ -58,6 +60,10 @@ impl Schedule {
         let idle = if options.quick { 3 } else { 10 };
         let alone =
             |name, seconds| chosen(&options.load, name).then(|| Duration::from_secs(seconds));
+        let asked = |name, rounds| {
+            let by_name = options.load.iter().any(|text| text == name);
+            by_name.then(|| options.rounds.unwrap_or(rounds))
+        };
         let is_part = !options.load.is_empty() || !options.subject.is_empty();
         Self {
             loads,
@@ -65,11 +71,8 @@ impl Schedule {
             seconds: options.seconds.unwrap_or(seconds),
             idle: alone("idle-mirror", idle),
             overload: alone("overload", 5).filter(|_| !options.quick),
-            unharmed: options
-                .load
-                .iter()
-                .any(|text| text == unharmed::NAME)
-                .then(|| options.rounds.unwrap_or(unharmed::ROUNDS)),
+            unharmed: asked(unharmed::NAME, unharmed::ROUNDS),
+            compared: asked(compared::NAME, compared::ROUNDS),
             kind: match (options.quick, is_part) {
                 (_, true) => Kind::Part,
                 (true, false) => Kind::Quick,
@@ -132,9 +135,8 @@ fn copes(subject: &Subject, load: &Traffic) -> bool {
     if load.protocol == Protocol::Grpc {
         return matches!(subject, Subject::Podmirror(_) | Subject::Tcpdump);
     }
-    let in_path = matches!(subject, Subject::NginxMirror | Subject::Haproxy);
     let exhausting = load.reuse == Reuse::Never && load.pace == Pace::Closed;
-    !(in_path && (exhausting || load.connections + load.idle > 5_000))
+    !(subject.is_in_path() && (exhausting || load.connections + load.idle > 5_000))
 }
 
 #[cfg(test)]
@@ -170,6 +172,19 @@ mod tests {
         });
         let tenths = (10 * schedule.seconds + 8) * schedule.runs() + 140;
         assert!(tenths < 1_150, "{tenths} tenths of a second");
+    }
+
+    #[test]
+    fn no_proxy_is_measured_by_running_out_of_ports() {
+        let peer = |command| Peer::parse(command).unwrap();
+        let schedule = Schedule::new(&Options {
+            load: vec!["new-connection-closed".to_owned()],
+            peer: vec![peer("proxy=x {listen}"), peer("beside=x {port}")],
+            ..options()
+        });
+        let subjects = schedule.loads.iter().flat_map(|planned| &planned.subjects);
+        assert!(!subjects.clone().any(Subject::is_in_path));
+        assert!(subjects.clone().any(|subject| subject.name() == "beside"));
     }
 
     #[test]

@@ -103,6 +103,21 @@ pub(super) static COMPARED: Tuning = Tuning {
     ],
 };
 
+/// What [`compared`](super::compared) measures: heads of all replies, v1's and v2's.
+pub(super) static COMPARED_WITH_V1: Tuning = Tuning {
+    name: "podmirror, compared with v1",
+    flags: &[
+        "--target",
+        "{v2},role=candidate",
+        "--compare",
+        "v1",
+        "--compare-rate",
+        "100%",
+        "--compare-body",
+        "0",
+    ],
+};
+
 /// How long a capturing peer may take to begin: none says when it has.
 const TO_BEGIN: Duration = Duration::from_secs(2);
 
@@ -146,6 +161,15 @@ impl Subject {
         }
     }
 
+    /// Whether requests pass through it.
+    pub(super) fn is_in_path(&self) -> bool {
+        match self {
+            Self::NginxMirror | Self::Haproxy => true,
+            Self::Peer(peer) => peer.is_proxy(),
+            Self::Podmirror(_) | Self::Tuned(_) | Self::Tcpdump => false,
+        }
+    }
+
     /// Whether copies are to arrive at v2.
     pub(super) fn mirrors(&self) -> bool {
         !matches!(self, Self::Haproxy | Self::Tcpdump | Self::Podmirror(0))
@@ -153,10 +177,10 @@ impl Subject {
 
     /// What the client talks to.
     pub(super) fn address(&self, ground: &Ground, load: &Traffic) -> SocketAddr {
-        match self {
-            Self::NginxMirror | Self::Haproxy => ground.proxy_address(),
-            Self::Peer(peer) if peer.is_proxy() => ground.proxy_address(),
-            _ => ground.v1.address_for(load),
+        if self.is_in_path() {
+            ground.proxy_address()
+        } else {
+            ground.v1.address_for(load)
         }
     }
 

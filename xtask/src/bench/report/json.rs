@@ -38,6 +38,11 @@ pub(super) fn render(machine: &Machine, schedule: &Schedule, results: &Results) 
             let (above, below, evidence, ratio) = unharmed.figures();
             json!({"rounds_above": above, "rounds_below": below, "evidence": evidence, "ratio": ratio})
         }),
+        "comparison": results.compared.iter().map(|compared| json!({
+            "load": compared.load, "figure": compared.figure, "rounds": compared.rounds,
+            "ratio": compared.ratio.median, "ratio_within": compared.ratio.within,
+            "noise": compared.noise.median, "noise_within": compared.noise.within,
+        })).collect::<Vec<_>>(),
         "results": results.rows.iter().map(row).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")

@@ -2,6 +2,7 @@
 
 use super::{
     super::super::{
+        compared::{Compared, Interval},
         loads::{FEW, MANY},
         overload::{self, Overload},
         results::{Results, Row, Spread, float},
@@ -10,7 +11,11 @@ use super::{
 };
 
 pub(super) fn render(results: &Results) -> String {
-    connections(results) + &idle(results) + &overload(results) + &unharmed(results)
+    connections(results)
+        + &idle(results)
+        + &overload(results)
+        + &unharmed(results)
+        + &compared(results)
 }
 
 /// The difference between the two loads, for each who has both.
@@ -82,4 +87,40 @@ fn unharmed(results: &Results) -> String {
             unharmed.said()
         )
     })
+}
+
+fn compared(results: &Results) -> String {
+    if results.compared.is_empty() {
+        return String::new();
+    }
+    let lines: String = results.compared.iter().map(compared_line).collect();
+    format!(
+        "\n## What comparing with v1 costs\n\nThe heads of all replies, v1's and v2's (`--compare v1 --compare-rate \
+         100% --compare-body 0`), over a mirror that compares nothing, and two runs of that one over each other: the \
+         median, and what it lies between with a probability of 95 %.\n\n\
+         | load | figure | with comparison | noise | rounds | answer |\n|---|---|---|---|---|---|\n{lines}"
+    )
+}
+
+fn compared_line(compared: &Compared) -> String {
+    let Compared { load, figure, .. } = compared;
+    let answer =
+        compared
+            .most
+            .map_or_else(String::new, |most| match compared.ratio.is_at_most(most) {
+                Some(true) => format!("at most {most}"),
+                Some(false) => format!("**more than {most}**"),
+                None => format!("undecided whether at most {most}"),
+            });
+    let (ratio, noise) = (interval(compared.ratio), interval(compared.noise));
+    let rounds = compared.rounds;
+    format!("| {load} | {figure} | {ratio} | {noise} | {rounds} | {answer} |\n")
+}
+
+fn interval(interval: Interval) -> String {
+    let median = interval.median;
+    match interval.within {
+        Some((low, high)) => format!("{median:.3} ({low:.3} to {high:.3})"),
+        None => format!("{median:.3} (too few rounds)"),
+    }
 }
