@@ -286,6 +286,7 @@ impl<'a> Cluster<'a> {
             labels: pod.labels.clone(),
             ips: pod.ips.clone(),
             ready: true,
+            node: None,
         })
         .collect()
     }
@@ -345,6 +346,7 @@ fn slice(service: &str, ip: IpAddr, uid: Option<&str>, name: Option<&str>) -> Sl
             ready: true,
             pod_uid: uid.map(str::to_owned),
             pod_name: name.map(str::to_owned),
+            node: None,
         }],
     }
 }

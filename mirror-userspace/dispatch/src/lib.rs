@@ -189,6 +189,12 @@ impl Dispatcher {
         }
     }
 
+    /// Each target gets so many copies per second at most from now on; `None`: as many as there are. To be called
+    /// inside the shard's `LocalSet`.
+    pub fn set_max_rps(&self, most: Option<f64>) {
+        self.shell.tell(|pool, now| pool.set_max_rps(now, most));
+    }
+
     /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
     pub fn tick(&self) {
         self.shell.tell(Pool::handle_timeout);

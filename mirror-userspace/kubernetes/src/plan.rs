@@ -20,7 +20,7 @@ pub struct Rule {
     pub policy: PolicyConfig,
     /// What is sampled as a whole, if the rule says so itself: it overrides that of `policy`.
     pub sample_by: Option<SampleBy>,
-    /// Copies per second for each target, at most, on each node; `None`: as many as the flags allow.
+    /// Copies per second for each target, at most, from all nodes together; `None`: as many as the flags allow.
     pub max_rps: Option<NonZeroU32>,
     /// Where copies go, at least one.
     pub targets: Vec<TargetSpec>,
@@ -58,6 +58,19 @@ pub enum Source {
         /// Only those of its pods that also have these labels (an Istio subset); empty: all.
         subset: Labels,
     },
+}
+
+impl Source {
+    /// The service whose pods it is, and which of them, if it is one's.
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn service(&self) -> Option<(&ServiceRef, &Labels)> {
+        match self {
+            Self::Service {
+                service, subset, ..
+            } => Some((service, subset)),
+            Self::Pods { .. } => None,
+        }
+    }
 }
 
 /// Which namespaces are looked at.

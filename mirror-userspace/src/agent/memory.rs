@@ -156,7 +156,7 @@ impl Memory {
                 self.services.remove(&service.to_string());
             }
             // Of rules and of this node.
-            Update::Event(_) => return,
+            Update::Event(_) | Update::Portion(..) => return,
             Update::Endpoints(aim, endpoints) => {
                 let addresses = endpoints.addresses.clone();
                 self.endpoints.insert(name(aim), addresses);

@@ -204,6 +204,9 @@ impl Agent {
                     .set_addresses(destination, endpoints.addresses)
                     .await;
             }
+            Kind::Update(Update::Portion(source, portion)) => {
+                self.mirrors.set_portion(source, portion).await;
+            }
             Kind::Update(Update::Documents(documents)) => {
                 if let Err(error) = self.on_documents(documents) {
                     error!("{error:#}: the rule is not acted on");
@@ -363,10 +366,12 @@ impl Agent {
         }
         let needs = Needs {
             all_pods: self.gated.clone(),
+            capped: self.mirrors.capped(self.rules.all()),
             ..Needs::of(self.rules.all(), self.watched.clone())
         };
         self.mirrors
             .retain_addresses(|known| needs.destinations.contains(known));
+        self.mirrors.retain_portions(&needs.capped);
         self.watches.need(needs);
         outcome
     }

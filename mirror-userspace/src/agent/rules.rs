@@ -125,7 +125,7 @@ fn shape(rule: &Rule) -> String {
         })
         .collect();
     let counted = Policy::new(rule.policy.clone()).map(|policy| policy.rules().to_vec());
-    let sampled = (&rule.policy.sample_by, rule.max_rps);
+    let sampled = &rule.policy.sample_by;
     format!(
         "{:?}",
         (&rule.tenant, &rule.source, targets, sampled, counted)
@@ -208,6 +208,14 @@ mod tests {
         replaced(&mut rules, first.clone());
         let tuned = vec![to(&first[0], "http://v2,sample=10"), first[1].clone()];
         assert_eq!(replaced(&mut rules, tuned), ["change 1 http[0]"]);
+
+        let capped = Rule {
+            max_rps: std::num::NonZeroU32::new(5),
+            ..first[1].clone()
+        };
+        let rules_with_cap = vec![to(&first[0], "http://v2,sample=10"), capped];
+        assert_eq!(replaced(&mut rules, rules_with_cap), ["change 2 http[1]"]);
+        replaced(&mut rules, first.clone());
 
         // A route is put before them.
         let named = |name: &str, rule: &Rule| Rule {

@@ -50,7 +50,8 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub queue: usize,
 
-    /// Most copies sent to a target per second; further ones are dropped [default: no limit]
+    /// Most copies sent to a target per second, by the agents of all nodes together: each sends its part, by how many
+    /// of the rule's ready pods are on its node; further ones are dropped [default: no limit]
     #[arg(long, value_name = "RATE", value_parser = rps)]
     pub max_rps: Option<f64>,
 

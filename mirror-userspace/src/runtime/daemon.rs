@@ -253,6 +253,12 @@ impl Daemon {
         .await;
     }
 
+    /// Has each shard send each target so many copies per second at most; `None`: as many as there are.
+    pub async fn set_max_rps(&mut self, of_shard: Option<f64>) {
+        self.config.dispatch.max_rps = of_shard;
+        answers(self.shares.iter().map(|it| it.set_max_rps(of_shard))).await;
+    }
+
     /// What it was started with, but for the rates, which are those of now.
     #[must_use]
     pub const fn config(&self) -> &DaemonConfig {

@@ -9,6 +9,7 @@
 
 mod api;
 mod blue_green;
+mod caps;
 mod documents;
 mod doors;
 mod early;

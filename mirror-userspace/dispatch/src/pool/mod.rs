@@ -74,7 +74,9 @@ use mirror_core::{
     verdict::{Comparison, Role},
 };
 
-use self::{compared::Compared, lost::Lost, sessions::is_open_ended, target::Target};
+use self::{
+    compared::Compared, lost::Lost, rate::RateLimit, sessions::is_open_ended, target::Target,
+};
 pub use self::{
     link::{Unconnected, Work},
     settings::{Order, Origin, Pipelining, Retry, Settings},
@@ -233,6 +235,13 @@ impl Pool {
         let Self { targets, shared } = self;
         let target = targets.get_mut(target);
         target.is_some_and(|target| target.set_addresses(shared, now, addresses))
+    }
+
+    /// Each target gets so many copies per second at most from now on; `None`: as many as there are.
+    pub fn set_max_rps(&mut self, now: Time, most: Option<f64>) {
+        for target in &mut self.targets {
+            RateLimit::change(&mut target.rate, most, now);
+        }
     }
 
     /// The name of a target, which [`Action::Resolve`] asked for, stands for these addresses; for

@@ -22,18 +22,36 @@ impl RateLimit {
         }
     }
 
+    /// From now on it is another one. What has been saved up stays, as far as the new one allows.
+    pub(super) fn change(limit: &mut Option<Self>, per_second: Option<f64>, now: Time) {
+        match (limit.as_mut(), per_second) {
+            (Some(limit), Some(per_second)) => {
+                limit.fill(now);
+                let other = Self::new(per_second);
+                limit.per_second = other.per_second;
+                limit.burst = other.burst;
+                limit.tokens = limit.tokens.min(other.burst);
+            }
+            (_, per_second) => *limit = per_second.map(Self::new),
+        }
+    }
+
     /// Whether one more copy may be sent.
     pub(super) fn admit(&mut self, now: Time) -> bool {
-        if let Some(filled) = self.filled {
-            let gained = now.since(filled).as_secs_f64() * self.per_second;
-            self.tokens = (self.tokens + gained).min(self.burst);
-        }
-        self.filled = Some(now);
+        self.fill(now);
         if self.tokens < 1.0 {
             return false;
         }
         self.tokens -= 1.0;
         true
+    }
+
+    fn fill(&mut self, now: Time) {
+        if let Some(filled) = self.filled {
+            let gained = now.since(filled).as_secs_f64() * self.per_second;
+            self.tokens = (self.tokens + gained).min(self.burst);
+        }
+        self.filled = Some(now);
     }
 }
 
@@ -55,6 +73,23 @@ mod tests {
         assert!((1_000..=1_010).contains(&through), "{through}");
         let slow = admitted(0.5, 100, 10);
         assert!((5..=6).contains(&slow), "{slow}");
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_gives_nothing_away() {
+        let mut limit = Some(RateLimit::new(1.0));
+        let mut admitted = 0;
+        for ms in 0..10_000 {
+            let now = Time::from_nanos(ms * 1_000_000);
+            if ms % 10 == 0 {
+                let rate = if ms < 5_000 { 1.0 } else { 100.0 };
+                RateLimit::change(&mut limit, Some(rate), now);
+            }
+            admitted += u32::from(limit.as_mut().unwrap().admit(now));
+        }
+        assert!((504..=506).contains(&admitted), "{admitted}");
+        RateLimit::change(&mut limit, None, Time::from_nanos(0));
+        assert!(limit.is_none());
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) struct Target {
     /// Connections that copies held for long when it was last looked, which was then.
     pub(super) held: usize,
     pub(super) looked: Time,
-    rate: Option<RateLimit>,
+    pub(super) rate: Option<RateLimit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

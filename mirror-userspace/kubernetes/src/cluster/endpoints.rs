@@ -49,6 +49,8 @@ pub struct SliceEndpoint {
     pub pod_uid: Option<String>,
     /// Its name, in the namespace of the slice.
     pub pod_name: Option<String>,
+    /// The node that it is on: `nodeName`.
+    pub node: Option<String>,
 }
 
 /// A pod that may get copies, as the API shows it.
@@ -64,6 +66,8 @@ pub struct BackendPod {
     pub ips: Vec<IpAddr>,
     /// Whether the pod runs, has passed its readiness probes, and is not being deleted.
     pub ready: bool,
+    /// The node that it is on: `spec.nodeName`.
+    pub node: Option<String>,
 }
 
 /// The endpoints of a destination.
@@ -303,7 +307,7 @@ impl<'a> Subset<'a> {
     }
 
     /// The next pod of a StatefulSet reuses the name, so the UID counts where the slice has it.
-    fn has(&self, endpoint: &SliceEndpoint) -> bool {
+    pub(super) fn has(&self, endpoint: &SliceEndpoint) -> bool {
         let pods = match self {
             Self::Everything => return true,
             Self::Pods(pods) => pods,

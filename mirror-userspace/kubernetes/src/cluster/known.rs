@@ -14,6 +14,7 @@ use super::{
     documents::{AllDocuments, Documents},
     endpoints::{BackendPod, Endpoints, SliceView, Subset},
     event::Event,
+    portion::Portion,
     selection::is_source,
     service::ServiceView,
     watch::{Change, Changed, Needs, Slot, Update},
@@ -34,6 +35,10 @@ pub(super) struct Known {
     consent: Consent,
     /// What was last said of each destination.
     told: HashMap<Aim, Endpoints>,
+    /// The name of this node.
+    node: String,
+    /// What was last said of each source.
+    portions: HashMap<Source, Portion>,
 }
 
 /// An object that is told by this from the others of its watch.
@@ -60,6 +65,14 @@ impl Keyed for BackendPod {
 }
 
 impl Known {
+    /// Nothing, on the node of this name.
+    pub(super) fn of_node(node: String) -> Self {
+        Self {
+            node,
+            ..Self::default()
+        }
+    }
+
     /// Sets what is needed. What is no longer needed is forgotten.
     pub(super) fn need(&mut self, needs: Needs, slots: &[&Slot]) -> Vec<Update> {
         self.services.retain(|slot, _| slots.contains(&slot));
@@ -68,6 +81,7 @@ impl Known {
         let needed = |kind: DocumentKind| slots.contains(&&Slot::Documents(kind));
         self.documents.retain(needed);
         self.told.retain(|it, _| needs.destinations.contains(it));
+        self.portions.retain(|it, _| needs.capped.contains(it));
 
         let before = std::mem::replace(&mut self.needs, needs);
         let mut updates = Vec::new();
@@ -183,6 +197,7 @@ impl Known {
 
     /// Reports the endpoints of each destination whose endpoints have changed.
     fn tell_addresses(&mut self, updates: &mut Vec<Update>) {
+        self.tell_portions(updates);
         for destination in &self.needs.destinations {
             let Some(endpoints) = self.endpoints(destination) else {
                 continue;
@@ -190,6 +205,39 @@ impl Known {
             if self.told.get(destination) != Some(&endpoints) {
                 updates.push(Update::Endpoints(destination.clone(), endpoints.clone()));
                 self.told.insert(destination.clone(), endpoints);
+            }
+        }
+    }
+
+    fn tell_portions(&mut self, updates: &mut Vec<Update>) {
+        for source in &self.needs.capped {
+            let Some(portion) = self.portion(source) else {
+                continue;
+            };
+            if self.portions.get(source) != Some(&portion) {
+                updates.push(Update::Portion(source.clone(), portion));
+                self.portions.insert(source.clone(), portion);
+            }
+        }
+    }
+
+    /// Which part of a source's pods is on this node.
+    fn portion(&self, source: &Source) -> Option<Portion> {
+        let pods = match Slot::peers(source) {
+            Some(slot) => Some(self.backends.get(&slot)?.as_ref()?),
+            None => None,
+        };
+        let pods = pods.into_iter().flat_map(BTreeMap::values);
+        match source {
+            Source::Pods { selector, .. } => Some(Portion::of_pods(pods, selector, &self.node)),
+            Source::Service {
+                service, subset, ..
+            } => {
+                let slot = Slot::Slices(service.namespace.clone());
+                let slices = self.slices.get(&slot)?.as_ref()?.values();
+                let subset = Subset::with_labels(subset, pods);
+                let name = &service.name;
+                Some(Portion::of_slices(slices, name, &subset, &self.node))
             }
         }
     }

@@ -15,6 +15,8 @@ mod aim;
 mod endpoints;
 mod event;
 mod pod;
+#[cfg(feature = "cluster")]
+mod portion;
 mod reducer;
 mod selection;
 mod service;
@@ -63,6 +65,7 @@ pub use {
     gates::{GateConfig, Gates},
     kube::Client,
     place::{AttachAt, Node},
+    portion::Portion,
     sandbox::Sought,
     searcher::Searcher,
     shares::{Room, Shares},

@@ -84,6 +84,7 @@ pub(super) fn backend_pod(pod: Pod) -> BackendPod {
         uid: pod.metadata.uid.unwrap_or_default(),
         name: pod.metadata.name.map(plain).unwrap_or_default(),
         labels: pod.metadata.labels.unwrap_or_default(),
+        node: pod.spec.and_then(|spec| spec.node_name),
     }
 }
 
@@ -158,6 +159,7 @@ fn endpoint(endpoint: Endpoint, namespace: &str) -> Option<SliceEndpoint> {
         ready: endpoint.conditions.and_then(|it| it.ready).unwrap_or(true),
         pod_uid: pod.as_ref().and_then(|pod| pod.uid.clone()),
         pod_name: pod.and_then(|pod| pod.name),
+        node: endpoint.node_name,
     })
 }
 

@@ -73,7 +73,7 @@ fn write_rule(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(most) = rule.max_rps {
         writeln!(
             f,
-            "  at most {most} per second to each target, on each node"
+            "  at most {most} per second to each target, from all nodes together"
         )?;
     }
     Ok(())

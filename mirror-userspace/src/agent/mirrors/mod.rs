@@ -3,6 +3,7 @@
 //! A daemon costs memory whether or not anything is mirrored. So it is started when its rule selects the first pod on
 //! this node, and runs until the rule ends. Rings and threads they [share](sharing).
 
+mod caps;
 mod one;
 mod relief;
 mod reports;
@@ -15,17 +16,17 @@ use std::{
     net::SocketAddr,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures::future::{join_all, select_all};
 use log::{info, warn};
 use mirror_capture::LiveConfig;
-use mirror_core::{ledger::Ledger, pipeline::Limits, value::Rate, verdict::Terms};
+use mirror_core::{ledger::Ledger, pipeline::Limits, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
-use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
-use mirror_kubernetes::plan::Rule;
+use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, Portion, RuleId, Sandbox, Search};
+use mirror_kubernetes::plan::{Rule, Source};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, SampleRate};
+use crate::admin;
 use one::{RuleMirror, place};
 use relief::Relief;
 pub use room::Rooms;
@@ -59,6 +60,8 @@ pub(super) struct Mirrors {
     node: Node,
     mirrors: BTreeMap<RuleId, RuleMirror>,
     addresses: Addresses,
+    /// Which part of the pods of a source is on this node, where that matters.
+    portions: HashMap<Source, Portion>,
     room: Room,
     common: Common,
     relief: Relief,
@@ -104,6 +107,7 @@ impl Mirrors {
             node,
             mirrors: BTreeMap::new(),
             addresses: Addresses::new(),
+            portions: HashMap::new(),
             relief: Relief::new(waits),
             ending: JoinSet::new(),
         }
@@ -118,7 +122,9 @@ impl Mirrors {
         if let Some(namespace) = &rule.tenant {
             config.limits.pool = Some(self.room.pool(namespace));
         }
-        self.mirrors.insert(id, RuleMirror::new(rule, &config)?);
+        let portion = self.portions.get(&rule.source).copied();
+        self.mirrors
+            .insert(id, RuleMirror::new(rule, &config, portion)?);
         Ok(())
     }
 
@@ -277,34 +283,6 @@ impl Mirrors {
     /// Forgets the addresses of destinations that are no longer `needed`.
     pub(super) fn retain_addresses(&mut self, needed: impl Fn(&Aim) -> bool) {
         self.addresses.retain(|destination, _| needed(destination));
-    }
-
-    /// Changes the rate of the rule of this name, or of all rules. Returns how many that were.
-    ///
-    /// # Errors
-    /// A kernel program can't be told; what could be changed is.
-    pub(super) async fn set_sample_rate(
-        &mut self,
-        rule: Option<&str>,
-        rate: Rate,
-    ) -> Result<usize> {
-        let all = self.mirrors.values_mut();
-        let meant = all.filter(|mirror| rule.is_none_or(|rule| rule == mirror.name()));
-        let set = meant.map(async |mirror| {
-            let set = mirror.set_sample_rate(rate).await;
-            set.with_context(|| mirror.name().to_owned())
-        });
-        let outcomes = join_all(set).await;
-        let count = outcomes.len();
-        outcomes.into_iter().collect::<Result<()>>()?;
-        Ok(count)
-    }
-
-    pub(super) fn sample_rates(&self) -> Vec<SampleRate> {
-        self.mirrors
-            .values()
-            .flat_map(RuleMirror::sample_rates)
-            .collect()
     }
 
     /// What they are attached to. Of a mirror whose counters can't be read, as if nothing had been asked.

@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
+use log::info;
 use mirror_capture::{AttachmentId, Place};
 use mirror_core::{ledger::Ledger, segment::Time, value::Rate};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
-    cluster::{Aim, Node, PodUid, RuleId, Search},
+    cluster::{Aim, Node, PodUid, Portion, RuleId, Search},
     plan::{Rule, Source},
 };
 use tokio::task::spawn_blocking;
 
-use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach};
+use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach, caps::Cap};
 use crate::{
     admin::{self, SampleRate},
     runtime::{Daemon, DaemonConfig, Sink, Targets},
@@ -31,6 +32,7 @@ pub(super) struct RuleMirror {
     tenant: Option<String>,
     /// Whose requests are copied, as its destinations are told apart by.
     source: Source,
+    cap: Cap,
     stage: Stage,
     attached: BTreeMap<PodUid, AttachedPod>,
 }
@@ -49,7 +51,11 @@ struct AttachedPod {
 }
 
 impl RuleMirror {
-    pub(super) fn new(rule: &Rule, common: &MirrorConfig) -> Result<Self> {
+    pub(super) fn new(
+        rule: &Rule,
+        common: &MirrorConfig,
+        portion: Option<Portion>,
+    ) -> Result<Self> {
         let targets = Targets::new(rule.targets.iter().cloned());
         let sink = Sink::Targets(targets.context("it has no target")?);
         let policy = sink.policy(rule.policy.clone())?;
@@ -61,11 +67,16 @@ impl RuleMirror {
             rooms: _,
             sharing: _,
         } = common.clone();
-        let dispatch = capped(dispatch, rule, capture.shards);
+        let cap = Cap::new(dispatch.max_rps, rule.max_rps, capture.shards, portion);
+        let dispatch = DispatchConfig {
+            max_rps: cap.of_shard(),
+            ..dispatch
+        };
         Ok(Self {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
             source: rule.source.clone(),
+            cap,
             stage: Stage::Idle(Box::new(DaemonConfig {
                 capture,
                 limits,
@@ -194,12 +205,39 @@ impl RuleMirror {
         for (number, target) in rule.targets.iter().enumerate() {
             policy.set_target_rate(number, target.sample);
         }
+        if self.cap.set_own(rule.max_rps) {
+            self.hold_cap().await;
+            if let Some(most) = self.cap.of_node() {
+                info!(
+                    "{}: at most {most:.2} copies/s to each target from here",
+                    self.rule
+                );
+            }
+        }
         match &mut self.stage {
             Stage::Runs(daemon) => daemon.set_policy(policy).await,
             Stage::Idle(config) => {
                 config.policy.replace(policy);
                 Ok(())
             }
+        }
+    }
+
+    /// Which part of its pods is on this node. Says what each target gets from here at most, if that is limited.
+    pub(super) async fn set_portion(&mut self, of: &Source, portion: Portion) -> Option<f64> {
+        if *of != self.source {
+            return None;
+        }
+        self.cap.set_portion(portion);
+        self.hold_cap().await;
+        self.cap.of_node()
+    }
+
+    async fn hold_cap(&mut self) {
+        let most = self.cap.of_shard();
+        match &mut self.stage {
+            Stage::Runs(daemon) => daemon.set_max_rps(most).await,
+            Stage::Idle(config) => config.dispatch.max_rps = most,
         }
     }
 
@@ -312,62 +350,10 @@ pub(super) async fn place(node: &Node, to: &ToAttach) -> Result<Place> {
         .context("opening the sandbox panicked")?
 }
 
-/// A rule may want less than the flags allow: its shards share that.
-fn capped(dispatch: DispatchConfig, rule: &Rule, shards: u32) -> DispatchConfig {
-    let own = rule
-        .max_rps
-        .map(|most| f64::from(most.get()) / f64::from(shards.max(1)));
-    let most = match (own, dispatch.max_rps) {
-        (Some(own), Some(all)) => Some(own.min(all)),
-        (own, all) => own.or(all),
-    };
-    DispatchConfig {
-        max_rps: most,
-        ..dispatch
-    }
-}
-
 async fn end(rule: String, stage: Stage) -> Ended {
     let ledger = match stage {
         Stage::Runs(daemon) => daemon.stop().await.map(Some),
         Stage::Idle(_) => Ok(None),
     };
     Ended { rule, ledger }
-}
-
-#[cfg(test)]
-mod tests {
-    use mirror_core::policy::PolicyConfig;
-    use mirror_kubernetes::plan::Scope;
-
-    use super::*;
-
-    #[test]
-    fn a_rule_caps_itself_and_never_lifts_the_cap_of_the_flags() {
-        let most = |own: Option<u32>, of_shard: Option<f64>| {
-            let rule = Rule {
-                name: "a".into(),
-                tenant: None,
-                source: Source::Pods {
-                    scope: Scope::All,
-                    selector: "".parse().unwrap(),
-                    ports: vec![80],
-                },
-                policy: PolicyConfig::default(),
-                sample_by: None,
-                max_rps: own.and_then(std::num::NonZeroU32::new),
-                targets: Vec::new(),
-            };
-            let flags = DispatchConfig {
-                max_rps: of_shard,
-                ..DispatchConfig::default()
-            };
-            capped(flags, &rule, 2).max_rps
-        };
-        assert_eq!(most(None, None), None);
-        assert_eq!(most(Some(10), None), Some(5.0), "shared by two shards");
-        assert_eq!(most(None, Some(3.0)), Some(3.0));
-        assert_eq!(most(Some(10), Some(3.0)), Some(3.0));
-        assert_eq!(most(Some(4), Some(3.0)), Some(2.0));
-    }
 }

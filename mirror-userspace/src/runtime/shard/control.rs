@@ -66,6 +66,8 @@ pub(super) enum Command {
     EndAt(Time, oneshot::Sender<()>),
     /// The endpoints of a target, by its place among the targets.
     Addresses(usize, Arc<[SocketAddr]>, oneshot::Sender<()>),
+    /// Copies per second to each target, at most.
+    MaxRps(Option<f64>, oneshot::Sender<()>),
     /// An attachment is detached: once what it left in the ring is read, its connections end.
     Ended(AttachmentId, oneshot::Sender<()>),
     Stop(oneshot::Sender<Counted>),
@@ -141,6 +143,11 @@ impl Share {
         addresses: Arc<[SocketAddr]>,
     ) -> Answer<()> {
         self.ask(|done| Command::Addresses(target, addresses, done))
+    }
+
+    /// Limits the copies per second to each target.
+    pub(in crate::runtime) fn set_max_rps(&self, most: Option<f64>) -> Answer<()> {
+        self.ask(|done| Command::MaxRps(most, done))
     }
 
     /// Has what a detached attachment left in the ring read, and ends its connections.

@@ -211,6 +211,10 @@ impl Member {
                 stages.dispatcher.set_addresses(target, &addresses);
                 let _gone = done.send(());
             }
+            Command::MaxRps(most, done) => {
+                stages.dispatcher.set_max_rps(most);
+                let _gone = done.send(());
+            }
             Command::Ended(attachment, done) => {
                 stages.pipeline.end_attachment(clock::now(), attachment.0);
                 stages.hand_over();

@@ -44,6 +44,7 @@ fn ready(ip: &str) -> SliceEndpoint {
         ready: true,
         pod_uid: None,
         pod_name: None,
+        node: None,
     }
 }
 
@@ -66,6 +67,7 @@ fn pod(name: &str, version: &str, ips: &[&str]) -> BackendPod {
         labels: labels(version),
         ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
         ready: true,
+        node: None,
     }
 }
 

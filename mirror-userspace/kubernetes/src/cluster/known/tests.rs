@@ -1,5 +1,7 @@
 //! What the watches say, and what the agent is told.
 
+mod portions;
+
 use std::str::FromStr as _;
 
 use mirror_core::destination::{LabelSelector, Labels};
@@ -40,6 +42,7 @@ fn slice(name: &str, ips: &[&str]) -> SliceView {
         ready: true,
         pod_uid: Some(format!("uid-{ip}")),
         pod_name: None,
+        node: Some("here".into()),
     };
     SliceView {
         name: name.into(),
@@ -71,6 +74,7 @@ fn slices() -> Slot {
 fn needing(sources: &[Source], destinations: &[&str]) -> Needs {
     Needs {
         all_pods: None,
+        capped: Vec::new(),
         sources: sources.to_vec(),
         destinations: destinations.iter().map(|it| it.parse().unwrap()).collect(),
         documents: None,
@@ -143,6 +147,7 @@ fn a_subset_waits_for_its_pods_and_follows_their_labels() {
         labels: labels.clone(),
         ips: Vec::new(),
         ready: true,
+        node: Some("here".into()),
     };
     let listed = Changed::Backends(Change::Listed(vec![pod("10.0.0.2")]));
     assert_eq!(at(&known.on_change(&slot, listed)), ["10.0.0.2:8080"]);
@@ -207,6 +212,7 @@ fn pods_whose_requests_are_copied_get_no_copies() {
         labels: [("version".into(), version.into())].into(),
         ips: vec![ip.parse().unwrap()],
         ready: true,
+        node: Some("here".into()),
     };
     let live = |version: &str| ServiceView {
         selector: [("version".into(), version.into())].into(),
@@ -228,6 +234,7 @@ fn pods_whose_requests_are_copied_get_no_copies() {
     let pods = Slot::backends(&aim).unwrap();
     let mut known = known(Needs {
         all_pods: None,
+        capped: Vec::new(),
         sources: vec![source],
         destinations: vec![aim],
         documents: None,
@@ -293,6 +300,7 @@ fn pods_that_flags_select_get_no_copies_behind_a_service_either() {
     );
     let mut known = known(Needs {
         all_pods: None,
+        capped: Vec::new(),
         sources: vec![source],
         destinations: vec![aim],
         documents: None,
@@ -310,6 +318,7 @@ fn pods_that_flags_select_get_no_copies_behind_a_service_either() {
         labels: [("app".into(), "web".into())].into(),
         ips: vec!["10.0.0.1".parse().unwrap()],
         ready: false,
+        node: None,
     };
     let told = known.on_change(&sources, Changed::Backends(Change::Listed(vec![pod])));
     assert_eq!(at(&told), ["10.0.0.2:8080"]);

@@ -180,6 +180,7 @@ fn of_a_slice_are_kept_addresses_and_who_they_are() {
         ready,
         pod_name: pod.map(|(name, _)| name.to_owned()),
         pod_uid: pod.and_then(|(_, uid)| uid).map(ToOwned::to_owned),
+        node: None,
     };
     let expected = [
         endpoint("10.0.0.1", true, Some(("web-0", Some("u-1")))),

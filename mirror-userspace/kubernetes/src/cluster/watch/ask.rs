@@ -42,7 +42,9 @@ impl Ask {
             Slot::NodePods => self.follow(pod_view, Changed::NodePods).await,
             Slot::Services(_) => self.follow(service_view, Changed::Services).await,
             Slot::Slices(_) => self.follow(slice_view, Changed::Slices).await,
-            Slot::Backends(..) => self.follow(backend_pod, Changed::Backends).await,
+            Slot::Backends(..) | Slot::Everywhere(_) => {
+                self.follow(backend_pod, Changed::Backends).await
+            }
             Slot::Documents(kind) => {
                 let kind = *kind;
                 install::run(self, kind).await;

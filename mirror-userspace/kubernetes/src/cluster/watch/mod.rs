@@ -40,9 +40,9 @@ pub use status::{Failure, FailureReason, WatchCounts, WatchState, WatchStatus, W
 
 use super::{
     aim::Aim, document::DocumentKind, documents::AllDocuments, endpoints::Endpoints, event::Event,
-    known::Known,
+    known::Known, portion::Portion,
 };
-use crate::config::Consent;
+use crate::{config::Consent, plan::Source};
 use ask::{Ask, Freshness};
 use needs::Query;
 use report::{Certainty, Report, Reporter, Said, WatchId};
@@ -70,6 +70,8 @@ pub enum Update {
     Event(Event),
     /// The endpoints that copies for this destination go to.
     Endpoints(Aim, Endpoints),
+    /// Which part of the pods of this source is on this node.
+    Portion(Source, Portion),
     /// All configuration that is there and may have to do with mirroring, as one JSON object each.
     Documents(AllDocuments),
 }
@@ -124,15 +126,16 @@ impl Watches {
     #[must_use]
     pub fn new(client: Client, node: impl Into<String>) -> Self {
         let (reporter, reports) = mpsc::channel(WAITING_REPORTS);
+        let node = node.into();
         Self {
             client: WatchClient(client),
-            node: node.into(),
+            known: Known::of_node(node.clone()),
+            node,
             running: HashMap::new(),
             tasks: JoinSet::new(),
             last_id: WatchId::default(),
             reports,
             reporter,
-            known: Known::default(),
             updates: VecDeque::new(),
             counts: BTreeMap::new(),
             settled_at: None,

@@ -32,6 +32,8 @@ pub struct Needs {
     /// The namespaces of whose pods all are watched, whatever the rules select; `None` for no more than
     /// these.
     pub all_pods: Option<Scope>,
+    /// The sources of which the [`Portion`](crate::cluster::Portion) on this node is to be told.
+    pub capped: Vec<Source>,
 }
 
 impl Needs {
@@ -61,10 +63,8 @@ impl Needs {
     }
 
     pub(in crate::cluster) fn source_services(&self) -> impl Iterator<Item = &ServiceRef> {
-        self.sources.iter().filter_map(|source| match source {
-            Source::Service { service, .. } => Some(service),
-            Source::Pods { .. } => None,
-        })
+        let named = self.sources.iter().filter_map(Source::service);
+        named.map(|(service, _)| service)
     }
 
     /// The services that rules name as source or target.
@@ -81,6 +81,11 @@ impl Needs {
             })
     }
 
+    fn capped_services(&self) -> impl Iterator<Item = &ServiceRef> {
+        let named = self.capped.iter().filter_map(Source::service);
+        named.map(|(service, _)| service)
+    }
+
     /// The watches of a node, each with what it asks for.
     pub(super) fn watches(&self, node: &str) -> Vec<(Slot, Query)> {
         let mut watches = Vec::new();
@@ -92,7 +97,8 @@ impl Needs {
             };
             watches.push((Slot::Services(namespace), query));
         }
-        for (namespace, names) in by_namespace(self.target_services()) {
+        for (namespace, names) in by_namespace(self.target_services().chain(self.capped_services()))
+        {
             let query = Query {
                 labels: Some(slices_of(&names)),
                 ..Query::of(&namespace)
@@ -100,15 +106,22 @@ impl Needs {
             watches.push((Slot::Slices(namespace), query));
         }
         let of_aim = |aim| [Slot::backends(aim), Slot::sources(aim)];
-        for slot in self.destinations.iter().flat_map(of_aim).flatten() {
-            if let Slot::Backends(namespace, selector) = &slot {
-                let query = Query {
-                    labels: text_of(selector),
-                    ..Query::of(namespace)
-                };
-                if watches.iter().all(|(other, _)| *other != slot) {
-                    watches.push((slot, query));
+        let backends = self.destinations.iter().flat_map(of_aim).flatten();
+        for slot in backends.chain(self.capped.iter().filter_map(Slot::peers)) {
+            let (scope, selector) = match &slot {
+                Slot::Backends(namespace, selector) => {
+                    (Scope::Namespace(namespace.clone()), selector)
                 }
+                Slot::Everywhere(selector) => (Scope::All, selector),
+                _ => continue,
+            };
+            let query = Query {
+                scope,
+                labels: text_of(selector),
+                fields: None,
+            };
+            if watches.iter().all(|(other, _)| *other != slot) {
+                watches.push((slot, query));
             }
         }
         if let Some(scope) = &self.documents {
@@ -164,6 +177,8 @@ pub(in crate::cluster) enum Slot {
     Slices(String),
     /// Pods of a namespace on any node that may get copies.
     Backends(String, LabelSelector),
+    /// The same, of all namespaces.
+    Everywhere(LabelSelector),
     /// Documents of this kind, which say what is mirrored.
     Documents(DocumentKind),
 }
@@ -204,6 +219,27 @@ impl Slot {
         }
     }
 
+    /// The watch of pods of all nodes that tells how many of a source's there are: behind a service its slices do,
+    /// and pods only have the labels of a subset.
+    pub(in crate::cluster) fn peers(source: &Source) -> Option<Self> {
+        match source {
+            Source::Pods {
+                scope: Scope::All,
+                selector,
+                ..
+            } => Some(Self::Everywhere(selector.clone())),
+            Source::Pods {
+                scope: Scope::Namespace(namespace),
+                selector,
+                ..
+            } => Some(Self::Backends(namespace.clone(), selector.clone())),
+            Source::Service {
+                service, subset, ..
+            } => { !subset.is_empty() }
+                .then(|| Self::Backends(service.namespace.clone(), LabelSelector::of(subset))),
+        }
+    }
+
     /// Whether mirroring goes on without it if it is not allowed or not installed.
     pub(super) const fn is_optional(&self) -> bool {
         matches!(self, Self::Documents(_))
@@ -212,7 +248,7 @@ impl Slot {
     /// The kind of objects, as RBAC rules and paths name it.
     pub(super) const fn resource(&self) -> &'static str {
         match self {
-            Self::NodePods | Self::Backends(..) => "pods",
+            Self::NodePods | Self::Backends(..) | Self::Everywhere(_) => "pods",
             Self::Services(_) => "services",
             Self::Slices(_) => "endpointslices",
             Self::Documents(kind) => kind.plural(),
@@ -233,6 +269,12 @@ impl fmt::Display for Slot {
             }
             Self::Backends(namespace, selector) => {
                 write!(f, "{resource} of namespace {namespace} with {selector}")
+            }
+            Self::Everywhere(selector) if *selector == LabelSelector::default() => {
+                write!(f, "{resource} of all namespaces")
+            }
+            Self::Everywhere(selector) => {
+                write!(f, "{resource} of all namespaces with {selector}")
             }
             Self::Documents(_) => f.write_str(resource),
         }

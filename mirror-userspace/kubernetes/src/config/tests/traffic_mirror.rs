@@ -265,7 +265,7 @@ TrafficMirror shop/web
   with the client in X-Forwarded-For
   10 % of them to the pods of service shop/v2, the service's port
   all of them to all pods of namespace shop, port 81
-  at most 100 per second to each target, on each node
+  at most 100 per second to each target, from all nodes together
 
 Not acted on:
   TrafficMirror shop/web (web.yaml)

@@ -100,7 +100,7 @@ fn nothing_is_left(route: Option<&RouteTable>) -> bool {
     route.is_some_and(|table| table.steps().is_empty())
 }
 
-/// How many copies each target gets per second, on each node.
+/// How many copies each target gets per second, from all nodes together.
 fn read_limits(node: &Node<'_>) -> Result<Option<NonZeroU32>, BadField> {
     let mut fields = node.fields()?;
     let most = fields.take("maxRequestsPerSecond");

@@ -28,6 +28,7 @@ fn behind(namespace: &str, name: &str) -> Source {
 fn asked(sources: &[Source], destinations: &[&str]) -> Vec<String> {
     let needs = Needs {
         all_pods: None,
+        capped: Vec::new(),
         sources: sources.to_vec(),
         destinations: destinations.iter().map(|it| it.parse().unwrap()).collect(),
         documents: None,
@@ -192,4 +193,47 @@ fn all_pods_of_the_node_are_watched_where_that_is_wanted() {
     assert_eq!(query.scope, Scope::Namespace("shop".to_owned()));
     assert_eq!(query.labels, None);
     assert_eq!(query.fields.as_deref(), Some("spec.nodeName=node-1"));
+}
+
+/// By them the agents divide a cap among themselves.
+#[test]
+fn where_copies_are_limited_the_sources_of_all_nodes_are_watched() {
+    let subset = Source::Service {
+        service: ServiceRef {
+            namespace: "shop".into(),
+            name: "web".into(),
+        },
+        ports: Vec::new(),
+        subset: [("version".to_owned(), "v1".to_owned())].into(),
+    };
+    let needs = Needs {
+        capped: vec![
+            behind("default", "web"),
+            subset,
+            pods(in_namespace("default"), "app=web"),
+            pods(Scope::All, "app=shop"),
+        ],
+        ..Needs::default()
+    };
+    let watches = needs.watches("node-1").into_iter();
+    let asked: Vec<_> = watches
+        .map(|(slot, query)| (slot.to_string(), query.labels.unwrap_or_default()))
+        .collect();
+    let expected = [
+        (
+            "endpointslices of namespace default",
+            "kubernetes.io/service-name=web",
+        ),
+        (
+            "endpointslices of namespace shop",
+            "kubernetes.io/service-name=web",
+        ),
+        ("pods of namespace shop with version=v1", "version=v1"),
+        ("pods of namespace default with app=web", "app=web"),
+        ("pods of all namespaces with app=shop", "app=shop"),
+    ];
+    assert_eq!(
+        asked,
+        expected.map(|(slot, labels)| (slot.to_owned(), labels.to_owned()))
+    );
 }

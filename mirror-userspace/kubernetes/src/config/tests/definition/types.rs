@@ -331,7 +331,8 @@ struct Redact {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Limits {
-    /// Copies per second for each target, at most, from each node. Default: as the agent's flag `--max-rps` says.
+    /// Copies per second for each target, at most, from all nodes together: each sends its part, by how many of the
+    /// ready source pods are on it. Default: as the agent's flag `--max-rps` says.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_requests_per_second: Option<i32>,

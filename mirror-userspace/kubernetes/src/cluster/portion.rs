@@ -1,0 +1,159 @@
+//! Which part of a rule's pods is on this node: by it the agents divide what is limited for all nodes together.
+//!
+//! Every agent sees the same objects, the ready endpoints of the source's service or the ready pods with its labels,
+//! with the node of each. So the portions of all nodes add up to one, but for the moment that a change takes to
+//! reach them all. Nobody has to be asked, and nobody has to lead.
+
+use std::collections::HashSet;
+
+use mirror_core::destination::LabelSelector;
+
+use super::endpoints::{BackendPod, SliceView, Subset};
+
+/// How many of a rule's ready pods there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Portion {
+    /// On this node.
+    pub own: usize,
+    /// On all nodes.
+    pub all: usize,
+}
+
+impl Portion {
+    /// Of the pods behind a service, by its slices, among which may be other services'. A pod that slices of two
+    /// families of addresses have counts once.
+    pub(super) fn of_slices<'a>(
+        slices: impl IntoIterator<Item = &'a SliceView>,
+        service: &str,
+        subset: &Subset<'_>,
+        node: &str,
+    ) -> Self {
+        let mut seen = HashSet::new();
+        let own = slices.into_iter().filter(|slice| slice.service == service);
+        let ready = own.flat_map(|slice| &slice.endpoints).filter(|endpoint| {
+            let id = endpoint.pod_uid.as_ref().or(endpoint.pod_name.as_ref());
+            let id = id.map_or_else(|| endpoint.ip.to_string(), Clone::clone);
+            endpoint.ready && subset.has(endpoint) && seen.insert(id)
+        });
+        Self::count(ready.map(|endpoint| endpoint.node.as_deref()), node)
+    }
+
+    /// Of the pods with these labels.
+    pub(super) fn of_pods<'a>(
+        pods: impl IntoIterator<Item = &'a BackendPod>,
+        selector: &LabelSelector,
+        node: &str,
+    ) -> Self {
+        let ready = pods
+            .into_iter()
+            .filter(|pod| pod.ready && selector.selects(&pod.labels));
+        Self::count(ready.map(|pod| pod.node.as_deref()), node)
+    }
+
+    fn count<'a>(nodes: impl Iterator<Item = Option<&'a str>>, node: &str) -> Self {
+        nodes.fold(Self::default(), |sum, of| Self {
+            own: sum.own + usize::from(of == Some(node)),
+            all: sum.all + 1,
+        })
+    }
+
+    /// This node's part of what holds for all nodes: never nothing, as a node whose pods are not ready yet counts as
+    /// if it had one.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "numbers of pods are far below 2^52"
+    )]
+    pub fn of(self, whole: f64) -> f64 {
+        let (own, all) = match self.own {
+            0 => (1, self.all + 1),
+            own => (own, self.all.max(own)),
+        };
+        whole * own as f64 / all as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::endpoints::{SliceEndpoint, SlicePort};
+
+    /// Numbers that look random, the same in each run.
+    fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
+        move |below| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        }
+    }
+
+    #[test]
+    fn the_parts_of_all_nodes_add_up_to_the_whole() {
+        let mut choose = choices(7);
+        for _ in 0..1_000 {
+            let nodes = 1 + choose(20);
+            let pods: Vec<u64> = (0..choose(200)).map(|_| choose(nodes)).collect();
+            let whole = 0.1 + choose(10_000) as f64;
+            let portion = |node: u64| Portion {
+                own: pods.iter().filter(|it| **it == node).count(),
+                all: pods.len(),
+            };
+            let with_pods = (0..nodes).map(portion).filter(|it| it.own > 0);
+            let sum: f64 = with_pods.map(|it| it.of(whole)).sum();
+            let expected = if pods.is_empty() { 0.0 } else { whole };
+            assert!((sum - expected).abs() < 1e-6 * whole, "{sum} of {whole}");
+            for node in 0..nodes {
+                let part = portion(node).of(whole);
+                assert!(part > 0.0 && part <= whole * 1.000_001, "{part} of {whole}");
+            }
+        }
+    }
+
+    fn endpoint(ip: &str, uid: Option<&str>, node: &str) -> SliceEndpoint {
+        SliceEndpoint {
+            ip: ip.parse().unwrap(),
+            ready: true,
+            pod_uid: uid.map(str::to_owned),
+            pod_name: None,
+            node: Some(node.to_owned()),
+        }
+    }
+
+    fn slice(service: &str, endpoints: Vec<SliceEndpoint>) -> SliceView {
+        SliceView {
+            name: "any".into(),
+            service: service.into(),
+            ports: vec![SlicePort {
+                name: String::new(),
+                port: 80,
+            }],
+            endpoints,
+        }
+    }
+
+    #[test]
+    fn a_pod_of_two_families_counts_once_and_what_is_not_ready_or_another_services_does_not() {
+        let mut starting = endpoint("10.0.0.9", Some("s"), "here");
+        starting.ready = false;
+        let slices = [
+            slice(
+                "web",
+                vec![
+                    endpoint("10.0.0.1", Some("a"), "here"),
+                    endpoint("10.0.0.2", Some("b"), "there"),
+                    endpoint("10.0.0.3", None, "there"),
+                    starting,
+                ],
+            ),
+            slice("web", vec![endpoint("fd00::1", Some("a"), "here")]),
+            slice("other", vec![endpoint("10.0.0.4", Some("d"), "here")]),
+        ];
+        let portion = Portion::of_slices(&slices, "web", &Subset::Everything, "here");
+        assert_eq!((portion.own, portion.all), (1, 3));
+        assert!((portion.of(30.0) - 10.0).abs() < 1e-9);
+        let elsewhere = Portion::of_slices(&slices, "web", &Subset::Everything, "elsewhere");
+        assert_eq!((elsewhere.own, elsewhere.all), (0, 3));
+        assert!((elsewhere.of(40.0) - 10.0).abs() < 1e-9, "as if it had one");
+    }
+}

@@ -1,0 +1,166 @@
+//! How much targets get: sample rates, and caps, of which this node has its part of what all nodes send together.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Context as _, Result};
+use futures::future::join_all;
+use log::info;
+use mirror_core::value::Rate;
+use mirror_kubernetes::{
+    cluster::Portion,
+    plan::{Rule, Source},
+};
+
+use super::{Mirrors, one::RuleMirror};
+use crate::admin::SampleRate;
+
+/// The cap of one rule. Until it is known which part of the rule's pods is on this node, all of it holds here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cap {
+    /// What the flags allow, of each shard.
+    flags: Option<f64>,
+    /// What the rule itself wants.
+    own: Option<NonZeroU32>,
+    shards: f64,
+    portion: Option<Portion>,
+}
+
+impl Cap {
+    pub(super) fn new(
+        flags: Option<f64>,
+        own: Option<NonZeroU32>,
+        shards: u32,
+        portion: Option<Portion>,
+    ) -> Self {
+        Self {
+            flags,
+            own,
+            shards: f64::from(shards.max(1)),
+            portion,
+        }
+    }
+
+    /// What the rule wants by now. Says whether it is something else.
+    pub(super) fn set_own(&mut self, own: Option<NonZeroU32>) -> bool {
+        std::mem::replace(&mut self.own, own) != own
+    }
+
+    pub(super) const fn set_portion(&mut self, portion: Portion) {
+        self.portion = Some(portion);
+    }
+
+    /// What each target gets from this node at most: a rule may want less than the flags allow, and not more.
+    pub(super) fn of_node(self) -> Option<f64> {
+        let own = self.own.map(|most| f64::from(most.get()));
+        let flags = self.flags.map(|of_shard| of_shard * self.shards);
+        let whole = match (own, flags) {
+            (Some(own), Some(flags)) => own.min(flags),
+            (own, flags) => own.or(flags)?,
+        };
+        Some(self.portion.map_or(whole, |portion| portion.of(whole)))
+    }
+
+    /// The same of one shard, which share it.
+    pub(super) fn of_shard(self) -> Option<f64> {
+        self.of_node().map(|most| most / self.shards)
+    }
+}
+
+impl Mirrors {
+    /// Changes the rate of the rule of this name, or of all rules. Returns how many that were.
+    ///
+    /// # Errors
+    /// A kernel program can't be told; what could be changed is.
+    pub(in crate::agent) async fn set_sample_rate(
+        &mut self,
+        rule: Option<&str>,
+        rate: Rate,
+    ) -> Result<usize> {
+        let all = self.mirrors.values_mut();
+        let meant = all.filter(|mirror| rule.is_none_or(|rule| rule == mirror.name()));
+        let set = meant.map(async |mirror| {
+            let set = mirror.set_sample_rate(rate).await;
+            set.with_context(|| mirror.name().to_owned())
+        });
+        let outcomes = join_all(set).await;
+        let count = outcomes.len();
+        outcomes.into_iter().collect::<Result<()>>()?;
+        Ok(count)
+    }
+
+    pub(in crate::agent) fn sample_rates(&self) -> Vec<SampleRate> {
+        self.mirrors
+            .values()
+            .flat_map(RuleMirror::sample_rates)
+            .collect()
+    }
+
+    /// The sources of the rules to whose targets copies are limited.
+    pub(in crate::agent) fn capped<'a>(
+        &self,
+        rules: impl Iterator<Item = &'a Rule>,
+    ) -> Vec<Source> {
+        let by_flags = self.config.dispatch.max_rps.is_some();
+        let mut sources = Vec::new();
+        for rule in rules.filter(|rule| by_flags || rule.max_rps.is_some()) {
+            if !sources.contains(&rule.source) {
+                sources.push(rule.source.clone());
+            }
+        }
+        sources
+    }
+
+    /// Which part of the pods of this source is on this node.
+    pub(in crate::agent) async fn set_portion(&mut self, source: Source, portion: Portion) {
+        let told = self.mirrors.values_mut().map(async |mirror| {
+            if let Some(most) = mirror.set_portion(&source, portion).await {
+                let Portion { own, all } = portion;
+                let rule = mirror.name();
+                info!(
+                    "{rule}: {own} of {all} ready pods here: at most {most:.2} copies/s to each target"
+                );
+            }
+        });
+        join_all(told).await;
+        self.portions.insert(source, portion);
+    }
+
+    /// Forgets the portions of sources that are not `capped` any more.
+    pub(in crate::agent) fn retain_portions(&mut self, capped: &[Source]) {
+        self.portions.retain(|source, _| capped.contains(source));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cap(own: Option<u32>, of_shard: Option<f64>, portion: Option<Portion>) -> Cap {
+        Cap::new(of_shard, own.and_then(NonZeroU32::new), 2, portion)
+    }
+
+    #[test]
+    fn a_rule_caps_itself_and_never_lifts_the_cap_of_the_flags() {
+        let most = |own, of_shard| cap(own, of_shard, None).of_shard();
+        assert_eq!(most(None, None), None);
+        assert_eq!(most(Some(10), None), Some(5.0), "shared by two shards");
+        assert_eq!(most(None, Some(3.0)), Some(3.0));
+        assert_eq!(most(Some(10), Some(3.0)), Some(3.0));
+        assert_eq!(most(Some(4), Some(3.0)), Some(2.0));
+    }
+
+    #[test]
+    fn a_node_has_its_part_of_the_cap() {
+        let third = Some(Portion { own: 1, all: 3 });
+        assert_eq!(cap(Some(30), None, third).of_node(), Some(10.0));
+        assert_eq!(cap(None, Some(15.0), third).of_shard(), Some(5.0));
+        assert_eq!(cap(None, None, third).of_node(), None);
+        let mut cap = cap(Some(30), None, None);
+        assert_eq!(cap.of_node(), Some(30.0), "nothing is known yet");
+        cap.set_portion(Portion { own: 0, all: 2 });
+        assert_eq!(cap.of_node(), Some(10.0), "as if a pod were ready");
+        assert!(cap.set_own(NonZeroU32::new(60)));
+        assert!(!cap.set_own(NonZeroU32::new(60)));
+        assert_eq!(cap.of_node(), Some(20.0));
+    }
+}

@@ -1,0 +1,156 @@
+//! Caps that hold for all nodes together: a node has the part of them that it has of the ready source pods.
+
+use std::time::{Duration, Instant};
+
+use lab::{Family, RawClient};
+use serde_json::{Value, json};
+
+use crate::{
+    documents::{SERVICES, SLICES},
+    node::{Agent, NODE, Node, PODS, V1, Web, get},
+    traffic_mirrors::{TRAFFIC_MIRRORS, mirror},
+};
+
+/// A pod of another node, which is only told of.
+fn pod_elsewhere(name: &str, node: &str, ready: bool) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "default",
+            "name": name,
+            "uid": format!("uid-{name}"),
+            "labels": {"app": "web", "version": "v1"},
+        },
+        "spec": {"nodeName": node, "containers": [{"name": "web"}]},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+        },
+    })
+}
+
+/// How many of these requests, which come as fast as the pod answers, are copied, and how long it took until the last
+/// copy was there.
+fn copied(node: &Node, web: &Web, requests: usize) -> (usize, Duration) {
+    let start = Instant::now();
+    let before = node.v2.requests().len();
+    let mut client: RawClient = node.connect(web, Family::V4);
+    for number in 0..requests {
+        get(&mut client, &format!("/{number}"));
+    }
+    node.v2
+        .wait_until_quiet(Duration::from_millis(500), Duration::from_secs(60));
+    (node.v2.requests().len() - before, start.elapsed())
+}
+
+fn assert_not_restarted(agent: &Agent) {
+    for word in [
+        ": detached",
+        "has ended",
+        "the rule is gone, or has changed",
+    ] {
+        assert_eq!(agent.count(word), 0, "{}", agent.0.stderr());
+    }
+}
+
+#[test]
+fn a_node_with_one_of_three_pods_sends_a_third_and_another_part_when_pods_move() {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    node.api.apply(PODS, pod_elsewhere("two", "node-2", true));
+    node.api.apply(PODS, pod_elsewhere("three", "node-3", true));
+    let agent = node.agent(&["--max-rps", "30"]);
+    agent.wait_until_attached("web", 1);
+    agent.wait_for(
+        "flags: 1 of 3 ready pods here: at most 10.00 copies/s to each target",
+        1,
+    );
+    node.wait_until_ready(&agent);
+    let (copies, took) = copied(&node, &web, 300);
+    // A tenth of a second's worth, but at least one copy, may be saved up by each shard.
+    let most = 10.0 * took.as_secs_f64() + 8.0;
+    assert!(copies as f64 <= most, "{copies} in {took:?}");
+    assert!(copies >= 1, "{}", agent.0.stderr());
+
+    node.api
+        .apply(PODS, pod_elsewhere("three", "node-3", false));
+    agent.wait_for("flags: 1 of 2 ready pods here: at most 15.00 copies/s", 1);
+    node.api.delete(PODS, "default", "two");
+    agent.wait_for("flags: 1 of 1 ready pods here: at most 30.00 copies/s", 1);
+    assert_not_restarted(&agent);
+    let ended = agent.0.stop().unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let rule = &ended.ledger.0["rules"]["flags"];
+    assert_eq!(rule["balanced"], json!(true), "{}", ended.stderr);
+    let above = rule["requests"]["dropped"]["max_rps"].as_u64();
+    assert_eq!(above, Some(300 - copies as u64), "{}", ended.stderr);
+}
+
+fn service() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": "default", "name": "web-v1"},
+        "spec": {
+            "selector": {"version": "v1"},
+            "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}],
+        },
+    })
+}
+
+/// The slice of the service's endpoints, each on its node.
+fn slice(nodes: &[&str]) -> Value {
+    let endpoint = |(number, node): (usize, &&str)| {
+        let number = number + 1;
+        json!({
+            "addresses": [format!("10.9.9.{number}")],
+            "conditions": {"ready": true},
+            "nodeName": node,
+            "targetRef": {"kind": "Pod", "namespace": "default", "name": format!("web-{number}")},
+        })
+    };
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "namespace": "default",
+            "name": "web-v1-1",
+            "labels": {"kubernetes.io/service-name": "web-v1"},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+        "endpoints": nodes.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
+    })
+}
+
+#[test]
+fn a_traffic_mirrors_cap_is_divided_by_its_services_endpoints_and_changed_without_a_restart() {
+    let node = Node::new();
+    let web = node.web("v1", 30);
+    node.api.apply(PODS, web.pod.object(NODE, V1));
+    node.api.apply(SERVICES, service());
+    node.api.apply(SLICES, slice(&[NODE, "node-2", "node-3"]));
+    node.api.serve(TRAFFIC_MIRRORS);
+    let capped = |most: u32| {
+        mirror(&json!({
+            "source": {"service": "web-v1"},
+            "limits": {"maxRequestsPerSecond": most},
+        }))
+    };
+    node.api.apply(TRAFFIC_MIRRORS, capped(30));
+    let agent = node.agent_with(&["--watch-config"]);
+    agent.wait_until_attached("v1", 1);
+    let says = |part: &str| agent.wait_for(&format!("TrafficMirror default/web: {part}"), 1);
+    says("1 of 3 ready pods here: at most 10.00 copies/s to each target");
+
+    node.api.apply(SLICES, slice(&[NODE, NODE, "node-3"]));
+    says("2 of 3 ready pods here: at most 20.00 copies/s to each target");
+    node.api.apply(TRAFFIC_MIRRORS, capped(60));
+    says("at most 40.00 copies/s to each target from here");
+    node.wait_until_ready(&agent);
+    assert_not_restarted(&agent);
+    let ended = agent.0.stop().unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr);
+}
