@@ -39,6 +39,8 @@ pub struct DispatchConfig {
     pub queue: usize,
     /// Most copies per second; beyond that, new copies are dropped. Default: no limit.
     pub max_rps: Option<f64>,
+    /// Whether a target that answers 429 or 503, or whose latency doubles, gets less, if that helps. Default: no.
+    pub back_off: bool,
     /// Most bytes of one streamed copy that may wait to be written; beyond that, the copy is aborted.
     /// Default: 16 MiB.
     pub stream_window: usize,
@@ -109,6 +111,7 @@ impl Default for DispatchConfig {
             retry: Retry::Idempotent,
             queue: 10_000,
             max_rps: None,
+            back_off: false,
             stream_window: 16 << 20,
             congestion_control: CongestionControl::default(),
             connect_timeout: Duration::from_secs(1),
@@ -148,6 +151,7 @@ impl From<&DispatchConfig> for Settings {
             retry: config.retry,
             queue: config.queue,
             max_rps: config.max_rps,
+            back_off: config.back_off,
             stream_window: config.stream_window,
             reply_timeout: config.reply_timeout,
             reply_body_timeout: config.reply_body_timeout,

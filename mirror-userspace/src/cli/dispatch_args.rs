@@ -55,6 +55,11 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "RATE", value_parser = rps)]
     pub max_rps: Option<f64>,
 
+    /// Whether a target gets less while it answers 429 or 503, or its latency has doubled, and sending less makes that
+    /// better; further copies are dropped [default: on for `agent`, off for other commands]
+    #[arg(long, value_name = "on|off")]
+    pub back_off: Option<BackOffArg>,
+
     /// How much of a streamed body may wait for a slow target before its copy is aborted
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
     pub stream_window: usize,
@@ -119,6 +124,15 @@ pub enum OrderArg {
     Connection,
     /// In no particular order: they overlap and may overtake each other
     None,
+}
+
+/// The values of `--back-off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackOffArg {
+    /// An overloaded target gets as much as it takes
+    On,
+    /// Targets get all copies, come what may
+    Off,
 }
 
 /// The values of `--retry`; see [`Retry`].
@@ -225,6 +239,7 @@ impl DispatchArgs {
             pipelining: self.pipeline,
             queue: self.queue.div_ceil(shards),
             max_rps: self.max_rps.map(|rps| rps / shards as f64),
+            back_off: self.back_off == Some(BackOffArg::On),
             stream_window: self.stream_window,
             congestion_control: self.congestion_control()?,
             connect_timeout: self.connect_timeout,

@@ -10,6 +10,7 @@
 
 mod admin;
 mod asked;
+mod back_off;
 mod clients;
 mod compare;
 mod daemon;

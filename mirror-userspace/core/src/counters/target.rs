@@ -20,6 +20,8 @@ reasons! {
         breaker_open,
         /// Copies above the configured number per second.
         max_rps,
+        /// Copies that were held back from a target that showed that it was overloaded.
+        backing_off,
         /// The mirror stopped before their turn came.
         shutdown,
         /// Streamed copies of which more arrived than may wait.
@@ -201,6 +203,10 @@ counters! {
         opened: u64,
         /// Connections to the target that are open at the moment.
         open: u64,
+        /// How many of a thousand copies are held back at the moment, added over [`shards`](Self::shards).
+        held_back: u64,
+        /// Shards that these are the books of.
+        shards: u64,
         /// Times that the breaker opened.
         breaker_opened: u64,
         /// Times that one of several addresses failed and was avoided for a while.

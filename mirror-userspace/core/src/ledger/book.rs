@@ -208,6 +208,8 @@ fn target(
         // Of connections and addresses: metrics show them.
         opened: _,
         open: _,
+        held_back: _,
+        shards: _,
         breaker_opened: _,
         avoided: _,
         replies_cut: _,

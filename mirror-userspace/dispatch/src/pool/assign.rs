@@ -51,7 +51,7 @@ impl Target {
     /// Takes a copy, or drops and counts it.
     pub(super) fn handle_copy(&mut self, shared: &mut Shared, now: Time, copy: MirrorCopy) {
         let open_ended = is_open_ended(&copy);
-        if let Some(reason) = self.refuse(&shared.settings, now, open_ended) {
+        if let Some(reason) = self.refuse(&shared.settings, now, copy.request, open_ended) {
             if let Some(lost) = &mut shared.lost {
                 lost.turn_away(now, reason, &copy);
             }

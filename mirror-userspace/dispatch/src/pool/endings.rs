@@ -84,7 +84,7 @@ impl Target {
         }
         self.endpoints.handle_answer(link.endpoint, now);
         self.counters.in_flight -= 1;
-        outcome.count(&mut self.counters);
+        self.count(&outcome);
         self.handle_answer(now);
     }
 

@@ -33,11 +33,13 @@
 //! At any moment `copies given = queued + sent + dropped`, and every copy ends in exactly one
 //! counter. What may be sent twice, [`Retry`] says.
 
+mod admission;
 mod again;
 mod asked;
 mod assign;
 #[cfg(debug_assertions)]
 mod audit;
+mod back_off;
 pub mod breaker;
 mod compared;
 mod discarding;
@@ -74,12 +76,13 @@ use mirror_core::{
     verdict::{Comparison, Role},
 };
 
-use self::{
-    compared::Compared, lost::Lost, rate::RateLimit, sessions::is_open_ended, target::Target,
-};
 pub use self::{
+    back_off::{Sign, Turn},
     link::{Unconnected, Work},
     settings::{Order, Origin, Pipelining, Retry, Settings},
+};
+use self::{
+    compared::Compared, lost::Lost, rate::RateLimit, sessions::is_open_ended, target::Target,
 };
 
 use super::{compare::ContentRules, copy::Copies, ids::LinkId, meter::Meter};
@@ -118,6 +121,8 @@ pub enum Action {
     Wake(LinkId),
     /// Say in the log that this target does not speak HTTP/2, which copies for it are in.
     SayNoHttp2(usize),
+    /// Say in the log that this target gets less than there is, or all again.
+    SayBackOff(usize, Turn),
     /// Resolve the name of this target, and tell [`Pool::handle_resolved`].
     Resolve(usize),
 }

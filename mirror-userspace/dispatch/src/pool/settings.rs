@@ -57,6 +57,7 @@ pub struct Settings {
     pub retry: Retry,
     pub queue: usize,
     pub max_rps: Option<f64>,
+    pub back_off: bool,
     pub stream_window: usize,
     pub reply_timeout: Duration,
     pub reply_body_timeout: Duration,

@@ -11,13 +11,14 @@ use slab::Slab;
 
 use super::{
     Action, Shared,
+    back_off::BackOff,
     breaker::{Breaker, Tripped},
     endpoints::Endpoints,
     link::Link,
     names::Names,
     order::Queue,
     rate::RateLimit,
-    sessions::{Homes, most_open_ended},
+    sessions::Homes,
     settings::{Origin, Settings},
     vacancy::Vacancy,
 };
@@ -53,6 +54,8 @@ pub(super) struct Target {
     pub(super) held: usize,
     pub(super) looked: Time,
     pub(super) rate: Option<RateLimit>,
+    /// `None` where all is sent, come what may.
+    pub(super) back_off: Option<BackOff>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,12 +103,15 @@ impl Target {
             held: 0,
             looked: Time::default(),
             rate: settings.max_rps.map(RateLimit::new),
+            back_off: settings.back_off.then(BackOff::new),
         }
     }
 
     pub(super) fn counters(&self) -> TargetCounters {
         let mut counters = self.counters.clone();
         counters.open = self.links.len() as u64;
+        counters.held_back = self.back_off.as_ref().map_or(0, BackOff::held_back);
+        counters.shards = 1;
         counters
     }
 
@@ -125,44 +131,6 @@ impl Target {
 
     pub(super) fn link(&self, slot: usize) -> Option<&Link> {
         self.links.get(slot)
-    }
-
-    /// Whether one more copy may wait, which is open-ended or not.
-    pub(super) fn has_room(&self, settings: &Settings, open_ended: bool) -> bool {
-        let room = !open_ended || self.queue.open_ended() < most_open_ended(settings.queue);
-        room && self.queue.len() < settings.queue
-    }
-
-    /// Why one more copy, which is open-ended or not, is not taken, if it is not: it is counted so.
-    pub(super) fn refuse(
-        &mut self,
-        settings: &Settings,
-        now: Time,
-        open_ended: bool,
-    ) -> Option<&'static str> {
-        let is_open = self.mode == Mode::Open;
-        let has_room = self.has_room(settings, open_ended);
-        let dropped = &mut self.counters.dropped;
-        let (count, reason) = if !is_open {
-            (&mut dropped.shutdown, "shutdown")
-        } else if !has_room {
-            (&mut dropped.queue_full, "queue_full")
-        } else if is_vacant(&self.addressing, &self.endpoints, settings, now) {
-            (&mut dropped.no_endpoint, "no_endpoint")
-        } else if self.rate.as_mut().is_some_and(|rate| !rate.admit(now)) {
-            (&mut dropped.max_rps, "max_rps")
-        } else if !self.breaker.admit(now) {
-            (&mut dropped.breaker_open, "breaker_open")
-        } else {
-            return None;
-        };
-        *count += 1;
-        Some(reason)
-    }
-
-    /// Whether there has been no endpoint for longer than copies wait.
-    fn is_vacant(&self, settings: &Settings, now: Time) -> bool {
-        is_vacant(&self.addressing, &self.endpoints, settings, now)
     }
 
     /// A streamed copy that waits will never be whole.
@@ -205,6 +173,14 @@ impl Target {
         *counter(&mut self.counters.dropped) += waiting;
     }
 
+    /// Enters how a copy ended.
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        outcome.count(&mut self.counters);
+        if let Some(back_off) = &mut self.back_off {
+            back_off.handle_outcome(outcome);
+        }
+    }
+
     /// A copy was answered.
     #[inline]
     pub(super) const fn handle_answer(&mut self, now: Time) {
@@ -233,7 +209,7 @@ impl Target {
             lost.fail(now, *failure, &shared.copies, &job, self.index);
         }
         shared.copies.end(job);
-        outcome.count(&mut self.counters);
+        self.count(outcome);
         match verdict {
             Verdict::Works => self.handle_answer(now),
             Verdict::Fails => {
@@ -268,6 +244,9 @@ impl Target {
         if matches!(&self.addressing, Addressing::Name(names) if names.is_due(now)) {
             self.find_addresses(shared, now);
         }
+        let turn = self.back_off.as_mut().and_then(|it| it.handle_timeout(now));
+        let say = turn.map(|turn| Action::SayBackOff(self.index, turn));
+        shared.actions.extend(say);
         self.see_to_pace(shared, now);
         self.see_to_held(shared, now);
     }
@@ -376,19 +355,5 @@ impl Target {
             }
         }
         self.pump(shared, now);
-    }
-}
-
-fn is_vacant(
-    addressing: &Addressing,
-    endpoints: &Endpoints,
-    settings: &Settings,
-    now: Time,
-) -> bool {
-    match addressing {
-        Addressing::Told(vacancy) if endpoints.len() == 0 => {
-            vacancy.is_too_long(now, settings.endpoint_wait)
-        }
-        _ => false,
     }
 }

@@ -133,6 +133,11 @@ impl Shell {
                 Action::Wake(link) => self.wake(link),
                 Action::Open { link, endpoint } => self.open(link, endpoint),
                 Action::Resolve(target) => self.resolve(target),
+                Action::SayBackOff(target, turn) => {
+                    if let Some(site) = self.site(target) {
+                        self.said.tell_turn(&site.destination, turn, self.now());
+                    }
+                }
                 Action::SayNoHttp2(target) => {
                     if let Some(site) = self.site(target) {
                         self.said

@@ -10,10 +10,16 @@ use mirror_core::segment::Time;
 use nix::errno::Errno;
 use rustls::CertificateError;
 
-use crate::{news::News, pool::Unconnected};
+use crate::{
+    news::News,
+    pool::{Turn, Unconnected},
+};
 
 /// How long what was said is not said again.
 const QUIET: Duration = Duration::from_secs(3_600);
+
+/// The same of what comes and goes.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What was said in the log of connections that did not come about. A clone is the same.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +134,20 @@ impl Said {
             log::warn!("{text}; {what}");
         } else {
             log::debug!("{text}");
+        }
+    }
+}
+
+impl Said {
+    /// Says that a target gets less, or all again: of all shards and within a minute once.
+    pub(super) fn tell_turn(&self, target: &impl fmt::Display, turn: Turn, now: Time) {
+        let text = format!("{target}: {turn}");
+        if !self.0.is_news(text.clone(), MINUTE, now) {
+            return log::debug!("{text}");
+        }
+        match turn {
+            Turn::Begins(_) => log::warn!("{text}"),
+            Turn::InVain(_) | Turn::Over => log::info!("{text}"),
         }
     }
 }

@@ -207,6 +207,11 @@ pub(super) const AVOIDED: Family = counter(
     "Times that a shard left one of the target's addresses alone because it failed.",
 );
 
+pub(super) const HELD_BACK: Family = gauge(
+    "podmirror_target_held_back_ratio",
+    "The share of copies that is held back from the target as it is overloaded, 0 to 1, the mean of the shards.",
+);
+
 // The mirrors and what they are attached to.
 
 pub(super) const BUILD: Family = gauge("podmirror_build_info", "1, with the version as its label.");

@@ -299,6 +299,8 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
         statuses: _,
         opened,
         open,
+        held_back,
+        shards,
         breaker_opened,
         avoided,
         replies_cut,
@@ -314,6 +316,7 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
     page.add(all::TARGET_CONNECTIONS, labels, open);
     page.add(all::TARGET_CONNECTIONS_OPENED, labels, opened);
     page.add(all::BREAKER_OPENED, labels, breaker_opened);
+    page.add(all::HELD_BACK, labels, held_back_ratio(*held_back, *shards));
     page.add(all::AVOIDED, labels, avoided);
     page.add(all::REPLIES_CUT, labels, replies_cut);
     page.add(all::REPLIES_BROKEN, labels, replies_broken);
@@ -321,6 +324,11 @@ fn of_dispatch(page: &mut Page, labels: Labels<'_>, counters: &TargetCounters) {
     page.add(all::SENT_AGAIN, labels, sent_again);
     page.add_histogram(all::LAG, labels, lag);
     page.add_histogram(all::LATENCY, labels, latency);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "both are small")]
+fn held_back_ratio(of_thousand: u64, shards: u64) -> f64 {
+    of_thousand as f64 / (1_000.0 * shards.max(1) as f64)
 }
 
 /// A sample for each name, which becomes the value of the last label.

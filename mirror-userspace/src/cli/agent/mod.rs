@@ -26,7 +26,7 @@ use super::{
     admin_args::AdminArgs,
     capture_args::CaptureArgs,
     content_args::names,
-    dispatch_args::DispatchArgs,
+    dispatch_args::{BackOffArg, DispatchArgs},
     documents::DocumentArgs,
     limit_args::LimitArgs,
     place_args::PortArgs,
@@ -331,6 +331,8 @@ impl AgentArgs {
             limits,
             dispatch: DispatchConfig {
                 guard: self.guard.guard(self.cluster.node()),
+                // Of many nodes' traffic nobody looks after each target.
+                back_off: self.dispatch.back_off != Some(BackOffArg::Off),
                 ..dispatch
             },
             terms: self.dispatch.compare.terms(self.policy.conditions()),

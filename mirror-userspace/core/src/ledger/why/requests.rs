@@ -169,6 +169,11 @@ pub(super) const DROPPED: Row = Row {
             helps: "Raise `--max-rps`, or lower `--sample-rate`, which chooses whole connections.",
         },
         Reason {
+            name: "backing_off",
+            what: "v2 answered 429 or 503, or its latency had doubled, and sending less helped: a part of the copies was held back, chosen by a hash of the request.",
+            helps: "A larger v2, a lower `--sample-rate`, or `--max-rps`. `--back-off off` sends all the same.",
+        },
+        Reason {
             name: "stream_overflow",
             what: "More of a large body came than may wait for v2 to read.",
             helps: "A larger `--stream-window`, or a faster v2.",

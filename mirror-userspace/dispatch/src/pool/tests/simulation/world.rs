@@ -73,6 +73,7 @@ impl<'a> World<'a> {
             retry: [Retry::Idempotent, Retry::Idempotent, Retry::Never][choices.of(3)],
             queue: [50, 4][choices.of(2)],
             max_rps: [None, None, Some(20.0)][choices.of(3)],
+            back_off: true,
             stream_window: 150,
             reply_timeout: Duration::from_secs(5),
             reply_body_timeout: Duration::from_secs(3),
@@ -150,7 +151,7 @@ impl<'a> World<'a> {
                     self.opened += 1;
                 }
                 Action::Wake(link) => self.wake(link, own),
-                Action::SayNoHttp2(_) => {}
+                Action::SayNoHttp2(_) | Action::SayBackOff(..) => {}
                 Action::Resolve(target) => {
                     assert_eq!(self.origins[target], Origin::Name);
                     assert!(!self.resolving.contains(&target), "one at a time");

@@ -292,6 +292,7 @@ impl World {
                 }
                 Action::Wake(link) => self.wake(link, own),
                 Action::SayNoHttp2(target) => assert_eq!(target, 0),
+                Action::SayBackOff(..) => {}
                 Action::Resolve(_) => unreachable!("addresses are told"),
             }
         }
