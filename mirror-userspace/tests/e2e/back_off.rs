@@ -28,7 +28,7 @@ fn limited(lab: &Lab) -> Nginx {
     let config = NginxConfig {
         listen: vec![Host::V2.address(Family::V4, 80)],
         access_log: true,
-        beside: "limit_req_zone $server_name zone=all:1m rate=50r/s;".into(),
+        beside: "limit_req_zone $server_port zone=all:1m rate=50r/s;".into(),
         extra: "limit_req_status 503; limit_req_log_level info;
             location = / { limit_req zone=all burst=25 nodelay; try_files /none @reply; }
             location @reply { return 200 \"v2\"; }"

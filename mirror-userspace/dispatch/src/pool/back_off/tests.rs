@@ -183,30 +183,26 @@ fn an_overload_beside_a_route_that_always_fails_is_seen() {
 #[test]
 fn a_latency_that_doubles_with_the_load_is_backed_off_from() {
     let mut played = Played::new(11);
-    let mut second = |takes: f64, seconds: u64| {
+    let mut last = 0;
+    let mut second = |takes: u64, seconds: u64| {
         let mut sum = 0;
-        let mut last = 0.0;
         for number in 0..seconds {
             let load = last;
             last = played.second(500, |played, _| {
                 let queue = if load > takes { 6.0 } else { 1.0 };
                 let noise = (0.3 * played.normal()).exp();
                 (200, Duration::from_secs_f64(0.010 * queue * noise))
-            }) as f64;
-            sum += if number + 20 < seconds {
-                0
-            } else {
-                last as u64
-            };
+            });
+            sum += if number + 20 < seconds { 0 } else { last };
         }
         (sum as f64 / 20.0, played.turns.clone())
     };
-    let (sent, turns) = second(1e9, 30);
+    let (sent, turns) = second(u64::MAX, 30);
     assert!(sent > 499.0 && turns.is_empty(), "{turns:?}");
-    let (sent, turns) = second(300.0, 120);
+    let (sent, turns) = second(300, 120);
     assert!((150.0..=330.0).contains(&sent), "{sent} {turns:?}");
     assert_eq!(turns, [Turn::Begins(Sign::Slow)]);
-    let (sent, _) = second(1e9, 90);
+    let (sent, _) = second(u64::MAX, 90);
     assert!(sent > 499.0, "{sent}");
 }
 
