@@ -38,6 +38,8 @@ pub struct ReplyHead {
     /// Whether there is an `Upgrade` field. With status 101 the connection leaves HTTP/1 behind the head
     /// (RFC 9110 section 15.2.2); in other replies it is an offer only.
     pub upgrade: bool,
+    /// The seconds that `Retry-After` states (RFC 9110 section 10.2.3); `None` also if that is a date.
+    pub retry_after: Option<u32>,
     /// Bytes from the first one given up to the end of the head's empty line; `None` if the head is cut.
     pub len: Option<usize>,
 }
@@ -136,6 +138,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<ReplyHead>, NotAReply> {
             (false, Version::Http10) => Some(!said.keep_alive),
         },
         upgrade: said.upgrade,
+        retry_after: said.retry_after,
         len,
     }))
 }

@@ -41,6 +41,9 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(10);
 /// Replies that are enough to judge by.
 const ENOUGH: u32 = 20;
 
+/// How long a target may ask to be left alone with more, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// Windows in which all is sent and nothing is wrong, until it is over.
 const CALM: u32 = 10;
 
@@ -58,6 +61,10 @@ pub(super) struct BackOff {
     refusals: Refusals,
     latency: Latency,
     trial: Option<Trial>,
+    /// What replies of this window say: to wait so long before the next try.
+    asked: Duration,
+    /// Until then nothing more is sent than now.
+    waits_until: Option<Time>,
     /// That less is sent was said, and not yet that it is over.
     said: bool,
 }
@@ -114,6 +121,8 @@ impl BackOff {
             refusals: Refusals::default(),
             latency: Latency::default(),
             trial: None,
+            asked: Duration::ZERO,
+            waits_until: None,
             said: false,
         }
     }
@@ -146,6 +155,12 @@ impl BackOff {
         }
     }
 
+    /// A reply says to wait for so many seconds (RFC 9110 section 10.2.3). It counts where the target is backed off from.
+    pub(super) fn handle_retry_after(&mut self, seconds: u32) {
+        let asked = Duration::from_secs(seconds.into()).min(LONGEST_WAIT);
+        self.asked = self.asked.max(asked);
+    }
+
     /// Decides anew, if it is time to. To be called more often than once a second.
     pub(super) fn handle_timeout(&mut self, now: Time) -> Option<Turn> {
         let age = now.since(*self.began.get_or_insert(now));
@@ -159,10 +174,17 @@ impl BackOff {
         let waits = self.trial.is_some_and(|it| it.sign == Sign::Slow) && age < LONGEST_WINDOW;
         let refusals = self.see_refusals();
         let latency = self.latency.take(self.share >= 1.0, waits);
+        let asked = std::mem::take(&mut self.asked);
+        if matches!(refusals, Seen::Bad(..)) && !asked.is_zero() {
+            self.waits_until = Some(now + asked);
+        }
+        if self.waits_until.is_some_and(|until| until <= now) {
+            self.waits_until = None;
+        }
         match (refusals, latency) {
             (Seen::Bad(bad, unsure), _) => self.handle_bad(Sign::Refuses, bad, unsure),
             (_, Seen::Bad(bad, unsure)) => self.handle_bad(Sign::Slow, bad, unsure),
-            (Seen::Good, Seen::Good) => self.handle_good(),
+            (Seen::Good, Seen::Good) if self.waits_until.is_none() => self.handle_good(),
             _ => None,
         }
     }
@@ -241,6 +263,7 @@ impl BackOff {
             Sign::Refuses => self.refusals.accept(bad),
             Sign::Slow => self.latency.accept(bad),
         }
+        self.waits_until = None;
         if let Some(trial) = self.trial.take() {
             self.share = trial.before;
         }

@@ -65,6 +65,9 @@ impl Target {
         };
         let behind = link.exchange.turns().next().is_some_and(Turn::was_behind);
         let measured = !(shared.is_pacing() && behind);
+        let front = link.exchange.turns().next();
+        let retry_after = front.and_then(Turn::retry_after);
+        self.handle_retry_after(retry_after);
         self.pace_head(shared, now, id);
         let Some(link) = self.links.get_mut(id.slot) else {
             return;
@@ -100,6 +103,7 @@ impl Target {
             return;
         };
         let (kept, request) = (turn.take_kept(), turn.job.request());
+        self.handle_retry_after(turn.retry_after());
         // Behind others it waited for them.
         let measured = !(shared.is_pacing() && turn.was_behind());
         let (answered, watch) = (turn.is_answered(), turn.stopwatch);

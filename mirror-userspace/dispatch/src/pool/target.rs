@@ -181,6 +181,14 @@ impl Target {
         }
     }
 
+    /// A reply says to wait for so many seconds.
+    #[inline]
+    pub(super) fn handle_retry_after(&mut self, seconds: Option<u32>) {
+        if let (Some(back_off), Some(seconds)) = (&mut self.back_off, seconds) {
+            back_off.handle_retry_after(seconds);
+        }
+    }
+
     /// A copy was answered.
     #[inline]
     pub(super) const fn handle_answer(&mut self, now: Time) {

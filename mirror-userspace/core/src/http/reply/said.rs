@@ -10,6 +10,7 @@ pub(super) struct Said {
     pub(super) keep_alive: bool,
     pub(super) upgrade: bool,
     pub(super) length: StatedLength,
+    pub(super) retry_after: Option<u32>,
     coded: bool,
     chunked: bool,
 }
@@ -36,6 +37,10 @@ impl Said {
                     self.close |= option.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            11 if name.eq_ignore_ascii_case(b"retry-after") => {
+                let seconds = grammar::length(value.trim_ascii());
+                self.retry_after = seconds.and_then(|it| it.try_into().ok());
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 for member in members(value) {

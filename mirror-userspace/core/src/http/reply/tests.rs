@@ -8,6 +8,23 @@ fn head(text: &str) -> ReplyHead {
 }
 
 #[test]
+fn how_long_to_wait_is_read_in_seconds_and_not_as_a_date() {
+    for (said, seconds) in [
+        ("120", Some(120)),
+        ("0", Some(0)),
+        (" 7 ", Some(7)),
+        ("-1", None),
+        ("99999999999", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("", None),
+    ] {
+        let text = format!("HTTP/1.1 503 Busy\r\nRetry-After: {said}\r\n\r\n");
+        assert_eq!(head(&text).retry_after, seconds, "{said}");
+    }
+    assert_eq!(head("HTTP/1.1 503 Busy\r\n\r\n").retry_after, None);
+}
+
+#[test]
 fn a_complete_head_says_how_the_reply_ends() {
     for (text, status, body, closes) in [
         (

@@ -127,6 +127,37 @@ fn a_429_says_the_same_and_other_errors_do_not() {
     }
 }
 
+/// By `Retry-After`: what is sent then is what it took, and no more before the time is over.
+#[test]
+fn a_target_that_asks_to_wait_gets_no_more_before_and_at_most_for_half_a_minute() {
+    for (asked, waits) in [(0, 1), (20, 20), (86_400, 30)] {
+        let mut played = Played::new(8);
+        let second = |played: &mut Played, takes: u64| {
+            played.second(400, |played, sent| {
+                if sent <= takes {
+                    return (200, FAST);
+                }
+                played.back_off.handle_retry_after(asked);
+                (503, FAST)
+            })
+        };
+        // The last second in which it refuses, and those in which it takes what comes.
+        let mut waited = 0;
+        let mut held_back = 0;
+        for _ in 0..8 {
+            let sent = second(&mut played, 100);
+            waited = if sent > 100 { 0 } else { waited + 1 };
+            held_back = played.back_off.held_back();
+        }
+        while played.back_off.held_back() == held_back {
+            second(&mut played, u64::MAX);
+            waited += 1;
+            assert!(waited < 100);
+        }
+        assert!((waits..=waits + 4).contains(&waited), "{asked}: {waited}");
+    }
+}
+
 #[test]
 fn a_target_that_recovers_gets_all_again_within_a_minute() {
     let mut played = Played::new(5);

@@ -40,6 +40,8 @@ pub struct Reply {
     /// Whether the reply says `connection: close`: the target takes no more requests on the connection
     /// (RFC 9112 section 9.6).
     pub closes: bool,
+    /// The seconds that its `Retry-After` states (RFC 9110 section 10.2.3).
+    pub retry_after: Option<u32>,
 }
 
 /// How far a reply has come.

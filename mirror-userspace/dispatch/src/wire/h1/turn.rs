@@ -69,6 +69,12 @@ impl Turn {
         self.answered
     }
 
+    /// The seconds that the `Retry-After` of its reply states, if the reply's head is there.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        let reply = self.early.or_else(|| self.reader.head());
+        reply.and_then(|reply| reply.retry_after)
+    }
+
     /// What its reply was kept in, if it is to be compared.
     pub(crate) const fn take_kept(&mut self) -> Option<Box<Kept>> {
         self.reader.take_kept()

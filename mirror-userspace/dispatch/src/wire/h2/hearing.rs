@@ -30,6 +30,8 @@ pub(crate) enum Heard {
         /// The status of the reply.
         status: u16,
     },
+    /// The head of the reply that comes next says to wait for so many seconds.
+    RetryAfter(u32),
     /// A reply ended with this status of gRPC.
     Grpc(u32),
     /// The copy on this stream is written, and its reply is over.
@@ -238,9 +240,15 @@ impl Session {
         turn.note(fields, self.blocks.list(), ends);
         let grpc = match fields {
             Fields::Interim if !ends => return Ok(()),
-            Fields::Head { status, grpc, .. } => {
+            Fields::Head {
+                status,
+                grpc,
+                retry_after,
+                ..
+            } => {
                 turn.answered = true;
                 turn.job.forget();
+                self.heard.extend(retry_after.map(Heard::RetryAfter));
                 self.heard.push_back(Heard::Answered { stream, status });
                 if self.turns.get(&stream).is_some_and(|turn| turn.written) {
                     self.allow_time(stream, now, self.limits.body_time);

@@ -15,6 +15,8 @@ pub(super) enum Fields {
         status: u16,
         grpc: Option<u32>,
         is_call: bool,
+        /// The seconds that `Retry-After` states (RFC 9110 section 10.2.3).
+        retry_after: Option<u32>,
     },
     /// The fields behind the body.
     Trailers { grpc: Option<u32> },
@@ -28,6 +30,7 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
         return Fields::Malformed;
     }
     let (mut status, mut grpc, mut is_call) = (None, None, false);
+    let mut retry_after = None;
     for (place, field) in list.iter().enumerate() {
         match field.name {
             b":status" if place == 0 => status = Some(field.value),
@@ -35,6 +38,10 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
             [b':', ..] => return Fields::Malformed,
             b"content-type" => is_call = h2::is_grpc(field.value),
             b"grpc-status" if grpc.is_none() => grpc = Some(grpc::status(field.value)),
+            b"retry-after" => {
+                let text = str::from_utf8(field.value).ok();
+                retry_after = text.and_then(|text| text.parse().ok());
+            }
             _ => {}
         }
     }
@@ -48,6 +55,7 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
                 status,
                 grpc,
                 is_call,
+                retry_after,
             },
         },
         _ => Fields::Malformed,

@@ -100,6 +100,7 @@ impl Turn {
                 status,
                 grpc,
                 is_call,
+                ..
             } => {
                 self.is_call = is_call;
                 self.grpc = grpc.filter(|_| ends);

@@ -61,6 +61,7 @@ fn judge(head: &ReplyHead, expect: Expect) -> Result<(Reply, Framing), BadReply>
         status: head.status,
         reusable,
         closes: head.close,
+        retry_after: head.retry_after,
     };
     Ok((reply, framing))
 }
