@@ -1,10 +1,12 @@
 //! Searches for sandboxes; all that are due at a time are found in one walk of `/proc`.
 //!
 //! A walk takes some 10 µs for each process of the node. Pods that have no address yet are searched many
-//! times, so walks for them alone take a twentieth of a CPU at most.
+//! times, so walks for them alone take a twentieth of a CPU at most. What counts is the walk's own time on a CPU: on a busy
+//! node, where many pods may be starting, it waits for one most of the time.
 
 use std::{collections::HashMap, future, time::Duration};
 
+use nix::time::{ClockId, clock_gettime};
 use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep_until},
@@ -17,7 +19,7 @@ use super::{
     sandbox::{Sought, search},
 };
 
-/// After a walk there is none for so many times as long for pods that have no address.
+/// After a walk there is none for so many times as long as it had a CPU for pods that have no address.
 const REST: u32 = 19;
 
 /// What is to be searched, and when.
@@ -33,7 +35,8 @@ pub struct Searcher {
 /// A walk under way, on a thread of its own: it enters namespaces.
 #[derive(Debug)]
 struct Walk {
-    answers: JoinHandle<Vec<Event>>,
+    /// What it found, and how long it had a CPU.
+    answers: JoinHandle<(Vec<Event>, Duration)>,
     asked: Vec<(PodUid, Search)>,
     began: Instant,
 }
@@ -59,12 +62,15 @@ impl Searcher {
     pub async fn next(&mut self) -> Vec<Event> {
         loop {
             if let Some(walk) = &mut self.walk {
-                let answers = (&mut walk.answers).await;
+                let ended = (&mut walk.answers).await;
                 let now = Instant::now();
-                let asked = self.walk.take().map(|walk| {
-                    self.rests_until = now + (now - walk.began) * REST;
-                    walk.asked
-                });
+                let worked = match &ended {
+                    Ok((_, worked)) => *worked,
+                    Err(_) => now - walk.began,
+                };
+                self.rests_until = now + worked * REST;
+                let asked = self.walk.take().map(|walk| walk.asked);
+                let answers = ended.map(|(answers, _)| answers);
                 return answers.unwrap_or_else(|panic| {
                     let why = format!("the search ended early: {panic}");
                     let none = |(pod, search)| Event::NotFound(pod, search, why.clone());
@@ -90,7 +96,11 @@ impl Searcher {
             began: now,
             answers: spawn_blocking({
                 let node = self.node.clone();
-                move || search(&node, sought)
+                move || {
+                    let before = on_cpu();
+                    let answers = search(&node, sought);
+                    (answers, on_cpu().saturating_sub(before))
+                }
             }),
         });
     }
@@ -103,9 +113,14 @@ impl Searcher {
     }
 }
 
+/// How long this thread has had a CPU; all kernels that podmirror runs on know.
+fn on_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fs, path::Path, process::Command, thread};
 
     use mirror_capture::Netns;
 
@@ -146,6 +161,37 @@ mod tests {
         searcher.ask(early(2), Duration::ZERO);
         searcher.ask(sought("b", 3), Duration::from_millis(5));
         assert_eq!(numbers(searcher.next().await), [2, 3]);
+    }
+
+    /// As on a busy node: a walk that waits for a second costs no more than one that does not.
+    #[tokio::test]
+    async fn a_walk_that_waits_is_not_rested_for() {
+        let proc = tempfile::tempdir().unwrap();
+        let process = proc.path().join("4711");
+        fs::create_dir(&process).unwrap();
+        let cgroup = process.join("cgroup");
+        let made = Command::new("mkfifo").arg(&cgroup).status().unwrap();
+        assert!(made.success());
+        let mut searcher = Searcher::new(node(proc.path()));
+        let ips = vec![];
+        searcher.ask(
+            Sought {
+                ips,
+                ..sought("a", 1)
+            },
+            Duration::ZERO,
+        );
+        // Whoever opens a pipe waits for the other end.
+        let opened = thread::spawn(move || {
+            thread::sleep(Duration::from_secs(1));
+            fs::write(cgroup, "0::/").unwrap();
+        });
+        assert_eq!(numbers(searcher.next().await), [1]);
+        opened.join().unwrap();
+        let rest = searcher
+            .rests_until
+            .saturating_duration_since(Instant::now());
+        assert!(rest < Duration::from_secs(10), "{rest:?}");
     }
 
     fn numbers(events: Vec<Event>) -> Vec<u64> {
