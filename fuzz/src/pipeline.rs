@@ -16,6 +16,7 @@ use mirror_core::{
 };
 
 mod http2;
+mod told;
 
 use crate::input::Input;
 
@@ -50,6 +51,9 @@ pub const PHRASES: [&[u8]; 24] = [
 /// From this byte on an operation says something of HTTP/2.
 pub const HTTP2: u8 = 192;
 
+/// Of such an operation: v1 says it.
+pub const BY_V1: u8 = 8;
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -60,6 +64,8 @@ struct Bench {
     targets: usize,
     now: Time,
     next: [SeqNum; 8],
+    /// v1's next bytes.
+    v1: [SeqNum; 8],
     /// Segments that will come late.
     late: VecDeque<(u8, SeqNum, Vec<u8>)>,
     /// Outputs whose memory is still held, as by a slow target.
@@ -67,6 +73,7 @@ struct Bench {
     /// Streamed copies that have not ended, and all copies handed over.
     streaming: HashMap<CopyId, usize>,
     handed_over: Vec<u64>,
+    of_v1: told::OfV1,
 }
 
 /// The first two bytes choose the limits and the policy; then each operation is three bytes.
@@ -78,6 +85,9 @@ pub fn run(data: &[u8]) {
     let mut bench = Bench::new(limits, policy);
     while let (Some(what), Some(which), Some(more)) = (input.byte(), input.byte(), input.byte()) {
         match what % 32 {
+            _ if what >= HTTP2 && which & BY_V1 != 0 => {
+                bench.answer(which, more / 32, &http2::answers(what, more % 32));
+            }
             _ if what >= HTTP2 => bench.say(which, more / 32, &http2::frames(what, more % 32)),
             0 => bench.wait(Duration::from_millis(u64::from(more) * 50)),
             1 => {
@@ -130,21 +140,31 @@ impl Bench {
         let Ok(policy) = Policy::new(config) else {
             panic!("a policy without rewrites has no contradictions");
         };
+        let mut pipeline = Pipeline::new(limits, policy);
+        pipeline.tell_answers();
+        pipeline.tell_replies();
         Self {
-            pipeline: Pipeline::new(limits, policy),
+            pipeline,
             targets,
             now: Time::from_nanos(1 << 40),
             next: [SeqNum(u32::MAX - 100); 8],
+            v1: [SeqNum(u32::MAX - 50); 8],
             late: VecDeque::new(),
             held: VecDeque::new(),
             streaming: HashMap::new(),
             handed_over: vec![0; targets],
+            of_v1: told::OfV1::default(),
         }
     }
 
     fn send(&mut self, which: u8, seq: SeqNum, flags: u8, payload: &[u8]) {
+        let segment = self.segment(which, seq, flags, payload);
+        self.pipeline.handle_segment(self.now, &segment);
+    }
+
+    fn segment<'a>(&self, which: u8, seq: SeqNum, flags: u8, payload: &'a [u8]) -> Segment<'a> {
         let client = SocketAddr::from(([10, 0, 0, which % 8], 4_000));
-        let segment = Segment {
+        Segment {
             at: self.now,
             flow: FlowId {
                 client: client.into(),
@@ -160,8 +180,38 @@ impl Bench {
             starts_segment: true,
             payload,
             wire_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// v1's next bytes: whole, cut, lost, repeated, or a byte at a time.
+    fn answer(&mut self, which: u8, how: u8, bytes: &[u8]) {
+        let at = usize::from(which % 8);
+        let (seq, ack) = (self.v1[at], self.next[at]);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.v1[at] = seq + len;
+        let mut send = |seq: SeqNum, captured: &[u8], wire_len: u32| {
+            let segment = Segment {
+                direction: Direction::ToClient,
+                ack: Some(ack),
+                wire_len,
+                ..self.segment(which, seq, ACK, captured)
+            };
+            self.pipeline.handle_segment(self.now, &segment);
         };
-        self.pipeline.handle_segment(self.now, &segment);
+        match how % 8 {
+            1 => {}
+            2 => send(seq, &bytes[..bytes.len() / 2], len),
+            3 => {
+                send(seq, bytes, len);
+                send(seq, bytes, len);
+            }
+            4 => {
+                for (offset, byte) in (0..).zip(bytes) {
+                    send(seq + offset, &[*byte], 1);
+                }
+            }
+            _ => send(seq, bytes, len),
+        }
     }
 
     /// The connection's next bytes: in order, lost, late, repeated, or a byte at a time.
@@ -226,9 +276,8 @@ impl Bench {
                     assert!(self.streaming.remove(copy).is_some(), "ended once");
                 }
                 Output::Cancel { .. } => {}
-                Output::Answer { .. } | Output::Reply { .. } | Output::OfV1 { .. } => {
-                    panic!("nobody asked for v1's answers")
-                }
+                Output::OfV1 { request, said } => self.of_v1.check(*request, said),
+                Output::Answer { .. } | Output::Reply { .. } => {}
             }
             self.held.push_back(output);
         }

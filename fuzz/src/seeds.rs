@@ -7,7 +7,7 @@ mod h2;
 
 use crate::{
     http_steps,
-    pipeline::{HTTP2, PHRASES},
+    pipeline::{BY_V1, HTTP2, PHRASES},
 };
 use frames::{captures, packets};
 pub use h2::stories;
@@ -219,7 +219,25 @@ fn conversations() -> Vec<Vec<u8>> {
     ];
     let rest = [vec![0, 0, 3], vec![HTTP2 + 3, 0, 0], vec![2, 0, 0]];
     let middle = [(1, 4), (2, 5), (7, 3), (7, 1), (2, 9)];
+    // v1 answers, and one of its segments is cut or lost.
+    let answered = |how: u8| {
+        let answers = [
+            (0, 0),
+            (1, 0),
+            (2, 1),
+            (1, 2),
+            (3, 0),
+            (5, 0),
+            (3, 2),
+            (6, 2),
+        ];
+        let by_v1 = answers.map(|(what, stream)| vec![HTTP2 + what, BY_V1, stream | how << 5]);
+        [http2(&streams[..6]), by_v1.to_vec()].concat()
+    };
     vec![
+        script([1, 0], &answered(0)),
+        script([3, 1], &answered(2)),
+        script([1, 2], &answered(4)),
         script([1, 0], &http2(&streams)),
         script([3, 1], &[http2(&streams[..2]), rest.to_vec()].concat()),
         script(

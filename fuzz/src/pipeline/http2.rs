@@ -1,4 +1,4 @@
-//! What clients of HTTP/2 say, and what is in the copies of it.
+//! What clients of HTTP/2 and v1 say, and what is in the copies of it.
 
 use mirror_core::{
     budget::Budget,
@@ -26,6 +26,18 @@ pub(super) fn frames(what: u8, number: u8) -> Vec<u8> {
         (_, 5) => frame(1, 5, stream, &[get, &b"\x3f\xe1\x7f"[..]].concat()),
         (_, 6) => frame(7, 0, 0, &[0; 8]),
         _ => frame(8, 0, stream, &[0, 0, 0, number]),
+    }
+}
+
+/// The same that v1 says.
+pub(super) fn answers(what: u8, number: u8) -> Vec<u8> {
+    let stream = 2 * u32::from(number) + 1;
+    match what % 8 {
+        0 => frame(4, 0, 0, &[0, 3, 0, 0, 0, 9]),
+        1 => frame(1, 4, stream, b"\x88\x5f\x10application/grpc\x40\x01t\x01v"),
+        2 => frame(1, 5, stream, b"\x88\xbe"),
+        5 => frame(1, 5, stream, b"\x40\x0bgrpc-status\x010"),
+        _ => frames(what, number),
     }
 }
 
