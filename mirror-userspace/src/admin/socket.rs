@@ -1,7 +1,7 @@
 //! The unix socket that the mirror is tuned by: made so that nobody else can take its place or open it.
 
 use std::{
-    fs::{self, DirBuilder, Metadata, Permissions},
+    fs::{self, DirBuilder, File, Metadata, Permissions},
     io,
     os::{
         fd::AsRawFd as _,
@@ -11,6 +11,8 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -28,6 +30,10 @@ use nix::{
 /// Where `podmirror agent` listens and `podmirror set` asks, unless told otherwise.
 pub const SOCKET: &str = "/run/podmirror/admin.sock";
 
+/// How often to try to be alone in a folder, and the pause between: the others take less than a millisecond.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
 /// The socket's file; removed when this is dropped, if it is still there.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
@@ -39,12 +45,14 @@ pub(crate) struct SocketFile {
 /// Listens at `path`, which only our own user and root may open (0600).
 ///
 /// The folder is made, with mode 0700, if there is none; it must be ours, and nobody else may write to
-/// it. A socket of ours that nobody listens at any more is replaced.
+/// it. A socket of ours that nobody listens at any more is replaced; of several that would replace it at the same moment,
+/// one does.
 ///
 /// # Errors
 /// There is something else at `path`, or a podmirror that listens; or the folder is not ours alone.
 pub(crate) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     claim_folder(path)?;
+    let _alone = lock(path);
     make_way(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let listener = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -68,10 +76,7 @@ pub(crate) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
 /// # Errors
 /// It is not ours alone.
 pub(crate) fn claim_folder(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("making {}", folder.display()))?;
     let found = fs::symlink_metadata(folder)?;
@@ -85,6 +90,28 @@ pub(crate) fn claim_folder(path: &Path) -> Result<()> {
         fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     }
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Keeps other podmirrors from making and removing sockets in the folder, until the file is dropped: between looking whether
+/// somebody listens and listening, another one would be taken for dead.
+///
+/// A folder that others may open can be locked by them, so this gives up after a second.
+fn lock(path: &Path) -> Option<File> {
+    let folder = File::open(folder_of(path)).ok()?;
+    for _ in 0..LOCK_TRIES {
+        if folder.try_lock().is_ok() {
+            return Some(folder);
+        }
+        thread::sleep(LOCK_PAUSE);
+    }
+    None
 }
 
 /// Removes a socket of ours that nobody listens at.
@@ -127,6 +154,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        let _alone = lock(&self.path);
         let is_ours = |found: Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
         if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
             // If it can't be removed, the next start sees that nobody listens.

@@ -9,7 +9,7 @@ use std::{
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::admin::client;
+use crate::admin::{client, listen_at};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o777
@@ -117,5 +117,29 @@ async fn a_folder_that_others_may_write_to_is_refused() {
         assert!(error.contains("belongs to another user"), "{error}");
     } else {
         eprintln!("SKIPPED: a folder of another user takes root");
+    }
+}
+
+#[test]
+fn of_those_who_would_replace_a_dead_socket_at_once_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..200 {
+        let path = folder.path().join(format!("{round}.sock"));
+        // What a killed process leaves.
+        drop(UnixListener::bind(&path).unwrap());
+        let barrier = std::sync::Barrier::new(4);
+        let listening = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        listen_at(&path)
+                    })
+                })
+                .collect();
+            let tries = tries.into_iter().map(|it| it.join().unwrap());
+            tries.filter_map(Result::ok).collect::<Vec<_>>()
+        });
+        assert_eq!(listening.len(), 1, "round {round}");
     }
 }
