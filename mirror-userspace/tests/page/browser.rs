@@ -1,7 +1,7 @@
 //! Chromium, driven by a script of ours (`browser.mjs`) through Playwright.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{ChildStdin, ChildStdout, Command, Stdio},
@@ -122,6 +122,9 @@ fn install() -> anyhow::Result<[PathBuf; 2]> {
     let programs = [packages::require("chromium")?, packages::require("node")?];
     let npm = packages::require("npm")?;
     fs::create_dir_all(folder())?;
+    // Tests run side by side: one fetches, the others wait.
+    let alone = File::create(folder().join("alone"))?;
+    alone.lock()?;
     let lock = include_str!("package-lock.json");
     let done = folder().join("node_modules/of-lock.json");
     if fs::read_to_string(&done).is_ok_and(|of| of == lock) {
