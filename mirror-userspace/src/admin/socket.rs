@@ -141,11 +141,13 @@ fn is_ours(found: &Metadata) -> bool {
 }
 
 impl SocketFile {
-    /// The same file under another name, in place of what is there.
+    /// The same file under another name of its folder, in place of what is there.
     ///
     /// # Errors
     /// It can't be renamed.
     pub(crate) fn renamed(mut self, path: &Path) -> io::Result<Self> {
+        // Who found the one before dead would remove this one.
+        let _alone = lock(path);
         fs::rename(&self.path, path)?;
         path.clone_into(&mut self.path);
         Ok(self)

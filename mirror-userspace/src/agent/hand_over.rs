@@ -13,12 +13,14 @@
 //!
 //! More than two may be there for a while. Only who listens at the socket mirrors: whoever hears that another one is
 //! gone looks there first, and the one that opens it is one. The old agent lets those go who stand at its door when the
-//! new one has a door of its own.
+//! new one has a door of its own. One that does not answer loses its place to the first that waited for it, whom the others
+//! wait for then.
 
 use std::{
+    fs,
     future::pending,
     mem,
-    os::unix::net::UnixStream as Blocking,
+    os::unix::{fs::MetadataExt as _, net::UnixStream as Blocking},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -48,7 +50,7 @@ const MOST: usize = 8;
 /// How often to look for another agent at a door that we can't open.
 const TRIES: usize = 3;
 
-/// How long the other agent may take to answer.
+/// See [`HandOver::patience`].
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happened at the socket.
@@ -67,15 +69,20 @@ pub(super) enum Met {
 pub(super) struct HandOver {
     path: PathBuf,
     part: Part,
+    /// How long the other agent may take to answer.
+    patience: Duration,
 }
 
 /// Where others come, and its file.
 type Door = (UnixListener, SocketFile);
 
+/// Device and inode of a socket.
+type Id = (u64, u64);
+
 #[derive(Debug)]
 enum Part {
-    /// Another one mirrors.
-    Waits(UnixStream),
+    /// Another one mirrors, who listened at this socket.
+    Waits(UnixStream, Option<Id>),
     /// We mirror.
     Mirrors(Mirrors),
     /// Another one has taken over.
@@ -107,15 +114,19 @@ impl HandOver {
     /// Must be called within a tokio runtime.
     pub(super) fn start(path: PathBuf) -> Self {
         let part = Part::begin(&path, None);
-        if matches!(part, Part::Waits(_)) {
+        if matches!(part, Part::Waits(..)) {
             info!("another agent mirrors on this node: taking over once all is attached");
         }
-        Self { path, part }
+        Self {
+            path,
+            part,
+            patience: PATIENCE,
+        }
     }
 
     /// Whether another one mirrors until we take over.
     pub(super) const fn waits(&self) -> bool {
-        matches!(self.part, Part::Waits(_))
+        matches!(self.part, Part::Waits(..))
     }
 
     /// Whether another one has taken over and mirrors.
@@ -138,7 +149,7 @@ impl HandOver {
     pub(super) async fn next(&mut self) -> Met {
         loop {
             let (met, before) = match &mut self.part {
-                Part::Waits(predecessor) => {
+                Part::Waits(predecessor, _) => {
                     while hear(predecessor).await.is_some() {}
                     (Met::PredecessorGone, None)
                 }
@@ -177,35 +188,37 @@ impl HandOver {
     /// The other one has not answered: all is ours, but what it still mirrors may be copied twice.
     pub(super) async fn take_over(&mut self) -> Result<Option<Time>> {
         let nobody = Part::Mirrors(Mirrors::default());
-        let Part::Waits(mut before) = mem::replace(&mut self.part, nobody) else {
+        let Part::Waits(mut before, id) = mem::replace(&mut self.part, nobody) else {
             return Ok(Some(Time::default()));
         };
         let asked = async {
             before.write_u8(TAKE_OVER).await?;
             before.read_u64_le().await
         };
-        match timeout(PATIENCE, asked).await {
-            Ok(Ok(from)) => {
-                // There is no moment at which nobody listens.
-                let mut mirrors = Mirrors::open(&self.path, open_instead);
-                let _gone = before.write_u8(OPEN).await;
-                mirrors.before = Some(before);
-                self.part = Part::Mirrors(mirrors);
-                Ok(Some(Time::from_nanos(from)))
-            }
+        let answered = match timeout(self.patience, asked).await {
+            Ok(Ok(from)) => Some(Time::from_nanos(from)),
             // It has ended meanwhile.
             Ok(Err(_)) => {
                 self.part = Part::begin(&self.path, None);
-                Ok((!self.waits()).then(Time::default))
+                return Ok((!self.waits()).then(Time::default));
             }
-            Err(_) => {
-                let mirrors = Mirrors::open(&self.path, open);
-                self.part = Part::Mirrors(Mirrors {
-                    before: Some(before),
-                    ..mirrors
-                });
-                bail!("the agent before this one does not answer")
-            }
+            Err(_) => None,
+        };
+        // Another one has taken its place meanwhile, and mirrors.
+        if socket_at(&self.path) != id
+            && let Some((other, id)) = meet(&self.path)
+        {
+            self.part = Part::Waits(other, id);
+            return Ok(None);
+        }
+        // There is no moment at which nobody listens. Whoever has not answered hears this when it comes to it.
+        let mut mirrors = Mirrors::open(&self.path, open_instead);
+        let _gone = before.write_u8(OPEN).await;
+        mirrors.before = Some(before);
+        self.part = Part::Mirrors(mirrors);
+        match answered {
+            Some(from) => Ok(Some(from)),
+            None => bail!("the agent before this one does not answer"),
         }
     }
 
@@ -236,8 +249,8 @@ impl Part {
     /// Waits for whoever mirrors, or mirrors. `before` is whom we took over from.
     fn begin(path: &Path, before: Option<UnixStream>) -> Self {
         for _ in 0..TRIES {
-            if let Some(other) = meet(path) {
-                return Self::Waits(other);
+            if let Some((other, id)) = meet(path) {
+                return Self::Waits(other, id);
             }
             // If another one has opened it since, that one mirrors.
             if let Ok(door) = open(path) {
@@ -305,11 +318,18 @@ impl Mirrors {
 }
 
 /// In a folder that others may write to, whoever listens may be anybody.
-fn meet(path: &Path) -> Option<UnixStream> {
+fn meet(path: &Path) -> Option<(UnixStream, Option<Id>)> {
     claim_folder(path).ok()?;
+    // One that is replaced between the two counts as replaced: whoever listens then is met again.
+    let id = socket_at(path);
     let stream = Blocking::connect(path).ok()?;
     stream.set_nonblocking(true).ok()?;
-    UnixStream::from_std(stream).ok()
+    Some((UnixStream::from_std(stream).ok()?, id))
+}
+
+fn socket_at(path: &Path) -> Option<Id> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 fn open(path: &Path) -> Result<Door> {

@@ -91,6 +91,7 @@ async fn a_door_that_could_not_be_opened_is_opened_later() {
     let other = UnixListener::bind(&path).unwrap();
     let mut own = HandOver {
         part: Part::Mirrors(Mirrors::open(&path, open)),
+        patience: PATIENCE,
         path: path.clone(),
     };
     own.keep_door();
@@ -220,4 +221,36 @@ async fn of_two_who_wait_one_goes_on_alone() {
     };
     assert!(met.is_none(), "{met:?}");
     assert!(third.waits());
+}
+
+/// One that hangs, and hears what it was told later.
+#[tokio::test]
+async fn whoever_does_not_answer_loses_its_place_to_one_that_waited() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    let mut first = HandOver::start(path.clone());
+    let mut second = HandOver::start(path.clone());
+    let mut third = HandOver::start(path.clone());
+    for waits in [&mut second, &mut third] {
+        waits.patience = Duration::from_millis(50);
+    }
+    second.take_over().await.unwrap_err();
+    assert!(!second.waits());
+    // Who stood at the old door does not mirror beside the second one, nor does who comes now.
+    assert_eq!(third.take_over().await.unwrap(), None);
+    assert!(third.waits());
+    drop(third);
+    let mut fourth = HandOver::start(path.clone());
+    assert!(fourth.waits());
+    hand_over(&mut second, &mut fourth).await;
+    assert!(second.is_relieved());
+    // The first one comes to it at last, and lets go.
+    assert!(matches!(first.next().await, Met::Asked));
+    first.give(Time::from_nanos(7)).await;
+    let heard = timeout(Duration::from_millis(100), first.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    let Part::Done { others, .. } = &first.part else {
+        panic!("{first:?}");
+    };
+    assert!(others.is_none(), "{others:?}");
 }
