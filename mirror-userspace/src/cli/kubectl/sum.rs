@@ -3,7 +3,7 @@
 //! Counts are added; what is a share, a time or a yes is not: the largest sample of those that mirror, quantiles of the
 //! added histograms, and "balanced" where all are. So whatever reads `GET /ledger` reads this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -49,7 +49,8 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
     versions.dedup();
     let uptimes = all.iter().map(|(_, books)| count(books, "uptime_seconds"));
     let uptime = uptimes.reduce(f64::min).unwrap_or_default();
-    let (mut pods, mut stopped) = (Vec::new(), Vec::new());
+    let (mut pods, mut known) = (Vec::new(), BTreeSet::new());
+    let mut stopped = BTreeSet::new();
     let mut watches = BTreeMap::<&str, (bool, f64)>::new();
     let mut refused = BTreeMap::<[&str; 2], f64>::new();
     let mut omitted = Value::Null;
@@ -58,13 +59,20 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
             let name = text(rule, "rule").to_owned();
             rules.entry(name).or_default().add(rule);
         }
-        pods.extend(list(books, "pods").iter().cloned().map(|mut pod| {
+        for pod in list(books, "pods") {
+            let key = ["namespace", "pod", "rule"].map(|name| text(pod, name));
+            // While two agents are on a node, each has it.
+            if !known.insert((*node, key)) {
+                continue;
+            }
+            let mut pod = pod.clone();
             if let Some(pod) = pod.as_object_mut() {
                 pod.insert("node".to_owned(), json!(node));
             }
-            pod
-        }));
-        stopped.extend(list(books, "rules_stopped").iter().cloned());
+            pods.push(pod);
+        }
+        let names = list(books, "rules_stopped").iter();
+        stopped.extend(names.filter_map(Value::as_str));
         for watch in list(books, "watches") {
             let up = watch.get("up").and_then(Value::as_bool).unwrap_or_default();
             let (all_up, errors) = watches.entry(text(watch, "kind")).or_insert((true, 0.0));

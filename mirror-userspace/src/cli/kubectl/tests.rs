@@ -210,3 +210,21 @@ fn it_is_kubectls_plugin_by_its_name_alone() {
     assert!(!super::is_called());
     super::KubectlCli::command().debug_assert();
 }
+
+#[test]
+fn what_two_agents_say_alike_is_said_once() {
+    let mut one = books(10.0, 1, 1.0, 99);
+    one["rules_stopped"] = json!(["b", "a"]);
+    let mut two = one.clone();
+    two["pods"][0]["state"] = json!("waiting");
+    let sum = add_up(&[("a", &one), ("a", &two), ("b", &two)]);
+    assert_eq!(sum["rules_stopped"], json!(["a", "b"]));
+    let pods = sum["pods"].as_array().unwrap();
+    let shown: Vec<_> = pods
+        .iter()
+        .map(|pod| (&pod["node"], &pod["state"]))
+        .collect();
+    let wanted =
+        [("a", "attached"), ("b", "waiting")].map(|(node, state)| (json!(node), json!(state)));
+    assert_eq!(shown, wanted.each_ref().map(|(node, state)| (node, state)));
+}

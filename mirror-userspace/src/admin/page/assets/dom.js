@@ -30,7 +30,7 @@ export const prose = (text) =>
     .split("`")
     .map((part, index) => (index % 2 ? html("code", {}, part) : part));
 
-/** One child for each item, in order; those that stay are kept, with the focus that they may have. */
+/** One child for each item, in order, also where two have one key; those that stay are kept, with the focus that they may have. */
 export const each = (parent, items, key, make, update) => {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let before = null;
@@ -48,5 +48,6 @@ export const each = (parent, items, key, make, update) => {
     update(child, item);
     before = child;
   }
-  for (const child of old.values()) child.remove();
+  const rest = () => (before ? before.nextElementSibling : parent.firstElementChild);
+  while (rest()) rest().remove();
 };
