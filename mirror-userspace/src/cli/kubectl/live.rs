@@ -3,7 +3,9 @@
 //! A look does not wait for the slowest of them: who takes longer is asked on, and meanwhile counts by what he told last.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +28,16 @@ const AGAIN_IF_SILENT: Duration = Duration::from_secs(5);
 /// How long a look waits for an answer. The first one has all the time that the nodes have.
 const SOON: Duration = Duration::from_secs(2);
 
+/// How many of those that did not answer last time are asked at once: they may hold a place each for all the time that they
+/// have, and are not to hold the places of the others.
+const SILENT_AT_ONCE: usize = AT_ONCE / 2;
+
+/// How long after the last answer an agent that was not asked again counts as silent.
+const NOT_ASKED: Duration = Duration::from_secs(10);
+
+/// How much longer than it should have an agent may seem to have been up, by an answer that was long on its way; more is a restart.
+const ON_THE_WAY: f64 = 30.0;
+
 /// All agents, and what each of them told last.
 pub(super) struct Live {
     fleet: Arc<Fleet>,
@@ -36,6 +48,8 @@ pub(super) struct Live {
     /// When the agents were looked for, and why they were not found.
     found: Instant,
     lost_sight: Option<String>,
+    /// When the last look began.
+    looked: Instant,
 }
 
 /// An answer.
@@ -56,16 +70,52 @@ pub(super) struct Last(BTreeMap<String, Told>);
 pub(super) struct Told {
     pub(super) node: String,
     pub(super) books: Option<(Value, Instant)>,
+    /// How long it was up when it told that, in seconds.
+    uptime: f64,
+    /// When it told anything or failed to.
+    heard: Option<Instant>,
     /// Why it tells nothing now.
     pub(super) trouble: Option<String>,
+}
+
+/// Who is to be asked, the next ones last.
+#[derive(Default)]
+struct Due {
+    silent: Vec<AgentPod>,
+    others: Vec<AgentPod>,
+}
+
+impl Due {
+    /// The next one, where so many are asked already, and so many of them are silent.
+    fn next(&mut self, asked: usize, silent: usize) -> Option<AgentPod> {
+        if asked >= AT_ONCE {
+            return None;
+        }
+        let silent = match silent < SILENT_AT_ONCE {
+            true => self.silent.pop(),
+            false => None,
+        };
+        silent.or_else(|| self.others.pop())
+    }
 }
 
 impl Last {
     fn tell(&mut self, agent: &AgentPod, books: Result<Value>, at: Instant) {
         let told = self.0.entry(agent.name.clone()).or_default();
         told.node.clone_from(&agent.node);
+        told.heard = Some(at);
         match books {
             Ok(books) => {
+                let mut uptime = count(&books, "uptime_seconds");
+                if let Some((before, then)) = &told.books {
+                    let should = told.uptime + at.duration_since(*then).as_secs_f64();
+                    let has_restarted = uptime < count(before, "uptime_seconds");
+                    // An answer that was long on its way does not turn time back.
+                    if !has_restarted && should - uptime < ON_THE_WAY {
+                        uptime = uptime.max(should);
+                    }
+                }
+                told.uptime = uptime;
                 told.books = Some((books, at));
                 told.trouble = None;
             }
@@ -84,8 +134,7 @@ impl Last {
         let aged = self.0.values().filter_map(|told| {
             let (books, at) = told.books.as_ref()?;
             let mut books = books.clone();
-            let passed = now.duration_since(*at).as_secs_f64();
-            let uptime = count(&books, "uptime_seconds") + passed;
+            let uptime = told.uptime + now.duration_since(*at).as_secs_f64();
             if let Some(books) = books.as_object_mut() {
                 books.insert("uptime_seconds".to_owned(), json!(uptime));
             }
@@ -94,6 +143,30 @@ impl Last {
         let aged: Vec<_> = aged.collect();
         let all: Vec<_> = aged.iter().map(|(node, books)| (*node, books)).collect();
         add_up(&all)
+    }
+
+    /// A word that is another one when other agents are in the sum.
+    fn counted(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        for (name, told) in &self.0 {
+            if told.books.is_some() {
+                name.hash(&mut hasher);
+            }
+        }
+        format!("{:x}", hasher.finish())
+    }
+
+    fn is_silent(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|it| it.trouble.is_some())
+    }
+
+    /// Those of the agents that are not `asked` yet, by turns: those first of which nothing was heard for the longest time.
+    fn due(&self, agents: &[AgentPod], is_asked: impl Fn(&str) -> bool) -> Due {
+        let mut due: Vec<_> = agents.to_vec();
+        due.retain(|agent| !is_asked(&agent.name));
+        due.sort_by_key(|agent| Reverse(self.0.get(&agent.name).and_then(|told| told.heard)));
+        let (silent, others) = due.into_iter().partition(|it| self.is_silent(&it.name));
+        Due { silent, others }
     }
 }
 
@@ -107,6 +180,7 @@ impl Live {
             asking: JoinSet::new(),
             found: Instant::now(),
             lost_sight: None,
+            looked: Instant::now(),
         }
     }
 
@@ -122,21 +196,18 @@ impl Live {
             true => self.fleet.patience.saturating_add(SOON),
             false => SOON,
         };
+        self.looked = started;
         self.find();
-        // Those first that have told nothing for the longest time.
-        let mut due: Vec<_> = self.fleet.agents.clone();
-        due.retain(|agent| !self.asked.contains_key(&Some(agent.name.clone())));
-        due.sort_by_key(|agent| std::cmp::Reverse(self.told_at(agent)));
+        let is_asked = |name: &str| self.asked.contains_key(&Some(name.to_owned()));
+        let mut due = self.last.due(&self.fleet.agents, is_asked);
         loop {
-            while self.asked.len() < AT_ONCE
-                && let Some(agent) = due.pop()
-            {
+            while let Some(agent) = due.next(self.asked.len(), self.silent_asked()) {
                 self.ask(agent);
             }
             // Who was asked by an earlier look has had his time.
             let of_now = self.asked.values().filter(|at| **at >= started);
             let is_awaited = of_now.count() > 0;
-            if !is_awaited && due.is_empty() {
+            if !is_awaited && due.others.is_empty() {
                 break;
             }
             let deadline = time::Instant::from_std(started) + wait;
@@ -152,9 +223,10 @@ impl Live {
         }
     }
 
-    fn told_at(&self, agent: &AgentPod) -> Option<Instant> {
-        let told = self.last.0.get(&agent.name)?;
-        told.books.as_ref().map(|(_, at)| *at)
+    /// How many of those that are asked did not answer last time.
+    fn silent_asked(&self) -> usize {
+        let asked = self.asked.keys().flatten();
+        asked.filter(|name| self.last.is_silent(name)).count()
     }
 
     fn ask(&mut self, agent: AgentPod) {
@@ -213,6 +285,11 @@ impl Live {
         self.last.0.values().any(|told| told.books.is_some())
     }
 
+    /// A word that is another one when other agents are in [`sum`](Self::sum).
+    pub(super) fn counted(&self) -> String {
+        self.last.counted()
+    }
+
     /// What all that is known adds up to.
     pub(super) fn sum(&self, now: Instant) -> Value {
         self.last.sum(now)
@@ -227,7 +304,12 @@ impl Live {
             let since = since.map(Instant::elapsed).filter(|it| *it >= SOON);
             let slow = since.map(|it| format!("no answer for {} s", it.as_secs()));
             let unknown = told.is_none().then(|| "not asked yet".to_owned());
-            (agent, told, trouble.or(slow).or(unknown))
+            let heard = told.and_then(|told| told.heard);
+            let old = heard.map(|it| self.looked.saturating_duration_since(it));
+            let old = old.filter(|it| *it >= NOT_ASKED);
+            let old =
+                old.map(|it| format!("not asked for {} s: too many do not answer", it.as_secs()));
+            (agent, told, trouble.or(slow).or(unknown).or(old))
         })
     }
 
@@ -254,40 +336,4 @@ impl Live {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::kubectl::tests::agent;
-
-    fn books(uptime: f64) -> Value {
-        json!({"version": "0.1.0", "uptime_seconds": uptime, "rules": [
-            {"rule": "flags", "attachments": 1, "targets": [], "ledger": {"segments": {"seen": 5}}},
-        ]})
-    }
-
-    #[test]
-    fn time_goes_on_where_the_youngest_is_silent() {
-        let (mut last, start) = (Last::default(), Instant::now());
-        let later = |seconds| start + Duration::from_secs(seconds);
-        let (old, young) = (agent("a"), agent("b"));
-        last.tell(&old, Ok(books(100.0)), start);
-        last.tell(&young, Ok(books(10.0)), start);
-        assert_eq!(last.sum(start)["uptime_seconds"], 10.0);
-        last.tell(&old, Ok(books(103.0)), later(3));
-        assert_eq!(last.sum(later(3))["uptime_seconds"], 13.0);
-        last.tell(&young, Ok(books(14.0)), later(4));
-        assert_eq!(last.sum(later(4))["uptime_seconds"], 14.0);
-    }
-
-    #[test]
-    fn two_agents_of_a_node_are_two_until_one_is_gone() {
-        let (mut last, now) = (Last::default(), Instant::now());
-        let (one, mut next) = (agent("a"), agent("a"));
-        next.name = "podmirror-next".to_owned();
-        last.tell(&one, Ok(books(100.0)), now);
-        last.tell(&next, Ok(books(1.0)), now);
-        let seen = |last: &Last| last.sum(now)["rules"][0]["ledger"]["segments"]["seen"].clone();
-        assert_eq!(seen(&last), 10);
-        last.keep(&[next]);
-        assert_eq!(seen(&last), 5);
-    }
-}
+mod tests;

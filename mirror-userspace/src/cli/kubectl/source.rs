@@ -52,7 +52,7 @@ impl All {
 
     /// What the agents that answer have at a path, each with its entries in the list of this name, the newest of all first.
     async fn newest(&self, path: &str, name: &str) -> Result<Value, Failure> {
-        let (mut fleet, mut trouble) = {
+        let (mut fleet, silent) = {
             let live = self.live.lock().await;
             let silent: Vec<_> = live.silent().collect();
             let named: Vec<_> = silent.iter().map(|(agent, _)| agent.node.clone()).collect();
@@ -63,40 +63,12 @@ impl All {
             (fleet, named)
         };
         fleet.patience = fleet.patience.min(PATIENCE);
-        let (mut all, mut sum) = (
-            Vec::new(),
-            json!({"now": 0.0, "keep": 0.0, "not_kept": 0.0}),
-        );
-        let mut why = None;
-        for (agent, told) in fleet.read(path).await {
-            match told.and_then(|it| Ok(serde_json::from_slice::<Value>(&it)?)) {
-                Ok(told) => {
-                    let most = |name| count(&sum, name).max(count(&told, name));
-                    let (now, keep) = (most("now"), most("keep"));
-                    let not_kept = count(&sum, "not_kept") + count(&told, "not_kept");
-                    sum = json!({"now": now, "keep": keep, "not_kept": not_kept});
-                    let listed = list(&told, name).iter().cloned();
-                    all.extend(listed.map(|it| of_agent(agent, it)));
-                }
-                Err(error) => {
-                    trouble.push(agent.node.clone());
-                    why.get_or_insert(format!("{}: {error:#}", agent.node));
-                }
-            }
-        }
-        if let (Some(why), true) = (&why, trouble.len() >= fleet.agents.len()) {
-            return Err(failed(why.clone()));
-        }
-        all.sort_by(|one, other| count(other, "at").total_cmp(&count(one, "at")));
-        all.truncate(SHOWN);
-        let said = format!("Not told by {}.", trouble.join(", "));
-        if let Some(sum) = sum.as_object_mut() {
-            sum.insert(name.to_owned(), Value::from(all));
-            if !trouble.is_empty() {
-                sum.insert("trouble".to_owned(), json!(said));
-            }
-        }
-        Ok(sum)
+        let told = fleet.read(path).await.into_iter();
+        let told = told.map(|(agent, told)| {
+            let told = told.and_then(|it| Ok(serde_json::from_slice(&it)?));
+            (agent, told)
+        });
+        newest(name, told, silent)
     }
 
     /// A capture file of one agent's: `agent=NAME&id=1,2`.
@@ -147,6 +119,7 @@ impl Source for All {
         let agents: Value = agents.collect();
         if let Some(sum) = sum.as_object_mut() {
             sum.insert("agents".to_owned(), agents);
+            sum.insert("agents_counted".to_owned(), json!(live.counted()));
             sum.insert("agents_omitted".to_owned(), json!(omitted));
         }
         Ok(sum.to_string().into())
@@ -192,6 +165,50 @@ impl Source for All {
     }
 }
 
+/// What agents told, the newest entries of all first. Nothing is got only where none of them told anything: those that were
+/// not asked, for they are `silent`, are named as those are that failed.
+fn newest<'a>(
+    name: &str,
+    told: impl Iterator<Item = (&'a AgentPod, Result<Value>)>,
+    silent: Vec<String>,
+) -> Result<Value, Failure> {
+    let (mut all, mut sum) = (
+        Vec::new(),
+        json!({"now": 0.0, "keep": 0.0, "not_kept": 0.0}),
+    );
+    let (mut trouble, mut why, mut answers) = (silent, None, 0_usize);
+    for (agent, told) in told {
+        match told {
+            Ok(told) => {
+                answers += 1;
+                let most = |name| count(&sum, name).max(count(&told, name));
+                let (now, keep) = (most("now"), most("keep"));
+                let not_kept = count(&sum, "not_kept") + count(&told, "not_kept");
+                sum = json!({"now": now, "keep": keep, "not_kept": not_kept});
+                let listed = list(&told, name).iter().cloned();
+                all.extend(listed.map(|it| of_agent(agent, it)));
+            }
+            Err(error) => {
+                trouble.push(agent.node.clone());
+                why.get_or_insert(format!("{}: {error:#}", agent.node));
+            }
+        }
+    }
+    let said = format!("Not told by {}.", trouble.join(", "));
+    if answers == 0 && !trouble.is_empty() {
+        return Err(failed(why.unwrap_or(said)));
+    }
+    all.sort_by(|one, other| count(other, "at").total_cmp(&count(one, "at")));
+    all.truncate(SHOWN);
+    if let Some(sum) = sum.as_object_mut() {
+        sum.insert(name.to_owned(), Value::from(all));
+        if !trouble.is_empty() {
+            sum.insert("trouble".to_owned(), json!(said));
+        }
+    }
+    Ok(sum)
+}
+
 /// What each rule does at an agent.
 fn rules(books: &Value) -> Value {
     let pairs = pairs(books);
@@ -221,4 +238,33 @@ fn of_agent(agent: &AgentPod, mut it: Value) -> Value {
 
 const fn failed(why: String) -> Failure {
     (StatusCode::BAD_GATEWAY, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+    use crate::cli::kubectl::tests::agent;
+
+    /// Two are silent already, one fails now, and one tells.
+    #[test]
+    fn one_answer_is_told_whoever_else_fails() {
+        let agents = ["c", "d"].map(agent);
+        let tell = |fourth: bool| {
+            let told = agents.iter().map(move |agent| match &*agent.node {
+                "d" if fourth => (agent, Ok(json!({"lost": [{"at": 1}], "keep": 5}))),
+                _ => (agent, (|| bail!("refused"))()),
+            });
+            newest("lost", told, vec!["a".to_owned(), "b".to_owned()])
+        };
+        let told = tell(true).unwrap();
+        assert_eq!(told["lost"][0]["node"], "d");
+        assert_eq!(told["trouble"], "Not told by a, b, c.");
+        assert_eq!(tell(false).unwrap_err().1, "c: refused");
+        // Nobody is there to be asked.
+        let none = newest("lost", [].into_iter(), vec!["a".to_owned()]);
+        assert_eq!(none.unwrap_err().1, "Not told by a.");
+        newest("lost", [].into_iter(), Vec::new()).unwrap();
+    }
 }

@@ -5,10 +5,8 @@ import { many, number, percent, perSecond, time } from "./format.js";
 
 const WINDOW = 5; // seconds of which rates are
 
-const isCounted = ({ age_seconds }) => age_seconds !== null;
-
-/** Whose counts are in the sum, as one text. */
-export const counted = ({ agents }) => (agents ?? []).filter(isCounted).map(({ agent }) => agent).join(" ");
+/** Whose counts are in the sum, as one text: also those that are not listed. */
+export const counted = ({ agents_counted }) => agents_counted ?? "";
 
 /** How many of them answer; nothing, if the books are one podmirror's own. */
 export const answering = ({ agents, agents_omitted }) => {
