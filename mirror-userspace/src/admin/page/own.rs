@@ -39,10 +39,7 @@ impl OwnPage {
         answer_time: Duration,
         tunes: bool,
     ) -> anyhow::Result<Self> {
-        let limits = Limits {
-            connection_time: answer_time,
-            ..Limits::default()
-        };
+        let limits = limits(answer_time);
         let listen = Listen::At((Ipv4Addr::LOCALHOST, port).into());
         let listener = listen.listen().await;
         let listener = listener.with_context(|| format!("listening at {listen}"))?;
@@ -69,6 +66,15 @@ impl OwnPage {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+}
+
+/// The browser has its own time beside that of the answers: messages come all the while.
+fn limits(answer_time: Duration) -> Limits {
+    let limits = Limits::default();
+    Limits {
+        connection_time: limits.connection_time.saturating_add(answer_time),
+        ..limits
     }
 }
 
@@ -104,6 +110,14 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_browser_has_no_less_time_where_agents_have_little() {
+        let least = Limits::default().connection_time;
+        let given = limits(Duration::from_millis(500)).connection_time;
+        assert!(given > least, "{given:?}");
+        assert_eq!(limits(Duration::MAX).connection_time, Duration::MAX);
+    }
 
     #[test]
     fn nothing_is_found_without_the_whole_secret() {
