@@ -2,8 +2,8 @@
 //! Kubernetes' own JSONPath, conditions by Argo's expressions, queries by Prometheus.
 
 use std::{
-    env, fs,
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -40,33 +40,41 @@ pub fn json_path(document: &Value, path: &str) -> Result<String> {
 /// Argo's conditions.
 #[derive(Debug)]
 pub struct Conditions {
-    folder: Scratch,
+    program: PathBuf,
 }
 
 impl Conditions {
-    /// Builds the program that says what they come to.
+    /// Installs what they need, unless it is there.
     ///
     /// # Errors
     ///
     /// Without Go and Debian's package of the library, and when they can't be installed.
-    pub fn build() -> Result<Self> {
+    pub fn install() -> Result<()> {
         let library = Path::new(GO_PATH).join("src/github.com/antonmedv/expr");
-        if packages::find("go").is_none() || !library.exists() {
-            packages::install(&["golang-go", "golang-github-antonmedv-expr-dev"])?;
-        }
-        let folder = Scratch::create("condition")?;
-        let source = folder.path().join("condition.go");
+        packages::install_unless(&["golang-go", "golang-github-antonmedv-expr-dev"], || {
+            packages::find("go").is_some() && library.exists()
+        })
+    }
+
+    /// Builds the program that says what they come to, in a folder that nobody else may write to.
+    ///
+    /// # Errors
+    ///
+    /// When it does not compile.
+    pub fn build(folder: &Path) -> Result<Self> {
+        let folder = folder.join("condition");
+        fs::create_dir_all(&folder)?;
+        let (source, program) = (folder.join("condition.go"), folder.join("condition"));
         fs::write(&source, CONDITION)?;
-        let mut go = Command::new(packages::require("go")?);
+        let mut go = Command::new(packages::find("go").context("no `go`")?);
         go.args(["build", "-o"])
-            .arg(folder.path().join("condition"))
-            .arg(source)
+            .args([&program, &source])
             .env("GO111MODULE", "off")
             .env("GOPATH", GO_PATH)
             .env("GOFLAGS", "")
-            .env("GOCACHE", env::temp_dir().join("podmirror-go-cache"));
+            .env("GOCACHE", folder.join("cache"));
         output(&mut go)?;
-        Ok(Self { folder })
+        Ok(Self { program })
     }
 
     /// Whether each holds of a result.
@@ -75,7 +83,7 @@ impl Conditions {
     ///
     /// When one is no condition.
     pub fn hold<const N: usize>(&self, result: &Value, conditions: [&str; N]) -> Result<[bool; N]> {
-        let mut condition = Command::new(self.folder.path().join("condition"));
+        let mut condition = Command::new(&self.program);
         let said = output(condition.arg(result.to_string()).args(conditions))?;
         let said: Vec<_> = said.lines().map(|line| line == "true").collect();
         said.try_into().ok().context("not one line for each")

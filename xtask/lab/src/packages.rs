@@ -77,8 +77,12 @@ pub fn install(packages: &[&str]) -> Result<()> {
     install_unless(packages, || false)
 }
 
-/// Installs packages, unless somebody else has `done` so by the time that it is our turn.
-fn install_unless(packages: &[&str], done: impl Fn() -> bool) -> Result<()> {
+/// Installs packages, unless all is there by the time that it is our turn: nobody else is in the middle of it then.
+///
+/// # Errors
+///
+/// As [`install`].
+pub fn install_unless(packages: &[&str], done: impl Fn() -> bool) -> Result<()> {
     // One at a time in this process, and one process at a time: tests run side by side.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
