@@ -258,7 +258,8 @@ pub(super) fn by_documents(namespace: &str) -> Vec<String> {
         // Nobody else's.
         format!("--watch-namespace={namespace}"),
         "--shards=1".to_owned(),
-        "--ring-size=2M".to_owned(),
+        // As in deploy/: rules share it.
+        "--ring-size=8M".to_owned(),
         "--max-memory=64M".to_owned(),
         "--readiness-gate".to_owned(),
         "--hand-over=/run/podmirror/hand-over.sock".to_owned(),
