@@ -27,7 +27,7 @@ pub(super) struct TellArgs {
     pod_uid: Option<String>,
 }
 
-/// The longest name of a Lease: it is also the value of a label, which has 63 bytes at most. With `-NODE` appended
+/// The longest name of a Lease: it is also the value of a label, which has 63 bytes at most. With `.NODE` appended
 /// it is the name of another one, which may have 253.
 const LONGEST_LEASE: usize = 63;
 
