@@ -7,6 +7,7 @@ pub mod file;
 pub mod live;
 
 pub use live::{
-    AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, LiveConfig, Method, Netns,
-    OpenNetns, Place, Programs, Read, Record, RingKind, RingReader, Rings, Tap, check, object,
+    AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, LiveConfig, Mark, Method,
+    Netns, OpenNetns, Place, Programs, Read, Record, RingKind, RingReader, Rings, Tap,
+    check, object,
 };

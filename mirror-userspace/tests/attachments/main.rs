@@ -17,6 +17,7 @@ macro_rules! with_both_rings {
 }
 
 mod many;
+mod marks;
 mod pod;
 mod shared;
 mod target;

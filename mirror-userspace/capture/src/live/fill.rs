@@ -44,8 +44,18 @@ impl Fill {
     /// Bytes of records that were reserved and not freed, a moment ago.
     pub(super) fn bytes(&self) -> usize {
         // The reader's place first: it never passes the other.
-        let read = self.position(0);
-        self.position(self.page).wrapping_sub(read)
+        let read = self.read();
+        self.reserved().wrapping_sub(read)
+    }
+
+    /// How far the reader is. A record that was reserved and is not written yet holds it back.
+    pub(super) fn read(&self) -> usize {
+        self.position(0)
+    }
+
+    /// Where the next record goes.
+    pub(super) fn reserved(&self) -> usize {
+        self.position(self.page)
     }
 
     fn position(&self, offset: usize) -> usize {

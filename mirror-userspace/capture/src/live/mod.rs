@@ -21,6 +21,7 @@
 //! | [`rings`], [`ring`] | the two kinds of ring: made, shared by captures and their programs, read |
 //! | [`fill`], [`hurry`] | how full a BPF ring is, and what its reader does about it |
 //! | [`perf`], [`merge`] | the CPUs' perf rings, read as one, in the order of capture |
+//! | [`mark`] | whether what was in a ring at a moment has been read |
 //! | [`reader`], [`sleep`], [`wakeups`] | [`RingReader`]: a shard's end of them, and when it sleeps |
 //! | [`parse`] | a record's bytes to a [`Segment`](mirror_core::segment::Segment) |
 //! | [`check`] | what this machine can do: facts, and `run` tried out |
@@ -38,6 +39,7 @@ mod hurry;
 mod kernel_log;
 mod loader;
 mod locked_memory;
+mod mark;
 mod merge;
 mod netlink;
 mod netns;
@@ -56,6 +58,7 @@ mod wakeups;
 
 pub use attach::{Hook, Method, Tap};
 pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
+pub use mark::Mark;
 pub use netlink::AddressHolder;
 pub use netns::{Netns, OpenNetns};
 pub use object::RingKind;

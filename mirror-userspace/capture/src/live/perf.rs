@@ -17,7 +17,7 @@ use aya::{
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 
-use super::{locked_memory, merge::Merge, reader::Batch, ring};
+use super::{locked_memory, mark::Mark, merge::Merge, reader::Batch, ring};
 use mirror_core::segment::Time;
 
 const PAGE: usize = 4096;
@@ -31,6 +31,10 @@ pub(super) struct PerfBuffers {
     merge: Merge,
     /// Bytes of all buffers.
     bytes: usize,
+    /// Bytes of records that were handed over.
+    taken: usize,
+    /// How often nothing was left.
+    emptied: usize,
 }
 
 impl PerfBuffers {
@@ -63,13 +67,24 @@ impl PerfBuffers {
             buffers,
             merge,
             bytes,
+            taken: 0,
+            emptied: 0,
         };
         Ok((buffers, Events(events)))
     }
 
-    /// Bytes of records that may be there to be read.
-    pub(super) fn capacity(&self) -> usize {
-        self.bytes + self.merge.capacity()
+    /// What is there to be read now: it is no more than there is room for.
+    pub(super) fn mark(&self) -> Mark {
+        let most = self.bytes + self.merge.capacity();
+        Mark {
+            place: self.taken.wrapping_add(most),
+            emptied: self.emptied,
+        }
+    }
+
+    /// Whether what was there has been read.
+    pub(super) fn is_past(&self, mark: Mark) -> bool {
+        self.emptied != mark.emptied || mark.is_behind(self.taken)
     }
 
     /// Hands those of a batch of records to `take` that are due, and says how many they were.
@@ -85,8 +100,12 @@ impl PerfBuffers {
         loop {
             self.fill(now);
             let Some(record) = self.merge.next() else {
+                if self.merge.is_empty() {
+                    self.emptied = self.emptied.wrapping_add(1);
+                }
                 return read;
             };
+            self.taken = self.taken.wrapping_add(record.len());
             take(record);
             read += 1;
             if batch.ends_with(record) {

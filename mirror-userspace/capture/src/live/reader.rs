@@ -1,6 +1,5 @@
 //! One shard's end of the rings.
 
-use mirror_common::record::SegmentHeader;
 use mirror_core::counters::RingCounters;
 use mirror_core::segment::{Direction, Segment, Time};
 
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use super::{
     config::AttachmentId,
+    mark::Mark,
     parse::{Record, attachment_of, read_record},
     ring::Ring,
     sleep::Sleeper,
@@ -79,7 +79,6 @@ impl Read<'_> {
 pub struct RingReader {
     ring: Ring,
     sleeper: Sleeper,
-    capacity: usize,
     /// What was [drained](Self::drain) so far.
     pub counters: RingCounters,
 }
@@ -87,7 +86,6 @@ pub struct RingReader {
 impl RingReader {
     pub(super) fn new(ring: Ring, sleeper: Sleeper) -> Self {
         Self {
-            capacity: ring.capacity() / size_of::<SegmentHeader>(),
             ring,
             sleeper,
             counters: RingCounters::default(),
@@ -110,7 +108,7 @@ impl RingReader {
 
     /// Hands a batch of records to `handle`, in the order in which the kernel wrote them, and returns
     /// how many there were. None means that nothing more is due at `now`: the ring is empty, or
-    /// the reader [withholds](Self::withholds) what may have to wait for something earlier.
+    /// what is there may have to wait for something earlier.
     ///
     /// `now` is read from `CLOCK_MONOTONIC`, before this. The perf ring's CPUs have rings of their own,
     /// and what one of them wrote waits for the others: no longer than 2 ms after it was
@@ -130,17 +128,17 @@ impl RingReader {
         read
     }
 
-    /// Whether records were read that may have to wait for something earlier. They are due in a few
-    /// milliseconds, even if nothing more comes.
+    /// What is in the rings now, records included that are still being written.
     #[must_use]
-    pub fn withholds(&self) -> bool {
-        self.ring.withholds()
+    pub fn mark(&self) -> Mark {
+        self.ring.mark()
     }
 
-    /// More records than the rings hold: after so many, all that were in them have been read.
+    /// Whether all that was in the rings at this mark has been read. However much is written meanwhile, it is once so
+    /// many bytes have been read as there were (BPF ring), or as there is room for (perf).
     #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.capacity
+    pub fn is_past(&self, mark: Mark) -> bool {
+        self.ring.is_past(mark)
     }
 
     /// How long the thread may sleep after a [`drain`](Self::drain) that found nothing, if it has nothing else

@@ -10,7 +10,9 @@ use aya::maps::{Map, MapData, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use mirror_common::record::{self, SegmentHeader};
 
-use super::{fill::Fill, hurry::Hurry, locked_memory, perf::PerfBuffers, reader::Batch};
+use super::{
+    fill::Fill, hurry::Hurry, locked_memory, mark::Mark, perf::PerfBuffers, reader::Batch,
+};
 use mirror_core::segment::Time;
 
 /// The largest record, with room for its neighbour to be read meanwhile.
@@ -72,11 +74,22 @@ impl Ring {
         }
     }
 
-    /// Bytes of records that may be there to be read.
-    pub(super) fn capacity(&self) -> usize {
+    /// What is there to be read now.
+    pub(super) fn mark(&self) -> Mark {
         match self {
-            Self::Bpf { bytes, .. } => *bytes,
-            Self::Perf(buffers) => buffers.capacity(),
+            Self::Bpf { fill, .. } => Mark {
+                place: fill.reserved(),
+                emptied: 0,
+            },
+            Self::Perf(buffers) => buffers.mark(),
+        }
+    }
+
+    /// Whether what was there has been read.
+    pub(super) fn is_past(&self, mark: Mark) -> bool {
+        match self {
+            Self::Bpf { fill, .. } => mark.is_behind(fill.read()),
+            Self::Perf(buffers) => buffers.is_past(mark),
         }
     }
 

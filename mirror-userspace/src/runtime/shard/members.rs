@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use mirror_capture::{AttachmentId, Read, RingReader};
+use mirror_capture::{AttachmentId, Mark, Read, RingReader};
 use mirror_core::{ledger::Counted, segment::Time};
 use tokio::sync::oneshot;
 
@@ -39,8 +39,8 @@ pub(super) struct Members {
 struct End {
     mirror: MirrorId,
     kind: EndOf,
-    /// After so many records all that were there have been read, whatever comes meanwhile.
-    left: usize,
+    /// What was in the ring when it was told: what comes meanwhile is not waited for.
+    after: Mark,
 }
 
 enum EndOf {
@@ -133,15 +133,13 @@ impl Members {
         });
     }
 
-    /// Ends what waits for the ring to be read, once it is: `read` records were read in this turn, and `all` that
-    /// there were.
-    pub(super) fn finish_ends(&mut self, read: usize, all: bool) {
+    /// Ends what waits for the ring to be read, as far as it is.
+    pub(super) fn finish_ends(&mut self, reader: &RingReader) {
         if self.ends.is_empty() {
             return;
         }
-        for mut end in std::mem::take(&mut self.ends) {
-            end.left = end.left.saturating_sub(read);
-            if !all && end.left > 0 {
+        for end in std::mem::take(&mut self.ends) {
+            if !reader.is_past(end.after) {
                 self.ends.push(end);
                 continue;
             }
@@ -159,9 +157,8 @@ impl Members {
         }
     }
 
-    /// Does what it is told. What is in the ring is read to the end first where that matters; it has at most
-    /// `capacity` records.
-    pub(super) fn obey(&mut self, control: Control, capacity: usize) {
+    /// Does what it is told. What is in the ring by now is read first where that matters.
+    pub(super) fn obey(&mut self, control: Control, reader: &RingReader) {
         let (mirror, kind) = match control {
             Control::Join(joining) => return self.join(*joining),
             Control::Gone(mirror) => return drop(self.take(mirror)),
@@ -174,7 +171,7 @@ impl Members {
         self.ends.push(End {
             mirror,
             kind,
-            left: capacity,
+            after: reader.mark(),
         });
     }
 

@@ -110,7 +110,7 @@ async fn serve(
     while !panics::here() {
         let read = members.turn(&mut reader);
         members.see_to_timeouts(clock::now());
-        members.finish_ends(read, read == 0 && !reader.withholds());
+        members.finish_ends(&reader);
         turns_in_vain = if read > 0 { 0 } else { turns_in_vain + 1 };
         let mut command = if turns_in_vain <= TURNS_IN_VAIN {
             // Connections get their turn; a flood of segments must not keep commands out either.
@@ -135,7 +135,7 @@ async fn serve(
             }
         };
         while let Some(told) = command {
-            members.obey(told, reader.capacity());
+            members.obey(told, &reader);
             command = commands.try_recv().ok();
         }
     }
