@@ -47,6 +47,13 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
+/// Drops what is of no use any more; a panic in that, also one that tokio keeps to itself, is nobody's.
+pub(super) fn let_go<T>(useless: T) {
+    let before = here();
+    let _panicked = caught(|| drop(useless));
+    PANICKED.set(before);
+}
+
 /// Runs to the end of what this is, or to the first panic in it or in one of the tasks that it runs.
 pub(super) async fn watched<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
@@ -78,6 +85,34 @@ mod tests {
         assert!(!here());
         let done = async { spawn_local(yield_now()).await.is_ok() };
         assert_eq!(watched(well.run_until(done)).await, Some(true));
+    }
+
+    /// Panics when it is dropped.
+    struct Spiteful;
+
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_panics_when_it_is_dropped_is_gone_and_nothing_else() {
+        remember();
+        let_go(Spiteful);
+        assert!(!here());
+        let tasks = LocalSet::new();
+        tasks.spawn_local(async {
+            let _held = Spiteful;
+            std::future::pending::<()>().await;
+        });
+        tasks.run_until(yield_now()).await;
+        let_go(tasks);
+        assert!(!here());
+        PANICKED.set(true);
+        let_go(Spiteful);
+        assert!(here(), "what was there before stays");
+        PANICKED.set(false);
     }
 
     #[tokio::test(flavor = "current_thread")]

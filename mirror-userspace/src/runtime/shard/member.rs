@@ -1,7 +1,7 @@
 //! A mirror's share of a shard: its pipeline, its connections, and nothing that another mirror has.
 //!
-//! Its tasks run in a `LocalSet` of its own, and whatever is done for it is done under [`Member::with`]: a panic is the
-//! end of this mirror alone, and with the set all of its tasks are gone.
+//! Its tasks run in a `LocalSet` of its own, whatever is done for it is done under [`Member::with`], and what it had is
+//! dropped by [`panics::let_go`]: a panic is the end of this mirror alone, and with the set all of its tasks are gone.
 
 use std::{
     cell::Cell,
@@ -157,6 +157,9 @@ impl Member {
 
     /// Whether nothing can be due before the next round of all mirrors.
     pub(super) fn may_sleep(&self, now: Time) -> bool {
+        if self.has_panicked() {
+            return true;
+        }
         let Stages {
             pipeline,
             dispatcher,
@@ -168,7 +171,7 @@ impl Member {
 
     /// The time until the next timeout.
     pub(super) fn until_due(&self, now: Time) -> Duration {
-        if !self.stages.dispatcher.is_quiet() {
+        if self.has_panicked() || !self.stages.dispatcher.is_quiet() {
             return TICK;
         }
         let due = self.stages.pipeline.poll_timeout();
@@ -177,12 +180,12 @@ impl Member {
 
     /// Whether the thread may sleep for some milliseconds, as far as this mirror goes.
     pub(super) fn may_nap(&self) -> bool {
-        self.stages.dispatcher.may_nap()
+        !self.has_panicked() && self.stages.dispatcher.may_nap()
     }
 
     /// The thread slept.
-    pub(super) fn handle_nap(&self) {
-        self.stages.dispatcher.handle_nap();
+    pub(super) fn handle_nap(&mut self) {
+        self.with(|stages| stages.dispatcher.handle_nap());
     }
 
     /// Does what it is told, but for what waits for the ring.
@@ -232,7 +235,7 @@ impl Member {
             stages.hand_over();
         });
         if self.has_panicked() {
-            return;
+            return panics::let_go(self);
         }
         let Self {
             stages,
@@ -242,12 +245,12 @@ impl Member {
             ..
         } = self;
         // Nobody drives its tasks any more if one of them has just panicked.
-        let _panicked = ending.send(Leaving {
+        panics::let_go(ending.send(Leaving {
             stages,
             ring,
             last,
             _ended: ended,
-        });
+        }));
     }
 
     /// Does something for this mirror; what panics there ends it.
@@ -335,7 +338,10 @@ async fn drive(
             member.finish().await;
         }
     };
-    if panics::watched(tasks.run_until(until_left)).await.is_none() {
+    let mut left = Box::pin(tasks.run_until(until_left));
+    if panics::watched(left.as_mut()).await.is_none() {
         health.note_panic();
     }
+    panics::let_go(left);
+    panics::let_go(tasks);
 }

@@ -7,7 +7,7 @@ use mirror_core::{ledger::Counted, segment::Time};
 use tokio::sync::oneshot;
 
 use super::{
-    super::clock,
+    super::{clock, panics},
     BATCH, NOTHING_DUE, TICK,
     control::{Command, Control, Joining, MirrorId},
     member::Member,
@@ -161,7 +161,7 @@ impl Members {
     pub(super) fn obey(&mut self, control: Control, reader: &RingReader) {
         let (mirror, kind) = match control {
             Control::Join(joining) => return self.join(*joining),
-            Control::Gone(mirror) => return drop(self.take(mirror)),
+            Control::Gone(mirror) => return panics::let_go(self.take(mirror)),
             Control::Tell(mirror, Command::Ended(attachment, done)) => {
                 (mirror, EndOf::Attachment(attachment, done))
             }
@@ -182,8 +182,12 @@ impl Members {
     }
 
     /// The thread slept.
-    pub(super) fn handle_nap(&self) {
-        self.of_awake().for_each(Member::handle_nap);
+    pub(super) fn handle_nap(&mut self) {
+        for &place in &self.awake {
+            if let Some(Some(member)) = self.places.get_mut(place) {
+                member.handle_nap();
+            }
+        }
     }
 
     /// The time until the next timeout.
@@ -252,7 +256,7 @@ impl Members {
             .map(|member| member.id)
             .collect();
         for mirror in panicked {
-            drop(self.take(mirror));
+            panics::let_go(self.take(mirror));
         }
     }
 
