@@ -66,8 +66,9 @@ pub struct Daemon {
     capture: Arc<Mutex<Capture>>,
     /// What it was started with. Its policy has the rates of now, as the shards' have.
     config: DaemonConfig,
-    own: Own,
     shares: Vec<Share>,
+    /// After the shares: until they are gone, records are read for it.
+    own: Arc<Own>,
     /// After the shares: their threads end with the last of both.
     shards: Arc<Shards>,
     names: Names,
@@ -123,11 +124,11 @@ impl Daemon {
             capture: Arc::new(Mutex::new(capture)),
             full_rings: FullRings::new(config.limits.keep_lost),
             config,
-            own: Own {
+            shares,
+            own: Arc::new(Own {
                 routes: shards.routes().clone(),
                 id,
-            },
-            shares,
+            }),
             shards,
             names,
             paused: false,
@@ -144,18 +145,26 @@ impl Daemon {
     /// # Errors
     /// The interface is missing or can't be attached to.
     pub async fn attach(&mut self, place: Place) -> anyhow::Result<AttachmentId> {
-        let (routes, mirror) = (self.own.routes.clone(), self.own.id);
-        self.blocking(move |capture| {
+        // If the daemon is dropped meanwhile, what was added is forgotten at the end of this.
+        let own = Arc::clone(&self.own);
+        let attaching = self.blocking(move |capture| {
             let id = capture.number();
             // Before its first record comes.
-            routes.add(id, mirror);
-            let attached = capture.attach_as(id, place);
-            if attached.is_err() {
-                routes.remove(id);
-            }
-            attached.map(|()| id)
-        })
-        .await
+            own.routes.add(id, own.id);
+            Ok((id, capture.attach_as(id, place)))
+        });
+        let (id, attached) = attaching.await?;
+        if attached.is_err() {
+            // What v1 says may have been captured before requests could not be.
+            self.forget(id).await;
+        }
+        attached.map(|()| id)
+    }
+
+    /// Ends what was captured there.
+    async fn forget(&self, id: AttachmentId) {
+        answers(self.shares.iter().map(|it| it.end_attachment(id))).await;
+        self.own.routes.remove(id);
     }
 
     /// Stops mirroring this place. What was captured until then is still processed; connections that are open
@@ -166,8 +175,7 @@ impl Daemon {
     /// There is no such attachment, or it can't be detached; then this can be tried again.
     pub async fn detach(&mut self, id: AttachmentId) -> anyhow::Result<()> {
         self.blocking(move |capture| capture.detach(id)).await?;
-        answers(self.shares.iter().map(|it| it.end_attachment(id))).await;
-        self.own.routes.remove(id);
+        self.forget(id).await;
         Ok(())
     }
 

@@ -45,13 +45,14 @@ enum Held {
 
 impl Attached {
     /// Gives a program all it needs, and attaches it, in this order: the first segment that it sees
-    /// finds everything in its place.
+    /// finds everything in its place. What was counted of replies before an error is added to `left`.
     pub(super) fn new(
         rings: &Rings,
         config: &LiveConfig,
         sampling: KernelSampling,
         id: AttachmentId,
         place: Place,
+        left: &mut KernelCounters,
     ) -> Result<Self> {
         let interface = place.netns.run(|| Interface::find(&place.interface))?;
         let settings = place.settings(
@@ -84,7 +85,15 @@ impl Attached {
                 &config.notes,
                 entry,
             )
-        })?;
+        });
+        let attachment = match attachment {
+            Ok(attachment) => attachment,
+            Err(error) => {
+                drop(replies);
+                *left += &entries.counters(slot::REPLIES)?;
+                return Err(error);
+            }
+        };
         Ok(Self {
             attachment,
             replies,

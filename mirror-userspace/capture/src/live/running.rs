@@ -85,7 +85,10 @@ impl Capture {
     ///
     /// Those of [`attach`](Self::attach).
     pub fn attach_as(&mut self, id: AttachmentId, place: Place) -> Result<()> {
-        let attached = Attached::new(&self.rings, &self.config, self.sampling, id, place)?;
+        let (config, sampling) = (&self.config, self.sampling);
+        // Of an attachment that fails half way, the books are to have what its other half has counted.
+        let left = &mut self.detached_replies;
+        let attached = Attached::new(&self.rings, config, sampling, id, place, left)?;
         self.attached.insert(id, attached);
         Ok(())
     }
