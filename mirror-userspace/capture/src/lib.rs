@@ -8,6 +8,6 @@ pub mod live;
 
 pub use live::{
     AddressHolder, AttachmentId, Batch, Capture, Hook, InterfaceId, LiveConfig, Mark, Method,
-    Netns, OpenNetns, Place, Programs, Read, Record, RingKind, RingReader, Rings, Tap,
+    Netns, OpenNetns, Place, Programs, Read, Record, RingKind, RingReader, Rings, Tap, as_usual,
     check, object,
 };

@@ -8,7 +8,7 @@
 //! Within its cgroup, that is: what a pod gets beside others is its cgroup's weight (its CPU request), whatever its
 //! threads want.
 
-use rustix::process::{getpriority_process, setpriority_process};
+use rustix::process::{getpid, getpriority_process, setpriority_process};
 
 /// How much of a ring makes its reader hurry: a quarter.
 const FILLING: usize = 4;
@@ -64,6 +64,14 @@ impl Hurry {
     }
 }
 
+/// Gives the thread that calls the priority of the process's first thread: for one that a preferred reader started, and
+/// which would stay preferred.
+pub fn as_usual() {
+    let usual = getpriority_process(Some(getpid()));
+    // To want less takes no permission.
+    let _as_it_was = usual.and_then(|usual| setpriority_process(None, usual));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +101,23 @@ mod tests {
         assert_eq!(at(SIZE / 16), -1);
         assert_eq!(at(SIZE / 16 - 1), 0);
         assert_eq!(at(SIZE / 5), 0, "and not before it fills up again");
+    }
+
+    #[test]
+    fn a_thread_that_a_preferred_one_starts_is_as_usual_again() {
+        let usual = getpriority_process(Some(getpid())).unwrap();
+        if setpriority_process(None, usual - 1).is_err() {
+            eprintln!("SKIPPED: preferring a thread needs CAP_SYS_NICE");
+            return;
+        }
+        let started = std::thread::spawn(|| {
+            let inherited = nice();
+            as_usual();
+            (inherited, nice())
+        });
+        let started = started.join().unwrap();
+        setpriority_process(None, usual).unwrap();
+        assert_eq!(started, (usual - 1, usual));
     }
 
     #[test]

@@ -58,6 +58,7 @@ mod wakeups;
 
 pub use attach::{Hook, Method, Tap};
 pub use config::{AttachmentId, InterfaceId, LiveConfig, Place};
+pub use hurry::as_usual;
 pub use mark::Mark;
 pub use netlink::AddressHolder;
 pub use netns::{Netns, OpenNetns};

@@ -17,7 +17,7 @@ mod unclaimed;
 use std::{thread, time::Duration};
 
 use anyhow::Context as _;
-use mirror_capture::{Batch, RingReader};
+use mirror_capture::{Batch, RingReader, as_usual};
 use tokio::{
     runtime,
     sync::mpsc,
@@ -64,6 +64,8 @@ impl Shard {
         panics::remember();
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
+            // One that looks names up for a shard that hurries does not.
+            .on_thread_start(as_usual)
             .build()
             .context("starting a shard's I/O")?;
         let thread = thread::Builder::new()
