@@ -13,7 +13,9 @@ use crate::{
 /// for no more programs.
 fn rules() -> usize {
     let wanted = env::var("PODMIRROR_RULES").ok();
-    wanted.map_or(12, |wanted| wanted.parse().unwrap())
+    let count = wanted.map_or(12, |wanted| wanted.parse().unwrap());
+    assert!(count <= 60, "PODMIRROR_RULES={count}");
+    count
 }
 
 /// Documents with a rule each.

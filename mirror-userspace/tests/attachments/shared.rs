@@ -1,7 +1,8 @@
 //! Mirrors that share rings and threads: each has its own requests, its own books, and its own end.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    cell::Cell,
+    net::{Ipv4Addr, TcpListener, TcpStream},
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -10,6 +11,7 @@ use std::{
 use mirror_capture::RingKind;
 use mirror_dispatch::DispatchConfig;
 use podmirror::runtime::{Daemon, DaemonConfig, Shards};
+use tokio::time::timeout;
 
 use crate::{PATIENCE, Traffic, config, pod::Pod, target::Target, until};
 
@@ -47,6 +49,20 @@ async fn mirror(shards: &Arc<Shards>, config: DaemonConfig, pod: &Pod) -> Daemon
     let mut daemon = Daemon::join(config, Arc::clone(shards)).await.unwrap();
     daemon.attach(pod.place()).await.unwrap();
     daemon
+}
+
+/// The next connection, which is waited for as long as anything is.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let accepted = Cell::new(None);
+    until(|| {
+        accepted.set(listener.accept().ok());
+        let is_there = accepted.take();
+        let found = is_there.is_some();
+        accepted.set(is_there);
+        found
+    });
+    accepted.take().unwrap().0
 }
 
 fn at(target: &Target) -> String {
@@ -96,7 +112,7 @@ fn one_that_waits_for_replies_keeps_no_other_waiting(ring: RingKind) {
         let leaves = mirror(shards, waits, &leaving).await;
         let stays = mirror(shards, to(ring, &at(&target)), &staying).await;
         leaving.request(40_000, "/unanswered");
-        let (copy, _) = silent.accept().unwrap();
+        let copy = accept(&silent);
 
         let mut stop = pin!(leaves.stop());
         for (count, port) in (40_000..40_020).enumerate() {
@@ -109,12 +125,14 @@ fn one_that_waits_for_replies_keeps_no_other_waiting(ring: RingKind) {
             };
             tokio::select! {
                 ended = &mut stop => panic!("it did not wait: {ended:?}"),
-                ledger = others => assert_eq!(ledger.requests.framed, count as u64 + 1),
+                ledger = timeout(PATIENCE, others) => {
+                    assert_eq!(ledger.unwrap().requests.framed, count as u64 + 1);
+                }
             }
         }
         // Its connection ends, and with it the wait.
         drop((copy, silent));
-        let ledger = stop.await.unwrap();
+        let ledger = timeout(PATIENCE, stop).await.unwrap().unwrap();
         assert!(ledger.balanced, "{ledger}");
         assert_eq!(ledger.requests.framed, 1, "{ledger}");
         assert!(stays.stop().await.unwrap().balanced);
