@@ -2,9 +2,10 @@
 //!
 //! A mirror and the same with `--compare v1` take turns (A B A C …), so each round gives ratios of the second to its
 //! two neighbours. Of a figure, the median over the rounds is told with the interval that has the true one with a
-//! probability of at least 95 % (of the order of the rounds' ratios, whatever they are distributed by), and beside it the same of two
-//! runs of the mirror that did not compare: the noise. The number of rounds is chosen before; that neighbours share a run
-//! is neglected.
+//! probability of about 95 % (of the order of the rounds' ratios, whatever they are distributed by), and beside it the same of two
+//! runs of the mirror that did not compare: the noise. The number of rounds is chosen before. Neighbours share a run, so
+//! that they depend on each other, which is neglected: it would be at least 95 % if they did not. A round in which nothing
+//! arrived has no ratio, and it is told how many have.
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
@@ -59,6 +60,8 @@ pub(super) struct Interval {
     pub(super) median: f64,
     /// `None` with too few rounds to say so.
     pub(super) within: Option<(f64, f64)>,
+    /// Figures that could not be had.
+    pub(super) left_out: usize,
 }
 
 /// Runs so many rounds of each load.
@@ -121,13 +124,18 @@ fn neighbours(figures: &[f64]) -> Vec<f64> {
 impl Interval {
     /// Of figures; those that could not be had are left out.
     fn of(mut figures: Vec<f64>) -> Option<Self> {
+        let all = figures.len();
         figures.retain(|figure| figure.is_finite());
         figures.sort_by(f64::total_cmp);
         let count = figures.len();
         let at = |index: usize| figures.get(index).copied();
         let median = f64::midpoint(at(count.checked_sub(1)? / 2)?, at(count / 2)?);
         let within = beyond(count).and_then(|beyond| at(beyond).zip(at(count - 1 - beyond)));
-        Some(Self { median, within })
+        Some(Self {
+            median,
+            within,
+            left_out: all - count,
+        })
     }
 
     /// Whether the median is at most this, once that is sure.
@@ -182,5 +190,7 @@ mod tests {
         assert_eq!(six.is_at_most(0.8), Some(false));
         assert_eq!(six.is_at_most(1.0), None);
         assert_eq!(of(&[1.0; 5]).is_at_most(1.03), None, "too few rounds");
+        assert_eq!(six.left_out, 0);
+        assert_eq!(of(&[1.0, f64::NAN, 2.0, f64::INFINITY]).left_out, 2);
     }
 }

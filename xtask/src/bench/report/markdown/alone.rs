@@ -97,7 +97,7 @@ fn compared(results: &Results) -> String {
     format!(
         "\n## What comparing with v1 costs\n\nThe heads of all replies, v1's and v2's (`--compare v1 --compare-rate \
          100% --compare-body 0`), over a mirror that compares nothing, and two runs of that one over each other: the \
-         median, and what it lies between with a probability of 95 %.\n\n\
+         median, and what it lies between with a probability of about 95 %.\n\n\
          | load | figure | with comparison | noise | rounds | answer |\n|---|---|---|---|---|---|\n{lines}"
     )
 }
@@ -119,8 +119,13 @@ fn compared_line(compared: &Compared) -> String {
 
 fn interval(interval: Interval) -> String {
     let median = interval.median;
-    match interval.within {
-        Some((low, high)) => format!("{median:.3} ({low:.3} to {high:.3})"),
-        None => format!("{median:.3} (too few rounds)"),
-    }
+    let within = match interval.within {
+        Some((low, high)) => format!("{low:.3} to {high:.3}"),
+        None => "too few rounds".to_owned(),
+    };
+    let left_out = match interval.left_out {
+        0 => String::new(),
+        rounds => format!("; **{rounds} rounds in which nothing arrived**"),
+    };
+    format!("{median:.3} ({within}{left_out})")
 }
