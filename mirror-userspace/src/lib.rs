@@ -9,7 +9,7 @@
 //!                  ▼                ▼                     ▼
 //!               runtime::Daemon   runtime::replay      a Daemon per rule
 //!                  │                │
-//!                  ▼ one thread per shard (runtime/shard.rs)
+//!                  ▼ one thread per shard (runtime/shard/mod.rs)
 //!   mirror-capture ─Segment─► mirror-core: Pipeline ─Output─► mirror-dispatch ─► v2
 //!                                   │ Observer                     (or record, or replay's printer)
 //!                                   └─► counters ─► ledger ─► stderr, --ledger-json, admin: /metrics
@@ -20,8 +20,8 @@
 //! 1. [`cli`]: every command and flag. `cli/run.rs` is the shortest way through: flags to a
 //!    [`runtime::DaemonConfig`], a daemon, an attachment, and `cli/supervise.rs`, which waits for signals and
 //!    prints the ledger.
-//! 2. [`runtime`]: [`runtime::Daemon`] owns the rings and shards of one mirror; attachments come and go.
-//!    `runtime/shard.rs` is the loop that everything passes: ring, pipeline, dispatcher, sleep.
+//! 2. [`runtime`]: [`runtime::Daemon`] is one mirror; it joins [`runtime::Shards`], rings and a thread for each, which mirrors
+//!    may share; attachments come and go. `runtime/shard/mod.rs` is the loop that everything passes: ring, pipeline, dispatcher, sleep.
 //! 3. `agent` (feature `kubernetes`): watches, the reducer's decisions and a daemon per rule, joined.
 //! 4. [`admin`]: probes, Prometheus metrics and the sample rate over HTTP.
 //! 5. [`record`] and [`replay`]: requests to capture files, and capture files to requests.

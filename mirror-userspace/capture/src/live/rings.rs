@@ -65,8 +65,8 @@ pub(super) struct BpfRings {
 impl Rings {
     /// Makes the rings, and a reader for each shard. Nothing feeds them yet.
     ///
-    /// Of `config`, what is looked at is the kind of ring, its bytes, the number of shards, whether the programs
-    /// log, and where killed processes noted filters; these are deleted, and failures logged.
+    /// Of `config`, what is looked at is the kind of ring, its bytes, how much its readers hurry, the number of shards,
+    /// whether the programs log, and where killed processes noted filters; these are deleted, and failures logged.
     ///
     /// # Errors
     ///
