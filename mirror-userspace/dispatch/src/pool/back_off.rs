@@ -61,6 +61,8 @@ pub(super) struct BackOff {
     refusals: Refusals,
     latency: Latency,
     trial: Option<Trial>,
+    /// It refused too much in the window before, or since then none was good.
+    suspect: bool,
     /// What replies of this window say: to wait so long before the next try.
     asked: Duration,
     /// Until then nothing more is sent than now.
@@ -121,6 +123,7 @@ impl BackOff {
             refusals: Refusals::default(),
             latency: Latency::default(),
             trial: None,
+            suspect: false,
             asked: Duration::ZERO,
             waits_until: None,
             said: false,
@@ -213,6 +216,7 @@ impl BackOff {
 
     fn handle_good(&mut self) -> Option<Turn> {
         self.trial = None;
+        self.suspect = false;
         if self.share >= 1.0 && !self.said {
             return None;
         }
@@ -233,13 +237,24 @@ impl BackOff {
         self.good = 0;
         let share = self.share;
         self.refusals.reset(false);
+        // How bad it was by one sign says nothing of the other.
+        self.trial.take_if(|it| it.sign != sign);
+        let begins = self.trial.is_none();
+        // The refusals began somewhere in this window, or what the target takes at once was not used up: by the next
+        // it is known how bad it is.
+        if begins && sign == Sign::Refuses && !std::mem::replace(&mut self.suspect, true) {
+            self.latency.forget();
+            return None;
+        }
         let trial = self.trial.get_or_insert(Trial {
             sign,
             before: share,
             bad,
             helps: false,
         });
-        if trial.sign == sign && share < trial.before && !trial.helps {
+        // What has helped may do so no more: the target broke.
+        trial.helps &= bad < trial.bad;
+        if !begins && !trial.helps {
             match trial.helps(share, bad, unsure) {
                 Some(true) => trial.helps = true,
                 Some(false) => return Some(self.give_up(sign, bad)),
@@ -264,6 +279,7 @@ impl BackOff {
             Sign::Slow => self.latency.accept(bad),
         }
         self.waits_until = None;
+        self.suspect = false;
         if let Some(trial) = self.trial.take() {
             self.share = trial.before;
         }
@@ -283,6 +299,8 @@ impl Trial {
     /// Whether sending only this share has helped; `None` if that can't be said yet.
     fn helps(&self, share: f64, bad: f64, unsure: f64) -> Option<bool> {
         let sent = share / self.before;
+        // Nothing less can be tried.
+        let at_least = share <= LEAST && bad >= 0.9 * self.bad;
         match self.sign {
             Sign::Refuses => {
                 let middle = self.middle(sent);
@@ -290,10 +308,10 @@ impl Trial {
                     return Some(true);
                 }
                 let all = sent <= FAR_ENOUGH && bad >= 0.9 * self.bad;
-                (all || bad - unsure > middle).then_some(false)
+                (all || at_least || bad - unsure > middle).then_some(false)
             }
             Sign::Slow if bad < 0.75 * self.bad => Some(true),
-            Sign::Slow => (sent <= 0.25).then_some(false),
+            Sign::Slow => (at_least || sent <= 0.25).then_some(false),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::Seen;
+use super::{CALM, Seen};
 
 /// Replies that a median is of: at least so many, …
 const FEWEST: usize = 64;
@@ -28,6 +28,8 @@ pub(super) struct Latency {
     medians: VecDeque<f64>,
     /// Windows in a row in which it had doubled.
     doubled: u32,
+    /// Windows in a row in which it was neither normal nor doubled.
+    between: u32,
 }
 
 impl Latency {
@@ -60,6 +62,7 @@ impl Latency {
             && median >= 2.0 * normal
             && median - normal >= LEAST
         {
+            self.between = 0;
             self.doubled = self.doubled.saturating_add(1);
             return match self.doubled {
                 1 => Seen::Unclear,
@@ -69,8 +72,14 @@ impl Latency {
         self.doubled = 0;
         let is_normal = normal.is_none_or(|normal| median < 1.5 * normal + LEAST);
         if !is_normal {
-            return Seen::Unclear;
+            // For so long it is no queue that an overload left: whether there is one shows if more is sent.
+            self.between = self.between.saturating_add(1);
+            return match self.between > CALM {
+                true => Seen::Good,
+                false => Seen::Unclear,
+            };
         }
+        self.between = 0;
         if all_is_sent {
             if self.medians.len() >= REMEMBERED {
                 self.medians.pop_front();
