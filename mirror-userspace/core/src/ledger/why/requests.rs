@@ -170,7 +170,7 @@ pub(super) const DROPPED: Row = Row {
         },
         Reason {
             name: "backing_off",
-            what: "v2 answered 429 or 503, or its latency had doubled, and sending less helped: a part of the copies was held back, chosen by a hash of the request.",
+            what: "v2 answered 429 or 503, or its latency had doubled, so less was sent, to see whether that helps and while it does: a part of the copies was held back, chosen by a hash of the request.",
             helps: "A larger v2, a lower `--sample-rate`, or `--max-rps`. `--back-off off` sends all the same.",
         },
         Reason {
