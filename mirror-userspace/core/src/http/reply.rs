@@ -12,7 +12,7 @@ mod said;
 
 pub use checked::{find_end, parse_whole};
 pub use chunks::{Chunks, Passed};
-pub use said::StatedLength;
+pub use said::{StatedLength, seconds};
 
 use memchr::memchr;
 

@@ -149,7 +149,7 @@ impl BackOff {
     pub(super) fn handle_outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Answered(answer) => {
-                self.refusals.add(matches!(answer.status, 429 | 503));
+                self.refusals.add(refuses(answer.status));
                 self.latency.add(answer.latency);
             }
             // It would have taken longer.
@@ -158,8 +158,12 @@ impl BackOff {
         }
     }
 
-    /// A reply says to wait for so many seconds (RFC 9110 section 10.2.3). It counts where the target is backed off from.
-    pub(super) fn handle_retry_after(&mut self, seconds: u32) {
+    /// A reply of this status says to wait for so many seconds (RFC 9110 section 10.2.3). It counts if the reply is a
+    /// refusal, where the target is backed off from.
+    pub(super) fn handle_retry_after(&mut self, status: u16, seconds: u32) {
+        if !refuses(status) {
+            return;
+        }
         let asked = Duration::from_secs(seconds.into()).min(LONGEST_WAIT);
         self.asked = self.asked.max(asked);
     }
@@ -177,9 +181,12 @@ impl BackOff {
         let waits = self.trial.is_some_and(|it| it.sign == Sign::Slow) && age < LONGEST_WINDOW;
         let refusals = self.see_refusals();
         let latency = self.latency.take(self.share >= 1.0, waits);
-        let asked = std::mem::take(&mut self.asked);
-        if matches!(refusals, Seen::Bad(..)) && !asked.is_zero() {
-            self.waits_until = Some(now + asked);
+        // Where more replies are waited for, it counts with them.
+        if refusals != Seen::Unclear {
+            let asked = std::mem::take(&mut self.asked);
+            if refusals != Seen::Good && !asked.is_zero() {
+                self.waits_until = Some(now + asked);
+            }
         }
         if self.waits_until.is_some_and(|until| until <= now) {
             self.waits_until = None;
@@ -314,6 +321,11 @@ impl Trial {
             Sign::Slow => (at_least || sent <= 0.25).then_some(false),
         }
     }
+}
+
+/// Whether a reply says that the target has no room.
+const fn refuses(status: u16) -> bool {
+    matches!(status, 429 | 503)
 }
 
 /// Where between 0 and 1 a request is, as if by chance.

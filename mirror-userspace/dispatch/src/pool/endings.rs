@@ -67,7 +67,7 @@ impl Target {
         let measured = !(shared.is_pacing() && behind);
         let front = link.exchange.turns().next();
         let retry_after = front.and_then(Turn::retry_after);
-        self.handle_retry_after(retry_after);
+        self.handle_retry_after(status, retry_after);
         self.pace_head(shared, now, id);
         let Some(link) = self.links.get_mut(id.slot) else {
             return;
@@ -103,7 +103,9 @@ impl Target {
             return;
         };
         let (kept, request) = (turn.take_kept(), turn.job.request());
-        self.handle_retry_after(turn.retry_after());
+        if let (Ok((status, _)), false) = (ended, turn.is_answered()) {
+            self.handle_retry_after(status, turn.retry_after());
+        }
         // Behind others it waited for them.
         let measured = !(shared.is_pacing() && turn.was_behind());
         let (answered, watch) = (turn.is_answered(), turn.stopwatch);

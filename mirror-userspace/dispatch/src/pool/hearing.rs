@@ -116,7 +116,9 @@ impl Target {
             Heard::Answered { stream, status } => {
                 self.answer_stream(shared, now, id, stream, status);
             }
-            Heard::RetryAfter(seconds) => self.handle_retry_after(Some(seconds)),
+            Heard::RetryAfter { status, seconds } => {
+                self.handle_retry_after(status, Some(seconds));
+            }
             Heard::Allows(streams) => self.allowed = streams.max(1),
             Heard::Grpc(status) => self.counters.grpc_status.count(status),
             Heard::Over(stream) => {

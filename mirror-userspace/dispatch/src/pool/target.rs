@@ -181,11 +181,11 @@ impl Target {
         }
     }
 
-    /// A reply says to wait for so many seconds.
+    /// A reply of this status may say to wait for so many seconds.
     #[inline]
-    pub(super) fn handle_retry_after(&mut self, seconds: Option<u32>) {
+    pub(super) fn handle_retry_after(&mut self, status: u16, seconds: Option<u32>) {
         if let (Some(back_off), Some(seconds)) = (&mut self.back_off, seconds) {
-            back_off.handle_retry_after(seconds);
+            back_off.handle_retry_after(status, seconds);
         }
     }
 

@@ -39,8 +39,7 @@ impl Said {
                 }
             }
             11 if name.eq_ignore_ascii_case(b"retry-after") => {
-                let seconds = grammar::length(value.trim_ascii());
-                self.retry_after = seconds.and_then(|it| it.try_into().ok());
+                self.retry_after = seconds(value);
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 for member in members(value) {
@@ -96,6 +95,13 @@ impl Said {
             StatedLength::Unsaid => ReplyBody::UntilClose,
         }
     }
+}
+
+/// The seconds that a value of `Retry-After` states (RFC 9110 section 10.2.3); `None` if it states a date, or more
+/// seconds than `u32::MAX`.
+#[must_use]
+pub fn seconds(value: &[u8]) -> Option<u32> {
+    grammar::length(value.trim_ascii())?.try_into().ok()
 }
 
 /// Empty ones count for nothing in a reply.

@@ -14,6 +14,7 @@ fn how_long_to_wait_is_read_in_seconds_and_not_as_a_date() {
         ("0", Some(0)),
         (" 7 ", Some(7)),
         ("-1", None),
+        ("+1", None),
         ("99999999999", None),
         ("Fri, 31 Dec 1999 23:59:59 GMT", None),
         ("", None),

@@ -138,15 +138,17 @@ fn a_429_says_the_same_and_other_errors_do_not() {
 /// By `Retry-After`: what is sent then is what it took, and no more before the time is over.
 #[test]
 fn a_target_that_asks_to_wait_gets_no_more_before_and_at_most_for_half_a_minute() {
-    for (asked, waits) in [(0, 1), (20, 20), (86_400, 30)] {
+    // The last is what another reply says than a refusal.
+    let cases = [(503, 0, 1), (503, 20, 20), (503, 86_400, 30), (200, 30, 1)];
+    for (status, asked, waits) in cases {
         let mut played = Played::new(8);
         let second = |played: &mut Played, takes: u64| {
             played.second(400, |played, sent| {
-                if sent <= takes {
-                    return (200, FAST);
+                let replied = if sent <= takes { 200 } else { 503 };
+                if replied == status {
+                    played.back_off.handle_retry_after(status, asked);
                 }
-                played.back_off.handle_retry_after(asked);
-                (503, FAST)
+                (replied, FAST)
             })
         };
         // The last second in which it refuses, and those in which it takes what comes.
@@ -162,7 +164,10 @@ fn a_target_that_asks_to_wait_gets_no_more_before_and_at_most_for_half_a_minute(
             waited += 1;
             assert!(waited < 100);
         }
-        assert!((waits..=waits + 4).contains(&waited), "{asked}: {waited}");
+        assert!(
+            (waits..=waits + 4).contains(&waited),
+            "{status}, {asked}: {waited}"
+        );
     }
 }
 

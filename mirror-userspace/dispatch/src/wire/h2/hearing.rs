@@ -31,7 +31,12 @@ pub(crate) enum Heard {
         status: u16,
     },
     /// The head of the reply that comes next says to wait for so many seconds.
-    RetryAfter(u32),
+    RetryAfter {
+        /// The status of the reply.
+        status: u16,
+        /// The seconds.
+        seconds: u32,
+    },
     /// A reply ended with this status of gRPC.
     Grpc(u32),
     /// The copy on this stream is written, and its reply is over.
@@ -248,7 +253,8 @@ impl Session {
             } => {
                 turn.answered = true;
                 turn.job.forget();
-                self.heard.extend(retry_after.map(Heard::RetryAfter));
+                let waits = retry_after.map(|seconds| Heard::RetryAfter { status, seconds });
+                self.heard.extend(waits);
                 self.heard.push_back(Heard::Answered { stream, status });
                 if self.turns.get(&stream).is_some_and(|turn| turn.written) {
                     self.allow_time(stream, now, self.limits.body_time);

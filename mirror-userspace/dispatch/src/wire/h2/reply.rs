@@ -1,6 +1,9 @@
 //! What matters of a reply's fields (RFC 9113 section 8.3.2): how v2 answered.
 
-use mirror_core::http::h2::{self, FieldList};
+use mirror_core::http::{
+    self,
+    h2::{self, FieldList},
+};
 
 use crate::compare::grpc;
 
@@ -38,10 +41,7 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
             [b':', ..] => return Fields::Malformed,
             b"content-type" => is_call = h2::is_grpc(field.value),
             b"grpc-status" if grpc.is_none() => grpc = Some(grpc::status(field.value)),
-            b"retry-after" => {
-                let text = str::from_utf8(field.value).ok();
-                retry_after = text.and_then(|text| text.parse().ok());
-            }
+            b"retry-after" => retry_after = http::reply::seconds(field.value),
             _ => {}
         }
     }

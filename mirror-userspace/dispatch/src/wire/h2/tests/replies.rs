@@ -39,13 +39,17 @@ fn a_reply_counts_by_its_head_and_ends_with_its_stream() {
 #[test]
 fn a_head_may_say_how_long_to_wait() {
     let mut rig = Rig::greeted(&[]);
-    for (said, seconds) in [("5", Some(5)), ("soon", None)] {
+    for (said, seconds) in [("5", Some(5)), ("+5", None), ("soon", None)] {
         let stream = rig.give(HEAD, b"");
         rig.frames();
         let fields = [(":status", "503"), ("retry-after", said)];
         rig.hear(&headers(stream, true, &fields)).unwrap();
         let ends = [answered(stream, 503), Heard::Over(stream)];
-        let heard = seconds.map(Heard::RetryAfter).into_iter().chain(ends);
+        let waits = seconds.map(|seconds| Heard::RetryAfter {
+            status: 503,
+            seconds,
+        });
+        let heard = waits.into_iter().chain(ends);
         assert_eq!(rig.take_heard(), heard.collect::<Vec<_>>(), "{said}");
     }
 }
