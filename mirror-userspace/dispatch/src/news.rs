@@ -11,7 +11,7 @@ use mirror_core::segment::Time;
 /// Things that are remembered as said, at most: whoever writes thousands of documents does not fill the log.
 const SAID: usize = 256;
 
-/// What was said, and when.
+/// What was said, and until when it is not said again.
 #[derive(Debug, Default)]
 pub(super) struct News(Mutex<HashMap<String, Time>>);
 
@@ -19,16 +19,16 @@ impl News {
     /// Whether `what` was not said yet, or `every` so long ago; from now on it was.
     pub(super) fn is_news(&self, what: String, every: Duration, now: Time) -> bool {
         let mut said = lock(&self.0);
-        if said.get(&what).is_some_and(|&at| now.since(at) < every) {
+        if said.get(&what).is_some_and(|&until| now < until) {
             return false;
         }
         if said.len() >= SAID {
-            said.retain(|_, &mut at| now.since(at) < every);
+            said.retain(|_, &mut until| now < until);
         }
         if said.len() >= SAID {
             return false;
         }
-        said.insert(what, now);
+        said.insert(what, now + every);
         true
     }
 }
@@ -56,5 +56,19 @@ mod tests {
         assert!(!is_news(SAID, 61), "that would be one too many");
         assert!(is_news(SAID, 121), "those before are forgotten");
         assert!(lock(&news.0).len() < SAID);
+    }
+
+    /// Who is to be quiet for long stays so when it gets crowded, whoever makes it so.
+    #[test]
+    fn room_is_made_by_how_long_each_thing_is_quiet() {
+        let (news, minute) = (News::default(), Duration::from_secs(60));
+        let at = |seconds: u64| Time::from_nanos(seconds * 1_000_000_000);
+        assert!(news.is_news("rare".to_owned(), 60 * minute, at(0)));
+        for what in 1..SAID {
+            assert!(news.is_news(what.to_string(), minute, at(0)));
+        }
+        assert!(news.is_news("one more".to_owned(), minute, at(61)));
+        assert!(!news.is_news("rare".to_owned(), 60 * minute, at(62)));
+        assert_eq!(lock(&news.0).len(), 2);
     }
 }
