@@ -55,6 +55,9 @@ impl Target {
             if let Some(lost) = &mut shared.lost {
                 lost.turn_away(now, reason, &copy);
             }
+            if let Some(compared) = &mut shared.compared {
+                compared.turn_away(self.index, copy.request);
+            }
             return;
         }
         let mut job = shared.copies.begin(copy);

@@ -37,6 +37,8 @@ pub(super) struct Compared {
     random: foldhash::quality::RandomState,
     /// When the last copy was captured.
     now: Time,
+    /// The last request of which a target did not take its copy.
+    turned_away: Option<RequestKey>,
 }
 
 impl Compared {
@@ -60,6 +62,7 @@ impl Compared {
                 of_v1: OfV1::default(),
                 random: foldhash::quality::RandomState::default(),
                 now: Time::default(),
+                turned_away: None,
             }
         })
     }
@@ -69,7 +72,7 @@ impl Compared {
     }
 
     pub(super) fn begin(&mut self, copy: &MirrorCopy) {
-        if self.part(copy.target.0).is_none() {
+        if self.part(copy.target.0).is_none() || self.turned_away == Some(copy.request) {
             return;
         }
         self.now = self.now.max(copy.at);
@@ -162,6 +165,15 @@ impl Compared {
         if !self.contents.is_open(request) {
             self.of_v1.forget(request);
         }
+    }
+
+    /// A target does not take its copy of a request that began: nobody waits for what others say to it, and as the
+    /// copies of one request come one behind the other, it does not begin again with the next of them.
+    pub(super) fn turn_away(&mut self, target: usize, request: RequestKey) {
+        if self.part(target).is_some() {
+            self.turned_away = Some(request);
+        }
+        self.end(target, request, &Outcome::Failed(Failure::Aborted));
     }
 
     /// A copy for this target ended, or its reply's head came.

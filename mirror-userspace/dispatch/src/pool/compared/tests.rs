@@ -122,3 +122,44 @@ fn what_nobody_waits_for_takes_no_room() {
     compared.close();
     assert_eq!(compared.contents.budget().used(), 0);
 }
+
+/// Of a request whose copy a target does not take, no reply is kept, whichever target is the first to be given one.
+#[test]
+fn what_a_target_turns_away_is_not_waited_for() {
+    let rules = ContentRules {
+        rate: Rate::ALL,
+        ..ContentRules::default()
+    };
+    let roles = [Some(Role::Baseline), Some(Role::Candidate)];
+    for turns_away in [0, 1] {
+        let mut compared = Compared::new(&roles, false, Vec::new(), rules.clone()).unwrap();
+        for number in 0..100 {
+            let mut copy = copy(number);
+            for target in 0..2 {
+                copy.target = TargetId(target);
+                compared.begin(&copy);
+                if target == turns_away {
+                    compared.turn_away(target, copy.request);
+                }
+            }
+            let other = 1 - turns_away;
+            assert!(compared.keep(other, copy.request).is_none(), "{number}");
+            let answered = Outcome::Answered(Answer {
+                status: 200,
+                latency: None,
+                connection: After::Reusable,
+            });
+            compared.end(other, copy.request, &answered);
+        }
+        let comparison = compared.comparison();
+        assert_eq!(comparison.not_compared, 100);
+        let contents = &comparison.contents_not_compared;
+        assert_eq!((contents.incomplete, contents.total()), (100, 100));
+    }
+    // v1's replies neither.
+    let mut compared = with_v1();
+    begin_reply(&mut compared, &copy(1), b"x");
+    assert!(compared.contents.budget().used() > 0);
+    compared.turn_away(0, copy(1).request);
+    assert_eq!(compared.contents.budget().used(), 0);
+}
