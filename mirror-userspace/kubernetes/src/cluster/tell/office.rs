@@ -16,29 +16,47 @@ pub(super) struct Office {
     /// Whether they are known.
     pub(super) listed: bool,
     pub(super) list_next: Option<Instant>,
+    listing: Listing,
     pub(super) statuses: Statuses,
     pub(super) events: Events,
 }
 
+/// A list of which some pages were read.
+#[derive(Default)]
+struct Listing {
+    listed: Listed,
+    pages: u32,
+    /// Where it goes on.
+    from: Option<String>,
+}
+
 impl Office {
-    /// Lists the notes of all nodes, and says how many pages they were.
+    /// Asks for one page of the notes of all nodes: the Lease has to be renewed between two of them. Once it was the
+    /// last one, says how many there were.
     pub(super) async fn list(
         &mut self,
         api: &TellApi,
         selector: &str,
         own: &str,
         now: Instant,
-    ) -> Result<u32, Failed> {
-        let (mut listed, mut pages, mut from) = (Listed::default(), 0, None);
-        loop {
-            let (leases, next) = api.labelled(selector, from.as_deref()).await?;
-            self.others.on_page(&mut listed, leases, own, now);
-            pages += 1;
-            from = next;
-            if from.is_none() || listed.is_full() {
-                self.others.on_listed(listed);
-                return Ok(pages);
+    ) -> Result<Option<u32>, Failed> {
+        let page = api.labelled(selector, self.listing.from.as_deref()).await;
+        let (leases, next) = page.inspect_err(|failed| {
+            // A list can't be gone on with for ever: the API forgets it after some minutes.
+            if !matches!(failed, Failed::Away(_)) {
+                self.listing = Listing::default();
             }
+        })?;
+        let listing = &mut self.listing;
+        self.others.on_page(&mut listing.listed, leases, own, now);
+        listing.pages += 1;
+        listing.from = next;
+        if listing.from.is_some() && !listing.listed.is_full() {
+            return Ok(None);
         }
+        let Listing { listed, pages, .. } = std::mem::take(listing);
+        self.others.on_listed(listed);
+        self.listed = true;
+        Ok(Some(pages))
     }
 }

@@ -30,7 +30,7 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(10);
 /// A note that says something is written again after so long, unchanged but for figures.
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
 /// A note that was not written for so long is an agent's that is no more.
-const STALE_AFTER: Duration = Duration::from_secs(150);
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(150);
 
 type Parts = BTreeMap<String, Part>;
 
@@ -247,6 +247,10 @@ impl Others {
                     }
                 }
             };
+            // A list of many pages takes long, and what is known must not look stale meanwhile.
+            if let Some(known) = self.0.get_mut(&name) {
+                *known = noted.clone();
+            }
             if listed.0.len() < MOST_NODES {
                 listed.0.insert(name, noted);
             }

@@ -26,7 +26,8 @@ use crate::cluster::watch::spread;
 
 const ROUND: Duration = Duration::from_secs(2);
 
-/// How often the elected agent asks for a page of the others' parts.
+/// How often the elected agent asks for a page of the others' parts: it rests so long for each that it has read,
+/// but for no longer than notes may be old.
 const PARTS_EVERY: Duration = Duration::from_secs(10);
 
 /// So many requests in one round without an answer: the API server is away. With a single one it may be the object,
@@ -243,8 +244,9 @@ impl Task {
             match office.list(&self.api, &selector, &self.own, now).await {
                 Ok(pages) => {
                     self.complaints.works(PARTS);
-                    office.list_next = Some(now + PARTS_EVERY.saturating_mul(pages));
-                    office.listed = true;
+                    // Of what has more pages, the next one comes in the next round.
+                    let rest = PARTS_EVERY.saturating_mul(pages.unwrap_or(0));
+                    office.list_next = Some(now + rest.min(parts::STALE_AFTER / 3));
                 }
                 Err(failed) => {
                     self.complaints.fails(PARTS, &failed);

@@ -22,12 +22,31 @@ struct Server {
     written: Vec<(Instant, Value)>,
     /// The Events that were told.
     events: Vec<Value>,
+    /// How many pages a list of Leases has more than one, and how long each takes.
+    more_pages: usize,
+    page_takes: Duration,
+    /// How many were read.
+    read: usize,
+    /// When the Lease of the election was renewed.
+    renewed: Vec<Instant>,
 }
 
 impl Server {
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> (StatusCode, Value) {
         if path.ends_with("/leases") && method == Method::GET {
-            return (StatusCode::OK, json!({"metadata": {}, "items": []}));
+            let next = if self.read < self.more_pages {
+                "more"
+            } else {
+                ""
+            };
+            self.read += 1;
+            return (
+                StatusCode::OK,
+                json!({"metadata": {"continue": next}, "items": []}),
+            );
+        }
+        if path.ends_with("/leases/podmirror") && method == Method::PATCH {
+            self.renewed.push(Instant::now());
         }
         if path.contains("/leases") {
             return match (method.as_str(), &mut self.lease) {
@@ -68,6 +87,10 @@ fn client(server: &Arc<Mutex<Server>>) -> Client {
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect_bytes().await?;
+            if head.uri.path().ends_with("/leases") && head.method == Method::GET {
+                let takes = server.lock().unwrap().page_takes;
+                sleep(takes).await;
+            }
             let mut server = server.lock().unwrap();
             let path = head.uri.path();
             let said = format!("{path} {}", String::from_utf8_lossy(&body));
@@ -177,4 +200,30 @@ async fn an_object_that_nothing_is_said_of_keeps_nobody_waiting() {
     timeout(Duration::from_secs(60), told).await.unwrap();
     let event = server.lock().unwrap().events.remove(0);
     assert_eq!(event["regarding"]["name"], "web", "{event:#}");
+}
+
+/// In the largest clusters, or on a slow API, the list takes longer than a Lease lasts.
+#[tokio::test(start_paused = true)]
+async fn whoever_reads_many_pages_renews_the_lease_meanwhile() {
+    let server = Arc::new(Mutex::new(Server {
+        more_pages: 19,
+        page_takes: Duration::from_secs(2),
+        ..Server::default()
+    }));
+    let began = Instant::now();
+    let teller = teller(&server);
+    teller.show(seen(false));
+    let told = timeout(Duration::from_secs(300), next(&server, 0)).await;
+    let (told, first) = told.unwrap();
+    assert_eq!(first["conditions"][0]["reason"], "Accepted", "{first:#}");
+    let server = server.lock().unwrap();
+    assert_eq!(server.read, 20, "nothing is told before all is known");
+    let times = || {
+        std::iter::once(&began)
+            .chain(&server.renewed)
+            .chain([&told])
+    };
+    let longest = times().skip(1).zip(times()).map(|(b, a)| *b - *a).max();
+    let longest = longest.unwrap();
+    assert!(longest < LASTS, "not renewed for {longest:?}");
 }
