@@ -90,6 +90,7 @@ impl Known {
                 updates.extend(self.told_of(service));
             }
         }
+        self.tell_portions(None, &mut updates);
         self.tell_addresses(&mut updates);
         updates
     }
@@ -114,10 +115,12 @@ impl Known {
             }
             Changed::Slices(change) => {
                 hold(self.slices.entry(slot.clone()).or_default(), change);
+                self.tell_portions(Some(slot), &mut updates);
                 self.tell_addresses(&mut updates);
             }
             Changed::Backends(change) => {
                 hold(self.backends.entry(slot.clone()).or_default(), change);
+                self.tell_portions(Some(slot), &mut updates);
                 self.tell_addresses(&mut updates);
             }
             Changed::Documents(change) => {
@@ -197,7 +200,6 @@ impl Known {
 
     /// Reports the endpoints of each destination whose endpoints have changed.
     fn tell_addresses(&mut self, updates: &mut Vec<Update>) {
-        self.tell_portions(updates);
         for destination in &self.needs.destinations {
             let Some(endpoints) = self.endpoints(destination) else {
                 continue;
@@ -209,8 +211,13 @@ impl Known {
         }
     }
 
-    fn tell_portions(&mut self, updates: &mut Vec<Update>) {
+    /// Reports the portion of each source whose portion has changed: of those only that this watch says something of,
+    /// if it was one.
+    fn tell_portions(&mut self, changed: Option<&Slot>, updates: &mut Vec<Update>) {
         for source in &self.needs.capped {
+            if changed.is_some_and(|slot| !slot.tells_portion(source)) {
+                continue;
+            }
             let Some(portion) = self.portion(source) else {
                 continue;
             };

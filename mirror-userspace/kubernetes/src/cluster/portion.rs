@@ -1,16 +1,16 @@
 //! Which part of a rule's pods is on this node: by it the agents divide what is limited for all nodes together.
 //!
 //! Every agent sees the same objects, the ready endpoints of the source's service or the ready pods with its labels,
-//! with the node of each. So the portions of all nodes add up to one, but for the moment that a change takes to
+//! with the node of each; where none is ready, all of them. So the portions of all nodes add up to one, but for the moment that a change takes to
 //! reach them all. Nobody has to be asked, and nobody has to lead.
 
 use std::collections::HashSet;
 
 use mirror_core::destination::LabelSelector;
 
-use super::endpoints::{BackendPod, SliceView, Subset};
+use super::endpoints::{BackendPod, SliceEndpoint, SliceView, Subset};
 
-/// How many of a rule's ready pods there are.
+/// How many of a rule's ready pods there are; where none is ready, how many pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
     /// On this node.
@@ -28,26 +28,45 @@ impl Portion {
         subset: &Subset<'_>,
         node: &str,
     ) -> Self {
-        let mut seen = HashSet::new();
-        let own = slices.into_iter().filter(|slice| slice.service == service);
-        let ready = own.flat_map(|slice| &slice.endpoints).filter(|endpoint| {
-            let id = endpoint.pod_uid.as_ref().or(endpoint.pod_name.as_ref());
-            let id = id.map_or_else(|| endpoint.ip.to_string(), Clone::clone);
-            endpoint.ready && subset.has(endpoint) && seen.insert(id)
-        });
-        Self::count(ready.map(|endpoint| endpoint.node.as_deref()), node)
+        let meant: Vec<&SliceEndpoint> = slices
+            .into_iter()
+            .filter(|slice| slice.service == service)
+            .flat_map(|slice| &slice.endpoints)
+            .filter(|endpoint| subset.has(endpoint))
+            .collect();
+        let of_those = |ready: bool| {
+            let (mut names, mut addresses) = (HashSet::new(), HashSet::new());
+            let those = meant.iter().filter(|it| it.ready || !ready);
+            let each = those.filter(
+                |it| match it.pod_uid.as_deref().or(it.pod_name.as_deref()) {
+                    Some(pod) => names.insert(pod),
+                    None => addresses.insert(it.ip),
+                },
+            );
+            Self::count(each.map(|it| it.node.as_deref()), node)
+        };
+        Self::ready_or_all(of_those)
     }
 
     /// Of the pods with these labels.
     pub(super) fn of_pods<'a>(
-        pods: impl IntoIterator<Item = &'a BackendPod>,
+        pods: impl IntoIterator<Item = &'a BackendPod, IntoIter: Clone>,
         selector: &LabelSelector,
         node: &str,
     ) -> Self {
-        let ready = pods
-            .into_iter()
-            .filter(|pod| pod.ready && selector.selects(&pod.labels));
-        Self::count(ready.map(|pod| pod.node.as_deref()), node)
+        let pods = pods.into_iter();
+        Self::ready_or_all(|ready| {
+            let pods = pods.clone().filter(|pod| pod.ready || !ready);
+            let meant = pods.filter(|pod| selector.selects(&pod.labels));
+            Self::count(meant.map(|pod| pod.node.as_deref()), node)
+        })
+    }
+
+    /// Where none is ready, all count: they may serve all the same, and each node would take the whole for itself.
+    fn ready_or_all(of: impl Fn(bool) -> Self) -> Self {
+        Some(of(true))
+            .filter(|portion| portion.all > 0)
+            .unwrap_or_else(|| of(false))
     }
 
     fn count<'a>(nodes: impl Iterator<Item = Option<&'a str>>, node: &str) -> Self {
@@ -76,7 +95,7 @@ impl Portion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::endpoints::{SliceEndpoint, SlicePort};
+    use crate::cluster::endpoints::SlicePort;
 
     /// Numbers that look random, the same in each run.
     fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
@@ -155,5 +174,48 @@ mod tests {
         let elsewhere = Portion::of_slices(&slices, "web", &Subset::Everything, "elsewhere");
         assert_eq!((elsewhere.own, elsewhere.all), (0, 3));
         assert!((elsewhere.of(40.0) - 10.0).abs() < 1e-9, "as if it had one");
+    }
+
+    /// v1 may serve those who hold connections while it fails its probes everywhere.
+    #[test]
+    fn where_none_is_ready_the_parts_add_up_as_well() {
+        let mut endpoints = vec![
+            endpoint("10.0.0.1", Some("a"), "here"),
+            endpoint("10.0.0.2", Some("b"), "there"),
+            endpoint("10.0.0.3", Some("c"), "there"),
+        ];
+        for endpoint in &mut endpoints {
+            endpoint.ready = false;
+        }
+        let pod = |uid: &str, node: &str, ready| BackendPod {
+            uid: uid.into(),
+            name: uid.into(),
+            labels: [("app".into(), "web".into())].into(),
+            ips: Vec::new(),
+            ready,
+            node: Some(node.into()),
+        };
+        let pods = [
+            pod("a", "here", false),
+            pod("b", "there", false),
+            pod("c", "there", false),
+        ];
+        let slices = [slice("web", endpoints)];
+        let selector: LabelSelector = "app=web".parse().unwrap();
+        for of in [
+            &|node: &str| Portion::of_slices(&slices, "web", &Subset::Everything, node),
+            &|node: &str| Portion::of_pods(&pods, &selector, node),
+        ] as [&dyn Fn(&str) -> Portion; 2]
+        {
+            let portions = ["here", "there"].map(of).map(|it| (it.own, it.all));
+            assert_eq!(portions, [(1, 3), (2, 3)]);
+        }
+        let one = [pod("a", "here", false), pod("b", "there", true)];
+        let portion = Portion::of_pods(&one, &selector, "here");
+        assert_eq!(
+            (portion.own, portion.all),
+            (0, 1),
+            "once one is, only they count"
+        );
     }
 }

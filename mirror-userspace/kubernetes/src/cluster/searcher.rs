@@ -2,7 +2,8 @@
 //!
 //! A walk takes some 10 µs for each process of the node. Pods that have no address yet are searched many
 //! times, so walks for them alone take a twentieth of a CPU at most. What counts is the walk's own time on a CPU: on a busy
-//! node, where many pods may be starting, it waits for one most of the time.
+//! node, where many pods may be starting, it waits for one most of the time. Looks into pods' networks, for those whose
+//! addresses are known, are not in it: other threads make them.
 
 use std::{collections::HashMap, future, time::Duration};
 

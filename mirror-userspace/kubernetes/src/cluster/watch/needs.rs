@@ -240,6 +240,19 @@ impl Slot {
         }
     }
 
+    /// Whether it tells how many of a source's pods there are.
+    pub(in crate::cluster) fn tells_portion(&self, source: &Source) -> bool {
+        match (self, source) {
+            (Self::Slices(namespace), Source::Service { service, .. }) => {
+                *namespace == service.namespace
+            }
+            (Self::Backends(..) | Self::Everywhere(_), source) => {
+                Self::peers(source).as_ref() == Some(self)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether mirroring goes on without it if it is not allowed or not installed.
     pub(super) const fn is_optional(&self) -> bool {
         matches!(self, Self::Documents(_))
