@@ -145,6 +145,7 @@ impl SocketFile {
     ///
     /// # Errors
     /// It can't be renamed.
+    #[cfg(feature = "kubernetes")]
     pub(crate) fn renamed(mut self, path: &Path) -> io::Result<Self> {
         // Who found the one before dead would remove this one.
         let _alone = lock(path);

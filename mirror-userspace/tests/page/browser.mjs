@@ -9,7 +9,7 @@ const require = createRequire(`${folder}/package.json`);
 const playwright = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 const browser = await playwright.chromium.launch({ executablePath: chromium, args: ["--no-sandbox"] });
 const pages = new Map();

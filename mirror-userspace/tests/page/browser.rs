@@ -65,7 +65,7 @@ impl Browser {
         }));
     }
 
-    /// Waits until an element has this text, 30 s at most.
+    /// Waits until an element has this text, 60 s at most.
     pub(crate) fn wait(&mut self, name: &str, selector: &str, text: &str) {
         self.ask(json!({"do": "wait", "name": name, "selector": selector, "text": text}));
     }
