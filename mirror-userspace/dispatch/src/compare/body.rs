@@ -53,7 +53,7 @@ pub(super) enum Body {
 
 impl Body {
     /// Decodes what is kept of a body, as its head says.
-    pub(super) fn read(kept: &Kept, head: &Head, rules: &ContentRules) -> Self {
+    pub(super) fn read(kept: &Kept, head: &Head<'_>, rules: &ContentRules) -> Self {
         let kind = head.value("content-type").to_ascii_lowercase();
         let is_json = kind.windows(4).any(|it| it == b"json");
         let is_call = h2::is_grpc(&kind);
@@ -83,7 +83,7 @@ impl Body {
         }
         let limit = rules.body.saturating_mul(LARGER);
         if is_call {
-            return match Messages::read(&body, encoding, limit) {
+            return match Messages::read(&body, &encoding, limit) {
                 Ok(messages) => Self::Messages(messages),
                 Err(NoMessages::Broken) => Self::Broken,
                 Err(NoMessages::Unknown(why)) => Self::Unknown(why),

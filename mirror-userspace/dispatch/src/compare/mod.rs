@@ -263,25 +263,25 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             return None;
         };
         let same = open.same;
-        let (mut ours, mut theirs) = (Reply::new(ours), Reply::new(theirs));
-        if ours.kind() != theirs.kind() && self.rules.keep > 0 {
+        let (mut our, mut their) = (Reply::new(&ours), Reply::new(&theirs));
+        if our.kind() != their.kind() && self.rules.keep > 0 {
             self.unlike = Some(Difference {
                 at: Time::default(),
                 group: open.group.to_string(),
                 request: open.request.clone(),
-                values: vec![ours.status_beside(&theirs)],
+                values: vec![our.status_beside(&their)],
             });
         }
         let earlier = same.and_then(|same| self.earlier.take(same));
         // One that failed where this one did not, or the other way round, says nothing about fields.
-        let earlier = earlier.map(Reply::new);
-        let earlier = earlier.filter(|earlier| earlier.kind() == ours.kind());
+        let earlier = earlier.as_deref().map(Reply::new);
+        let earlier = earlier.filter(|earlier| earlier.kind() == our.kind());
         let repeats = earlier.is_some();
-        let mut second = second.map(Reply::new).or(earlier);
-        let judged = self.judge_replies(&mut ours, &mut theirs, second.as_mut());
+        let mut second = second.as_deref().map(Reply::new).or(earlier);
+        let judged = self.judge_replies(&mut our, &mut their, second.as_mut());
         // One without its body would cost the next request the comparison of its own.
-        if let Some(same) = same.filter(|_| !repeats && !ours.kept.lacks_rest) {
-            self.earlier.put(same, ours.kept);
+        if let Some(same) = same.filter(|_| !repeats && !ours.lacks_rest) {
+            self.earlier.put(same, ours);
         }
         let (found, noise) = judged?;
         let by_itself = |field: &str| noise.as_ref().is_some_and(|noise| noise.has(field));
@@ -305,13 +305,12 @@ impl<K: Copy + Eq + Hash> Contents<K> {
     /// What differs at the candidate, and at a second baseline.
     fn judge_replies(
         &mut self,
-        ours: &mut Reply,
-        theirs: &mut Reply,
-        second: Option<&mut Reply>,
+        ours: &mut Reply<'_>,
+        theirs: &mut Reply<'_>,
+        second: Option<&mut Reply<'_>>,
     ) -> Option<(Found, Option<Changes>)> {
         let replies = || [&*ours, &*theirs].into_iter().chain(second.as_deref());
-        let kinds: BTreeSet<_> = replies().map(Reply::kind).collect();
-        if kinds.len() > 1 {
+        if replies().any(|reply| reply.kind() != ours.kind()) {
             // That one of them fails is counted as what it is, and its page is another one.
             return None;
         }
@@ -337,8 +336,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
 
     fn changes(
         &self,
-        ours: &mut Reply,
-        theirs: &mut Reply,
+        ours: &mut Reply<'_>,
+        theirs: &mut Reply<'_>,
         parts: Parts,
         with_values: bool,
     ) -> Result<Found, Why> {
@@ -361,8 +360,8 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             let value = |status: &[u8]| String::from_utf8_lossy(status).into_owned();
             found.add(
                 "grpc-status",
-                (!our.is_empty()).then_some(|| value(our)),
-                (!their.is_empty()).then_some(|| value(their)),
+                (!our.is_empty()).then_some(|| value(&our)),
+                (!their.is_empty()).then_some(|| value(&their)),
             );
             return Ok(found);
         }

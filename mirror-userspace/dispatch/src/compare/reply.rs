@@ -1,30 +1,32 @@
 //! A reply that is being compared.
 
+use std::borrow::Cow;
+
 use mirror_core::{http::h2, verdict::Values};
 
 use super::{body::Body, grpc, head::Head, kept::Kept, rules::ContentRules};
 
 /// A reply that is being compared.
-pub(super) struct Reply {
-    pub(super) kept: Box<Kept>,
-    pub(super) head: Head,
-    pub(super) trailers: Head,
+pub(super) struct Reply<'a> {
+    pub(super) kept: &'a Kept,
+    pub(super) head: Head<'a>,
+    pub(super) trailers: Head<'a>,
     /// Its status, and that of a reply of gRPC as HTTP has it.
     pub(super) status: u16,
     /// The body, once it is read.
     body: Option<Body>,
 }
 
-impl Reply {
-    pub(super) fn new(kept: Box<Kept>) -> Self {
-        let (mut head, mut trailers) = (Head::read(&kept.head), Head::read(&kept.trailers));
+impl<'a> Reply<'a> {
+    pub(super) fn new(kept: &'a Kept) -> Self {
+        let (mut head, mut trailers) = (Head::new(&kept.head), Head::new(&kept.trailers));
         let mut status = kept.status;
-        if h2::is_grpc(head.value("content-type")) {
+        if h2::is_grpc(&head.value("content-type")) {
             if kept.trailers.is_empty() && kept.length == 0 {
                 // Without messages, what is behind them otherwise is in the head.
-                trailers = head.take(|name| STATUS_FIELDS.contains(&name));
+                trailers = head.take(&STATUS_FIELDS);
             }
-            status = grpc::as_http(status, grpc::status(trailers.value("grpc-status")));
+            status = grpc::as_http(status, grpc::status(&trailers.value("grpc-status")));
         }
         Self {
             kept,
@@ -45,7 +47,7 @@ impl Reply {
     }
 
     /// The status of gRPC, as it was said.
-    pub(super) fn grpc_status(&self) -> &[u8] {
+    pub(super) fn grpc_status(&self) -> Cow<'_, [u8]> {
         self.trailers.value("grpc-status")
     }
 
@@ -66,13 +68,13 @@ impl Reply {
     fn called(&self) -> String {
         let said = self.grpc_status();
         let is_number = said.len() <= 10 && said.iter().all(u8::is_ascii_digit);
-        let said = if is_number { said } else { b"" };
+        let said = if is_number { &*said } else { b"" };
         String::from_utf8_lossy(said).into_owned()
     }
 
     /// Whether both bodies are the same bytes in the same encoding.
     pub(super) fn has_body_of(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.kept, &other.kept);
+        let (ours, theirs) = (self.kept, other.kept);
         let is_encoded_alike = ENCODINGS
             .iter()
             .all(|name| self.head.value(name) == other.head.value(name));

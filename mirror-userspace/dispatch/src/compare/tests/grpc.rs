@@ -186,10 +186,10 @@ fn grpc_web_is_another_protocol() {
         contents.begin(1, "POST /a", |_| asked(b"POST /a.B/C"));
         contents
     };
-    assert_eq!(Reply::new(keep(&contents, &ours)).status, 200);
+    assert_eq!(Reply::new(&keep(&contents, &ours)).status, 200);
     let loud = ("content-type", "Application/GRPC; a=b");
     let call = Said(&[loud], Vec::new(), &[("grpc-status", "13")]);
-    assert_eq!(Reply::new(keep(&contents, &call)).status, 500);
+    assert_eq!(Reply::new(&keep(&contents, &call)).status, 500);
 }
 
 #[test]
