@@ -74,6 +74,14 @@ impl Ring {
         }
     }
 
+    /// How many bytes wait in it; of the perf ring, nobody knows without reading them.
+    pub(super) fn taken(&self) -> usize {
+        match self {
+            Self::Bpf { fill, .. } => fill.bytes(),
+            Self::Perf(_) => 0,
+        }
+    }
+
     /// What is there to be read now.
     pub(super) fn mark(&self) -> Mark {
         match self {

@@ -3,11 +3,12 @@
 //! Waking a reader costs the kernel program, and so the mirrored service, many times as much as copying
 //! a segment, and the reader as much again. A reader that has work asks for no wakeups: it sleeps for
 //! a [`Nap`] at a time and polls again. A nap's price is the same whatever it brings, so it gets longer until it brings
-//! enough: 3 ms at first, and at most 10; of a ring of less than 16 MiB less, as it is full sooner. An eighth of a ring is
-//! too much for one, as the scheduler may take as long again before it lets the reader run. Only after [`LINGER`] more empty polls does it raise its flag in
+//! enough: 3 ms at first, and at most 10, or 40 while it brings a handful; of a ring of less than 16 MiB less, as it is full sooner. An eighth of a ring is
+//! too much for one, as the scheduler may take as long again before it lets the reader run: a longer one ends as soon as that much
+//! is there, for which the reader looks every 10 ms. Only after [`LINGER`] more empty polls does it raise its flag in
 //! `SLEEPING` of every program ([`wakeups`](super::wakeups)), upon which they wake it with the next
-//! record. So a reader wakes 100 to 340 times per second under traffic and five times without, and a
-//! record waits half a nap for it on average, 1.5 to 5 ms; the first after a pause does not wait.
+//! record. So a reader wakes 25 to 340 times per second under traffic and five times without, and a
+//! record waits half a nap for it on average, 1.5 to 20 ms; the first after a pause does not wait.
 //!
 //! A program reads the flag before it commits a record, so a record that was being written when the flag
 //! was raised comes without a wakeup. That is why the reader polls once more after raising the flag,
@@ -25,10 +26,14 @@ use super::wakeups::Wakeups;
 /// Poll intervals of a ring that has, or may soon have, records, for a thread with nothing else to do.
 const SHORTEST: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(10);
-/// The ring that the longest is for: a smaller one is full sooner.
+/// The longest of those that bring less than [`FEW`], of a reader that sees how full its ring is.
+const CALMEST: Duration = Duration::from_millis(40);
+/// The ring that the longest are for: a smaller one is full sooner.
 const ROOMY: usize = 16 * 1024 * 1024;
 /// Records that make a nap long enough. Of the largest, they are half of a ring of 16 MiB.
 const ENOUGH: usize = 128;
+/// Records that are worth waking for: reading so many costs about what waking does.
+const FEW: usize = 20;
 /// Poll interval when the thread also serves connections.
 const GLANCE: Duration = Duration::from_millis(1);
 /// Empty polls before the reader goes to sleep.
@@ -93,6 +98,8 @@ impl Depth {
 #[derive(Debug)]
 struct Nap {
     length: Duration,
+    /// The longest of naps that bring few records, and of others.
+    calmest: Duration,
     longest: Duration,
     /// Records since the last one.
     brought: usize,
@@ -103,13 +110,18 @@ struct Nap {
 }
 
 impl Nap {
-    /// For a ring of so many bytes.
-    fn new(ring: usize) -> Self {
-        let micros = LONGEST.as_micros() * ring.min(ROOMY) as u128 / ROOMY as u128;
-        let longest = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
+    /// For a ring of so many bytes; whether its reader sees how full it is.
+    fn new(ring: usize, sees_fill: bool) -> Self {
+        let most = |of_roomy: Duration| {
+            let micros = of_roomy.as_micros() * ring.min(ROOMY) as u128 / ROOMY as u128;
+            let most = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
+            most.max(SHORTEST)
+        };
+        let longest = most(LONGEST);
         Self {
             length: SHORTEST,
-            longest: longest.max(SHORTEST),
+            calmest: if sees_fill { most(CALMEST) } else { longest },
+            longest,
             brought: 0,
             bytes: 0,
             too_many: ring as u64 / 8,
@@ -125,15 +137,19 @@ impl Nap {
     /// Goes by what the last one brought; if that is nothing, it says nothing.
     fn next(&mut self) -> Duration {
         let is_too_much = std::mem::take(&mut self.bytes) >= self.too_many;
-        match std::mem::take(&mut self.brought) {
-            0 => {}
-            _ if is_too_much => self.length = SHORTEST,
-            few if few < ENOUGH => {
-                self.length = self.longest.min(self.length + Duration::from_millis(1));
-            }
-            many if many >= 2 * ENOUGH => self.length = SHORTEST.max(self.length / 2),
-            _ => {}
-        }
+        let longer = self.length + Duration::from_millis(1);
+        self.length = match std::mem::take(&mut self.brought) {
+            0 => self.length,
+            _ if is_too_much => SHORTEST,
+            few if few < FEW => self.calmest.min(longer),
+            many if self.length > self.longest => match many < 2 * FEW {
+                true => self.length,
+                false => self.longest,
+            },
+            few if few < ENOUGH => self.longest.min(longer),
+            many if many >= 2 * ENOUGH => SHORTEST.max(self.length / 2),
+            _ => self.length,
+        };
         self.length
     }
 }
@@ -151,11 +167,11 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    /// `bytes` are those of all rings together; each file is one.
+    /// `bytes` are those of all rings together; each file is one. A reader that has a flag sees how full its ring is.
     pub(super) fn new(files: Vec<OwnedFd>, bytes: usize, flag: Option<(Wakeups, u32)>) -> Self {
         Self {
             depth: Depth::Awake(0),
-            nap: Nap::new(bytes / files.len().max(1)),
+            nap: Nap::new(bytes / files.len().max(1), flag.is_some()),
             files: files.into_iter().map(Arc::new).collect(),
             watched: Vec::new(),
             flag,
@@ -176,10 +192,20 @@ impl Sleeper {
         }
     }
 
-    /// How long the whole thread may sleep before another look; `None` if it is time to
-    /// [`wait`](Self::wait).
-    pub(super) fn nap(&mut self) -> Option<Duration> {
-        self.depth.lingers().then(|| self.nap.next())
+    /// How long the whole thread may sleep before another look, in parts between which it is seen whether so many
+    /// bytes [are too many](Self::ends_nap); `None` if it is time to [`wait`](Self::wait).
+    pub(super) fn nap(&mut self) -> Option<impl Iterator<Item = Duration> + use<>> {
+        let mut left = self.depth.lingers().then(|| self.nap.next())?;
+        Some(std::iter::from_fn(move || {
+            let part = left.min(LONGEST);
+            left -= part;
+            (!part.is_zero()).then_some(part)
+        }))
+    }
+
+    /// Whether a nap is over because so many bytes are there.
+    pub(super) const fn ends_nap(&self, bytes: usize) -> bool {
+        bytes as u64 >= self.nap.too_many
     }
 
     /// Waits until it is worth another look at the ring. Can be cancelled at any time.
@@ -259,57 +285,89 @@ mod tests {
         );
     }
 
-    /// Lengths of naps in milliseconds, each of which brings so many records.
-    fn naps(ring: usize, brought: impl IntoIterator<Item = usize>) -> Vec<u128> {
-        let mut sleeper = Sleeper::new(Vec::new(), ring, None);
-        let mut nap = |records: usize| {
-            let length = sleeper.nap().unwrap();
-            sleeper.stay_awake(records, 100 * records as u64);
-            length.as_millis()
-        };
-        brought.into_iter().map(&mut nap).collect()
+    /// A reader that sees how full its ring is, or one that does not.
+    fn sleeper(ring: usize, sees_fill: bool) -> Sleeper {
+        Sleeper::new(Vec::new(), ring, sees_fill.then(|| (Wakeups::default(), 0)))
+    }
+
+    /// How long a nap is, in milliseconds, that brings this.
+    fn nap(sleeper: &mut Sleeper, records: usize, bytes: u64) -> u128 {
+        let parts: Vec<_> = sleeper.nap().unwrap().collect();
+        assert!(parts.iter().all(|part| *part <= LONGEST), "{parts:?}");
+        sleeper.stay_awake(records, bytes);
+        parts.iter().sum::<Duration>().as_millis()
+    }
+
+    /// Lengths of naps, each of which brings so many records.
+    fn naps(ring: usize, sees_fill: bool, brought: impl IntoIterator<Item = usize>) -> Vec<u128> {
+        let mut sleeper = sleeper(ring, sees_fill);
+        let brought = brought.into_iter();
+        brought
+            .map(|records| nap(&mut sleeper, records, 100 * records as u64))
+            .collect()
     }
 
     #[test]
     fn a_nap_gets_longer_until_it_brings_enough() {
-        assert_eq!(naps(ROOMY, [5; 10]), [3, 4, 5, 6, 7, 8, 9, 10, 10, 10]);
-        assert_eq!(naps(ROOMY, [5, 5, ENOUGH, 200, 255, 5]), [3, 4, 5, 5, 5, 5]);
-        assert_eq!(naps(ROOMY, [5, 5, 5, 5, 5, 256, 5]), [3, 4, 5, 6, 7, 8, 4]);
-        assert_eq!(naps(ROOMY, [1_000; 3]), [3; 3]);
+        for (sees_fill, last) in [(false, 10), (true, 12)] {
+            let few = naps(ROOMY, sees_fill, [5; 10]);
+            assert_eq!(few, [3, 4, 5, 6, 7, 8, 9, 10, 10.max(last - 1), last]);
+            let naps = |brought: [usize; 7]| naps(ROOMY, sees_fill, brought);
+            let enough = naps([5, 5, ENOUGH, 200, 255, 5, 5]);
+            assert_eq!(enough, [3, 4, 5, 5, 5, 5, 6]);
+            let many = naps([5, 5, 5, 5, 5, 256, 5]);
+            assert_eq!(many, [3, 4, 5, 6, 7, 8, 4]);
+            assert_eq!(naps([1_000; 7]), [3; 7]);
+        }
+    }
+
+    /// Half of what a nap brings is its price: where there is little to bring, it is worth its time.
+    #[test]
+    fn where_there_is_little_naps_are_long() {
+        assert_eq!(naps(ROOMY, false, [5; 50]).pop(), Some(10));
+        assert_eq!(naps(ROOMY, true, [5; 50]).pop(), Some(40));
+        // 40 ms of 500 records per second, and then of as many as bring 20 in 10 ms, and of more.
+        let calm = [5; 37].into_iter();
+        let after = |brought: [usize; 3]| {
+            let naps = naps(ROOMY, true, calm.clone().chain(brought));
+            naps[naps.len() - 2..].to_vec()
+        };
+        assert_eq!(after([FEW, FEW, FEW]), [40, 40]);
+        assert_eq!(after([2 * FEW - 1, 2 * FEW, 5]), [40, 10]);
+        assert_eq!(after([ENOUGH, 2 * ENOUGH, 5]), [10, 5]);
     }
 
     #[test]
     fn a_nap_that_brings_an_eighth_of_the_ring_is_too_long() {
-        let mut sleeper = Sleeper::new(Vec::new(), ROOMY, None);
-        let mut nap = |bytes| {
-            let length = sleeper.nap().unwrap();
-            sleeper.stay_awake(5, bytes);
-            length.as_millis()
-        };
+        let mut sleeper = sleeper(ROOMY, true);
         let little = (2 << 20) - 1;
+        assert!(!sleeper.ends_nap(little) && sleeper.ends_nap(little + 1));
+        let mut nap = |bytes: usize| nap(&mut sleeper, 5, bytes as u64);
         let lengths = [little, little, little, little + 1, little, little].map(&mut nap);
         assert_eq!(lengths, [3, 4, 5, 6, 3, 4]);
     }
 
     #[test]
     fn a_small_ring_is_looked_at_more_often() {
-        let longest = |ring| naps(ring, [5; 10]).pop();
-        let rings = [1 << 20, 4 << 20, 8 << 20, 16 << 20, 64 << 20];
-        assert_eq!(rings.map(longest), [3, 3, 5, 10, 10].map(Some));
+        let longest = |sees_fill| {
+            let longest = |ring| naps(ring, sees_fill, [5; 50]).pop();
+            [1 << 20, 4 << 20, 8 << 20, 16 << 20, 64 << 20].map(longest)
+        };
+        assert_eq!(longest(false), [3, 3, 5, 10, 10].map(Some));
+        assert_eq!(longest(true), [3, 10, 20, 40, 40].map(Some));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_first_nap_after_a_pause_is_short() {
-        let mut sleeper = Sleeper::new(Vec::new(), ROOMY, None);
+        let mut sleeper = sleeper(ROOMY, true);
         for _ in 0..9 {
-            assert!(sleeper.nap().is_some());
-            sleeper.stay_awake(1, 100);
+            nap(&mut sleeper, 1, 100);
         }
-        assert_eq!(sleeper.nap(), Some(LONGEST));
+        assert_eq!(nap(&mut sleeper, 1, 100), 12);
         while sleeper.nap().is_some() {}
         sleeper.wait().await;
         sleeper.stay_awake(1, 100);
-        assert!(sleeper.nap() < Some(LONGEST));
+        assert_eq!(nap(&mut sleeper, 1, 100), 4);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -118,11 +118,8 @@ async fn serve(
             // Connections get their turn; a flood of segments must not keep commands out either.
             yield_now().await;
             commands.try_recv().ok()
-        } else if members.may_nap()
-            && let Some(nap) = reader.nap()
-        {
-            // The thread sleeps, not the task: a reply that comes meanwhile need not wake it.
-            thread::sleep(nap);
+        } else if members.may_nap() && reader.nap() {
+            // The thread slept, not the task: a reply that came meanwhile did not wake it.
             members.handle_nap();
             turns_in_vain = 0;
             None
