@@ -142,15 +142,15 @@ impl RingReader {
     }
 
     /// Has the thread sleep after a [`drain`](Self::drain) that found nothing, if it has nothing else to do: for 3 to
-    /// 40 ms, but for at most about 10 ms once an eighth of the ring is taken. `false`, and no sleep, if it is time to
-    /// [`wait`](Self::wait) for a record.
-    pub fn nap(&mut self) -> bool {
+    /// 40 ms, but for at most about 10 ms once an eighth of the ring is taken, or it `is_wanted`. `false`, and no
+    /// sleep, if it is time to [`wait`](Self::wait) for a record.
+    pub fn nap(&mut self, is_wanted: impl Fn() -> bool) -> bool {
         let Some(parts) = self.sleeper.nap() else {
             return false;
         };
         for part in parts {
             thread::sleep(part);
-            if self.sleeper.ends_nap(self.ring.taken()) {
+            if self.sleeper.ends_nap(self.ring.taken()) || is_wanted() {
                 break;
             }
         }

@@ -137,16 +137,17 @@ impl Nap {
     /// Goes by what the last one brought; if that is nothing, it says nothing.
     fn next(&mut self) -> Duration {
         let is_too_much = std::mem::take(&mut self.bytes) >= self.too_many;
-        let longer = self.length + Duration::from_millis(1);
+        let longer = self.longest.min(self.length + Duration::from_millis(1));
         self.length = match std::mem::take(&mut self.brought) {
             0 => self.length,
             _ if is_too_much => SHORTEST,
-            few if few < FEW => self.calmest.min(longer),
+            few if few < FEW && self.length < self.longest => longer,
+            few if few < FEW => self.calmest.min(self.length + self.length / 4),
             many if self.length > self.longest => match many < 2 * FEW {
                 true => self.length,
                 false => self.longest,
             },
-            few if few < ENOUGH => self.longest.min(longer),
+            few if few < ENOUGH => longer,
             many if many >= 2 * ENOUGH => SHORTEST.max(self.length / 2),
             _ => self.length,
         };
@@ -309,9 +310,12 @@ mod tests {
 
     #[test]
     fn a_nap_gets_longer_until_it_brings_enough() {
-        for (sees_fill, last) in [(false, 10), (true, 12)] {
+        for (sees_fill, last) in [(false, [10, 10]), (true, [12, 15])] {
             let few = naps(ROOMY, sees_fill, [5; 10]);
-            assert_eq!(few, [3, 4, 5, 6, 7, 8, 9, 10, 10.max(last - 1), last]);
+            assert_eq!(
+                (&few[..8], &few[8..]),
+                (&[3, 4, 5, 6, 7, 8, 9, 10][..], &last[..])
+            );
             let naps = |brought: [usize; 7]| naps(ROOMY, sees_fill, brought);
             let enough = naps([5, 5, ENOUGH, 200, 255, 5, 5]);
             assert_eq!(enough, [3, 4, 5, 5, 5, 5, 6]);
@@ -327,7 +331,7 @@ mod tests {
         assert_eq!(naps(ROOMY, false, [5; 50]).pop(), Some(10));
         assert_eq!(naps(ROOMY, true, [5; 50]).pop(), Some(40));
         // 40 ms of 500 records per second, and then of as many as bring 20 in 10 ms, and of more.
-        let calm = [5; 37].into_iter();
+        let calm = [5; 14].into_iter();
         let after = |brought: [usize; 3]| {
             let naps = naps(ROOMY, true, calm.clone().chain(brought));
             naps[naps.len() - 2..].to_vec()
@@ -363,7 +367,7 @@ mod tests {
         for _ in 0..9 {
             nap(&mut sleeper, 1, 100);
         }
-        assert_eq!(nap(&mut sleeper, 1, 100), 12);
+        assert_eq!(nap(&mut sleeper, 1, 100), 15);
         while sleeper.nap().is_some() {}
         sleeper.wait().await;
         sleeper.stay_awake(1, 100);

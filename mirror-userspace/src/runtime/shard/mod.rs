@@ -118,7 +118,7 @@ async fn serve(
             // Connections get their turn; a flood of segments must not keep commands out either.
             yield_now().await;
             commands.try_recv().ok()
-        } else if members.may_nap() && reader.nap() {
+        } else if members.may_nap() && reader.nap(|| !commands.is_empty()) {
             // The thread slept, not the task: a reply that came meanwhile did not wake it.
             members.handle_nap();
             turns_in_vain = 0;
