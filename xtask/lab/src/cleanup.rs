@@ -56,17 +56,20 @@ pub fn interrupted() -> bool {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT, SIGTERM and SIGHUP remove every lab of this process and end it with
-/// status 130, as a shell expects of an interrupted command.
+/// The status that a shell expects of an interrupted command.
+pub const CUT_SHORT: i32 = 130;
+
+/// From now on SIGINT, SIGTERM and SIGHUP remove every lab of this process and end it with this
+/// status: [`CUT_SHORT`], or 0 where that is how it is meant to end.
 ///
 /// # Errors
 ///
 /// When called twice.
-pub fn clean_up_on_signal() -> Result<()> {
-    ctrlc::set_handler(|| {
+pub fn clean_up_on_signal(status: i32) -> Result<()> {
+    ctrlc::set_handler(move || {
         INTERRUPTED.store(true, Ordering::Relaxed);
         remove_of(|pid| pid == process::id());
-        process::exit(130);
+        process::exit(status);
     })
     .context("catching Ctrl-C")
 }

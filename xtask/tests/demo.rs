@@ -1,0 +1,150 @@
+//! `cargo xtask demo --ui`, as somebody sees it who opens the page that it names: in the binary, as root.
+
+#![cfg(test)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+/// What a machine has that does something else, too.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Where the names of network namespaces are.
+const NAMESPACES: &str = "/run/netns";
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
+/// podmirror beside the task's own binary. A test of the whole workspace has built it; else it is built now.
+fn podmirror() -> PathBuf {
+    let path = Path::new(XTASK).with_file_name("podmirror");
+    if !path.exists() {
+        let mut cargo = Command::new(env!("CARGO"));
+        let built = cargo.args([
+            "build",
+            "--package",
+            "mirror-userspace",
+            "--bin",
+            "podmirror",
+        ]);
+        assert!(built.status().unwrap().success());
+    }
+    path
+}
+
+/// The demo, killed if the test fails.
+struct Demo(Child);
+
+impl Demo {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.0.id().try_into().unwrap());
+        kill(pid, signal).unwrap();
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it goes on");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What it has made and not removed yet.
+    fn namespaces(&self) -> Vec<String> {
+        let own = format!("podmirror-{}-", self.0.id());
+        let all = fs::read_dir(NAMESPACES).into_iter().flatten().flatten();
+        let names = all.filter_map(|it| it.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(&own)).collect()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            // It removes what it has made.
+            self.signal(Signal::SIGINT);
+            let _ended = self.0.wait();
+        }
+    }
+}
+
+/// Starts it, and returns the address that it prints.
+fn start() -> (Demo, SocketAddr) {
+    let mut command = Command::new(XTASK);
+    command
+        .args(["demo", "--ui", "--podmirror"])
+        .arg(podmirror())
+        .stdout(Stdio::piped());
+    let mut demo = Demo(command.spawn().unwrap());
+    let stdout = demo.0.stdout.take().unwrap();
+    let (tell, told) = mpsc::channel();
+    // Reads to the end: a full pipe would stop the demo.
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _nobody_waits = tell.send(line);
+        }
+    });
+    let mut said = Vec::new();
+    loop {
+        let line = told.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|error| panic!("{error}, behind {said:#?}"));
+        let address = line.split_once("Open http://").map(|(_, it)| it.to_owned());
+        said.push(line);
+        if let Some(address) = address.as_deref().and_then(|it| it.split('/').next()) {
+            return (demo, address.parse().unwrap());
+        }
+    }
+}
+
+/// A connection on which this was asked for.
+fn ask(page: SocketAddr, path: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(page).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    BufReader::new(stream)
+}
+
+#[test]
+fn the_page_of_the_demo_shows_traffic_until_ctrl_c_and_nothing_is_left() {
+    let (mut demo, page) = start();
+    assert!(!demo.namespaces().is_empty());
+    let mut html = String::new();
+    ask(page, "/").read_to_string(&mut html).unwrap();
+    assert!(html.starts_with("HTTP/1.1 200 "), "{html}");
+    assert!(html.contains("app.js"), "{html}");
+
+    let deadline = Instant::now() + PATIENCE;
+    let lines = ask(page, "/events").lines().map(Result::unwrap);
+    let data = lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+    let shows_traffic = |books: &Value| {
+        let counts = &books["rules"][0]["ledger"]["requests"];
+        counts["sent"].as_u64() > Some(0)
+    };
+    let mut books = data.map(|data| serde_json::from_str::<Value>(&data).unwrap());
+    let found = books.find(|books| {
+        assert!(Instant::now() < deadline, "{books:#}");
+        shows_traffic(books)
+    });
+    assert!(found.is_some(), "the stream has ended");
+
+    demo.signal(Signal::SIGINT);
+    let status = demo.ended();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert_eq!(demo.namespaces(), [""; 0]);
+}
