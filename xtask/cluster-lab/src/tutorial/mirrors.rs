@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    gates, hand_over,
+    caps, gates, hand_over,
     objects::{self, text},
     outage, people,
     scene::{Counted, Scene},
@@ -50,6 +50,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     switched(scene, &mirror).await?;
     people::play(scene, "TrafficMirror").await?;
     scaled(scene, &mirror).await?;
+    caps::play(scene, &mirror, PODS).await?;
     gates::play(scene).await?;
     updated(scene).await?;
     hand_over::play(scene).await?;

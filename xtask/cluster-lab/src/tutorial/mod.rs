@@ -8,6 +8,7 @@
 //! Then it is replaced by one that mirrors what documents say, and the same is done with a TrafficMirror and with the
 //! VirtualServices that a rollout's controller writes.
 
+mod caps;
 mod cluster;
 mod definitions;
 mod gates;

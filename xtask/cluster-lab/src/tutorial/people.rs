@@ -7,7 +7,11 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{objects, roles, scene::Scene};
+use super::{
+    objects::{self, text},
+    roles,
+    scene::Scene,
+};
 
 /// Who asks: their name for people, and their kubeconfig file.
 pub(super) type Person<'a> = Option<(&'a str, &'a Path)>;
@@ -121,6 +125,7 @@ pub(super) async fn play(scene: &mut Scene<'_>, kind: &str) -> Result<()> {
     scene.wait_for_rate(kind, 100).await?;
     scene.requests("act-resumed", 100, "resumed").await?;
 
+    for_good(scene, kind, &mirror).await?;
     roles::play(scene, kind).await?;
 
     // v2 goes away, so copies are lost.
@@ -144,6 +149,33 @@ pub(super) async fn play(scene: &mut Scene<'_>, kind: &str) -> Result<()> {
     cluster.change(&v2, &replicas(1)).await?;
     cluster.wait_for_deployment(&name, "web-v2").await?;
     until_v2_is_back(scene).await
+}
+
+/// What is stopped for good stays so when all agents are new, until somebody says that it goes on.
+async fn for_good(scene: &mut Scene<'_>, kind: &str, mirror: &str) -> Result<()> {
+    let (cluster, name) = (scene.cluster, scene.name);
+    let all = json!({"apiVersion": "podmirror.io/v1alpha1", "kind": "TrafficMirror"});
+    let mirrors = cluster.list(&all).await?;
+    if mirrors
+        .iter()
+        .any(|it| text(it, "/metadata/namespace") != name)
+    {
+        let what = "stop --lasting is left out: it would suspend TrafficMirrors that are not ours";
+        scene.tell(true, what.to_owned());
+        return Ok(());
+    }
+    let suspended = format!("TrafficMirror {mirror}: suspended");
+    let said = ["0 % is set on", &suspended];
+    says(scene, &["stop", "--lasting"], &[0], &said).await?;
+    scene.wait_for_rate(kind, 0).await?;
+    cluster.replace_pods(name, objects::AGENT_LABEL).await?;
+    cluster.wait_for_daemon_set(name, "podmirror").await?;
+    let what = "stopped for good, and all agents are new";
+    scene.requests("act-for-good", 0, what).await?;
+    let said = ["no longer suspended", "do as it says"];
+    says(scene, &["resume", "--mirror", mirror], &[0], &said).await?;
+    scene.wait_for_rate(kind, 100).await?;
+    scene.requests("act-goes-on", 100, "it goes on").await
 }
 
 /// Waits until the mirror has an endpoint again, as its status says.
