@@ -24,6 +24,7 @@ struct Books<'a> {
     pods: Vec<Pod<'a>>,
     watches: Vec<Watch<'a>>,
     documents_refused: Vec<Refused<'a>>,
+    unclaimed_records: u64,
     omitted: Omitted,
 }
 
@@ -94,6 +95,7 @@ pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> Bytes {
         pods,
         watches,
         documents_refused,
+        unclaimed_records,
     } = snapshot;
     let books = Books {
         version: env!("CARGO_PKG_VERSION"),
@@ -107,6 +109,7 @@ pub(super) fn render(snapshot: &Snapshot, uptime: Duration) -> Bytes {
             .take(limits::NAMESPACES)
             .map(refused)
             .collect(),
+        unclaimed_records: *unclaimed_records,
         omitted: Omitted {
             rules: mirrors.len().saturating_sub(limits::RULES),
             pods: pods.len().saturating_sub(limits::PODS),

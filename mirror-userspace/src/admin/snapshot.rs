@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub watches: Vec<ShownWatch>,
     /// Documents of which something is refused.
     pub documents_refused: Vec<DocumentsRefused>,
+    /// Records read from rings that were no rule's so far.
+    pub unclaimed_records: u64,
 }
 
 /// The state of one rule's mirror.

@@ -30,6 +30,7 @@ impl MirrorOwner for Agent {
             watches: self.watches.by_kind().into_iter().map(watch).collect(),
             rules_stopped: self.broken.values().cloned().collect(),
             documents_refused: self.documents.refused().to_vec(),
+            unclaimed_records: self.mirrors.unclaimed(),
         })
     }
 

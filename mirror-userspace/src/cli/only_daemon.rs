@@ -110,6 +110,7 @@ impl MirrorOwner for OnlyDaemon {
     async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         Ok(Snapshot {
             mirrors: vec![ShownMirror::of(RULE.into(), &self.daemon).await?],
+            unclaimed_records: self.daemon.unclaimed(),
             ..Snapshot::default()
         })
     }

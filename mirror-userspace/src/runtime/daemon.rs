@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     lost::{FullRings, Lost},
-    shard::{Ended, MirrorId, Routes, ShardConfig, Share},
+    shard::{Ended, MirrorId, Routes, ShardConfig, Share, UnclaimedRecords},
     shards::{Shards, answers},
     sink::Sink,
 };
@@ -95,7 +95,7 @@ impl Daemon {
     /// # Errors
     /// Those of [`Shards::start`] and [`join`](Self::join).
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
-        let shards = Shards::start(&config.capture)?;
+        let shards = Shards::start(&config.capture, UnclaimedRecords::default())?;
         Self::join(config, shards).await
     }
 
@@ -134,6 +134,12 @@ impl Daemon {
             paused: false,
             ended,
         })
+    }
+
+    /// How many records of the rings that it reads were no mirror's.
+    #[must_use]
+    pub fn unclaimed(&self) -> u64 {
+        self.shards.unclaimed()
     }
 
     /// Mirrors one more place from the moment this returns, 10 to 40 ms later (the first of a process waits until

@@ -23,5 +23,6 @@ mod until;
 
 pub use daemon::{Daemon, DaemonConfig};
 pub use lost::Lost;
+pub use shard::UnclaimedRecords;
 pub use shards::Shards;
 pub use sink::{Sink, Target, Targets};

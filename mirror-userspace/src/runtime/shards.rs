@@ -13,13 +13,14 @@ use mirror_capture::{Capture, LiveConfig, Rings};
 use mirror_core::policy::KernelSampling;
 use tokio::task::spawn_blocking;
 
-use super::shard::{Ended, MirrorId, Routes, Shard, ShardConfig, Share};
+use super::shard::{Ended, MirrorId, Routes, Shard, ShardConfig, Share, UnclaimedRecords};
 
 /// Rings and a thread for each of them. They are there once, for one mirror or for many, and gone with the last one.
 pub struct Shards {
     rings: Rings,
     shards: Vec<Shard>,
     routes: Routes,
+    unclaimed: UnclaimedRecords,
     mirrors: AtomicU64,
 }
 
@@ -31,21 +32,22 @@ impl fmt::Debug for Shards {
 
 impl Shards {
     /// Makes the rings, and starts the threads that read them. Of `capture`, what is looked at is what
-    /// [`Rings::open`] looks at.
+    /// [`Rings::open`] looks at. Records that are no mirror's are counted in `unclaimed`.
     ///
     /// # Errors
     /// A capability is missing, the kernel refuses a ring, or there can't be one more thread.
-    pub fn start(capture: &LiveConfig) -> anyhow::Result<Arc<Self>> {
+    pub fn start(capture: &LiveConfig, unclaimed: UnclaimedRecords) -> anyhow::Result<Arc<Self>> {
         let (rings, readers) = Rings::open(capture)?;
         let routes = Routes::default();
         let shards = readers.into_iter().enumerate();
         let shards = shards
-            .map(|(number, reader)| Shard::start(number, reader, routes.clone()))
+            .map(|(number, reader)| Shard::start(number, reader, routes.clone(), unclaimed.clone()))
             .collect::<anyhow::Result<_>>()?;
         Ok(Arc::new(Self {
             rings,
             shards,
             routes,
+            unclaimed,
             mirrors: AtomicU64::new(0),
         }))
     }
@@ -54,6 +56,11 @@ impl Shards {
     #[must_use]
     pub fn are_broken(&self) -> bool {
         self.shards.iter().any(Shard::is_broken)
+    }
+
+    /// How many records were no mirror's.
+    pub(super) fn unclaimed(&self) -> u64 {
+        self.unclaimed.count()
     }
 
     /// A number for one more mirror.

@@ -10,7 +10,7 @@ use std::{
 
 use mirror_capture::RingKind;
 use mirror_dispatch::DispatchConfig;
-use podmirror::runtime::{Daemon, DaemonConfig, Shards};
+use podmirror::runtime::{Daemon, DaemonConfig, Shards, UnclaimedRecords};
 use tokio::time::timeout;
 
 use crate::{PATIENCE, Traffic, config, pod::Pod, target::Target, until};
@@ -35,7 +35,11 @@ fn with_shards(ring: RingKind, test: impl AsyncFnOnce(&Arc<Shards>)) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let shards = Shards::start(&to(ring, "http://127.0.0.1:1").capture).unwrap();
+        let shards = Shards::start(
+            &to(ring, "http://127.0.0.1:1").capture,
+            UnclaimedRecords::default(),
+        )
+        .unwrap();
         test(&shards).await;
     });
 }

@@ -42,6 +42,10 @@ pub(super) const RING_MALFORMED: Family = counter(
     "podmirror_ring_malformed_records_total",
     "Records that contradicted themselves and were dropped.",
 );
+pub(super) const UNCLAIMED_RECORDS: Family = counter(
+    "podmirror_ring_unclaimed_records_total",
+    "Records read from rings that were of no rule, and passed over: of one whose mirror panicked and is not detached yet, or else a bug.",
+);
 pub(super) const RING_BYTES: Family = counter(
     "podmirror_ring_payload_bytes_total",
     "Payload read from the ring.",

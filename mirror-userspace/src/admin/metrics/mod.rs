@@ -55,6 +55,7 @@ pub fn render(snapshot: &Snapshot) -> String {
             omitted += 1;
         }
     }
+    page.add(all::UNCLAIMED_RECORDS, &[], snapshot.unclaimed_records);
     page.add(all::OMITTED, &[("of", "rules")], omitted);
     of_pods(&mut page, &snapshot.pods, &rules);
     of_watches(&mut page, &snapshot.watches);

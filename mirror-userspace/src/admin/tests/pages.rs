@@ -33,8 +33,11 @@ fn names_that_users_choose_are_escaped() {
         }],
         rules_stopped: vec![rule.into()],
         documents_refused: vec![refused("a\"b\nc", 1)],
+        unclaimed_records: 7,
     };
     let page = exposition::read(&render(&snapshot)).unwrap();
+    let unclaimed = page.value("podmirror_ring_unclaimed_records_total", &[]);
+    assert_eq!(unclaimed, Some(7.0));
     let labels = [("namespace", "a\"b\nc"), ("reason", "source")];
     let count = page.value("podmirror_documents_refused", &labels);
     assert_eq!(count, Some(1.0));
@@ -174,6 +177,7 @@ fn the_documentation_has_every_metric_with_its_type() {
         watches: vec![watch],
         rules_stopped: vec!["HTTPRoute default/web rules[0]".into()],
         documents_refused: vec![refused("a", 1)],
+        unclaimed_records: 0,
     };
     let text = render(&snapshot) + &of_server(0, 0);
     let mut families = 0;

@@ -113,6 +113,11 @@ impl Mirrors {
         }
     }
 
+    /// How many records were no rule's so far.
+    pub(super) fn unclaimed(&self) -> u64 {
+        self.common.unclaimed()
+    }
+
     /// Adds a rule.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use anyhow::Result;
 use mirror_capture::LiveConfig;
 
-use crate::runtime::Shards;
+use crate::runtime::{Shards, UnclaimedRecords};
 
 /// Whether rules share rings, and the threads that read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,14 +23,22 @@ pub enum Sharing {
 pub(super) struct Common {
     sharing: Sharing,
     shards: Weak<Shards>,
+    /// Of all that there were.
+    unclaimed: UnclaimedRecords,
 }
 
 impl Common {
-    pub(super) const fn new(sharing: Sharing) -> Self {
+    pub(super) fn new(sharing: Sharing) -> Self {
         Self {
             sharing,
             shards: Weak::new(),
+            unclaimed: UnclaimedRecords::default(),
         }
+    }
+
+    /// How many records were no rule's so far.
+    pub(super) fn unclaimed(&self) -> u64 {
+        self.unclaimed.count()
     }
 
     pub(super) const fn sharing(&self) -> Sharing {
@@ -47,7 +55,7 @@ impl Common {
         {
             return Ok(shards);
         }
-        let shards = Shards::start(capture)?;
+        let shards = Shards::start(capture, self.unclaimed.clone())?;
         if self.sharing == Sharing::Shared {
             self.shards = Arc::downgrade(&shards);
         }

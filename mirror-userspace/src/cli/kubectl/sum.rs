@@ -53,7 +53,7 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
     let mut stopped = BTreeSet::new();
     let mut watches = BTreeMap::<&str, (bool, f64)>::new();
     let mut refused = BTreeMap::<[&str; 2], f64>::new();
-    let mut omitted = Value::Null;
+    let (mut omitted, mut unclaimed) = (Value::Null, 0.0);
     for (node, books) in all {
         for rule in list(books, "rules") {
             let name = text(rule, "rule").to_owned();
@@ -86,6 +86,7 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
             *most = most.max(count(it, "count"));
         }
         add(&mut omitted, books.get("omitted").unwrap_or(&Value::Null));
+        unclaimed += count(books, "unclaimed_records");
     }
     let watches = watches
         .into_iter()
@@ -100,6 +101,7 @@ pub(super) fn add_up(all: &[(&str, &Value)]) -> Value {
         ("pods", json!(pods)),
         ("watches", watches.collect()),
         ("documents_refused", refused.collect()),
+        ("unclaimed_records", json!(unclaimed)),
         ("omitted", omitted),
     ] {
         sum.insert(name.to_owned(), value);

@@ -43,6 +43,7 @@ fn books(uptime: f64, attachments: u64, sample: f64, sent: u64) -> Value {
         "rules_stopped": [],
         "pods": [{"rule": "flags", "namespace": "default", "pod": "web", "state": "attached"}],
         "watches": [{"kind": "pods", "up": sent > 5, "errors": 1}],
+        "unclaimed_records": 2,
         "omitted": {"rules": 0, "pods": 0, "namespaces": 0},
     })
 }
@@ -96,6 +97,7 @@ fn counts_are_added_and_what_is_no_count_is_not() {
     assert_eq!(target["sample_ratio"], 1.0);
     assert_eq!(target["sample_ratio_least"], 0.5);
     assert_eq!(sum["pods"][1]["node"], "b");
+    assert_eq!(sum["unclaimed_records"], 4.0);
     assert_eq!(
         sum["watches"],
         json!([{"kind": "pods", "up": true, "errors": 2.0}])

@@ -12,7 +12,7 @@ use super::{
     control::{Command, Control, Joining, MirrorId},
     member::Member,
     routes::{Routes, Table},
-    unclaimed::Unclaimed,
+    unclaimed::{Unclaimed, UnclaimedRecords},
 };
 
 /// Mirrors that share a thread. Those without traffic or copies cost nothing per turn.
@@ -49,14 +49,14 @@ enum EndOf {
 }
 
 impl Members {
-    pub(super) fn new(routes: Routes) -> Self {
+    pub(super) fn new(routes: Routes, unclaimed: UnclaimedRecords) -> Self {
         Self {
             places: Vec::new(),
             table: Table::new(routes),
             awake: Vec::new(),
             touched: Vec::new(),
             ends: Vec::new(),
-            unclaimed: Unclaimed::default(),
+            unclaimed: Unclaimed::new(unclaimed),
             any_panic: Rc::default(),
             leaving: Rc::default(),
             tick: Time::default(),

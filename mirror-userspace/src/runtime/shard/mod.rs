@@ -30,6 +30,7 @@ use control::Control;
 pub(super) use control::{Ended, MirrorId, ShardConfig, Share};
 use members::Members;
 pub(super) use routes::Routes;
+pub use unclaimed::UnclaimedRecords;
 
 /// How much is taken from the ring before connections to targets get their turn: enough to pay for the
 /// turn, but little enough that a reply waits well under a millisecond, and that a body is still in the
@@ -59,7 +60,12 @@ impl Shard {
     ///
     /// # Errors
     /// There can't be one more thread, or file.
-    pub(super) fn start(number: usize, reader: RingReader, routes: Routes) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        number: usize,
+        reader: RingReader,
+        routes: Routes,
+        unclaimed: UnclaimedRecords,
+    ) -> anyhow::Result<Self> {
         let (control, commands) = mpsc::unbounded_channel();
         panics::remember();
         let runtime = runtime::Builder::new_current_thread()
@@ -70,7 +76,10 @@ impl Shard {
             .context("starting a shard's I/O")?;
         let thread = thread::Builder::new()
             .name(format!("shard-{number}"))
-            .spawn(move || LocalSet::new().block_on(&runtime, serve(reader, commands, routes)))
+            .spawn(move || {
+                let members = Members::new(routes, unclaimed);
+                LocalSet::new().block_on(&runtime, serve(reader, commands, members));
+            })
             .context("starting a shard's thread")?;
         Ok(Self { control, thread })
     }
@@ -104,9 +113,8 @@ impl Shard {
 async fn serve(
     mut reader: RingReader,
     mut commands: mpsc::UnboundedReceiver<Control>,
-    routes: Routes,
+    mut members: Members,
 ) {
-    let mut members = Members::new(routes);
     let mut turns_in_vain = 0;
     // What panics for a mirror is that mirror's end; anything else would go on with half of what it had.
     while !panics::here() {

@@ -113,5 +113,6 @@ export const attached = (told, now) => {
   const broken = told.watches.filter(({ up }) => !up).map(({ kind }) => `${kind} can't be watched: what is mirrored stays as it is`);
   const stopped = told.rules_stopped.map((name) => `the rule ${name} is stopped: a part of its mirror panicked (see the log)`);
   const refused = told.documents_refused.map(({ namespace, reason, count }) => `${number(count)} documents of ${namespace || "no namespace"} refused: ${reason}`);
-  each(at("troubles"), [...broken, ...stopped, ...refused], (text) => text, (text) => html("li", {}, text), () => {});
+  const nobodys = told.unclaimed_records > 0 ? [`${number(told.unclaimed_records)} captured records belonged to no rule (see the log)`] : [];
+  each(at("troubles"), [...broken, ...stopped, ...refused, ...nobodys], (text) => text, (text) => html("li", {}, text), () => {});
 };
