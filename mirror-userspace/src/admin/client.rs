@@ -9,12 +9,17 @@ use std::{
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, StatusCode, client::conn::http1, header::HOST};
+use hyper::{
+    Method, Request, StatusCode,
+    client::conn::http1,
+    header::{CONNECTION, HOST},
+};
 use hyper_util::rt::TokioIo;
 use mirror_core::value::Rate;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    task::JoinHandle,
     time,
 };
 
@@ -28,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an answer may be: verdicts on many groups with their counts are some megabytes.
 const ANSWER_BYTES: usize = 32 << 20;
+
+/// Whom a port-forward leads to: what is told to this machine only is told to this name.
+const LOCALHOST: &str = "localhost";
 
 /// Where a podmirror is tuned, and asked.
 #[derive(Clone, Debug)]
@@ -61,15 +69,69 @@ pub async fn ask_over(
             (Method::PUT, "/sample-rate", line(rule, rate), Some(token))
         }
     };
-    // What is told to this machine only is told to `localhost`.
     let mut request = Request::builder()
         .method(method)
         .uri(path)
-        .header(HOST, "localhost");
+        .header(HOST, LOCALHOST);
     if let Some(token) = token {
         request = request.header(TOKEN, TokenFile::open(token)?.read()?);
     }
     exchange(stream, request.body(Full::new(Bytes::from(body)))?).await
+}
+
+/// A connection to an admin server, such as a port-forward, on which one question follows another. Dropped, it ends.
+pub struct Line {
+    sender: http1::SendRequest<Full<Bytes>>,
+    connection: JoinHandle<hyper::Result<()>>,
+}
+
+impl Line {
+    /// Begins to speak HTTP.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Self {
+            sender,
+            connection: tokio::spawn(connection),
+        })
+    }
+
+    /// What is at a path: the status and the body. The server is told that there will be more to ask.
+    ///
+    /// # Errors
+    /// The connection ends, or the answer is too long.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+        let request = Request::get(path)
+            .header(HOST, LOCALHOST)
+            .header(CONNECTION, "keep-alive");
+        self.exchange(request.body(Full::default())?).await
+    }
+
+    /// Whether the server keeps it for another question, as far as it says by now.
+    pub async fn is_kept(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        let answer = Limited::new(response.into_body(), ANSWER_BYTES).collect();
+        let answer = answer.await.map_err(anyhow::Error::from_boxed)?;
+        Ok((status, answer.to_bytes()))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
 }
 
 /// What is asked over a connection.
@@ -212,15 +274,5 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
 ) -> anyhow::Result<(StatusCode, Bytes)> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let answer = Limited::new(response.into_body(), ANSWER_BYTES)
-        .collect()
-        .await
-        .map_err(anyhow::Error::from_boxed)?
-        .to_bytes();
-    connection.abort();
-    Ok((status, answer))
+    Line::over(stream).await?.exchange(request).await
 }

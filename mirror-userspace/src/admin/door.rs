@@ -16,6 +16,16 @@ pub(super) enum Client {
     Socket,
 }
 
+impl Client {
+    /// Whether it is on this machine, or at the end of a port-forward to it.
+    pub(super) const fn is_here(self) -> bool {
+        match self {
+            Self::Network(address) => address.is_loopback(),
+            Self::Socket => true,
+        }
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

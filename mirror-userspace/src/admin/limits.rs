@@ -11,8 +11,8 @@ pub(super) struct Limits {
     /// Connections at a time. When there are more, the oldest gives way: whoever holds connections
     /// open would otherwise keep the kubelet's probes out, and so have the process restarted.
     pub(super) connections: usize,
-    /// From the accept to the answer's last byte. There is one request on a connection. Of an answer without
-    /// an end, between two parts of it.
+    /// From the accept to the answer's last byte. Of an answer without an end, between two parts of it; where a
+    /// connection is kept, from one answer to the last byte of the next.
     pub(super) connection_time: Duration,
     /// How long `/readyz` waits for its answer: the kubelet waits a second unless told otherwise.
     pub(super) ready_time: Duration,

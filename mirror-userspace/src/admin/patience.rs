@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{self, Instant};
 
 /// The end of a connection, which is put off whenever its client has taken a part of an answer that has no
-/// end. Other connections have one time for all.
+/// end, and whenever it is kept for another request. Other connections have one time for all.
 #[derive(Debug)]
 pub(super) struct Patience {
     time: Duration,
@@ -19,6 +19,7 @@ pub(super) struct Patience {
 struct Ends {
     at: Instant,
     renewed: bool,
+    idle: bool,
 }
 
 impl Patience {
@@ -27,6 +28,7 @@ impl Patience {
         let ends = Ends {
             at: Instant::now() + time,
             renewed: false,
+            idle: false,
         };
         Self {
             time,
@@ -36,11 +38,26 @@ impl Patience {
 
     /// From now on anew.
     pub(super) fn renew(&self) {
+        self.put_off(true, false);
+    }
+
+    /// There is an answer, and time for it and for the next request.
+    pub(super) fn begin_again(&self) {
+        self.put_off(false, true);
+    }
+
+    fn put_off(&self, renewed: bool, idle: bool) {
         let ends = Ends {
             at: Instant::now() + self.time,
-            renewed: true,
+            renewed,
+            idle,
         };
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+
+    /// Whether nothing but another request is waited for, or the last bytes of an answer: to let go of it is no harm.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ends().idle
     }
 
     /// Whether it has ever been renewed: the answer has no end.

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{HeaderMap, ORIGIN},
+    header::{CONNECTION, HeaderMap, ORIGIN},
 };
 use mirror_core::{policy::MIRRORED_BY, value::Rate};
 use tokio::time;
@@ -310,6 +310,13 @@ impl Answers for Routes {
         _patience: &Arc<Patience>,
     ) -> Response<Full<Bytes>> {
         self.answer(client, request).await
+    }
+
+    /// For who looks again and again from this machine, as by a port-forward that is kept open, and says so.
+    fn keeps(&self, client: Client, request: &Request<Incoming>) -> bool {
+        let fields = request.headers();
+        let wants = fields.get(CONNECTION).is_some_and(|it| it == "keep-alive");
+        request.uri().path() == "/ledger" && wants && client.is_here()
     }
 
     fn count_evicted(&self) {

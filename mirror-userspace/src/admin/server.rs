@@ -1,4 +1,5 @@
-//! The listener: accepts within limits, one request a connection, an end for each.
+//! The listener: accepts within limits, an end for each connection, one request on each but where it is
+//! [kept](Answers::keeps).
 
 use std::{
     collections::VecDeque,
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
+    header::{CONNECTION, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -172,6 +174,11 @@ pub(super) trait Answers: Send + Sync + 'static {
         patience: &Arc<Patience>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
+    /// Whether the connection stays open for another request once this one is answered.
+    fn keeps(&self, _client: Client, _request: &Request<Incoming>) -> bool {
+        false
+    }
+
     /// A connection had to give way to a newer one.
     fn count_evicted(&self);
 
@@ -210,7 +217,9 @@ pub(super) async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: 
         let connection = connections.spawn(async move {
             tokio::select! {
                 () = serve(stream, client, &answers, &patience) => {}
-                () = patience.lost() => answers.count_timed_out(),
+                () = patience.lost() => if !patience.is_idle() {
+                    answers.count_timed_out();
+                },
             }
         });
         oldest_first.push_back((connection, ends));
@@ -224,12 +233,19 @@ async fn serve<A: Answers>(
     patience: &Arc<Patience>,
 ) {
     let service = service_fn(|request| async move {
-        Ok::<_, Infallible>(answers.answer(client, request, patience).await)
+        let keeps = answers.keeps(client, &request);
+        let mut response = answers.answer(client, request, patience).await;
+        if keeps {
+            patience.begin_again();
+        } else {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        Ok::<_, Infallible>(response)
     });
     let served = http1::Builder::new()
         // The caller bounds the time for all of it.
         .header_read_timeout(None)
-        .keep_alive(false)
         .max_headers(FIELDS)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)

@@ -95,7 +95,7 @@ pub(in crate::admin) fn may_see(client: Client, fields: &HeaderMap) -> Result<()
     let forbidden = |why: &str| Err((StatusCode::FORBIDDEN, why.to_owned()));
     match client {
         Client::Socket => return Ok(()),
-        Client::Network(address) if address.is_loopback() => {}
+        Client::Network(_) if client.is_here() => {}
         Client::Network(_) => {
             return forbidden(
                 "losses and differences name clients and requests: ask by the unix socket (`podmirror why --admin` where \

@@ -2,7 +2,10 @@
 
 use std::{net::Shutdown, time::Duration};
 
+use tokio::time::{sleep, timeout};
+
 use super::*;
+use crate::admin::client::Line;
 
 /// Waits until the server has counted so many connections that it closed for this reason.
 async fn closed_by(at: SocketAddr, reason: &str, least: f64) {
@@ -180,4 +183,41 @@ async fn who_leaves_early_leaves_nothing() {
         stream.shutdown(Shutdown::Both).unwrap();
     }
     assert_eq!(get(at, "/readyz").await.status, 200);
+}
+
+/// As a port-forward is that stays open between two looks.
+#[tokio::test]
+async fn who_looks_again_keeps_the_connection_and_is_let_go_when_idle_without_a_word() {
+    let limits = Limits {
+        connection_time: Duration::from_secs(3),
+        ..patient()
+    };
+    let server = answered(limits, Owner::new()).await;
+    let at = server.address();
+    let stream = TcpStream::connect(at).await.unwrap();
+    let mut line = Line::over(stream).await.unwrap();
+    for _ in 0..3 {
+        let (status, books) = line.get("/ledger").await.unwrap();
+        assert_eq!(status, 200);
+        assert!(books.starts_with(b"{"));
+        assert!(line.is_kept().await);
+    }
+    // The server ends it.
+    let ended = async {
+        while line.is_kept().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), ended).await.unwrap();
+    let page = get(at, "/metrics").await.body;
+    let none = "podmirror_admin_connections_closed_total{reason=\"timeout\"} 0\n";
+    assert!(page.contains(none), "{page}");
+
+    // One answer is what others get: at other paths, and who does not ask for more.
+    let stream = TcpStream::connect(at).await.unwrap();
+    let mut line = Line::over(stream).await.unwrap();
+    line.get("/metrics").await.unwrap();
+    assert!(!line.is_kept().await);
+    let reply = get(at, "/ledger").await;
+    assert!(reply.head.contains("connection: close"), "{}", reply.head);
 }

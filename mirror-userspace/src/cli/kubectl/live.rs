@@ -1,42 +1,35 @@
 //! All agents, looked at again and again.
 //!
-//! A look does not wait for the slowest of them: who takes longer is asked on, and meanwhile counts by what he told last.
+//! A look does not wait for the slowest of them: who takes longer is asked on, and meanwhile counts by what he told last. Nor
+//! does it ask all of them, where they are many: they have their [turns](turn).
+
+mod forwards;
+mod last;
+mod turn;
 
 use std::{
-    cmp::Reverse,
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
 use mirror_kubernetes::cluster::agents::AgentPod;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{task::JoinSet, time};
 
-use super::{
-    fleet::{AT_ONCE, Fleet, successful},
-    sum::add_up,
-};
-use crate::{admin::client::Over, cli::top::books::count};
+use super::fleet::Fleet;
+use forwards::{Forward, Forwards};
+use last::{Last, Told};
+pub(super) use turn::turn;
+use turn::{Allowance, too_old};
 
-/// How long it is waited until agents are looked for again, and the same if some are silent.
+/// How long it is waited until agents are looked for again, and the same if some are silent; longer where they are many.
 const AGAIN: Duration = Duration::from_secs(60);
 const AGAIN_IF_SILENT: Duration = Duration::from_secs(5);
 
 /// How long a look waits for an answer. The first one has all the time that the nodes have.
 const SOON: Duration = Duration::from_secs(2);
-
-/// How many of those that did not answer last time are asked at once: they may hold a place each for all the time that they
-/// have, and are not to hold the places of the others.
-const SILENT_AT_ONCE: usize = AT_ONCE / 2;
-
-/// How long after the last answer an agent that was not asked again counts as silent.
-const NOT_ASKED: Duration = Duration::from_secs(10);
-
-/// How much longer than it should have an agent may seem to have been up, by an answer that was long on its way; more is a restart.
-const ON_THE_WAY: f64 = 30.0;
 
 /// All agents, and what each of them told last.
 pub(super) struct Live {
@@ -45,142 +38,39 @@ pub(super) struct Live {
     /// What is asked, and since when: the names of agents; `None` are the agents themselves.
     asked: BTreeMap<Option<String>, Instant>,
     asking: JoinSet<Came>,
+    allowance: Allowance,
+    forwards: Forwards,
     /// When the agents were looked for, and why they were not found.
     found: Instant,
     lost_sight: Option<String>,
-    /// When the last look began.
+    /// When the last look began, and since when there was one after the other.
     looked: Instant,
+    looking: Instant,
 }
 
 /// An answer.
 enum Came {
-    /// The books of an agent.
-    Books(String, Result<Value>),
+    /// The books of an agent, and the port-forward to it that is still open.
+    Books(String, Result<(Value, Option<Forward>)>),
     /// The agents that there are.
     Agents(Result<Vec<AgentPod>>),
-}
-
-/// What is known of each agent, by its pod's name: a node has two while one hands over to the next, and one that is silent
-/// for a while has not lost what it counted.
-#[derive(Default)]
-pub(super) struct Last(BTreeMap<String, Told>);
-
-/// What an agent has told, and when.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) node: String,
-    pub(super) books: Option<(Value, Instant)>,
-    /// How long it was up when it told that, in seconds.
-    uptime: f64,
-    /// When it told anything or failed to.
-    heard: Option<Instant>,
-    /// Why it tells nothing now.
-    pub(super) trouble: Option<String>,
-}
-
-/// Who is to be asked, the next ones last.
-#[derive(Default)]
-struct Due {
-    silent: Vec<AgentPod>,
-    others: Vec<AgentPod>,
-}
-
-impl Due {
-    /// The next one, where so many are asked already, and so many of them are silent.
-    fn next(&mut self, asked: usize, silent: usize) -> Option<AgentPod> {
-        if asked >= AT_ONCE {
-            return None;
-        }
-        let silent = match silent < SILENT_AT_ONCE {
-            true => self.silent.pop(),
-            false => None,
-        };
-        silent.or_else(|| self.others.pop())
-    }
-}
-
-impl Last {
-    fn tell(&mut self, agent: &AgentPod, books: Result<Value>, at: Instant) {
-        let told = self.0.entry(agent.name.clone()).or_default();
-        told.node.clone_from(&agent.node);
-        told.heard = Some(at);
-        match books {
-            Ok(books) => {
-                let mut uptime = count(&books, "uptime_seconds");
-                if let Some((before, then)) = &told.books {
-                    let should = told.uptime + at.duration_since(*then).as_secs_f64();
-                    let has_restarted = uptime < count(before, "uptime_seconds");
-                    // An answer that was long on its way does not turn time back.
-                    if !has_restarted && should - uptime < ON_THE_WAY {
-                        uptime = uptime.max(should);
-                    }
-                }
-                told.uptime = uptime;
-                told.books = Some((books, at));
-                told.trouble = None;
-            }
-            Err(error) => told.trouble = Some(format!("{error:#}")),
-        }
-    }
-
-    /// Forgets agents that are gone.
-    fn keep(&mut self, agents: &[AgentPod]) {
-        self.0
-            .retain(|name, _| agents.iter().any(|agent| agent.name == *name));
-    }
-
-    /// All of them added up. Those that are silent are taken to run on: time passes for the sum, whoever tells.
-    fn sum(&self, now: Instant) -> Value {
-        let aged = self.0.values().filter_map(|told| {
-            let (books, at) = told.books.as_ref()?;
-            let mut books = books.clone();
-            let uptime = told.uptime + now.duration_since(*at).as_secs_f64();
-            if let Some(books) = books.as_object_mut() {
-                books.insert("uptime_seconds".to_owned(), json!(uptime));
-            }
-            Some((told.node.as_str(), books))
-        });
-        let aged: Vec<_> = aged.collect();
-        let all: Vec<_> = aged.iter().map(|(node, books)| (*node, books)).collect();
-        add_up(&all)
-    }
-
-    /// A word that is another one when other agents are in the sum.
-    fn counted(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        for (name, told) in &self.0 {
-            if told.books.is_some() {
-                name.hash(&mut hasher);
-            }
-        }
-        format!("{:x}", hasher.finish())
-    }
-
-    fn is_silent(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|it| it.trouble.is_some())
-    }
-
-    /// Those of the agents that are not `asked` yet, by turns: those first of which nothing was heard for the longest time.
-    fn due(&self, agents: &[AgentPod], is_asked: impl Fn(&str) -> bool) -> Due {
-        let mut due: Vec<_> = agents.to_vec();
-        due.retain(|agent| !is_asked(&agent.name));
-        due.sort_by_key(|agent| Reverse(self.0.get(&agent.name).and_then(|told| told.heard)));
-        let (silent, others) = due.into_iter().partition(|it| self.is_silent(&it.name));
-        Due { silent, others }
-    }
 }
 
 impl Live {
     /// These agents, of which nothing is known yet.
     pub(super) fn new(fleet: Fleet) -> Self {
+        let now = Instant::now();
         Self {
             fleet: Arc::new(fleet),
             last: Last::default(),
             asked: BTreeMap::new(),
             asking: JoinSet::new(),
-            found: Instant::now(),
+            allowance: Allowance::new(now),
+            forwards: Forwards::default(),
+            found: now,
             lost_sight: None,
-            looked: Instant::now(),
+            looked: now,
+            looking: now,
         }
     }
 
@@ -189,25 +79,47 @@ impl Live {
         &self.fleet
     }
 
-    /// Asks all agents, and waits for those that answer soon.
+    /// Asks those agents whose turn it is, and waits for those that answer soon. At first, and where nobody has looked for
+    /// long, all of them are asked once.
     pub(super) async fn look(&mut self) {
-        let started = Instant::now();
+        let now = Instant::now();
+        let rests = now.saturating_duration_since(self.looked);
+        let has_rested = rests >= too_old(self.fleet.agents.len());
+        if has_rested {
+            self.looking = now;
+        }
+        let all = has_rested || self.last.0.is_empty();
+        self.look_at(all, now).await;
+    }
+
+    /// Asks all agents once.
+    pub(super) async fn look_at_all(&mut self) {
+        self.look_at(true, Instant::now()).await;
+    }
+
+    async fn look_at(&mut self, all: bool, started: Instant) {
         let wait = match self.last.0.is_empty() {
             true => self.fleet.patience.saturating_add(SOON),
             false => SOON,
         };
         self.looked = started;
+        self.allowance.refill(started);
+        if all {
+            self.allowance.grant(self.fleet.agents.len());
+        }
         self.find();
         let is_asked = |name: &str| self.asked.contains_key(&Some(name.to_owned()));
         let mut due = self.last.due(&self.fleet.agents, is_asked);
         loop {
-            while let Some(agent) = due.next(self.asked.len(), self.silent_asked()) {
+            let asked = (self.asked.len(), self.silent_asked());
+            if let Some(agent) = due.next(asked.0, asked.1, &mut self.allowance) {
                 self.ask(agent);
+                continue;
             }
             // Who was asked by an earlier look has had his time.
             let of_now = self.asked.values().filter(|at| **at >= started);
             let is_awaited = of_now.count() > 0;
-            if !is_awaited && due.others.is_empty() {
+            if !is_awaited && (due.is_done() || self.allowance.is_used_up()) {
                 break;
             }
             let deadline = time::Instant::from_std(started) + wait;
@@ -233,20 +145,26 @@ impl Live {
         let fleet = Arc::clone(&self.fleet);
         let name = agent.name.clone();
         self.asked.insert(Some(name.clone()), Instant::now());
+        let open = self.forwards.take(&name);
         self.asking.spawn(async move {
             let patience = fleet.patience;
-            let asked = time::timeout(patience, fleet.ask(&agent, Over::Get("/ledger"))).await;
+            let asked = time::timeout(patience, forwards::books(&fleet, &agent, open)).await;
             let late = |_| anyhow!("no answer in {} s", patience.as_secs_f64());
-            let books = asked.map_err(late).flatten().and_then(successful);
-            let books = books.and_then(|it| Ok(serde_json::from_slice(&it)?));
-            Came::Books(name, books)
+            Came::Books(name, asked.map_err(late).flatten())
         });
     }
 
     /// Looks for the agents again, if it is time: an update of theirs gives each another name, and nodes come.
     fn find(&mut self) {
         let is_fine = self.lost_sight.is_none() && self.silent().next().is_none();
-        let after = if is_fine { AGAIN } else { AGAIN_IF_SILENT };
+        let turn = turn(self.fleet.agents.len());
+        let longest = AGAIN.max(turn);
+        // To list them takes the API the longer the more they are.
+        let turns = u32::try_from(turn.as_secs()).unwrap_or(u32::MAX);
+        let after = match is_fine {
+            true => longest,
+            false => longest.min(AGAIN_IF_SILENT.saturating_mul(turns)),
+        };
         if self.found.elapsed() < after || self.asked.contains_key(&None) {
             return;
         }
@@ -263,6 +181,12 @@ impl Live {
                 let mut agents = self.fleet.agents.iter();
                 // It may be gone since.
                 if let Some(agent) = agents.find(|it| it.name == name) {
+                    let books = books.map(|(books, open)| {
+                        if let Some(open) = open {
+                            self.forwards.keep(name, open);
+                        }
+                        books
+                    });
                     self.last.tell(agent, books, Instant::now());
                 }
             }
@@ -271,7 +195,9 @@ impl Live {
                 self.found = Instant::now();
                 self.lost_sight = found.as_ref().err().map(|error| format!("{error:#}"));
                 if let Ok(agents) = found {
-                    self.last.keep(&agents);
+                    let there: BTreeSet<_> = agents.iter().map(|it| &*it.name).collect();
+                    self.last.retain(|name| there.contains(name));
+                    self.forwards.retain(|name| there.contains(name));
                     let mut fleet = Fleet::clone(&self.fleet);
                     fleet.agents = agents;
                     self.fleet = Arc::new(fleet);
@@ -297,16 +223,20 @@ impl Live {
 
     /// Each agent with what it told, and, if it does not now, why. One that is asked for the first time tells nothing.
     pub(super) fn each(&self) -> impl Iterator<Item = (&AgentPod, Option<&Told>, Option<String>)> {
-        self.fleet.agents.iter().map(|agent| {
+        let too_old = too_old(self.fleet.agents.len());
+        self.fleet.agents.iter().map(move |agent| {
             let told = self.last.0.get(&agent.name);
             let trouble = told.and_then(|told| told.trouble.clone());
             let since = self.asked.get(&Some(agent.name.clone()));
             let since = since.map(Instant::elapsed).filter(|it| *it >= SOON);
             let slow = since.map(|it| format!("no answer for {} s", it.as_secs()));
             let unknown = told.is_none().then(|| "not asked yet".to_owned());
-            let heard = told.and_then(|told| told.heard);
-            let old = heard.map(|it| self.looked.saturating_duration_since(it));
-            let old = old.filter(|it| *it >= NOT_ASKED);
+            // While nobody looked nobody was asked.
+            let since = told
+                .and_then(|told| told.heard)
+                .map(|it| it.max(self.looking));
+            let old = since.map(|it| self.looked.saturating_duration_since(it));
+            let old = old.filter(|it| *it >= too_old);
             let old =
                 old.map(|it| format!("not asked for {} s: too many do not answer", it.as_secs()));
             (agent, told, trouble.or(slow).or(unknown).or(old))

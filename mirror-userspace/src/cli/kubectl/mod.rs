@@ -10,6 +10,7 @@ mod explain;
 mod fleet;
 mod lasting;
 mod live;
+mod newest;
 mod set;
 mod source;
 mod status;

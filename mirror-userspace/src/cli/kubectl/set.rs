@@ -16,7 +16,7 @@ use mirror_kubernetes::cluster::agents::{AgentPod, MirrorChange, MirrorName};
 
 use super::{
     PARTLY,
-    fleet::{Fleet, Told, complain, successful},
+    fleet::{Fleet, Told, complain, successful, told_of},
     lasting::{suspend_all, write},
     status::table,
 };
@@ -149,7 +149,7 @@ impl Whose {
 ///
 /// # Errors
 /// None of them has a rule of this name.
-pub(super) fn outcome<T>(
+fn outcome<T>(
     told: &[(&AgentPod, Result<Option<T>>)],
     rule: Option<&str>,
     rate: Rate,
@@ -165,6 +165,28 @@ pub(super) fn outcome<T>(
         0 => set,
         _ => format!("{set}\n{failed} did not take it, and mirror as before"),
     })
+}
+
+/// The same, with a line for each that did not take it, and whether all did.
+///
+/// # Errors
+/// None of them has a rule of this name.
+pub(super) fn outcome_in_full<T>(
+    told: &[(&AgentPod, Result<Option<T>>)],
+    rule: Option<&str>,
+    rate: Rate,
+) -> Result<(String, bool)> {
+    let mut words = outcome(told, rule, rate)?;
+    let failed = told.iter().filter_map(|(agent, set)| {
+        let error = set.as_ref().err()?;
+        Some(told_of(agent, &format!("{error:#}")))
+    });
+    let failed: Vec<_> = failed.collect();
+    for line in &failed {
+        words.push('\n');
+        words.push_str(line);
+    }
+    Ok((words, failed.is_empty()))
 }
 
 /// Sets a rate in all agents. What they say is what `GET /sample-rate` does; `None` if they have no such rule.

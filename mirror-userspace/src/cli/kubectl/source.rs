@@ -1,20 +1,20 @@
 //! All agents as what a page shows, and tunes: the books of `GET /ledger` added up, and who they are from.
 
-use std::{path::PathBuf, sync::Arc, time::Duration, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use hyper::StatusCode;
 use mirror_core::value::Rate;
-use mirror_kubernetes::cluster::agents::AgentPod;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::{
     books::lag,
-    fleet::{Fleet, successful, told_of},
-    live::Live,
-    set::{outcome, set_in_agents},
+    fleet::{Fleet, successful},
+    live::{Live, turn},
+    newest::Newest,
+    set::{outcome_in_full, set_in_agents},
 };
 use crate::{
     admin::{Failure, Source, client::Over},
@@ -27,48 +27,27 @@ use crate::{
 /// Agents that are listed one by one: those that do not answer come first.
 const AGENTS: usize = 200;
 
-/// Losses, and replies that differed, in an answer: the newest.
-const SHOWN: usize = 200;
-
-/// How long each agent may take for those.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// All agents.
 pub(super) struct All {
     live: Mutex<Live>,
+    lost: Newest,
+    differences: Newest,
     token: Option<PathBuf>,
 }
 
 impl All {
     /// Those that are looked at; they are told rates with the token in this file, or by executing podmirror in them.
     pub(super) fn new(live: Live, token: Option<PathBuf>) -> Self {
-        let live = Mutex::new(live);
-        Self { live, token }
+        Self {
+            live: Mutex::new(live),
+            lost: Newest::at("/lost", "lost"),
+            differences: Newest::at("/differences", "differences"),
+            token,
+        }
     }
 
     async fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(self.live.lock().await.fleet())
-    }
-
-    /// What the agents that answer have at a path, each with its entries in the list of this name, the newest of all first.
-    async fn newest(&self, path: &str, name: &str) -> Result<Value, Failure> {
-        let (mut fleet, silent) = {
-            let live = self.live.lock().await;
-            let silent: Vec<_> = live.silent().collect();
-            let named: Vec<_> = silent.iter().map(|(agent, _)| agent.node.clone()).collect();
-            let mut fleet = Fleet::clone(live.fleet());
-            fleet
-                .agents
-                .retain(|it| silent.iter().all(|(agent, _)| agent.name != it.name));
-            (fleet, named)
-        };
-        fleet.patience = fleet.patience.min(PATIENCE);
-        let told = fleet.read(path).await.into_iter();
-        let told = told.map(|(agent, told)| {
-            let told = told.and_then(|it| Ok(serde_json::from_slice(&it)?));
-            (agent, told)
-        });
-        newest(name, told, silent)
     }
 
     /// A capture file of one agent's: `agent=NAME&id=1,2`.
@@ -101,18 +80,25 @@ impl Source for All {
         live.look().await;
         let now = Instant::now();
         let mut sum = live.sum(now);
+        let uptime = count(&sum, "uptime_seconds");
         let mut agents: Vec<_> = live.each().collect();
+        let ages = agents.iter().filter(|(.., trouble)| trouble.is_none());
+        let ages = ages.filter_map(|(_, told, _)| Some(told.as_ref()?.books.as_ref()?.1));
+        let oldest = ages.min().map(|at| now.duration_since(at).as_secs());
+        let turn = turn(agents.len());
         agents.sort_by_key(|(.., trouble)| trouble.is_none());
         let omitted = agents.len().saturating_sub(AGENTS);
         let agents = agents.into_iter().take(AGENTS);
         let agents = agents.map(|(agent, told, trouble)| {
             let books = told.and_then(|told| told.books.as_ref());
-            let age = books.map(|(_, at)| now.duration_since(*at).as_secs());
+            let age = books.map(|(_, at)| now.duration_since(*at));
             json!({
                 "node": agent.node,
                 "agent": agent.name,
                 "trouble": trouble,
-                "age_seconds": age,
+                "age_seconds": age.map(|age| age.as_secs()),
+                // On the clock of the sum.
+                "told_at": age.map(|age| uptime - age.as_secs_f64()),
                 "rules": books.map_or(json!([]), |(books, _)| rules(books)),
             })
         });
@@ -121,6 +107,8 @@ impl Source for All {
             sum.insert("agents".to_owned(), agents);
             sum.insert("agents_counted".to_owned(), json!(live.counted()));
             sum.insert("agents_omitted".to_owned(), json!(omitted));
+            sum.insert("agents_turn_seconds".to_owned(), json!(turn.as_secs()));
+            sum.insert("agents_oldest_seconds".to_owned(), json!(oldest));
         }
         Ok(sum.to_string().into())
     }
@@ -128,13 +116,12 @@ impl Source for All {
     async fn lost(&self, path: &str, query: Option<&str>) -> Result<Bytes, Failure> {
         match path {
             "/lost.pcapng" => self.capture(query).await,
-            _ => Ok(self.newest("/lost", "lost").await?.to_string().into()),
+            _ => self.lost.get(&self.live).await,
         }
     }
 
     async fn differences(&self) -> Result<Bytes, Failure> {
-        let told = self.newest("/differences", "differences").await?;
-        Ok(told.to_string().into())
+        self.differences.get(&self.live).await
     }
 
     async fn rates(&self) -> Result<String, Failure> {
@@ -149,64 +136,12 @@ impl Source for All {
     async fn set_rate(&self, _by: &str, rule: Option<&str>, rate: Rate) -> Result<String, Failure> {
         let fleet = self.fleet().await;
         let told = set_in_agents(&fleet, rule, rate, self.token.as_deref()).await;
-        let mut words = outcome(&told, rule, rate)
-            .map_err(|error| (StatusCode::NOT_FOUND, format!("{error:#}")))?;
-        let mut status = StatusCode::OK;
-        for (agent, set) in &told {
-            if let Err(error) = set {
-                status = StatusCode::BAD_GATEWAY;
-                words = format!("{words}\n{}", told_of(agent, &format!("{error:#}")));
-            }
-        }
-        match status {
-            StatusCode::OK => Ok(words),
-            _ => Err((status, words)),
+        match outcome_in_full(&told, rule, rate) {
+            Ok((words, true)) => Ok(words),
+            Ok((words, false)) => Err((StatusCode::BAD_GATEWAY, words)),
+            Err(error) => Err((StatusCode::NOT_FOUND, format!("{error:#}"))),
         }
     }
-}
-
-/// What agents told, the newest entries of all first. Nothing is got only where none of them told anything: those that were
-/// not asked, for they are `silent`, are named as those are that failed.
-fn newest<'a>(
-    name: &str,
-    told: impl Iterator<Item = (&'a AgentPod, Result<Value>)>,
-    silent: Vec<String>,
-) -> Result<Value, Failure> {
-    let (mut all, mut sum) = (
-        Vec::new(),
-        json!({"now": 0.0, "keep": 0.0, "not_kept": 0.0}),
-    );
-    let (mut trouble, mut why, mut answers) = (silent, None, 0_usize);
-    for (agent, told) in told {
-        match told {
-            Ok(told) => {
-                answers += 1;
-                let most = |name| count(&sum, name).max(count(&told, name));
-                let (now, keep) = (most("now"), most("keep"));
-                let not_kept = count(&sum, "not_kept") + count(&told, "not_kept");
-                sum = json!({"now": now, "keep": keep, "not_kept": not_kept});
-                let listed = list(&told, name).iter().cloned();
-                all.extend(listed.map(|it| of_agent(agent, it)));
-            }
-            Err(error) => {
-                trouble.push(agent.node.clone());
-                why.get_or_insert(format!("{}: {error:#}", agent.node));
-            }
-        }
-    }
-    let said = format!("Not told by {}.", trouble.join(", "));
-    if answers == 0 && !trouble.is_empty() {
-        return Err(failed(why.unwrap_or(said)));
-    }
-    all.sort_by(|one, other| count(other, "at").total_cmp(&count(one, "at")));
-    all.truncate(SHOWN);
-    if let Some(sum) = sum.as_object_mut() {
-        sum.insert(name.to_owned(), Value::from(all));
-        if !trouble.is_empty() {
-            sum.insert("trouble".to_owned(), json!(said));
-        }
-    }
-    Ok(sum)
 }
 
 /// What each rule does at an agent.
@@ -228,43 +163,6 @@ fn rules(books: &Value) -> Value {
     rules.collect()
 }
 
-fn of_agent(agent: &AgentPod, mut it: Value) -> Value {
-    if let Some(it) = it.as_object_mut() {
-        it.insert("node".to_owned(), json!(agent.node));
-        it.insert("agent".to_owned(), json!(agent.name));
-    }
-    it
-}
-
-const fn failed(why: String) -> Failure {
+pub(super) const fn failed(why: String) -> Failure {
     (StatusCode::BAD_GATEWAY, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::bail;
-
-    use super::*;
-    use crate::cli::kubectl::tests::agent;
-
-    /// Two are silent already, one fails now, and one tells.
-    #[test]
-    fn one_answer_is_told_whoever_else_fails() {
-        let agents = ["c", "d"].map(agent);
-        let tell = |fourth: bool| {
-            let told = agents.iter().map(move |agent| match &*agent.node {
-                "d" if fourth => (agent, Ok(json!({"lost": [{"at": 1}], "keep": 5}))),
-                _ => (agent, (|| bail!("refused"))()),
-            });
-            newest("lost", told, vec!["a".to_owned(), "b".to_owned()])
-        };
-        let told = tell(true).unwrap();
-        assert_eq!(told["lost"][0]["node"], "d");
-        assert_eq!(told["trouble"], "Not told by a, b, c.");
-        assert_eq!(tell(false).unwrap_err().1, "c: refused");
-        // Nobody is there to be asked.
-        let none = newest("lost", [].into_iter(), vec!["a".to_owned()]);
-        assert_eq!(none.unwrap_err().1, "Not told by a.");
-        newest("lost", [].into_iter(), Vec::new()).unwrap();
-    }
 }

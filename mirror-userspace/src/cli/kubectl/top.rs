@@ -2,12 +2,16 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use mirror_core::value::Rate;
 use serde_json::Value;
 
-use super::{fleet::Fleet, live::Live, set::set_in_agents};
+use super::{
+    fleet::Fleet,
+    live::{Live, turn},
+    set::{outcome_in_full, set_in_agents},
+};
 use crate::cli::top::{self, Look, Watched};
 
 /// Show what all agents do, added up, as it happens
@@ -41,6 +45,28 @@ struct All {
 impl Watched for All {
     async fn look(&mut self) -> Result<Look> {
         self.live.look().await;
+        self.seen()
+    }
+
+    async fn look_at_all(&mut self) -> Result<Look> {
+        self.live.look_at_all().await;
+        self.seen()
+    }
+
+    async fn set(&mut self, rule: &str, rate: Rate) -> Result<String> {
+        let told = set_in_agents(self.live.fleet(), Some(rule), rate, self.token.as_deref()).await;
+        let (words, is_set) = outcome_in_full(&told, Some(rule), rate)?;
+        // There is a line for it.
+        let words = words.replace('\n', "; ");
+        match is_set {
+            true => Ok(words),
+            false => Err(anyhow!(words)),
+        }
+    }
+}
+
+impl All {
+    fn seen(&self) -> Result<Look> {
         let trouble = self.live.trouble();
         if !self.live.knows_any() {
             bail!("no agent answers: {}", trouble.unwrap_or_default());
@@ -49,29 +75,7 @@ impl Watched for All {
             books: self.live.sum(Instant::now()),
             differences: Value::Null,
             trouble,
+            turn: turn(self.live.fleet().agents.len()),
         })
-    }
-
-    async fn set(&mut self, rule: &str, rate: Rate) -> Result<String> {
-        let told = set_in_agents(self.live.fleet(), Some(rule), rate, self.token.as_deref()).await;
-        let failed = told.iter().filter_map(|(agent, set)| {
-            let error = set.as_ref().err()?;
-            Some(format!("{}: {error:#}", agent.node))
-        });
-        let failed: Vec<_> = failed.collect();
-        let taken = told
-            .iter()
-            .filter(|(_, set)| matches!(set, Ok(Some(_))))
-            .count();
-        if !failed.is_empty() {
-            bail!(
-                "{} nodes did not take it: {}",
-                failed.len(),
-                failed.join("; ")
-            );
-        }
-        Ok(format!(
-            "the sample of {rule} is {rate} now, on {taken} nodes"
-        ))
     }
 }

@@ -92,6 +92,8 @@ fn tune(view: &View, step: char) -> Todo {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -99,10 +101,13 @@ mod tests {
     fn view(sample: f64) -> View {
         let mut view = View::default();
         let target = |name: &str| json!({"target": name, "sample_ratio": sample});
-        view.add(json!({"uptime_seconds": 1.0, "rules": [
-            {"rule": "a", "targets": [target("http://one")], "ledger": {}},
-            {"rule": "b", "targets": [target("http://two")], "ledger": {}},
-        ]}));
+        view.add(
+            json!({"uptime_seconds": 1.0, "rules": [
+                {"rule": "a", "targets": [target("http://one")], "ledger": {}},
+                {"rule": "b", "targets": [target("http://two")], "ledger": {}},
+            ]}),
+            Duration::from_secs(1),
+        );
         view
     }
 

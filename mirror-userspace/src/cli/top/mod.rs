@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use clap::Args;
 use crossterm::event::Event;
 use mirror_core::value::Rate;
@@ -74,6 +75,8 @@ pub(super) struct Look {
     pub(super) differences: Value,
     /// What of the books is older than now, and why.
     pub(super) trouble: Option<String>,
+    /// How long it takes until none of the books is older than this look: where many podmirrors are asked by turns.
+    pub(super) turn: Duration,
 }
 
 /// What is looked at, and tuned.
@@ -83,6 +86,14 @@ pub(super) trait Watched {
     /// # Errors
     /// There is nothing to be had.
     async fn look(&mut self) -> anyhow::Result<Look>;
+
+    /// The same, with nothing in it that is older.
+    ///
+    /// # Errors
+    /// There is nothing to be had.
+    async fn look_at_all(&mut self) -> anyhow::Result<Look> {
+        self.look().await
+    }
 
     /// Changes the rate of a rule, and says so.
     ///
@@ -105,11 +116,13 @@ impl Watched for One {
             books,
             differences,
             trouble: None,
+            turn: EVERY,
         })
     }
 
     async fn set(&mut self, rule: &str, rate: Rate) -> anyhow::Result<String> {
-        client::set_sample_rate(&self.0, Some(rule), rate).await?;
+        let set = client::set_sample_rate(&self.0, Some(rule), rate).await;
+        set.with_context(|| format!("the sample of {rule} stays"))?;
         Ok(format!("the sample of {rule} is {rate} now"))
     }
 }
@@ -127,9 +140,9 @@ pub(super) async fn show(watched: &mut impl Watched) -> anyhow::Result<()> {
 /// Two looks, and what is between them.
 async fn once(watched: &mut impl Watched) -> anyhow::Result<String> {
     let mut view = View::default();
-    add(&mut view, watched.look().await?);
+    add(&mut view, watched.look_at_all().await?);
     time::sleep(EVERY).await;
-    add(&mut view, watched.look().await?);
+    add(&mut view, watched.look_at_all().await?);
     let lines = view.lines(screen::WIDTH);
     Ok(lines
         .iter()
@@ -138,7 +151,7 @@ async fn once(watched: &mut impl Watched) -> anyhow::Result<String> {
 }
 
 fn add(view: &mut View, look: Look) {
-    view.add(look.books);
+    view.add(look.books, look.turn);
     view.differences = look.differences;
     view.trouble = look.trouble;
 }
@@ -177,7 +190,7 @@ async fn watch(watched: &mut impl Watched) -> anyhow::Result<()> {
 /// Changes a rate, and says what came of it.
 async fn set(watched: &mut impl Watched, rule: &str, rate: Rate) -> String {
     let set = watched.set(rule, rate).await;
-    set.unwrap_or_else(|error| format!("the sample of {rule} stays: {error:#}"))
+    set.unwrap_or_else(|error| format!("{error:#}"))
 }
 
 /// The terminal's events, from a thread that waits for them: it ends with the process.

@@ -1,6 +1,6 @@
 //! What is on the screen, as lines of text: it says the same without colours.
 
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{cmp::Ordering, collections::VecDeque, time::Duration};
 
 use serde_json::Value;
 
@@ -10,10 +10,12 @@ use super::{
     words::{cut, percent, rate, time, uptime, wrap},
 };
 
-/// Looks that are kept: the length of a trend, and one more.
-const KEPT: usize = 9;
-/// Looks ago to which rates are differences.
+/// Looks of a trend, and one more.
+const TREND: usize = 9;
+/// Looks ago to which rates are differences: at least so many, and as many as it takes until all podmirrors were asked, up to
+/// the most that are kept.
 const WINDOW: usize = 5;
+const MOST: usize = 60;
 
 /// What the rows are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 pub(super) struct View {
     looks: VecDeque<Value>,
+    /// How many looks ago rates are differences to.
+    window: usize,
     /// The rule and the target of the row that is chosen: rows change places under the keys.
     selected: Option<(String, String)>,
     pub(super) order: Order,
@@ -82,9 +86,11 @@ impl Row<'_> {
 }
 
 impl View {
-    /// Adds the books of one more look.
-    pub(super) fn add(&mut self, books: Value) {
+    /// Adds the books of one more look, all of which are new after such a time.
+    pub(super) fn add(&mut self, books: Value, turn: Duration) {
         self.trouble = None;
+        let turn = usize::try_from(turn.as_secs()).unwrap_or(MOST);
+        self.window = turn.clamp(WINDOW, MOST);
         let uptime = |look: &Value| count(look, "uptime_seconds");
         // Counters of another process say nothing about this one's.
         if self
@@ -94,7 +100,8 @@ impl View {
         {
             self.looks.clear();
         }
-        if self.looks.len() >= KEPT {
+        let kept = TREND.max(self.window + 1);
+        while self.looks.len() >= kept {
             self.looks.pop_front();
         }
         self.looks.push_back(books);
@@ -267,7 +274,7 @@ impl View {
     }
 
     fn row<'a>(&'a self, pair: Pair<'a>, last: &'a Value) -> Row<'a> {
-        let first = self.looks.len().saturating_sub(WINDOW + 1);
+        let first = self.looks.len().saturating_sub(self.window + 1);
         let before = self.looks.get(first).unwrap_or(last);
         let errors = |which: usize| {
             move |pair: &Pair<'_>| pair.errors().get(which).copied().unwrap_or_default()
@@ -289,7 +296,8 @@ impl View {
     /// What was sent between any two looks, the most of it as a full block.
     fn trend(&self, pair: &Pair<'_>) -> String {
         const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        let looks = self.looks.iter();
+        let first = self.looks.len().saturating_sub(TREND);
+        let looks = self.looks.iter().skip(first);
         let steps = looks.clone().zip(looks.skip(1));
         let rates: Vec<f64> = steps
             .map(|(before, now)| per_second(pair, before, now, |pair| pair.sent()))

@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 
+const EVERY: Duration = Duration::from_secs(1);
+
 /// A look at `seconds`, by which so many copies were sent and lost to each of two targets.
 fn look(seconds: f64, counts: [[u64; 2]; 2]) -> Value {
     let target = |[sent, lost]: [u64; 2]| {
@@ -43,8 +45,8 @@ fn texts(view: &View, width: usize) -> Vec<String> {
 #[test]
 fn a_row_has_the_rates_between_looks() {
     let mut view = View::default();
-    view.add(look(10.0, [[100, 0], [0, 0]]));
-    view.add(look(12.0, [[150, 10], [4, 0]]));
+    view.add(look(10.0, [[100, 0], [0, 0]]), EVERY);
+    view.add(look(12.0, [[150, 10], [4, 0]]), EVERY);
     let lines = texts(&view, 80);
     assert!(
         lines[0].starts_with("podmirror 0.1.0   up 12 s   rules 1 "),
@@ -87,8 +89,8 @@ fn failures_of_grpc_are_errors_and_rows_are_sorted_by_them() {
         }
         books
     };
-    view.add(with(1.0, [0, 0]));
-    view.add(with(2.0, [0, 20]));
+    view.add(with(1.0, [0, 0]), EVERY);
+    view.add(with(2.0, [0, 20]), EVERY);
     view.order = Order::Errors;
     let lines = texts(&view, 80);
     assert!(
@@ -109,8 +111,8 @@ fn failures_of_grpc_are_errors_and_rows_are_sorted_by_them() {
 #[test]
 fn keys_choose_and_sort() {
     let mut view = View::default();
-    view.add(look(1.0, [[0, 0], [0, 0]]));
-    view.add(look(2.0, [[10, 5], [90, 1]]));
+    view.add(look(1.0, [[0, 0], [0, 0]]), EVERY);
+    view.add(look(2.0, [[10, 5], [90, 1]]), EVERY);
     let first = |view: &View| texts(view, 80)[2].clone();
     assert!(first(&view).contains("v2.example"));
     view.order = Order::Sent;
@@ -135,8 +137,8 @@ fn what_is_chosen_stays_so_where_rows_change_places() {
         order: Order::Lost,
         ..View::default()
     };
-    view.add(look(1.0, [[0, 0], [0, 0]]));
-    view.add(look(2.0, [[0, 5], [0, 0]]));
+    view.add(look(1.0, [[0, 0], [0, 0]]), EVERY);
+    view.add(look(2.0, [[0, 5], [0, 0]]), EVERY);
     let marked = |view: &View| {
         let lines = texts(view, 80);
         lines
@@ -146,7 +148,7 @@ fn what_is_chosen_stays_so_where_rows_change_places() {
     };
     let before = view.chosen();
     assert!(marked(&view).contains("v2.example"));
-    view.add(look(3.0, [[0, 5], [0, 99]]));
+    view.add(look(3.0, [[0, 5], [0, 99]]), EVERY);
     assert!(texts(&view, 80)[2].contains("v3.example"));
     assert!(marked(&view).contains("v2.example"));
     assert_eq!(view.chosen(), before);
@@ -157,7 +159,7 @@ fn no_line_is_wider_than_the_screen_and_no_name_moves_the_cursor() {
     let mut books = look(1.0, [[1, 1], [1, 1]]);
     books["rules"][0]["rule"] = json!("a\u{1b}[2Jb\nc\u{9b}31m");
     let mut view = View::default();
-    view.add(books);
+    view.add(books, EVERY);
     for width in [1, 20, 79, 80, 81, 200] {
         for line in texts(&view, width) {
             assert!(line.chars().count() <= width, "{width}: {line}");
@@ -170,8 +172,8 @@ fn no_line_is_wider_than_the_screen_and_no_name_moves_the_cursor() {
 #[test]
 fn a_restart_begins_anew_and_trouble_is_said() {
     let mut view = View::default();
-    view.add(look(100.0, [[5000, 0], [0, 0]]));
-    view.add(look(1.0, [[10, 0], [0, 0]]));
+    view.add(look(100.0, [[5000, 0], [0, 0]]), EVERY);
+    view.add(look(1.0, [[10, 0], [0, 0]]), EVERY);
     let lines = texts(&view, 80);
     assert!(lines[2].contains("25.0%       0 "), "{lines:#?}");
     view.trouble = Some("no answer in 10 s".into());
@@ -179,6 +181,28 @@ fn a_restart_begins_anew_and_trouble_is_said() {
         texts(&view, 80)[1],
         "what you see is old: no answer in 10 s"
     );
-    view.add(look(2.0, [[20, 0], [0, 0]]));
+    view.add(look(2.0, [[20, 0], [0, 0]]), EVERY);
     assert!(texts(&view, 80)[1].contains("RULE"));
+}
+
+/// One of 1000 nodes has all the traffic, and is asked every 32 s.
+#[test]
+fn a_node_that_is_asked_rarely_has_the_rate_of_its_traffic() {
+    let mut view = View::default();
+    let turn = Duration::from_secs(32);
+    for second in 0..100_u32 {
+        let sent = u64::from(second / 32 * 32) * 10;
+        view.add(look(second.into(), [[sent, 0], [0, 0]]), turn);
+        let line = &texts(&view, 80)[2];
+        assert!(
+            second < 33 || line.contains("%    10.0 "),
+            "{second}: {line}"
+        );
+    }
+    view.add(look(100.0, [[960, 0], [0, 0]]), Duration::MAX);
+    assert_eq!(view.looks.len(), 34);
+    for second in 101..300_u32 {
+        view.add(look(second.into(), [[960, 0], [0, 0]]), Duration::MAX);
+    }
+    assert_eq!(view.looks.len(), MOST + 1);
 }

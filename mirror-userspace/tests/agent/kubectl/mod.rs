@@ -3,6 +3,7 @@
 mod asked;
 mod paged;
 mod told;
+mod turns;
 
 use std::{
     os::unix::fs::symlink,

@@ -16,7 +16,7 @@ use super::Cluster;
 use crate::node::PATIENCE;
 
 /// A page that is served.
-struct Page<'a> {
+pub(super) struct Page<'a> {
     cluster: &'a Cluster,
     address: SocketAddr,
     /// What all paths begin with: `/` and the secret.
@@ -25,7 +25,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn open(cluster: &'a Cluster, flags: &[&str]) -> Self {
+    pub(super) fn open(cluster: &'a Cluster, flags: &[&str]) -> Self {
         let mut command = Command::new(&cluster.plugin);
         command
             .args(["ui", "--timeout=60s"])
@@ -67,7 +67,7 @@ impl<'a> Page<'a> {
         (reply.status, reply.body.bytes)
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(super) fn get(&self, path: &str) -> (u16, String) {
         self.ask("GET", path, "", "")
     }
 
@@ -81,7 +81,7 @@ impl<'a> Page<'a> {
     }
 
     /// Waits until a message is as it should be.
-    fn wait_for_books(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn wait_for_books(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         let connect = || TcpStream::connect(self.address).unwrap();
         let mut stream = self.cluster.node.lab.node.run(connect).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

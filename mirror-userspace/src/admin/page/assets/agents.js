@@ -1,9 +1,8 @@
 // Which agents the books are the sum of, where they are of a whole cluster: what is mirrored on which node, and who is silent.
 
 import { at, each, html, say, set } from "./dom.js";
+import { span } from "./books.js";
 import { many, number, percent, perSecond, time } from "./format.js";
-
-const WINDOW = 5; // seconds of which rates are
 
 /** Whose counts are in the sum, as one text: also those that are not listed. */
 export const counted = ({ agents_counted }) => agents_counted ?? "";
@@ -33,18 +32,25 @@ const sample = ({ sample_ratio: most, sample_ratio_least: least }) => (least < m
 
 /** The figures of a rule on an agent, now and at the beginning of the window. */
 const figures = (history, name, agent) => {
-  const of = ({ books }) => books.agents?.find((it) => it.agent === agent.agent)?.rules.find(({ rule }) => rule === name);
+  const of = ({ books }) => {
+    const told = books.agents?.find((it) => it.agent === agent.agent);
+    const rule = told?.rules.find((it) => it.rule === name);
+    return rule && { at: told.told_at, rule };
+  };
   const last = history.last;
   const now = of(last);
   if (!now) return ["–", "–", "–", "–", "–"];
-  const then = history.told.find((it) => it.at >= last.at - WINDOW - 0.5 && of(it)) ?? last;
-  const rate = (pick) => (last.at > then.at ? Math.max(0, pick(now) - pick(of(then))) / (last.at - then.at) : 0);
+  const { agents_turn_seconds: turn } = last.books;
+  // Where agents are asked by turns, the answer before the last one is a turn older.
+  const since = last.at - span(last.books) - (turn > 1 ? turn : 0) - 0.5;
+  const then = of(history.told.find((it) => it.at >= since && of(it)) ?? last);
+  const rate = (pick) => (now.at > then.at ? Math.max(0, pick(now.rule) - pick(then.rule)) / (now.at - then.at) : 0);
   const rates = [({ sent }) => sent, ({ lost }) => lost].map((pick) => perSecond(rate(pick)));
-  return [number(now.attachments), sample(now), ...rates, time(now.lag_p99_seconds || null)];
+  return [number(now.rule.attachments), sample(now.rule), ...rates, time(now.rule.lag_p99_seconds || null)];
 };
 
 export const agents = (history, rule) => {
-  const { agents, agents_omitted: omitted } = history.last.books;
+  const { agents, agents_omitted: omitted, agents_turn_seconds: turn, agents_oldest_seconds: oldest } = history.last.books;
   at("nodes").hidden = !agents;
   if (!agents) return;
   const silent = agents.filter(({ trouble }) => trouble !== null);
@@ -58,5 +64,8 @@ export const agents = (history, rule) => {
     const texts = figures(history, rule, agent);
     cells.forEach((cell, index) => say(cell, texts[index]));
   });
-  say(at("nodes-note"), omitted ? `And ${many(omitted, "other agent")}, counted in all sums.` : "");
+  const others = omitted ? `And ${many(omitted, "other agent")}, counted in all sums.` : "";
+  // 32 of them each second.
+  const turns = turn > 1 ? `They are asked by turns, each every ${number(turn)} s: the oldest counts are ${number(oldest ?? 0)} s old.` : "";
+  say(at("nodes-note"), `${others} ${turns}`.trim());
 };

@@ -2,11 +2,15 @@
 
 import { overall, routes } from "./routes.js";
 
-const WINDOW = 5; // seconds of which rates are
+const WINDOW = 5; // seconds of which rates are, at least
+const WIDEST = 60; // and at most, where the sum is of agents that are asked by turns
 const QUANTILES = 30; // seconds of which quantiles are
 const KEPT = 300; // points of a chart
 
 const STATUSES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/** Seconds of which rates are: each agent has to have told twice. */
+export const span = ({ agents_turn_seconds: turn }) => Math.min(WIDEST, Math.max(WINDOW, turn ?? 0));
 
 export const total = (named) => Object.values(named ?? {}).reduce((sum, count) => sum + count, 0);
 
@@ -48,7 +52,7 @@ export class History {
   add(books) {
     const rules = new Map(books.rules.map((rule) => [rule.rule, rule]));
     this.told.push({ at: books.uptime_seconds, books, rules });
-    const first = this.told.findIndex(({ at }) => at >= books.uptime_seconds - QUANTILES);
+    const first = this.told.findIndex(({ at }) => at >= books.uptime_seconds - Math.max(QUANTILES, 2 * span(books)));
     this.told.splice(0, Math.max(0, first - 1));
     for (const name of this.points.keys()) if (!rules.has(name)) this.points.delete(name);
     for (const name of rules.keys()) {
@@ -78,12 +82,12 @@ export class History {
 
   /** What happens at a rule now. Rates are per second, shares 0 to 1, times in seconds; null is unknown. */
   now(name) {
-    const { at, rules } = this.last;
+    const { at, books, rules } = this.last;
     const rule = rules.get(name);
-    const recent = this.before(name, WINDOW);
-    const longer = this.before(name, QUANTILES);
-    const span = at - recent.at;
-    const rate = (pick) => (span > 0 ? Math.max(0, pick(rule) - pick(recent.rule)) / span : 0);
+    const recent = this.before(name, span(books));
+    const longer = this.before(name, Math.max(QUANTILES, span(books)));
+    const passed = at - recent.at;
+    const rate = (pick) => (passed > 0 ? Math.max(0, pick(rule) - pick(recent.rule)) / passed : 0);
     // Where nothing happens now, what happened so far is better than nothing.
     const share = (part, whole) => {
       const all = whole(rule) - whole(recent.rule);

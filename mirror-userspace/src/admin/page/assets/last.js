@@ -20,6 +20,8 @@ const ask = async (lost) => {
     const reply = await fetch("lost");
     trouble = reply.ok ? "" : (await reply.text()).trim();
     told = reply.ok ? await reply.json() : null;
+    // Of many agents, which are not asked by each browser: it may be without the newest.
+    if (told?.old) asked = -1;
   } catch {
     asked = -1;
   }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use serde_json::json;
+
+use super::{super::fleet::AT_ONCE, turn::SILENT_AT_ONCE, *};
 use crate::cli::kubectl::tests::agent;
 
 fn books(uptime: f64) -> Value {
@@ -77,12 +79,13 @@ fn those_that_hang_do_not_keep_the_others_from_being_asked() {
     let mut failed = BTreeSet::new();
     for round in 1..=4 {
         let mut due = last.due(&all, |_| false);
+        let mut allowance = Allowance::new(start);
         let (mut asked, mut silent) = (Vec::new(), 0);
-        while let Some(agent) = due.next(asked.len(), silent) {
+        while let Some(agent) = due.next(asked.len(), silent, &mut allowance) {
             silent += usize::from(last.is_silent(&agent.name));
             asked.push(agent);
         }
-        assert!(due.others.is_empty(), "round {round}");
+        assert!(due.is_done(), "round {round}");
         assert_eq!(asked.len(), SILENT_AT_ONCE + fine.len());
         // And those that hang come by turns.
         let at = start + Duration::from_secs(10 * round);
@@ -108,6 +111,6 @@ fn two_agents_of_a_node_are_two_until_one_is_gone() {
     last.tell(&next, Ok(books(1.0)), now);
     let seen = |last: &Last| last.sum(now)["rules"][0]["ledger"]["segments"]["seen"].clone();
     assert_eq!(seen(&last), 10);
-    last.keep(&[next]);
+    last.retain(|name| name == next.name);
     assert_eq!(seen(&last), 5);
 }

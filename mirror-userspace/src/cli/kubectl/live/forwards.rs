@@ -1,0 +1,94 @@
+//! Port-forwards that stay open between two looks. Each new one takes the API server, the kubelet and the pod's runtime
+//! handshakes and processes; one that is open takes a request and an answer.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Error, Result};
+use mirror_kubernetes::cluster::agents::{self, AgentPod, Trouble};
+use serde_json::Value;
+use tokio::time;
+
+use super::super::fleet::{Fleet, successful};
+use crate::admin::client::Line;
+
+/// How many stay open. Others are opened for each question.
+const MOST: usize = 64;
+
+/// How long an agent has to say that it keeps one open; it does by its answer, or it is too old for that.
+const SAID_SOON: Duration = Duration::from_millis(500);
+
+/// One that is open to an agent's admin server.
+pub(super) struct Forward {
+    line: Line,
+    trouble: Trouble,
+}
+
+/// Those that are open and not in use, by the agents' names.
+#[derive(Default)]
+pub(super) struct Forwards(BTreeMap<String, Forward>);
+
+impl Forwards {
+    /// One to this agent, if there is any.
+    pub(super) fn take(&mut self, agent: &str) -> Option<Forward> {
+        self.0.remove(agent)
+    }
+
+    /// One may stay open, if there is room for it.
+    pub(super) fn keep(&mut self, agent: String, forward: Forward) {
+        if self.0.len() < MOST {
+            self.0.insert(agent, forward);
+        }
+    }
+
+    /// Closes those to agents that are gone.
+    pub(super) fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.0.retain(|agent, _| is_there(agent));
+    }
+}
+
+impl Forward {
+    async fn open(fleet: &Fleet, agent: &AgentPod) -> Result<Self> {
+        let (stream, trouble) = agents::forward(&fleet.client, agent).await?;
+        let line = Line::over(stream).await?;
+        Ok(Self { line, trouble })
+    }
+
+    async fn books(&mut self) -> Result<Value> {
+        let books = successful(self.line.get("/ledger").await?)?;
+        Ok(serde_json::from_slice(&books)?)
+    }
+
+    /// The failure of a question, with what the API says of it.
+    async fn failure(self, error: Error) -> Error {
+        drop(self.line);
+        match self.trouble.told().await {
+            Some(why) => error.context(why),
+            None => error,
+        }
+    }
+}
+
+/// The books of an agent, by this port-forward or else by a new one; and the one that is open now, if any is.
+pub(super) async fn books(
+    fleet: &Fleet,
+    agent: &AgentPod,
+    open: Option<Forward>,
+) -> Result<(Value, Option<Forward>)> {
+    // The agent may have closed it in the meantime, or have been replaced: then it says nothing of the agent.
+    if let Some(mut forward) = open
+        && let Ok(books) = forward.books().await
+    {
+        return Ok((books, kept(forward).await));
+    }
+    let mut forward = Forward::open(fleet, agent).await?;
+    match forward.books().await {
+        Ok(books) => Ok((books, kept(forward).await)),
+        Err(error) => Err(forward.failure(error).await),
+    }
+}
+
+/// It, if it stays open.
+async fn kept(mut forward: Forward) -> Option<Forward> {
+    let is_kept = time::timeout(SAID_SOON, forward.line.is_kept()).await;
+    is_kept.unwrap_or_default().then_some(forward)
+}
