@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     address,
     browser::{Browser, Look},
     serve,
+    terminal::Terminal,
 };
 
 const PODMIRROR: &str = env!("CARGO_BIN_EXE_podmirror");
@@ -107,11 +108,16 @@ impl Node {
     }
 }
 
-/// Starts it, and returns the address that it prints.
-fn start(lab: &Lab, scratch: &Scratch) -> (Process, String) {
+/// podmirror under the name by which kubectl finds it.
+fn plugin(scratch: &Scratch) -> PathBuf {
     let plugin = scratch.path().join("kubectl-podmirror");
     symlink(PODMIRROR, &plugin).unwrap();
-    let mut command = Command::new(plugin);
+    plugin
+}
+
+/// Starts it, and returns the address that it prints.
+fn start(lab: &Lab, scratch: &Scratch) -> (Process, String) {
+    let mut command = Command::new(plugin(scratch));
     command
         .args(["ui", "--timeout=60s"])
         .env("KUBECONFIG", scratch.path().join("kubeconfig"))
@@ -193,4 +199,30 @@ fn one_page_shows_two_agents_sets_their_rates_and_names_the_silent_one() {
     }
     assert_eq!(browser.wrong(), json!([]));
     one.agent.stop().unwrap();
+}
+
+#[test]
+fn keys_of_the_terminal_set_rates_on_all_nodes_in_the_words_of_set() {
+    let lab = Lab::new().unwrap();
+    let scratch = Scratch::create("all-agents-keys").unwrap();
+    let api = FakeApi::start(Some(&lab.node), ([127, 0, 0, 1], 6443).into()).unwrap();
+    let kubeconfig = scratch.path().join("kubeconfig");
+    fs::write(&kubeconfig, api.kubeconfig()).unwrap();
+    let _v2 = serve(&lab, Host::V2, "");
+    let nodes = [1, 2].map(|number| Node::start(&lab, &api, &scratch, number));
+    let shell = format!("{} top --timeout=60s", plugin(&scratch).display());
+    let kubeconfig = ("KUBECONFIG", kubeconfig.to_str().unwrap());
+    let mut terminal = Terminal::start(&lab.node, &shell, &[("NO_COLOR", "1"), kubeconfig]);
+    terminal.wait("> flags        10.77.0.20          100 %");
+    terminal.press("-");
+    terminal.wait("75 % is set on 2 of 2 nodes");
+    terminal.wait("> flags        10.77.0.20         75.0%");
+    api.forbid("podmirror-2/exec");
+    terminal.press("-");
+    terminal.wait("50 % is set on 1 of 2 nodes; 1 did not take it, and mirror as before; node-2");
+    terminal.press("q");
+    assert!(terminal.ended().success());
+    for node in nodes {
+        node.agent.stop().unwrap();
+    }
 }
