@@ -39,7 +39,8 @@ pub struct DispatchConfig {
     pub queue: usize,
     /// Most copies per second; beyond that, new copies are dropped. Default: no limit.
     pub max_rps: Option<f64>,
-    /// Whether a target that answers 429 or 503, or whose latency doubles, gets less, if that helps. Default: no.
+    /// Whether a target that answers 429 or 503 (in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE), or whose latency doubles, gets
+    /// less, if that helps. Default: no.
     pub back_off: bool,
     /// Most bytes of one streamed copy that may wait to be written; beyond that, the copy is aborted.
     /// Default: 16 MiB.

@@ -195,6 +195,11 @@ impl Dispatcher {
         self.shell.tell(|pool, now| pool.set_max_rps(now, most));
     }
 
+    /// Whether targets that are overloaded get less from now on. To be called inside the shard's `LocalSet`.
+    pub fn set_back_off(&self, back_off: bool) {
+        self.shell.tell(|pool, _| pool.set_back_off(back_off));
+    }
+
     /// Sees to time-outs and names. To be called every 10 to 100 ms; time-outs are that coarse.
     pub fn tick(&self) {
         self.shell.tell(Pool::handle_timeout);

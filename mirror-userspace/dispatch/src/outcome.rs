@@ -40,6 +40,12 @@ pub(super) enum After {
     Reading,
 }
 
+/// Whether a reply of this status says that the target has no room: 429 (RFC 6585 section 4) or 503 (RFC 9110 section
+/// 15.6.4).
+pub(super) const fn refuses(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
 /// Why a connection has to stop what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {

@@ -1,9 +1,10 @@
 //! Sends a target less while it is overloaded, and more again as it recovers.
 //!
 //! A target is overloaded if it refuses copies for want of room, by status 429 (RFC 6585 section 4) or 503 (RFC 9110
-//! section 15.6.4), or if its latency has doubled; *and* if sending less makes that better. What stays as it is, whatever
-//! is sent, is the target's nature: a route that always answers 503 is what a mirror is there to show, and must not
-//! silence it. So each time a part of the copies is held back, to see what comes of it:
+//! section 15.6.4), in gRPC by RESOURCE_EXHAUSTED or UNAVAILABLE, or if its latency has doubled; *and* if sending less
+//! makes that better. What stays as it is, whatever is sent, is the target's nature: a route that always answers 503 is
+//! what a mirror is there to show, and must not silence it. So each time a part of the copies is held back, to see what
+//! comes of it:
 //!
 //! * It helps: less is sent, step by step, until it is enough. Then more, slowly at first and faster the longer all goes
 //!   well (a cubic, as congestion control has it).
@@ -24,7 +25,7 @@ use std::{fmt, time::Duration};
 use mirror_core::{pipeline::RequestKey, segment::Time};
 
 use self::{latency::Latency, refusals::Refusals};
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, refuses};
 
 /// The least part of the copies that is sent, so that it is seen when the target recovers.
 const LEAST: f64 = 1.0 / 64.0;
@@ -74,7 +75,7 @@ pub(super) struct BackOff {
 /// How a target shows that it is overloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// It answers 429 or 503.
+    /// It answers 429 or 503, or ends calls of gRPC for want of room.
     Refuses,
     /// Its latency has doubled.
     Slow,
@@ -161,11 +162,22 @@ impl BackOff {
     /// A reply of this status says to wait for so many seconds (RFC 9110 section 10.2.3). It counts if the reply is a
     /// refusal, where the target is backed off from.
     pub(super) fn handle_retry_after(&mut self, status: u16, seconds: u32) {
-        if !refuses(status) {
-            return;
+        if refuses(status) {
+            self.wait_for(Duration::from_secs(seconds.into()));
         }
-        let asked = Duration::from_secs(seconds.into()).min(LONGEST_WAIT);
-        self.asked = self.asked.max(asked);
+    }
+
+    /// A call of gRPC, which counts as answered by the head of its reply, ended with a refusal that may say to wait for
+    /// so many milliseconds.
+    pub(super) fn handle_refused_call(&mut self, pushback: Option<u32>) {
+        self.refusals.correct();
+        if let Some(pushback) = pushback {
+            self.wait_for(Duration::from_millis(pushback.into()));
+        }
+    }
+
+    fn wait_for(&mut self, asked: Duration) {
+        self.asked = self.asked.max(asked.min(LONGEST_WAIT));
     }
 
     /// Decides anew, if it is time to. To be called more often than once a second.
@@ -323,11 +335,6 @@ impl Trial {
     }
 }
 
-/// Whether a reply says that the target has no room.
-const fn refuses(status: u16) -> bool {
-    matches!(status, 429 | 503)
-}
-
 /// Where between 0 and 1 a request is, as if by chance.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are left")]
 fn place(request: RequestKey) -> f64 {
@@ -346,7 +353,7 @@ fn place(request: RequestKey) -> f64 {
 impl fmt::Display for Sign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Refuses => "it answers 429 or 503",
+            Self::Refuses => "it answers 429 or 503 (in gRPC: RESOURCE_EXHAUSTED or UNAVAILABLE)",
             Self::Slow => "its latency has doubled",
         })
     }

@@ -121,6 +121,7 @@ impl Target {
             }
             Heard::Allows(streams) => self.allowed = streams.max(1),
             Heard::Grpc(status) => self.counters.grpc_status.count(status),
+            Heard::CallRefused(pushback) => self.handle_refused_call(pushback),
             Heard::Over(stream) => {
                 if let Some(turn) = self.session_mut(id).and_then(|it| it.remove(stream)) {
                     self.finish_stream(shared, now, id, turn, Ok(After::Reusable));

@@ -76,13 +76,14 @@ use mirror_core::{
     verdict::{Comparison, Role},
 };
 
+use self::{
+    back_off::BackOff, compared::Compared, lost::Lost, rate::RateLimit, sessions::is_open_ended,
+    target::Target,
+};
 pub use self::{
     back_off::{Sign, Turn},
     link::{Unconnected, Work},
     settings::{Order, Origin, Pipelining, Retry, Settings},
-};
-use self::{
-    compared::Compared, lost::Lost, rate::RateLimit, sessions::is_open_ended, target::Target,
 };
 
 use super::{compare::ContentRules, copy::Copies, ids::LinkId, meter::Meter};
@@ -246,6 +247,15 @@ impl Pool {
     pub fn set_max_rps(&mut self, now: Time, most: Option<f64>) {
         for target in &mut self.targets {
             RateLimit::change(&mut target.rate, most, now);
+        }
+    }
+
+    /// Whether targets that are overloaded get less from now on. If not, they get all at once.
+    pub fn set_back_off(&mut self, back_off: bool) {
+        for target in &mut self.targets {
+            if target.back_off.is_some() != back_off {
+                target.back_off = back_off.then(BackOff::new);
+            }
         }
     }
 

@@ -189,6 +189,13 @@ impl Target {
         }
     }
 
+    /// A call of gRPC was refused for want of room, and may say to wait for so many milliseconds.
+    pub(super) fn handle_refused_call(&mut self, pushback: Option<u32>) {
+        if let Some(back_off) = &mut self.back_off {
+            back_off.handle_refused_call(pushback);
+        }
+    }
+
     /// A copy was answered.
     #[inline]
     pub(super) const fn handle_answer(&mut self, now: Time) {

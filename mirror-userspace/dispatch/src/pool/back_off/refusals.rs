@@ -47,6 +47,12 @@ impl Refusals {
         self.refused = self.refused.saturating_add(u32::from(refused));
     }
 
+    /// One that was added as an answer turned out to be a refusal. That may have been in a window before.
+    pub(super) fn correct(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+        self.replies = self.replies.max(self.refused);
+    }
+
     /// What the replies since the last [`reset`](Self::reset) show.
     pub(super) fn look(&self) -> Look {
         let (replies, refused) = (f64::from(self.replies), f64::from(self.refused));

@@ -1,5 +1,6 @@
 //! Targets that are overloaded, and such that only look like it, played second by second.
 
+mod calls;
 mod mixed;
 
 use super::*;
@@ -52,6 +53,18 @@ impl Played {
         offered: u64,
         mut reply: impl FnMut(&mut Self, u64) -> (u16, Duration),
     ) -> u64 {
+        self.second_of(offered, |played, sent| {
+            let (status, latency) = reply(played, sent);
+            (status, latency, None)
+        })
+    }
+
+    /// The same where a reply may be that to a call of gRPC which is refused, and say for how many milliseconds to wait.
+    fn second_of(
+        &mut self,
+        offered: u64,
+        mut reply: impl FnMut(&mut Self, u64) -> (u16, Duration, Option<Option<u32>>),
+    ) -> u64 {
         let mut sent = 0;
         for number in 0..offered {
             let request = RequestKey {
@@ -62,12 +75,15 @@ impl Played {
             if self.back_off.admits(request) {
                 sent += 1;
                 self.at = self.now + number * SECOND / offered;
-                let (status, latency) = reply(self, sent);
+                let (status, latency, refused) = reply(self, sent);
                 self.back_off.handle_outcome(&Outcome::Answered(Answer {
                     status,
                     latency: Some(latency),
                     connection: After::Reusable,
                 }));
+                if let Some(pushback) = refused {
+                    self.back_off.handle_refused_call(pushback);
+                }
             }
             if number % (offered / 10).max(1) == 0 {
                 self.tick(number * SECOND / offered);

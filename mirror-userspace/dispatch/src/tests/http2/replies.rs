@@ -75,6 +75,54 @@ fn the_status_of_grpc_is_counted_with_trailers_or_without_a_body() {
     });
 }
 
+/// It takes ten calls per second.
+#[test]
+fn a_target_that_refuses_calls_for_want_of_room_is_backed_off_from() {
+    for (status, expected) in [("14", true), ("8", true), ("13", false)] {
+        run(async move {
+            let room = Rc::new(Cell::new(0));
+            let at_server = Rc::clone(&room);
+            let server = calls(move |mut call| {
+                let room = Rc::clone(&at_server);
+                async move {
+                    while call.body.data().await.is_some() {}
+                    let left: i32 = room.replace(room.get() - 1);
+                    let said = if left > 0 { "0" } else { status };
+                    let head = Response::builder().header("grpc-status", said);
+                    let head = head.body(()).unwrap();
+                    call.respond.send_response(head, true).unwrap();
+                }
+            })
+            .await;
+            let config = DispatchConfig {
+                back_off: true,
+                ..DispatchConfig::default()
+            };
+            let mut rig = Rig::new(config, server.address);
+            for _ in 0..8 {
+                room.set(10);
+                for _ in 0..40 {
+                    rig.stream(1, &grpc("/a"), &[b"message"], None, Rest::Complete);
+                }
+                rig.settle().await;
+                advance(Duration::from_secs(1));
+                rig.dispatcher.tick();
+            }
+            let counters = rig.settle().await;
+            let held_back = counters.dropped.backing_off;
+            assert_eq!(held_back > 0, expected, "{status}: {held_back}");
+            // From now on it gets all, come what may.
+            rig.dispatcher.set_back_off(false);
+            for _ in 0..40 {
+                rig.get(1, "/b");
+            }
+            let counters = rig.settle().await;
+            assert_eq!(counters.dropped.backing_off, held_back, "{status}");
+            assert_eq!(counters.held_back, 0);
+        });
+    }
+}
+
 #[test]
 fn streams_that_are_reset_are_counted_by_their_reason() {
     run(async {

@@ -1,6 +1,6 @@
 //! What the target's frames mean to the session and its streams.
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use mirror_core::{
     http::h2::frame::{ACK, END_STREAM, FrameHeader, Kind},
@@ -39,6 +39,9 @@ pub(crate) enum Heard {
     },
     /// A reply ended with this status of gRPC.
     Grpc(u32),
+    /// The status says that the target has no room, which the reply's head did not; and perhaps for how many
+    /// milliseconds to wait.
+    CallRefused(Option<u32>),
     /// The copy on this stream is written, and its reply is over.
     Over(u32),
     /// The copy on this stream is over for another reason.
@@ -75,36 +78,6 @@ pub(crate) enum Fault {
     NotHttp2,
     /// It breaks a rule whose breach is an error of the connection, or exceeds what it may cost.
     Broken,
-}
-
-/// How many frames the target sends that bring nothing (section 10.5).
-#[derive(Debug, Default)]
-pub(super) struct Flood {
-    frames: u32,
-    since: Time,
-}
-
-impl Flood {
-    /// Most of them within [`Self::SPAN`], while nothing comes of the copies.
-    const FRAMES: u32 = 10_000;
-    const SPAN: Duration = Duration::from_secs(10);
-
-    /// A copy goes on.
-    pub(super) const fn forgive(&mut self) {
-        self.frames = 0;
-    }
-
-    fn count(&mut self, now: Time) -> Result<(), Fault> {
-        if now.since(self.since) >= Self::SPAN {
-            self.since = now;
-            self.frames = 0;
-        }
-        self.frames += 1;
-        if self.frames > Self::FRAMES {
-            return Err(Fault::Broken);
-        }
-        Ok(())
-    }
 }
 
 impl Session {
@@ -270,6 +243,12 @@ impl Session {
         };
         self.flood.forgive();
         self.heard.extend(grpc.map(Heard::Grpc));
+        if grpc.is_some_and(reply::has_no_room)
+            && self.turns.get(&stream).is_some_and(|turn| !turn.refused)
+        {
+            let pushback = reply::pushback(self.blocks.list());
+            self.heard.push_back(Heard::CallRefused(pushback));
+        }
         if ends {
             self.handle_end(stream);
         }

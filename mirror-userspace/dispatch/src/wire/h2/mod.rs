@@ -14,6 +14,7 @@
 //! | `compose` | which frames are next, as flow control allows (sections 5.2 and 6.9) |
 //! | `frames` | frames as bytes |
 //! | `input` | bytes to frames, within their limits |
+//! | `flood` | targets that keep us busy with frames |
 //! | `hearing` | what the target's frames mean to the session and its streams |
 //! | `block` | header blocks of replies, collected and decoded |
 //! | `keeping` | bodies of replies that are to be compared |
@@ -27,6 +28,7 @@
 
 mod block;
 mod compose;
+mod flood;
 mod frames;
 mod hearing;
 mod input;

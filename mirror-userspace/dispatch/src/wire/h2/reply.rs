@@ -62,6 +62,20 @@ pub(super) fn read(list: &FieldList, answered: bool) -> Fields {
     }
 }
 
+/// Whether this status of gRPC says that the target has no room for a call, as 429 and 503 do of a request:
+/// RESOURCE_EXHAUSTED or UNAVAILABLE (<https://grpc.io/docs/guides/status-codes/>).
+pub(super) const fn has_no_room(status: u32) -> bool {
+    matches!(status, 8 | 14)
+}
+
+/// The milliseconds to wait for that the fields of a call's end state (gRPC proposal A6); less than nothing, which is
+/// not to try again at all, is no time.
+pub(super) fn pushback(list: &FieldList) -> Option<u32> {
+    let mut fields = list.iter();
+    let said = fields.find(|field| field.name == b"grpc-retry-pushback-ms")?;
+    str::from_utf8(said.value).ok()?.parse().ok()
+}
+
 fn three_digits(text: &[u8]) -> Option<u16> {
     let [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] = text else {
         return None;

@@ -10,8 +10,9 @@ use mirror_core::segment::Time;
 use super::{
     block::Blocks,
     compose::Mark,
+    flood::Flood,
     frames::{self, Code, FIRST_WINDOW},
-    hearing::{Flood, Heard},
+    hearing::Heard,
     input::Input,
     settings::Settings,
     turn::{Turn, Writing},

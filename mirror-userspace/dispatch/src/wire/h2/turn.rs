@@ -7,7 +7,7 @@ use crate::{
     compare::Kept,
     copy::{Job, Outgoing},
     meter::Stopwatch,
-    outcome::Answer,
+    outcome::{Answer, refuses},
 };
 
 /// How far a stream is, as seen by whoever writes it (RFC 9113 section 5.1).
@@ -45,6 +45,8 @@ pub(crate) struct Turn {
     /// Since when the target has had the time that ends when it is due.
     pub(crate) since: Time,
     pub(super) due: Option<Time>,
+    /// Whether the status of its reply's head refuses it for want of room.
+    pub(super) refused: bool,
     /// Whether its reply is one of gRPC.
     is_call: bool,
     /// The status of gRPC that its reply ended with.
@@ -70,6 +72,7 @@ impl Turn {
             stopwatch: None,
             since: Time::from_nanos(0),
             due: None,
+            refused: false,
             is_call: false,
             grpc: None,
             called: None,
@@ -102,6 +105,7 @@ impl Turn {
                 is_call,
                 ..
             } => {
+                self.refused = refuses(status);
                 self.is_call = is_call;
                 self.grpc = grpc.filter(|_| ends);
                 if let Some(kept) = kept {

@@ -69,10 +69,57 @@ fn the_status_of_grpc_is_in_the_trailers_or_in_a_head_that_nothing_follows() {
     for (stream, said, is) in [(3, "14", 14), (5, "x", 2), (7, "", 2), (9, "99", 99)] {
         rig.hear(&headers(stream, true, &[OK, ("grpc-status", said)]))
             .unwrap();
-        let trailers_only = [answered(stream, 200), Heard::Grpc(is), Heard::Over(stream)];
+        let refused = (is == 14).then_some(Heard::CallRefused(None));
+        let all = [answered(stream, 200), Heard::Grpc(is)].into_iter();
+        let trailers_only: Vec<_> = all.chain(refused).chain([Heard::Over(stream)]).collect();
         // What is empty is no number.
         let heard = rig.take_heard();
         assert_eq!(heard, trailers_only, "{said}");
+    }
+}
+
+#[test]
+fn a_call_is_refused_once_and_may_say_how_long_to_wait() {
+    const PUSHBACK: &str = "grpc-retry-pushback-ms";
+    // The status of the head and that of gRPC, what is said of waiting, and what is heard of it.
+    let cases = [
+        ("200", "14", Some("250"), Some(Some(250))),
+        ("200", "8", Some("-1"), Some(None)),
+        ("200", "8", Some("soon"), Some(None)),
+        ("200", "14", None, Some(None)),
+        ("200", "13", Some("250"), None),
+        ("200", "0", Some("250"), None),
+        // The head has said so.
+        ("503", "14", Some("250"), None),
+        ("429", "8", None, None),
+        ("500", "14", None, Some(None)),
+    ];
+    let mut rig = Rig::greeted(&[]);
+    for case in cases {
+        let (head, grpc, waits, heard) = case;
+        for trailers_only in [true, false] {
+            let stream = rig.give(HEAD, b"");
+            rig.frames();
+            let head = (":status", head);
+            let said = waits.map(|waits| (PUSHBACK, waits));
+            let end: Vec<_> = said.into_iter().chain([("grpc-status", grpc)]).collect();
+            if trailers_only {
+                let all: Vec<_> = [head].into_iter().chain(end).collect();
+                rig.hear(&headers(stream, true, &all)).unwrap();
+            } else {
+                rig.hear(&headers(stream, false, &[head])).unwrap();
+                rig.hear(&frame(0, 0, stream, b"message")).unwrap();
+                rig.hear(&headers(stream, true, &end)).unwrap();
+            }
+            let all = rig.take_heard().into_iter();
+            let refused: Vec<_> = all
+                .filter_map(|heard| match heard {
+                    Heard::CallRefused(pushback) => Some(pushback),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(refused, Vec::from_iter(heard), "{case:?} {trailers_only}");
+        }
     }
 }
 
