@@ -28,10 +28,54 @@ pub(super) struct Telling {
     teller: Teller,
     looked: Option<Instant>,
     counted: Option<Instant>,
-    /// Copies sent and lost since the start, by rule.
-    counts: HashMap<String, (u64, u64)>,
+    /// What was counted since the start, by rule.
+    counts: HashMap<String, Figures>,
     /// The same within a minute.
-    per_minute: HashMap<String, (u64, u64)>,
+    per_minute: HashMap<String, Figures>,
+}
+
+/// How many copies of a rule were sent and lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    copies: u64,
+    lost: u64,
+    /// Those of the lost ones that were held back from targets that are overloaded.
+    held_back: u64,
+}
+
+impl Figures {
+    fn of(ledger: &Ledger) -> Self {
+        let sum = |named: &Named| named.values().sum::<u64>();
+        let dropped = &ledger.requests.dropped;
+        Self {
+            copies: ledger.requests.sent,
+            lost: sum(dropped).saturating_add(sum(&ledger.replies.failed)),
+            held_back: dropped.get("backing_off").copied().unwrap_or_default(),
+        }
+    }
+
+    /// What there was within a minute, by what has come since others that are so many seconds old.
+    fn per_minute(self, before: Self, seconds: u64) -> Self {
+        let rate = |now: u64, before: u64| {
+            let new = now.saturating_sub(before).saturating_mul(60);
+            new.checked_div(seconds).unwrap_or_default()
+        };
+        Self {
+            copies: rate(self.copies, before.copies),
+            lost: rate(self.lost, before.lost),
+            held_back: rate(self.held_back, before.held_back),
+        }
+    }
+
+    fn add_to(self, part: &mut Part) {
+        for (sum, figure) in [
+            (&mut part.copies, self.copies),
+            (&mut part.lost, self.lost),
+            (&mut part.held_back, self.held_back),
+        ] {
+            *sum = sum.saturating_add(rounded(figure));
+        }
+    }
 }
 
 impl Telling {
@@ -67,16 +111,12 @@ impl Telling {
         let mut counts = HashMap::new();
         self.per_minute.clear();
         for (rule, ledger) in ledgers {
-            let sum = |named: &Named| named.values().sum::<u64>();
-            let lost = sum(&ledger.requests.dropped).saturating_add(sum(&ledger.replies.failed));
-            let all = (ledger.requests.sent, lost);
-            if let Some(before) = self.counts.get(rule).filter(|_| seconds > 0) {
-                let rate =
-                    |now: u64, before: u64| now.saturating_sub(before).saturating_mul(60) / seconds;
-                let rates = (rate(all.0, before.0), rate(all.1, before.1));
+            let figures = Figures::of(ledger);
+            if let Some(before) = self.counts.get(rule) {
+                let rates = figures.per_minute(*before, seconds);
                 self.per_minute.insert(rule.clone(), rates);
             }
-            counts.insert(rule.clone(), all);
+            counts.insert(rule.clone(), figures);
         }
         self.counts = counts;
     }
@@ -120,10 +160,8 @@ impl Agent {
             }
             let figures = self.telling.as_ref();
             let figures = figures.and_then(|telling| telling.per_minute.get(&rule.name));
-            let (copies, lost) = figures.copied().unwrap_or_default();
-            let part = &mut document.part;
-            part.copies = part.copies.saturating_add(rounded(copies));
-            part.lost = part.lost.saturating_add(rounded(lost));
+            let figures = figures.copied().unwrap_or_default();
+            figures.add_to(&mut document.part);
         }
         for pod in self.state.status() {
             let title = titles.get(&pod.rule);
@@ -180,6 +218,24 @@ fn add(part: &mut Part, pod: &str, state: &AttachState) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_is_told_per_minute() {
+        let mut ledger = Ledger::default();
+        let before = Figures::of(&ledger);
+        ledger.requests.sent = 300;
+        for (reason, count) in [("backing_off", 50), ("queue_full", 10)] {
+            ledger.requests.dropped.insert(reason.into(), count);
+        }
+        ledger.replies.failed.insert("reset".into(), 5);
+        let mut part = Part::default();
+        Figures::of(&ledger)
+            .per_minute(before, 15)
+            .add_to(&mut part);
+        assert_eq!((part.copies, part.lost, part.held_back), (1_200, 260, 200));
+        let none = Figures::of(&ledger).per_minute(before, 0);
+        assert_eq!(none, Figures::default());
+    }
 
     #[test]
     fn pods_are_counted_by_what_became_of_them() {

@@ -1,5 +1,7 @@
 //! The status of a TrafficMirror: what is known of it, as Kubernetes' API conventions have it.
 
+mod held_back;
+
 use serde_json::{Value, json};
 
 use super::seen::{Remark, SeenDocument, cut, rounded};
@@ -14,6 +16,8 @@ const LOST: u64 = 10;
 pub(super) const NO_ENDPOINT: &str = "NoEndpoint";
 /// Why one is whose targets are the pods that are mirrored.
 pub(super) const TARGET_IS_SOURCE: &str = "TargetIsSource";
+/// Why one is a target of which is overloaded.
+const BACKING_OFF: &str = "BackingOff";
 
 /// What all nodes have of a mirror, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(super) struct Whole {
     pub(super) attached: u64,
     pub(super) copies: u64,
     pub(super) lost: u64,
+    /// Of the lost ones, those that were held back from overloaded targets.
+    pub(super) held_back: u64,
     /// Nodes whose notes had no room for the mirror, so that their pods are not counted.
     pub(super) left_out: u64,
     /// The node and reason of a pod that is not attached to.
@@ -158,6 +164,8 @@ fn degraded(seen: &SeenDocument, whole: &Whole) -> Condition {
         (true, NO_ENDPOINT, why)
     } else if let Some(why) = first(&seen.sources) {
         (true, TARGET_IS_SOURCE, why)
+    } else if loses && held_back::is_most(whole) {
+        (true, BACKING_OFF, held_back::message(whole))
     } else if loses {
         // Without figures: they come and go.
         let message = "copies are lost, as lostPerMinute says: podmirror_requests_dropped_total and \
@@ -211,6 +219,7 @@ mod tests {
             attached,
             copies,
             lost,
+            held_back: 0,
             left_out: 0,
             why: None,
         }

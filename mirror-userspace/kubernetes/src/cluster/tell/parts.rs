@@ -281,6 +281,7 @@ impl Others {
             whole.attached += u64::from(part.attached);
             whole.copies += u64::from(part.copies);
             whole.lost += u64::from(part.lost);
+            whole.held_back += u64::from(part.held_back);
             whole.why = whole.why.or_else(|| part.why.clone());
         }
         whole.left_out = left_out;

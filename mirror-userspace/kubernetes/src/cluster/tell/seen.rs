@@ -130,6 +130,9 @@ pub struct Part {
     /// Copies dropped or failed in the last minute.
     #[serde(rename = "l")]
     pub lost: u32,
+    /// Those of them that were held back from targets that are overloaded.
+    #[serde(rename = "h", skip_serializing_if = "is_zero")]
+    pub held_back: u32,
     /// Why a pod is not attached to, of the first one that is not.
     #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -141,6 +144,11 @@ impl Part {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A number to two digits, so that a steady rate stays the same.

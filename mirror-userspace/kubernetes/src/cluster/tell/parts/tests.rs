@@ -6,6 +6,7 @@ fn parts(attached: u32) -> Parts {
     let part = Part {
         selected: 2,
         attached,
+        held_back: 30,
         ..Part::default()
     };
     Parts::from([("TrafficMirror default/web".to_owned(), part)])
@@ -65,10 +66,12 @@ async fn parts_are_added_up_until_they_are_stale() {
     let own = Part {
         selected: 1,
         attached: 1,
+        held_back: 20,
         ..Part::default()
     };
     let whole = others.whole(title, &own, start);
     assert_eq!((whole.selected, whole.attached, whole.nodes), (5, 4, 3));
+    assert_eq!(whole.held_back, 20 + 2 * 30);
     // One of them is written again.
     let later = start + 100 * SECOND;
     let mut again = leases();
