@@ -22,6 +22,8 @@ pub struct Rule {
     pub sample_by: Option<SampleBy>,
     /// Copies per second for each target, at most, from all nodes together; `None`: as many as the flags allow.
     pub max_rps: Option<NonZeroU32>,
+    /// Whether targets that are overloaded get less; `None`: as the flags say.
+    pub back_off: Option<bool>,
     /// Where copies go, at least one.
     pub targets: Vec<TargetSpec>,
 }

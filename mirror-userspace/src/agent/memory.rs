@@ -283,6 +283,7 @@ mod tests {
             policy: PolicyConfig::default(),
             sample_by: None,
             max_rps: None,
+            back_off: None,
             targets: Vec::new(),
         }
     }

@@ -161,6 +161,7 @@ mod tests {
             },
             sample_by: None,
             max_rps: None,
+            back_off: None,
             targets: vec!["http://v2".parse().unwrap()],
         }
     }
@@ -215,6 +216,16 @@ mod tests {
         };
         let rules_with_cap = vec![to(&first[0], "http://v2,sample=10"), capped];
         assert_eq!(replaced(&mut rules, rules_with_cap), ["change 2 http[1]"]);
+        replaced(&mut rules, first.clone());
+        let sends_all = Rule {
+            back_off: Some(false),
+            ..first[0].clone()
+        };
+        let expected = ["change 1 http[0]"];
+        assert_eq!(
+            replaced(&mut rules, vec![sends_all, first[1].clone()]),
+            expected
+        );
         replaced(&mut rules, first.clone());
 
         // A route is put before them.

@@ -271,6 +271,7 @@ impl<'a> Draft<'a> {
             },
             sample_by: None,
             max_rps: None,
+            back_off: None,
             targets: group.targets,
         })
     }

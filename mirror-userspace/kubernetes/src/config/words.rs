@@ -76,6 +76,11 @@ fn write_rule(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "  at most {most} per second to each target, from all nodes together"
         )?;
     }
+    match rule.back_off {
+        None => {}
+        Some(true) => writeln!(f, "  fewer to a target while it is overloaded")?,
+        Some(false) => writeln!(f, "  no fewer to a target while it is overloaded")?,
+    }
     Ok(())
 }
 

@@ -307,6 +307,7 @@ impl AgentArgs {
             policy,
             sample_by: None,
             max_rps: None,
+            back_off: None,
             targets,
         }])
     }

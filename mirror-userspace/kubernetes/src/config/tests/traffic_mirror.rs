@@ -109,6 +109,10 @@ fn what_makes_no_sense_is_refused_by_field() {
             "spec.limits.maxRequestsPerSecond: is no whole number from 1",
         ),
         (
+            with("limits: {backOff: 'off'}"),
+            "spec.limits.backOff: is neither true nor false",
+        ),
+        (
             with("filters: {allow: [{}]}"),
             "spec.filters.allow[0]: names none of",
         ),
@@ -236,6 +240,27 @@ fn the_operators_flags_hold_beside_it() {
     assert_eq!(rule.policy.sample_by.to_string(), "client-ip");
     assert_eq!(rule.policy.rewrite.redact_fields.len(), 1);
     assert_eq!(rule.max_rps.map(u32::from), Some(7));
+}
+
+#[test]
+fn whether_overloaded_targets_get_less_is_its_own_choice() {
+    for (limits, chosen, words) in [
+        ("{}", None, None),
+        ("{backOff: true}", Some(true), Some("  fewer to")),
+        ("{backOff: false}", Some(false), Some("  no fewer to")),
+    ] {
+        let plan = plan(&mirror(&format!("{PLAIN}, limits: {limits}")));
+        let plan = plan.with_policy(&PolicyConfig::default());
+        assert!(plan.ignored.is_empty(), "{:?}", plan.ignored);
+        assert_eq!(plan.rules[0].back_off, chosen);
+        let text = plan.to_string();
+        let said = text.lines().find(|line| line.contains("overloaded"));
+        assert_eq!(said.is_some(), words.is_some(), "{text}");
+        assert!(
+            said.unwrap_or_default()
+                .starts_with(words.unwrap_or_default())
+        );
+    }
 }
 
 #[test]

@@ -57,9 +57,9 @@ pub(super) fn read<'a>(
     let rewrites = fields.take("rewrites");
     let redact = fields.take("redact");
     let rewrite = rewrites::read(rewrites.as_ref(), redact.as_ref())?;
-    let max_rps = match fields.take("limits") {
-        Some(node) => read_limits(&node)?,
-        None => None,
+    let limits = match fields.take("limits") {
+        Some(node) => Limits::read(&node)?,
+        None => Limits::default(),
     };
     let suspend = fields.take("suspend");
     let suspended = suspend.as_ref().map_or(Ok(false), Node::bool)?;
@@ -91,7 +91,8 @@ pub(super) fn read<'a>(
         source,
         policy,
         sample_by,
-        max_rps,
+        max_rps: limits.max_rps,
+        back_off: limits.back_off,
         targets,
     }]))
 }
@@ -100,14 +101,28 @@ fn nothing_is_left(route: Option<&RouteTable>) -> bool {
     route.is_some_and(|table| table.steps().is_empty())
 }
 
-/// How many copies each target gets per second, from all nodes together.
-fn read_limits(node: &Node<'_>) -> Result<Option<NonZeroU32>, BadField> {
-    let mut fields = node.fields()?;
-    let most = fields.take("maxRequestsPerSecond");
-    fields.finish();
-    let Some(node) = most else { return Ok(None) };
-    let most = node.integer(1, u64::from(u32::MAX >> 1))?;
-    Ok(u32::try_from(most).ok().and_then(NonZeroU32::new))
+/// What its field `limits` says.
+#[derive(Default)]
+struct Limits {
+    /// How many copies each target gets per second, from all nodes together.
+    max_rps: Option<NonZeroU32>,
+    /// Whether it gets less while it is overloaded.
+    back_off: Option<bool>,
+}
+
+impl Limits {
+    fn read(node: &Node<'_>) -> Result<Self, BadField> {
+        let mut fields = node.fields()?;
+        let most = fields.take("maxRequestsPerSecond");
+        let back_off = fields.take("backOff");
+        fields.finish();
+        let most = most.map(|node| node.integer(1, u64::from(u32::MAX >> 1)));
+        let most = most.transpose()?.map(u32::try_from);
+        Ok(Self {
+            max_rps: most.and_then(Result::ok).and_then(NonZeroU32::new),
+            back_off: back_off.as_ref().map(Node::bool).transpose()?,
+        })
+    }
 }
 
 /// The items of a list that may have so many.

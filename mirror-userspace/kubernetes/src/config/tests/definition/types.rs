@@ -336,4 +336,9 @@ struct Limits {
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_requests_per_second: Option<i32>,
+    /// Whether a target gets less while it is overloaded and that helps: while it answers 429 or 503, in gRPC
+    /// RESOURCE_EXHAUSTED or UNAVAILABLE, or its latency has doubled. Default: as the agent's flag `--back-off` says,
+    /// which is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    back_off: Option<bool>,
 }
