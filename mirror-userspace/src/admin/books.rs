@@ -53,6 +53,8 @@ struct Target<'a> {
     target: &'a str,
     /// Its share of the requests, 0 to 1.
     sample_ratio: f64,
+    /// What it gets from here at most; `null` if that is not limited.
+    cap_copies_per_second: Option<f64>,
     queued: u64,
     connections: u64,
     breaker_opened: u64,
@@ -124,6 +126,7 @@ fn rule(mirror: &ShownMirror) -> Rule<'_> {
     let ShownMirror {
         rule,
         rates,
+        cap,
         counted,
         names,
         attachments,
@@ -132,6 +135,7 @@ fn rule(mirror: &ShownMirror) -> Rule<'_> {
     let targets = named.map(|((target, rate), counted)| Target {
         target,
         sample_ratio: rate.ratio(),
+        cap_copies_per_second: *cap,
         queued: counted.queued,
         connections: counted.open,
         breaker_opened: counted.breaker_opened,

@@ -33,6 +33,8 @@ pub struct ShownMirror {
     pub rule: String,
     /// What each target gets a sample of now, in the order of `names.targets`.
     pub rates: Vec<Rate>,
+    /// Copies per second that each target gets from here at most, if that is limited.
+    pub cap: Option<f64>,
     /// What it has counted so far, attachments that are gone included: a counter never goes back.
     pub counted: Counted,
     /// What its filters and targets are called.
@@ -70,6 +72,7 @@ impl ShownMirror {
         Self {
             rule,
             rates: config.sample_rates(),
+            cap: config.cap(),
             counted: Counted {
                 targets: vec![TargetCounters::default(); names.targets.len()],
                 ..Counted::default()

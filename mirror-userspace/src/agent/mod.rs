@@ -33,7 +33,7 @@ use mirror_kubernetes::{
     config::{Document, Terms},
     plan::{Rule, Scope},
 };
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::admin::{Question, Questions};
 pub use mirrors::{Ended, MirrorConfig, Rooms, Sharing};
@@ -220,6 +220,7 @@ impl Agent {
                 for event in self.mirrors.gone() {
                     self.on_event(event);
                 }
+                self.mirrors.say_portions(Instant::now());
                 self.show().await;
                 self.remember().await;
                 self.mirrors.rest().await;

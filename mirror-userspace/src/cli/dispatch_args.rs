@@ -55,8 +55,9 @@ pub struct DispatchArgs {
     #[arg(long, value_name = "RATE", value_parser = rps)]
     pub max_rps: Option<f64>,
 
-    /// Whether a target gets less while it answers 429 or 503, or its latency has doubled, and sending less makes that
-    /// better; further copies are dropped [default: on for `agent`, off for other commands]
+    /// Whether a target gets less while it answers 429 or 503 (in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE), or its latency
+    /// has doubled, and sending less makes that better; further copies are dropped. A TrafficMirror may say otherwise for
+    /// its targets [default: on for `agent`, off for other commands]
     #[arg(long, value_name = "on|off")]
     pub back_off: Option<BackOffArg>,
 

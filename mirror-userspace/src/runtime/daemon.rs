@@ -58,6 +58,13 @@ impl DaemonConfig {
             .map(|target| self.policy.rate(target))
             .collect()
     }
+
+    /// Copies per second that each target gets from all shards together, at most.
+    #[must_use]
+    pub fn cap(&self) -> Option<f64> {
+        let of_shard = self.dispatch.max_rps;
+        of_shard.map(|most| most * f64::from(self.capture.shards))
+    }
 }
 
 /// A running mirror of any number of interfaces. Dropping it detaches from all of them.
@@ -273,7 +280,13 @@ impl Daemon {
         answers(self.shares.iter().map(|it| it.set_max_rps(of_shard))).await;
     }
 
-    /// What it was started with, but for the rates, which are those of now.
+    /// Has each shard send less to targets that are overloaded, or all come what may.
+    pub async fn set_back_off(&mut self, back_off: bool) {
+        self.config.dispatch.back_off = back_off;
+        answers(self.shares.iter().map(|it| it.set_back_off(back_off))).await;
+    }
+
+    /// What it was started with, but for the rates and limits, which are those of now.
     #[must_use]
     pub const fn config(&self) -> &DaemonConfig {
         &self.config

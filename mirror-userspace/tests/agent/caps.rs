@@ -1,6 +1,10 @@
-//! Caps that hold for all nodes together: a node has the part of them that it has of the ready source pods.
+//! Limits that change while a rule goes on. Caps hold for all nodes together: a node has the part of them that it has of
+//! the ready source pods.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use lab::{Family, RawClient};
 use serde_json::{Value, json};
@@ -30,18 +34,38 @@ fn pod_elsewhere(name: &str, node: &str, ready: bool) -> Value {
     })
 }
 
-/// How many of these requests, which come as fast as the pod answers, are copied, and how long it took until the last
-/// copy was there.
+/// Between two requests: so many come that three times the part of the cap would be seen, and so few that they take long
+/// enough for it.
+const PACE: Duration = Duration::from_millis(15);
+
+/// How many of these requests are copied, and how long it took until the last copy was there.
 fn copied(node: &Node, web: &Web, requests: usize) -> (usize, Duration) {
     let start = Instant::now();
     let before = node.v2.requests().len();
     let mut client: RawClient = node.connect(web, Family::V4);
     for number in 0..requests {
         get(&mut client, &format!("/{number}"));
+        thread::sleep(PACE);
     }
     node.v2
         .wait_until_quiet(Duration::from_millis(500), Duration::from_secs(60));
     (node.v2.requests().len() - before, start.elapsed())
+}
+
+/// Waits until the metrics say that this rule's target gets so much from this node at most.
+fn wait_for_cap(node: &Node, agent: &Agent, rule: &str, most: u32) {
+    let begins = format!("podmirror_target_cap_copies_per_second{{rule=\"{rule}\",");
+    let ends = format!(" {most}");
+    let mut page = String::new();
+    for _ in 0..300 {
+        page = node.admin("GET", "/metrics", "").1;
+        let caps = page.lines().filter(|line| line.starts_with(&begins));
+        if caps.map(|line| line.ends_with(&ends)).eq([true]) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{rule}: not {most}\n{page}\n{}", agent.0.stderr());
 }
 
 fn assert_not_restarted(agent: &Agent) {
@@ -59,6 +83,7 @@ fn a_node_with_one_of_three_pods_sends_a_third_and_another_part_when_pods_move()
     let node = Node::new();
     let web = node.web("web", 30);
     node.tell(&web);
+    let begun = Instant::now();
     node.api.apply(PODS, pod_elsewhere("two", "node-2", true));
     node.api.apply(PODS, pod_elsewhere("three", "node-3", true));
     let agent = node.agent(&["--max-rps", "30"]);
@@ -69,16 +94,20 @@ fn a_node_with_one_of_three_pods_sends_a_third_and_another_part_when_pods_move()
     );
     node.wait_until_ready(&agent);
     let (copies, took) = copied(&node, &web, 300);
-    // A tenth of a second's worth, but at least one copy, may be saved up by each shard.
+    // A tenth of a second's worth, but at least one copy, may be saved up by each shard. The whole cap would be 30.
     let most = 10.0 * took.as_secs_f64() + 8.0;
     assert!(copies as f64 <= most, "{copies} in {took:?}");
     assert!(copies >= 1, "{}", agent.0.stderr());
 
     node.api
         .apply(PODS, pod_elsewhere("three", "node-3", false));
-    agent.wait_for("flags: 1 of 2 ready pods here: at most 15.00 copies/s", 1);
+    wait_for_cap(&node, &agent, "flags", 15);
     node.api.delete(PODS, "default", "two");
-    agent.wait_for("flags: 1 of 1 ready pods here: at most 30.00 copies/s", 1);
+    wait_for_cap(&node, &agent, "flags", 30);
+    // It is said once a minute.
+    let minutes = begun.elapsed().as_secs() / 60;
+    let said = agent.count(" ready pods here") as u64;
+    assert!(said <= 1 + minutes, "{said}: {}", agent.0.stderr());
     assert_not_restarted(&agent);
     let ended = agent.0.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
@@ -126,29 +155,38 @@ fn slice(nodes: &[&str]) -> Value {
 }
 
 #[test]
-fn a_traffic_mirrors_cap_is_divided_by_its_services_endpoints_and_changed_without_a_restart() {
+fn a_traffic_mirrors_limits_follow_its_document_and_its_services_endpoints_without_a_restart() {
     let node = Node::new();
     let web = node.web("v1", 30);
     node.api.apply(PODS, web.pod.object(NODE, V1));
     node.api.apply(SERVICES, service());
     node.api.apply(SLICES, slice(&[NODE, "node-2", "node-3"]));
     node.api.serve(TRAFFIC_MIRRORS);
-    let capped = |most: u32| {
+    let limited = |limits: &Value| {
         mirror(&json!({
             "source": {"service": "web-v1"},
-            "limits": {"maxRequestsPerSecond": most},
+            "limits": limits,
         }))
     };
+    let capped = |most: u32| limited(&json!({"maxRequestsPerSecond": most}));
     node.api.apply(TRAFFIC_MIRRORS, capped(30));
     let agent = node.agent_with(&["--watch-config"]);
     agent.wait_until_attached("v1", 1);
-    let says = |part: &str| agent.wait_for(&format!("TrafficMirror default/web: {part}"), 1);
-    says("1 of 3 ready pods here: at most 10.00 copies/s to each target");
-
+    let caps_at = |most| wait_for_cap(&node, &agent, "TrafficMirror default/web", most);
+    caps_at(10);
     node.api.apply(SLICES, slice(&[NODE, NODE, "node-3"]));
-    says("2 of 3 ready pods here: at most 20.00 copies/s to each target");
+    caps_at(20);
     node.api.apply(TRAFFIC_MIRRORS, capped(60));
-    says("at most 40.00 copies/s to each target from here");
+    caps_at(40);
+    agent.wait_for(
+        "TrafficMirror default/web: at most 40.00 copies/s to each target from here",
+        1,
+    );
+    node.api
+        .apply(TRAFFIC_MIRRORS, limited(&json!({"backOff": false})));
+    agent.wait_for("default/web: targets get no less while overloaded", 1);
+    node.api.apply(TRAFFIC_MIRRORS, limited(&json!({})));
+    agent.wait_for("default/web: targets get less while overloaded", 1);
     node.wait_until_ready(&agent);
     assert_not_restarted(&agent);
     let ended = agent.0.stop().unwrap();

@@ -216,6 +216,11 @@ pub(super) const HELD_BACK: Family = gauge(
     "The share of copies that is held back from the target as it is overloaded, 0 to 1, the mean of the shards.",
 );
 
+pub(super) const CAP: Family = gauge(
+    "podmirror_target_cap_copies_per_second",
+    "What the target gets from here at most: this node's part of --max-rps, or of its document's cap. Absent without a cap.",
+);
+
 // The mirrors and what they are attached to.
 
 pub(super) const BUILD: Family = gauge("podmirror_build_info", "1, with the version as its label.");

@@ -189,6 +189,7 @@ mod tests {
         let mirror = |rule: &str| ShownMirror {
             rule: rule.into(),
             rates: Vec::new(),
+            cap: None,
             counted: Counted {
                 targets: vec![target.clone()],
                 ..Counted::default()

@@ -76,6 +76,11 @@ fn of_mirror(page: &mut Page, mirror: &ShownMirror) {
     for (name, rate) in mirror.names.targets.iter().zip(&mirror.rates) {
         page.add(all::SAMPLE_RATIO, &[rule, ("target", name)], rate.ratio());
     }
+    if let Some(cap) = mirror.cap {
+        for name in &mirror.names.targets {
+            page.add(all::CAP, &[rule, ("target", name)], cap);
+        }
+    }
     page.add(all::ATTACHMENTS, &[rule], mirror.attachments);
     let Ledger {
         segments,

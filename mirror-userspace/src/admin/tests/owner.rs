@@ -52,6 +52,7 @@ pub(super) fn mirror(rule: &str, target: &str) -> ShownMirror {
     ShownMirror {
         rule: rule.into(),
         rates: vec![Rate::ALL],
+        cap: None,
         counted: Counted {
             pipeline: PipelineCounters::new(1, 1),
             targets: vec![TargetCounters::default()],

@@ -1,18 +1,51 @@
 //! How much targets get: sample rates, and caps, of which this node has its part of what all nodes send together.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::future::join_all;
-use log::info;
+use log::{debug, info};
 use mirror_core::value::Rate;
 use mirror_kubernetes::{
-    cluster::Portion,
+    cluster::{Portion, RuleId},
     plan::{Rule, Source},
 };
+use tokio::time::Instant;
 
 use super::{Mirrors, one::RuleMirror};
 use crate::admin::SampleRate;
+
+/// Between two lines about the pods of one source: while they come and go, its rules' caps follow.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Which part of the pods of a source is on this node, and what was said of it.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) portion: Portion,
+    said: Option<(Portion, Instant)>,
+}
+
+impl Known {
+    /// Whether it is another one than was said, and that not just now.
+    fn is_news(&self, now: Instant) -> bool {
+        self.said.is_none_or(|(said, at)| {
+            said != self.portion && now.saturating_duration_since(at) >= QUIET
+        })
+    }
+}
+
+/// What is said of a source's pods and the rules that mirror them, each with its cap here; `None` if there are none.
+fn line<'a>(portion: Portion, mut rules: impl Iterator<Item = (&'a str, f64)>) -> Option<String> {
+    let Portion { own, all } = portion;
+    let (rule, most) = rules.next()?;
+    let more = match rules.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more rules of these pods)"),
+    };
+    Some(format!(
+        "{rule}: {own} of {all} ready pods here: at most {most:.2} copies/s to each target{more}"
+    ))
+}
 
 /// The cap of one rule. Until it is known which part of the rule's pods is on this node, all of it holds here.
 #[derive(Clone, Copy, Debug)]
@@ -112,23 +145,45 @@ impl Mirrors {
 
     /// Which part of the pods of this source is on this node.
     pub(in crate::agent) async fn set_portion(&mut self, source: Source, portion: Portion) {
-        let told = self.mirrors.values_mut().map(async |mirror| {
-            if let Some(most) = mirror.set_portion(&source, portion).await {
-                let Portion { own, all } = portion;
-                let rule = mirror.name();
-                info!(
-                    "{rule}: {own} of {all} ready pods here: at most {most:.2} copies/s to each target"
-                );
-            }
+        let told = self.mirrors.values_mut();
+        join_all(told.map(|mirror| mirror.set_portion(&source, portion))).await;
+        for (rule, most) in caps(&self.mirrors, &source) {
+            debug!("{rule}: {portion:?}: at most {most:.2} copies/s to each target");
+        }
+        let known = self.portions.entry(source);
+        let known = known.or_insert(Known {
+            portion,
+            said: None,
         });
-        join_all(told).await;
-        self.portions.insert(source, portion);
+        known.portion = portion;
+        self.say_portions(Instant::now());
+    }
+
+    /// Says which parts of pods are on this node, where that is news: of one source once a minute.
+    pub(in crate::agent) fn say_portions(&mut self, now: Instant) {
+        for (source, known) in &mut self.portions {
+            if known.is_news(now)
+                && let Some(line) = line(known.portion, caps(&self.mirrors, source))
+            {
+                info!("{line}");
+                known.said = Some((known.portion, now));
+            }
+        }
     }
 
     /// Forgets the portions of sources that are not `capped` any more.
     pub(in crate::agent) fn retain_portions(&mut self, capped: &[Source]) {
         self.portions.retain(|source, _| capped.contains(source));
     }
+}
+
+/// The rules that mirror the pods of this source and have a cap, each with what it is on this node.
+fn caps<'a>(
+    mirrors: &'a BTreeMap<RuleId, RuleMirror>,
+    source: &Source,
+) -> impl Iterator<Item = (&'a str, f64)> {
+    let all = mirrors.values();
+    all.filter_map(move |mirror| Some((mirror.name(), mirror.cap(source)?)))
 }
 
 #[cfg(test)]
@@ -162,5 +217,38 @@ mod tests {
         assert!(cap.set_own(NonZeroU32::new(60)));
         assert!(!cap.set_own(NonZeroU32::new(60)));
         assert_eq!(cap.of_node(), Some(20.0));
+    }
+
+    #[test]
+    fn pods_that_come_and_go_are_a_line_a_minute_and_the_last_of_them_is_said() {
+        let start = Instant::now();
+        let mut known = Known {
+            portion: Portion::default(),
+            said: None,
+        };
+        let mut said = Vec::new();
+        // Every second another one, for two minutes and a bit; then nothing changes.
+        for second in 0..400 {
+            let now = start + Duration::from_secs(second);
+            let all = second.min(130) as usize;
+            known.portion = Portion { own: 1, all };
+            if known.is_news(now) {
+                known.said = Some((known.portion, now));
+                said.push((second, all));
+            }
+        }
+        assert_eq!(said, [(0, 0), (60, 60), (120, 120), (180, 130)]);
+    }
+
+    #[test]
+    fn a_line_has_one_rule_and_the_number_of_the_others() {
+        let portion = Portion { own: 1, all: 3 };
+        let rules = [("a", 10.0), ("b", 5.0), ("c", 0.5)];
+        let said = |rules: &[(&'static str, f64)]| line(portion, rules.iter().copied());
+        assert_eq!(said(&[]), None);
+        let one = "a: 1 of 3 ready pods here: at most 10.00 copies/s to each target";
+        assert_eq!(said(&rules[..1]).as_deref(), Some(one));
+        let all = format!("{one} (and 2 more rules of these pods)");
+        assert_eq!(said(&rules), Some(all));
     }
 }

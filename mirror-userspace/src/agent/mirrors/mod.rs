@@ -22,11 +22,12 @@ use log::{info, warn};
 use mirror_capture::LiveConfig;
 use mirror_core::{ledger::Ledger, pipeline::Limits, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
-use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, Portion, RuleId, Sandbox, Search};
+use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::{Rule, Source};
 use tokio::task::JoinSet;
 
 use crate::admin;
+use caps::Known;
 use one::{RuleMirror, place};
 use relief::Relief;
 pub use room::Rooms;
@@ -61,7 +62,7 @@ pub(super) struct Mirrors {
     mirrors: BTreeMap<RuleId, RuleMirror>,
     addresses: Addresses,
     /// Which part of the pods of a source is on this node, where that matters.
-    portions: HashMap<Source, Portion>,
+    portions: HashMap<Source, Known>,
     room: Room,
     common: Common,
     relief: Relief,
@@ -127,7 +128,8 @@ impl Mirrors {
         if let Some(namespace) = &rule.tenant {
             config.limits.pool = Some(self.room.pool(namespace));
         }
-        let portion = self.portions.get(&rule.source).copied();
+        let known = self.portions.get(&rule.source);
+        let portion = known.map(|known| known.portion);
         self.mirrors
             .insert(id, RuleMirror::new(rule, &config, portion)?);
         Ok(())

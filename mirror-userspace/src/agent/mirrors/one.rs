@@ -33,6 +33,8 @@ pub(super) struct RuleMirror {
     /// Whose requests are copied, as its destinations are told apart by.
     source: Source,
     cap: Cap,
+    /// Whether overloaded targets get less, where its document does not say.
+    backs_off: bool,
     stage: Stage,
     attached: BTreeMap<PodUid, AttachedPod>,
 }
@@ -67,9 +69,11 @@ impl RuleMirror {
             rooms: _,
             sharing: _,
         } = common.clone();
+        let backs_off = dispatch.back_off;
         let cap = Cap::new(dispatch.max_rps, rule.max_rps, capture.shards, portion);
         let dispatch = DispatchConfig {
             max_rps: cap.of_shard(),
+            back_off: rule.back_off.unwrap_or(backs_off),
             ..dispatch
         };
         Ok(Self {
@@ -77,6 +81,7 @@ impl RuleMirror {
             tenant: rule.tenant.clone(),
             source: rule.source.clone(),
             cap,
+            backs_off,
             stage: Stage::Idle(Box::new(DaemonConfig {
                 capture,
                 limits,
@@ -214,6 +219,10 @@ impl RuleMirror {
                 );
             }
         }
+        let back_off = rule.back_off.unwrap_or(self.backs_off);
+        if back_off != self.config().dispatch.back_off {
+            self.set_back_off(back_off).await;
+        }
         match &mut self.stage {
             Stage::Runs(daemon) => daemon.set_policy(policy).await,
             Stage::Idle(config) => {
@@ -223,14 +232,26 @@ impl RuleMirror {
         }
     }
 
-    /// Which part of its pods is on this node. Says what each target gets from here at most, if that is limited.
-    pub(super) async fn set_portion(&mut self, of: &Source, portion: Portion) -> Option<f64> {
-        if *of != self.source {
-            return None;
+    async fn set_back_off(&mut self, back_off: bool) {
+        match &mut self.stage {
+            Stage::Runs(daemon) => daemon.set_back_off(back_off).await,
+            Stage::Idle(config) => config.dispatch.back_off = back_off,
         }
-        self.cap.set_portion(portion);
-        self.hold_cap().await;
-        self.cap.of_node()
+        let less = if back_off { "less" } else { "no less" };
+        info!("{}: targets get {less} while overloaded", self.rule);
+    }
+
+    /// Which part of its pods is on this node, if they are those of this source.
+    pub(super) async fn set_portion(&mut self, of: &Source, portion: Portion) {
+        if *of == self.source {
+            self.cap.set_portion(portion);
+            self.hold_cap().await;
+        }
+    }
+
+    /// What each target gets from here at most, if that is limited and the pods are those of this source.
+    pub(super) fn cap(&self, of: &Source) -> Option<f64> {
+        self.cap.of_node().filter(|_| *of == self.source)
     }
 
     async fn hold_cap(&mut self) {
@@ -357,3 +378,6 @@ async fn end(rule: String, stage: Stage) -> Ended {
     };
     Ended { rule, ledger }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,7 @@ impl<'a> Status<'a> {
                 "attachments": count(rule, "attachments"),
                 "sample_ratio": pair.sample,
                 "sample_ratio_least": Self::least(rule, &pair),
+                "cap_copies_per_second": Self::target(rule, &pair).get("cap_copies_per_second"),
                 "sent": pair.sent(),
                 "sent_per_second": self.per_second(&pair, |it| it.sent()),
                 "lost": pair.lost(),
@@ -191,10 +192,15 @@ impl<'a> Status<'a> {
         found.unwrap_or(&Value::Null)
     }
 
-    fn least(rule: &Value, pair: &Pair<'_>) -> f64 {
+    fn target<'b>(rule: &'b Value, pair: &Pair<'_>) -> &'b Value {
         let mut targets = list(rule, "targets").iter();
-        let target = targets.find(|it| text(it, "target") == pair.target);
-        target.map_or(pair.sample, |it| count(it, "sample_ratio_least"))
+        let found = targets.find(|it| text(it, "target") == pair.target);
+        found.unwrap_or(&Value::Null)
+    }
+
+    fn least(rule: &Value, pair: &Pair<'_>) -> f64 {
+        let least = Self::target(rule, pair).get("sample_ratio_least");
+        least.and_then(Value::as_f64).unwrap_or(pair.sample)
     }
 
     /// The nodes whose books are like this.

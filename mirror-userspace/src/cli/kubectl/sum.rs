@@ -1,7 +1,7 @@
 //! The books of many agents, added up to books of the same form.
 //!
-//! Counts are added; what is a share, a time or a yes is not: the largest sample of those that mirror, quantiles of the
-//! added histograms, and "balanced" where all are. So whatever reads `GET /ledger` reads this.
+//! Counts are added, and the caps of those that mirror; what is a share, a time or a yes is not: the largest sample of
+//! those that mirror, quantiles of the added histograms, and "balanced" where all are. So whatever reads `GET /ledger` reads this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,8 @@ struct Target {
     /// The samples of the agents that have pods of the rule, and of the others.
     mirroring: Vec<f64>,
     idle: Vec<f64>,
+    /// What those may send that have pods of the rule, all together.
+    cap: Option<f64>,
     counts: Value,
     lag: Buckets,
     latency: Buckets,
@@ -165,6 +167,10 @@ impl Target {
             true => self.mirroring.push(sample),
             false => self.idle.push(sample),
         }
+        let cap = target.get("cap_copies_per_second").filter(|_| mirrors);
+        if let Some(cap) = cap.and_then(Value::as_f64) {
+            *self.cap.get_or_insert_default() += cap;
+        }
         let mut counts = target.clone();
         if let Some(counts) = counts.as_object_mut() {
             counts.retain(|name, _| ["queued", "connections", "breaker_opened"].contains(&&**name));
@@ -184,6 +190,7 @@ impl Target {
             "target": name,
             "sample_ratio": pick(f64::max).unwrap_or_default(),
             "sample_ratio_least": pick(f64::min).unwrap_or_default(),
+            "cap_copies_per_second": self.cap,
             "lag": told(&self.lag),
             "latency": told(&self.latency),
         });

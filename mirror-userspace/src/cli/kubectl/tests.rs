@@ -116,6 +116,24 @@ fn agents_without_pods_of_a_rule_do_not_count_for_its_rate() {
     assert_eq!(sum["rules"][0]["targets"][0]["sample_ratio"], 1.0);
 }
 
+/// An agent without pods of the rule has a part for the first that comes.
+#[test]
+fn caps_are_those_of_all_agents_that_have_pods_of_the_rule() {
+    let cap = |attachments, cap: Value| {
+        let mut books = books(1.0, attachments, 1.0, 9);
+        books["rules"][0]["targets"][0]["cap_copies_per_second"] = cap;
+        books
+    };
+    let sum = |books: &[Value]| {
+        let all: Vec<_> = books.iter().map(|books| ("a", books)).collect();
+        add_up(&all)["rules"][0]["targets"][0]["cap_copies_per_second"].clone()
+    };
+    let some = [cap(1, json!(10.5)), cap(0, json!(7.0)), cap(3, json!(20.0))];
+    assert_eq!(sum(&some), json!(30.5));
+    assert_eq!(sum(&[cap(1, Value::Null)]), Value::Null);
+    assert_eq!(sum(&[books(1.0, 1, 1.0, 9)]), Value::Null, "an older agent");
+}
+
 #[test]
 fn one_unbalanced_agent_unbalances_the_sum() {
     let (one, mut two) = (books(1.0, 1, 1.0, 9), books(1.0, 1, 1.0, 9));

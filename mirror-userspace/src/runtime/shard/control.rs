@@ -68,6 +68,8 @@ pub(super) enum Command {
     Addresses(usize, Arc<[SocketAddr]>, oneshot::Sender<()>),
     /// Copies per second to each target, at most.
     MaxRps(Option<f64>, oneshot::Sender<()>),
+    /// Whether overloaded targets get less.
+    BackOff(bool, oneshot::Sender<()>),
     /// An attachment is detached: once what it left in the ring is read, its connections end.
     Ended(AttachmentId, oneshot::Sender<()>),
     Stop(oneshot::Sender<Counted>),
@@ -148,6 +150,11 @@ impl Share {
     /// Limits the copies per second to each target.
     pub(in crate::runtime) fn set_max_rps(&self, most: Option<f64>) -> Answer<()> {
         self.ask(|done| Command::MaxRps(most, done))
+    }
+
+    /// Has it back off from overloaded targets, or not.
+    pub(in crate::runtime) fn set_back_off(&self, back_off: bool) -> Answer<()> {
+        self.ask(|done| Command::BackOff(back_off, done))
     }
 
     /// Has what a detached attachment left in the ring read, and ends its connections.

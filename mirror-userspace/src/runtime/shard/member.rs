@@ -218,6 +218,10 @@ impl Member {
                 stages.dispatcher.set_max_rps(most);
                 let _gone = done.send(());
             }
+            Command::BackOff(back_off, done) => {
+                stages.dispatcher.set_back_off(back_off);
+                let _gone = done.send(());
+            }
             Command::Ended(attachment, done) => {
                 stages.pipeline.end_attachment(clock::now(), attachment.0);
                 stages.hand_over();

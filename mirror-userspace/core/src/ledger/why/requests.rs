@@ -170,8 +170,8 @@ pub(super) const DROPPED: Row = Row {
         },
         Reason {
             name: "backing_off",
-            what: "v2 answered 429 or 503, or its latency had doubled, so less was sent, to see whether that helps and while it does: a part of the copies was held back, chosen by a hash of the request.",
-            helps: "A larger v2, a lower `--sample-rate`, or `--max-rps`. `--back-off off` sends all the same.",
+            what: "v2 answered 429 or 503 (in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE), or its latency had doubled, so less was sent, to see whether that helps and while it does: a part of the copies was held back, chosen by a hash of the request.",
+            helps: "A larger v2, a lower `--sample-rate`, or `--max-rps`. `--back-off off`, or `limits.backOff: false` of a TrafficMirror, sends all the same.",
         },
         Reason {
             name: "stream_overflow",
