@@ -216,7 +216,7 @@ fn keys_of_the_terminal_set_rates_on_all_nodes_in_the_words_of_set() {
     terminal.wait("> flags        10.77.0.20          100 %");
     terminal.press("-");
     terminal.wait("75 % is set on 2 of 2 nodes");
-    terminal.wait("> flags        10.77.0.20         75.0%");
+    terminal.wait("> flags        10.77.0.20          75.0%");
     api.forbid("podmirror-2/exec");
     terminal.press("-");
     terminal.wait("50 % is set on 1 of 2 nodes; 1 did not take it, and mirror as before; node-2");
