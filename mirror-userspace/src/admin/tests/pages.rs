@@ -171,6 +171,7 @@ fn the_documentation_has_every_metric_with_its_type() {
     let mut compares = mirror("flags", "http://v2");
     compares.names.terms = Some(Terms::default());
     compares.counted.targets[0].grpc_status.ok = 1;
+    compares.cap = Some(2.5);
     let snapshot = Snapshot {
         mirrors: vec![compares],
         pods: vec![pod("flags", "web-0", PodState::Attached)],
@@ -180,6 +181,9 @@ fn the_documentation_has_every_metric_with_its_type() {
         unclaimed_records: 0,
     };
     let text = render(&snapshot) + &of_server(0, 0);
+    let labels = r#"{rule="flags",target="http://v2"}"#;
+    let cap = format!("podmirror_target_cap_copies_per_second{labels} 2.5\n");
+    assert!(text.contains(&cap), "{text}");
     let mut families = 0;
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();
