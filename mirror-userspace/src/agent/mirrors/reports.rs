@@ -14,15 +14,9 @@ impl Mirrors {
     /// # Errors
     /// Counters of the flags' mirror can't be read.
     pub(in crate::agent) async fn snapshot(&self) -> Result<Vec<admin::ShownMirror>> {
-        let mut all = Vec::with_capacity(self.mirrors.len());
         let asked = join_all(self.mirrors.values().map(RuleMirror::snapshot)).await;
-        for (mirror, shown) in self.mirrors.values().zip(asked) {
-            match shown {
-                Ok(shown) => all.push(shown),
-                Err(error) => unreadable(mirror, error)?,
-            }
-        }
-        Ok(all)
+        let shown = self.readable(asked)?.into_iter();
+        Ok(shown.map(|(_, shown)| shown).collect())
     }
 
     /// The books of the mirrors that have begun, by rule.
@@ -30,15 +24,11 @@ impl Mirrors {
     /// # Errors
     /// Counters of the flags' mirror can't be read.
     pub(in crate::agent) async fn ledgers(&self) -> Result<Vec<(String, Ledger)>> {
-        let mut all = Vec::with_capacity(self.mirrors.len());
         let asked = join_all(self.mirrors.values().map(RuleMirror::ledger)).await;
-        for (mirror, ledger) in self.mirrors.values().zip(asked) {
-            match ledger {
-                Ok(ledger) => all.extend(ledger.map(|ledger| (mirror.name().to_owned(), ledger))),
-                Err(error) => unreadable(mirror, error)?,
-            }
-        }
-        Ok(all)
+        let ledgers = self.readable(asked)?.into_iter();
+        Ok(ledgers
+            .filter_map(|(mirror, ledger)| Some((mirror.name().to_owned(), ledger?)))
+            .collect())
     }
 
     /// The last losses of the mirrors that have begun.
@@ -46,24 +36,24 @@ impl Mirrors {
     /// # Errors
     /// Those of the flags' mirror can't be asked for.
     pub(in crate::agent) async fn lost(&mut self) -> Result<Vec<admin::LostOf>> {
-        let mut all = Vec::with_capacity(self.mirrors.len());
         let asked = join_all(self.mirrors.values_mut().map(RuleMirror::lost)).await;
-        for (mirror, lost) in self.mirrors.values().zip(asked) {
-            match lost {
-                Ok(lost) => all.extend(lost),
-                Err(error) => unreadable(mirror, error)?,
+        let lost = self.readable(asked)?.into_iter();
+        Ok(lost.filter_map(|(_, lost)| lost).collect())
+    }
+
+    /// What could be read of what each mirror was asked, in their order. A document's mirror whose counters can't be
+    /// read, as that of a shard that has just panicked, does not keep the others' from being shown.
+    fn readable<T>(&self, asked: Vec<Result<T>>) -> Result<Vec<(&RuleMirror, T)>> {
+        let mut readable = Vec::with_capacity(asked.len());
+        for (mirror, told) in self.mirrors.values().zip(asked) {
+            match told {
+                Ok(told) => readable.push((mirror, told)),
+                Err(error) if mirror.tenant().is_none() => {
+                    return Err(error.context(mirror.name().to_owned()));
+                }
+                Err(error) => warn!("{}: its counters can't be read: {error:#}", mirror.name()),
             }
         }
-        Ok(all)
+        Ok(readable)
     }
-}
-
-/// A document's mirror whose counters can't be read, as that of a shard that has just panicked, does not
-/// keep the others' from being shown.
-fn unreadable(mirror: &RuleMirror, error: anyhow::Error) -> Result<()> {
-    if mirror.tenant().is_none() {
-        return Err(error.context(mirror.name().to_owned()));
-    }
-    warn!("{}: its counters can't be read: {error:#}", mirror.name());
-    Ok(())
 }
