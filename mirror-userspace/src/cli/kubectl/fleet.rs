@@ -147,7 +147,8 @@ impl Fleet {
         // A list of them: what a closure yields step by step is not known to be `Send`.
         let mut all = Vec::new();
         for agent in &self.agents {
-            all.push(within(self.patience, agent, work(agent)));
+            let done = within(self.patience, work(agent));
+            all.push(async move { (agent, done.await) });
         }
         futures::stream::iter(all).buffered(AT_ONCE).collect().await
     }
@@ -166,6 +167,12 @@ impl Fleet {
                 None => Err(error),
             },
         }
+    }
+
+    /// What an agent has at a path, in the time that each has; only success is an answer.
+    pub(super) async fn read_from(&self, agent: &AgentPod, path: &str) -> Result<Bytes> {
+        let asked = within(self.patience, self.ask(agent, Over::Get(path)));
+        asked.await.and_then(successful)
     }
 
     /// What all of them have at a path.
@@ -187,14 +194,10 @@ impl Fleet {
 }
 
 /// Does something with an agent, in this time.
-async fn within<T>(
-    patience: Duration,
-    agent: &AgentPod,
-    work: impl Future<Output = Result<T>>,
-) -> (&AgentPod, Result<T>) {
+pub(super) async fn within<T>(patience: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     let done = time::timeout(patience, work).await;
     let late = || format!("no answer in {} s", patience.as_secs_f64());
-    (agent, done.with_context(late).flatten())
+    done.with_context(late).flatten()
 }
 
 /// The body of an answer, if it is one.

@@ -13,12 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use mirror_kubernetes::cluster::agents::AgentPod;
 use serde_json::Value;
 use tokio::{task::JoinSet, time};
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, within};
 use forwards::{Forward, Forwards};
 use last::{Last, Told};
 pub(super) use turn::turn;
@@ -147,10 +147,8 @@ impl Live {
         self.asked.insert(Some(name.clone()), Instant::now());
         let open = self.forwards.take(&name);
         self.asking.spawn(async move {
-            let patience = fleet.patience;
-            let asked = time::timeout(patience, forwards::books(&fleet, &agent, open)).await;
-            let late = |_| anyhow!("no answer in {} s", patience.as_secs_f64());
-            Came::Books(name, asked.map_err(late).flatten())
+            let asked = forwards::books(&fleet, &agent, open);
+            Came::Books(name, within(fleet.patience, asked).await)
         });
     }
 

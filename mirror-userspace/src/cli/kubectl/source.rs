@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use hyper::StatusCode;
 use mirror_core::value::Rate;
@@ -11,13 +11,13 @@ use tokio::sync::Mutex;
 
 use super::{
     books::lag,
-    fleet::{Fleet, successful},
+    fleet::Fleet,
     live::{Live, turn},
     newest::Newest,
     set::{outcome_in_full, set_in_agents},
 };
 use crate::{
-    admin::{Failure, Source, client::Over},
+    admin::{Failure, Source},
     cli::top::{
         self,
         books::{count, list, pairs, text},
@@ -67,9 +67,7 @@ impl All {
         let agent = fleet.agents.iter().find(|agent| agent.name == name);
         let agent = agent.ok_or((StatusCode::NOT_FOUND, "no such agent".to_owned()))?;
         let path = format!("/lost.pcapng?id={numbers}");
-        let told = tokio::time::timeout(fleet.patience, fleet.ask(agent, Over::Get(&path)));
-        let told = told.await.context("no answer in time");
-        let told = told.flatten().and_then(successful);
+        let told = fleet.read_from(agent, &path).await;
         told.map_err(|error| failed(format!("{error:#}")))
     }
 }

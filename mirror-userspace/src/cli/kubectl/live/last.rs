@@ -65,18 +65,22 @@ impl Last {
 
     /// All of them added up. Those that are silent are taken to run on: time passes for the sum, whoever tells.
     pub(super) fn sum(&self, now: Instant) -> Value {
-        let aged = self.0.values().filter_map(|told| {
-            let (books, at) = told.books.as_ref()?;
-            let mut books = books.clone();
+        let mut all = Vec::with_capacity(self.0.len());
+        let mut least: Option<f64> = None;
+        for told in self.0.values() {
+            let Some((books, at)) = &told.books else {
+                continue;
+            };
             let uptime = told.uptime + now.duration_since(*at).as_secs_f64();
-            if let Some(books) = books.as_object_mut() {
-                books.insert("uptime_seconds".to_owned(), json!(uptime));
-            }
-            Some((told.node.as_str(), books))
-        });
-        let aged: Vec<_> = aged.collect();
-        let all: Vec<_> = aged.iter().map(|(node, books)| (*node, books)).collect();
-        add_up(&all)
+            least = Some(least.map_or(uptime, |least| least.min(uptime)));
+            all.push((told.node.as_str(), books));
+        }
+        let mut sum = add_up(&all);
+        // As in the sum of what they told: that of the one that started last.
+        if let (Some(uptime), Some(sum)) = (least, sum.as_object_mut()) {
+            sum.insert("uptime_seconds".to_owned(), json!(uptime));
+        }
+        sum
     }
 
     /// A word that is another one when other agents are in the sum.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::anyhow;
 use serde_json::json;
 
 use super::{super::fleet::AT_ONCE, turn::SILENT_AT_ONCE, *};
