@@ -5,11 +5,15 @@ use mirror_core::random::Random;
 /// Settings, then numbers of any kind.
 pub(super) fn of_http2() -> Vec<Vec<u8>> {
     let mut random = Random::new(1);
-    let mut numbers = |len: usize| -> Vec<u8> {
-        let byte = |_| u8::try_from(random.below(256)).unwrap_or(u8::MAX);
-        (0..len).map(byte).collect()
-    };
-    vec![vec![0; 6], numbers(200), numbers(800), numbers(3_000)]
+    let mut seeds = vec![vec![0; 6]];
+    seeds.extend([200, 800, 3_000].map(|len| numbers(&mut random, len)));
+    seeds
+}
+
+/// Any numbers will do, if they are always the same.
+fn numbers(random: &mut Random, len: usize) -> Vec<u8> {
+    let byte = |_| u8::try_from(random.below(256)).unwrap_or(u8::MAX);
+    (0..len).map(byte).collect()
 }
 
 pub(super) fn of_http1() -> Vec<Vec<u8>> {
@@ -26,14 +30,7 @@ pub(super) fn of_http1() -> Vec<Vec<u8>> {
     ]
     .concat();
     let mut seeds = vec![settings.to_vec(), [&settings[..], &round].concat()];
-    let mut state = 1_u32;
-    for len in [100, 200, 400, 800] {
-        // Knuth's and Lewis's generator: any numbers will do, if they are always the same.
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        seeds.push((0..len).map(|_| next()).collect());
-    }
+    let mut random = Random::new(1);
+    seeds.extend([100, 200, 400, 800].map(|len| numbers(&mut random, len)));
     seeds
 }

@@ -31,6 +31,13 @@ impl Random {
         usize::try_from(self.bits() % bound).unwrap_or(0)
     }
 
+    /// A number from 0 to below 1.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    pub fn fraction(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// True one time in `n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
@@ -72,5 +79,11 @@ mod tests {
             "{counts:?}"
         );
         assert_eq!((random.below(1), random.below(0)), (0, 0));
+        let mut sixths = [0; 6];
+        (0..6_000).for_each(|_| sixths[(random.fraction() * 6.0) as usize] += 1);
+        assert!(
+            sixths.iter().all(|count| (900..1_100).contains(count)),
+            "{sixths:?}"
+        );
     }
 }

@@ -30,6 +30,7 @@ use std::{
 
 use mirror_core::{
     budget::Budget,
+    random::Random,
     segment::Time,
     verdict::{Changes, Difference, NotCompared, Values},
 };
@@ -145,8 +146,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         group: &str,
         asked: impl FnOnce(bool) -> Asked<'a>,
     ) -> Option<K> {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-        let drawn = (self.random.hash_one(key) >> 11) as f64 / (1_u64 << 53) as f64;
+        let drawn = Random::new(self.random.hash_one(key)).fraction();
         if drawn >= self.rules.rate.ratio() {
             return None;
         }

@@ -22,7 +22,7 @@ mod tests;
 
 use std::{fmt, time::Duration};
 
-use mirror_core::{pipeline::RequestKey, segment::Time};
+use mirror_core::{pipeline::RequestKey, random::Random, segment::Time};
 
 use self::{latency::Latency, refusals::Refusals};
 use crate::outcome::{Failure, Outcome, refuses};
@@ -336,18 +336,10 @@ impl Trial {
 }
 
 /// Where between 0 and 1 a request is, as if by chance.
-#[expect(clippy::cast_precision_loss, reason = "53 bits are left")]
 fn place(request: RequestKey) -> f64 {
     let RequestKey { connection, number } = request;
-    // splitmix64, by Sebastiano Vigna
-    let mut mixed = connection
-        .0
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(u64::from(number).wrapping_mul(0xd1b5_4a32_d192_ed03));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    let of_connection = Random::new(connection.0).bits();
+    Random::new(of_connection ^ u64::from(number)).fraction()
 }
 
 impl fmt::Display for Sign {

@@ -94,27 +94,20 @@ impl Portion {
 
 #[cfg(test)]
 mod tests {
+    use mirror_core::random::Random;
+
     use super::*;
     use crate::cluster::endpoints::SlicePort;
 
-    /// Numbers that look random, the same in each run.
-    fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
-        move |below| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) % below
-        }
-    }
-
     #[test]
     fn the_parts_of_all_nodes_add_up_to_the_whole() {
-        let mut choose = choices(7);
+        let mut random = Random::new(7);
         for _ in 0..1_000 {
-            let nodes = 1 + choose(20);
-            let pods: Vec<u64> = (0..choose(200)).map(|_| choose(nodes)).collect();
-            let whole = 0.1 + choose(10_000) as f64;
-            let portion = |node: u64| Portion {
+            let nodes = 1 + random.below(20);
+            let count = random.below(200);
+            let pods: Vec<_> = (0..count).map(|_| random.below(nodes)).collect();
+            let whole = 0.1 + 10_000.0 * random.fraction();
+            let portion = |node: usize| Portion {
                 own: pods.iter().filter(|it| **it == node).count(),
                 all: pods.len(),
             };

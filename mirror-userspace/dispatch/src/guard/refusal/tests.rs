@@ -1,3 +1,5 @@
+use mirror_core::random::Random;
+
 use super::{Refusal::*, *};
 
 fn of(address: &str) -> Option<Refusal> {
@@ -118,10 +120,10 @@ fn our_own_and_denied_addresses_are_refused_and_no_others() {
 
 #[test]
 fn every_form_of_random_addresses_is_judged_as_its_ipv4_address() {
-    let mut state = 0x9e37_79b9_u32;
+    let mut random = Random::new(1);
     for _ in 0..10_000 {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let address = Ipv4Addr::from_bits(state);
+        let [a, b, c, d, ..] = random.bits().to_be_bytes();
+        let address = Ipv4Addr::from([a, b, c, d]);
         let expected = refusal(address.into(), &[], &[]);
         // The first four stand for no other address.
         for form in forms(address).into_iter().take(5) {

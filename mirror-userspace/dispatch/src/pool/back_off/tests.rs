@@ -14,7 +14,7 @@ struct Played {
     /// When the copy that is replied to is sent.
     at: u64,
     next: u64,
-    random: u64,
+    random: Random,
     turns: Vec<Turn>,
 }
 
@@ -28,18 +28,14 @@ impl Played {
             now: START,
             at: START,
             next: 0,
-            random: seed.wrapping_mul(2).wrapping_add(1),
+            random: Random::new(seed),
             turns: Vec::new(),
         }
     }
 
     /// A number from 0 to 1, which looks random.
     fn random(&mut self) -> f64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) as f64 / (1_u64 << 31) as f64
+        self.random.fraction()
     }
 
     /// About normally distributed.
