@@ -1,6 +1,6 @@
 //! The mirrors of a shard: whose each record is, who has something to do, and who leaves.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, mem, rc::Rc, time::Duration};
 
 use mirror_capture::{AttachmentId, Mark, Read, RingReader};
 use mirror_core::{ledger::Counted, segment::Time};
@@ -89,9 +89,7 @@ impl Members {
             if !member.was_read {
                 member.was_read = true;
                 touched.push(place);
-                if !member.is_awake {
-                    member.is_awake = true;
-                    awake.push(place);
+                if wake(awake, place, member) {
                     member.see_to_timeouts(now);
                 }
             }
@@ -138,7 +136,7 @@ impl Members {
         if self.ends.is_empty() {
             return;
         }
-        for end in std::mem::take(&mut self.ends) {
+        for end in mem::take(&mut self.ends) {
             if !reader.is_past(end.after) {
                 self.ends.push(end);
                 continue;
@@ -231,20 +229,14 @@ impl Members {
         };
         if let Some(Some(member)) = self.places.get_mut(place) {
             member.obey(command);
-            if !member.is_awake {
-                member.is_awake = true;
-                self.awake.push(place);
-            }
+            wake(&mut self.awake, place, member);
         }
     }
 
     fn wake_all(&mut self) {
         for (place, member) in self.places.iter_mut().enumerate() {
-            if let Some(member) = member
-                && !member.is_awake
-            {
-                member.is_awake = true;
-                self.awake.push(place);
+            if let Some(member) = member {
+                wake(&mut self.awake, place, member);
             }
         }
     }
@@ -267,6 +259,15 @@ impl Members {
         self.touched.retain(|&other| other != place);
         self.places.get_mut(place)?.take()
     }
+}
+
+/// The mirror at this place is seen to at each tick from now on. Returns whether it slept.
+fn wake(awake: &mut Vec<usize>, place: usize, member: &mut Member) -> bool {
+    let slept = !mem::replace(&mut member.is_awake, true);
+    if slept {
+        awake.push(place);
+    }
+    slept
 }
 
 fn place_of(places: &[Option<Member>], id: MirrorId) -> Option<usize> {
