@@ -5,12 +5,31 @@ use std::{
     os::unix::fs::PermissionsExt as _,
 };
 
+use tempfile::TempDir;
+
 use super::*;
+
+/// A folder, to be kept, and the path of a door in it that nobody has opened yet.
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hand-over.sock");
+    (folder, path)
+}
+
+/// The new one asks, and is told `from` when it mirrors.
+async fn hand_over(old: &mut HandOver, new: &mut HandOver, from: u64) {
+    let from = Time::from_nanos(from);
+    let give = async {
+        assert!(matches!(old.next().await, Met::Asked));
+        old.give(from).await;
+    };
+    let (taken, ()) = tokio::join!(new.take_over(), give);
+    assert_eq!(taken.unwrap(), Some(from));
+}
 
 #[tokio::test]
 async fn the_next_one_takes_over_and_if_it_ends_the_one_before_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut old = HandOver::start(path.clone());
     assert!(!old.waits());
     let mut new = HandOver::start(path.clone());
@@ -18,23 +37,13 @@ async fn the_next_one_takes_over_and_if_it_ends_the_one_before_goes_on() {
     // A third one waits for its turn, and goes.
     drop(HandOver::start(path.clone()));
 
-    let give = async {
-        assert!(matches!(old.next().await, Met::Asked));
-        old.give(Time::from_nanos(7)).await;
-    };
-    let (taken, ()) = tokio::join!(new.take_over(), give);
-    assert_eq!(taken.unwrap(), Some(Time::from_nanos(7)));
+    hand_over(&mut old, &mut new, 7).await;
     assert!(!new.waits());
 
     // The door is the new one's now.
     let mut newer = HandOver::start(path.clone());
     assert!(newer.waits());
-    let give = async {
-        assert!(matches!(new.next().await, Met::Asked));
-        new.give(Time::from_nanos(9)).await;
-    };
-    let (taken, ()) = tokio::join!(newer.take_over(), give);
-    assert_eq!(taken.unwrap(), Some(Time::from_nanos(9)));
+    hand_over(&mut new, &mut newer, 9).await;
     drop(newer);
     assert!(matches!(new.next().await, Met::SuccessorGone));
     drop(new);
@@ -45,13 +54,12 @@ async fn the_next_one_takes_over_and_if_it_ends_the_one_before_goes_on() {
 /// Three are there for a while: the first one is not to mirror beside the third.
 #[tokio::test]
 async fn whoever_was_relieved_first_hears_nothing_of_the_next_hand_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
-    hand_over(&mut first, &mut second).await;
+    hand_over(&mut first, &mut second, 7).await;
     let mut third = HandOver::start(path.clone());
-    hand_over(&mut second, &mut third).await;
+    hand_over(&mut second, &mut third, 7).await;
     assert!(first.is_relieved() && second.is_relieved());
     let heard = timeout(Duration::from_millis(100), first.next()).await;
     assert!(heard.is_err(), "{heard:?}");
@@ -64,19 +72,9 @@ async fn whoever_was_relieved_first_hears_nothing_of_the_next_hand_over() {
     assert!(matches!(first.next().await, Met::SuccessorGone));
 }
 
-async fn hand_over(old: &mut HandOver, new: &mut HandOver) {
-    let give = async {
-        assert!(matches!(old.next().await, Met::Asked));
-        old.give(Time::from_nanos(7)).await;
-    };
-    let (taken, ()) = tokio::join!(new.take_over(), give);
-    taken.unwrap();
-}
-
 #[tokio::test]
 async fn whoever_listens_where_others_may_write_is_not_trusted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (folder, path) = place();
     let _listener = UnixListener::bind(&path).unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
     assert!(!HandOver::start(path.clone()).waits());
@@ -86,8 +84,7 @@ async fn whoever_listens_where_others_may_write_is_not_trusted() {
 
 #[tokio::test]
 async fn a_door_that_could_not_be_opened_is_opened_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let other = UnixListener::bind(&path).unwrap();
     let mut own = HandOver {
         part: Part::Mirrors(Mirrors::open(&path, open)),
@@ -102,8 +99,7 @@ async fn a_door_that_could_not_be_opened_is_opened_later() {
 
 #[tokio::test]
 async fn whoever_waits_goes_on_alone_if_the_one_before_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let old = HandOver::start(path.clone());
     let mut new = HandOver::start(path.clone());
     drop(old);
@@ -115,12 +111,11 @@ async fn whoever_waits_goes_on_alone_if_the_one_before_ends() {
 /// The third one stands at the door of the first one, who hands over to the second.
 #[tokio::test]
 async fn whoever_stands_at_the_old_door_comes_to_the_new_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
     let mut third = HandOver::start(path.clone());
-    hand_over(&mut first, &mut second).await;
+    hand_over(&mut first, &mut second, 7).await;
     // The first one lets it go, the second one lets it in.
     {
         let relieved = async { first.next().await };
@@ -139,24 +134,18 @@ async fn whoever_stands_at_the_old_door_comes_to_the_new_one() {
         }
     }
     assert!(third.waits());
-    let give = async {
-        assert!(matches!(second.next().await, Met::Asked));
-        second.give(Time::from_nanos(9)).await;
-    };
-    let (taken, ()) = tokio::join!(third.take_over(), give);
-    assert_eq!(taken.unwrap(), Some(Time::from_nanos(9)));
+    hand_over(&mut second, &mut third, 9).await;
     assert!(first.is_relieved() && second.is_relieved());
 }
 
 /// One that came first but is not ready yet keeps nobody waiting.
 #[tokio::test]
 async fn who_asks_first_takes_over_and_not_who_came_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
     let mut third = HandOver::start(path.clone());
-    hand_over(&mut first, &mut third).await;
+    hand_over(&mut first, &mut third, 7).await;
     // The first one lets the other one go, who finds the third one.
     let taken = tokio::select! {
         taken = second.take_over() => taken.unwrap(),
@@ -165,18 +154,17 @@ async fn who_asks_first_takes_over_and_not_who_came_first() {
     };
     assert_eq!(taken, None, "the first one mirrors no more");
     assert!(second.waits());
-    hand_over(&mut third, &mut second).await;
+    hand_over(&mut third, &mut second, 7).await;
     assert!(first.is_relieved() && third.is_relieved());
 }
 
 /// Who had taken over ends, and the one before it is there as well as the next one.
 #[tokio::test]
 async fn of_two_who_hear_of_an_end_one_mirrors() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
-    hand_over(&mut first, &mut second).await;
+    hand_over(&mut first, &mut second, 7).await;
     let mut third = HandOver::start(path.clone());
     drop(second);
     let met = tokio::select! {
@@ -199,13 +187,12 @@ async fn of_two_who_hear_of_an_end_one_mirrors() {
     };
     assert!(other.is_none(), "{other:?}");
     assert!(waits.waits() && !mirrors.waits() && !mirrors.is_relieved());
-    hand_over(mirrors, waits).await;
+    hand_over(mirrors, waits, 7).await;
 }
 
 #[tokio::test]
 async fn of_two_who_wait_one_goes_on_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
     let mut third = HandOver::start(path.clone());
@@ -226,8 +213,7 @@ async fn of_two_who_wait_one_goes_on_alone() {
 /// One that hangs, and hears what it was told later.
 #[tokio::test]
 async fn whoever_does_not_answer_loses_its_place_to_one_that_waited() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("hand-over.sock");
+    let (_folder, path) = place();
     let mut first = HandOver::start(path.clone());
     let mut second = HandOver::start(path.clone());
     let mut third = HandOver::start(path.clone());
@@ -242,7 +228,7 @@ async fn whoever_does_not_answer_loses_its_place_to_one_that_waited() {
     drop(third);
     let mut fourth = HandOver::start(path.clone());
     assert!(fourth.waits());
-    hand_over(&mut second, &mut fourth).await;
+    hand_over(&mut second, &mut fourth, 7).await;
     assert!(second.is_relieved());
     // The first one comes to it at last, and lets go.
     assert!(matches!(first.next().await, Met::Asked));
