@@ -10,7 +10,7 @@ use lab::{Family, RawClient};
 use serde_json::{Value, json};
 
 use crate::{
-    documents::{SERVICES, SLICES},
+    documents::{SERVICES, SLICES, service, slice_of},
     node::{Agent, NODE, Node, PODS, V1, Web, get},
     traffic_mirrors::{TRAFFIC_MIRRORS, mirror},
 };
@@ -117,18 +117,6 @@ fn a_node_with_one_of_three_pods_sends_a_third_and_another_part_when_pods_move()
     assert_eq!(above, Some(300 - copies as u64), "{}", ended.stderr);
 }
 
-fn service() -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": "default", "name": "web-v1"},
-        "spec": {
-            "selector": {"version": "v1"},
-            "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}],
-        },
-    })
-}
-
 /// The slice of the service's endpoints, each on its node.
 fn slice(nodes: &[&str]) -> Value {
     let endpoint = |(number, node): (usize, &&str)| {
@@ -140,18 +128,7 @@ fn slice(nodes: &[&str]) -> Value {
             "targetRef": {"kind": "Pod", "namespace": "default", "name": format!("web-{number}")},
         })
     };
-    json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "namespace": "default",
-            "name": "web-v1-1",
-            "labels": {"kubernetes.io/service-name": "web-v1"},
-        },
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
-        "endpoints": nodes.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
-    })
+    slice_of("web-v1", nodes.iter().enumerate().map(endpoint).collect())
 }
 
 #[test]
@@ -159,7 +136,8 @@ fn a_traffic_mirrors_limits_follow_its_document_and_its_services_endpoints_witho
     let node = Node::new();
     let web = node.web("v1", 30);
     node.api.apply(PODS, web.pod.object(NODE, V1));
-    node.api.apply(SERVICES, service());
+    let service = service("web-v1", &[("version", "v1")], &json!(80));
+    node.api.apply(SERVICES, service);
     node.api.apply(SLICES, slice(&[NODE, "node-2", "node-3"]));
     node.api.serve(TRAFFIC_MIRRORS);
     let limited = |limits: &Value| {

@@ -90,6 +90,11 @@ pub(crate) fn slice(service: &str, pods: &[(&Pod, &str)]) -> Value {
             },
         })
     });
+    slice_of(service, endpoints.collect())
+}
+
+/// The same of endpoints as the API has them.
+pub(crate) fn slice_of(service: &str, endpoints: Vec<Value>) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -100,7 +105,7 @@ pub(crate) fn slice(service: &str, pods: &[(&Pod, &str)]) -> Value {
         },
         "addressType": "IPv4",
         "ports": [{"port": 80, "protocol": "TCP"}],
-        "endpoints": endpoints.collect::<Vec<_>>(),
+        "endpoints": endpoints,
     })
 }
 

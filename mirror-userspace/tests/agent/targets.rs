@@ -5,41 +5,27 @@ use std::time::Duration;
 use lab::{Behaviour, Family, Host, RecordingServer};
 use serde_json::{Value, json};
 
-use crate::node::{NODE, Node, PATIENCE, PODS, assert_same};
+use crate::{
+    documents::{SERVICES, SLICES, service, slice_of},
+    node::{NODE, Node, PATIENCE, PODS, assert_same},
+};
 
-const SERVICES: &str = "/api/v1/services";
-const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
-
-fn service() -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": "default", "name": "web-v2"},
-        "spec": {
-            "selector": {"version": "v2"},
-            "ports": [{"name": "http", "port": 8080, "targetPort": 80, "protocol": "TCP"}],
-        },
-    })
+/// A service whose port has a name, as that of its endpoints has.
+fn web_v2() -> Value {
+    let mut web = service("web-v2", &[("version", "v2")], &json!(80));
+    web["spec"]["ports"][0]["name"] = json!("http");
+    web["spec"]["ports"][0]["port"] = json!(8080);
+    web
 }
 
 /// The endpoints of the service; those that are not ready are listed, too.
 fn slice(endpoints: &[(&str, bool)]) -> Value {
-    let endpoints: Vec<_> = endpoints
+    let endpoints = endpoints
         .iter()
-        .map(|(ip, ready)| json!({"addresses": [ip], "conditions": {"ready": ready}}))
-        .collect();
-    json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "namespace": "default",
-            "name": "web-v2-1",
-            "labels": {"kubernetes.io/service-name": "web-v2"},
-        },
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
-        "endpoints": endpoints,
-    })
+        .map(|(ip, ready)| json!({"addresses": [ip], "conditions": {"ready": ready}}));
+    let mut slice = slice_of("web-v2", endpoints.collect());
+    slice["ports"][0]["name"] = json!("http");
+    slice
 }
 
 #[test]
@@ -54,7 +40,7 @@ fn a_services_ready_endpoints_get_the_copies_and_follow_its_changes() {
         .unwrap();
     let other = RecordingServer::start(&node.lab.v2, other, Behaviour::Answer).unwrap();
     let first = Host::V2.ip(Family::V4).to_string();
-    node.api.apply(SERVICES, service());
+    node.api.apply(SERVICES, web_v2());
     node.api
         .apply(SLICES, slice(&[(&first, true), ("10.77.0.21", false)]));
     let flags = ["--pod-selector", "version=v1", "--port", "80"];

@@ -13,10 +13,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 use lab::{Family, RecordedRequest};
 use serde_json::{Value, json};
 
-use crate::node::{Agent, NODE, Node, PODS, Web};
+use crate::{
+    documents::{self, SERVICES, SLICES, slice_of},
+    node::{Agent, NODE, Node, PODS, Web},
+};
 
-const SERVICES: &str = "/api/v1/services";
-const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
 const ISTIO: &str = "networking.istio.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
 
@@ -118,23 +119,11 @@ impl Cluster {
         if let Some(reference) = reference {
             endpoint["targetRef"] = reference;
         }
-        let family = if address.contains(':') {
-            "IPv6"
-        } else {
-            "IPv4"
-        };
-        let slice = json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": namespace,
-                "name": format!("{service}-1"),
-                "labels": {"kubernetes.io/service-name": service},
-            },
-            "addressType": family,
-            "ports": [{"name": "", "port": 80, "protocol": "TCP"}],
-            "endpoints": [endpoint],
-        });
+        let mut slice = slice_of(service, vec![endpoint]);
+        slice["metadata"]["namespace"] = json!(namespace);
+        if address.contains(':') {
+            slice["addressType"] = json!("IPv6");
+        }
         self.node.api.apply(SLICES, slice);
     }
 
@@ -187,15 +176,10 @@ fn collection(group: &str, kind: &str) -> String {
 }
 
 fn service(namespace: &str, name: &str, selector: Value) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {
-            "selector": selector,
-            "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
-        },
-    })
+    let mut service = documents::service(name, &[], &json!(80));
+    service["metadata"]["namespace"] = json!(namespace);
+    service["spec"]["selector"] = selector;
+    service
 }
 
 fn document(group: &str, kind: &str, name: &str, spec: Value) -> Value {
