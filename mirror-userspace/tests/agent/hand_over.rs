@@ -21,6 +21,23 @@ fn agent(node: &Node, number: u16) -> Agent {
     node.agent_beside(9090 + number, &["--hand-over", door.to_str().unwrap()])
 }
 
+/// A node with a pod, and an agent that mirrors it.
+fn place() -> (Node, Web, Agent) {
+    let node = Node::new();
+    let web = node.web("web", 30);
+    node.tell(&web);
+    let old = agent(&node, 0);
+    old.wait_until_attached("web", 1);
+    node.wait_until_ready(&old);
+    (node, web, old)
+}
+
+/// Asks the pod for the last of these targets: then v2 has all of them, each once, by this agent.
+fn mirrored(node: &Node, web: &Web, agent: &Agent, targets: &[&str]) {
+    node.request(web, targets.last().unwrap());
+    node.assert_mirrored(agent, targets);
+}
+
 /// Requests to a pod that go on until they are told to end, each with a target of its own.
 struct Load<'a> {
     node: &'a Node,
@@ -119,12 +136,7 @@ fn counted(requests: &[RecordedRequest]) -> BTreeMap<String, usize> {
 /// it had taken over.
 #[test]
 fn no_request_is_copied_twice_and_those_missed_are_of_one_moment() {
-    let node = Node::new();
-    let web = node.web("web", 30);
-    node.tell(&web);
-    let old = agent(&node, 0);
-    old.wait_until_attached("web", 1);
-    node.wait_until_ready(&old);
+    let (node, web, old) = place();
     let load = &Load::new(&node, &web);
     let (new, before, after) = thread::scope(|scope| {
         for client in 0..2 * CLIENTS {
@@ -172,14 +184,8 @@ fn no_request_is_copied_twice_and_those_missed_are_of_one_moment() {
 /// Two wait when the old one ends, and later the one that mirrors ends, too.
 #[test]
 fn of_three_agents_one_mirrors() {
-    let node = Node::new();
-    let web = node.web("web", 30);
-    node.tell(&web);
-    let old = agent(&node, 0);
-    old.wait_until_attached("web", 1);
-    node.wait_until_ready(&old);
-    node.request(&web, "/old");
-    node.assert_mirrored(&old, &["/old"]);
+    let (node, web, old) = place();
+    mirrored(&node, &web, &old, &["/old"]);
     // Neither can attach.
     node.api.set_health(lab::Health::Down);
     let others = [agent(&node, 1), agent(&node, 2)];
@@ -221,47 +227,32 @@ fn of_three_agents_one_mirrors() {
 
 #[test]
 fn if_the_new_one_ends_the_old_one_goes_on() {
-    let node = Node::new();
-    let web = node.web("web", 30);
-    node.tell(&web);
-    let old = agent(&node, 0);
-    old.wait_until_attached("web", 1);
-    node.wait_until_ready(&old);
-    node.request(&web, "/old");
-    node.assert_mirrored(&old, &["/old"]);
+    let (node, web, old) = place();
+    mirrored(&node, &web, &old, &["/old"]);
 
     let new = agent(&node, 1);
     new.wait_for("took over from the agent before this one", 1);
-    node.request(&web, "/new");
-    node.assert_mirrored(&new, &["/old", "/new"]);
+    mirrored(&node, &web, &new, &["/old", "/new"]);
     let ended = new.0.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
     old.wait_for("the agent that took over has ended: mirroring again", 1);
-    node.request(&web, "/again");
-    node.assert_mirrored(&old, &["/old", "/new", "/again"]);
+    mirrored(&node, &web, &old, &["/old", "/new", "/again"]);
     old.stop(2);
 }
 
 /// What can't be attached to does not take the mirror away from the one that is.
 #[test]
 fn the_old_one_mirrors_until_the_new_one_is_ready() {
-    let node = Node::new();
-    let web = node.web("web", 30);
-    node.tell(&web);
-    let old = agent(&node, 0);
-    old.wait_until_attached("web", 1);
-    node.wait_until_ready(&old);
+    let (node, web, old) = place();
     node.api.set_health(lab::Health::Down);
     let new = agent(&node, 1);
     new.wait_for("another agent mirrors on this node", 1);
-    node.request(&web, "/old");
-    node.assert_mirrored(&old, &["/old"]);
+    mirrored(&node, &web, &old, &["/old"]);
     // The old one ends before that: the new one goes on alone.
     old.stop(1);
     new.wait_for("the agent before this one has ended: mirroring", 1);
     node.api.set_health(lab::Health::Up);
     new.wait_until_attached("web", 1);
-    node.request(&web, "/new");
-    node.assert_mirrored(&new, &["/old", "/new"]);
+    mirrored(&node, &web, &new, &["/old", "/new"]);
     new.stop(1);
 }
