@@ -213,9 +213,8 @@ fn what_changes_of_a_route_changes_its_running_mirror() {
     node.request(&v1, "/other/route");
     node.request(&v1, "/more");
     assert_same(&v2.wait_for(2), &["/all", "/more"], &agent);
-    let (_, metrics) = node.admin("GET", "/metrics", "");
-    let name = "rule=\"VirtualService default/web http[1]\"";
-    assert!(metrics.contains(name), "{metrics}");
+    let attachments = "podmirror_attachments{rule=\"VirtualService default/web http[1]\"}";
+    node.wait_for_metric(&agent, attachments, Some("1"));
 
     assert_eq!(agent.count("default/v1: attached"), 1);
     assert_eq!(agent.count("detached"), 0);

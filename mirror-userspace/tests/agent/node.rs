@@ -170,6 +170,22 @@ impl Node {
         (reply.status, String::from_utf8(reply.body.bytes).unwrap())
     }
 
+    /// Waits until a metric, named with its labels, has this value, or, for `None`, is gone. An agent may answer with what
+    /// was so a moment ago, so that looking once proves nothing.
+    pub(crate) fn wait_for_metric(&self, agent: &Agent, name: &str, value: Option<&str>) {
+        let mut last = None;
+        for _ in 0..300 {
+            let (_, page) = self.admin("GET", "/metrics", "");
+            let found = page.lines().find_map(|line| line.strip_prefix(name));
+            last = found.map(|it| it.trim().to_owned());
+            if last.as_deref() == value {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{name} is {last:?}, not {value:?}\n{}", agent.0.stderr());
+    }
+
     /// Waits until the agent is ready.
     pub(crate) fn wait_until_ready(&self, agent: &Agent) {
         self.wait_for_readiness(agent, |status, _| status == 200);

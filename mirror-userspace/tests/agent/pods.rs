@@ -157,9 +157,8 @@ fn pods_of_the_host_network_are_skipped_aloud() {
     );
     node.wait_until_ready(&agent);
     node.request(&web, "/");
-    let (_, metrics) = node.admin("GET", "/metrics", "");
-    let skipped = "podmirror_pods{rule=\"flags\",state=\"host_network\"} 1";
-    assert!(metrics.contains(skipped), "{metrics}");
+    let skipped = "podmirror_pods{rule=\"flags\",state=\"host_network\"}";
+    node.wait_for_metric(&agent, skipped, Some("1"));
     assert_eq!(agent.count("attached to"), 0);
     agent.stop(0);
 }

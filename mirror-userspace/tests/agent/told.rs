@@ -217,9 +217,8 @@ fn what_is_wrong_is_in_the_status_and_in_events() {
         "{:#?}",
         events()
     );
-    let (_, metrics) = node.admin("GET", "/metrics", "");
-    let counted = r#"podmirror_documents_refused{namespace="default",reason="target"} 1"#;
-    assert!(metrics.contains(counted), "{metrics}");
+    let counted = r#"podmirror_documents_refused{namespace="default",reason="target"}"#;
+    node.wait_for_metric(&agent, counted, Some("1"));
     agent.0.stop().unwrap();
 }
 

@@ -38,10 +38,8 @@ fn the_rate_is_set_while_it_runs_and_shown() {
     node.request(&web, "/again");
     node.assert_mirrored(&agent, &["/all", "/again"]);
 
-    let (status, metrics) = node.admin("GET", "/metrics", "");
-    assert_eq!(status, 200);
-    let attached = "podmirror_pod_attached{rule=\"flags\",namespace=\"default\",pod=\"web\"} 1";
-    assert!(metrics.contains(attached), "{metrics}");
+    let attached = "podmirror_pod_attached{rule=\"flags\",namespace=\"default\",pod=\"web\"}";
+    node.wait_for_metric(&agent, attached, Some("1"));
     agent.stop(2);
 }
 

@@ -5,6 +5,8 @@ use std::{
     io::{self, Write as _},
     net::TcpStream,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use lab::packages;
@@ -67,6 +69,15 @@ fn metric(scene: &Scene, name: &str, label: &str) -> u64 {
     values.sum()
 }
 
+/// Waits until that sum is so much: what is answered may be what was so a moment ago.
+fn wait_for_metric(scene: &Scene, name: &str, label: &str, least: u64) {
+    let begun = Instant::now();
+    while metric(scene, name, label) < least {
+        assert!(begun.elapsed() < PATIENCE, "{}", body(scene, "/metrics"));
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// `podmirror set sample-rate`; what it prints, and its exit code.
 fn set(scene: &Scene, folder: &TempDir, arguments: &[&str]) -> (String, i32) {
     let mut command = podmirror(["set", "sample-rate"]);
@@ -98,7 +109,7 @@ fn it_is_tuned_while_it_runs() {
         assert_eq!(scene.request("GET", &get(&format!("/unseen/{n}"))), 200);
     }
     // The kernel has seen them, and copied none.
-    while metric(&scene, "podmirror_segments_total", "sampled_out") < 5 {}
+    wait_for_metric(&scene, "podmirror_segments_total", "sampled_out", 5);
     assert_eq!(
         metric(&scene, "podmirror_requests_total", "outcome=\"sent\""),
         1
@@ -115,7 +126,12 @@ fn it_is_tuned_while_it_runs() {
     assert_eq!(targets, ["/before", "/after"]);
 
     // The metrics are the ledger, also the last one.
-    while metric(&scene, "podmirror_replies_answered_total", "status=\"2xx\"") < 2 {}
+    wait_for_metric(
+        &scene,
+        "podmirror_replies_answered_total",
+        "status=\"2xx\"",
+        2,
+    );
     assert_eq!(
         metric(
             &scene,
@@ -135,7 +151,12 @@ fn it_is_tuned_while_it_runs() {
 fn promtool_finds_nothing_wrong() {
     let (scene, _folder) = scene();
     assert_eq!(scene.request("GET", &get("/a")), 200);
-    while metric(&scene, "podmirror_replies_answered_total", "status=\"2xx\"") < 1 {}
+    wait_for_metric(
+        &scene,
+        "podmirror_replies_answered_total",
+        "status=\"2xx\"",
+        1,
+    );
     let page = body(&scene, "/metrics");
     let found = promtool(&page);
     assert!(found.is_ok(), "{found:?}: {page}");

@@ -44,19 +44,15 @@ fn a_shard_that_panics_ends_its_own_rule_only() {
         agent.wait_for(&format!("a shard of {rule} panicked"), 1);
         agent.wait_for(&format!("{rule} has ended: "), 1);
         let stopped = format!("podmirror_rule_stopped{{rule=\"{rule}\"}}");
-        cluster.wait_for_metric(&agent, &stopped, "1");
+        cluster.node.wait_for_metric(&agent, &stopped, Some("1"));
         assert_eq!(agent.count(&format!("a shard of {rule} panicked")), 1);
     }
     cluster.node.wait_until_ready(&agent);
     // Nobody reads what is sent to that pod any more.
     cluster.request("mine", "/unread");
     cluster.assert_bank_is_mirrored("/after", 2);
-    assert_eq!(
-        cluster
-            .metric("podmirror_attachments{rule=\"VirtualService bank/legit http[0]\"}")
-            .as_deref(),
-        Some("1")
-    );
+    let attachments = "podmirror_attachments{rule=\"VirtualService bank/legit http[0]\"}";
+    cluster.node.wait_for_metric(&agent, attachments, Some("1"));
 
     // Another document is another mirror.
     cluster.apply(istio("thread", "host: mine", "host: sink, number: 80"));
@@ -65,7 +61,7 @@ fn a_shard_that_panics_ends_its_own_rule_only() {
     cluster.request("mine", "/again");
     assert_eq!(cluster.got("sink", 2), ["/strikes", "/again"]);
     let stopped = "podmirror_rule_stopped{rule=\"VirtualService evil/thread http[0]\"}";
-    assert_eq!(cluster.metric(stopped), None);
+    cluster.node.wait_for_metric(&agent, stopped, None);
     let ended = agent.0.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(cluster.got("next", 2), ["/before", "/after"]);
@@ -84,7 +80,7 @@ fn a_daemon_that_cannot_start_fails_its_own_rule_only() {
     allow_files(&agent, open_files(&agent) + 8);
     cluster.apply(istio("late", "host: mine", "host: sink"));
     agent.wait_for("evil/mine: not attached: ", 1);
-    cluster.wait_for_metric(&agent, FAILED, "1");
+    cluster.node.wait_for_metric(&agent, FAILED, Some("1"));
     cluster.assert_bank_is_mirrored("/meanwhile", 2);
     assert_eq!(agent.count("evil/mine: attached to "), 0);
     let said = agent.0.stderr();
@@ -99,7 +95,7 @@ fn a_daemon_that_cannot_start_fails_its_own_rule_only() {
 
     allow_files(&agent, 4096);
     agent.wait_for("evil/mine: attached to ", 1);
-    cluster.wait_for_metric(&agent, FAILED, "0");
+    cluster.node.wait_for_metric(&agent, FAILED, Some("0"));
     cluster.request("mine", "/late");
     assert_eq!(cluster.got("sink", 1), ["/late"]);
     cluster.assert_bank_is_mirrored("/after", 3);

@@ -151,24 +151,6 @@ impl Cluster {
         let got = self.got("next", count);
         assert!(got.iter().any(|it| it == target), "{got:?}");
     }
-
-    fn metric(&self, name: &str) -> Option<String> {
-        let (_, page) = self.node.admin("GET", "/metrics", "");
-        let mut lines = page.lines();
-        lines.find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
-    }
-
-    /// Waits until a metric has this value.
-    fn wait_for_metric(&self, agent: &Agent, name: &str, value: &str) {
-        for _ in 0..300 {
-            if self.metric(name).as_deref() == Some(value) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        let last = self.metric(name);
-        panic!("{name} is {last:?}, not {value}\n{}", agent.0.stderr());
-    }
 }
 
 fn collection(group: &str, kind: &str) -> String {

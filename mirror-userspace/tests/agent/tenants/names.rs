@@ -120,7 +120,9 @@ fn a_tenant_gets_nothing_that_is_not_his() {
     }
     for (reason, count) in counts {
         let name = format!("podmirror_documents_refused{{namespace=\"evil\",reason=\"{reason}\"}}");
-        cluster.wait_for_metric(&agent, &name, &count.to_string());
+        cluster
+            .node
+            .wait_for_metric(&agent, &name, Some(&count.to_string()));
     }
     // With what would allow it, and once, however often other documents change.
     for line in [
@@ -178,7 +180,7 @@ fn a_grant_lets_a_tenants_document_in_and_its_end_shuts_it_out() {
     agent.wait_for(" has ended: ", 1);
     cluster.request("ledger", "/shut");
     let name = "podmirror_documents_refused{namespace=\"evil\",reason=\"source\"}";
-    cluster.wait_for_metric(&agent, name, "1");
+    cluster.node.wait_for_metric(&agent, name, Some("1"));
     assert_eq!(cluster.got("sink", 1), ["/allowed"]);
     assert!(agent.0.stop().unwrap().status.success());
 }

@@ -71,7 +71,7 @@ fn mirrors_without_end_leave_the_banks_mirrored() {
     agent.wait_long_for("see --documents-memory, --max-memory and --rings");
     cluster.assert_bank_is_mirrored("/legit", 1);
     let quota = "podmirror_documents_refused{namespace=\"aaa\",reason=\"quota\"}";
-    cluster.wait_for_metric(&agent, quota, "193");
+    cluster.node.wait_for_metric(&agent, quota, Some("193"));
     // A new namespace gets its share though all is used up.
     cluster.apply_in(
         "bank",
@@ -111,7 +111,7 @@ fn ten_thousand_hostile_documents_leave_the_banks_mirrored() {
     agent.wait_for("bank/ledger: attached to ", 1);
     cluster.assert_bank_is_mirrored("/legit", 1);
     let size = "podmirror_documents_refused{namespace=\"evil\",reason=\"size\"}";
-    cluster.wait_for_metric(&agent, size, "8");
+    cluster.node.wait_for_metric(&agent, size, Some("8"));
     // Whatever comes later, what is there goes on, and what is not hostile is heard.
     cluster.apply_in("bank", istio("more", "host: next", "host: ledger"));
     agent.wait_for("bank/next: attached to ", 1);
