@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -175,11 +175,7 @@ pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Result<&'a Value> {
 }
 
 fn objects(command: &mut Command) -> Result<Vec<Value>> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let text = String::from_utf8(output.stdout)?;
+    let text = tools::output(command)?;
     let objects = serde_saphyr::from_multiple::<Value>(&text)?;
     Ok(objects
         .into_iter()

@@ -27,6 +27,7 @@ use crate::{
         },
     },
     kubelet::{self, RunningPod},
+    tools,
 };
 
 /// An image with one program, `/pod`: a sandbox that waits, and a small web server. See
@@ -125,16 +126,13 @@ impl Node {
     pub fn import(&self, archive: &[u8]) -> Result<()> {
         let file = self.folder.path().join("image.tar");
         fs::write(&file, archive)?;
-        let output = Command::new("ctr")
-            .arg("--address")
-            .arg(&self.socket)
-            .args(["--namespace", "k8s.io", "images", "import"])
-            .arg(&file)
-            .output()
-            .context("running ctr")?;
-        let words = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "ctr images import: {words}");
-        Ok(())
+        tools::run(
+            Command::new("ctr")
+                .arg("--address")
+                .arg(&self.socket)
+                .args(["--namespace", "k8s.io", "images", "import"])
+                .arg(&file),
+        )
     }
 
     /// Runs a pod: gives it a UID, starts its containers, and fills in its status.
@@ -364,14 +362,12 @@ conf_dir = "{path}/net.d"
 fn pod_image(folder: &Path) -> Result<Vec<u8>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/pod.rs");
     let program = folder.join("pod");
-    let output = Command::new("rustc")
-        .args(["--edition", "2024", "-O", "-C", "strip=symbols"])
-        .args(["-C", "target-feature=+crt-static", "-o"])
-        .args([&program, &source])
-        .output()
-        .context("running rustc")?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {words}", source.display());
+    tools::run(
+        Command::new("rustc")
+            .args(["--edition", "2024", "-O", "-C", "strip=symbols"])
+            .args(["-C", "target-feature=+crt-static", "-o"])
+            .args([&program, &source]),
+    )?;
     let image = Image {
         reference: POD_IMAGE,
         programs: vec![("pod", fs::read(program)?)],

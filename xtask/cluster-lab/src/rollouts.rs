@@ -4,10 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use lab::{Scratch, packages};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub fn json_path(document: &Value, path: &str) -> Result<String> {
     fs::write(&file, object.to_string())?;
     let mut kubectl = tools::kubectl()?;
     kubectl.args(["annotate", "--local", "a=b", "-f"]).arg(file);
-    output(kubectl.args(["-o", &format!("jsonpath={path}")]))
+    tools::output(kubectl.args(["-o", &format!("jsonpath={path}")]))
 }
 
 /// Argo's conditions.
@@ -73,7 +73,7 @@ impl Conditions {
             .env("GOPATH", GO_PATH)
             .env("GOFLAGS", "")
             .env("GOCACHE", folder.join("cache"));
-        output(&mut go)?;
+        tools::run(&mut go)?;
         Ok(Self { program })
     }
 
@@ -84,7 +84,7 @@ impl Conditions {
     /// When one is no condition.
     pub fn hold<const N: usize>(&self, result: &Value, conditions: [&str; N]) -> Result<[bool; N]> {
         let mut condition = Command::new(&self.program);
-        let said = output(condition.arg(result.to_string()).args(conditions))?;
+        let said = tools::output(condition.arg(result.to_string()).args(conditions))?;
         let said: Vec<_> = said.lines().map(|line| line == "true").collect();
         said.try_into().ok().context("not one line for each")
     }
@@ -115,13 +115,5 @@ pub fn query(text: &str, series: &[(&str, f64)], value: Option<f64>) -> Result<(
     let file = folder.path().join("test.yaml");
     fs::write(&file, test.to_string())?;
     let mut promtool = Command::new(packages::require("promtool")?);
-    output(promtool.args(["test", "rules"]).arg(file)).map(drop)
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output()?;
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    ensure!(output.status.success(), "{command:?}: {}", said.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    tools::run(promtool.args(["test", "rules"]).arg(file))
 }

@@ -154,13 +154,28 @@ fn fetch(folder: &Path) -> Result<()> {
         .arg(VALIDATOR))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// What a program writes to its standard output.
+///
+/// # Errors
+///
+/// When it can't be run, or fails: with all that it says.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("running {program}"))?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} failed: {words}");
-    Ok(())
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    ensure!(output.status.success(), "{program} failed: {}", said.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The same where what it writes does not matter.
+///
+/// # Errors
+///
+/// Those of [`output`].
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    output(command).map(drop)
 }
 
 /// Beside what cargo builds, so that it is fetched once, and goes with it.

@@ -4,15 +4,13 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::{
+    mirrors::{Missed, told},
     objects,
-    scene::{Counted, Scene},
+    scene::Scene,
 };
 
 /// The first minor version of Kubernetes 1 whose DaemonSets have `maxSurge`.
 const WITH_SURGE: u32 = 22;
-
-/// Missed at most, as a part of all.
-const FEW: usize = 50;
 
 pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     if scene.cluster.minor_version().await? >= WITH_SURGE {
@@ -42,7 +40,8 @@ async fn by_surge(scene: &mut Scene<'_>) -> Result<()> {
             .await
     };
     let ((), counted) = scene.asked_while("act-surge", updating).await?;
-    told(scene, "the agents are replaced by maxSurge", counted);
+    let what = "the agents are replaced by maxSurge";
+    told(scene, what, counted, Missed::Few);
     Ok(())
 }
 
@@ -76,26 +75,8 @@ async fn by_hand(scene: &mut Scene<'_>, old: &str, new: &str, act: &str) -> Resu
     };
     let ((), counted) = scene.asked_while(act, handing_over).await?;
     let what = format!("DaemonSet {new} takes over from {old}");
-    told(scene, &what, counted);
+    told(scene, &what, counted, Missed::Few);
     scene
         .requests(&format!("{act}-after"), 100, "the ones that took over")
         .await
-}
-
-fn told(scene: &mut Scene<'_>, what: &str, counted: Counted) {
-    let Counted {
-        asked,
-        answered,
-        served,
-        copies,
-        twice,
-    } = counted;
-    let missed = served.saturating_sub(copies);
-    scene.tell(
-        answered == asked && served == asked && twice == 0 && missed * FEW <= asked,
-        format!(
-            "{what}: v1 answered {answered} of {asked} requests; v2 logged {copies} copies, {twice} of them twice, {missed} were \
-             missed"
-        ),
-    );
 }
