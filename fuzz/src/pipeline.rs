@@ -164,23 +164,13 @@ impl Bench {
 
     fn segment<'a>(&self, which: u8, seq: SeqNum, flags: u8, payload: &'a [u8]) -> Segment<'a> {
         let client = SocketAddr::from(([10, 0, 0, which % 8], 4_000));
-        Segment {
-            at: self.now,
-            flow: FlowId {
-                client: client.into(),
-                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
-                attachment: 0,
-            },
-            seq,
-            ack: Some(SeqNum(u32::from(which))),
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-        }
+        let flow = FlowId {
+            client: client.into(),
+            server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
+            attachment: 0,
+        };
+        let (ack, flags) = (Some(SeqNum(u32::from(which))), TcpFlags(flags));
+        Segment::from_client(self.now, flow, seq, ack, flags, payload)
     }
 
     /// v1's next bytes: whole, cut, lost, repeated, or a byte at a time.

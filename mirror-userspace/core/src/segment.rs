@@ -211,7 +211,32 @@ pub struct Segment<'a> {
     pub wire_len: u32,
 }
 
-impl Segment<'_> {
+impl<'a> Segment<'a> {
+    /// What a client sends, captured whole; its receiver's kernel was not asked.
+    #[must_use]
+    pub fn from_client(
+        at: Time,
+        flow: FlowId,
+        seq: SeqNum,
+        ack: Option<SeqNum>,
+        flags: TcpFlags,
+        payload: &'a [u8],
+    ) -> Self {
+        Self {
+            at,
+            flow,
+            direction: Direction::ToServer,
+            expected: None,
+            seq,
+            ack,
+            flags,
+            urgent: None,
+            starts_segment: true,
+            payload,
+            wire_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The sequence number of the first payload byte: a SYN takes one number itself.
     #[must_use]
     pub fn payload_seq(&self) -> SeqNum {

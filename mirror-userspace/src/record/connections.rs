@@ -9,7 +9,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     http::Upgrade,
     pipeline::{ConnectionId, RequestInfo},
-    segment::{Direction, Segment, SeqNum, TcpFlags, Time},
+    segment::{Segment, SeqNum, TcpFlags, Time},
 };
 
 use super::{
@@ -156,25 +156,15 @@ impl Connections {
         let key = (info.request.connection, file);
         let next = self.known.get(&key).ok_or(Refused::FileClosed)?.next;
         let flags = TcpFlags(flags);
-        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        let segment = Segment {
-            at: at + self.to.epoch,
-            flow: info.flow,
-            seq: next,
-            // The server's bytes are not recorded: its first one is always the next.
-            ack: flags.ack().then_some(SeqNum(1)),
-            flags,
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: len,
-        };
+        // The server's bytes are not recorded: its first one is always the next.
+        let ack = flags.ack().then_some(SeqNum(1));
+        let at = at + self.to.epoch;
+        let segment = Segment::from_client(at, info.flow, next, ack, flags, payload);
         let written = self.recording().write(file, &segment);
         match self.known.get_mut(&key) {
             Some(recorded) if written.is_ok() => {
-                recorded.next = next + len + u32::from(flags.syn()) + u32::from(flags.fin());
+                recorded.next =
+                    next + segment.wire_len + u32::from(flags.syn()) + u32::from(flags.fin());
             }
             // A byte that is missing would be a hole in all that follows.
             _ => drop(self.known.remove(&key)),

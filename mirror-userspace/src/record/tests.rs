@@ -12,7 +12,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 use super::*;
@@ -89,19 +89,9 @@ impl Studio {
     fn segment(&mut self, client: &Client, flags: u8, payload: &[u8]) {
         self.millis += 1;
         let at = Time::from_nanos(self.millis * 1_000_000);
-        let segment = Segment {
-            at,
-            flow: client.flow,
-            seq: client.next,
-            ack: Some(SeqNum(1)),
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
-        };
+        let flags = TcpFlags(flags);
+        let ack = Some(SeqNum(1));
+        let segment = Segment::from_client(at, client.flow, client.next, ack, flags, payload);
         self.pipeline.handle_segment(at, &segment);
     }
 

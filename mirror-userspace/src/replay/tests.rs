@@ -5,7 +5,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 use super::*;
@@ -56,23 +56,14 @@ impl Replay {
     }
 
     fn segment(&mut self, port: u16, micros: u64, seq: u32, flags: u8, payload: &[u8]) {
-        let segment = Segment {
-            at: Time::from_nanos(START + micros * 1_000),
-            flow: FlowId {
-                client: SocketAddr::from(([10, 0, 0, 1], port)).into(),
-                server: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
-                attachment: 0,
-            },
-            seq: SeqNum(seq),
-            ack: None,
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
+        let at = Time::from_nanos(START + micros * 1_000);
+        let flow = FlowId {
+            client: SocketAddr::from(([10, 0, 0, 1], port)).into(),
+            server: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
+            attachment: 0,
         };
+        let flags = TcpFlags(flags);
+        let segment = Segment::from_client(at, flow, SeqNum(seq), None, flags, payload);
         let stream = StreamNumber(u64::from(port % 10));
         self.playback.handle(stream, &segment);
     }

@@ -6,7 +6,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{ConnectionId, CopyId, Limits, Output, Pipeline, Rest},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 /// A connection's sending end: sequence numbers count from its first byte.
@@ -65,23 +65,13 @@ impl Mirror {
 
     fn segment(&mut self, client: Client, seq: SeqNum, flags: u8, ack: u32, payload: &[u8]) {
         let address = SocketAddr::from(([10, 0, 0, client.number], 4_000));
-        let segment = Segment {
-            at: self.now,
-            flow: FlowId {
-                client: address.into(),
-                server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
-                attachment: 0,
-            },
-            seq,
-            ack: Some(SeqNum(ack)),
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
+        let flow = FlowId {
+            client: address.into(),
+            server: SocketAddr::from(([10, 1, 0, 1], 80)).into(),
+            attachment: 0,
         };
+        let (ack, flags) = (Some(SeqNum(ack)), TcpFlags(flags));
+        let segment = Segment::from_client(self.now, flow, seq, ack, flags, payload);
         self.pipeline.handle_segment(self.now, &segment);
         self.now = self.now + Duration::from_micros(10);
         self.drain();

@@ -6,7 +6,7 @@ use mirror_common::record::flag;
 use mirror_core::{
     pipeline::{ConnectionId, Limits, MirrorCopy, Output, Pipeline, PipelineCounters},
     policy::{Policy, PolicyConfig, TargetPolicy},
-    segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time},
+    segment::{FlowId, Segment, SeqNum, TcpFlags, Time},
 };
 
 use crate::allocator;
@@ -106,19 +106,8 @@ impl Attack {
     }
 
     pub(crate) fn segment(&mut self, client: &Client, seq: SeqNum, flags: u8, payload: &[u8]) {
-        let segment = Segment {
-            at: self.now,
-            flow: client.flow,
-            seq,
-            ack: Some(SeqNum(1)),
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
-        };
+        let (ack, flags) = (Some(SeqNum(1)), TcpFlags(flags));
+        let segment = Segment::from_client(self.now, client.flow, seq, ack, flags, payload);
         self.pipeline.handle_segment(self.now, &segment);
         self.now = self.now + Duration::from_micros(20);
         if self.targets == Targets::Fast {

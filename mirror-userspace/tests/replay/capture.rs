@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mirror_capture::file::{CaptureWriter, Headers};
 use mirror_common::record::flag;
-use mirror_core::segment::{Direction, FlowId, Segment, SeqNum, TcpFlags, Time};
+use mirror_core::segment::{FlowId, Segment, SeqNum, TcpFlags, Time};
 
 /// 2026-11-22T06:00:00Z, in nanoseconds since the Unix epoch.
 const START: u64 = 1_795_327_200_000_000_000;
@@ -118,19 +118,9 @@ impl Capture {
     fn segment(&mut self, client: &Client, flags: u8, payload: &[u8]) {
         self.millis += 1;
         let flags = TcpFlags(flags);
-        let segment = Segment {
-            at: Time::from_nanos(START + self.millis * 1_000_000),
-            flow: client.flow,
-            seq: client.next,
-            ack: flags.ack().then_some(client.server),
-            flags,
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
-        };
+        let at = Time::from_nanos(START + self.millis * 1_000_000);
+        let ack = flags.ack().then_some(client.server);
+        let segment = Segment::from_client(at, client.flow, client.next, ack, flags, payload);
         self.writer.write(&segment).unwrap();
     }
 

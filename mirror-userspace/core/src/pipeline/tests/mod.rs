@@ -175,19 +175,9 @@ impl Bench {
     }
 
     fn of<'a>(&self, client: &Client, flags: u8, payload: &'a [u8]) -> Segment<'a> {
-        Segment {
-            at: self.now,
-            flow: client.flow,
-            seq: client.next,
-            ack: Some(client.ack),
-            flags: TcpFlags(flags),
-            urgent: None,
-            direction: Direction::ToServer,
-            expected: None,
-            starts_segment: true,
-            payload,
-            wire_len: u32::try_from(payload.len()).unwrap(),
-        }
+        let flags = TcpFlags(flags);
+        let (seq, ack) = (client.next, Some(client.ack));
+        Segment::from_client(self.now, client.flow, seq, ack, flags, payload)
     }
 
     fn finish(&mut self, client: &Client) {
