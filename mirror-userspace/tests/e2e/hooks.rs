@@ -5,7 +5,7 @@ use lab::{Family, Lab};
 
 use crate::{
     mirror::Mirror,
-    scene::{Scene, servers, target},
+    scene::{Scene, target},
     traffic::{get, post},
 };
 
@@ -42,8 +42,7 @@ fn one_shard_and_many() {
 #[test]
 fn egress_of_the_hosts_end() {
     for ring in ["bpf", "perf"] {
-        let lab = Lab::new().unwrap();
-        let (v1, v2) = servers(&lab, Family::V4);
+        let to = target(Family::V4);
         let flags = [
             "--interface",
             "v1",
@@ -53,18 +52,11 @@ fn egress_of_the_hosts_end() {
             "80",
             "--ring",
             ring,
+            "--target",
+            &to,
         ];
-        let mirror = Mirror::start_with(
-            &lab.node,
-            &[&flags[..], &["--target", &target(Family::V4)]].concat(),
-        );
-        let scene = Scene {
-            mirror,
-            v1,
-            v2,
-            lab,
-            family: Family::V4,
-        };
+        let start = |lab: &Lab| Mirror::start_with(&lab.node, &flags);
+        let scene = Scene::with(Lab::new().unwrap(), Family::V4, start);
         let count = converse(&scene, 0);
         scene.assert_mirrored(count);
     }
@@ -84,11 +76,6 @@ fn replies_are_copied_at_the_other_hook() {
     for ring in ["bpf", "perf"] {
         for family in [Family::V4, Family::V6] {
             for hook in ["ingress", "egress"] {
-                let lab = Lab::new().unwrap();
-                let (v1, v2) = servers(&lab, family);
-                let pod = ["--interface", "eth0", "--netns", lab.v1.name()];
-                let host = ["--interface", "v1", "--attach", "egress"];
-                let place = if hook == "ingress" { &pod[..] } else { &host };
                 let to = target(family);
                 let common = [
                     "--port",
@@ -100,14 +87,13 @@ fn replies_are_copied_at_the_other_hook() {
                     "--target",
                     &to,
                 ];
-                let mirror = Mirror::start_with(&lab.node, &[place, &common].concat());
-                let scene = Scene {
-                    mirror,
-                    v1,
-                    v2,
-                    lab,
-                    family,
+                let start = |lab: &Lab| {
+                    let pod = ["--interface", "eth0", "--netns", lab.v1.name()];
+                    let host = ["--interface", "v1", "--attach", "egress"];
+                    let place = if hook == "ingress" { &pod[..] } else { &host };
+                    Mirror::start_with(&lab.node, &[place, &common].concat())
                 };
+                let scene = Scene::with(Lab::new().unwrap(), family, start);
                 let count = converse(&scene, 0);
                 scene.compare(count);
                 let Scene { mirror, lab, .. } = scene;

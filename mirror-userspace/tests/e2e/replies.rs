@@ -6,7 +6,7 @@ use lab::{Behaviour, Family, Lab, RecordedRequest};
 
 use crate::{
     mirror::{Mirror, podmirror},
-    scene::{PATIENCE, Scene, servers, target},
+    scene::{PATIENCE, Scene, target},
     traffic::{get, post},
 };
 
@@ -87,19 +87,11 @@ fn v1_itself_is_compared_with_v2() {
         (Behaviour::Status(503), "differs", 60),
         (Behaviour::Answer, "same", 0),
     ] {
-        let lab = Lab::new().unwrap();
-        let (v1, v2) = servers(&lab, Family::V4);
-        v2.set_behaviour(behaviour);
         let to = target(Family::V4) + ",role=candidate";
         let compare = ["--compare", "v1", "--margin", "20%"];
-        let mirror = Mirror::start(&lab, &to, &compare);
-        let scene = Scene {
-            mirror,
-            v1,
-            v2,
-            lab,
-            family: Family::V4,
-        };
+        let lab = Lab::new().unwrap();
+        let scene = Scene::with(lab, Family::V4, |lab| Mirror::start(lab, &to, &compare));
+        scene.v2.set_behaviour(behaviour);
         let mut client = scene.connect();
         for n in 0..60 {
             client.write(&get(&format!("/users/{n}"))).unwrap();

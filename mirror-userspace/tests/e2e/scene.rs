@@ -34,8 +34,15 @@ impl Scene {
 
     /// In a lab that was prepared.
     pub(crate) fn in_lab(lab: Lab, family: Family, flags: &[&str]) -> Self {
+        Self::with(lab, family, |lab| {
+            Mirror::start(lab, &target(family), flags)
+        })
+    }
+
+    /// In a lab that was prepared, with a mirror that is started in another way.
+    pub(crate) fn with(lab: Lab, family: Family, start: impl FnOnce(&Lab) -> Mirror) -> Self {
         let (v1, v2) = servers(&lab, family);
-        let mirror = Mirror::start(&lab, &target(family), flags);
+        let mirror = start(&lab);
         Self {
             mirror,
             v1,

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto::MPTCP, list
 use super::assert_asked;
 use crate::{
     mirror::Mirror,
-    scene::{PATIENCE, Scene, servers, target},
+    scene::{PATIENCE, Scene, target},
     traffic::get,
 };
 
@@ -76,16 +76,7 @@ fn is_counted_and_not_mirrored() {
 
 #[test]
 fn that_v1_does_not_speak_is_mirrored() {
-    let lab = Lab::new().unwrap();
-    let (v1, v2) = servers(&lab, Family::V4);
-    let mirror = Mirror::start(&lab, &target(Family::V4), &["--ask-kernel", "on"]);
-    let scene = Scene {
-        mirror,
-        v1,
-        v2,
-        lab,
-        family: Family::V4,
-    };
+    let scene = Scene::new(&["--ask-kernel", "on"]);
     for n in 0..5 {
         let mut client = connect_by_multipath(&scene.lab.client, scene.v1.address());
         client.write_all(&get(&format!("/{n}"))).unwrap();
