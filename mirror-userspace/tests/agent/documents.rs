@@ -46,6 +46,13 @@ pub(crate) fn destination_rule() -> Value {
     })
 }
 
+/// Serves Istio's kinds, and what is v1 and v2 in a mesh.
+pub(crate) fn serve_istio(node: &Node) {
+    node.api.serve(VIRTUAL_SERVICES);
+    node.api.serve(DESTINATION_RULES);
+    node.api.apply(DESTINATION_RULES, destination_rule());
+}
+
 /// The service that both versions stand behind, v1 and v2, and both of them in the API.
 pub(crate) fn web_service(node: &Node) -> (Web, Web) {
     let (v1, v2) = (node.web("v1", 30), node.web("v2", 31));
@@ -186,9 +193,7 @@ fn documents_in_the_cluster_are_followed() {
 fn what_changes_of_a_route_changes_its_running_mirror() {
     let node = Node::new();
     let (v1, v2) = web_service(&node);
-    node.api.serve(VIRTUAL_SERVICES);
-    node.api.serve(DESTINATION_RULES);
-    node.api.apply(DESTINATION_RULES, destination_rule());
+    serve_istio(&node);
     node.api.apply(VIRTUAL_SERVICES, virtual_service(1));
     let agent = node.agent_with(&["--watch-config"]);
     agent.wait_until_attached("v1", 1);

@@ -7,8 +7,8 @@ use std::{os::unix::fs::MetadataExt as _, process::Command};
 
 use crate::{
     documents::{
-        DESTINATION_RULES, SLICES, V2, VIRTUAL_SERVICES, destination_rule,
-        endpoints_of_web_service, virtual_service, web_service,
+        SLICES, V2, VIRTUAL_SERVICES, endpoints_of_web_service, serve_istio, virtual_service,
+        web_service,
     },
     node::{NODE, Node, PODS, Web},
 };
@@ -38,9 +38,7 @@ fn an_endpoint_with_an_address_of_the_node_gets_no_copy_of_a_document() {
     let at_own = format!("{own}:80").parse().unwrap();
     let kubelet = RecordingServer::start(&node.lab.node, at_own, Behaviour::Answer).unwrap();
     claim(&node, &v2, own);
-    node.api.serve(VIRTUAL_SERVICES);
-    node.api.serve(DESTINATION_RULES);
-    node.api.apply(DESTINATION_RULES, destination_rule());
+    serve_istio(&node);
     node.api.apply(VIRTUAL_SERVICES, virtual_service(100));
     let agent = node.agent_with(&["--watch-config", "--deny-target", "203.0.113.0/24"]);
     agent.wait_until_attached("v1", 1);
@@ -96,9 +94,7 @@ fn wait_for_refused(node: &Node, count: u64) {
 fn a_denied_network_is_for_documents_only() {
     let node = Node::new();
     let (v1, v2) = web_service(&node);
-    node.api.serve(VIRTUAL_SERVICES);
-    node.api.serve(DESTINATION_RULES);
-    node.api.apply(DESTINATION_RULES, destination_rule());
+    serve_istio(&node);
     node.api.apply(VIRTUAL_SERVICES, virtual_service(100));
     let target = format!("http://{}", node.v2.address());
     let agent = node.agent_with(&[

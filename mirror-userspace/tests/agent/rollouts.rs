@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     documents::{
-        DESTINATION_RULES, SERVICES, SLICES, VIRTUAL_SERVICES, destination_rule, service, slice,
+        DESTINATION_RULES, SERVICES, SLICES, VIRTUAL_SERVICES, serve_istio, service, slice,
         web_service,
     },
     node::{Node, Web, assert_same},
@@ -45,9 +45,7 @@ fn mirror_route(percentage: f64) -> Value {
 fn the_steps_of_argo_rollouts_mirror_without_a_mesh() {
     let node = Node::new();
     let (v1, v2) = web_service(&node);
-    node.api.serve(VIRTUAL_SERVICES);
-    node.api.serve(DESTINATION_RULES);
-    node.api.apply(DESTINATION_RULES, destination_rule());
+    serve_istio(&node);
     let step = |routes: &[Value]| node.api.apply(VIRTUAL_SERVICES, virtual_service(routes));
     step(&[weighted(100, 0)]);
     let agent = node.agent_with(&["--watch-config"]);
