@@ -10,6 +10,11 @@ use mirror_core::{
 use super::{At, Ignored, Plan};
 use crate::plan::{Rule, Scope, Source};
 
+/// Why fields are not acted on, of more than one kind of document.
+pub(super) const NOT_IN_THE_PATH: &str = "podmirror does not stand in the path of requests";
+pub(super) const AS_RECEIVED: &str = "requests are matched and copied as v1 receives them";
+pub(super) const OFF: &str = "0 % switches this mirror off";
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rules.is_empty() {

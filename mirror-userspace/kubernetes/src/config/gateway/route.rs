@@ -15,11 +15,9 @@ use crate::config::{
     node::{Fields, Node, Remarks},
     object::{Kind, Object},
     share,
+    words::{AS_RECEIVED, NOT_IN_THE_PATH, OFF},
 };
 
-const NOT_IN_THE_PATH: &str = "podmirror does not stand in the path of requests";
-const AS_RECEIVED: &str = "requests are matched and copied as v1 receives them";
-const OFF: &str = "0 % switches this mirror off";
 
 /// Reads an HTTPRoute or GRPCRoute.
 pub(in crate::config) fn read<'a>(

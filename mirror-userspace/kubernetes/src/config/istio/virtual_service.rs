@@ -15,13 +15,11 @@ use crate::config::{
     node::{Fields, Node, Remarks},
     object::Object,
     share,
+    words::{AS_RECEIVED, NOT_IN_THE_PATH, OFF},
 };
 
 /// Requests from within the mesh, as `gateways` names them.
 const MESH: &str = "mesh";
-const NOT_IN_THE_PATH: &str = "podmirror does not stand in the path of requests";
-const AS_RECEIVED: &str = "requests are matched and copied as v1 receives them";
-const OFF: &str = "0 % switches this mirror off";
 
 /// Reads a `VirtualService`.
 pub(in crate::config) fn read<'a>(

@@ -17,6 +17,7 @@ use crate::{
         node::{Fields, Node},
         object::Object,
         share,
+        words::OFF,
     },
     plan::Source,
 };
@@ -24,7 +25,6 @@ use crate::{
 const MAX_TARGETS: usize = 16;
 const MAX_REQUIREMENTS: usize = 32;
 const MAX_VALUES: usize = 32;
-const OFF: &str = "0 % switches this mirror off";
 
 /// What names pods: a service, or labels.
 enum Pods {
