@@ -160,12 +160,7 @@ fn one_that_refuses_costs_nothing_and_is_found_when_it_returns() {
         let counters = rig.settle().await;
         assert_eq!((counters.answered.success, counters.avoided), (40, 2));
 
-        let back = [Server::start_at(address, |mut peer| async move {
-            while peer.request().await.is_some() {
-                peer.reply(OK).await;
-            }
-        })
-        .await];
+        let back = [Server::answering_at(address, OK).await];
         advance(Duration::from_secs(2));
         (0..20).for_each(|connection| rig.send(connection, GET));
         let counters = rig.settle().await;
@@ -233,13 +228,10 @@ fn share_of_a_new_one(pipelining: Pipelining) -> u64 {
     let opened = Rc::new(Cell::new(0));
     let result = Rc::clone(&opened);
     run(async move {
-        let slow = |mut peer: server::Peer<tokio::net::TcpStream>| async move {
-            while peer.request().await.is_some() {
-                sleep(Duration::from_millis(1)).await;
-                peer.reply(OK).await;
-            }
-        };
-        let servers = [Server::start(slow).await, Server::start(slow).await];
+        let servers = [
+            Server::answering_late(OK).await,
+            Server::answering_late(OK).await,
+        ];
         let both = addresses(&servers);
         let config = DispatchConfig {
             connections: 6,

@@ -50,12 +50,7 @@ fn a_target_that_comes_back_is_used_again() {
             (6, 2),
             "one probed"
         );
-        let server = Server::start_at(address, |mut peer| async move {
-            while peer.request().await.is_some() {
-                peer.reply(OK).await;
-            }
-        })
-        .await;
+        let server = Server::answering_at(address, OK).await;
         advance(Duration::from_millis(200));
         rig.send(1, GET);
         rig.settle().await;
@@ -82,12 +77,7 @@ fn a_target_that_is_restarted_costs_what_was_under_way() {
         drop(first);
         let counters = rig.settle().await;
         assert_eq!(counters.failed.reset, 3);
-        let second = Server::start_at(address, |mut peer| async move {
-            while peer.request().await.is_some() {
-                peer.reply(OK).await;
-            }
-        })
-        .await;
+        let second = Server::answering_at(address, OK).await;
         (0..3).for_each(|connection| rig.send(connection, GET));
         assert_eq!(rig.settle().await.answered.success, 3);
         assert_eq!(

@@ -58,13 +58,7 @@ fn above_the_rate_the_newest_are_dropped() {
 #[test]
 fn a_shutdown_lets_what_is_there_finish() {
     run(async {
-        let server = Server::start(|mut peer| async move {
-            while peer.request().await.is_some() {
-                sleep(Duration::from_millis(1)).await;
-                peer.reply(OK).await;
-            }
-        })
-        .await;
+        let server = Server::answering_late(OK).await;
         let mut rig = Rig::new(DispatchConfig::default(), server.address);
         (0..20).for_each(|_| rig.send(1, GET));
         rig.dispatcher.shutdown().await;

@@ -242,13 +242,7 @@ fn what_needs_its_connection_for_itself_has_it() {
 #[test]
 fn one_client_connection_keeps_its_order() {
     run(async {
-        let server = Server::start(|mut peer| async move {
-            while peer.request().await.is_some() {
-                sleep(Duration::from_millis(1)).await;
-                peer.reply(OK).await;
-            }
-        })
-        .await;
+        let server = Server::answering_late(OK).await;
         let mut config = pipelining(8);
         config.connections = 3;
         let mut rig = Rig::new(config, server.address);

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, spawn_local},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// What a server saw.
@@ -83,8 +83,23 @@ impl Server {
 
     /// Answers every request with `reply`.
     pub(super) async fn answering(reply: &'static str) -> Self {
+        Self::answering_at(([127, 0, 0, 1], 0).into(), reply).await
+    }
+
+    pub(super) async fn answering_at(address: SocketAddr, reply: &'static str) -> Self {
+        Self::start_at(address, move |mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.reply(reply).await;
+            }
+        })
+        .await
+    }
+
+    /// Answers every request with `reply` after a while.
+    pub(super) async fn answering_late(reply: &'static str) -> Self {
         Self::start(move |mut peer| async move {
             while peer.request().await.is_some() {
+                sleep(Duration::from_millis(1)).await;
                 peer.reply(reply).await;
             }
         })
