@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use mirror_core::{
     destination::{LabelSelector, Labels, ServiceRef, TargetSpec},
-    policy::{PolicyConfig, SampleBy},
+    policy::{PathPattern, PolicyConfig, SampleBy},
+    verdict::Role,
 };
 
 /// One rule: the requests of these pods go to these targets.
@@ -26,6 +27,26 @@ pub struct Rule {
     pub back_off: Option<bool>,
     /// Where copies go, at least one.
     pub targets: Vec<TargetSpec>,
+    /// How those with a role are compared.
+    pub compare: Compare,
+}
+
+/// How the targets of a rule are compared that have a role.
+#[derive(Clone, Debug, Default)]
+pub struct Compare {
+    /// Whether v1 itself is the baseline.
+    pub v1: bool,
+    /// By which paths requests are grouped; without any, as the flags say.
+    pub groups: Vec<PathPattern>,
+}
+
+impl Compare {
+    /// Whether any of these targets are compared.
+    #[must_use]
+    pub fn holds_for(&self, targets: &[TargetSpec]) -> bool {
+        let roles: Vec<_> = targets.iter().map(|target| target.role).collect();
+        Role::are_compared(&roles, self.v1)
+    }
 }
 
 impl Rule {
@@ -36,6 +57,18 @@ impl Rule {
         let spaces = self.name.match_indices(' ').map(|(at, _)| at);
         let end = spaces.take(2).nth(1).unwrap_or(self.name.len());
         self.name.get(..end)
+    }
+
+    /// Whether its targets are compared.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.compare.holds_for(&self.targets)
+    }
+
+    /// Whether it asks for a comparison.
+    #[must_use]
+    pub fn asks_to_compare(&self) -> bool {
+        self.compare.v1 || self.targets.iter().any(|target| target.role.is_some())
     }
 }
 

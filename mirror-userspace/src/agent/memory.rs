@@ -236,7 +236,7 @@ mod tests {
         destination::{Labels, ServiceRef},
         policy::PolicyConfig,
     };
-    use mirror_kubernetes::cluster::AllDocuments;
+    use mirror_kubernetes::{cluster::AllDocuments, plan::Compare};
     use serde_json::json;
 
     use super::*;
@@ -285,6 +285,7 @@ mod tests {
             max_rps: None,
             back_off: None,
             targets: Vec::new(),
+            compare: Compare::default(),
         }
     }
 

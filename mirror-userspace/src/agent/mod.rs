@@ -355,6 +355,9 @@ impl Agent {
                 }
                 RuleChange::Start(id, rule) => match self.mirrors.add(id, &rule) {
                     Ok(()) => {
+                        if let Some(telling) = &mut self.telling {
+                            telling.forget(&rule.name);
+                        }
                         info!("{}: mirrored to {}", rule.name, targets_of(&rule));
                         self.on_event(Event::RuleApplied(id, rule.source));
                     }

@@ -110,8 +110,8 @@ impl Rules {
     }
 }
 
-/// What a running mirror can't change of its rule: where it looks and sends, what it samples in the kernel, and the
-/// names of what it counts.
+/// What a running mirror can't change of its rule: where it looks and sends, what it samples in the kernel, what it
+/// compares, and the names of what it counts.
 fn shape(rule: &Rule) -> String {
     let targets = rule.targets.iter();
     let targets: Vec<_> = targets
@@ -126,9 +126,14 @@ fn shape(rule: &Rule) -> String {
         .collect();
     let counted = Policy::new(rule.policy.clone()).map(|policy| policy.rules().to_vec());
     let sampled = &rule.policy.sample_by;
+    // What was compared is of the copies as they were rewritten until now.
+    let compared = rule.compares().then_some(&rule.policy.rewrite);
     format!(
         "{:?}",
-        (&rule.tenant, &rule.source, targets, sampled, counted)
+        (
+            (&rule.tenant, &rule.source, targets, sampled, counted),
+            (&rule.compare, compared)
+        )
     )
 }
 
@@ -139,7 +144,7 @@ mod tests {
         policy::{FilterConfig, PolicyConfig},
     };
 
-    use mirror_kubernetes::plan::{Scope, Source};
+    use mirror_kubernetes::plan::{Compare, Scope, Source};
 
     use super::*;
 
@@ -163,6 +168,7 @@ mod tests {
             max_rps: None,
             back_off: None,
             targets: vec!["http://v2".parse().unwrap()],
+            compare: Compare::default(),
         }
     }
 
@@ -243,6 +249,27 @@ mod tests {
             ["change 1 http[1]", "change 2 http[2]", "start 3 http[0]"]
         );
         assert_eq!(rules.name(RuleId(1)), Some("http[1]"));
+
+        // What was compared until then is of other targets, paths or copies.
+        let compares = Rule {
+            compare: Compare {
+                v1: true,
+                groups: vec!["/a".parse().unwrap()],
+            },
+            ..to(&rule("compares", "/c"), "http://v2,role=candidate")
+        };
+        let mut others = Rules::default();
+        replaced(&mut others, vec![compares.clone()]);
+        let mut regrouped = compares.clone();
+        regrouped.compare.groups.clear();
+        let mut rewritten = regrouped.clone();
+        rewritten.policy.rewrite.reuse = true;
+        for (changed, expected) in [
+            (regrouped, ["stop 1 compares", "start 2 compares"]),
+            (rewritten, ["stop 2 compares", "start 3 compares"]),
+        ] {
+            assert_eq!(replaced(&mut others, vec![changed]), expected);
+        }
 
         let elsewhere = vec![to(&named("http[1]", &first[0]), "http://v3")];
         let expected = [

@@ -8,7 +8,8 @@ use std::{
 use mirror_core::ledger::{Ledger, Named};
 use mirror_kubernetes::{
     cluster::{
-        Aim, AttachState, Part, Problem, Seen, SeenDocument, TellConfig, Teller, Waiting, rounded,
+        Aim, AttachState, Comparing, Counts, Part, Problem, Remark, Seen, SeenDocument, TellConfig,
+        Teller, Waiting, rounded,
     },
     plan::Rule,
 };
@@ -32,6 +33,8 @@ pub(super) struct Telling {
     counts: HashMap<String, Figures>,
     /// The same within a minute.
     per_minute: HashMap<String, Figures>,
+    /// What was compared since the start, by rule.
+    compared: HashMap<String, Counts>,
 }
 
 /// How many copies of a rule were sent and lost.
@@ -86,11 +89,19 @@ impl Telling {
             counted: None,
             counts: HashMap::new(),
             per_minute: HashMap::new(),
+            compared: HashMap::new(),
         }
     }
 
     pub(super) async fn end(self) {
         self.teller.end().await;
+    }
+
+    /// A rule of this name starts anew: what was counted until now is not its own.
+    pub(super) fn forget(&mut self, rule: &str) {
+        self.counts.remove(rule);
+        self.per_minute.remove(rule);
+        self.compared.remove(rule);
     }
 
     /// Says whether it is time to look, and whether to count.
@@ -110,6 +121,7 @@ impl Telling {
         let seconds = since.map_or(0, |since| now.duration_since(since).as_secs());
         let mut counts = HashMap::new();
         self.per_minute.clear();
+        self.compared.clear();
         for (rule, ledger) in ledgers {
             let figures = Figures::of(ledger);
             if let Some(before) = self.counts.get(rule) {
@@ -117,6 +129,10 @@ impl Telling {
                 self.per_minute.insert(rule.clone(), rates);
             }
             counts.insert(rule.clone(), figures);
+            if let Some(report) = &ledger.verdict {
+                let compared = Counts::of(&report.counts);
+                self.compared.insert(rule.clone(), compared);
+            }
         }
         self.counts = counts;
     }
@@ -162,6 +178,11 @@ impl Agent {
             let figures = figures.and_then(|telling| telling.per_minute.get(&rule.name));
             let figures = figures.copied().unwrap_or_default();
             figures.add_to(&mut document.part);
+            document.comparison = self.comparing(rule);
+            let compared = self.telling.as_ref();
+            let compared = compared.and_then(|telling| telling.compared.get(&rule.name));
+            let generation = document.identity.generation;
+            document.part.counts = compared.map(|it| it.clone().of_generation(generation));
         }
         for pod in self.state.status() {
             let title = titles.get(&pod.rule);
@@ -170,6 +191,30 @@ impl Agent {
             }
         }
         Seen { documents }
+    }
+
+    /// How a rule compares its targets, if it asks for that.
+    fn comparing(&self, rule: &Rule) -> Option<Comparing> {
+        if !rule.asks_to_compare() {
+            return None;
+        }
+        let not = |reason, text: &str| {
+            let text = text.to_owned();
+            Some(Comparing::Not(Remark { reason, text }))
+        };
+        if !rule.compares() {
+            return not(
+                "NothingToCompare",
+                "a candidate and a baseline, or compare: v1, are not both there",
+            );
+        }
+        if rule.compare.v1 && !self.mirrors.captures_replies() {
+            return not(
+                "RepliesOff",
+                "v1's replies are not captured here: the agent runs with --replies off or --attach xdp",
+            );
+        }
+        Some(Comparing::AsAsked)
     }
 
     /// Says which targets of a rule have no endpoint, or are pods whose requests are mirrored.

@@ -68,6 +68,8 @@ impl ContentArgs {
             tolerance: self.json_tolerance.unwrap_or_default(),
             keep: usize::from(self.keep_differences).div_ceil(shards),
             redacted: whole.redacted,
+            pool: whole.pool,
+            bounds: whole.bounds,
         }
     }
 }

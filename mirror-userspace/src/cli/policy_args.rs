@@ -81,18 +81,8 @@ pub struct RedactArgs {
 
 impl PolicyArgs {
     /// What copies have been through when replies to them are compared.
-    pub(super) const fn conditions(&self) -> Conditions {
-        let rewrites = !self.set_header.is_empty()
-            || !self.remove_header.is_empty()
-            || self.set_host.is_some()
-            || self.host_suffix.is_some()
-            || !self.rewrite_path.is_empty()
-            || self.forwarded_for
-            || self.reuse;
-        Conditions {
-            rewritten: rewrites,
-            redacted: !self.redact.redact_header.is_empty(),
-        }
+    pub(super) fn conditions(&self) -> Conditions {
+        PolicyConfig::from(self.clone()).rewrite.conditions()
     }
 }
 

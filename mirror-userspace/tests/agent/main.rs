@@ -10,6 +10,7 @@
 mod api;
 mod blue_green;
 mod caps;
+mod compared;
 mod documents;
 mod doors;
 mod early;

@@ -237,6 +237,11 @@ impl Web {
         }
     }
 
+    /// Answers with this status from now on.
+    pub(crate) fn answer_with(&self, status: u16) {
+        self.server.set_behaviour(Behaviour::Status(status));
+    }
+
     /// Ends the pod and its server.
     pub(crate) fn end(self) {
         drop(self.server);

@@ -52,7 +52,7 @@ pub(crate) fn status(node: &Node) -> Value {
 }
 
 /// The conditions, as `Accepted=True/Accepted`.
-fn conditions(node: &Node) -> Vec<String> {
+pub(crate) fn conditions(node: &Node) -> Vec<String> {
     let status = status(node);
     let all = status["conditions"].as_array().into_iter().flatten();
     let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();

@@ -22,10 +22,11 @@ use super::{
     request_target::TargetParts,
     splice::Splice,
 };
-use crate::value::Host;
 use crate::{
     http::{Head, RequestHead, Upgrade},
     segment::Endpoint,
+    value::Host,
+    verdict::Conditions,
 };
 
 /// The longest line of ours that names the client: its name, an IPv6 address, a CRLF.
@@ -50,6 +51,29 @@ pub struct RewriteConfig {
     /// Whether copies in HTTP/1.1 are without `Connection: close`, which speaks of the client's connection to v1 (RFC 9110
     /// section 7.6.1), so that those to targets are used again. Default: no.
     pub reuse: bool,
+}
+
+impl RewriteConfig {
+    /// What copies have been through, for a comparison of the replies to them.
+    #[must_use]
+    pub fn conditions(&self) -> Conditions {
+        let Self {
+            set_fields,
+            remove_fields,
+            redact_fields,
+            host,
+            paths,
+            forwarded_for,
+            reuse,
+        } = self;
+        Conditions {
+            rewritten: !(set_fields.is_empty() && remove_fields.is_empty() && paths.is_empty())
+                || !matches!(host, HostRewrite::Keep)
+                || *forwarded_for == ForwardedFor::Append
+                || *reuse,
+            redacted: !redact_fields.is_empty(),
+        }
+    }
 }
 
 /// What becomes of `X-Forwarded-For`.

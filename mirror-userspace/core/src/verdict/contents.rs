@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bounds::Bounds,
     groups::{Finding, Interval, Question, Verdict, of_shares, verdict},
     mixture::{Shares, real},
     pairs::{Pair, Pairs},
@@ -178,9 +179,9 @@ impl Fields {
         self.0.is_empty()
     }
 
-    fn room_for(&mut self, name: &str) -> Option<&mut Field> {
+    fn room_for(&mut self, name: &str, most: usize) -> Option<&mut Field> {
         if !self.0.contains_key(name) {
-            if self.0.len() >= usize::try_from(MAX_FIELDS).unwrap_or(usize::MAX) {
+            if self.0.len() >= most {
                 return None;
             }
             self.0.insert(name.into(), Field::default());
@@ -192,8 +193,9 @@ impl Fields {
 impl Sum for Fields {
     /// Those of one side come first, and what then finds no room is left out.
     fn add(&mut self, more: &Self) {
+        let most = Bounds::default().fields;
         for (name, field) in more.iter() {
-            if let Some(known) = self.room_for(name) {
+            if let Some(known) = self.room_for(name, most) {
                 known.add(field);
             }
         }
@@ -201,8 +203,8 @@ impl Sum for Fields {
 }
 
 impl Contents {
-    /// Counts one request: what differed at the candidate, and by itself.
-    pub(super) fn count(&mut self, candidate: &Changes, noise: Noise<'_>) {
+    /// Counts one request: what differed at the candidate, and by itself, in so many fields at most.
+    pub(super) fn count(&mut self, candidate: &Changes, noise: Noise<'_>, most: usize) {
         let second = match noise {
             Noise::Unknown => None,
             Noise::Second(second) | Noise::Earlier(second) => Some(second),
@@ -219,7 +221,7 @@ impl Contents {
             }
         }
         for (name, change) in candidate.iter() {
-            let Some(field) = self.fields.room_for(name) else {
+            let Some(field) = self.fields.room_for(name, most) else {
                 self.left_out += 1;
                 continue;
             };
@@ -236,7 +238,7 @@ impl Contents {
         }
         let alone = second.into_iter().flat_map(Changes::iter);
         for (name, _) in alone.filter(|(name, _)| !candidate.has(name)) {
-            match self.fields.room_for(name) {
+            match self.fields.room_for(name, most) {
                 Some(field) => field.only_baselines += 1,
                 None => self.left_out += 1,
             }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bounds::Bounds,
     contents::{Changes, Contents, Difference, FieldFinding, Noise},
     latency::{Latency, QUANTILES},
-    level::{Level, MAX_GROUPS},
+    level::Level,
     pairs::{Pair, Pairs},
 };
 use crate::counters::{
@@ -253,11 +254,14 @@ pub struct Comparison {
     pub contents_not_compared: NotCompared,
     /// All requests.
     pub overall: Group,
-    /// Requests by group, at most 64 groups; those of more count overall only.
+    /// Requests by group, at most so many groups as [`Bounds`] say; those of more count overall only.
     pub groups: BTreeMap<String, Group>,
     /// The last differences in contents, if they are kept.
     #[serde(skip)]
     pub differences: Vec<Difference>,
+    /// How much is counted.
+    #[serde(skip)]
+    pub bounds: Bounds,
 }
 
 impl Comparison {
@@ -285,10 +289,10 @@ impl Comparison {
         candidate: &Changes,
         noise: impl Into<Noise<'a>>,
     ) {
-        let noise = noise.into();
-        self.overall.contents.count(candidate, noise);
+        let (noise, most) = (noise.into(), self.bounds.fields);
+        self.overall.contents.count(candidate, noise, most);
         if let Some(known) = self.groups.get_mut(group) {
-            known.contents.count(candidate, noise);
+            known.contents.count(candidate, noise, most);
         }
     }
 
@@ -353,7 +357,7 @@ impl Comparison {
     }
 
     fn has_room(&self) -> bool {
-        self.groups.len() < usize::try_from(MAX_GROUPS).unwrap_or(usize::MAX)
+        self.groups.len() < self.bounds.groups
     }
 }
 

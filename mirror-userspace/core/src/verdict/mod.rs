@@ -43,6 +43,7 @@
 //! node is busy) is a difference that was seen, and is told as one: a second baseline shows it. The
 //! bands of quantiles, by which `Same` is said of latencies, take them to be independent.
 
+mod bounds;
 mod contents;
 mod groups;
 mod latency;
@@ -55,6 +56,7 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use contents::{
     Change, Changes, Contents, Difference, Field, FieldFinding, Fields, Noise, Values,
 };

@@ -7,11 +7,11 @@ use std::{
     str::FromStr,
 };
 
-use super::groups::{Comparison, Measured};
+use super::{
+    bounds::Bounds,
+    groups::{Comparison, Measured},
+};
 use crate::value::BadValue;
-
-/// Requests that may be open at once, about 2 MiB of memory, or 8 with long names: older ones are given up.
-const OPEN: usize = 16_384;
 
 /// What a target is to a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ struct Open {
 }
 
 /// The requests that are under way at a baseline and a candidate, known by `K`, and the comparison of
-/// those that both have ended. Memory is bounded: at most 16 384 requests are open.
+/// those that both have ended. Memory is bounded, as [`Bounds`] say.
 #[derive(Debug)]
 pub struct Pairing<K> {
     open: HashMap<K, Open, foldhash::fast::RandomState>,
@@ -81,13 +81,21 @@ impl<K> Default for Pairing<K> {
 }
 
 impl<K: Copy + Eq + Hash> Pairing<K> {
+    /// One that keeps so much.
+    #[must_use]
+    pub fn within(bounds: Bounds) -> Self {
+        let mut pairing = Self::default();
+        pairing.comparison.bounds = bounds;
+        pairing
+    }
+
     /// A copy of this request is taken for one of both. `group` is asked for the first of them, and
     /// returned.
     pub fn begin(&mut self, key: K, group: impl FnOnce() -> Box<str>) -> Option<&str> {
         if self.open.contains_key(&key) {
             return None;
         }
-        if self.began.len() >= OPEN
+        if self.began.len() >= self.comparison.bounds.open
             && let Some(oldest) = self.began.pop_front()
         {
             self.give_up(oldest);
@@ -154,7 +162,12 @@ impl<K: Copy + Eq + Hash> Pairing<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::contents::{Change, Changes},
+        *,
+    };
+
+    const OPEN: usize = 16_384;
 
     const GOOD: Measured = Measured {
         status: Some(200),
@@ -231,6 +244,35 @@ mod tests {
             10 + (2 * OPEN - 10 - OPEN) as u64
         );
         assert_eq!(pairing.began.len(), OPEN);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bounds_say() {
+        let mut pairing = Pairing::within(Bounds {
+            open: 3,
+            groups: 2,
+            fields: 1,
+        });
+        let mut changes = Changes::default();
+        for field in ["header a", "header b"] {
+            changes.insert(field, Change::Missing);
+        }
+        for key in 0..5 {
+            let group = format!("GET /{key}");
+            pairing.begin(key, || group.as_str().into());
+            pairing.end(key, Role::Baseline, GOOD);
+            pairing.end(key, Role::Candidate, GOOD);
+            let comparison = pairing.comparison_mut();
+            comparison.count_contents(&group, &changes, None);
+        }
+        let comparison = pairing.comparison();
+        assert_eq!((comparison.groups.len(), comparison.ungrouped), (2, 3));
+        let contents = &comparison.overall.contents;
+        assert_eq!((contents.fields.len(), contents.left_out), (1, 5));
+        for key in 5..15 {
+            pairing.begin(key, || "GET /".into());
+        }
+        assert_eq!(pairing.open.len(), 3);
     }
 
     #[test]

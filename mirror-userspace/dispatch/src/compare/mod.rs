@@ -115,7 +115,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             has_second,
             captured: false,
             random: foldhash::quality::RandomState::default(),
-            budget: Budget::new(rules.memory),
+            budget: rules.budget(),
             earlier: Earlier::new(rules.memory / 4),
             open: HashMap::default(),
             began: VecDeque::new(),

@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use mirror_core::{
+    budget::{Budget, Pool},
     policy::FieldName,
     value::{BadValue, Rate},
+    verdict::Bounds,
 };
 
 /// Fields that differ by themselves, or say how and not what is answered.
@@ -25,6 +27,10 @@ pub struct ContentRules {
     pub body: usize,
     /// Most bytes of all replies that wait to be compared. Default: 16 MiB.
     pub memory: usize,
+    /// What that memory is taken from, if others take theirs from there, too. Default: nothing.
+    pub pool: Option<Pool>,
+    /// How much is counted, of how many requests at once. Default: [`Bounds`]' own.
+    pub bounds: Bounds,
     /// Names of header fields that are not compared, beside those that differ by themselves (`date`,
     /// `set-cookie`, ids of requests and traces, and so on). Default: none.
     pub ignored_headers: Vec<FieldName>,
@@ -46,6 +52,8 @@ impl Default for ContentRules {
             rate: Rate::from_fraction(1, 10).unwrap_or(Rate::ALL),
             body: 64 << 10,
             memory: 16 << 20,
+            pool: None,
+            bounds: Bounds::default(),
             ignored_headers: Vec::new(),
             ignored_json: Vec::new(),
             unordered: Vec::new(),
@@ -57,6 +65,14 @@ impl Default for ContentRules {
 }
 
 impl ContentRules {
+    /// Where the memory of replies comes from.
+    pub(super) fn budget(&self) -> Budget {
+        match &self.pool {
+            Some(pool) => Budget::of_pool(self.memory, pool.clone()),
+            None => Budget::new(self.memory),
+        }
+    }
+
     /// The names of header fields that are not compared.
     pub(super) fn ignored(&self) -> BTreeSet<String> {
         let own = self.ignored_headers.iter();

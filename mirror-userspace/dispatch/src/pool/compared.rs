@@ -52,12 +52,13 @@ impl Compared {
         let parts = parts(roles, v1);
         let has_second = parts.contains(&Some(Part::Second));
         Role::are_compared(roles, v1).then(|| {
+            let pairing = Pairing::within(contents.bounds);
             let contents = Contents::new(contents, has_second);
             Self {
                 parts,
                 v1,
                 patterns,
-                pairing: Pairing::default(),
+                pairing,
                 contents: if v1 { contents.of_captured() } else { contents },
                 of_v1: OfV1::default(),
                 random: foldhash::quality::RandomState::default(),

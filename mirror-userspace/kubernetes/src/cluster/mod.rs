@@ -69,7 +69,10 @@ pub use {
     sandbox::Sought,
     searcher::Searcher,
     shares::{Room, Shares},
-    tell::{Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, TellConfig, Teller, rounded},
+    tell::{
+        Comparing, Counts, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, TellConfig,
+        Teller, rounded,
+    },
     watch::{
         Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, WatchedKind,
         Watches,

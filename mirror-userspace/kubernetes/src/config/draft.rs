@@ -30,7 +30,7 @@ use super::{
     patterns::{NoPattern, Patterns},
     refusal::Reason,
 };
-use crate::plan::Rule;
+use crate::plan::{Compare, Rule};
 
 /// The most matches in a document.
 const MAX_MATCHES: usize = 1_000;
@@ -273,6 +273,7 @@ impl<'a> Draft<'a> {
             max_rps: None,
             back_off: None,
             targets: group.targets,
+            compare: Compare::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use mirror_core::{
     destination::{Destination, LabelSelector, Labels, ServiceRef, TargetSpec},
     policy::{ForwardedFor, HostRewrite, RewriteConfig, RouteStep, RouteTable, Verdict},
+    verdict::Role,
 };
 
 use super::{At, Ignored, Plan};
@@ -75,6 +76,7 @@ fn write_rule(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for target in &rule.targets {
         write_target(target, f)?;
     }
+    write_compare(rule, f)?;
     if let Some(most) = rule.max_rps {
         writeln!(
             f,
@@ -186,6 +188,29 @@ fn write_table(table: &RouteTable, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Ok(())
         }
     }
+}
+
+/// What is compared with what.
+fn write_compare(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !rule.compares() {
+        return Ok(());
+    }
+    let of = |role| {
+        let own = rule.targets.iter().filter(move |it| it.role == Some(role));
+        let own: Vec<_> = own.map(|target| target.destination.to_string()).collect();
+        own.join(" and ")
+    };
+    let baseline = match rule.compare.v1 {
+        true => "v1's own".to_owned(),
+        false => format!("those of {}", of(Role::Baseline)),
+    };
+    let candidate = of(Role::Candidate);
+    writeln!(f, "  compares the replies of {candidate} with {baseline}")?;
+    let groups: Vec<_> = rule.compare.groups.iter().map(ToString::to_string).collect();
+    if !groups.is_empty() {
+        writeln!(f, "  by the paths {}", groups.join(", "))?;
+    }
+    Ok(())
 }
 
 fn write_target(target: &TargetSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {

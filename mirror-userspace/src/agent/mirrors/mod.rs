@@ -20,7 +20,11 @@ use anyhow::Result;
 use futures::future::{join_all, select_all};
 use log::{info, warn};
 use mirror_capture::LiveConfig;
-use mirror_core::{ledger::Ledger, pipeline::Limits, verdict::Terms};
+use mirror_core::{
+    ledger::Ledger,
+    pipeline::Limits,
+    verdict::{Bounds, Terms},
+};
 use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::cluster::{Aim, Event, Node, PodUid, RuleId, Sandbox, Search};
 use mirror_kubernetes::plan::{Rule, Source};
@@ -126,13 +130,29 @@ impl Mirrors {
     pub(super) fn add(&mut self, id: RuleId, rule: &Rule) -> Result<()> {
         let mut config = self.config.clone();
         if let Some(namespace) = &rule.tenant {
-            config.limits.pool = Some(self.room.pool(namespace));
+            let pool = self.room.pool(namespace);
+            let contents = &mut config.dispatch.contents;
+            // Replies that wait to be compared are paid for by the namespace, as copies are.
+            contents.pool = Some(pool.clone());
+            contents.bounds = Bounds::SMALL;
+            config.limits.pool = Some(pool);
+        }
+        if rule.compares() && rule.compare.v1 && !self.captures_replies() {
+            let rule = &rule.name;
+            warn!(
+                "{rule}: v1's replies are not captured (--replies off, --attach xdp): nothing is compared"
+            );
         }
         let known = self.portions.get(&rule.source);
         let portion = known.map(|known| known.portion);
         self.mirrors
             .insert(id, RuleMirror::new(rule, &config, portion)?);
         Ok(())
+    }
+
+    /// Whether what v1 answers is captured, which it takes to compare with it.
+    pub(super) const fn captures_replies(&self) -> bool {
+        self.config.capture.reply_head > 0
     }
 
     /// Removes a rule: detaches from all of its pods, and lets copies in flight end.
@@ -348,3 +368,6 @@ async fn broken(mirrors: &mut BTreeMap<RuleId, RuleMirror>) -> RuleId {
     }
     select_all(running).await.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use anyhow::{Context as _, Result, bail};
 use log::info;
 use mirror_capture::{AttachmentId, Place};
-use mirror_core::{ledger::Ledger, segment::Time, value::Rate};
-use mirror_dispatch::DispatchConfig;
+#[cfg(doc)]
+use mirror_core::verdict::Bounds;
+use mirror_core::{ledger::Ledger, segment::Time, value::Rate, verdict::Terms};
+use mirror_dispatch::{ContentRules, DispatchConfig};
 use mirror_kubernetes::{
     cluster::{Aim, Node, PodUid, Portion, RuleId, Search},
-    plan::{Rule, Source},
+    plan::{Compare, Rule, Source},
 };
 use tokio::task::spawn_blocking;
 
@@ -25,6 +27,9 @@ const THREADS: usize = 3 << 19;
 /// What it takes of a shard that others have, too: tables, maps, connections.
 const SHARE: usize = 1 << 18;
 
+/// What a shard's comparison takes, within [`Bounds::SMALL`].
+const COMPARISON: usize = 4 << 20;
+
 /// A rule's mirror, whose daemon runs once a pod was attached.
 pub(super) struct RuleMirror {
     rule: String,
@@ -32,6 +37,8 @@ pub(super) struct RuleMirror {
     tenant: Option<String>,
     /// Whose requests are copied, as its destinations are told apart by.
     source: Source,
+    /// Whether its targets are compared.
+    compares: bool,
     cap: Cap,
     /// Whether overloaded targets get less, where its document does not say.
     backs_off: bool,
@@ -71,15 +78,34 @@ impl RuleMirror {
         } = common.clone();
         let backs_off = dispatch.back_off;
         let cap = Cap::new(dispatch.max_rps, rule.max_rps, capture.shards, portion);
+        let Compare { v1, groups } = rule.compare.clone();
+        // The operator's hold whatever a document does about the header.
+        let mut redacted = dispatch.contents.redacted;
+        let own = rule.policy.rewrite.redact_fields.iter();
+        redacted.extend(own.map(|it| it.name().clone()));
         let dispatch = DispatchConfig {
             max_rps: cap.of_shard(),
             back_off: rule.back_off.unwrap_or(backs_off),
+            compare_v1: v1 && rule.compares() && capture.reply_head > 0,
+            groups: match groups.as_slice() {
+                [] => dispatch.groups,
+                _ => groups,
+            },
+            contents: ContentRules {
+                redacted,
+                ..dispatch.contents
+            },
             ..dispatch
+        };
+        let terms = Terms {
+            conditions: rule.policy.rewrite.conditions(),
+            ..terms
         };
         Ok(Self {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
             source: rule.source.clone(),
+            compares: rule.compares(),
             cap,
             backs_off,
             stage: Stage::Idle(Box::new(DaemonConfig {
@@ -103,16 +129,17 @@ impl RuleMirror {
         self.tenant.as_deref()
     }
 
-    /// Bytes that its daemon takes whether or not there are requests: the rings, if they are its own, and free blocks of
-    /// large bodies, which are at most 1/32 of its memory.
+    /// Bytes that its daemon takes whether or not there are requests: the rings, if they are its own, free blocks of
+    /// large bodies, which are at most 1/32 of its memory, and what is counted of a comparison.
     pub(super) fn bytes(&self, sharing: Sharing) -> usize {
         let config = self.config();
         let shards = config.capture.shards as usize;
         let blocks = config.limits.memory / 32;
+        let compared = if self.compares { COMPARISON } else { 0 };
         match sharing {
-            Sharing::Shared => shards.saturating_mul(blocks + SHARE),
+            Sharing::Shared => shards.saturating_mul(blocks + SHARE + compared),
             Sharing::Each => {
-                let shard = config.capture.ring_bytes.saturating_add(blocks);
+                let shard = config.capture.ring_bytes.saturating_add(blocks + compared);
                 shards.saturating_mul(shard).saturating_add(THREADS)
             }
         }
@@ -300,7 +327,7 @@ impl RuleMirror {
         }
     }
 
-    fn config(&self) -> &DaemonConfig {
+    pub(super) fn config(&self) -> &DaemonConfig {
         match &self.stage {
             Stage::Runs(daemon) => daemon.config(),
             Stage::Idle(config) => config,

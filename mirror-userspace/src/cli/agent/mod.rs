@@ -18,7 +18,7 @@ use mirror_dispatch::DispatchConfig;
 use mirror_kubernetes::{
     cluster::{AttachAt, Node, connect},
     config::{self, Terms},
-    plan::{Rule, Scope, Source},
+    plan::{Compare, Rule, Scope, Source},
 };
 
 use super::{
@@ -244,7 +244,7 @@ impl AgentArgs {
             // There is nothing to tell of flags.
             tell: watched
                 .as_ref()
-                .and_then(|_| self.tell.config(&client, &node_name)),
+                .and_then(|_| self.tell.config(&client, &node_name, mirror.terms)),
             client,
             node_name: node_name.clone(),
             node: self.cluster.node(),
@@ -309,6 +309,10 @@ impl AgentArgs {
             max_rps: None,
             back_off: None,
             targets,
+            compare: Compare {
+                v1: self.dispatch.compare.compare.is_some(),
+                groups: Vec::new(),
+            },
         }])
     }
 

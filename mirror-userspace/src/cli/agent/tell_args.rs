@@ -1,6 +1,7 @@
 //! How people are told in the cluster what became of their documents.
 
 use clap::{Args, ValueEnum};
+use mirror_core::verdict::Terms;
 use mirror_kubernetes::cluster::{Client, TellConfig};
 
 /// Who tells.
@@ -59,13 +60,14 @@ enum OnOff {
 }
 
 impl TellArgs {
-    /// `None` if it is switched off.
-    pub(super) fn config(&self, client: &Client, node: &str) -> Option<TellConfig> {
+    /// `None` if it is switched off. What mirrors compare is judged by `terms`.
+    pub(super) fn config(&self, client: &Client, node: &str, terms: Terms) -> Option<TellConfig> {
         (self.cluster_status == OnOff::On).then(|| TellConfig {
             client: client.clone(),
             node: node.to_owned(),
             pod: self.pod_name.clone().zip(self.pod_uid.clone()),
             lease: self.lease(),
+            terms,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Whatever a target answers costs no more than was set aside for it.
 
-use mirror_core::random::Random;
+use mirror_core::{budget::Pool, random::Random};
 
 use super::*;
 
@@ -81,4 +81,27 @@ fn what_waits_is_bounded_and_what_is_not_in_the_sample_costs_nothing() {
     let mut contents = Contents::new(rate, false);
     contents.begin(1, "GET /", |_| asked(b""));
     assert!(contents.keep(1).is_none() && contents.open.is_empty());
+}
+
+/// Those of several comparisons, as documents ask for them.
+#[test]
+fn replies_take_no_more_than_their_pool_has() {
+    let pool = Pool::new(256 << 10);
+    let rules = ContentRules {
+        pool: Some(pool.clone()),
+        ..rules()
+    };
+    let mut both = [0, 1].map(|_| Contents::new(rules.clone(), false));
+    for contents in &mut both {
+        for key in 0..20 {
+            contents.begin(key, "GET /", |_| asked(b""));
+            let ours = kept(contents, key, &reply("", &[0; 30_000]));
+            contents.handle_reply(key, Part::Baseline, ours);
+            assert!(pool.used() <= pool.limit());
+        }
+    }
+    let no_room = both.each_mut().map(|it| it.take_not_compared().no_room);
+    assert!(no_room.iter().all(|no_room| *no_room > 0), "{no_room:?}");
+    drop(both);
+    assert_eq!(pool.used(), 0);
 }

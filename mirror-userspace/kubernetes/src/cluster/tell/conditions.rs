@@ -4,13 +4,21 @@ mod held_back;
 
 use serde_json::{Value, json};
 
-use super::seen::{Remark, SeenDocument, cut, rounded};
+use super::{
+    compared::{Judged, compared},
+    seen::{Comparing, Remark, SeenDocument, cut, rounded},
+};
 
 /// The longest message of a condition. The API takes 32 KiB; who reads it wants a line.
 const LONGEST: usize = 512;
 
 /// From so many lost copies per minute on, and from one of a hundred on, a mirror is degraded.
 const LOST: u64 = 10;
+
+/// The condition that there is a verdict.
+pub(super) const COMPARED: &str = "Compared";
+/// The field that has it.
+const VERDICT: &str = "verdict";
 
 /// Why a mirror is degraded whose targets nobody is behind.
 pub(super) const NO_ENDPOINT: &str = "NoEndpoint";
@@ -33,22 +41,25 @@ pub(super) struct Whole {
     pub(super) left_out: u64,
     /// The node and reason of a pod that is not attached to.
     pub(super) why: Option<String>,
+    /// What its comparison comes to, if it asks for one.
+    pub(super) judged: Option<Judged>,
 }
 
 /// A condition, without the times that the writer keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Condition {
-    kind: &'static str,
-    holds: bool,
-    reason: &'static str,
-    message: String,
+pub(super) struct Condition {
+    pub(super) kind: &'static str,
+    pub(super) holds: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
 /// The status of a mirror. `before` is the one that it has now: a condition whose status is the same keeps its
 /// `lastTransitionTime`, and another one has `now`, RFC 3339.
 pub(super) fn status(seen: &SeenDocument, whole: &Whole, before: &Value, now: &str) -> Value {
     let generation = seen.identity.generation;
-    let conditions = [accepted(seen), attached(seen, whole), degraded(seen, whole)];
+    let always = [accepted(seen), attached(seen, whole), degraded(seen, whole)];
+    let conditions = always.into_iter().chain(compared(seen, whole));
     let conditions = conditions.map(|condition| {
         let Condition {
             kind,
@@ -66,21 +77,45 @@ pub(super) fn status(seen: &SeenDocument, whole: &Whole, before: &Value, now: &s
             "lastTransitionTime": since(before, kind, holds).unwrap_or(now),
         })
     });
-    json!({
+    let mut status = json!({
         "observedGeneration": generation,
         "pods": {"selected": whole.selected, "attached": whole.attached},
         "nodes": whole.nodes,
         "copiesPerMinute": rounded(whole.copies),
         "lostPerMinute": rounded(whole.lost),
-        "conditions": conditions,
-    })
+        "conditions": conditions.collect::<Vec<_>>(),
+    });
+    match (&whole.judged, &mut status) {
+        (Some(judged), Value::Object(status)) => {
+            status.insert(VERDICT.to_owned(), json!(judged.name()));
+        }
+        // What a merge patch does not name stays as it was.
+        (None, Value::Object(status)) if before.get(VERDICT).is_some() => {
+            status.insert(VERDICT.to_owned(), Value::Null);
+        }
+        _ => {}
+    }
+    status
 }
 
 /// Whether two statuses differ by figures alone: what is counted comes and goes, conditions matter.
 pub(super) fn differ_by_figures(one: &Value, other: &Value) -> bool {
-    one.get("conditions") == other.get("conditions")
+    without_figures(one) == without_figures(other)
         && one.get("observedGeneration") == other.get("observedGeneration")
         && one.get("pods") == other.get("pods")
+}
+
+/// The conditions without the message that has figures.
+fn without_figures(status: &Value) -> Option<Vec<Value>> {
+    let mut conditions = status.get("conditions")?.as_array()?.clone();
+    for condition in &mut conditions {
+        if condition.get("type").and_then(Value::as_str) == Some(COMPARED)
+            && let Some(fields) = condition.as_object_mut()
+        {
+            fields.remove("message");
+        }
+    }
+    Some(conditions)
 }
 
 fn since<'a>(before: &'a Value, kind: &str, holds: &str) -> Option<&'a str> {
@@ -171,6 +206,8 @@ fn degraded(seen: &SeenDocument, whole: &Whole) -> Condition {
         let message = "copies are lost, as lostPerMinute says: podmirror_requests_dropped_total and \
                        podmirror_replies_failed_total say why";
         (true, "LosingCopies", message.to_owned())
+    } else if let Some(Comparing::Not(remark)) = &seen.comparison {
+        (true, remark.reason, remark.text.clone())
     } else if let Some(why) = first(&seen.partly_sources) {
         // The others get all copies.
         (false, "TargetIsPartlySource", why)
@@ -199,190 +236,4 @@ fn first(texts: &[String]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-01-01T00:00:00Z";
-
-    fn told(seen: &SeenDocument, whole: &Whole) -> String {
-        let status = status(seen, whole, &Value::Null, NOW);
-        let conditions = status["conditions"].as_array().unwrap().iter();
-        let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
-        let each = conditions.map(|it| format!("{}={}", text(it, "status"), text(it, "reason")));
-        each.collect::<Vec<_>>().join(" ")
-    }
-
-    fn whole(selected: u64, attached: u64, copies: u64, lost: u64) -> Whole {
-        Whole {
-            nodes: 1,
-            selected,
-            attached,
-            copies,
-            lost,
-            held_back: 0,
-            left_out: 0,
-            why: None,
-        }
-    }
-
-    #[test]
-    fn each_state_has_its_reasons() {
-        let good = SeenDocument {
-            rules: 1,
-            ..SeenDocument::default()
-        };
-        let remark = Remark {
-            reason: "TargetRefused",
-            text: "spec.targets[0].namespace: needs a grant".into(),
-        };
-        let refused = SeenDocument {
-            remarks: vec![remark.clone()],
-            ..SeenDocument::default()
-        };
-        let partly = SeenDocument {
-            rules: 1,
-            ..refused.clone()
-        };
-        let suspended = SeenDocument {
-            suspended: true,
-            ..SeenDocument::default()
-        };
-        let unreachable = SeenDocument {
-            unreachable: vec!["v2: no endpoint is ready".into()],
-            ..good.clone()
-        };
-        let source = SeenDocument {
-            sources: vec!["v2: is v1".into(), "v3: is v1".into()],
-            ..good.clone()
-        };
-        let partly_source = SeenDocument {
-            partly_sources: vec!["v2: one is v1".into()],
-            ..good.clone()
-        };
-        for (seen, whole, expected) in [
-            (
-                &source,
-                whole(1, 1, 0, 0),
-                "True=Accepted True=AllPods True=TargetIsSource",
-            ),
-            (
-                &partly_source,
-                whole(1, 1, 0, 0),
-                "True=Accepted True=AllPods False=TargetIsPartlySource",
-            ),
-            (
-                &good,
-                whole(2, 2, 100, 0),
-                "True=Accepted True=AllPods False=AsExpected",
-            ),
-            (
-                &good,
-                whole(2, 1, 0, 0),
-                "True=Accepted False=NotAllPods False=AsExpected",
-            ),
-            (
-                &good,
-                whole(0, 0, 0, 0),
-                "True=Accepted False=NoPods False=AsExpected",
-            ),
-            (
-                &good,
-                whole(1, 1, 900, 10),
-                "True=Accepted True=AllPods True=LosingCopies",
-            ),
-            (
-                &good,
-                whole(1, 1, 2_000, 10),
-                "True=Accepted True=AllPods False=AsExpected",
-            ),
-            (
-                &good,
-                whole(1, 1, 0, 9),
-                "True=Accepted True=AllPods False=AsExpected",
-            ),
-            (
-                &refused,
-                whole(0, 0, 0, 0),
-                "False=TargetRefused False=NotAccepted False=AsExpected",
-            ),
-            (
-                &partly,
-                whole(1, 1, 0, 0),
-                "True=PartlyRefused True=AllPods False=AsExpected",
-            ),
-            (
-                &suspended,
-                whole(0, 0, 0, 0),
-                "True=Suspended False=Suspended False=AsExpected",
-            ),
-            (
-                &unreachable,
-                whole(1, 1, 0, 0),
-                "True=Accepted True=AllPods True=NoEndpoint",
-            ),
-        ] {
-            assert_eq!(told(seen, &whole), expected);
-        }
-        let nothing = SeenDocument::default();
-        assert!(told(&nothing, &whole(0, 0, 0, 0)).starts_with("False=NothingToMirror"));
-    }
-
-    #[test]
-    fn the_time_of_a_condition_is_that_of_its_last_change() {
-        let mut seen = SeenDocument {
-            rules: 1,
-            ..SeenDocument::default()
-        };
-        let first = status(&seen, &whole(1, 1, 0, 0), &Value::Null, NOW);
-        let same = status(&seen, &whole(1, 1, 0, 0), &first, "later");
-        assert_eq!(same, first);
-        seen.unreachable.push("v2: no endpoint is ready".into());
-        seen.identity.generation = 2;
-        let other = status(&seen, &whole(1, 1, 0, 0), &first, "later");
-        let times = other["conditions"].as_array().unwrap().iter();
-        let times: Vec<_> = times.map(|it| it["lastTransitionTime"].clone()).collect();
-        assert_eq!(times, [json!(NOW), json!(NOW), json!("later")]);
-        assert_eq!(other["observedGeneration"], 2);
-    }
-
-    #[test]
-    fn figures_alone_are_told_from_conditions() {
-        let seen = SeenDocument {
-            rules: 1,
-            ..SeenDocument::default()
-        };
-        let of = |whole: &Whole| status(&seen, whole, &Value::Null, NOW);
-        let first = of(&whole(1, 1, 100, 0));
-        assert!(differ_by_figures(&first, &of(&whole(1, 1, 200, 0))));
-        assert!(!differ_by_figures(&first, &of(&whole(2, 1, 100, 0))));
-        assert!(!differ_by_figures(&Value::Null, &first));
-    }
-
-    #[test]
-    fn pods_that_are_not_counted_are_not_said_to_be_none() {
-        let seen = SeenDocument {
-            rules: 1,
-            ..SeenDocument::default()
-        };
-        let of = |selected| {
-            let whole = Whole {
-                left_out: 2,
-                ..whole(selected, selected, 0, 0)
-            };
-            let attached = attached(&seen, &whole);
-            (attached.holds, attached.reason, attached.message)
-        };
-        let (holds, reason, message) = of(0);
-        assert_eq!((holds, reason), (false, "NotCounted"));
-        assert!(
-            message.contains("2 node(s) with too many mirrors"),
-            "{message}"
-        );
-        let (holds, reason, message) = of(1);
-        assert_eq!((holds, reason), (true, "AllPods"));
-        assert!(
-            message.contains("2 node(s) with too many mirrors"),
-            "{message}"
-        );
-    }
-}
+mod tests;

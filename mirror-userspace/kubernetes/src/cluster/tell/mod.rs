@@ -8,15 +8,17 @@
 //! ```
 //!
 //! All agents read the same documents and see the same endpoints, so one of them, elected by a Lease, can tell for
-//! all. What only the agent of a node knows (pods attached to, copies sent and lost) each notes in a Lease of its
-//! own, from where the elected one adds it up; there is no other store. Nothing here is needed for mirroring: what
+//! all. What only the agent of a node knows (pods attached to, copies sent and lost, how replies compared) each notes
+//! in a Lease of its own, from where the elected one adds it up and judges it; there is no other store. Nothing here is needed for mirroring: what
 //! fails is tried again, and said once.
 //!
 //! Writes are bounded: those of one status are 5 s apart, or 60 s if only its figures have changed, and what is there
 //! already is not written. A status is no news to the watches, which do not keep it.
 
 mod api;
+mod compared;
 mod conditions;
+mod counts;
 mod election;
 mod events;
 mod office;
@@ -30,9 +32,13 @@ mod turns;
 use std::time::Duration;
 
 use kube::Client;
+use mirror_core::verdict::Terms;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-pub use seen::{Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, rounded};
+pub use counts::Counts;
+pub use seen::{
+    Comparing, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, rounded,
+};
 
 use task::Task;
 
@@ -50,6 +56,8 @@ pub struct TellConfig {
     pub pod: Option<(String, String)>,
     /// The name of the Lease that agents with the same flags elect one of them by.
     pub lease: String,
+    /// By which terms what mirrors compare is judged.
+    pub terms: Terms,
 }
 
 impl std::fmt::Debug for TellConfig {
@@ -58,6 +66,7 @@ impl std::fmt::Debug for TellConfig {
             .field("node", &self.node)
             .field("pod", &self.pod)
             .field("lease", &self.lease)
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }

@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{ResourceExt as _, core::DynamicObject};
+use mirror_core::verdict::Terms;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    compared::Judged,
     conditions::Whole,
-    seen::{Part, Seen, cut},
+    counts::{Counted, Counts},
+    seen::{Comparing, Part, Seen, SeenDocument, cut},
 };
 
 /// The annotation that has an agent's parts by title, in JSON.
@@ -54,7 +57,12 @@ fn note(parts: &Parts) -> (String, usize) {
     if whole.len() <= LONGEST_NOTE {
         return (whole, 0);
     }
-    short.values_mut().for_each(|part| part.why = None);
+    for part in short.values_mut() {
+        part.why = None;
+        if let Some(counts) = &mut part.counts {
+            counts.worst = None;
+        }
+    }
     let (fair, left_out) = fair(short);
     (text(&fair), left_out)
 }
@@ -115,10 +123,17 @@ fn fair(parts: Parts) -> (Parts, usize) {
 }
 
 /// What is worth a write by itself: figures come and go.
-fn without_figures(parts: &Parts) -> Vec<(&str, u32, u32, Option<&str>)> {
+fn without_figures(parts: &Parts) -> Vec<(&str, Part)> {
     let each = parts.iter().map(|(title, part)| {
-        let why = part.why.as_deref();
-        (title.as_str(), part.selected, part.attached, why)
+        let matters = Part {
+            selected: part.selected,
+            attached: part.attached,
+            why: part.why.clone(),
+            // Of another generation, they say nothing of the mirror as it is by now.
+            counts: part.counts.as_ref().map(Counts::of_nothing_yet),
+            ..Part::default()
+        };
+        (title.as_str(), matters)
     });
     each.collect()
 }
@@ -262,9 +277,16 @@ impl Others {
         self.0 = all;
     }
 
-    /// A mirror on all nodes: this one's part of it and the others'.
-    pub(super) fn whole(&self, title: &str, own: &Part, now: Instant) -> Whole {
-        let mut whole = Whole::default();
+    /// A mirror on all nodes: this one's part of it and the others'. What is compared is judged by these terms.
+    pub(super) fn whole(
+        &self,
+        title: &str,
+        document: &SeenDocument,
+        terms: &Terms,
+        now: Instant,
+    ) -> Whole {
+        let (mut whole, mut counted) = (Whole::default(), Counted::default());
+        let generation = document.identity.generation;
         let fresh = |noted: &&Noted| now.duration_since(noted.since) < STALE_AFTER;
         let others = self.0.values().filter(fresh);
         let mut left_out = 0;
@@ -275,7 +297,7 @@ impl Others {
             }
             part
         });
-        for part in std::iter::once(own).chain(others) {
+        for part in std::iter::once(&document.part).chain(others) {
             whole.nodes += u64::from(part.attached > 0);
             whole.selected += u64::from(part.selected);
             whole.attached += u64::from(part.attached);
@@ -283,6 +305,12 @@ impl Others {
             whole.lost += u64::from(part.lost);
             whole.held_back += u64::from(part.held_back);
             whole.why = whole.why.or_else(|| part.why.clone());
+            if let Some(counts) = &part.counts {
+                counted.add(counts, generation);
+            }
+        }
+        if document.comparison == Some(Comparing::AsAsked) {
+            whole.judged = Some(Judged::new(&counted, terms));
         }
         whole.left_out = left_out;
         whole

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::counts::Counts;
+
 /// The most remarks on one document that are told.
 pub const MOST_REMARKS: usize = 8;
 
@@ -50,8 +52,19 @@ pub struct SeenDocument {
     pub sources: Vec<String>,
     /// Targets of which that holds for some endpoints.
     pub partly_sources: Vec<String>,
+    /// How it compares its targets, if it asks for that.
+    pub comparison: Option<Comparing>,
     /// What is on this node.
     pub part: Part,
+}
+
+/// How a mirror compares its targets, if it asks for that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparing {
+    /// As it says.
+    AsAsked,
+    /// It can't, and why.
+    Not(Remark),
 }
 
 /// Which object a document is.
@@ -136,6 +149,9 @@ pub struct Part {
     /// Why a pod is not attached to, of the first one that is not.
     #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What was counted of its comparison, if there is one.
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 impl Part {

@@ -108,6 +108,36 @@ fn the_rules_refuse_what_has_no_meaning() {
             "rewrites: {host: a, hostSuffix: b}".to_owned(),
             "at most one of host",
         ),
+        (
+            source,
+            "targets: [{service: v1b, role: baseline}, {service: v1c, role: baseline}, {service: v2, role: candidate}]",
+            "groupPaths: ['/api/*']".to_owned(),
+            "",
+        ),
+        (
+            source,
+            "targets: [{service: v2, role: candidate}]",
+            "compare: v1".to_owned(),
+            "",
+        ),
+        (
+            source,
+            "targets: [{service: v2, role: candidate}, {service: v3, role: candidate}]",
+            String::new(),
+            "at most one target has the role candidate",
+        ),
+        (
+            source,
+            "targets: [{service: a, role: baseline}, {service: b, role: baseline}, {service: c, role: baseline}]",
+            String::new(),
+            "at most two targets have the role baseline",
+        ),
+        (
+            source,
+            targets,
+            "compare: v1".to_owned(),
+            "compare needs a target",
+        ),
     ] {
         let said = by_rules(&format!("{{{source}, {targets}, {more}}}"));
         match problem {

@@ -1,4 +1,5 @@
 mod authority;
+mod compared;
 mod consent;
 mod definition;
 mod explained;

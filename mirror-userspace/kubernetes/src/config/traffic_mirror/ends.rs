@@ -7,6 +7,7 @@ use mirror_core::{
         is_label_key, is_label_value, is_object_name,
     },
     value::Rate,
+    verdict::Role,
 };
 
 use super::bounded;
@@ -59,18 +60,30 @@ pub(super) fn source(node: &Node<'_>, authority: Authority<'_>) -> Result<Source
     }
 }
 
+/// Where copies go.
+#[derive(Default)]
+pub(super) struct Targets {
+    /// Those that get copies.
+    pub(super) specs: Vec<TargetSpec>,
+    /// The roles of all that the document names.
+    pub(super) roles: Vec<Role>,
+}
+
 /// Where copies go; what is refused, off, or leads back is left out and reported.
 pub(super) fn targets(
     node: &Node<'_>,
     source: &Source,
     object: &Object<'_>,
     authority: Authority<'_>,
-) -> Result<Vec<TargetSpec>, BadField> {
+) -> Result<Targets, BadField> {
     let nodes = bounded(node, MAX_TARGETS)?;
     if nodes.is_empty() {
         return Err(node.bad("is empty"));
     }
-    let mut targets: Vec<TargetSpec> = Vec::new();
+    let Targets {
+        specs: mut targets,
+        mut roles,
+    } = Targets::default();
     for node in nodes {
         let mut fields = node.fields()?;
         let pods = read_pods(&node, &mut fields)?;
@@ -81,6 +94,11 @@ pub(super) fn targets(
             .map(|node| share::percent(&node))
             .transpose()?;
         let host = fields.take("host").map(|node| node.parse()).transpose()?;
+        let role = fields
+            .take("role")
+            .map(|node| read_role(&node, &roles))
+            .transpose()?;
+        roles.extend(role);
         fields.finish();
         for node in namespace.iter() {
             if !is_object_name(node.str()?) {
@@ -101,6 +119,7 @@ pub(super) fn targets(
             Ok(checked) => {
                 let target = TargetSpec {
                     host,
+                    role,
                     ..checked.to_spec(sample)
                 };
                 if targets.contains(&target) {
@@ -112,7 +131,24 @@ pub(super) fn targets(
             Err(denied) => node.refuse(denied),
         }
     }
-    Ok(targets)
+    Ok(Targets {
+        specs: targets,
+        roles,
+    })
+}
+
+/// What a target is to a comparison, beside the others.
+fn read_role(node: &Node<'_>, others: &[Role]) -> Result<Role, BadField> {
+    let role = node.parse()?;
+    let (most, what) = match role {
+        Role::Candidate => (1, "candidate"),
+        // The second one shows what differs by itself.
+        Role::Baseline => (2, "baseline"),
+    };
+    if others.iter().filter(|other| **other == role).count() >= most {
+        return Err(node.bad(format!("is beyond {most} with the role {what}")));
+    }
+    Ok(role)
 }
 
 fn destination(

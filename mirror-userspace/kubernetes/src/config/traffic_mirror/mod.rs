@@ -13,6 +13,7 @@
 //! server has it, is in `deploy/components/definitions/trafficmirrors.yaml`; a test makes that from types, and
 //! holds these against what is read here.
 
+mod compare;
 mod ends;
 mod matches;
 mod rewrites;
@@ -45,7 +46,11 @@ pub(super) fn read<'a>(
     let spec = object.spec(remarks);
     let mut fields = spec.fields()?;
     let source = ends::source(&fields.need("source")?, authority)?;
-    let targets = ends::targets(&fields.need("targets")?, &source, object, authority)?;
+    let named = fields.need("targets")?;
+    let targets = ends::targets(&named, &source, object, authority)?;
+    let (compare, groups) = (fields.take("compare"), fields.take("groupPaths"));
+    let compare = compare::read(compare.as_ref(), groups.as_ref(), &named, &targets)?;
+    let targets = targets.specs;
     let sample_by: Option<SampleBy> = fields
         .take("sampleBy")
         .map(|node| node.parse())
@@ -94,6 +99,7 @@ pub(super) fn read<'a>(
         max_rps: limits.max_rps,
         back_off: limits.back_off,
         targets,
+        compare,
     }]))
 }
 

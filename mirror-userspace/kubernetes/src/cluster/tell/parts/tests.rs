@@ -27,6 +27,15 @@ fn list(others: &mut Others, leases: Vec<DynamicObject>, now: Instant) {
     others.on_listed(listed);
 }
 
+/// What all nodes have of a mirror, of which this is what this one has.
+fn on_all(others: &Others, title: &str, own: &Part, now: Instant) -> Whole {
+    let document = SeenDocument {
+        part: own.clone(),
+        ..SeenDocument::default()
+    };
+    others.whole(title, &document, &Terms::default(), now)
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -49,6 +58,58 @@ async fn a_note_is_written_on_change_and_renewed_while_it_says_something() {
     assert_eq!(own.due(&Parts::new(), start + 999 * SECOND), None);
 }
 
+/// What is compared comes with each request; of which generation it is, matters at once.
+#[tokio::test]
+async fn counts_are_figures_and_their_generation_is_not() {
+    let compares = |generation, requests: u64| {
+        let counts = serde_json::from_value(json!({"g": generation, "f": [requests, 0, 0, 0]}));
+        let mut parts = parts(1);
+        parts
+            .values_mut()
+            .for_each(|part| part.counts = Some(counts.unwrap()));
+        parts
+    };
+    let mut own = Note::default();
+    let start = Instant::now();
+    own.on_written(compares(1, 10), start);
+    assert_eq!(own.due(&compares(1, 20), start + 59 * SECOND), None);
+    assert!(own.due(&compares(1, 20), start + 60 * SECOND).is_some());
+    assert!(own.due(&compares(2, 20), start + 10 * SECOND).is_some());
+}
+
+#[tokio::test]
+async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
+    let note = |failing: u64| {
+        let counts = json!({"g": 3, "f": [100, 0, 0, failing]});
+        json!({"TrafficMirror default/web": {"s": 1, "a": 1, "v": counts}}).to_string()
+    };
+    let mut others = Others::default();
+    let now = Instant::now();
+    let before = r#"{"TrafficMirror default/web": {"s": 1, "a": 1, "c": 0, "l": 0}}"#;
+    let leases = vec![
+        noted("podmirror-a", "1", &note(9)),
+        noted("podmirror-b", "1", &note(9)),
+        // Of an agent from before there were counts.
+        noted("podmirror-c", "1", before),
+    ];
+    list(&mut others, leases, now);
+    let mut document = SeenDocument {
+        rules: 1,
+        ..SeenDocument::default()
+    };
+    document.identity.generation = 3;
+    let whole = |document: &SeenDocument| {
+        others.whole("TrafficMirror default/web", document, &Terms::default(), now)
+    };
+    assert_eq!(whole(&document).judged, None);
+    document.comparison = Some(Comparing::AsAsked);
+    let judged = whole(&document).judged.unwrap();
+    assert_eq!(judged.name(), "Differs", "{judged:?}");
+    assert_eq!(whole(&document).attached, 3);
+    document.identity.generation = 4;
+    assert_eq!(whole(&document).judged.unwrap().name(), "NotEnough");
+}
+
 #[tokio::test]
 async fn parts_are_added_up_until_they_are_stale() {
     let mut others = Others::default();
@@ -69,7 +130,7 @@ async fn parts_are_added_up_until_they_are_stale() {
         held_back: 20,
         ..Part::default()
     };
-    let whole = others.whole(title, &own, start);
+    let whole = on_all(&others, title, &own, start);
     assert_eq!((whole.selected, whole.attached, whole.nodes), (5, 4, 3));
     assert_eq!(whole.held_back, 20 + 2 * 30);
     // One of them is written again.
@@ -77,10 +138,10 @@ async fn parts_are_added_up_until_they_are_stale() {
     let mut again = leases();
     again[1].metadata.resource_version = Some("2".into());
     list(&mut others, again, later);
-    let whole = others.whole(title, &own, start + STALE_AFTER);
+    let whole = on_all(&others, title, &own, start + STALE_AFTER);
     assert_eq!((whole.selected, whole.attached, whole.nodes), (3, 3, 2));
     list(&mut others, Vec::new(), later);
-    assert_eq!(others.whole(title, &own, later).selected, 1);
+    assert_eq!(on_all(&others, title, &own, later).selected, 1);
 }
 
 #[tokio::test]
@@ -138,7 +199,7 @@ async fn who_has_thousands_takes_nobodys_room_and_what_is_left_out_is_known() {
     let mut others = Others::default();
     let now = Instant::now();
     list(&mut others, vec![noted("podmirror-a", "1", &text)], now);
-    let left_out = |title: &str| others.whole(title, &Part::default(), now).left_out;
+    let left_out = |title: &str| on_all(&others, title, &Part::default(), now).left_out;
     assert_eq!(left_out("TrafficMirror bank/0000"), 0);
     assert_eq!(left_out("TrafficMirror bank/1999"), 1);
     assert_eq!(left_out("TrafficMirror warehouse/0019"), 0);
@@ -157,7 +218,7 @@ async fn even_of_very_many_namespaces_the_note_is_bounded() {
     let now = Instant::now();
     list(&mut others, vec![noted("podmirror-a", "1", &text)], now);
     for title in all.keys() {
-        let whole = others.whole(title, &Part::default(), now);
+        let whole = on_all(&others, title, &Part::default(), now);
         assert_eq!(whole.selected + whole.left_out, 1, "{title}");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::{Method, Request, Response, StatusCode};
 use kube::{Client, client::Body};
+use mirror_core::verdict::Terms;
 use tokio::time::{sleep, timeout};
 use tower::{BoxError, service_fn};
 
@@ -147,6 +148,7 @@ fn teller(server: &Arc<Mutex<Server>>) -> Teller {
         node: "node-1".into(),
         pod: Some(("pod".into(), "uid".into())),
         lease: "podmirror".into(),
+        terms: Terms::default(),
     })
 }
 

@@ -23,8 +23,12 @@ pub(in crate::config::tests) struct TrafficMirrorStatus {
     /// Copies per minute that were dropped before they were sent, or had no reply, to two digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_per_minute: Option<i64>,
+    /// Where targets are compared, what failures, client errors and contents of all requests come to, on all nodes that have
+    /// told of theirs in the last 150 s: `Same`, `Differs`, or `NotEnough` requests yet. The condition `Compared` has figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
     /// `Accepted`: it is acted on. `Attached`: so is every pod that it selects. `Degraded`: copies have nowhere to
-    /// go, or get lost.
+    /// go, or get lost. `Compared`, where it asks for that: there is a verdict.
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     conditions: Option<Vec<Condition>>,
@@ -43,7 +47,7 @@ struct PodCounts {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Condition {
-    /// `Accepted`, `Attached` or `Degraded`.
+    /// `Accepted`, `Attached`, `Degraded` or `Compared`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     kind: String,
@@ -61,6 +65,13 @@ struct Condition {
     /// When its status last changed.
     #[schemars(extend("format" = "date-time"))]
     last_transition_time: String,
+}
+
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+enum Verdict {
+    Same,
+    Differs,
+    NotEnough,
 }
 
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]

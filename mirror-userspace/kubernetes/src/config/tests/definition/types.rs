@@ -53,6 +53,7 @@ use super::status::TrafficMirrorStatus;
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Degraded\")].status"
     ),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict"),
     printcolumn(
         name = "Suspended",
         type_ = "boolean",
@@ -70,12 +71,26 @@ use super::status::TrafficMirrorStatus;
     clippy::duplicated_attributes,
     reason = "columns have their types in common"
 )]
+#[x_kube(
+    validation = Rule::new("self.targets.filter(it, has(it.role) && it.role == 'candidate').size() <= 1").message("at most one target has the role candidate"),
+    validation = Rule::new("self.targets.filter(it, has(it.role) && it.role == 'baseline').size() <= 2").message("at most two targets have the role baseline"),
+    validation = Rule::new("!has(self.compare) || self.targets.exists(it, has(it.role) && it.role == 'candidate')").message("compare needs a target with the role candidate")
+)]
 pub(in crate::config::tests) struct TrafficMirrorSpec {
     /// Whose requests are mirrored: pods of this document's namespace.
     source: Source,
     /// Where copies go. Each target gets its own share.
     #[schemars(length(min = 1, max = 16))]
     targets: Vec<Target>,
+    /// `v1` compares the target with the role `candidate` with v1 itself, whose replies are captured, and then no target
+    /// with the role `baseline` is needed. Default: the candidate is compared with the target that has that role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare: Option<With>,
+    /// By which of these paths the requests of a comparison are grouped, the first that matches: `/api/*`, where `*` stands
+    /// for anything. Default: as the agent's flag `--group-path` says, which is by the first part of the path.
+    #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_paths: Option<Vec<String>>,
     /// What is sampled as a whole: `connection`, `client-ip`, `request` or `header:NAME`.
     /// Default: as the agent's flag `--sample-by` says.
     #[schemars(
@@ -154,6 +169,23 @@ struct Target {
     #[schemars(length(min = 1, max = 255))]
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
+    /// What it is to a comparison, whose verdict is in the status: `candidate`, which is asked about, or `baseline`. A second
+    /// baseline shows what differs by itself. Default: no part of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+}
+
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Role {
+    Baseline,
+    Candidate,
+}
+
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum With {
+    V1,
 }
 
 /// A label selector; without anything in it, it selects all pods.
