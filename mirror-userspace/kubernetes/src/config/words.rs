@@ -206,7 +206,12 @@ fn write_compare(rule: &Rule, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     };
     let candidate = of(Role::Candidate);
     writeln!(f, "  compares the replies of {candidate} with {baseline}")?;
-    let groups: Vec<_> = rule.compare.groups.iter().map(ToString::to_string).collect();
+    let groups: Vec<_> = rule
+        .compare
+        .groups
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if !groups.is_empty() {
         writeln!(f, "  by the paths {}", groups.join(", "))?;
     }

@@ -75,11 +75,13 @@ impl Counts {
                 contents.without_second,
                 contents.differing,
             ],
-            worst: worst.filter(|(excess, _)| *excess > 0).map(|(excess, name)| Worst {
-                // Clients choose it, and people read it in terminals.
-                name: cut(&name.escape_debug().to_string(), LONGEST_NAME),
-                excess,
-            }),
+            worst: worst
+                .filter(|(excess, _)| *excess > 0)
+                .map(|(excess, name)| Worst {
+                    // Clients choose it, and people read it in terminals.
+                    name: cut(&name.escape_debug().to_string(), LONGEST_NAME),
+                    excess,
+                }),
         }
     }
 

@@ -36,9 +36,7 @@ use mirror_core::verdict::Terms;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 pub use counts::Counts;
-pub use seen::{
-    Comparing, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, rounded,
-};
+pub use seen::{Comparing, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, rounded};
 
 use task::Task;
 

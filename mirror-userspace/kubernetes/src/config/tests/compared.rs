@@ -98,9 +98,18 @@ fn what_makes_no_sense_is_refused_by_field() {
 #[test]
 fn what_compares_nothing_is_told() {
     for (spec, fields) in [
-        ("targets: [{service: v2, role: candidate}]", &["spec.targets"][..]),
-        ("targets: [{service: v2, role: baseline}]", &["spec.targets"]),
-        ("targets: [{service: v2}], groupPaths: [/a]", &["spec.groupPaths"]),
+        (
+            "targets: [{service: v2, role: candidate}]",
+            &["spec.targets"][..],
+        ),
+        (
+            "targets: [{service: v2, role: baseline}]",
+            &["spec.targets"],
+        ),
+        (
+            "targets: [{service: v2}], groupPaths: [/a]",
+            &["spec.groupPaths"],
+        ),
         (
             "targets: [{service: v2, role: candidate, percent: 0}, {service: v3}], compare: v1",
             &["spec.targets[0]", "spec.compare"],
@@ -116,7 +125,8 @@ fn what_compares_nothing_is_told() {
 #[test]
 fn it_is_told_in_words() {
     let told = plan(&mirror(&format!("{WITH_V1}, groupPaths: [/a, /b*]"))).to_string();
-    let expected = "  compares the replies of service/shop/v2 with v1's own\n  by the paths /a, /b*\n";
+    let expected =
+        "  compares the replies of service/shop/v2 with v1's own\n  by the paths /a, /b*\n";
     assert!(told.contains(expected), "{told}");
     let both = "targets: [{service: b, role: baseline}, {service: v2, role: candidate}]";
     let told = plan(&mirror(both)).to_string();

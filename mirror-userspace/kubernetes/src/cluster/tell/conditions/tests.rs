@@ -191,7 +191,10 @@ fn pods_that_are_not_counted_are_not_said_to_be_none() {
 
 /// What so many requests come to of which so many fail at the candidate alone.
 fn judged(requests: u64, failing: u64) -> Whole {
-    let counts = json!({"f": [requests - failing, 0, 0, failing], "w": {"n": "GET /pay", "x": 1}});
+    let counts = json!({
+        "f": [requests - failing, 0, 0, failing], "e": [requests, 0, 0, 0],
+        "w": {"n": "GET /pay", "x": 1},
+    });
     let mut counted = Counted::default();
     counted.add(&serde_json::from_value(counts).unwrap(), 0);
     Whole {

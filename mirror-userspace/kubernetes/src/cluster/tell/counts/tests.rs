@@ -115,5 +115,8 @@ fn no_note_breaks_the_sum() {
     let counted = sum(&vec![hostile; 10_000]);
     let _judged = Judged::new(&counted, &Terms::default());
     let worst = counted.worst().unwrap();
-    assert!(worst.len() <= LONGEST_NAME && !worst.contains('\u{1b}'), "{worst:?}");
+    assert!(
+        worst.len() <= LONGEST_NAME && !worst.contains('\u{1b}'),
+        "{worst:?}"
+    );
 }

@@ -62,11 +62,12 @@ async fn a_note_is_written_on_change_and_renewed_while_it_says_something() {
 #[tokio::test]
 async fn counts_are_figures_and_their_generation_is_not() {
     let compares = |generation, requests: u64| {
-        let counts = serde_json::from_value(json!({"g": generation, "f": [requests, 0, 0, 0]}));
+        let counts = json!({"g": generation, "f": [requests, 0, 0, 0]});
+        let counts: Counts = serde_json::from_value(counts).unwrap();
         let mut parts = parts(1);
-        parts
-            .values_mut()
-            .for_each(|part| part.counts = Some(counts.unwrap()));
+        for part in parts.values_mut() {
+            part.counts = Some(counts.clone());
+        }
         parts
     };
     let mut own = Note::default();
@@ -99,7 +100,12 @@ async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
     };
     document.identity.generation = 3;
     let whole = |document: &SeenDocument| {
-        others.whole("TrafficMirror default/web", document, &Terms::default(), now)
+        others.whole(
+            "TrafficMirror default/web",
+            document,
+            &Terms::default(),
+            now,
+        )
     };
     assert_eq!(whole(&document).judged, None);
     document.comparison = Some(Comparing::AsAsked);
