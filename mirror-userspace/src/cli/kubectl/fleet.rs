@@ -194,7 +194,10 @@ impl Fleet {
 }
 
 /// Does something with an agent, in this time.
-pub(super) async fn within<T>(patience: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let done = time::timeout(patience, work).await;
     let late = || format!("no answer in {} s", patience.as_secs_f64());
     done.with_context(late).flatten()

@@ -18,7 +18,6 @@ use crate::config::{
     words::{AS_RECEIVED, NOT_IN_THE_PATH, OFF},
 };
 
-
 /// Reads an HTTPRoute or GRPCRoute.
 pub(in crate::config) fn read<'a>(
     object: &'a Object<'a>,

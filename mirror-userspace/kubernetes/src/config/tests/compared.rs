@@ -77,7 +77,11 @@ fn what_makes_no_sense_is_refused_by_field() {
         ),
         (
             format!("{WITH_V1}, groupPaths: ['~^/api']"),
-            "spec.groupPaths[0]: is a regular expression",
+            "spec.groupPaths[0]: is no plain path with one * at most",
+        ),
+        (
+            format!("{WITH_V1}, groupPaths: [/a, '/*/b/*']"),
+            "spec.groupPaths[1]: is no plain path with one * at most",
         ),
         (
             format!("{WITH_V1}, groupPaths: [/{}]", "a".repeat(128)),

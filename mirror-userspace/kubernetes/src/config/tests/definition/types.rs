@@ -86,8 +86,8 @@ pub(in crate::config::tests) struct TrafficMirrorSpec {
     /// with the role `baseline` is needed. Default: the candidate is compared with the target that has that role.
     #[serde(skip_serializing_if = "Option::is_none")]
     compare: Option<With>,
-    /// By which of these paths the requests of a comparison are grouped, the first that matches: `/api/*`, where `*` stands
-    /// for anything. Default: as the agent's flag `--group-path` says, which is by the first part of the path.
+    /// By which of these paths the requests of a comparison are grouped, the first that matches: `/api/*`, with one `*` at
+    /// most, which stands for anything. Default: as the agent's flag `--group-path` says, which is by the first part of the path.
     #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     group_paths: Option<Vec<String>>,
