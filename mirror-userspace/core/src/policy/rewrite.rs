@@ -67,7 +67,9 @@ impl RewriteConfig {
             reuse,
         } = self;
         Conditions {
-            rewritten: !(set_fields.is_empty() && remove_fields.is_empty() && paths.is_empty())
+            rewritten: !set_fields.is_empty()
+                || !remove_fields.is_empty()
+                || !paths.is_empty()
                 || !matches!(host, HostRewrite::Keep)
                 || *forwarded_for == ForwardedFor::Append
                 || *reuse,

@@ -8,6 +8,7 @@ mod one;
 mod relief;
 mod reports;
 mod room;
+mod sending;
 mod sharing;
 
 use std::{

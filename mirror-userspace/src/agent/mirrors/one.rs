@@ -8,14 +8,13 @@ use mirror_capture::{AttachmentId, Place};
 #[cfg(doc)]
 use mirror_core::verdict::Bounds;
 use mirror_core::{ledger::Ledger, segment::Time, value::Rate, verdict::Terms};
-use mirror_dispatch::{ContentRules, DispatchConfig};
 use mirror_kubernetes::{
     cluster::{Aim, Node, PodUid, Portion, RuleId, Search},
-    plan::{Compare, Rule, Source},
+    plan::{Rule, Source},
 };
 use tokio::task::spawn_blocking;
 
-use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach, caps::Cap};
+use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach, caps::Cap, sending};
 use crate::{
     admin::{self, SampleRate},
     runtime::{Daemon, DaemonConfig, Sink, Targets},
@@ -78,25 +77,7 @@ impl RuleMirror {
         } = common.clone();
         let backs_off = dispatch.back_off;
         let cap = Cap::new(dispatch.max_rps, rule.max_rps, capture.shards, portion);
-        let Compare { v1, groups } = rule.compare.clone();
-        // The operator's hold whatever a document does about the header.
-        let mut redacted = dispatch.contents.redacted;
-        let own = rule.policy.rewrite.redact_fields.iter();
-        redacted.extend(own.map(|it| it.name().clone()));
-        let dispatch = DispatchConfig {
-            max_rps: cap.of_shard(),
-            back_off: rule.back_off.unwrap_or(backs_off),
-            compare_v1: v1 && rule.compares() && capture.reply_head > 0,
-            groups: match groups.as_slice() {
-                [] => dispatch.groups,
-                _ => groups,
-            },
-            contents: ContentRules {
-                redacted,
-                ..dispatch.contents
-            },
-            ..dispatch
-        };
+        let dispatch = sending::of_rule(rule, dispatch, cap, capture.reply_head > 0);
         let terms = Terms {
             conditions: rule.policy.rewrite.conditions(),
             ..terms
