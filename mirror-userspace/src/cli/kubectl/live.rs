@@ -51,7 +51,7 @@ pub(super) struct Live {
 /// An answer.
 enum Came {
     /// The books of an agent, and the port-forward to it that is still open.
-    Books(String, Result<(Value, Option<Forward>)>),
+    Books(String, Result<(Value, Option<Box<Forward>>)>),
     /// The agents that there are.
     Agents(Result<Vec<AgentPod>>),
 }

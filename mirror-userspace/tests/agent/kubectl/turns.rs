@@ -33,7 +33,7 @@ impl Answers {
     }
 
     /// How many there were since the first look.
-    fn new(&self) -> usize {
+    fn later(&self) -> usize {
         self.0.values().map(|all| all.len() - 1).sum()
     }
 
@@ -80,7 +80,7 @@ fn many_agents_are_asked_by_turns_over_port_forwards_that_stay_and_nobody_while_
     });
     let now = books["uptime_seconds"].as_f64().unwrap();
     let passed = now - begun.borrow().flatten().unwrap();
-    let asked = answers.borrow().new();
+    let asked = answers.borrow().later();
     assert!(
         asked as f64 <= PER_SECOND * passed + MADE_UP,
         "{asked} in {passed} s"

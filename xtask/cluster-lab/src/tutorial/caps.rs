@@ -103,14 +103,14 @@ fn judge(told: &BTreeMap<&str, Option<Part>>, pods: &[Value]) -> (bool, String) 
 
 /// What an agent's log said last of a rule: `1 of 3 ready pods here`.
 fn said(log: &str, rule: &str) -> Option<Part> {
-    let parts = log.lines().filter_map(|line| {
+    let mut parts = log.lines().filter_map(|line| {
         let (_, of_rule) = line.split_once(rule)?;
         let (part, _) = of_rule.strip_prefix(": ")?.split_once(" ready pods here")?;
         let (own, all) = part.split_once(" of ")?;
         let (own, all) = (own.parse().ok()?, all.parse().ok()?);
         Some(Part { own, all })
     });
-    parts.last()
+    parts.next_back()
 }
 
 /// Whether it is not ending.

@@ -25,16 +25,16 @@ pub(super) struct Forward {
 
 /// Those that are open and not in use, by the agents' names.
 #[derive(Default)]
-pub(super) struct Forwards(BTreeMap<String, Forward>);
+pub(super) struct Forwards(BTreeMap<String, Box<Forward>>);
 
 impl Forwards {
     /// One to this agent, if there is any.
-    pub(super) fn take(&mut self, agent: &str) -> Option<Forward> {
+    pub(super) fn take(&mut self, agent: &str) -> Option<Box<Forward>> {
         self.0.remove(agent)
     }
 
     /// One may stay open, if there is room for it.
-    pub(super) fn keep(&mut self, agent: String, forward: Forward) {
+    pub(super) fn keep(&mut self, agent: String, forward: Box<Forward>) {
         if self.0.len() < MOST {
             self.0.insert(agent, forward);
         }
@@ -47,10 +47,10 @@ impl Forwards {
 }
 
 impl Forward {
-    async fn open(fleet: &Fleet, agent: &AgentPod) -> Result<Self> {
+    async fn open(fleet: &Fleet, agent: &AgentPod) -> Result<Box<Self>> {
         let (stream, trouble) = agents::forward(&fleet.client, agent).await?;
         let line = Line::over(stream).await?;
-        Ok(Self { line, trouble })
+        Ok(Box::new(Self { line, trouble }))
     }
 
     async fn books(&mut self) -> Result<Value> {
@@ -72,8 +72,8 @@ impl Forward {
 pub(super) async fn books(
     fleet: &Fleet,
     agent: &AgentPod,
-    open: Option<Forward>,
-) -> Result<(Value, Option<Forward>)> {
+    open: Option<Box<Forward>>,
+) -> Result<(Value, Option<Box<Forward>>)> {
     // The agent may have closed it in the meantime, or have been replaced: then it says nothing of the agent.
     if let Some(mut forward) = open
         && let Ok(books) = forward.books().await
@@ -88,7 +88,7 @@ pub(super) async fn books(
 }
 
 /// It, if it stays open.
-async fn kept(mut forward: Forward) -> Option<Forward> {
+async fn kept(mut forward: Box<Forward>) -> Option<Box<Forward>> {
     let is_kept = time::timeout(SAID_SOON, forward.line.is_kept()).await;
     is_kept.unwrap_or_default().then_some(forward)
 }
