@@ -51,6 +51,7 @@ fn rule(tenant: Option<&str>, v1: bool) -> Rule {
         },
         sample_by: None,
         max_rps: None,
+        back_off: None,
         targets: vec![target.parse().unwrap()],
         compare: Compare {
             v1,

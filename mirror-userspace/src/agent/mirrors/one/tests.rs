@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use mirror_capture::LiveConfig;
 use mirror_core::{pipeline::Limits, verdict::Terms};
-use mirror_kubernetes::plan::Scope;
+use mirror_dispatch::DispatchConfig;
+use mirror_kubernetes::plan::{Compare, Scope};
 
 use super::{super::Rooms, *};
 
@@ -41,6 +42,7 @@ fn rule(back_off: Option<bool>, max_rps: Option<u32>) -> Rule {
         max_rps: max_rps.and_then(NonZeroU32::new),
         back_off,
         targets: vec!["http://192.0.2.1".parse().unwrap()],
+        compare: Compare::default(),
     }
 }
 
