@@ -228,8 +228,8 @@ mod tests {
         };
         let mut said = Vec::new();
         // Every second another one, for two minutes and a bit; then nothing changes.
-        for second in 0..400 {
-            let now = start + Duration::from_secs(second);
+        for second in 0..400_u32 {
+            let now = start + Duration::from_secs(second.into());
             let all = second.min(130) as usize;
             known.portion = Portion { own: 1, all };
             if known.is_news(now) {

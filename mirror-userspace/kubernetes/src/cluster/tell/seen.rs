@@ -162,7 +162,6 @@ impl Part {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
