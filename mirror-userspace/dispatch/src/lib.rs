@@ -249,6 +249,12 @@ impl Dispatcher {
         self.shell.ask(may)
     }
 
+    /// Whether it may sleep for no longer than some milliseconds, as a reply that is measured has not come yet.
+    #[must_use]
+    pub fn wants_short_naps(&self) -> bool {
+        self.shell.ask(Pool::awaits_measured)
+    }
+
     /// The thread slept: replies that are read now may have come before.
     pub fn handle_nap(&self) {
         self.shell.tell(|pool, _| pool.handle_nap());

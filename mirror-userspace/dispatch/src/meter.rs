@@ -3,8 +3,8 @@
 //! Under light load a shard sleeps for milliseconds at a time (`RingReader::nap` in
 //! `mirror-capture`), and a reply that arrives meanwhile waits in its socket: nobody knows for how
 //! long. So one copy in [`EVERY`] is watched, and keeps the shard awake until its reply, for at most
-//! [`PATIENCE`]: for a slower reply, the error of one sleep is small. A reply whose shard did not
-//! sleep is measured in any case. Each measured reply stands for those before it that were not
+//! [`PATIENCE`]: for a slower reply, the error of one short sleep is small, and none is long before it is there. A reply
+//! whose shard did not sleep is measured in any case. Each measured reply stands for those before it that were not
 //! measured.
 
 use std::time::Duration;
@@ -56,6 +56,11 @@ impl Meter {
     /// Whether sleeping now would spoil a measurement.
     pub(super) fn is_watching(&self, now: Time) -> bool {
         self.watched > 0 && now.since(self.began) < PATIENCE
+    }
+
+    /// Whether a long sleep now would.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.watched > 0
     }
 
     #[inline]
@@ -116,6 +121,10 @@ mod tests {
         let mut meter = Meter::default();
         let (first, second) = (meter.start(at(1_000)), meter.start(at(1_001)));
         assert!(meter.is_watching(at(1_007)) && !meter.is_watching(at(1_008)));
+        assert!(
+            meter.is_waiting(),
+            "a short sleep may come now, and no long one"
+        );
         meter.handle_nap();
         assert_eq!(
             meter.stop(first, at(1_020)),
@@ -126,7 +135,7 @@ mod tests {
             None,
             "when it came is not known"
         );
-        assert!(!meter.is_watching(at(1_002)));
+        assert!(!meter.is_watching(at(1_002)) && !meter.is_waiting());
         let unwatched = [meter.start(at(1_039)), meter.start_unwatched(at(1_040))];
         for watch in unwatched {
             meter.stop(watch, at(1_040));

@@ -344,6 +344,12 @@ impl Pool {
         self.shared.meter.is_watching(now)
     }
 
+    /// Whether a long nap now would spoil it, and a short one would not.
+    #[must_use]
+    pub const fn awaits_measured(&self) -> bool {
+        self.shared.meter.is_waiting()
+    }
+
     /// The thread slept: what is read now may have come before.
     pub fn handle_nap(&mut self) {
         self.shared.meter.handle_nap();

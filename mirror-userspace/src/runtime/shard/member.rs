@@ -183,6 +183,11 @@ impl Member {
         !self.has_panicked() && self.stages.dispatcher.may_nap()
     }
 
+    /// Whether a long sleep would do harm where a short one does none.
+    pub(super) fn wants_short_naps(&self) -> bool {
+        !self.has_panicked() && self.stages.dispatcher.wants_short_naps()
+    }
+
     /// The thread slept.
     pub(super) fn handle_nap(&mut self) {
         self.with(|stages| stages.dispatcher.handle_nap());

@@ -179,6 +179,11 @@ impl Members {
         Rc::strong_count(&self.leaving) == 1 && self.of_awake().all(Member::may_nap)
     }
 
+    /// Whether it may sleep for no longer than that.
+    pub(super) fn want_short_naps(&self) -> bool {
+        self.of_awake().any(Member::wants_short_naps)
+    }
+
     /// The thread slept.
     pub(super) fn handle_nap(&mut self) {
         for &place in &self.awake {

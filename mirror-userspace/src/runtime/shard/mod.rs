@@ -126,7 +126,9 @@ async fn serve(
             // Connections get their turn; a flood of segments must not keep commands out either.
             yield_now().await;
             commands.try_recv().ok()
-        } else if members.may_nap() && reader.nap(|| !commands.is_empty()) {
+        } else if members.may_nap()
+            && reader.nap(|| !commands.is_empty() || members.want_short_naps())
+        {
             // The thread slept, not the task: a reply that came meanwhile did not wake it.
             members.handle_nap();
             turns_in_vain = 0;
