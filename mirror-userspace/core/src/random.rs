@@ -79,11 +79,9 @@ mod tests {
             "{counts:?}"
         );
         assert_eq!((random.below(1), random.below(0)), (0, 0));
-        let mut sixths = [0; 6];
-        (0..6_000).for_each(|_| sixths[(random.fraction() * 6.0) as usize] += 1);
-        assert!(
-            sixths.iter().all(|count| (900..1_100).contains(count)),
-            "{sixths:?}"
-        );
+        let mut below = |part| (0..6_000).filter(|_| random.fraction() < part).count();
+        assert!((900..1_100).contains(&below(1.0 / 6.0)));
+        assert!((4_900..5_100).contains(&below(5.0 / 6.0)));
+        assert_eq!((below(0.0), below(1.0)), (0, 6_000));
     }
 }
