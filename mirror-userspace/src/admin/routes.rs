@@ -157,19 +157,34 @@ impl Routes {
         }
     }
 
-    /// With `status=200` that is the status of any verdict, for those who take all others for an error.
+    /// With `status=200` that is the status of any verdict, for those who take all others for an error. With `rule=NAME`
+    /// that is the only rule.
     async fn verdict(&self, query: Option<&str>) -> Response<Full<Bytes>> {
-        let any = query == Some("status=200");
-        let none = "nothing is compared: give targets with role=baseline and role=candidate";
-        let verdict = |shown: &Shown| {
-            let judge = || verdict::of(&shown.snapshot);
-            shown.verdict.get_or_init(judge).clone()
+        let asked = match verdict::Asked::read(query) {
+            Ok(asked) => asked,
+            Err(why) => return plain(StatusCode::BAD_REQUEST, why.into()),
         };
-        match self.shown().await.map(|shown| verdict(&shown)) {
-            Ok(Some((_, text))) if any => respond(StatusCode::OK, JSON, text),
-            Ok(Some((status, text))) => respond(status, JSON, text),
-            Ok(None) => plain(StatusCode::NOT_FOUND, none.into()),
-            Err((status, text)) => plain(status, text),
+        let shown = match self.shown().await {
+            Ok(shown) => shown,
+            Err((status, text)) => return plain(status, text),
+        };
+        let (answer, none) = match &asked.rule {
+            Some(rule) => (
+                verdict::of_rule(&shown.snapshot, rule),
+                "no rule of this name compares targets",
+            ),
+            None => {
+                let judge = || verdict::of_all(&shown.snapshot);
+                (
+                    shown.verdict.get_or_init(judge).clone(),
+                    "nothing is compared: give targets with role=baseline and role=candidate",
+                )
+            }
+        };
+        match answer {
+            Some((_, text)) if asked.any => respond(StatusCode::OK, JSON, text),
+            Some((status, text)) => respond(status, JSON, text),
+            None => plain(StatusCode::NOT_FOUND, none.into()),
         }
     }
 

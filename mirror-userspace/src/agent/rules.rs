@@ -19,6 +19,15 @@ pub(super) struct Rules {
 struct Running {
     id: RuleId,
     rule: Rule,
+    /// The rule's [`shape`].
+    shape: String,
+}
+
+impl Running {
+    fn new(id: RuleId, rule: Rule) -> Self {
+        let shape = shape(&rule);
+        Self { id, rule, shape }
+    }
 }
 
 /// What is to be done.
@@ -45,7 +54,7 @@ impl Rules {
         let mut changes = Vec::new();
         // By name first: of two that are alike each keeps its own.
         wanted.retain(|name, rule| match before.get(name) {
-            Some(running) if shape(&running.rule) == shape(rule) => {
+            Some(running) if running.shape == shape(rule) => {
                 let running = before.remove(name);
                 self.go_on(running, rule, &mut changes);
                 false
@@ -54,7 +63,7 @@ impl Rules {
         });
         let mut alike: HashMap<String, Vec<String>> = HashMap::new();
         for (name, running) in before.iter().rev() {
-            let same = alike.entry(shape(&running.rule)).or_default();
+            let same = alike.entry(running.shape.clone()).or_default();
             same.push(name.clone());
         }
         wanted.retain(|_, rule| {
@@ -70,13 +79,18 @@ impl Rules {
             self.last = self.last.wrapping_add(1);
             let id = RuleId(self.last);
             changes.push(RuleChange::Start(id, Box::new(rule.clone())));
-            self.running.insert(name, Running { id, rule });
+            self.running.insert(name, Running::new(id, rule));
         }
         changes
     }
 
     fn go_on(&mut self, running: Option<Running>, rule: &Rule, changes: &mut Vec<RuleChange>) {
-        let Some(Running { id, rule: before }) = running else {
+        let Some(Running {
+            id,
+            rule: before,
+            shape,
+        }) = running
+        else {
             return;
         };
         // Patterns can't be compared, but their debug text shows all that they were made of.
@@ -84,7 +98,8 @@ impl Rules {
             changes.push(RuleChange::Change(id, Box::new(rule.clone())));
         }
         let rule = rule.clone();
-        self.running.insert(rule.name.clone(), Running { id, rule });
+        let running = Running { id, rule, shape };
+        self.running.insert(running.rule.name.clone(), running);
     }
 
     /// A rule that could not be started.
@@ -96,10 +111,10 @@ impl Rules {
         self.running.values().map(|running| &running.rule)
     }
 
-    /// The rules with their numbers.
-    pub(super) fn by_id(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+    /// The rules with their numbers, and what makes each another one: text that is the same in all agents.
+    pub(super) fn by_id(&self) -> impl Iterator<Item = (RuleId, &Rule, &str)> {
         let all = self.running.values();
-        all.map(|running| (running.id, &running.rule))
+        all.map(|running| (running.id, &running.rule, running.shape.as_str()))
     }
 
     /// The name of a rule.

@@ -8,8 +8,8 @@ use std::{
 use mirror_core::ledger::{Ledger, Named};
 use mirror_kubernetes::{
     cluster::{
-        Aim, AttachState, Comparing, Counts, Part, Problem, Remark, Seen, SeenDocument, TellConfig,
-        Teller, Waiting, rounded,
+        Aim, AttachState, Comparing, Counts, Part, Problem, Remark, Seen, SeenDocument, Subject,
+        TellConfig, Teller, Waiting, rounded,
     },
     plan::Rule,
 };
@@ -161,7 +161,7 @@ impl Agent {
     fn seen(&self) -> Seen {
         let mut documents = self.documents.seen().clone();
         let mut titles = BTreeMap::new();
-        for (id, rule) in self.rules.by_id() {
+        for (id, rule, shape) in self.rules.by_id() {
             let Some(title) = rule.document() else {
                 continue;
             };
@@ -178,11 +178,17 @@ impl Agent {
             let figures = figures.and_then(|telling| telling.per_minute.get(&rule.name));
             let figures = figures.copied().unwrap_or_default();
             figures.add_to(&mut document.part);
-            document.comparison = self.comparing(rule);
+            let subject = Subject::new(&document.identity.uid, shape);
+            document.comparison = self.comparing(rule, subject);
             let compared = self.telling.as_ref();
             let compared = compared.and_then(|telling| telling.compared.get(&rule.name));
-            let generation = document.identity.generation;
-            document.part.counts = compared.map(|it| it.clone().of_generation(generation));
+            document.part.counts = compared.map(|counts| {
+                let counts = counts.clone().of_subject(subject);
+                match self.mirrors.names_groups(rule) {
+                    true => counts,
+                    false => counts.without_groups(),
+                }
+            });
         }
         for pod in self.state.status() {
             let title = titles.get(&pod.rule);
@@ -194,7 +200,7 @@ impl Agent {
     }
 
     /// How a rule compares its targets, if it asks for that.
-    fn comparing(&self, rule: &Rule) -> Option<Comparing> {
+    fn comparing(&self, rule: &Rule, subject: Subject) -> Option<Comparing> {
         if !rule.asks_to_compare() {
             return None;
         }
@@ -208,13 +214,13 @@ impl Agent {
                 "a candidate and a baseline, or compare: v1, are not both there",
             );
         }
-        if rule.compare.v1 && !self.mirrors.captures_replies() {
+        if !self.mirrors.compares(rule) {
             return not(
                 "RepliesOff",
                 "v1's replies are not captured here: the agent runs with --replies off or --attach xdp",
             );
         }
-        Some(Comparing::AsAsked)
+        Some(Comparing::AsAsked(subject))
     }
 
     /// Says which targets of a rule have no endpoint, or are pods whose requests are mirrored.

@@ -29,7 +29,8 @@ pub struct VerdictArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
     wait: Duration,
 
-    /// Ask about this rule, by its name in the metrics [default: the worst of all rules]
+    /// Ask about this rule, by its name in the metrics [default: that of the flags, or, if that
+    /// compares nothing, the worst of all]
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
 

@@ -14,7 +14,8 @@ fn compares(generation: u32) -> Value {
     let candidate = json!([
         {"selector": {"matchLabels": {"version": "v2"}}, "port": 80, "role": "candidate"},
     ]);
-    let mut mirror = mirror(&json!({"targets": candidate, "compare": "v1"}));
+    let named = json!({"targets": candidate, "compare": "v1", "groupPaths": ["/pay/*"]});
+    let mut mirror = mirror(&named);
     mirror["metadata"]["generation"] = json!(generation);
     mirror
 }
@@ -58,7 +59,7 @@ fn a_v2_that_fails_on_one_route_differs_in_the_status() {
         message.starts_with("differs: failures 0 % at the baseline,"),
         "{message}"
     );
-    assert!(message.ends_with("worst GET /pay"), "{message}");
+    assert!(message.ends_with("worst GET /pay/*"), "{message}");
 
     // The same, from whom one may ask for more.
     let (code, verdicts) = node.admin("GET", "/verdict", "");
@@ -66,14 +67,14 @@ fn a_v2_that_fails_on_one_route_differs_in_the_status() {
     let verdicts: Value = serde_json::from_str(&verdicts).unwrap();
     let rule = &verdicts["rules"]["TrafficMirror default/web"];
     assert_eq!(rule["verdict"], "differs", "{verdicts:#}");
-    assert!(rule["groups"]["GET /pay"].is_array(), "{verdicts:#}");
+    assert!(rule["groups"]["GET /pay/*"].is_array(), "{verdicts:#}");
     let (_, metrics) = node.admin("GET", "/metrics", "");
     let differs = "podmirror_verdict{rule=\"TrafficMirror default/web\",verdict=\"differs\"} 1";
     assert!(metrics.contains(differs), "{metrics}");
 
     // Another comparison begins with nothing, and one that is not asked for any more leaves no verdict.
     let mut other = compares(2);
-    other["spec"]["groupPaths"] = json!(["/pay/*"]);
+    other["spec"]["groupPaths"] = json!(["/fine"]);
     node.api.apply(TRAFFIC_MIRRORS, other);
     wait_for_verdict(
         &node,

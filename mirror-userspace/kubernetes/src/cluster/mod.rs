@@ -70,8 +70,8 @@ pub use {
     searcher::Searcher,
     shares::{Room, Shares},
     tell::{
-        Comparing, Counts, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, TellConfig,
-        Teller, rounded,
+        Comparing, Counts, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, Subject,
+        TellConfig, Teller, rounded,
     },
     watch::{
         Failure, FailureReason, Needs, Update, WatchCounts, WatchState, WatchStatus, WatchedKind,

@@ -4,11 +4,11 @@ use std::{fs, path::Path};
 
 use mirror_core::{
     segment::Time,
-    verdict::{Difference, Report, Terms, Values},
+    verdict::{Difference, Measured, Report, Terms, Values},
 };
 
 use super::{owner::mirror, *};
-use crate::admin::{Snapshot, render, tests::exposition};
+use crate::admin::{ShownMirror, Snapshot, render, tests::exposition};
 
 /// The files of `deploy/rollouts`, with the values that their arguments have.
 fn files() -> Vec<(String, String)> {
@@ -130,12 +130,61 @@ async fn the_status_is_that_of_the_verdict_unless_one_wants_200() {
     }
     let asked: Vec<_> = files()
         .into_iter()
-        .filter(|(_, text)| text.contains("/verdict?status=200"))
+        .filter(|(_, text)| text.contains("/verdict?status=200&rule=flags"))
         .collect();
     assert_eq!(asked.len(), 1);
+    let waits = |(_, text): &(String, String)| text.contains("/verdict?rule=flags");
+    assert_eq!(files().into_iter().filter(waits).count(), 1);
     // Where nothing is compared, that is no verdict.
     let admin = answered(patient(), Owner::new()).await;
     for path in ["/verdict", "/verdict?status=200"] {
         assert_eq!(get(admin.address(), path).await.status, 404, "{path}");
     }
+}
+
+/// Whoever may write documents must not decide what the operator's rollout waits for.
+#[tokio::test]
+async fn a_documents_rule_decides_only_where_it_is_asked_for_or_the_flags_compare_nothing() {
+    let document = "TrafficMirror shop/web";
+    let judged = |rule: &str, failing: bool| {
+        let mut mirror = compares().mirrors.remove(0);
+        mirror.rule = rule.to_owned();
+        let measured = |status| Measured {
+            status: Some(status),
+            latency: None,
+        };
+        let theirs = measured(if failing { 500 } else { 200 });
+        for _ in 0..20_000 {
+            let comparison = &mut mirror.counted.comparison;
+            comparison.count("GET /", &measured(200), &theirs);
+        }
+        mirror
+    };
+    let answers = async |mirrors: Vec<ShownMirror>, asked: &[(&str, u16)]| {
+        let owner = Owner {
+            mirrors,
+            ..Owner::new()
+        };
+        let admin = answered(patient(), owner).await;
+        for (path, status) in asked {
+            let reply = get(admin.address(), path).await;
+            assert_eq!(reply.status, *status, "{path}: {}", reply.body);
+        }
+        get(admin.address(), "/verdict").await.body
+    };
+    let (same, differs) = (judged("flags", false), judged(document, true));
+    let asked = [
+        ("/verdict", 200),
+        ("/verdict?rule=flags", 200),
+        ("/verdict?rule=TrafficMirror%20shop/web", 409),
+        ("/verdict?rule=TrafficMirror%20shop/web&status=200", 200),
+        ("/verdict?rule=other", 404),
+        ("/verdict?rules=other", 400),
+    ];
+    let all = answers(vec![same, differs.clone()], &asked).await;
+    // Which are all there, for those who read on.
+    assert!(all.contains(document), "{all}");
+    let flags = mirror("flags", "http://v2");
+    let asked = [("/verdict", 409), ("/verdict?rule=flags", 404)];
+    answers(vec![flags, differs], &asked).await;
 }

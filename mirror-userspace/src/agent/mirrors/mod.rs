@@ -138,7 +138,7 @@ impl Mirrors {
             contents.bounds = Bounds::SMALL;
             config.limits.pool = Some(pool);
         }
-        if rule.compares() && rule.compare.v1 && !self.captures_replies() {
+        if rule.compares() && !self.compares(rule) {
             let rule = &rule.name;
             warn!(
                 "{rule}: v1's replies are not captured (--replies off, --attach xdp): nothing is compared"
@@ -151,9 +151,14 @@ impl Mirrors {
         Ok(())
     }
 
-    /// Whether what v1 answers is captured, which it takes to compare with it.
-    pub(super) const fn captures_replies(&self) -> bool {
-        self.config.capture.reply_head > 0
+    /// Whether a rule's targets are compared here.
+    pub(super) fn compares(&self, rule: &Rule) -> bool {
+        sending::compares(rule, self.config.capture.reply_head > 0)
+    }
+
+    /// Whether its document or the flags name the paths that requests are grouped by.
+    pub(super) const fn names_groups(&self, rule: &Rule) -> bool {
+        !(rule.compare.groups.is_empty() && self.config.dispatch.groups.is_empty())
     }
 
     /// Removes a rule: detaches from all of its pods, and lets copies in flight end.

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach, caps::Cap, sending};
 use crate::{
     admin::{self, SampleRate},
-    runtime::{Daemon, DaemonConfig, Sink, Targets},
+    runtime::{Daemon, DaemonConfig, Sink},
 };
 
 /// What a daemon takes beside its own rings: threads, maps, connections.
@@ -64,7 +64,8 @@ impl RuleMirror {
         common: &MirrorConfig,
         portion: Option<Portion>,
     ) -> Result<Self> {
-        let targets = Targets::new(rule.targets.iter().cloned());
+        let compares = sending::compares(rule, common.capture.reply_head > 0);
+        let targets = sending::targets(rule, compares);
         let sink = Sink::Targets(targets.context("it has no target")?);
         let policy = sink.policy(rule.policy.clone())?;
         let MirrorConfig {
@@ -77,7 +78,7 @@ impl RuleMirror {
         } = common.clone();
         let backs_off = dispatch.back_off;
         let cap = Cap::new(dispatch.max_rps, rule.max_rps, capture.shards, portion);
-        let dispatch = sending::of_rule(rule, dispatch, cap, capture.reply_head > 0);
+        let dispatch = sending::of_rule(rule, dispatch, cap, compares);
         let terms = Terms {
             conditions: rule.policy.rewrite.conditions(),
             ..terms
@@ -86,7 +87,7 @@ impl RuleMirror {
             rule: rule.name.clone(),
             tenant: rule.tenant.clone(),
             source: rule.source.clone(),
-            compares: rule.compares(),
+            compares,
             cap,
             backs_off,
             stage: Stage::Idle(Box::new(DaemonConfig {

@@ -1,16 +1,32 @@
 //! How a rule's copies are sent: by the operator's flags, as far as its document does not say otherwise.
 
+use mirror_core::destination::TargetSpec;
 use mirror_dispatch::{ContentRules, DispatchConfig};
 use mirror_kubernetes::plan::{Compare, Rule};
 
 use super::caps::Cap;
+use crate::runtime::Targets;
 
-/// With this cap; whether v1's replies are captured.
+/// Whether its targets are compared: not with v1 where v1's replies are not captured, and then not with a baseline instead,
+/// which the rule does not ask for.
+pub(super) fn compares(rule: &Rule, has_replies: bool) -> bool {
+    rule.compares() && (has_replies || !rule.compare.v1)
+}
+
+/// Where they go; targets that are not compared have no role.
+pub(super) fn targets(rule: &Rule, compares: bool) -> Option<Targets> {
+    Targets::new(rule.targets.iter().map(|target| TargetSpec {
+        role: target.role.filter(|_| compares),
+        ..target.clone()
+    }))
+}
+
+/// With this cap; whether its targets are compared.
 pub(super) fn of_rule(
     rule: &Rule,
     flags: DispatchConfig,
     cap: Cap,
-    has_replies: bool,
+    compares: bool,
 ) -> DispatchConfig {
     let Compare { v1, groups } = rule.compare.clone();
     // The operator's hold whatever a document does about the header.
@@ -20,7 +36,7 @@ pub(super) fn of_rule(
     DispatchConfig {
         max_rps: cap.of_shard(),
         back_off: rule.back_off.unwrap_or(flags.back_off),
-        compare_v1: v1 && rule.compares() && has_replies,
+        compare_v1: v1 && compares,
         groups: match groups.as_slice() {
             [] => flags.groups,
             _ => groups,

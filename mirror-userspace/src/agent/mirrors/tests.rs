@@ -118,4 +118,34 @@ fn each_rule_is_compared_as_it_says() {
     let blind = with(false, &rule(Some("shop"), true));
     let config = only(&blind).config();
     assert!(!config.dispatch.compare_v1 && config.names().terms.is_none());
+
+    // Nor with a baseline that is there beside v1: nobody asked for that.
+    let both = |v1| {
+        let mut rule = rule(Some("shop"), v1);
+        rule.targets = [
+            "http://192.0.2.1,role=baseline",
+            "http://192.0.2.2,role=candidate",
+        ]
+        .map(|target| target.parse().unwrap())
+        .into();
+        rule
+    };
+    for (replies, v1, compared) in [
+        (false, true, false),
+        (true, true, true),
+        (false, false, true),
+    ] {
+        let rule = both(v1);
+        let mirrors = with(replies, &rule);
+        let config = only(&mirrors).config();
+        assert_eq!(config.names().terms.is_some(), compared, "{replies} {v1}");
+        let roles = config
+            .sink
+            .targets()
+            .iter()
+            .filter(|it| it.spec.role.is_some());
+        assert_eq!(roles.count() > 0, compared);
+        assert_eq!(mirrors.compares(&rule), compared);
+        assert_eq!(only(&mirrors).compares, compared);
+    }
 }

@@ -41,11 +41,11 @@ impl Judged {
 pub(super) fn compared(seen: &SeenDocument, whole: &Whole) -> Option<Condition> {
     let (holds, reason, mut message) = match (seen.comparison.as_ref()?, &whole.judged) {
         (Comparing::Not(remark), _) => (false, remark.reason, remark.text.clone()),
-        (Comparing::AsAsked, Some(judged)) => {
+        (Comparing::AsAsked(_), Some(judged)) => {
             let holds = judged.verdict != Verdict::NotEnough;
             (holds, judged.name(), judged.message.clone())
         }
-        (Comparing::AsAsked, None) => return None,
+        (Comparing::AsAsked(_), None) => return None,
     };
     if whole.left_out > 0 {
         let nodes = whole.left_out;
@@ -73,6 +73,10 @@ fn message(report: &Report, worst: Option<&str>) -> String {
     match report.verdict {
         Verdict::Differs => {
             let differing: Vec<_> = with(Verdict::Differs).map(shares).collect();
+            // Of contents, no group is told.
+            let mut failing = with(Verdict::Differs).map(|it| it.question);
+            let fails = failing.any(|it| matches!(it, Question::Failures | Question::ClientErrors));
+            let worst = worst.filter(|_| fails);
             let worst = worst.map_or_else(String::new, |name| format!(", worst {name}"));
             let differing = differing.join("; ");
             format!("differs: {differing}; of {compared} requests{worst}")

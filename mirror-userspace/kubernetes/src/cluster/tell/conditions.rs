@@ -2,6 +2,7 @@
 
 mod held_back;
 
+use held_back::Told;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,9 +12,6 @@ use super::{
 
 /// The longest message of a condition. The API takes 32 KiB; who reads it wants a line.
 const LONGEST: usize = 512;
-
-/// From so many lost copies per minute on, and from one of a hundred on, a mirror is degraded.
-const LOST: u64 = 10;
 
 /// The condition that there is a verdict.
 pub(super) const COMPARED: &str = "Compared";
@@ -26,6 +24,8 @@ pub(super) const NO_ENDPOINT: &str = "NoEndpoint";
 pub(super) const TARGET_IS_SOURCE: &str = "TargetIsSource";
 /// Why one is a target of which is overloaded.
 const BACKING_OFF: &str = "BackingOff";
+/// Why one is that loses copies for other reasons.
+const LOSING_COPIES: &str = "LosingCopies";
 
 /// What all nodes have of a mirror, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,8 @@ pub(super) struct Condition {
 /// `lastTransitionTime`, and another one has `now`, RFC 3339.
 pub(super) fn status(seen: &SeenDocument, whole: &Whole, before: &Value, now: &str) -> Value {
     let generation = seen.identity.generation;
-    let always = [accepted(seen), attached(seen, whole), degraded(seen, whole)];
+    let degraded = degraded(seen, whole, Told::of(before));
+    let always = [accepted(seen), attached(seen, whole), degraded];
     let conditions = always.into_iter().chain(compared(seen, whole));
     let conditions = conditions.map(|condition| {
         let Condition {
@@ -192,20 +193,19 @@ fn attached(seen: &SeenDocument, whole: &Whole) -> Condition {
     }
 }
 
-fn degraded(seen: &SeenDocument, whole: &Whole) -> Condition {
-    let Whole { copies, lost, .. } = whole;
-    let loses = *lost >= LOST && lost.saturating_mul(100) >= copies.saturating_add(*lost);
+fn degraded(seen: &SeenDocument, whole: &Whole, told: Told) -> Condition {
+    let loses = held_back::loses(whole, told);
     let (holds, reason, message) = if let Some(why) = first(&seen.unreachable) {
         (true, NO_ENDPOINT, why)
     } else if let Some(why) = first(&seen.sources) {
         (true, TARGET_IS_SOURCE, why)
-    } else if loses && held_back::is_most(whole) {
-        (true, BACKING_OFF, held_back::message(whole))
+    } else if loses && held_back::backs_off(whole, told) {
+        (true, BACKING_OFF, held_back::MESSAGE.to_owned())
     } else if loses {
         // Without figures: they come and go.
         let message = "copies are lost, as lostPerMinute says: podmirror_requests_dropped_total and \
                        podmirror_replies_failed_total say why";
-        (true, "LosingCopies", message.to_owned())
+        (true, LOSING_COPIES, message.to_owned())
     } else if let Some(Comparing::Not(remark)) = &seen.comparison {
         (true, remark.reason, remark.text.clone())
     } else if let Some(why) = first(&seen.partly_sources) {

@@ -18,13 +18,38 @@ const MOST: u64 = 1 << 40;
 /// The longest name of a group in a note and in a message.
 const LONGEST_NAME: usize = 64;
 
+/// Methods that a group is named by.
+const METHODS: [&str; 9] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+];
+
+/// Which comparison counts are of: a short hash of the mirror's UID, and of all that makes a comparison begin anew. A mirror's
+/// generation would not do: a change of its percentage leaves counts what they are, and who makes it again begins at 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(u64);
+
+impl Subject {
+    /// That of the mirror with this UID, whose comparison is `of` this; the same in all agents, and never the default.
+    #[must_use]
+    pub fn new(uid: &str, of: &str) -> Self {
+        // FNV-1a. Whoever finds two alike has made both.
+        let bytes = uid.bytes().chain([0xff]).chain(of.bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        // As many bits as any reader of JSON takes.
+        Self((hash >> 11).max(1))
+    }
+}
+
 /// What an agent has counted of the comparison that a mirror asks for. Notes of other versions may lack any of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// The `metadata.generation` of the mirror: counts of another one may be of other targets.
-    #[serde(rename = "g")]
-    pub(super) generation: i64,
+    /// Which comparison they are of: those of another one may be of other targets.
+    #[serde(rename = "k")]
+    pub(super) subject: Subject,
     /// Requests by where they failed: neither, both, only the baseline, only the candidate.
     #[serde(rename = "f")]
     failures: [u64; 4],
@@ -54,7 +79,7 @@ pub(super) struct Worst {
 }
 
 impl Counts {
-    /// Those of a comparison, of no generation yet.
+    /// Those of a comparison, of no mirror yet.
     #[must_use]
     pub fn of(comparison: &Comparison) -> Self {
         let Group {
@@ -63,10 +88,12 @@ impl Counts {
             contents,
             latency: _,
         } = &comparison.overall;
+        // Of other methods, clients choose the name.
         let groups = comparison.groups.iter();
+        let groups = groups.filter(|(name, _)| has_known_method(name));
         let worst = groups.map(|(name, group)| (excess(group), name)).max();
         Self {
-            generation: 0,
+            subject: Subject::default(),
             failures: numbers(failures),
             client_errors: numbers(client_errors),
             with_second: numbers(&contents.with_second),
@@ -78,26 +105,42 @@ impl Counts {
             worst: worst
                 .filter(|(excess, _)| *excess > 0)
                 .map(|(excess, name)| Worst {
-                    // Clients choose it, and people read it in terminals.
+                    // People read it in terminals.
                     name: cut(&name.escape_debug().to_string(), LONGEST_NAME),
                     excess,
                 }),
         }
     }
 
-    /// The same, of a mirror of this generation.
+    /// The same, of this comparison.
     #[must_use]
-    pub fn of_generation(self, generation: i64) -> Self {
-        Self { generation, ..self }
+    pub fn of_subject(self, subject: Subject) -> Self {
+        Self { subject, ..self }
+    }
+
+    /// The same without the group in which the candidate fails most: where no paths were named for groups, clients choose what
+    /// they are called.
+    #[must_use]
+    pub fn without_groups(self) -> Self {
+        Self {
+            worst: None,
+            ..self
+        }
     }
 
     /// The same mirror's before anything is counted.
     pub(super) fn of_nothing_yet(&self) -> Self {
         Self {
-            generation: self.generation,
+            subject: self.subject,
             ..Self::default()
         }
     }
+}
+
+/// Whether a group is of a method of RFC 9110 or 5789, as nearly all requests are.
+fn has_known_method(group: &str) -> bool {
+    let method = group.split(' ').next().unwrap_or_default();
+    METHODS.contains(&method)
 }
 
 /// By how much more requests the candidate failed, or refused, than the baseline.
@@ -135,9 +178,9 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Adds a node's, unless they are of another generation of the mirror.
-    pub(super) fn add(&mut self, counts: &Counts, generation: i64) {
-        if counts.generation != generation {
+    /// Adds a node's, unless they are of another comparison than this one.
+    pub(super) fn add(&mut self, counts: &Counts, subject: Subject) {
+        if counts.subject != subject {
             return;
         }
         let sum = &mut self.sum;

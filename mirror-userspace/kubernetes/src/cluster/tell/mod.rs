@@ -35,7 +35,7 @@ use kube::Client;
 use mirror_core::verdict::Terms;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-pub use counts::Counts;
+pub use counts::{Counts, Subject};
 pub use seen::{Comparing, Identity, MOST_REMARKS, Part, Remark, Seen, SeenDocument, rounded};
 
 use task::Task;

@@ -79,7 +79,8 @@ fn length(title: &str, part: &Part) -> usize {
     serde_json::to_string(&(title, part)).map_or(LONGEST_NOTE, |text| text.len())
 }
 
-/// What fits, and how many do not: each namespace has an equal share, and what some do not need the others have.
+/// What fits, and how many do not: each namespace has an equal share, and what some do not need the others have. One that needs
+/// more has no counts of comparisons, and only if that is not enough, fewer mirrors.
 fn fair(parts: Parts) -> (Parts, usize) {
     let mut namespaces: BTreeMap<String, (usize, Parts)> = BTreeMap::new();
     for (title, part) in parts {
@@ -93,9 +94,14 @@ fn fair(parts: Parts) -> (Parts, usize) {
     let mut left = LONGEST_NOTE.saturating_sub(2 + length(ANY, &none));
     let mut waiting = namespaces.len();
     let (mut fair, mut left_out) = (Parts::new(), 0);
-    for (mark, (whole, own)) in namespaces {
+    for (mark, (mut whole, mut own)) in namespaces {
         let share = left.checked_div(waiting).unwrap_or_default();
         waiting -= 1;
+        if whole > share {
+            // What is compared can be judged by other nodes' counts; pods are only counted here.
+            own.values_mut().for_each(|part| part.counts = None);
+            whole = own.iter().map(|(title, part)| length(title, part)).sum();
+        }
         if whole <= share {
             left -= whole;
             fair.extend(own);
@@ -129,7 +135,7 @@ fn without_figures(parts: &Parts) -> Vec<(&str, Part)> {
             selected: part.selected,
             attached: part.attached,
             why: part.why.clone(),
-            // Of another generation, they say nothing of the mirror as it is by now.
+            // Of another comparison, they say nothing of the mirror as it is by now.
             counts: part.counts.as_ref().map(Counts::of_nothing_yet),
             ..Part::default()
         };
@@ -286,7 +292,10 @@ impl Others {
         now: Instant,
     ) -> Whole {
         let (mut whole, mut counted) = (Whole::default(), Counted::default());
-        let generation = document.identity.generation;
+        let subject = match document.comparison {
+            Some(Comparing::AsAsked(subject)) => Some(subject),
+            _ => None,
+        };
         let fresh = |noted: &&Noted| now.duration_since(noted.since) < STALE_AFTER;
         let others = self.0.values().filter(fresh);
         let mut left_out = 0;
@@ -305,11 +314,11 @@ impl Others {
             whole.lost += u64::from(part.lost);
             whole.held_back += u64::from(part.held_back);
             whole.why = whole.why.or_else(|| part.why.clone());
-            if let Some(counts) = &part.counts {
-                counted.add(counts, generation);
+            if let (Some(counts), Some(subject)) = (&part.counts, subject) {
+                counted.add(counts, subject);
             }
         }
-        if document.comparison == Some(Comparing::AsAsked) {
+        if subject.is_some() {
             whole.judged = Some(Judged::new(&counted, terms));
         }
         whole.left_out = left_out;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::counts::Counts;
+use super::counts::{Counts, Subject};
 
 /// The most remarks on one document that are told.
 pub const MOST_REMARKS: usize = 8;
@@ -62,7 +62,7 @@ pub struct SeenDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparing {
     /// As it says.
-    AsAsked,
+    AsAsked(Subject),
     /// It can't, and why.
     Not(Remark),
 }

@@ -126,6 +126,16 @@ fn what_compares_nothing_is_told() {
     }
 }
 
+/// As `--compare v1` has it, v1 is the baseline.
+#[test]
+fn a_baseline_beside_v1_is_told_to_be_none() {
+    let spec =
+        "targets: [{service: v2, role: candidate}, {service: b, role: baseline}], compare: v1";
+    let plan = plan(&mirror(spec));
+    assert!(plan.rules[0].compares() && plan.rules[0].compare.v1);
+    assert_eq!(ignored(&plan), ["spec.targets[1].role"]);
+}
+
 #[test]
 fn it_is_told_in_words() {
     let told = plan(&mirror(&format!("{WITH_V1}, groupPaths: [/a, /b*]"))).to_string();

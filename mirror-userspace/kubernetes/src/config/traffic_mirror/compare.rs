@@ -11,19 +11,25 @@ use crate::{
 const MAX_GROUPS: usize = 16;
 const LONGEST_GROUP: usize = 128;
 const NOTHING: &str = "compares nothing: that takes a candidate, and a baseline or `compare: v1`";
+const V1_INSTEAD: &str = "is no part of the comparison, whose baseline is v1";
 
 /// How the targets are compared. `spec` is `targets`, of which some may be left out by now.
 pub(super) fn read(
     compare: Option<&Node<'_>>,
     groups: Option<&Node<'_>>,
     spec: &Node<'_>,
-    targets: &Targets,
+    targets: &Targets<'_>,
 ) -> Result<Compare, BadField> {
     let with_v1 = compare.map(|node| read_with(node, &targets.roles));
     let read = Compare {
         v1: with_v1.transpose()?.is_some(),
         groups: groups.map_or_else(|| Ok(Vec::new()), read_groups)?,
     };
+    if read.v1 {
+        for node in &targets.baselines {
+            node.ignore(V1_INSTEAD);
+        }
+    }
     if !read.holds_for(&targets.specs) {
         for node in [compare, groups].into_iter().flatten() {
             node.ignore(NOTHING);

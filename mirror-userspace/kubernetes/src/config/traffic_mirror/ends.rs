@@ -62,20 +62,22 @@ pub(super) fn source(node: &Node<'_>, authority: Authority<'_>) -> Result<Source
 
 /// Where copies go.
 #[derive(Default)]
-pub(super) struct Targets {
+pub(super) struct Targets<'a> {
     /// Those that get copies.
     pub(super) specs: Vec<TargetSpec>,
     /// The roles of all that the document names.
     pub(super) roles: Vec<Role>,
+    /// Where it names baselines.
+    pub(super) baselines: Vec<Node<'a>>,
 }
 
 /// Where copies go; what is refused, off, or leads back is left out and reported.
-pub(super) fn targets(
-    node: &Node<'_>,
+pub(super) fn targets<'a>(
+    node: &Node<'a>,
     source: &Source,
     object: &Object<'_>,
     authority: Authority<'_>,
-) -> Result<Targets, BadField> {
+) -> Result<Targets<'a>, BadField> {
     let nodes = bounded(node, MAX_TARGETS)?;
     if nodes.is_empty() {
         return Err(node.bad("is empty"));
@@ -83,6 +85,7 @@ pub(super) fn targets(
     let Targets {
         specs: mut targets,
         mut roles,
+        mut baselines,
     } = Targets::default();
     for node in nodes {
         let mut fields = node.fields()?;
@@ -94,10 +97,10 @@ pub(super) fn targets(
             .map(|node| share::percent(&node))
             .transpose()?;
         let host = fields.take("host").map(|node| node.parse()).transpose()?;
-        let role = fields
-            .take("role")
-            .map(|node| read_role(&node, &roles))
-            .transpose()?;
+        let named = fields.take("role");
+        let role = named.as_ref().map(|node| read_role(node, &roles));
+        let role = role.transpose()?;
+        baselines.extend(named.filter(|_| role == Some(Role::Baseline)));
         roles.extend(role);
         fields.finish();
         for node in namespace.iter() {
@@ -134,6 +137,7 @@ pub(super) fn targets(
     Ok(Targets {
         specs: targets,
         roles,
+        baselines,
     })
 }
 

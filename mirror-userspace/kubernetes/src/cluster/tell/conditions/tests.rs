@@ -2,7 +2,10 @@
 
 use mirror_core::verdict::Terms;
 
-use super::{super::counts::Counted, *};
+use super::{
+    super::counts::{Counted, Subject},
+    *,
+};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -196,7 +199,7 @@ fn judged(requests: u64, failing: u64) -> Whole {
         "w": {"n": "GET /pay", "x": 1},
     });
     let mut counted = Counted::default();
-    counted.add(&serde_json::from_value(counts).unwrap(), 0);
+    counted.add(&serde_json::from_value(counts).unwrap(), Subject::default());
     Whole {
         judged: Some(Judged::new(&counted, &Terms::default())),
         ..whole(1, 1, 0, 0)
@@ -206,7 +209,7 @@ fn judged(requests: u64, failing: u64) -> Whole {
 fn compares() -> SeenDocument {
     SeenDocument {
         rules: 1,
-        comparison: Some(Comparing::AsAsked),
+        comparison: Some(Comparing::AsAsked(Subject::default())),
         ..SeenDocument::default()
     }
 }
@@ -287,4 +290,23 @@ fn a_verdict_goes_with_the_comparison() {
     assert_eq!(status(&seen, &whole(1, 1, 0, 0), &after, NOW), after);
     let never = status(&seen, &whole(1, 1, 0, 0), &Value::Null, NOW);
     assert_eq!(never.get("verdict"), None);
+}
+
+/// The group is the one that fails most, which says nothing of contents.
+#[test]
+fn where_contents_alone_differ_no_group_is_named() {
+    let counts = json!({
+        "f": [30_000, 0, 0, 1], "e": [30_001, 0, 0, 0], "c": [0, 0, 0, 30_000], "d": [0, 0, 0],
+        "w": {"n": "GET /pay", "x": 1},
+    });
+    let mut counted = Counted::default();
+    counted.add(&serde_json::from_value(counts).unwrap(), Subject::default());
+    let whole = Whole {
+        judged: Some(Judged::new(&counted, &Terms::default())),
+        ..whole(1, 1, 0, 0)
+    };
+    let status = status(&compares(), &whole, &Value::Null, NOW);
+    let message = status["conditions"][3]["message"].as_str().unwrap();
+    assert!(message.starts_with("differs: contents "), "{message}");
+    assert!(!message.contains("worst"), "{message}");
 }

@@ -1,6 +1,6 @@
 //! Notes, and what they add up to.
 
-use super::*;
+use super::{super::counts::Subject, *};
 
 fn parts(attached: u32) -> Parts {
     let part = Part {
@@ -58,11 +58,11 @@ async fn a_note_is_written_on_change_and_renewed_while_it_says_something() {
     assert_eq!(own.due(&Parts::new(), start + 999 * SECOND), None);
 }
 
-/// What is compared comes with each request; of which generation it is, matters at once.
+/// What is compared comes with each request; which comparison it is, matters at once.
 #[tokio::test]
-async fn counts_are_figures_and_their_generation_is_not() {
-    let compares = |generation, requests: u64| {
-        let counts = json!({"g": generation, "f": [requests, 0, 0, 0]});
+async fn counts_are_figures_and_what_they_are_of_is_not() {
+    let compares = |subject: u64, requests: u64| {
+        let counts = json!({"k": subject, "f": [requests, 0, 0, 0]});
         let counts: Counts = serde_json::from_value(counts).unwrap();
         let mut parts = parts(1);
         for part in parts.values_mut() {
@@ -80,8 +80,9 @@ async fn counts_are_figures_and_their_generation_is_not() {
 
 #[tokio::test]
 async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
+    let subject = |uid| Subject::new(uid, "(targets)");
     let note = |failing: u64| {
-        let counts = json!({"g": 3, "f": [100, 0, 0, failing]});
+        let counts = json!({"k": subject("u"), "f": [100, 0, 0, failing]});
         json!({"TrafficMirror default/web": {"s": 1, "a": 1, "v": counts}}).to_string()
     };
     let mut others = Others::default();
@@ -98,7 +99,6 @@ async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
         rules: 1,
         ..SeenDocument::default()
     };
-    document.identity.generation = 3;
     let whole = |document: &SeenDocument| {
         others.whole(
             "TrafficMirror default/web",
@@ -108,11 +108,15 @@ async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
         )
     };
     assert_eq!(whole(&document).judged, None);
-    document.comparison = Some(Comparing::AsAsked);
+    document.comparison = Some(Comparing::AsAsked(subject("u")));
     let judged = whole(&document).judged.unwrap();
     assert_eq!(judged.name(), "Differs", "{judged:?}");
     assert_eq!(whole(&document).attached, 3);
+    // An edit that leaves the comparison what it is.
     document.identity.generation = 4;
+    assert_eq!(whole(&document).judged.unwrap(), judged);
+    // Another object of the same name.
+    document.comparison = Some(Comparing::AsAsked(subject("other")));
     assert_eq!(whole(&document).judged.unwrap().name(), "NotEnough");
 }
 
@@ -183,6 +187,29 @@ fn a_note_that_would_be_too_long_has_no_reasons() {
     let read: Parts = serde_json::from_str(&text).unwrap();
     assert_eq!(read.len(), 200);
     assert_eq!(read["TrafficMirror default/0007"].why, None);
+}
+
+/// Pods are counted nowhere else; what is compared is judged by the other nodes' counts.
+#[test]
+fn a_note_that_would_be_too_long_has_no_counts_before_it_leaves_out_mirrors() {
+    let mut all = many("default", 200);
+    all.extend(many("shop", 2));
+    let most = [1_u64 << 39; 4];
+    let counts = json!({"k": 1_u64 << 50, "f": most, "e": most});
+    for part in all.values_mut() {
+        part.counts = Some(serde_json::from_value(counts.clone()).unwrap());
+    }
+    let (text, left_out) = note(&all);
+    assert!(text.len() <= LONGEST_NOTE, "{}", text.len());
+    assert_eq!(left_out, 0);
+    let read: Parts = serde_json::from_str(&text).unwrap();
+    let own: Vec<_> = read
+        .keys()
+        .filter(|title| all.contains_key(*title))
+        .collect();
+    assert_eq!(own.len(), 202);
+    assert_eq!(read["TrafficMirror default/0007"].counts, None);
+    assert!(read["TrafficMirror shop/0001"].counts.is_some());
 }
 
 #[tokio::test]
