@@ -82,6 +82,13 @@ impl Budget {
         self.0.peak.get()
     }
 
+    /// Whether more than a quarter of its pool is taken, if it has one: no time to keep what may be of no use.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        let lease = self.0.lease.as_ref();
+        lease.is_some_and(|lease| lease.pool.used() > lease.pool.limit() / 4)
+    }
+
     /// An empty reservation, to be grown.
     #[must_use]
     pub fn empty(&self) -> Reserved {

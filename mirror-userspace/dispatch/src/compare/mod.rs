@@ -16,6 +16,7 @@ mod head;
 mod json;
 mod kept;
 mod reply;
+mod room;
 mod rules;
 mod same;
 #[cfg(test)]
@@ -41,9 +42,6 @@ pub use self::{
     rules::{ContentRules, JsonPath},
     whole::{WholeReply, compare_replies},
 };
-
-/// Requests whose replies are waited for at once: of more, the oldest are given up.
-const OPEN: usize = 2_048;
 
 /// Whose reply it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +101,8 @@ pub(crate) struct Contents<K> {
     open: HashMap<K, Open, foldhash::fast::RandomState>,
     /// In the order in which they began. Those that have ended may still be here.
     began: VecDeque<K>,
+    /// Whether a reply found no memory since a request began.
+    lacks_memory: bool,
     not_compared: NotCompared,
     /// Where one failed and the other did not, if differences are kept.
     unlike: Option<Difference>,
@@ -119,6 +119,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
             earlier: Earlier::new(rules.memory / 4),
             open: HashMap::default(),
             began: VecDeque::new(),
+            lacks_memory: false,
             not_compared: NotCompared::default(),
             unlike: None,
             rules,
@@ -167,21 +168,6 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         given_up
     }
 
-    /// Makes room for one more; the oldest one, if that is given up for it.
-    fn make_room(&mut self) -> Option<K> {
-        if self.began.len() < OPEN {
-            return None;
-        }
-        let oldest = self.began.pop_front()?;
-        self.open.remove(&oldest)?;
-        // Of what is captured, a reply may never be seen.
-        *match self.captured {
-            true => &mut self.not_compared.not_captured,
-            false => &mut self.not_compared.no_room,
-        } += 1;
-        Some(oldest)
-    }
-
     /// What the request's reply is kept in; `None` if nobody waits for it.
     pub(crate) fn keep(&self, key: K) -> Option<Box<Kept>> {
         self.is_open(key)
@@ -217,6 +203,7 @@ impl<K: Copy + Eq + Hash> Contents<K> {
 
     /// One of its replies came. What came of it, with the last one.
     pub(crate) fn handle_reply(&mut self, key: K, part: Part, kept: Box<Kept>) -> Option<Judged> {
+        self.lacks_memory |= kept.fate == Fate::NoRoom;
         let not_compared = &mut self.not_compared;
         let why_not = match kept.fate {
             Fate::Complete => None,
@@ -280,7 +267,9 @@ impl<K: Copy + Eq + Hash> Contents<K> {
         let mut second = second.as_deref().map(Reply::new).or(earlier);
         let judged = self.judge_replies(&mut our, &mut their, second.as_mut());
         // One without its body would cost the next request the comparison of its own.
-        if let Some(same) = same.filter(|_| !repeats && !ours.lacks_rest) {
+        if let Some(same) =
+            same.filter(|_| !repeats && !ours.lacks_rest && !self.budget.is_scarce())
+        {
             self.earlier.put(same, ours);
         }
         let (found, noise) = judged?;

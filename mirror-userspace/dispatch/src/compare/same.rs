@@ -58,6 +58,17 @@ impl Earlier {
         waiting.is_some_and(|waiting| waiting.number == number)
     }
 
+    /// Gives up the oldest reply; says whether there was one.
+    pub(super) fn drop_oldest(&mut self) -> bool {
+        while let Some((oldest, number)) = self.came.pop_front() {
+            // One that was used is not the one that came since.
+            if self.is_number(oldest, number) {
+                return self.take(oldest).is_some();
+            }
+        }
+        false
+    }
+
     /// The reply to a request of which none is kept.
     pub(super) fn put(&mut self, same: u64, kept: Box<Kept>) {
         let size = kept.size();
@@ -65,14 +76,7 @@ impl Earlier {
             return;
         }
         self.take(same);
-        while (self.taken + size > self.room || self.replies.len() >= MOST)
-            && let Some((oldest, number)) = self.came.pop_front()
-        {
-            // One that was used is not the one that came since.
-            if self.is_number(oldest, number) {
-                self.take(oldest);
-            }
-        }
+        while (self.taken + size > self.room || self.replies.len() >= MOST) && self.drop_oldest() {}
         if self.came.len() >= 2 * MOST {
             let mut came = std::mem::take(&mut self.came);
             came.retain(|(same, number)| self.is_number(*same, *number));

@@ -131,12 +131,12 @@ impl Mirrors {
     pub(super) fn add(&mut self, id: RuleId, rule: &Rule) -> Result<()> {
         let mut config = self.config.clone();
         if let Some(namespace) = &rule.tenant {
-            let pool = self.room.pool(namespace);
+            let part = self.room.part(namespace);
             let contents = &mut config.dispatch.contents;
             // Replies that wait to be compared are paid for by the namespace, as copies are.
-            contents.pool = Some(pool.clone());
+            contents.pool = Some(part.replies);
             contents.bounds = Bounds::SMALL;
-            config.limits.pool = Some(pool);
+            config.limits.pool = Some(part.copies);
         }
         if rule.compares() && !self.compares(rule) {
             let rule = &rule.name;

@@ -36,8 +36,27 @@ pub(super) struct Room {
     attachments: BTreeMap<String, usize>,
     most_attachments: usize,
     copies: Pool,
-    parts: BTreeMap<String, Pool>,
+    parts: BTreeMap<String, Part>,
     started: u64,
+}
+
+/// What a namespace may take of it.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// For connections, copies, and replies.
+    pub(super) copies: Pool,
+    /// What of that may be replies that wait to be compared: whatever they are, the rest is there for copies.
+    pub(super) replies: Pool,
+}
+
+impl Part {
+    /// How much of it may be replies: a quarter.
+    const REPLIES: usize = 4;
+
+    fn set_limit(&self, limit: usize) {
+        self.copies.set_limit(limit);
+        self.replies.set_limit(limit / Self::REPLIES);
+    }
 }
 
 #[derive(Debug)]
@@ -120,12 +139,14 @@ impl Room {
         }
     }
 
-    /// What the copies of a namespace draw on.
-    pub(super) fn pool(&mut self, namespace: &str) -> Pool {
+    /// What the copies of a namespace draw on, and the replies to them.
+    pub(super) fn part(&mut self, namespace: &str) -> Part {
         if let Some(part) = self.parts.get(namespace) {
             return part.clone();
         }
-        let part = self.copies.part(self.copies.limit());
+        let copies = self.copies.part(self.copies.limit());
+        let replies = copies.part(copies.limit());
+        let part = Part { copies, replies };
         self.parts.insert(namespace.to_owned(), part.clone());
         self.share_copies();
         part
@@ -162,8 +183,8 @@ impl Room {
         let part = self.copies.limit() / count;
         let mirrors = |namespace: &str| self.daemons.namespaces().any(|it| it == namespace);
         self.parts
-            .retain(|namespace, pool| pool.used() > 0 || mirrors(namespace));
-        self.parts.values().for_each(|pool| pool.set_limit(part));
+            .retain(|namespace, part| part.copies.used() > 0 || mirrors(namespace));
+        self.parts.values().for_each(|it| it.set_limit(part));
     }
 }
 
@@ -217,15 +238,19 @@ mod tests {
         let mut room = room();
         let whole = room.copies.limit();
         assert_eq!(room.admit(RuleId(1), "aaa", MIRROR), Admission::Admitted);
-        let aaa = room.pool("aaa");
-        assert_eq!(aaa.limit(), whole);
+        let Part {
+            copies: aaa,
+            replies,
+        } = room.part("aaa");
+        assert_eq!((aaa.limit(), replies.limit()), (whole, whole / 4));
         assert_eq!(room.admit(RuleId(2), "bank", MIRROR), Admission::Admitted);
         assert_eq!(
-            (aaa.limit(), room.pool("bank").limit()),
+            (aaa.limit(), room.part("bank").copies.limit()),
             (whole / 2, whole / 2)
         );
+        assert_eq!(replies.limit(), whole / 8);
         room.leave(RuleId(1));
-        assert_eq!(room.pool("bank").limit(), whole);
+        assert_eq!(room.part("bank").copies.limit(), whole);
     }
 
     #[test]

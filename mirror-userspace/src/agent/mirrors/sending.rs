@@ -7,6 +7,9 @@ use mirror_kubernetes::plan::{Compare, Rule};
 use super::caps::Cap;
 use crate::runtime::Targets;
 
+/// Differences that are kept of a document's rule, at most: each may have 64 fields with two values of 256 bytes.
+const KEPT: usize = 16;
+
 /// Whether its targets are compared: not with v1 where v1's replies are not captured, and then not with a baseline instead,
 /// which the rule does not ask for.
 pub(super) fn compares(rule: &Rule, has_replies: bool) -> bool {
@@ -43,6 +46,10 @@ pub(super) fn of_rule(
         },
         contents: ContentRules {
             redacted,
+            keep: match rule.tenant {
+                Some(_) => flags.contents.keep.min(KEPT),
+                None => flags.contents.keep,
+            },
             ..flags.contents
         },
         ..flags

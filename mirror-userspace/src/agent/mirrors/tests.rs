@@ -1,6 +1,7 @@
 //! What a rule's mirror is made of: the operator's flags, and what a document may say beside them.
 
 use mirror_core::{
+    budget::Pool,
     policy::{PolicyConfig, RewriteConfig},
     verdict::Bounds,
 };
@@ -19,6 +20,7 @@ fn mirrors(replies: bool) -> Mirrors {
     };
     config.capture.reply_head = if replies { 512 } else { 0 };
     config.dispatch.groups = vec!["/flags".parse().unwrap()];
+    config.dispatch.contents.keep = 1_000;
     config.dispatch.contents.redacted = vec!["x-operator".parse().unwrap()];
     let node = Node {
         proc: "/proc".into(),
@@ -74,10 +76,13 @@ fn only(mirrors: &Mirrors) -> &RuleMirror {
 #[test]
 fn a_documents_comparison_is_paid_for_by_its_namespace() {
     let mut mirrors = with(true, &rule(Some("shop"), true));
-    let pool = mirrors.room.pool("shop");
-    let contents = &only(&mirrors).config().dispatch.contents;
-    assert_eq!(contents.pool.as_ref().unwrap().limit(), pool.limit());
-    assert_eq!(contents.bounds, Bounds::SMALL);
+    let part = mirrors.room.part("shop");
+    let config = only(&mirrors).config();
+    let contents = &config.dispatch.contents;
+    let limit = |pool: &Option<Pool>| pool.as_ref().unwrap().limit();
+    assert_eq!(limit(&config.limits.pool), part.copies.limit());
+    assert_eq!(limit(&contents.pool), part.copies.limit() / 4);
+    assert_eq!((contents.bounds, contents.keep), (Bounds::SMALL, 16));
     let compares = only(&mirrors).bytes(Sharing::Shared);
     let plain = with(true, &rule(Some("shop"), false));
     assert_eq!(compares - only(&plain).bytes(Sharing::Shared), 4 << 20);
@@ -85,7 +90,7 @@ fn a_documents_comparison_is_paid_for_by_its_namespace() {
     let of_flags = with(true, &rule(None, true));
     let contents = &only(&of_flags).config().dispatch.contents;
     assert!(contents.pool.is_none());
-    assert_eq!(contents.bounds, Bounds::default());
+    assert_eq!((contents.bounds, contents.keep), (Bounds::default(), 1_000));
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn what_waits_is_bounded_and_what_is_not_in_the_sample_costs_nothing() {
     }
     let not_compared = contents.take_not_compared();
     assert!(not_compared.no_room > 2_000, "{not_compared:?}");
-    assert!(contents.open.len() <= OPEN);
+    assert!(contents.open.len() <= room::OPEN);
     let rate = ContentRules {
         rate: "0".parse().unwrap(),
         ..rules()
@@ -104,4 +104,60 @@ fn replies_take_no_more_than_their_pool_has() {
     assert!(no_room.iter().all(|no_room| *no_room > 0), "{no_room:?}");
     drop(both);
     assert_eq!(pool.used(), 0);
+}
+
+/// Comparisons whose replies may take a quarter of what a namespace has, and what it has.
+fn of_namespace() -> (Pool, ContentRules) {
+    let whole = Pool::new(2 << 20);
+    let rules = ContentRules {
+        pool: Some(whole.part(512 << 10)),
+        ..rules()
+    };
+    (whole, rules)
+}
+
+/// How many of so many requests, none of which comes again, are compared.
+fn compared(contents: &mut Contents<u32>, keys: std::ops::Range<u32>, body: usize) -> usize {
+    let judged = keys.filter_map(|key| {
+        contents.begin(key, "GET /", |_| Asked {
+            same: Some(u64::from(key)),
+            ..asked(b"")
+        });
+        let reply = reply("", &vec![0; body]);
+        let ours = kept(contents, key, &reply);
+        assert!(contents.handle_reply(key, Part::Baseline, ours).is_none());
+        let theirs = contents
+            .keep(key)
+            .is_some()
+            .then(|| kept(contents, key, &reply));
+        contents.handle_reply(key, Part::Candidate, theirs?)
+    });
+    judged.count()
+}
+
+#[test]
+fn replies_that_nobody_asks_for_again_are_in_nobodys_way() {
+    let (whole, rules) = of_namespace();
+    let mut both = [0, 1].map(|_| Contents::new(rules.clone(), false));
+    for (contents, body) in both.iter_mut().zip([10_000, 60_000]) {
+        assert_eq!(compared(contents, 0..100, body), 100);
+        assert_eq!(contents.take_not_compared().total(), 0);
+    }
+    let copies = Budget::of_pool(usize::MAX, whole.clone());
+    assert!(copies.reserve(1_536 << 10).is_some());
+    drop((copies, both));
+    assert_eq!(whole.used(), 0);
+}
+
+#[test]
+fn requests_that_v1_never_answers_give_way() {
+    let (_, rules) = of_namespace();
+    let mut contents = Contents::new(rules, false).of_captured();
+    for key in 0..100 {
+        contents.begin(key, "GET /", |_| asked(b""));
+        let theirs = kept(&contents, key, &reply("", &[0; 60_000]));
+        contents.handle_reply(key, Part::Candidate, theirs);
+    }
+    let compared = compared(&mut contents, 100..200, 60_000);
+    assert!(compared >= 98, "{compared}");
 }
