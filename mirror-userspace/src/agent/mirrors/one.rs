@@ -37,7 +37,7 @@ pub(super) struct RuleMirror {
     /// Whose requests are copied, as its destinations are told apart by.
     source: Source,
     /// Whether its targets are compared.
-    compares: bool,
+    pub(super) compares: bool,
     cap: Cap,
     /// Whether overloaded targets get less, where its document does not say.
     backs_off: bool,
