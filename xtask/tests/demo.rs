@@ -27,20 +27,22 @@ const NAMESPACES: &str = "/run/netns";
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
-/// podmirror beside the task's own binary. A test of the whole workspace has built it; else it is built now.
+/// How long it may take to remove what it has made.
+const END: Duration = Duration::from_secs(30);
+
+/// podmirror of now beside the task's own binary.
 fn podmirror() -> PathBuf {
     let path = Path::new(XTASK).with_file_name("podmirror");
-    if !path.exists() {
-        let mut cargo = Command::new(env!("CARGO"));
-        let built = cargo.args([
-            "build",
-            "--package",
-            "mirror-userspace",
-            "--bin",
-            "podmirror",
-        ]);
-        assert!(built.status().unwrap().success());
-    }
+    let profile = match path.parent().and_then(Path::file_name).unwrap() {
+        debug if debug == "debug" => "dev".as_ref(),
+        name => name,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    let built = cargo
+        .args(["build", "--package=mirror-userspace", "--bin=podmirror"])
+        .arg("--profile")
+        .arg(profile);
+    assert!(built.status().unwrap().success());
     path
 }
 
@@ -53,13 +55,14 @@ impl Demo {
         kill(pid, signal).unwrap();
     }
 
-    fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits so long for its end.
+    fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
+            let status = self.0.try_wait().unwrap();
+            if status.is_some() || Instant::now() >= deadline {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it goes on");
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -78,7 +81,10 @@ impl Drop for Demo {
         if let Ok(None) = self.0.try_wait() {
             // It removes what it has made.
             self.signal(Signal::SIGINT);
-            let _ended = self.0.wait();
+            if self.ended(END).is_none() {
+                self.signal(Signal::SIGKILL);
+                let _ended = self.0.wait();
+            }
         }
     }
 }
@@ -144,7 +150,7 @@ fn the_page_of_the_demo_shows_traffic_until_ctrl_c_and_nothing_is_left() {
     assert!(found.is_some(), "the stream has ended");
 
     demo.signal(Signal::SIGINT);
-    let status = demo.ended();
+    let status = demo.ended(PATIENCE).expect("it goes on");
     assert_eq!(status.code(), Some(0), "{status}");
     assert_eq!(demo.namespaces(), [""; 0]);
 }

@@ -2,7 +2,6 @@
 //! [kept](Answers::keeps).
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     error::Error,
     io,
@@ -35,7 +34,7 @@ use super::{
     listen::Listen,
     metrics::IstioNames,
     page::{Page, Tuning},
-    patience::Patience,
+    patience::{Patience, Told},
     question::{self, Questions},
     routes::Routes,
     socket::{self, SocketFile},
@@ -189,7 +188,7 @@ pub(super) trait Answers: Send + Sync + 'static {
 /// Accepts connections, for ever.
 pub(super) async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: Limits) {
     let mut connections = JoinSet::new();
-    let mut oldest_first: VecDeque<(AbortHandle, Arc<Patience>)> = VecDeque::new();
+    let mut open: Vec<(AbortHandle, Arc<Patience>)> = Vec::new();
     loop {
         let (stream, client) = match door.accept().await {
             Ok(accepted) => accepted,
@@ -203,13 +202,15 @@ pub(super) async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: 
         };
         while connections.try_join_next().is_some() {}
         // Those that are told again and again are bounded for themselves.
-        oldest_first
-            .retain(|(connection, patience)| !connection.is_finished() && !patience.is_renewed());
-        if oldest_first.len() >= limits.connections
-            && let Some((oldest, _)) = oldest_first.pop_front()
-        {
-            oldest.abort();
-            answers.count_evicted();
+        open.retain(|(connection, patience)| !connection.is_finished() && !patience.is_renewed());
+        if open.len() >= limits.connections {
+            // The one that has asked last at the earliest time.
+            let ends = |(_, (_, patience)): &(usize, &(AbortHandle, Arc<Patience>))| patience.end();
+            if let Some((oldest, _)) = open.iter().enumerate().min_by_key(ends) {
+                let (oldest, _) = open.remove(oldest);
+                oldest.abort();
+                answers.count_evicted();
+            }
         }
         let answers = Arc::clone(&answers);
         let patience = Arc::new(Patience::new(limits.connection_time));
@@ -222,7 +223,7 @@ pub(super) async fn accept(door: impl Door, answers: Arc<impl Answers>, limits: 
                 },
             }
         });
-        oldest_first.push_back((connection, ends));
+        open.push((connection, ends));
     }
 }
 
@@ -243,12 +244,16 @@ async fn serve<A: Answers>(
         }
         Ok::<_, Infallible>(response)
     });
+    let told = Told {
+        stream,
+        to: patience,
+    };
     let served = http1::Builder::new()
         // The caller bounds the time for all of it.
         .header_read_timeout(None)
         .max_headers(FIELDS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(told), service)
         .await;
     if let Err(error) = served {
         // Theirs, not ours: they sent no request, or left before its answer.

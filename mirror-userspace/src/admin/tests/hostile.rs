@@ -185,6 +185,25 @@ async fn who_leaves_early_leaves_nothing() {
     assert_eq!(get(at, "/readyz").await.status, 200);
 }
 
+/// The next request is begun.
+#[tokio::test]
+async fn who_hangs_on_a_connection_that_was_kept_is_counted() {
+    let limits = Limits {
+        connection_time: Duration::from_secs(1),
+        ..patient()
+    };
+    let admin = answered(limits, Owner::new()).await;
+    let at = admin.address();
+    let mut begun = TcpStream::connect(at).await.unwrap();
+    let request = b"GET /ledger HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+    begun.write_all(request).await.unwrap();
+    let mut first = [0];
+    begun.read_exact(&mut first).await.unwrap();
+    begun.write_all(b"GET /led").await.unwrap();
+    let counted = closed_by(at, "timeout", 1.0);
+    timeout(Duration::from_secs(60), counted).await.unwrap();
+}
+
 /// As a port-forward is that stays open between two looks.
 #[tokio::test]
 async fn who_looks_again_keeps_the_connection_and_is_let_go_when_idle_without_a_word() {

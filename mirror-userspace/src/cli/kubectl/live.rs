@@ -22,7 +22,7 @@ use super::fleet::{Fleet, within};
 use forwards::{Forward, Forwards};
 use last::{Last, Told};
 pub(super) use turn::turn;
-use turn::{Allowance, too_old};
+use turn::{Allowance, Waits, too_old};
 
 /// How long it is waited until agents are looked for again, and the same if some are silent; longer where they are many.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -89,23 +89,28 @@ impl Live {
             self.looking = now;
         }
         let all = has_rested || self.last.0.is_empty();
-        self.look_at(all, now).await;
+        self.look_at(all, false, now).await;
     }
 
-    /// Asks all agents once.
+    /// Asks all agents once, and takes all the time that it takes until the last of them is asked.
     pub(super) async fn look_at_all(&mut self) {
-        self.look_at(true, Instant::now()).await;
+        self.look_at(true, true, Instant::now()).await;
     }
 
-    async fn look_at(&mut self, all: bool, started: Instant) {
+    async fn look_at(&mut self, all: bool, to_the_last: bool, started: Instant) {
         let wait = match self.last.0.is_empty() {
             true => self.fleet.patience.saturating_add(SOON),
             false => SOON,
         };
+        let agents = self.fleet.agents.len();
+        let mut waits = match to_the_last {
+            true => Waits::to_the_last(started, wait, self.fleet.patience, agents),
+            false => Waits::no_longer(started, wait),
+        };
         self.looked = started;
         self.allowance.refill(started);
         if all {
-            self.allowance.grant(self.fleet.agents.len());
+            self.allowance.grant(agents);
         }
         self.find();
         let is_asked = |name: &str| self.asked.contains_key(&Some(name.to_owned()));
@@ -114,6 +119,7 @@ impl Live {
             let asked = (self.asked.len(), self.silent_asked());
             if let Some(agent) = due.next(asked.0, asked.1, &mut self.allowance) {
                 self.ask(agent);
+                waits.asked(Instant::now());
                 continue;
             }
             // Who was asked by an earlier look has had his time.
@@ -122,7 +128,7 @@ impl Live {
             if !is_awaited && (due.is_done() || self.allowance.is_used_up()) {
                 break;
             }
-            let deadline = time::Instant::from_std(started) + wait;
+            let deadline = time::Instant::from_std(waits.until(due.is_done()));
             match time::timeout_at(deadline, self.asking.join_next()).await {
                 Ok(Some(Ok(came))) => self.take(came),
                 Ok(Some(Err(_))) => {}

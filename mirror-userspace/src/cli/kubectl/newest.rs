@@ -74,7 +74,7 @@ impl Newest {
             (fleet, named, turn)
         };
         let now = Instant::now();
-        let worth = last.as_ref().map(|last| worth(last.at, came, now, turn));
+        let worth = last.as_ref().map(|last| last.worth(came, now, turn));
         let told = match (worth, &*last) {
             (Some(Worth::New), Some(last)) => last.told.clone(),
             (Some(Worth::Old), Some(last)) => last.told.clone().map(|mut told| {
@@ -103,17 +103,19 @@ impl Newest {
     }
 }
 
-/// What agents were asked for then is to who came at this time. Where they are many they are asked half as often as for their
-/// books.
-fn worth(asked: Instant, came: Instant, now: Instant, turn: Duration) -> Worth {
-    let is_many = turn > Duration::from_secs(1);
-    let rests = turn.saturating_mul(2);
-    if asked >= came {
-        Worth::New
-    } else if is_many && now.saturating_duration_since(asked) < rests {
-        Worth::Old
-    } else {
-        Worth::Nothing
+impl Asked {
+    /// What it is to who came at this time. Where agents are many they are asked half as often as for their books; but if
+    /// none of them told anything, again.
+    fn worth(&self, came: Instant, now: Instant, turn: Duration) -> Worth {
+        let is_many = turn > Duration::from_secs(1);
+        let rests = turn.saturating_mul(2);
+        if self.at >= came {
+            Worth::New
+        } else if is_many && self.told.is_ok() && now.saturating_duration_since(self.at) < rests {
+            Worth::Old
+        } else {
+            Worth::Nothing
+        }
     }
 }
 
@@ -181,6 +183,10 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let [few, many] = [1, 32].map(Duration::from_secs);
+        let worth = |asked, came, now, turn| {
+            let told = Ok(Value::Null);
+            Asked { at: asked, told }.worth(came, now, turn)
+        };
         for turn in [few, many] {
             // They were asked after somebody had come, who had to wait for that.
             assert_eq!(worth(at(5), at(4), at(9), turn), Worth::New);
@@ -189,6 +195,20 @@ mod tests {
         assert_eq!(worth(at(5), at(6), at(6), many), Worth::Old);
         assert_eq!(worth(at(5), at(68), at(68), many), Worth::Old);
         assert_eq!(worth(at(5), at(69), at(69), many), Worth::Nothing);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_those_who_waited_for_it_only() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let failure = Asked {
+            at: at(5),
+            told: Err(failed("none answered".to_owned())),
+        };
+        for turn in [1, 32].map(Duration::from_secs) {
+            assert_eq!(failure.worth(at(4), at(9), turn), Worth::New);
+            assert_eq!(failure.worth(at(6), at(6), turn), Worth::Nothing);
+        }
     }
 
     /// Two are silent already, one fails now, and one tells.

@@ -32,8 +32,9 @@ struct Target {
     /// The samples of the agents that have pods of the rule, and of the others.
     mirroring: Vec<f64>,
     idle: Vec<f64>,
-    /// What those may send that have pods of the rule, all together.
+    /// What those may send that have pods of the rule, all together; nothing, where one of them does not say.
     cap: Option<f64>,
+    lacks_a_cap: bool,
     counts: Value,
     lag: Buckets,
     latency: Buckets,
@@ -167,9 +168,11 @@ impl Target {
             true => self.mirroring.push(sample),
             false => self.idle.push(sample),
         }
-        let cap = target.get("cap_copies_per_second").filter(|_| mirrors);
-        if let Some(cap) = cap.and_then(Value::as_f64) {
-            *self.cap.get_or_insert_default() += cap;
+        let cap = target.get("cap_copies_per_second");
+        match cap.and_then(Value::as_f64) {
+            Some(cap) if mirrors => *self.cap.get_or_insert_default() += cap,
+            Some(_) => {}
+            None => self.lacks_a_cap |= mirrors,
         }
         let mut counts = target.clone();
         if let Some(counts) = counts.as_object_mut() {
@@ -190,7 +193,7 @@ impl Target {
             "target": name,
             "sample_ratio": pick(f64::max).unwrap_or_default(),
             "sample_ratio_least": pick(f64::min).unwrap_or_default(),
-            "cap_copies_per_second": self.cap,
+            "cap_copies_per_second": self.cap.filter(|_| !self.lacks_a_cap),
             "lag": told(&self.lag),
             "latency": told(&self.latency),
         });

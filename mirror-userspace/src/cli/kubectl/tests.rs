@@ -131,7 +131,18 @@ fn caps_are_those_of_all_agents_that_have_pods_of_the_rule() {
     let some = [cap(1, json!(10.5)), cap(0, json!(7.0)), cap(3, json!(20.0))];
     assert_eq!(sum(&some), json!(30.5));
     assert_eq!(sum(&[cap(1, Value::Null)]), Value::Null);
-    assert_eq!(sum(&[books(1.0, 1, 1.0, 9)]), Value::Null, "an older agent");
+    let older = books(1.0, 1, 1.0, 9);
+    assert_eq!(sum(std::slice::from_ref(&older)), Value::Null);
+    for other in [older, cap(1, Value::Null)] {
+        for mixed in [
+            [cap(1, json!(10.5)), other.clone()],
+            [other, cap(1, json!(10.5))],
+        ] {
+            assert_eq!(sum(&mixed), Value::Null, "it may send more than that");
+        }
+    }
+    let idle = books(1.0, 0, 1.0, 9);
+    assert_eq!(sum(&[idle, cap(1, json!(10.5))]), json!(10.5));
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! A page of more agents than are asked in a second.
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path, thread, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use lab::agent_pod;
 use serde_json::{Value, json};
@@ -25,7 +31,8 @@ impl Answers {
             let at = agent["told_at"].as_f64().unwrap();
             let name = agent["agent"].as_str().unwrap().to_owned();
             let all = self.0.entry(name).or_default();
-            // Nobody is asked twice in a second, and the clock is as exact as the agents that it is of.
+            // Nobody is asked twice in a second, and the clock is as exact as the agents that it is of: where one that is
+            // slow moves it, a few are counted twice.
             if all.last().is_none_or(|last| at - last > 0.5) {
                 all.push(at);
             }
@@ -69,28 +76,23 @@ fn many_agents_are_asked_by_turns_over_port_forwards_that_stay_and_nobody_while_
     assert_eq!(opened(), AGENTS, "nobody looks");
 
     let answers = RefCell::new(Answers::default());
-    let begun = RefCell::new(None);
+    let begun = Instant::now();
     let books = page.wait_for_books(|books| {
         let mut answers = answers.borrow_mut();
         answers.add(books);
-        begun
-            .borrow_mut()
-            .get_or_insert_with(|| books["uptime_seconds"].as_f64());
         answers.fewest() > 8
     });
-    let now = books["uptime_seconds"].as_f64().unwrap();
-    let passed = now - begun.borrow().flatten().unwrap();
+    let passed = begun.elapsed().as_secs_f64();
     let asked = answers.borrow().later();
-    assert!(
-        asked as f64 <= PER_SECOND * passed + MADE_UP,
-        "{asked} in {passed} s"
-    );
+    // All of them are asked at once where the page took long to be looked at. Each second they would be half as many again.
+    let most = PER_SECOND * passed + MADE_UP + AGENTS as f64;
+    assert!(asked as f64 <= most, "{asked} in {passed} s");
     assert_eq!(books["agents_turn_seconds"], json!(2), "{books:#}");
     assert!(books["agents_oldest_seconds"].is_u64(), "{books:#}");
-    // Each is there for all of these looks, unless the machine is so slow that agents close one.
+    // Each is there for all of these looks, unless the machine is so slow that agents close one, or do not answer in time.
     let more = opened() - AGENTS;
     assert!(
-        3 * more < asked,
+        2 * more < asked,
         "{more} more were opened for {asked} questions"
     );
 
@@ -104,9 +106,11 @@ fn many_agents_are_asked_by_turns_over_port_forwards_that_stay_and_nobody_while_
     let first = lost();
     assert_eq!(first["old"], json!(null));
     let second = lost();
-    assert_eq!(second["lost"], first["lost"]);
     if second["old"] == json!(true) {
-        assert_eq!(opened(), before + AGENTS);
+        assert_eq!(second["lost"], first["lost"]);
+        // One that is silent is not asked, and a look for the page may still be going on.
+        let opened = opened() - before;
+        assert!(opened < 3 * AGENTS / 2, "{opened}");
     }
     drop(page);
     for agent in cluster.agents {

@@ -15,12 +15,8 @@ use super::{
 /// Copies per second to each target, from all nodes: more than the client asks for.
 const MOST: u32 = 3_000;
 
-/// The pods of v1's that are ready on a node, and on all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    own: usize,
-    all: usize,
-}
+/// What one agent's part may differ by from what it should be, in copies per second.
+const ABOUT: f64 = 0.01;
 
 /// v1, which has `pods`, is scaled to fewer and back while a TrafficMirror has a cap.
 pub(super) async fn play(scene: &mut Scene<'_>, mirror: &Value, pods: u64) -> Result<()> {
@@ -66,8 +62,10 @@ async fn divided(scene: &mut Scene<'_>, what: &str) -> Result<()> {
         let agents = cluster.all_pods(name, objects::AGENT_LABEL).await?;
         let mut told = BTreeMap::new();
         for agent in agents.iter().filter(|agent| stays(agent)) {
-            let log = cluster.logs(name, text(agent, "/metadata/name")).await?;
-            told.insert(text(agent, "/spec/nodeName"), said(&log, &rule));
+            let agent_name = text(agent, "/metadata/name");
+            let books = cluster.ask(name, agent_name, "ledger").await?;
+            let books = serde_json::from_str(&books)?;
+            told.insert(text(agent, "/spec/nodeName"), cap(&books, &rule));
         }
         let (good, seen) = judge(&told, &pods);
         let is_late = start.elapsed() > cluster.patience();
@@ -75,7 +73,9 @@ async fn divided(scene: &mut Scene<'_>, what: &str) -> Result<()> {
             let seconds = start.elapsed().as_secs_f64();
             scene.tell(
                 good,
-                format!("{what}: after {seconds:.1} s {seen} is each node's part of the cap"),
+                format!(
+                    "{what}: after {seconds:.1} s {seen} copies/s is each node's part of the cap"
+                ),
             );
             return Ok(());
         }
@@ -83,34 +83,37 @@ async fn divided(scene: &mut Scene<'_>, what: &str) -> Result<()> {
     }
 }
 
-/// Whether what the agents of these nodes have said is what there is; and what they have said, in words.
-fn judge(told: &BTreeMap<&str, Option<Part>>, pods: &[Value]) -> (bool, String) {
+/// Whether what the agents of these nodes send at most is what it should be; and what it is, in words.
+fn judge(told: &BTreeMap<&str, Option<f64>>, pods: &[Value]) -> (bool, String) {
     let ready = pods.iter().filter(|pod| stays(pod) && is_ready(pod));
     let nodes: Vec<_> = ready.map(|pod| text(pod, "/spec/nodeName")).collect();
-    let expected = |node: &str| Part {
-        own: nodes.iter().filter(|it| **it == node).count(),
-        all: nodes.len(),
+    let expected = |node: &str| {
+        let own = nodes.iter().filter(|it| **it == node).count();
+        // A node without any has a part for the first that comes.
+        let (own, all) = match own {
+            0 => (1, nodes.len() + 1),
+            own => (own, nodes.len()),
+        };
+        f64::from(MOST) * own as f64 / all as f64
     };
-    let mut parts = told.iter();
-    let good = parts.all(|(node, part)| *part == Some(expected(node)));
-    let words = told.values().map(|part| match part {
-        Some(Part { own, all }) => format!("{own} of {all}"),
-        None => "nothing said".to_owned(),
+    let mut caps = told.iter();
+    let good = caps.all(|(node, cap)| cap.is_some_and(|it| (it - expected(node)).abs() < ABOUT));
+    let words = told.values().map(|cap| match cap {
+        Some(cap) => format!("{cap:.2}"),
+        None => "no cap".to_owned(),
     });
     let words: Vec<_> = words.collect();
     (good && !told.is_empty(), words.join(" and "))
 }
 
-/// What an agent's log said last of a rule: `1 of 3 ready pods here`.
-fn said(log: &str, rule: &str) -> Option<Part> {
-    let mut parts = log.lines().filter_map(|line| {
-        let (_, of_rule) = line.split_once(rule)?;
-        let (part, _) = of_rule.strip_prefix(": ")?.split_once(" ready pods here")?;
-        let (own, all) = part.split_once(" of ")?;
-        let (own, all) = (own.parse().ok()?, all.parse().ok()?);
-        Some(Part { own, all })
-    });
-    parts.next_back()
+/// What each target of a rule gets at most, by an agent's books: the least, if each has a cap.
+fn cap(books: &Value, rule: &str) -> Option<f64> {
+    let mut rules = books.pointer("/rules")?.as_array()?.iter();
+    let rule = rules.find(|it| text(it, "/rule") == rule)?;
+    let targets = rule.pointer("/targets")?.as_array()?.iter();
+    let caps = targets.map(|it| it.pointer("/cap_copies_per_second")?.as_f64());
+    let caps: Option<Vec<_>> = caps.collect();
+    caps?.into_iter().reduce(f64::min)
 }
 
 /// Whether it is not ending.
@@ -137,15 +140,24 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_said_last_of_a_rule_counts() {
-        let log = "2026-01-01T00:00:00Z INFO TrafficMirror a/web: 2 of 5 ready pods here: at most 20.00 copies/s to each target\n\
-                   2026-01-01T00:00:01Z INFO TrafficMirror a/web-2: 9 of 9 ready pods here: at most 1.00 copies/s to each target\n\
-                   2026-01-01T00:00:02Z INFO TrafficMirror a/web: 1 of 2 ready pods here: at most 25.00 copies/s to each target\n\
-                   2026-01-01T00:00:03Z INFO TrafficMirror a/web: at most 50.00 copies/s to each target from here\n";
-        let part = |own, all| Some(Part { own, all });
-        assert_eq!(said(log, "TrafficMirror a/web"), part(1, 2));
-        assert_eq!(said(log, "TrafficMirror a/web-2"), part(9, 9));
-        assert_eq!(said(log, "TrafficMirror b/web"), None);
+    fn the_cap_of_a_rule_is_that_of_all_its_targets() {
+        let target = |cap: Value| json!({"target": "v2", "cap_copies_per_second": cap});
+        let rule = |name: &str, targets: &[Value]| json!({"rule": name, "targets": targets});
+        let books = json!({"rules": [
+            rule("TrafficMirror a/web-2", &[target(json!(9.0))]),
+            rule("TrafficMirror a/web", &[target(json!(25.5)), target(json!(25.0))]),
+            rule("TrafficMirror a/some", &[target(json!(25.0)), target(Value::Null)]),
+            rule("TrafficMirror a/none", &[]),
+        ]});
+        assert_eq!(cap(&books, "TrafficMirror a/web"), Some(25.0));
+        for none in ["a/some", "a/none", "b/web"] {
+            assert_eq!(
+                cap(&books, &format!("TrafficMirror {none}")),
+                None,
+                "{none}"
+            );
+        }
+        assert_eq!(cap(&Value::Null, "TrafficMirror a/web"), None);
     }
 
     #[test]
@@ -159,16 +171,15 @@ mod tests {
             pod("b", "False"),
             ending,
         ];
-        let part = |own, all| Some(Part { own, all });
         let told = |a, b| BTreeMap::from([("a", a), ("b", b)]);
-        let (good, words) = judge(&told(part(1, 3), part(2, 3)), &pods);
-        assert_eq!((good, &*words), (true, "1 of 3 and 2 of 3"));
-        assert!(!judge(&told(part(1, 3), part(2, 5)), &pods).0, "old");
-        assert!(!judge(&told(part(1, 3), None), &pods).0);
+        let (good, words) = judge(&told(Some(1_000.0), Some(2_000.000_001)), &pods);
+        assert_eq!((good, &*words), (true, "1000.00 and 2000.00"));
+        assert!(!judge(&told(Some(1_000.0), Some(1_200.0)), &pods).0, "old");
+        assert!(!judge(&told(Some(1_000.0), None), &pods).0);
         assert!(!judge(&BTreeMap::new(), &pods).0, "nobody said anything");
         // A node without pods of v1's.
-        let mut three = told(part(1, 3), part(2, 3));
-        three.insert("c", part(0, 3));
+        let mut three = told(Some(1_000.0), Some(2_000.0));
+        three.insert("c", Some(750.0));
         assert!(judge(&three, &pods).0);
     }
 }

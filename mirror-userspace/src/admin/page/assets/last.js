@@ -20,8 +20,9 @@ const ask = async (lost) => {
     const reply = await fetch("lost");
     trouble = reply.ok ? "" : (await reply.text()).trim();
     told = reply.ok ? await reply.json() : null;
-    // Of many agents, which are not asked by each browser: it may be without the newest.
-    if (told?.old) asked = -1;
+    // A gateway or an agent that fails may do better next time. What many agents told, which are not asked by each
+    // browser, may be without the newest.
+    if (reply.status >= 500 || told?.old) asked = -1;
   } catch {
     asked = -1;
   }

@@ -17,6 +17,15 @@ const MOST: usize = 64;
 /// How long an agent has to say that it keeps one open; it does by its answer, or it is too old for that.
 const SAID_SOON: Duration = Duration::from_millis(500);
 
+/// How long one that was kept has for an answer at most: where a machine slept, or a gateway forgot it, it is silent, and the
+/// agent is not. The rest of the agent's time is for a new one.
+const KEPT_ANSWERS: Duration = Duration::from_secs(2);
+
+/// The same where agents have so long.
+fn kept_answers(patience: Duration) -> Duration {
+    KEPT_ANSWERS.min(patience / 2)
+}
+
 /// One that is open to an agent's admin server.
 pub(super) struct Forward {
     line: Line,
@@ -75,8 +84,9 @@ pub(super) async fn books(
     open: Option<Box<Forward>>,
 ) -> Result<(Value, Option<Box<Forward>>)> {
     // The agent may have closed it in the meantime, or have been replaced: then it says nothing of the agent.
+    let patience = kept_answers(fleet.patience);
     if let Some(mut forward) = open
-        && let Ok(books) = forward.books().await
+        && let Ok(Ok(books)) = time::timeout(patience, forward.books()).await
     {
         return Ok((books, kept(forward).await));
     }

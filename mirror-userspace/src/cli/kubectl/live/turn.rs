@@ -74,6 +74,53 @@ impl Allowance {
     }
 }
 
+/// Until when a look waits.
+pub(super) struct Waits {
+    /// For an answer, and since when.
+    wait: Duration,
+    since: Instant,
+    /// Until when some may be left to be asked, where all of them are to be.
+    last: Option<Instant>,
+}
+
+impl Waits {
+    /// So long, whoever is asked by then.
+    pub(super) const fn no_longer(since: Instant, wait: Duration) -> Self {
+        let last = None;
+        Self { wait, since, last }
+    }
+
+    /// Until each of so many agents was asked, some at a time, though those before it take all the time that they have; and
+    /// so long for the last ones.
+    pub(super) fn to_the_last(
+        since: Instant,
+        wait: Duration,
+        patience: Duration,
+        agents: usize,
+    ) -> Self {
+        let times = u32::try_from(agents.div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
+        let whole = patience.saturating_mul(times).saturating_add(wait);
+        let last = since.checked_add(whole);
+        let last = last.or_else(|| since.checked_add(wait));
+        Self { wait, since, last }
+    }
+
+    /// One more was asked.
+    pub(super) const fn asked(&mut self, at: Instant) {
+        if self.last.is_some() {
+            self.since = at;
+        }
+    }
+
+    /// Until when, where all are asked or some are not.
+    pub(super) fn until(&self, all_are_asked: bool) -> Instant {
+        match self.last {
+            Some(last) if !all_are_asked => last,
+            _ => self.since + self.wait,
+        }
+    }
+}
+
 /// An agent, and when anything was heard of it.
 type Heard = (Option<Instant>, AgentPod);
 
@@ -182,6 +229,22 @@ mod tests {
             }
             asked
         }
+    }
+
+    #[test]
+    fn to_ask_all_it_is_waited_as_long_as_those_that_hang_take() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let [soon, patience] = [2, 10].map(Duration::from_secs);
+        let mut some = Waits::no_longer(start, soon);
+        some.asked(at(1));
+        assert_eq!([some.until(false), some.until(true)], [at(2); 2]);
+        let mut all = Waits::to_the_last(start, soon, patience, 3 * AT_ONCE);
+        assert_eq!(all.until(false), at(32));
+        all.asked(at(20));
+        assert_eq!([all.until(false), all.until(true)], [at(32), at(22)]);
+        let longest = Waits::to_the_last(start, soon, Duration::MAX, 1);
+        assert_eq!(longest.until(false), at(2));
     }
 
     #[test]
