@@ -145,7 +145,7 @@ impl Room {
             return part.clone();
         }
         let copies = self.copies.part(self.copies.limit());
-        let replies = copies.part(copies.limit());
+        let replies = copies.part(copies.limit() / Part::REPLIES);
         let part = Part { copies, replies };
         self.parts.insert(namespace.to_owned(), part.clone());
         self.share_copies();
