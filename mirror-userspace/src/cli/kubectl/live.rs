@@ -1,7 +1,7 @@
 //! All agents, looked at again and again.
 //!
 //! A look does not wait for the slowest of them: who takes longer is asked on, and meanwhile counts by what he told last. Nor
-//! does it ask all of them, where they are many: they have their [turns](turn).
+//! does it ask all of them, where they are many: they have their [turns](mod@turn).
 
 mod forwards;
 mod last;
