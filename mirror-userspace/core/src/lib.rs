@@ -40,6 +40,7 @@
 pub mod budget;
 pub mod counters;
 pub mod destination;
+pub mod fnv;
 pub mod http;
 pub mod ledger;
 pub mod lost;

@@ -2,12 +2,10 @@
 
 use std::{cell::Cell, fmt};
 
+use mirror_core::fnv::Fnv;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{
-    kept::Fnv,
-    rules::{ContentRules, ELEMENT},
-};
+use super::rules::{ContentRules, ELEMENT};
 
 /// Most levels of a document.
 const LEVELS: usize = 64;

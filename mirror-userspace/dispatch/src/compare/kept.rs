@@ -1,6 +1,6 @@
 //! A reply that is kept while it is read, to be compared.
 
-use mirror_core::{budget::Reserved, http::h2::FieldList};
+use mirror_core::{budget::Reserved, fnv::Fnv, http::h2::FieldList};
 
 /// What became of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,26 +184,6 @@ impl Kept {
         self.trailers = Vec::new();
         self.body = Vec::new();
         self.room.release();
-    }
-}
-
-/// The hash of Fowler, Noll and Vo: the same however bytes are split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fnv(u64);
-
-impl Fnv {
-    pub(super) const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    pub(super) const fn value(self) -> u64 {
-        self.0
     }
 }
 

@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use mirror_core::verdict::{Comparison, Group, Pairs, Report, Terms};
+use mirror_core::{
+    fnv::Fnv,
+    verdict::{Comparison, Group, Pairs, Report, Terms},
+};
 use serde::{Deserialize, Serialize};
 
 use super::seen::cut;
@@ -33,13 +36,13 @@ impl Subject {
     /// That of the mirror with this UID, whose comparison is `of` this; the same in all agents, and never the default.
     #[must_use]
     pub fn new(uid: &str, of: &str) -> Self {
-        // FNV-1a. Whoever finds two alike has made both.
-        let bytes = uid.bytes().chain([0xff]).chain(of.bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        // Whoever finds two alike has made both.
+        let mut hash = Fnv::new();
+        for bytes in [uid.as_bytes(), &[0xff], of.as_bytes()] {
+            hash.write(bytes);
+        }
         // As many bits as any reader of JSON takes.
-        Self((hash >> 11).max(1))
+        Self((hash.value() >> 11).max(1))
     }
 }
 
