@@ -32,7 +32,7 @@ const CALMEST: Duration = Duration::from_millis(40);
 const ROOMY: usize = 16 * 1024 * 1024;
 /// Records that make a nap long enough. Of the largest, they are half of a ring of 16 MiB.
 const ENOUGH: usize = 128;
-/// Records that are worth waking for: reading so many costs about what waking does.
+/// Records that are worth waking for.
 const FEW: usize = 20;
 /// Poll interval when the thread also serves connections.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -325,7 +325,6 @@ mod tests {
         }
     }
 
-    /// Half of what a nap brings is its price: where there is little to bring, it is worth its time.
     #[test]
     fn where_there_is_little_naps_are_long() {
         assert_eq!(naps(ROOMY, false, [5; 50]).pop(), Some(10));
