@@ -64,7 +64,7 @@ pub use question::{Attachments, MirrorOwner, Question, Questions, Refused};
 pub use routes::Failure;
 pub use server::{Admin, AdminConfig};
 pub use snapshot::{
-    DocumentsRefused, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,
+    DocumentsRefused, FLAGS, PodState, SampleRate, ShownMirror, ShownPod, ShownWatch, Snapshot,
 };
 pub use socket::SOCKET;
 #[cfg(feature = "kubernetes")]

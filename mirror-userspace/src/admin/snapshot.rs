@@ -8,6 +8,9 @@ use mirror_core::{
 
 use crate::runtime::{Daemon, DaemonConfig};
 
+/// The name of the rule that the flags are.
+pub const FLAGS: &str = "flags";
+
 /// Everything that `/metrics` shows.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {

@@ -7,10 +7,10 @@ use hyper::StatusCode;
 use mirror_core::verdict::{Report, Verdict};
 use serde::Serialize;
 
-use super::{limits, snapshot::Snapshot};
-
-/// The name of the rule that is made of flags.
-const FLAGS: &str = "flags";
+use super::{
+    limits,
+    snapshot::{FLAGS, Snapshot},
+};
 
 /// What is answered: a status for those who read no more, and JSON.
 pub(super) type Answer = (StatusCode, Bytes);

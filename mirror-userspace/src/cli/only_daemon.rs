@@ -8,14 +8,11 @@ use mirror_core::{ledger::Ledger, value::Rate};
 use super::supervise::Supervised;
 use crate::{
     admin::{
-        Attachments, LostOf, MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror,
-        Snapshot,
+        Attachments, FLAGS, LostOf, MirrorOwner, Question, Questions, Refused, SampleRate,
+        ShownMirror, Snapshot,
     },
     runtime::Daemon,
 };
-
-/// Its rule's name: it comes from flags.
-const RULE: &str = "flags";
 
 /// A daemon that is the only one. Answers the admin server's questions; see [`MirrorOwner`].
 pub(super) struct OnlyDaemon {
@@ -109,22 +106,22 @@ impl MirrorOwner for OnlyDaemon {
 
     async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         Ok(Snapshot {
-            mirrors: vec![ShownMirror::of(RULE.into(), &self.daemon).await?],
+            mirrors: vec![ShownMirror::of(FLAGS.into(), &self.daemon).await?],
             unclaimed_records: self.daemon.unclaimed(),
             ..Snapshot::default()
         })
     }
 
     async fn lost(&mut self) -> anyhow::Result<Vec<LostOf>> {
-        Ok(vec![LostOf::of(RULE.into(), &mut self.daemon).await?])
+        Ok(vec![LostOf::of(FLAGS.into(), &mut self.daemon).await?])
     }
 
     fn sample_rates(&mut self) -> Vec<SampleRate> {
-        SampleRate::of(RULE, self.daemon.config()).collect()
+        SampleRate::of(FLAGS, self.daemon.config()).collect()
     }
 
     async fn set_sample_rate(&mut self, rule: Option<&str>, rate: Rate) -> Result<(), Refused> {
-        if rule.is_some_and(|rule| rule != RULE) {
+        if rule.is_some_and(|rule| rule != FLAGS) {
             return Err(Refused::UnknownRule);
         }
         self.daemon

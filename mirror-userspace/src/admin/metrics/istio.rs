@@ -11,7 +11,7 @@ use mirror_core::{
 };
 
 use super::super::{
-    snapshot::{ShownMirror, Snapshot},
+    snapshot::{FLAGS, ShownMirror, Snapshot},
     text::{Family, Page, counter},
 };
 
@@ -19,9 +19,6 @@ const REQUESTS: Family = counter(
     "istio_requests_total",
     "Copies of v1's requests that v2 answered, or did not (response_code 0), as --istio-metrics names both.",
 );
-
-/// The rule that the names are of: that of the flags.
-const RULE: &str = "flags";
 
 /// What v1 and v2 are called in a mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +82,7 @@ fn is_name(text: &str) -> bool {
 /// without a reply.
 pub(in crate::admin) fn render(snapshot: &Snapshot, names: &IstioNames) -> String {
     let mut page = Page::default();
-    let rule = snapshot.mirrors.iter().find(|mirror| mirror.rule == RULE);
+    let rule = snapshot.mirrors.iter().find(|mirror| mirror.rule == FLAGS);
     if let Some(mirror) = rule {
         of_mirror(&mut page, mirror, names);
     }
@@ -198,7 +195,7 @@ mod tests {
             attachments: 1,
         };
         let snapshot = Snapshot {
-            mirrors: vec![mirror("VirtualService shop/web http[0]"), mirror(RULE)],
+            mirrors: vec![mirror("VirtualService shop/web http[0]"), mirror(FLAGS)],
             ..Snapshot::default()
         };
         render(&snapshot, &names.parse().unwrap())

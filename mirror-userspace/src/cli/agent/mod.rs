@@ -36,7 +36,7 @@ use super::{
     terms_args::TermsArgs,
 };
 use crate::{
-    admin::Listen,
+    admin::{FLAGS, Listen},
     agent::{Agent, AgentConfig, MirrorConfig, Sharing},
 };
 use gate_args::GateArgs;
@@ -45,9 +45,6 @@ use tell_args::TellArgs;
 
 /// The port of the admin server, on all addresses: the kubelet and Prometheus ask from elsewhere.
 const ADMIN_PORT: u16 = 9090;
-
-/// The name of the rule that the flags are.
-const FLAGS: &str = "flags";
 
 /// Mirror the pods of this Kubernetes node, as they come and go
 ///
