@@ -1,7 +1,7 @@
 //! A network namespace: made, entered by a thread, removed.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write as _,
     os::unix::process::CommandExt as _,
     panic,
@@ -40,6 +40,7 @@ impl Namespace {
         let file = File::open(Path::new(DIRECTORY).join(&name))
             .with_context(|| format!("opening network namespace {name}"))?;
         let namespace = Self { name, file };
+        namespace.run(settle)??;
         namespace.ip("link set dev lo up")?;
         Ok(namespace)
     }
@@ -127,6 +128,17 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         cleanup::remove_namespace(&self.name);
     }
+}
+
+/// Link-local addresses are there with their interface, not a second or two later: by then a browser is loading a page
+/// and gives its requests up (`ERR_NETWORK_CHANGED`).
+fn settle() -> Result<()> {
+    // Seen through the network namespace of the thread that opens it.
+    let path = Path::new("/proc/sys/net/ipv6/conf/default/accept_dad");
+    if path.exists() {
+        fs::write(path, "0").with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// One `ip` process for many commands: a lab takes a dozen, and each process costs milliseconds.
