@@ -133,7 +133,7 @@ fn the_page_of_the_demo_shows_traffic_until_ctrl_c_and_nothing_is_left() {
     let mut html = String::new();
     ask(page, "/").read_to_string(&mut html).unwrap();
     assert!(html.starts_with("HTTP/1.1 200 "), "{html}");
-    assert!(html.contains("app.js"), "{html}");
+    assert!(html.contains("boot.js"), "{html}");
 
     let deadline = Instant::now() + PATIENCE;
     let lines = ask(page, "/events").lines().map(Result::unwrap);

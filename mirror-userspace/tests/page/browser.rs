@@ -53,6 +53,11 @@ impl Browser {
         }
     }
 
+    /// Makes the first request for this file by the page that is opened next fail, as a network that changes does.
+    pub(crate) fn lose(&mut self, path: &str) {
+        self.ask(json!({"do": "lose", "path": path}));
+    }
+
     /// Opens a page.
     pub(crate) fn open(&mut self, look: &Look, url: &str) {
         let Look {

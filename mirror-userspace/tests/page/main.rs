@@ -11,6 +11,7 @@ mod browser;
 mod crowd;
 mod differences;
 mod grafana;
+mod parts;
 mod terminal;
 mod top;
 mod tune;

@@ -16,6 +16,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/icon.svg", IMAGE, include_str!("assets/icon.svg")),
     ("/agents.js", SCRIPT, include_str!("assets/agents.js")),
     ("/app.js", SCRIPT, include_str!("assets/app.js")),
+    ("/boot.js", SCRIPT, include_str!("assets/boot.js")),
     ("/books.js", SCRIPT, include_str!("assets/books.js")),
     ("/dom.js", SCRIPT, include_str!("assets/dom.js")),
     ("/format.js", SCRIPT, include_str!("assets/format.js")),

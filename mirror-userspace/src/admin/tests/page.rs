@@ -73,10 +73,10 @@ async fn its_files_come_from_the_binary_under_a_strict_policy() {
         .map(|path| format!("/{path}"))
         .collect();
     assert!(
-        paths.contains("/app.js") && paths.contains("/style.css"),
+        paths.contains("/boot.js") && paths.contains("/style.css"),
         "{paths:?}"
     );
-    let others = ["/", "/reasons.json", "/books.js"];
+    let others = ["/", "/reasons.json", "/app.js", "/books.js"];
     for path in paths.iter().map(String::as_str).chain(others) {
         let reply = exchange(at, request(path, "GET", "").as_bytes())
             .await

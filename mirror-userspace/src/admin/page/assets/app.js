@@ -17,7 +17,7 @@ const AGAIN = 3000; // ms until a refused connection is tried again
 
 const graph = new Graph(at("graph"));
 let history = new History();
-let reasons = [];
+const reasons = await (await fetch("reasons.json")).json();
 let chosen = decodeURIComponent(location.hash.slice(1));
 let heard = 0;
 let trouble = "";
@@ -126,12 +126,4 @@ addEventListener("hashchange", () => {
   show();
 });
 
-const start = async () => {
-  try {
-    reasons = await (await fetch("reasons.json")).json();
-  } catch {
-    link("podmirror does not answer: load this page again", "gone");
-  }
-  listen();
-};
-start();
+listen();
