@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    caps, gates, hand_over,
+    caps, compared, gates, hand_over,
     objects::{self, text},
     outage, people,
     scene::{Counted, Scene},
@@ -57,6 +57,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     people::play(scene, "TrafficMirror").await?;
     scaled(scene, &mirror).await?;
     caps::play(scene, &mirror, PODS).await?;
+    compared::play(scene, &mirror).await?;
     gates::play(scene).await?;
     updated(scene).await?;
     hand_over::play(scene).await?;

@@ -10,6 +10,7 @@
 
 mod caps;
 mod cluster;
+mod compared;
 mod definitions;
 mod gates;
 mod hand_over;

@@ -50,13 +50,20 @@ pub(super) fn namespace(name: &str) -> Value {
     })
 }
 
+/// The act whose requests v2 fails.
+pub(super) const FAILING: &str = "act-fails";
+
 /// One version of the web service: its pods, and a service of its own.
 pub(super) fn web(namespace: &str, version: &str, image: &str) -> [Value; 2] {
     let name = format!("web-{version}");
     let labels = json!({"app": "web", "version": version});
     // nginx that answers every path with the name of its version, and logs to its output.
+    let fails = match version {
+        "v2" => format!("location {} {{ return 500; }} ", path(FAILING)),
+        _ => String::new(),
+    };
     let script = format!(
-        "echo 'server {{ listen 80; location / {{ return 200 \"{version}\\n\"; }} }}' \
+        "echo 'server {{ listen 80; {fails}location / {{ return 200 \"{version}\\n\"; }} }}' \
          > /etc/nginx/conf.d/default.conf && exec nginx -g 'daemon off;'"
     );
     [
