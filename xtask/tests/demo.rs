@@ -3,9 +3,10 @@
 #![cfg(test)]
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -89,12 +90,12 @@ impl Drop for Demo {
     }
 }
 
-/// Starts it, and returns the address that it prints.
-fn start() -> (Demo, SocketAddr) {
+/// Starts it with this podmirror, and returns what stands behind `begin` in the first line that has it.
+fn start(podmirror: &Path, begin: &str) -> (Demo, String) {
     let mut command = Command::new(XTASK);
     command
         .args(["demo", "--ui", "--podmirror"])
-        .arg(podmirror())
+        .arg(podmirror)
         .stdout(Stdio::piped());
     let mut demo = Demo(command.spawn().unwrap());
     let stdout = demo.0.stdout.take().unwrap();
@@ -109,12 +110,27 @@ fn start() -> (Demo, SocketAddr) {
     loop {
         let line = told.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("{error}, behind {said:#?}"));
-        let address = line.split_once("Open http://").map(|(_, it)| it.to_owned());
-        said.push(line);
-        if let Some(address) = address.as_deref().and_then(|it| it.split('/').next()) {
-            return (demo, address.parse().unwrap());
+        if let Some((_, rest)) = line.split_once(begin) {
+            return (demo, rest.to_owned());
         }
+        said.push(line);
     }
+}
+
+/// The same until the page is there, with its address.
+fn start_page() -> (Demo, SocketAddr) {
+    let (demo, rest) = start(&podmirror(), "Open http://");
+    let address = rest.split('/').next().unwrap();
+    (demo, address.parse().unwrap())
+}
+
+/// Ends it with this status, and nothing of it is left.
+fn end(mut demo: Demo, signal: Signal, status: i32) {
+    assert!(!demo.namespaces().is_empty());
+    demo.signal(signal);
+    let ended = demo.ended(PATIENCE).expect("it goes on");
+    assert_eq!(ended.code(), Some(status), "{signal}: {ended}");
+    assert_eq!(demo.namespaces(), [""; 0]);
 }
 
 /// A connection on which this was asked for.
@@ -128,8 +144,7 @@ fn ask(page: SocketAddr, path: &str) -> BufReader<TcpStream> {
 
 #[test]
 fn the_page_of_the_demo_shows_traffic_until_ctrl_c_and_nothing_is_left() {
-    let (mut demo, page) = start();
-    assert!(!demo.namespaces().is_empty());
+    let (demo, page) = start_page();
     let mut html = String::new();
     ask(page, "/").read_to_string(&mut html).unwrap();
     assert!(html.starts_with("HTTP/1.1 200 "), "{html}");
@@ -149,8 +164,24 @@ fn the_page_of_the_demo_shows_traffic_until_ctrl_c_and_nothing_is_left() {
     });
     assert!(found.is_some(), "the stream has ended");
 
-    demo.signal(Signal::SIGINT);
-    let status = demo.ended(PATIENCE).expect("it goes on");
-    assert_eq!(status.code(), Some(0), "{status}");
-    assert_eq!(demo.namespaces(), [""; 0]);
+    end(demo, Signal::SIGINT, 0);
+}
+
+#[test]
+fn sigterm_is_no_success_though_the_page_was_there() {
+    let (demo, _page) = start_page();
+    end(demo, Signal::SIGTERM, 143);
+}
+
+#[test]
+fn a_signal_before_the_page_is_there_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    // It never gets ready.
+    let podmirror = folder.path().join("podmirror");
+    fs::write(&podmirror, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&podmirror, Permissions::from_mode(0o755)).unwrap();
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let (demo, _arguments) = start(&podmirror, "podmirror run ");
+        end(demo, signal, status);
+    }
 }

@@ -22,6 +22,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 use super::namespace::DIRECTORY;
 
@@ -56,22 +60,41 @@ pub fn interrupted() -> bool {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// The status that a shell expects of an interrupted command.
-pub const CUT_SHORT: i32 = 130;
+/// Whether Ctrl-C is how this process is meant to end.
+static ENDS_BY_CTRL_C: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT, SIGTERM and SIGHUP remove every lab of this process and end it with this
-/// status: [`CUT_SHORT`], or 0 where that is how it is meant to end.
+/// From now on a Ctrl-C is how this process is meant to end: with 0.
+pub fn end_by_ctrl_c() {
+    ENDS_BY_CTRL_C.store(true, Ordering::Relaxed);
+}
+
+/// The status with which this signal ends the process: that which a shell tells of a command that it ended.
+const fn status(signal: i32, ends_by_ctrl_c: bool) -> i32 {
+    match signal {
+        SIGINT if ends_by_ctrl_c => 0,
+        _ => 128 + signal,
+    }
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP remove every lab of this process and end it: with 128 and the number of the
+/// signal, but for a Ctrl-C after [`end_by_ctrl_c`].
 ///
 /// # Errors
 ///
-/// When called twice.
-pub fn clean_up_on_signal(status: i32) -> Result<()> {
-    ctrlc::set_handler(move || {
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        remove_of(|pid| pid == process::id());
-        process::exit(status);
-    })
-    .context("catching Ctrl-C")
+/// When they can't be caught.
+pub fn clean_up_on_signal() -> Result<()> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.context("catching Ctrl-C")?;
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+            // What it is by now: what is being set up may get ready while it is removed.
+            let status = status(signal, ENDS_BY_CTRL_C.load(Ordering::Relaxed));
+            remove_of(|pid| pid == process::id());
+            process::exit(status);
+        }
+    });
+    Ok(())
 }
 
 fn remove_of(owner: impl Fn(u32) -> bool) {
@@ -154,6 +177,14 @@ fn processes_in(name: &str) -> Vec<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ctrl_c_is_success_where_one_ends_it_so_and_no_other_signal_is() {
+        assert_eq!(status(SIGINT, true), 0);
+        let statuses = [SIGHUP, SIGINT, SIGTERM].map(|it| status(it, false));
+        assert_eq!(statuses, [129, 130, 143]);
+        assert_eq!([SIGHUP, SIGTERM].map(|it| status(it, true)), [129, 143]);
+    }
 
     #[test]
     fn the_owner_is_read_from_the_name() {

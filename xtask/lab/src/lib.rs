@@ -43,7 +43,7 @@ mod wire;
 
 pub use agent_pod::agent_pod;
 pub use api::{FakeApi, Health, Write};
-pub use cleanup::{CUT_SHORT, clean_up_on_signal, interrupted};
+pub use cleanup::{clean_up_on_signal, end_by_ctrl_c, interrupted};
 pub use client::{RawClient, Reply};
 pub use forward::Forward;
 pub use frames::Frames;

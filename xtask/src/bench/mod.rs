@@ -100,7 +100,7 @@ pub(crate) struct Options {
 ///
 /// When something cannot be set up, or a subject does not run. Bad figures are no error.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    lab::clean_up_on_signal(lab::CUT_SHORT)?;
+    lab::clean_up_on_signal()?;
     let done = bench(options);
     if lab::interrupted() {
         // What failed did so because the ground is being cleared; the handler ends the process.

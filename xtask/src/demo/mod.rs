@@ -49,8 +49,7 @@ pub(crate) struct Options {
 /// When something cannot be set up, when v1 leaves a request unanswered, or when the books and the
 /// logs do not agree.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // The page is there until Ctrl-C.
-    lab::clean_up_on_signal(if options.ui { 0 } else { lab::CUT_SHORT })?;
+    lab::clean_up_on_signal()?;
     let played = play(options);
     if lab::interrupted() {
         // What failed did so because the ground is being cleared; the handler ends the process.

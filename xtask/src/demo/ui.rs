@@ -51,6 +51,7 @@ pub(super) fn show(stage: &mut Stage, screen: &Screen, rate: f64) -> Result<()> 
     stage.target_port = FAULTY_PORT;
     let mirror = screen.mirror(stage, &[&FLAGS[..], &[PAGE]].concat())?;
     let forward = Forward::start(&stage.lab.node, 9091, PAGE.parse()?)?;
+    lab::end_by_ctrl_c();
     screen.good(&format!(
         "Open http://{}/ in a browser. Ctrl-C ends the demo.",
         forward.address()
