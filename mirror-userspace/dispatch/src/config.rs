@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 
 use super::{
     breaker,
+    cap::SharedCap,
     compare::ContentRules,
     guard::Guard,
     pool::{Order, Pipelining, Retry, Settings},
@@ -37,8 +38,8 @@ pub struct DispatchConfig {
     /// Most copies that wait for a connection or for their turn; beyond that, new copies are dropped.
     /// Their bytes are bounded by the shard's budget. Default: 10 000.
     pub queue: usize,
-    /// Most copies per second; beyond that, new copies are dropped. Default: no limit.
-    pub max_rps: Option<f64>,
+    /// Most copies per second, of which each shard sends its part; beyond that, new copies are dropped. Default: no limit.
+    pub max_rps: Option<SharedCap>,
     /// Whether a target that answers 429 or 503 (in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE), or whose latency doubles, gets
     /// less, if that helps. Default: no.
     pub back_off: bool,
@@ -151,7 +152,7 @@ impl From<&DispatchConfig> for Settings {
             pipelining: config.pipelining,
             retry: config.retry,
             queue: config.queue,
-            max_rps: config.max_rps,
+            max_rps: config.max_rps.map(SharedCap::of_shard),
             back_off: config.back_off,
             stream_window: config.stream_window,
             reply_timeout: config.reply_timeout,

@@ -68,6 +68,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 pub use self::{
+    cap::SharedCap,
     compare::{ContentRules, JsonPath, WholeReply, compare_replies},
     config::DispatchConfig,
     guard::{Guard, Network, OwnAddresses},
@@ -86,6 +87,7 @@ use self::{
     shell::{Shell, Site, Tls},
 };
 
+mod cap;
 mod compare;
 mod config;
 mod copy;

@@ -4,7 +4,9 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mirror_core::destination::{Scheme, TargetSpec};
-use mirror_dispatch::{CongestionControl, DispatchConfig, Order, Pipelining, Retry, tls};
+use mirror_dispatch::{
+    CongestionControl, DispatchConfig, Order, Pipelining, Retry, SharedCap, tls,
+};
 
 use super::{
     UsageError,
@@ -239,7 +241,7 @@ impl DispatchArgs {
             connections: self.target_connections.get().div_ceil(shards),
             pipelining: self.pipeline,
             queue: self.queue.div_ceil(shards),
-            max_rps: self.max_rps.map(|rps| rps / shards as f64),
+            max_rps: self.max_rps.map(|most| SharedCap::new(most, shards)),
             back_off: self.back_off == Some(BackOffArg::On),
             stream_window: self.stream_window,
             congestion_control: self.congestion_control()?,

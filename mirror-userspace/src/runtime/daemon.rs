@@ -17,7 +17,7 @@ use mirror_core::{
     value::Rate,
     verdict::Terms,
 };
-use mirror_dispatch::DispatchConfig;
+use mirror_dispatch::{DispatchConfig, SharedCap};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
@@ -62,8 +62,7 @@ impl DaemonConfig {
     /// Copies per second that each target gets from all shards together, at most.
     #[must_use]
     pub fn cap(&self) -> Option<f64> {
-        let of_shard = self.dispatch.max_rps;
-        of_shard.map(|most| most * f64::from(self.capture.shards))
+        self.dispatch.max_rps.map(SharedCap::whole)
     }
 }
 
@@ -274,9 +273,10 @@ impl Daemon {
         .await;
     }
 
-    /// Has each shard send each target so many copies per second at most; `None`: as many as there are.
-    pub async fn set_max_rps(&mut self, of_shard: Option<f64>) {
-        self.config.dispatch.max_rps = of_shard;
+    /// Has all shards together send each target so many copies per second at most; `None`: as many as there are.
+    pub async fn set_max_rps(&mut self, most: Option<SharedCap>) {
+        self.config.dispatch.max_rps = most;
+        let of_shard = most.map(SharedCap::of_shard);
         answers(self.shares.iter().map(|it| it.set_max_rps(of_shard))).await;
     }
 

@@ -38,7 +38,7 @@ fn above_the_rate_the_newest_are_dropped() {
     run(async {
         let server = Server::answering(OK).await;
         let config = DispatchConfig {
-            max_rps: Some(100.0),
+            max_rps: Some(SharedCap::new(100.0, 1)),
             ..DispatchConfig::default()
         };
         let mut rig = Rig::new(config, server.address);

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use futures::future::join_all;
 use log::{debug, info};
 use mirror_core::value::Rate;
+use mirror_dispatch::SharedCap;
 use mirror_kubernetes::{
     cluster::{Portion, RuleId},
     plan::{Rule, Source},
@@ -50,17 +51,17 @@ fn line<'a>(portion: Portion, mut rules: impl Iterator<Item = (&'a str, f64)>) -
 /// The cap of one rule. Until it is known which part of the rule's pods is on this node, all of it holds here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cap {
-    /// What the flags allow, of each shard.
-    flags: Option<f64>,
+    /// What the flags allow.
+    flags: Option<SharedCap>,
     /// What the rule itself wants.
     own: Option<NonZeroU32>,
-    shards: f64,
+    shards: u32,
     portion: Option<Portion>,
 }
 
 impl Cap {
     pub(super) fn new(
-        flags: Option<f64>,
+        flags: Option<SharedCap>,
         own: Option<NonZeroU32>,
         shards: u32,
         portion: Option<Portion>,
@@ -68,7 +69,7 @@ impl Cap {
         Self {
             flags,
             own,
-            shards: f64::from(shards.max(1)),
+            shards,
             portion,
         }
     }
@@ -85,7 +86,7 @@ impl Cap {
     /// What each target gets from this node at most: a rule may want less than the flags allow, and not more.
     pub(super) fn of_node(self) -> Option<f64> {
         let own = self.own.map(|most| f64::from(most.get()));
-        let flags = self.flags.map(|of_shard| of_shard * self.shards);
+        let flags = self.flags.map(SharedCap::whole);
         let whole = match (own, flags) {
             (Some(own), Some(flags)) => own.min(flags),
             (own, flags) => own.or(flags)?,
@@ -93,9 +94,10 @@ impl Cap {
         Some(self.portion.map_or(whole, |portion| portion.of(whole)))
     }
 
-    /// The same of one shard, which share it.
-    pub(super) fn of_shard(self) -> Option<f64> {
-        self.of_node().map(|most| most / self.shards)
+    /// The same, for the shards that share it.
+    pub(super) fn shared(self) -> Option<SharedCap> {
+        self.of_node()
+            .map(|most| SharedCap::new(most, self.shards as usize))
     }
 }
 
@@ -190,25 +192,30 @@ fn caps<'a>(
 mod tests {
     use super::*;
 
-    fn cap(own: Option<u32>, of_shard: Option<f64>, portion: Option<Portion>) -> Cap {
-        Cap::new(of_shard, own.and_then(NonZeroU32::new), 2, portion)
+    fn cap(own: Option<u32>, flags: Option<f64>, portion: Option<Portion>) -> Cap {
+        let flags = flags.map(|most| SharedCap::new(most, 2));
+        Cap::new(flags, own.and_then(NonZeroU32::new), 2, portion)
+    }
+
+    fn of_shard(cap: Cap) -> Option<f64> {
+        cap.shared().map(SharedCap::of_shard)
     }
 
     #[test]
     fn a_rule_caps_itself_and_never_lifts_the_cap_of_the_flags() {
-        let most = |own, of_shard| cap(own, of_shard, None).of_shard();
+        let most = |own, flags| of_shard(cap(own, flags, None));
         assert_eq!(most(None, None), None);
         assert_eq!(most(Some(10), None), Some(5.0), "shared by two shards");
-        assert_eq!(most(None, Some(3.0)), Some(3.0));
-        assert_eq!(most(Some(10), Some(3.0)), Some(3.0));
-        assert_eq!(most(Some(4), Some(3.0)), Some(2.0));
+        assert_eq!(most(None, Some(6.0)), Some(3.0));
+        assert_eq!(most(Some(10), Some(6.0)), Some(3.0));
+        assert_eq!(most(Some(4), Some(6.0)), Some(2.0));
     }
 
     #[test]
     fn a_node_has_its_part_of_the_cap() {
         let third = Some(Portion { own: 1, all: 3 });
         assert_eq!(cap(Some(30), None, third).of_node(), Some(10.0));
-        assert_eq!(cap(None, Some(15.0), third).of_shard(), Some(5.0));
+        assert_eq!(of_shard(cap(None, Some(30.0), third)), Some(5.0));
         assert_eq!(cap(None, None, third).of_node(), None);
         let mut cap = cap(Some(30), None, None);
         assert_eq!(cap.of_node(), Some(30.0), "nothing is known yet");

@@ -264,7 +264,7 @@ impl RuleMirror {
     }
 
     async fn hold_cap(&mut self) {
-        let most = self.cap.of_shard();
+        let most = self.cap.shared();
         match &mut self.stage {
             Stage::Runs(daemon) => daemon.set_max_rps(most).await,
             Stage::Idle(config) => config.dispatch.max_rps = most,

@@ -37,7 +37,7 @@ pub(super) fn of_rule(
     let own = rule.policy.rewrite.redact_fields.iter();
     redacted.extend(own.map(|it| it.name().clone()));
     DispatchConfig {
-        max_rps: cap.of_shard(),
+        max_rps: cap.shared(),
         back_off: rule.back_off.unwrap_or(flags.back_off),
         compare_v1: v1 && compares,
         groups: match groups.as_slice() {

@@ -4,22 +4,22 @@ use std::num::NonZeroU32;
 
 use mirror_capture::LiveConfig;
 use mirror_core::{pipeline::Limits, verdict::Terms};
-use mirror_dispatch::DispatchConfig;
+use mirror_dispatch::{DispatchConfig, SharedCap};
 use mirror_kubernetes::plan::{Compare, Scope};
 
 use super::{super::Rooms, *};
 
 /// What a rule without pods yet is told, as the flags have it.
-fn common(back_off: bool, max_rps_of_shard: Option<f64>) -> MirrorConfig {
+fn common(back_off: bool, shards: u32, max_rps: Option<f64>) -> MirrorConfig {
     MirrorConfig {
         capture: LiveConfig {
-            shards: 2,
+            shards,
             ..LiveConfig::default()
         },
         limits: Limits::default(),
         dispatch: DispatchConfig {
             back_off,
-            max_rps: max_rps_of_shard,
+            max_rps: max_rps.map(|most| SharedCap::new(most, shards as usize)),
             ..DispatchConfig::default()
         },
         terms: Terms::default(),
@@ -50,7 +50,7 @@ fn rule(back_off: Option<bool>, max_rps: Option<u32>) -> Rule {
 async fn a_document_chooses_whether_overloaded_targets_get_less_and_the_flags_where_it_does_not() {
     for flags in [true, false] {
         let backs_off = |mirror: &RuleMirror| mirror.config().dispatch.back_off;
-        let common = common(flags, None);
+        let common = common(flags, 2, None);
         for own in [None, Some(true), Some(false)] {
             let mut mirror = RuleMirror::new(&rule(own, None), &common, None).unwrap();
             assert_eq!(backs_off(&mirror), own.unwrap_or(flags), "{flags} {own:?}");
@@ -68,11 +68,16 @@ async fn what_this_node_sends_at_most_is_shown() {
     for (own, flags, expected) in [
         (None, None, None),
         (Some(100), None, Some(25.0)),
-        (None, Some(20.0), Some(10.0)),
+        (None, Some(20.0), Some(5.0)),
     ] {
-        let rule = rule(None, own);
-        let mut mirror = RuleMirror::new(&rule, &common(true, flags), None).unwrap();
-        mirror.set_portion(&rule.source, portion).await;
-        assert_eq!(mirror.snapshot().await.unwrap().cap, expected);
+        // Of 11 and of 13 shards the parts do not add up to it.
+        for shards in 1..=64 {
+            let rule = rule(None, own);
+            let common = common(true, shards, flags);
+            let mut mirror = RuleMirror::new(&rule, &common, None).unwrap();
+            mirror.set_portion(&rule.source, portion).await;
+            let cap = mirror.snapshot().await.unwrap().cap;
+            assert_eq!(cap, expected, "{shards}");
+        }
     }
 }
