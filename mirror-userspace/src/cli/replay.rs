@@ -65,7 +65,8 @@ pub struct ReplayArgs {
     ignore_checksums: bool,
 
     /// How fast requests are sent again: 1 is at the pace of the capture, 2 twice as fast, max as fast
-    /// as the target takes them, so that none is dropped because too many wait
+    /// as the target takes them, so that none is dropped because too many wait; latency is then that
+    /// of overloaded targets, and what a verdict says of it means little
     #[arg(long, value_name = "SPEED", default_value = "1", value_parser = speed)]
     speed: Speed,
 
