@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tarfile
 
+# What is taken from this machine, and what Debian calls the package that has it.
+PACKAGES = {"busybox": "/bin/busybox", "nginx-light": "/usr/sbin/nginx"}
+
 NGINX = """worker_processes 1;
 user root;
 error_log /dev/stderr warn;
@@ -79,6 +82,10 @@ def read(path):
 def main():
     folder, podmirror = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
+    missing = [package for package, path in PACKAGES.items() if not os.path.exists(path)]
+    if missing:
+        subprocess.run(["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", *missing],
+                       check=True)
     # Of Debian's package `busybox`: the static one finds no names by DNS. Its wget crashes if it is given a time-out.
     busybox = {path: read(path) for path in ["/bin/busybox", *libraries("/bin/busybox")]}
     archive(f"{folder}/pause.tar", "lab.podmirror.test/pause:1", busybox, {},
