@@ -13,7 +13,7 @@
 //! fails is tried again, and said once.
 //!
 //! Writes are bounded: those of one status are 5 s apart, or 60 s if only its figures have changed, and what is there
-//! already is not written. A status is no news to the watches, which do not keep it.
+//! already is not written; a comparison is judged no more often. A status is no news to the watches, which do not keep it.
 
 mod api;
 mod compared;

@@ -11,7 +11,7 @@ use super::{
     compared::Judged,
     conditions::Whole,
     counts::{Counted, Counts},
-    seen::{Comparing, Part, Seen, SeenDocument, cut},
+    seen::{Part, Seen, SeenDocument, cut},
 };
 
 /// The annotation that has an agent's parts by title, in JSON.
@@ -283,19 +283,18 @@ impl Others {
         self.0 = all;
     }
 
-    /// A mirror on all nodes: this one's part of it and the others'. What is compared is judged by these terms.
+    /// A mirror on all nodes: this one's part of it and the others'. What is compared is judged by these terms, unless
+    /// it is known what it came to lately.
     pub(super) fn whole(
         &self,
         title: &str,
         document: &SeenDocument,
         terms: &Terms,
+        lately: Option<Judged>,
         now: Instant,
     ) -> Whole {
         let (mut whole, mut counted) = (Whole::default(), Counted::default());
-        let subject = match document.comparison {
-            Some(Comparing::AsAsked(subject)) => Some(subject),
-            _ => None,
-        };
+        let subject = document.subject();
         let fresh = |noted: &&Noted| now.duration_since(noted.since) < STALE_AFTER;
         let others = self.0.values().filter(fresh);
         let mut left_out = 0;
@@ -319,7 +318,7 @@ impl Others {
             }
         }
         if subject.is_some() {
-            whole.judged = Some(Judged::new(&counted, terms));
+            whole.judged = Some(lately.unwrap_or_else(|| Judged::new(&counted, terms)));
         }
         whole.left_out = left_out;
         whole

@@ -27,6 +27,14 @@ impl Seen {
 }
 
 impl SeenDocument {
+    /// Which comparison is to be judged, if there is one.
+    pub(super) const fn subject(&self) -> Option<Subject> {
+        match self.comparison {
+            Some(Comparing::AsAsked(subject)) => Some(subject),
+            _ => None,
+        }
+    }
+
     /// Whether there is an Event to tell of it.
     pub(super) fn has_events(&self) -> bool {
         !(self.remarks.is_empty() && self.unreachable.is_empty() && self.sources.is_empty())

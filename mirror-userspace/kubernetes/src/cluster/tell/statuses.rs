@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     api::Versioned,
+    compared::Judged,
     conditions::{Whole, differ_by_figures, status},
+    counts::Subject,
     seen::{Identity, Seen, SeenDocument},
     turns::Turns,
 };
@@ -21,6 +23,8 @@ const MOST_OF_NAMESPACE: usize = 256;
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// The same where only figures have changed.
 const FIGURES_EVERY: Duration = Duration::from_secs(60);
+/// How far apart one comparison is judged, which takes time: a verdict that changes is not written sooner.
+const JUDGED_EVERY: Duration = Duration::from_secs(5);
 /// After no answer.
 const ANSWERED_AFTER: Duration = Duration::from_secs(5);
 /// After a failure.
@@ -48,6 +52,8 @@ struct Known {
     /// `None` before it was read, and since somebody else has changed the object.
     status: Option<Versioned>,
     written: Option<Instant>,
+    /// What its comparison came to when it was last judged, and when that was.
+    judged: Option<(Subject, Judged, Instant)>,
     not_before: Option<Instant>,
     /// How often in a row there was no such thing.
     missing: u32,
@@ -55,11 +61,11 @@ struct Known {
 
 impl Statuses {
     /// What is to be done now, not too much of it, and of each namespace about as much; nothing of those that
-    /// are held back.
+    /// are held back. `whole` adds up a mirror, and judges its comparison unless it is given what that came to lately.
     pub(super) fn todo(
         &mut self,
         seen: &Seen,
-        whole: impl Fn(&str, &SeenDocument) -> Whole,
+        whole: impl Fn(&str, &SeenDocument, Option<Judged>) -> Whole,
         held: impl Fn(&str) -> bool,
         now: Instant,
         time: &str,
@@ -86,22 +92,33 @@ impl Statuses {
     }
 
     fn todo_of(
-        &self,
+        &mut self,
         title: &str,
         document: &SeenDocument,
-        whole: impl Fn(&str, &SeenDocument) -> Whole,
+        whole: impl Fn(&str, &SeenDocument, Option<Judged>) -> Whole,
         now: Instant,
         time: &str,
     ) -> Option<Todo> {
         let identity = &document.identity;
-        let known = self.known.get(title);
-        if known.is_some_and(|known| known.not_before.is_some_and(|until| now < until)) {
-            return None;
-        }
-        let Some(before) = known.and_then(|known| known.status.as_ref()) else {
+        let known = self.known.get_mut(title);
+        let Some(known) = known else {
             return Some(Todo::Read(identity.clone()));
         };
-        let status = status(document, &whole(title, document), &before.status, time);
+        if known.not_before.is_some_and(|until| now < until) {
+            return None;
+        }
+        let Some(before) = &known.status else {
+            return Some(Todo::Read(identity.clone()));
+        };
+        let subject = document.subject();
+        let lately = known
+            .judged
+            .take()
+            .filter(|(of, _, at)| subject == Some(*of) && now.duration_since(*at) < JUDGED_EVERY);
+        let at = lately.as_ref().map_or(now, |(_, _, at)| *at);
+        let whole = whole(title, document, lately.map(|(_, judged, _)| judged));
+        let status = status(document, &whole, &before.status, time);
+        known.judged = subject.zip(whole.judged).map(|(of, it)| (of, it, at));
         if status == before.status {
             return None;
         }
@@ -110,8 +127,7 @@ impl Statuses {
         } else {
             WRITTEN_EVERY
         };
-        let written = known.and_then(|known| known.written);
-        let due = written.is_none_or(|written| now.duration_since(written) >= least);
+        let due = (known.written).is_none_or(|written| now.duration_since(written) >= least);
         let version = before.version.clone();
         due.then(|| Todo::Write(identity.clone(), Versioned { version, status }))
     }
@@ -157,6 +173,7 @@ impl Statuses {
             uid: of.uid.clone(),
             status: None,
             written: None,
+            judged: None,
             not_before: None,
             missing: 0,
         })
@@ -164,172 +181,4 @@ impl Statuses {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn seen(count: usize) -> Seen {
-        let documents = (0..count).map(|number| {
-            let identity = Identity {
-                kind: "TrafficMirror".into(),
-                namespace: "default".into(),
-                name: format!("web-{number:02}"),
-                uid: "u".into(),
-                ..Identity::default()
-            };
-            let document = SeenDocument {
-                identity,
-                rules: 1,
-                ..SeenDocument::default()
-            };
-            (document.identity.title(), document)
-        });
-        Seen {
-            documents: documents.collect(),
-        }
-    }
-
-    fn nobody(_: &str) -> bool {
-        false
-    }
-
-    fn with(selected: u64, copies: u64) -> impl Fn(&str, &SeenDocument) -> Whole {
-        move |_, _| Whole {
-            selected,
-            copies,
-            ..Whole::default()
-        }
-    }
-
-    /// Does all that is to be done, and says what was written.
-    fn done(statuses: &mut Statuses, seen: &Seen, whole: (u64, u64), now: Instant) -> usize {
-        let mut writes = 0;
-        for todo in statuses.todo(seen, with(whole.0, whole.1), nobody, now, "now") {
-            match todo {
-                Todo::Read(identity) => statuses.on_read(&identity, Versioned::default()),
-                Todo::Write(identity, status) => {
-                    writes += 1;
-                    statuses.on_written(&identity, status, now);
-                }
-            }
-        }
-        writes
-    }
-
-    #[tokio::test]
-    async fn a_status_is_read_first_and_written_only_if_it_differs() {
-        let mut statuses = Statuses::default();
-        let (seen, start) = (seen(1), Instant::now());
-        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
-        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 1);
-        for second in 0..600 {
-            let now = start + second * SECOND;
-            assert_eq!(done(&mut statuses, &seen, (1, 0), now), 0);
-        }
-        let later = start + 600 * SECOND;
-        assert_eq!(done(&mut statuses, &seen, (2, 0), later), 1);
-        assert_eq!(
-            done(&mut statuses, &seen, (3, 0), later + 4 * SECOND),
-            0,
-            "too soon"
-        );
-        assert_eq!(done(&mut statuses, &seen, (3, 0), later + 5 * SECOND), 1);
-        assert_eq!(
-            done(&mut statuses, &seen, (3, 700), later + 64 * SECOND),
-            0,
-            "figures"
-        );
-        assert_eq!(done(&mut statuses, &seen, (3, 700), later + 65 * SECOND), 1);
-    }
-
-    #[tokio::test]
-    async fn what_another_one_wrote_is_not_written_again() {
-        let mut statuses = Statuses::default();
-        let (seen, start) = (seen(1), Instant::now());
-        done(&mut statuses, &seen, (1, 0), start);
-        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "then");
-        let [Todo::Write(identity, status)] = todo.as_slice() else {
-            panic!("{todo:?}");
-        };
-        let mut next = Statuses::default();
-        next.on_read(identity, status.clone());
-        assert_eq!(next.todo(&seen, with(1, 0), nobody, start, "now"), []);
-    }
-
-    #[tokio::test]
-    async fn what_somebody_else_has_changed_is_read_again() {
-        let mut statuses = Statuses::default();
-        let (seen, start) = (seen(1), Instant::now());
-        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
-        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
-        let [Todo::Write(identity, _)] = todo.as_slice() else {
-            panic!("{todo:?}");
-        };
-        statuses.on_conflict(identity);
-        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
-        assert_eq!(todo, [Todo::Read(identity.clone())]);
-        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 0, "read");
-        assert_eq!(done(&mut statuses, &seen, (1, 0), start), 1);
-    }
-
-    #[tokio::test]
-    async fn who_has_thousands_keeps_nobody_waiting() {
-        let mut statuses = Statuses::default();
-        let (mut seen, start) = (seen(2_000), Instant::now());
-        for namespace in ["bank", "shop"] {
-            let mut document = seen.documents.values().next().unwrap().clone();
-            document.identity.namespace = namespace.into();
-            seen.documents.insert(document.identity.title(), document);
-        }
-        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
-        let of = |namespace: &str| {
-            let own = todo.iter().filter(|todo| match todo {
-                Todo::Read(identity) | Todo::Write(identity, _) => identity.namespace == namespace,
-            });
-            own.count()
-        };
-        assert_eq!((of("bank"), of("shop"), todo.len()), (1, 1, MOST));
-        let shop = |namespace: &str| namespace == "shop";
-        let todo = statuses.todo(&seen, with(1, 0), shop, start, "now");
-        assert!(todo.iter().all(|todo| match todo {
-            Todo::Read(identity) | Todo::Write(identity, _) => identity.namespace != "shop",
-        }));
-        let mut rounds = 0;
-        while !statuses
-            .todo(&seen, with(1, 0), nobody, start, "now")
-            .is_empty()
-        {
-            done(&mut statuses, &seen, (1, 0), start);
-            rounds += 1;
-            assert!(rounds < 1_000);
-        }
-        assert_eq!(statuses.known.len(), MOST_OF_NAMESPACE + 2);
-    }
-
-    #[tokio::test]
-    async fn rounds_are_bounded_and_failures_wait() {
-        let mut statuses = Statuses::default();
-        let (seen, start) = (seen(25), Instant::now());
-        let todo = statuses.todo(&seen, with(1, 0), nobody, start, "now");
-        assert_eq!(todo.len(), MOST);
-        for todo in &todo {
-            if let Todo::Read(identity) = todo {
-                statuses.on_failed(identity, start);
-            }
-        }
-        let others = statuses.todo(&seen, with(1, 0), nobody, start, "now");
-        assert!(others.iter().all(|other| !todo.contains(other)));
-        let again = statuses.todo(&seen, with(1, 0), nobody, start + TRIED_AGAIN_AFTER, "now");
-        assert_eq!(again, todo);
-        // Missing once it may just have been deleted.
-        let Some(Todo::Read(identity)) = todo.first() else {
-            panic!("{todo:?}");
-        };
-        assert!(!statuses.on_missing(identity, start));
-        assert!(statuses.on_missing(identity, start + TRIED_AGAIN_AFTER));
-        // One that is another object by now is read anew.
-        statuses.todo(&Seen::default(), with(1, 0), nobody, start, "now");
-        assert!(statuses.known.is_empty());
-    }
-}
+mod tests;

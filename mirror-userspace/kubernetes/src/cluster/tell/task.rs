@@ -273,8 +273,9 @@ impl Task {
         }
         let others = &office.others;
         let terms = &self.config.terms;
-        let whole =
-            |title: &str, document: &super::SeenDocument| others.whole(title, document, terms, now);
+        let whole = |title: &str, document: &super::SeenDocument, lately| {
+            others.whole(title, document, terms, lately, now)
+        };
         let held = |namespace: &str| refused.hold(namespace, now);
         let todos = office.statuses.todo(seen, whole, held, now, &seconds());
         let mut away = 0;

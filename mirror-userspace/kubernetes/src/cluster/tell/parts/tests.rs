@@ -1,6 +1,9 @@
 //! Notes, and what they add up to.
 
-use super::{super::counts::Subject, *};
+use super::{
+    super::{counts::Subject, seen::Comparing},
+    *,
+};
 
 fn parts(attached: u32) -> Parts {
     let part = Part {
@@ -33,7 +36,7 @@ fn on_all(others: &Others, title: &str, own: &Part, now: Instant) -> Whole {
         part: own.clone(),
         ..SeenDocument::default()
     };
-    others.whole(title, &document, &Terms::default(), now)
+    others.whole(title, &document, &Terms::default(), None, now)
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,14 +102,11 @@ async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
         rules: 1,
         ..SeenDocument::default()
     };
-    let whole = |document: &SeenDocument| {
-        others.whole(
-            "TrafficMirror default/web",
-            document,
-            &Terms::default(),
-            now,
-        )
+    let title = "TrafficMirror default/web";
+    let whole_by = |document: &SeenDocument, lately| {
+        others.whole(title, document, &Terms::default(), lately, now)
     };
+    let whole = |document: &SeenDocument| whole_by(document, None);
     assert_eq!(whole(&document).judged, None);
     document.comparison = Some(Comparing::AsAsked(subject("u")));
     let judged = whole(&document).judged.unwrap();
@@ -118,6 +118,11 @@ async fn what_is_compared_is_judged_where_a_mirror_asks_for_it() {
     // Another object of the same name.
     document.comparison = Some(Comparing::AsAsked(subject("other")));
     assert_eq!(whole(&document).judged.unwrap().name(), "NotEnough");
+    // What is known already is not judged again.
+    assert_eq!(
+        whole_by(&document, Some(judged.clone())).judged,
+        Some(judged)
+    );
 }
 
 #[tokio::test]
