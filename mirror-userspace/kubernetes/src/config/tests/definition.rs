@@ -38,6 +38,23 @@ fn what_deploy_has_is_made_from_the_types() {
     assert_eq!(held, made, "see the top of {FILE}");
 }
 
+/// API servers, 1.20 for one, refuse a definition in which `null` is one of an enumeration's words, as of an `Option`.
+#[test]
+fn no_enumeration_has_null_in_it() {
+    fn look(value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                let words = fields.get("enum").and_then(Value::as_array);
+                assert!(!words.is_some_and(|it| it.contains(&Value::Null)), "{value}");
+                fields.values().for_each(look);
+            }
+            Value::Array(values) => values.iter().for_each(look),
+            _ => {}
+        }
+    }
+    look(&serde_json::to_value(TrafficMirror::crd()).unwrap());
+}
+
 /// What the API server would say of a spec by its rules.
 fn by_rules(spec: &str) -> Result<(), String> {
     let text = format!(

@@ -25,7 +25,8 @@ pub(in crate::config::tests) struct TrafficMirrorStatus {
     lost_per_minute: Option<i64>,
     /// Where targets are compared, what failures, client errors and contents of all requests come to, on all nodes that have
     /// told of theirs in the last 150 s: `Same`, `Differs`, or `NotEnough` requests yet. The condition `Compared` has figures.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Verdict")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     verdict: Option<Verdict>,
     /// `Accepted`: it is acted on. `Attached`: so is every pod that it selects. `Degraded`: copies have nowhere to
     /// go, or get lost. `Compared`, where it asks for that: there is a verdict.

@@ -84,7 +84,8 @@ pub(in crate::config::tests) struct TrafficMirrorSpec {
     targets: Vec<Target>,
     /// `v1` compares the target with the role `candidate` with v1 itself, whose replies are captured, and then no target
     /// with the role `baseline` is needed. Default: the candidate is compared with the target that has that role.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "With")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     compare: Option<With>,
     /// By which of these paths the requests of a comparison are grouped, the first that matches: `/api/*`, with one `*` at
     /// most, which stands for anything. Default: as the agent's flag `--group-path` says, which is by the first part of the path.
@@ -171,7 +172,8 @@ struct Target {
     host: Option<String>,
     /// What it is to a comparison, whose verdict is in the status: `candidate`, which is asked about, or `baseline`. A second
     /// baseline shows what differs by itself. Default: no part of one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Role")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
 }
 
