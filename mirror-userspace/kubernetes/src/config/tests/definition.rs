@@ -45,7 +45,10 @@ fn no_enumeration_has_null_in_it() {
         match value {
             Value::Object(fields) => {
                 let words = fields.get("enum").and_then(Value::as_array);
-                assert!(!words.is_some_and(|it| it.contains(&Value::Null)), "{value}");
+                assert!(
+                    !words.is_some_and(|it| it.contains(&Value::Null)),
+                    "{value}"
+                );
                 fields.values().for_each(look);
             }
             Value::Array(values) => values.iter().for_each(look),
