@@ -62,7 +62,7 @@ pub(super) struct Shown {
     at: Instant,
     pub(super) snapshot: Snapshot,
     metrics: OnceLock<Bytes>,
-    verdict: OnceLock<Option<verdict::Answer>>,
+    verdicts: verdict::Answers,
     books: OnceLock<Bytes>,
 }
 
@@ -168,23 +168,18 @@ impl Routes {
             Ok(shown) => shown,
             Err((status, text)) => return plain(status, text),
         };
-        let (answer, none) = match &asked.rule {
-            Some(rule) => (
-                verdict::of_rule(&shown.snapshot, rule),
-                "no rule of this name compares targets",
-            ),
-            None => {
-                let judge = || verdict::of_all(&shown.snapshot);
-                (
-                    shown.verdict.get_or_init(judge).clone(),
-                    "nothing is compared: give targets with role=baseline and role=candidate",
-                )
+        match (shown.verdicts.to(&asked, &shown.snapshot), asked.rule) {
+            (Some((_, text)), _) if asked.any => respond(StatusCode::OK, JSON, text),
+            (Some((status, text)), _) => respond(status, JSON, text),
+            (None, Some(_)) => {
+                let none = "no rule of this name compares targets";
+                plain(StatusCode::NOT_FOUND, none.into())
             }
-        };
-        match answer {
-            Some((_, text)) if asked.any => respond(StatusCode::OK, JSON, text),
-            Some((status, text)) => respond(status, JSON, text),
-            None => plain(StatusCode::NOT_FOUND, none.into()),
+            (None, None) => {
+                let none =
+                    "nothing is compared: give targets with role=baseline and role=candidate";
+                plain(StatusCode::NOT_FOUND, none.into())
+            }
         }
     }
 
@@ -218,7 +213,7 @@ impl Routes {
             at: Instant::now(),
             snapshot,
             metrics: OnceLock::new(),
-            verdict: OnceLock::new(),
+            verdicts: verdict::Answers::default(),
             books: OnceLock::new(),
         });
         *last = Some(Arc::clone(&shown));

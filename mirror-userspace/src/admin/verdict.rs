@@ -1,6 +1,10 @@
 //! `/verdict`: whether candidates do as well as their baselines, for people and for those who roll out.
 
-use std::{collections::BTreeMap, iter};
+use std::{
+    collections::BTreeMap,
+    iter,
+    sync::{Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -67,9 +71,31 @@ struct Verdicts<'a> {
     rules: BTreeMap<&'a str, Report>,
 }
 
+/// What was answered of one snapshot, by the rule that was asked about: whoever asks again has the same, and nothing is
+/// judged for it.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Mutex<BTreeMap<Option<String>, Answer>>);
+
+impl Answers {
+    /// The verdict, of that snapshot each time; `None` where nothing of what is asked about is compared. As many are kept as
+    /// rules that compare, and one of all.
+    pub(super) fn to(&self, asked: &Asked, snapshot: &Snapshot) -> Option<Answer> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known.get(&asked.rule) {
+            return Some(answer.clone());
+        }
+        let answer = match &asked.rule {
+            Some(name) => of_rule(snapshot, name),
+            None => of_all(snapshot),
+        }?;
+        known.insert(asked.rule.clone(), answer.clone());
+        Some(answer)
+    }
+}
+
 /// The verdicts on all rules that compare; `None` if there is none, or they can't be written. The flags' rule decides where
 /// it compares: who may write documents must not decide what whoever set the flags waits for.
-pub(super) fn of_all(snapshot: &Snapshot) -> Option<Answer> {
+fn of_all(snapshot: &Snapshot) -> Option<Answer> {
     let mut rules = BTreeMap::new();
     for mirror in snapshot.mirrors.iter().take(limits::RULES) {
         if let Some(report) = mirror.ledger().verdict {
@@ -83,7 +109,7 @@ pub(super) fn of_all(snapshot: &Snapshot) -> Option<Answer> {
 }
 
 /// The verdict on the rule of this name; `None` if there is none that compares.
-pub(super) fn of_rule(snapshot: &Snapshot, name: &str) -> Option<Answer> {
+fn of_rule(snapshot: &Snapshot, name: &str) -> Option<Answer> {
     let mirror = snapshot.mirrors.iter().find(|it| it.rule == name)?;
     let report = mirror.ledger().verdict?;
     answer(&Verdicts {

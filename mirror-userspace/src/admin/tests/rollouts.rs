@@ -8,7 +8,11 @@ use mirror_core::{
 };
 
 use super::{owner::mirror, *};
-use crate::admin::{ShownMirror, Snapshot, render, tests::exposition};
+use crate::admin::{
+    ShownMirror, Snapshot, render,
+    tests::exposition,
+    verdict::{Answers, Asked},
+};
 
 /// The files of `deploy/rollouts`, with the values that their arguments have.
 fn files() -> Vec<(String, String)> {
@@ -55,6 +59,18 @@ fn compares() -> Snapshot {
         mirrors: vec![compares],
         ..Snapshot::default()
     }
+}
+
+#[test]
+fn who_asks_again_about_a_snapshot_has_it_judged_only_once() {
+    let (answers, snapshot) = (Answers::default(), compares());
+    let ask = |query| answers.to(&Asked::read(Some(query)).unwrap(), &snapshot);
+    for query in ["", "rule=flags"] {
+        let [first, again] = [query, query].map(|query| ask(query).unwrap().1);
+        assert_eq!(first, again);
+        assert_eq!(first.as_ptr(), again.as_ptr(), "{query}: written anew");
+    }
+    assert!(ask("rule=other").is_none());
 }
 
 #[test]
