@@ -305,7 +305,8 @@ fn haproxy(ground: &Ground) -> Result<Running> {
 
 fn tcpdump(ground: &Ground, port: u16) -> Result<Running> {
     let mut command = Command::new(packages::require("tcpdump")?);
-    command.args(["-i", "eth0", "-w", "/dev/null", "tcp", "port"]);
+    // It gives the file that it writes to the user that it becomes, a device as well.
+    command.args(["-Z", "root", "-i", "eth0", "-w", "/dev/null", "tcp", "port"]);
     command.arg(port.to_string());
     capture(ground, &mut command, Duration::from_millis(300))
 }
