@@ -168,16 +168,16 @@ impl Routes {
             Ok(shown) => shown,
             Err((status, text)) => return plain(status, text),
         };
-        match (shown.verdicts.to(&asked, &shown.snapshot), asked.rule) {
-            (Some((_, text)), _) if asked.any => respond(StatusCode::OK, JSON, text),
-            (Some((status, text)), _) => respond(status, JSON, text),
-            (None, Some(_)) => {
-                let none = "no rule of this name compares targets";
-                plain(StatusCode::NOT_FOUND, none.into())
-            }
-            (None, None) => {
-                let none =
-                    "nothing is compared: give targets with role=baseline and role=candidate";
+        match shown.verdicts.to(&asked, &shown.snapshot) {
+            Some((_, text)) if asked.any => respond(StatusCode::OK, JSON, text),
+            Some((status, text)) => respond(status, JSON, text),
+            None => {
+                let none = match asked.rule {
+                    Some(_) => "no rule of this name compares targets",
+                    None => {
+                        "nothing is compared: give targets with role=baseline and role=candidate"
+                    }
+                };
                 plain(StatusCode::NOT_FOUND, none.into())
             }
         }

@@ -72,9 +72,9 @@ struct Verdicts<'a> {
 }
 
 /// What was answered of one snapshot, by the rule that was asked about: whoever asks again has the same, and nothing is
-/// judged for it.
+/// judged for it. `None`: nothing is compared.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Mutex<BTreeMap<Option<String>, Answer>>);
+pub(super) struct Answers(Mutex<BTreeMap<Option<String>, Option<Answer>>>);
 
 impl Answers {
     /// The verdict, of that snapshot each time; `None` where nothing of what is asked about is compared. As many are kept as
@@ -82,14 +82,17 @@ impl Answers {
     pub(super) fn to(&self, asked: &Asked, snapshot: &Snapshot) -> Option<Answer> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = known.get(&asked.rule) {
-            return Some(answer.clone());
+            return answer.clone();
         }
         let answer = match &asked.rule {
             Some(name) => of_rule(snapshot, name),
             None => of_all(snapshot),
-        }?;
-        known.insert(asked.rule.clone(), answer.clone());
-        Some(answer)
+        };
+        // There is no end to names of rules that are none.
+        if answer.is_some() || asked.rule.is_none() {
+            known.insert(asked.rule.clone(), answer.clone());
+        }
+        answer
     }
 }
 
