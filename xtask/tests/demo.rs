@@ -39,8 +39,10 @@ fn podmirror() -> PathBuf {
         name => name,
     };
     let mut cargo = Command::new(env!("CARGO"));
+    // With a test among what is built, and from the whole workspace, features are those of `cargo test --workspace`: where
+    // that runs this, all is built already.
     let built = cargo
-        .args(["build", "--package=mirror-userspace", "--bin=podmirror"])
+        .args(["build", "--workspace", "--bin=podmirror", "--test=walk"])
         .arg("--profile")
         .arg(profile);
     assert!(built.status().unwrap().success());

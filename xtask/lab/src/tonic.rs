@@ -70,7 +70,10 @@ fn program() -> Result<&'static Path> {
 fn build() -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--locked", "--package", "tonic-peer"])
+        // With a test among what is built, and from the whole workspace, libraries have the features that `cargo test
+        // --workspace` has built them with, and are not built again. The test is the smallest that there is.
+        .args(["build", "--locked", "--workspace"])
+        .args(["--bin", "tonic-peer", "--test", "walk"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .stderr(Stdio::inherit())
@@ -78,8 +81,10 @@ fn build() -> Result<PathBuf> {
     ensure!(output.status.success(), "cargo build: {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = { text.lines() }.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let programs =
+        messages.filter(|message| message.pointer("/target/name") == Some(&"tonic-peer".into()));
     let mut programs =
-        messages.filter_map(|message| Some(message.get("executable")?.as_str()?.into()));
+        programs.filter_map(|message| Some(message.get("executable")?.as_str()?.into()));
     programs.next_back().context("cargo names no program")
 }
 
