@@ -1,5 +1,7 @@
 //! Every target keeps its promise on its seeds and on mutations of them. Runs on any toolchain.
 
+use std::{fs, path::Path, thread};
+
 use mirror_core::random::Random;
 use podmirror_fuzz::{TARGETS, Target, seeds};
 
@@ -8,17 +10,30 @@ const MUTATIONS: u64 = 300;
 
 #[test]
 fn seeds_and_their_mutations_keep_the_promises() {
-    for (name, target) in TARGETS {
-        let seeds = seeds::of(name);
-        assert!(!seeds.is_empty(), "{name} has seeds");
-        for (number, seed) in seeds.iter().enumerate() {
-            target(seed);
-            for round in 0..MUTATIONS {
-                let other = &seeds[(number + round as usize) % seeds.len()];
-                try_mutation(name, target, seed, other, round);
-            }
+    thread::scope(|scope| {
+        for (name, target) in TARGETS {
+            scope.spawn(move || try_seeds(name, target));
         }
+    });
+}
+
+/// libFuzzer's programs are not built here, so that they are as they must be is read.
+#[test]
+fn each_target_has_its_program() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    for (name, _) in TARGETS {
+        let program = fs::read_to_string(root.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        let expected = format!(
+            "#![no_main]\n\nlibfuzzer_sys::fuzz_target!(|data: &[u8]| podmirror_fuzz::{name}::run(data));\n"
+        );
+        assert_eq!(program, expected);
+        let named = format!("[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n");
+        assert!(manifest.contains(&named), "{name}");
     }
+    let programs = fs::read_dir(root.join("fuzz_targets")).unwrap();
+    assert_eq!(programs.count(), TARGETS.len());
+    assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
 }
 
 /// Stories of the corpus, if there is one: some of them, since the other decoder takes its time. All are seeds of
@@ -31,6 +46,18 @@ fn recorded_header_blocks_keep_the_promise() {
     }
     for story in stories.iter().step_by(6) {
         podmirror_fuzz::h2::run(story);
+    }
+}
+
+fn try_seeds(name: &str, target: Target) {
+    let seeds = seeds::of(name);
+    assert!(!seeds.is_empty(), "{name} has seeds");
+    for (number, seed) in seeds.iter().enumerate() {
+        target(seed);
+        for round in 0..MUTATIONS {
+            let other = &seeds[(number + round as usize) % seeds.len()];
+            try_mutation(name, target, seed, other, round);
+        }
     }
 }
 

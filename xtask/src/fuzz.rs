@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: libFuzzer on every target of `fuzz/`, from generated seeds.
+//! `cargo xtask fuzz`: libFuzzer on every target of `fuzz/`, from generated seeds. Any toolchain runs those and mutations
+//! of them, the same ones each time: `xtask/fuzz-seeds`.
 //!
 //! What is fuzzed has no `unsafe`, so that the address sanitizer would find nothing and halve the
 //! speed: the targets are built without it, with overflow checks and debug assertions.
@@ -13,7 +14,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
-    checks::Outcome,
     step::{self, command, output, workspace},
     toolchain::tools,
 };
@@ -56,18 +56,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{target:<16} {report}");
     }
     Ok(())
-}
-
-/// The seeds of every target and mutations of them, the same ones each time: any toolchain can run
-/// them, and they are built in a minute, where libFuzzer's build takes five.
-pub(crate) fn short_run() -> Result<Outcome> {
-    step::run(
-        "running the seeds of the fuzz targets, and mutations of them",
-        &mut cargo(&["test", "--quiet"]),
-    )?;
-    Ok(Outcome::passed(
-        "seeds and mutations; `cargo xtask fuzz` searches for more",
-    ))
 }
 
 /// Runs one target to its end; returns how many executions that were.

@@ -37,6 +37,16 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "mirror-kubernetes",
         ],
     ),
+    (
+        "fuzz-seeds",
+        &[
+            "mirror-common",
+            "mirror-core",
+            "mirror-capture",
+            "mirror-dispatch",
+            "mirror-kubernetes",
+        ],
+    ),
     ("lab", &[]),
     ("mirror-bench", &["mirror-common", "mirror-core"]),
     ("cluster-lab", &["lab"]),

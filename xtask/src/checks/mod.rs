@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use crate::{
-    ebpf, fuzz, guard, image, kernels,
+    ebpf, guard, image, kernels,
     step::{command, workspace},
 };
 pub(crate) use runner::Outcome;
@@ -119,7 +119,6 @@ fn all(runner: &mut Runner) -> Result<()> {
     runner.command("tests", &mut cargo(&["test", "--workspace"]))?;
     runner.step("kernels", kernels::step)?;
     runner.step("instructions", guard::check)?;
-    runner.step("fuzz targets", fuzz::short_run)?;
     runner.command(
         "rustdoc",
         cargo(&[
