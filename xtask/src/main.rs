@@ -19,6 +19,8 @@ mod step;
 mod toolchain;
 
 #[cfg(test)]
+mod built_once;
+#[cfg(test)]
 mod project;
 
 use std::process::ExitCode;

@@ -14,7 +14,9 @@
 //! Needs root, and `ip` from iproute2. Programs that single features need (nginx, ethtool, nft) are
 //! installed with apt when they are missing.
 
+#[cfg(feature = "api")]
 mod agent_pod;
+#[cfg(feature = "api")]
 mod api;
 mod cleanup;
 mod client;
@@ -41,7 +43,9 @@ mod tonic;
 mod topology;
 mod wire;
 
+#[cfg(feature = "api")]
 pub use agent_pod::agent_pod;
+#[cfg(feature = "api")]
 pub use api::{FakeApi, Health, Write};
 pub use cleanup::{clean_up_on_signal, end_by_ctrl_c, interrupted};
 pub use client::{RawClient, Reply};
