@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Response};
 use mirror_core::verdict::{Difference, Values};
+use mirror_runtime::clock;
 use serde::Serialize;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
     routes::{Failure, JSON, Routes},
     snapshot::Snapshot,
 };
-use crate::runtime::clock;
 
 /// Most differences in an answer: the newest.
 const SHOWN: usize = 100;

@@ -5,8 +5,7 @@ use mirror_core::{
     ledger::{Counted, Ledger, Names},
     value::Rate,
 };
-
-use crate::runtime::{Daemon, DaemonConfig};
+use mirror_runtime::{Daemon, DaemonConfig};
 
 /// The name of the rule that the flags are.
 pub const FLAGS: &str = "flags";

@@ -3,13 +3,13 @@
 use std::{future, time::Duration};
 
 use log::{info, warn};
+use mirror_runtime::clock;
 
 use super::{
     Agent,
     hand_over::{HandOver, Met},
     told::Telling,
 };
-use crate::runtime::clock;
 
 /// From when on the next agent's segments are its own, so that all shards know before that.
 const LEAD: Duration = Duration::from_millis(50);

@@ -7,9 +7,9 @@ use clap::{CommandFactory as _, Parser};
 use mirror_capture::LiveConfig;
 use mirror_core::{pipeline, policy::PolicyConfig};
 use mirror_dispatch::DispatchConfig;
+use mirror_runtime::playback;
 
 use super::*;
-use crate::replay;
 
 #[derive(Parser)]
 struct Command {
@@ -46,7 +46,7 @@ fn of_limits() {
         shown(&pipeline::Limits::default())
     );
     let file = pipeline::Limits {
-        flow: replay::patience(),
+        flow: playback::patience(),
         ..pipeline::Limits::default()
     };
     assert_eq!(shown(&limits.for_file()), shown(&file));
@@ -72,7 +72,7 @@ fn of_capture() {
 #[test]
 fn that_are_written_in_the_help() {
     let live = pipeline::Limits::default().flow.gap_wait;
-    let file = replay::patience().gap_wait;
+    let file = playback::patience().gap_wait;
     assert_eq!(
         (live, file),
         (Duration::from_secs(1), Duration::from_mins(2))

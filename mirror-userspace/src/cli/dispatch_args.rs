@@ -7,6 +7,7 @@ use mirror_core::destination::{Scheme, TargetSpec};
 use mirror_dispatch::{
     CongestionControl, DispatchConfig, Order, Pipelining, Retry, SharedCap, tls,
 };
+use mirror_runtime::Targets;
 
 use super::{
     UsageError,
@@ -14,7 +15,6 @@ use super::{
     target_args::TargetArgs,
     value::{duration, size},
 };
-use crate::runtime::Targets;
 
 /// Where copies go, and how hard they are tried.
 #[derive(Args, Clone, Debug)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mirror_core::{http, lost::KeepLost, pipeline, stream, value::BadValue};
+use mirror_runtime::playback;
 
 use super::value::{duration, size};
-use crate::replay;
 
 /// How much is kept, and for how long.
 #[derive(Args, Clone, Debug)]
@@ -86,7 +86,7 @@ impl LimitArgs {
     /// The limits for a capture file.
     #[must_use]
     pub fn for_file(&self) -> pipeline::Limits {
-        self.shared(1, replay::patience().gap_wait, ConfirmArg::None)
+        self.shared(1, playback::patience().gap_wait, ConfirmArg::None)
     }
 
     fn shared(&self, shards: usize, gap_wait: Duration, confirm: ConfirmArg) -> pipeline::Limits {

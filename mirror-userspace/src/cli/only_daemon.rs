@@ -4,14 +4,12 @@ use std::{future, ops::ControlFlow, pin::Pin};
 
 use anyhow::bail;
 use mirror_core::{ledger::Ledger, value::Rate};
+use mirror_runtime::Daemon;
 
 use super::supervise::Supervised;
-use crate::{
-    admin::{
-        Attachments, FLAGS, LostOf, MirrorOwner, Question, Questions, Refused, SampleRate,
-        ShownMirror, Snapshot,
-    },
-    runtime::Daemon,
+use crate::admin::{
+    Attachments, FLAGS, LostOf, MirrorOwner, Question, Questions, Refused, SampleRate, ShownMirror,
+    Snapshot,
 };
 
 /// A daemon that is the only one. Answers the admin server's questions; see [`MirrorOwner`].

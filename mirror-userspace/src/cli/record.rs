@@ -11,6 +11,10 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use mirror_core::{ledger::Ledger, verdict::Terms};
 use mirror_dispatch::DispatchConfig;
+use mirror_runtime::{
+    Daemon, DaemonConfig, Sink, clock,
+    record::{Files, RecordTo, Recording, Rotation},
+};
 use tokio::time;
 
 use super::{
@@ -25,11 +29,7 @@ use super::{
     supervise::{self, Signals, finish, supervise},
     value::{duration, size},
 };
-use crate::{
-    admin::Questions,
-    record::{Files, RecordTo, Recording, Rotation},
-    runtime::{Daemon, DaemonConfig, Sink, clock},
-};
+use crate::admin::Questions;
 
 /// How often to check whether the disk still takes what is written.
 const DISK_CHECK: Duration = Duration::from_millis(200);

@@ -13,6 +13,10 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mirror_core::{ledger::Ledger, verdict::Role};
+use mirror_runtime::{
+    Sink, Targets,
+    replay::{Position, Print, Replay, ReplayConfig, Select, Speed, Turn, is_no_capture},
+};
 use tokio::task::LocalSet;
 
 use super::{
@@ -25,10 +29,6 @@ use super::{
     report_args::ReportArgs,
     supervise::{self, Signals, Supervised, finish, supervise},
     tunnel_args::TunnelArgs,
-};
-use crate::runtime::{
-    Sink, Targets,
-    replay::{Position, Print, Replay, ReplayConfig, Select, Speed, Turn, is_no_capture},
 };
 
 /// Print or re-send the requests in a capture file

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mirror_core::{pipeline::Limits, policy::Policy};
+use mirror_runtime::{Daemon, DaemonConfig, Sink};
 
 use super::{
     UsageError,
@@ -19,7 +20,6 @@ use super::{
     report_args::ReportArgs,
     supervise::{self, Signals, finish, supervise},
 };
-use crate::runtime::{Daemon, DaemonConfig, Sink};
 
 /// Mirror the requests that arrive at an interface
 ///

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use mirror_core::ledger::Ledger;
+use mirror_runtime::record::create_private;
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -18,7 +19,6 @@ use tokio::{
 };
 
 use super::ReportArgs;
-use crate::record::create_private;
 
 /// The default of `--report-every`: longer than this process will live.
 const NEVER: Duration = Duration::from_secs(u64::MAX >> 32);

@@ -1,7 +1,7 @@
 //! The thread of a reader whose ring fills up is preferred until it has caught up.
 
 use mirror_capture::{Batch, LiveConfig};
-use podmirror::runtime::clock;
+use mirror_runtime::clock;
 use rustix::process::{getpriority_process, setpriority_process};
 
 use crate::{

@@ -11,7 +11,7 @@ use mirror_core::{
     policy::KernelSampling,
     segment::{FlowId, SeqNum, Time},
 };
-use podmirror::runtime::clock;
+use mirror_runtime::clock;
 
 use crate::lab::PORT;
 

@@ -37,8 +37,8 @@ use mirror_core::{
     verdict::Terms,
 };
 use mirror_dispatch::DispatchConfig;
+use mirror_runtime::{Daemon, DaemonConfig, Sink, Targets};
 use pod::{Pod, get};
-use podmirror::runtime::{Daemon, DaemonConfig, Sink, Targets};
 use target::Target;
 
 /// How long anything may take before a test gives up on it.

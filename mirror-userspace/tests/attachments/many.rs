@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 use mirror_capture::RingKind;
 use mirror_common::settings::SEATS;
-use podmirror::runtime::{Daemon, DaemonConfig};
+use mirror_runtime::{Daemon, DaemonConfig};
 
 use crate::{config, counted, pod::Pod, target::Target, with_daemon};
 

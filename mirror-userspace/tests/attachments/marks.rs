@@ -3,7 +3,7 @@
 
 use mirror_capture::{Batch, Capture, LiveConfig, Read, RingKind, RingReader, Rings};
 use mirror_core::policy::KernelSampling;
-use podmirror::runtime::clock;
+use mirror_runtime::clock;
 
 use crate::{PATIENCE, pod::Pod};
 

@@ -10,7 +10,7 @@ use std::{
 
 use mirror_capture::RingKind;
 use mirror_dispatch::DispatchConfig;
-use podmirror::runtime::{Daemon, DaemonConfig, Shards, UnclaimedRecords};
+use mirror_runtime::{Daemon, DaemonConfig, Shards, UnclaimedRecords};
 use tokio::time::timeout;
 
 use crate::{PATIENCE, Traffic, config, pod::Pod, target::Target, until};

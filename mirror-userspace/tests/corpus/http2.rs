@@ -12,7 +12,7 @@ use mirror_core::{
     },
     stream::{Consumer, FlowTable, StreamEvent},
 };
-use podmirror::replay;
+use mirror_runtime::playback;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -181,7 +181,7 @@ fn read(corpus: &Corpus, entry: &Entry) -> BTreeMap<(String, String), Found> {
     let mut capture = CaptureFile::open(&corpus.path(&entry.file)).unwrap();
     let budget = Budget::new(64 << 20);
     let mut shared = Shared::new(Default::default(), budget.clone());
-    let mut flows = FlowTable::<Connection>::new(replay::patience(), budget);
+    let mut flows = FlowTable::<Connection>::new(playback::patience(), budget);
     let mut all = BTreeMap::new();
     let mut deliver = |connection: &mut Connection, event: StreamEvent<'_>| match event {
         StreamEvent::Opened { flow, .. } => {

@@ -13,7 +13,7 @@ use mirror_core::{
     policy::{FilterConfig, Policy, PolicyConfig, TargetPolicy},
     testing::fields,
 };
-use podmirror::replay::{self, Playback};
+use mirror_runtime::playback::{self, Playback};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -56,7 +56,7 @@ type Copies = BTreeMap<(String, String), Vec<Request>>;
 /// The whole copies of HTTP/2 that these servers' clients sent, by client and server.
 fn copies(corpus: &Corpus, entry: &Entry, servers: &[&str]) -> (Copies, PipelineCounters) {
     let limits = Limits {
-        flow: replay::patience(),
+        flow: playback::patience(),
         max_body: 64 << 20,
         ..Limits::default()
     };

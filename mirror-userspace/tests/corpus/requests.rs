@@ -7,7 +7,7 @@ use mirror_core::{
     pipeline::{Limits, Pipeline},
     policy::{FilterConfig, Policy, PolicyConfig, TargetPolicy},
 };
-use podmirror::replay::{self, Playback, Printer, RequestLine};
+use mirror_runtime::playback::{self, Playback, Printer, RequestLine};
 
 use super::{
     deviations::{self, Deviation},
@@ -21,7 +21,7 @@ type Found = BTreeMap<(String, String), Vec<Request>>;
 fn print(corpus: &Corpus, entry: &Entry) -> Found {
     let mut capture = CaptureFile::open(&corpus.path(&entry.file)).unwrap();
     let limits = Limits {
-        flow: replay::patience(),
+        flow: playback::patience(),
         ..Limits::default()
     };
     let policy = PolicyConfig {

@@ -28,6 +28,15 @@ const PACKAGES: &[(&str, &[&str])] = &[
         &["mirror-common", "mirror-core", "mirror-capture"],
     ),
     (
+        "mirror-runtime",
+        &[
+            "mirror-common",
+            "mirror-core",
+            "mirror-capture",
+            "mirror-dispatch",
+        ],
+    ),
+    (
         "mirror-userspace",
         &[
             "mirror-common",
@@ -35,6 +44,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "mirror-capture",
             "mirror-dispatch",
             "mirror-kubernetes",
+            "mirror-runtime",
         ],
     ),
     (
@@ -88,15 +98,17 @@ const MODULES: &[(&str, &[&[&str]])] = &[
         &[&["plan"], &["config"], &["cluster"]],
     ),
     (
-        "mirror-userspace/src",
+        "mirror-userspace/runtime/src",
         &[
-            &["record", "replay"],
-            &["runtime"],
-            &["admin"],
-            &["agent"],
-            &["cli"],
+            &["clock", "notice", "panics", "playback", "record", "until"],
+            &["lost", "sink"],
+            &["fault", "replay"],
+            &["shard"],
+            &["shards"],
+            &["daemon"],
         ],
     ),
+    ("mirror-userspace/src", &[&["admin"], &["agent"], &["cli"]]),
 ];
 
 /// Where userspace may be unsafe: records are read out of memory that the kernel writes.

@@ -68,6 +68,7 @@ const UNIT_TESTED: &[&str] = &[
     "mirror-capture",
     "mirror-dispatch",
     "mirror-kubernetes",
+    "mirror-runtime",
     "mirror-userspace",
 ];
 

@@ -8,10 +8,10 @@ use mirror_core::{
     lost::{Loss, Remembered},
     segment::{Direction, TcpFlags},
 };
+use mirror_runtime::clock;
 use serde::Serialize;
 
 use super::LostOf;
-use crate::runtime::clock;
 
 #[derive(Serialize)]
 struct Answer<'a> {

@@ -9,9 +9,9 @@ mod pcapng;
 
 use std::time::Duration;
 
-pub(super) use answer::{Asked, kind, may_see};
+use mirror_runtime::{Daemon, Lost, clock};
 
-use crate::runtime::{Daemon, Lost, clock};
+pub(super) use answer::{Asked, kind, may_see};
 
 /// The last losses of one rule.
 #[derive(Clone, Debug)]

@@ -7,10 +7,11 @@ use mirror_core::{
     lost::{Loss, Remembered, Why},
     segment::{Direction, FlowId, SeqNum, TcpFlags, Time},
 };
+use mirror_runtime::Lost;
 use serde_json::Value;
 
 use super::*;
-use crate::{admin::LostOf, runtime::Lost};
+use crate::admin::LostOf;
 
 const SYN: u8 = 2;
 const ACK: u8 = 16;

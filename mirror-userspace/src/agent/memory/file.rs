@@ -9,6 +9,7 @@ use std::{
 };
 
 use mirror_kubernetes::{config::Terms, plan::Scope};
+use mirror_runtime::record::create_private;
 use nix::{
     libc::{O_NOFOLLOW, O_NONBLOCK},
     unistd::geteuid,
@@ -17,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Remembered;
-use crate::record::create_private;
 
 /// The form of the file.
 const VERSION: u32 = 2;

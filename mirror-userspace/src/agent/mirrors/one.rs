@@ -12,13 +12,11 @@ use mirror_kubernetes::{
     cluster::{Aim, Node, PodUid, Portion, RuleId, Search},
     plan::{Rule, Source},
 };
+use mirror_runtime::{Daemon, DaemonConfig, Sink};
 use tokio::task::spawn_blocking;
 
 use super::{Addresses, Common, Ended, MirrorConfig, Sharing, ToAttach, caps::Cap, sending};
-use crate::{
-    admin::{self, SampleRate},
-    runtime::{Daemon, DaemonConfig, Sink},
-};
+use crate::admin::{self, SampleRate};
 
 /// What a daemon takes beside its own rings: threads, maps, connections.
 const THREADS: usize = 3 << 19;

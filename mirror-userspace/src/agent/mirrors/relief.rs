@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use log::warn;
 use mirror_core::segment::Time;
+use mirror_runtime::clock;
 use tokio::time::Instant;
 
 use super::Mirrors;
-use crate::runtime::clock;
 
 /// How long v1's acknowledgments and replies are read on of requests that came before: Linux acknowledges within 0.2 s.
 const FINISHES_WITHIN: Duration = Duration::from_secs(2);

@@ -3,9 +3,9 @@
 use mirror_core::destination::TargetSpec;
 use mirror_dispatch::{ContentRules, DispatchConfig};
 use mirror_kubernetes::plan::{Compare, Rule};
+use mirror_runtime::Targets;
 
 use super::caps::Cap;
-use crate::runtime::Targets;
 
 /// Differences that are kept of a document's rule, at most: each may have 64 fields with two values of 256 bytes.
 const KEPT: usize = 16;

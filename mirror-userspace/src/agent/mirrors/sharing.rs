@@ -4,8 +4,7 @@ use std::sync::{Arc, Weak};
 
 use anyhow::Result;
 use mirror_capture::LiveConfig;
-
-use crate::runtime::{Shards, UnclaimedRecords};
+use mirror_runtime::{Shards, UnclaimedRecords};
 
 /// Whether rules share rings, and the threads that read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

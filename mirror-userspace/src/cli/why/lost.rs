@@ -4,12 +4,12 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use mirror_runtime::record::create_private;
 
 use super::told::{Lost, Told};
 use crate::{
     admin::{SOCKET, client},
     cli::{admin_at::AdminAt, supervise},
-    record::create_private,
 };
 
 /// Losses that one question for a capture file can name.

@@ -1,14 +1,34 @@
-//! A capture's segments, as the pipeline takes them.
+//! Captures played back: how a file drives the pipeline, and what `podmirror replay --print` says
+//! of the requests in it.
+//!
+//! ```text
+//! CaptureFile ─► Playback ─► Pipeline ─► Output (to targets)
+//!                                 └────► Printer ─► RequestLine (a JSON object each)
+//! ```
 //!
 //! The file's reader has seen every SYN and tells connections apart better than 4-tuples do. So each
 //! connection gets an attachment of its own, and a reused 4-tuple is simply another flow. The clock is the
 //! file's; where it steps back, reassembly goes on from there.
 
+mod grpc;
+mod line;
+mod printer;
+mod rfc3339;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
 use mirror_capture::file::StreamNumber;
 use mirror_core::{
     pipeline::Pipeline,
     segment::{FlowId, Segment},
+    stream,
 };
+
+pub use grpc::Grpc;
+pub use line::RequestLine;
+pub use printer::Printer;
 
 /// A pipeline that is driven by a capture file.
 pub struct Playback {
@@ -40,6 +60,17 @@ impl Playback {
     /// The pipeline, for what it puts out and what it counted.
     pub const fn pipeline(&mut self) -> &mut Pipeline {
         &mut self.pipeline
+    }
+}
+
+/// The limits for reassembling a capture: missing bytes are waited for as long as a server would. In a live
+/// mirror a gap delays everything behind it; in a file, nobody waits.
+#[must_use]
+pub fn patience() -> stream::Limits {
+    let limits = stream::Limits::default();
+    stream::Limits {
+        gap_wait: limits.idle.max(Duration::from_secs(120)),
+        ..limits
     }
 }
 

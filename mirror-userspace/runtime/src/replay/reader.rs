@@ -20,7 +20,7 @@ use mirror_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::replay::Playback;
+use crate::playback::Playback;
 
 /// How many segments the reader may be ahead: 16 MiB of the largest IP packets.
 const AHEAD: usize = 256;

@@ -1,7 +1,7 @@
 use mirror_core::testing::{block, data, frame, headers, opening};
 
 use super::*;
-use crate::replay::Grpc;
+use crate::playback::Grpc;
 
 fn call(path: &str) -> Vec<(&str, &str)> {
     vec![

@@ -16,7 +16,7 @@ use mirror_core::{
 };
 
 use super::*;
-use crate::replay::{self, Playback, Printer, RequestLine};
+use crate::playback::{self, Playback, Printer, RequestLine};
 
 const EPOCH: Duration = Duration::from_secs(1_795_327_200);
 
@@ -128,7 +128,7 @@ impl<I: Iterator<Item = std::path::PathBuf>> WhileThere for I {
 fn printed(file: &[u8]) -> Vec<RequestLine> {
     let lines = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let limits = Limits {
-        flow: replay::patience(),
+        flow: playback::patience(),
         ..Limits::default()
     };
     let mut pipeline = Pipeline::observing(limits, policy());

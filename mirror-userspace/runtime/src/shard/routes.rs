@@ -12,21 +12,21 @@ use super::control::MirrorId;
 
 /// Which mirror has which attachment, for all shards. Written to before an attachment sees its first segment.
 #[derive(Clone, Default)]
-pub(in crate::runtime) struct Routes(Arc<RwLock<HashMap<AttachmentId, MirrorId>>>);
+pub(crate) struct Routes(Arc<RwLock<HashMap<AttachmentId, MirrorId>>>);
 
 impl Routes {
-    pub(in crate::runtime) fn add(&self, attachment: AttachmentId, mirror: MirrorId) {
+    pub(crate) fn add(&self, attachment: AttachmentId, mirror: MirrorId) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(attachment, mirror);
     }
 
-    pub(in crate::runtime) fn remove(&self, attachment: AttachmentId) {
+    pub(crate) fn remove(&self, attachment: AttachmentId) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.remove(&attachment);
     }
 
     /// The mirror is gone.
-    pub(in crate::runtime) fn forget(&self, mirror: MirrorId) {
+    pub(crate) fn forget(&self, mirror: MirrorId) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, other| *other != mirror);
     }

@@ -32,7 +32,7 @@ pub use pace::Speed;
 pub use reader::{Position, Select};
 
 use super::{clock, sink::Sink};
-use crate::replay::{Playback, Printer, RequestLine};
+use crate::playback::{Playback, Printer, RequestLine};
 use pace::Pace;
 use reader::{Read, Taken};
 

@@ -22,10 +22,10 @@ impl Fault {
 
 #[cfg(debug_assertions)]
 mod on_purpose {
-    use super::super::Target;
+    use crate::Target;
 
     /// How a shard fails, if it is to fail.
-    pub(in crate::runtime) struct Fault(Option<Panics>);
+    pub(crate) struct Fault(Option<Panics>);
 
     enum Panics {
         Thread,
@@ -34,7 +34,7 @@ mod on_purpose {
 
     impl Fault {
         /// Of a shard that mirrors to these targets.
-        pub(in crate::runtime) fn of(targets: &[Target]) -> Self {
+        pub(crate) fn of(targets: &[Target]) -> Self {
             let wanted = std::env::var("PODMIRROR_FAULT").unwrap_or_default();
             let faults = wanted.split(',').filter_map(|fault| fault.split_once('='));
             let mut own = faults.filter(|(_, name)| {
@@ -50,7 +50,7 @@ mod on_purpose {
 
         /// A segment was read.
         #[expect(clippy::panic, reason = "that is what it is for")]
-        pub(in crate::runtime) fn strike(&self) {
+        pub(crate) fn strike(&self) {
             match self.0 {
                 None => {}
                 Some(Panics::Thread) => panic!("on purpose, in the shard"),

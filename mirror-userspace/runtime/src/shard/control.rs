@@ -17,19 +17,19 @@ use super::super::{lost::Lost, sink::Sink};
 
 /// What a mirror's share of each shard is built from.
 #[derive(Clone)]
-pub(in crate::runtime) struct ShardConfig {
-    pub(in crate::runtime) limits: pipeline::Limits,
-    pub(in crate::runtime) policy: Policy,
-    pub(in crate::runtime) sink: Sink,
-    pub(in crate::runtime) dispatch: DispatchConfig,
+pub(crate) struct ShardConfig {
+    pub(crate) limits: pipeline::Limits,
+    pub(crate) policy: Policy,
+    pub(crate) sink: Sink,
+    pub(crate) dispatch: DispatchConfig,
 }
 
 /// A mirror among those that share shards: a number that is given out once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) struct MirrorId(pub(in crate::runtime) u64);
+pub(crate) struct MirrorId(pub(crate) u64);
 
 /// Tells a mirror that it is on a shard no longer, when this is dropped: last, even after a panic.
-pub(in crate::runtime) struct Ended(pub(in crate::runtime) mpsc::UnboundedSender<()>);
+pub(crate) struct Ended(pub(crate) mpsc::UnboundedSender<()>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -78,7 +78,7 @@ pub(super) enum Command {
 /// A mirror's end of its share of a running shard. Dropping it ends the share at once.
 ///
 /// What it is told it is told when the method is called; what that returns waits until it is done.
-pub(in crate::runtime) struct Share {
+pub(crate) struct Share {
     id: MirrorId,
     control: mpsc::UnboundedSender<Control>,
 }
@@ -114,57 +114,53 @@ impl Share {
     }
 
     /// The counters now, or `None` if the mirror is no longer on the shard.
-    pub(in crate::runtime) fn snapshot(&self) -> Answer<Counted> {
+    pub(crate) fn snapshot(&self) -> Answer<Counted> {
         self.ask(Command::Snapshot)
     }
 
     /// The last losses; `None` if the mirror is no longer on the shard.
-    pub(in crate::runtime) fn lost(&self) -> Answer<Lost> {
+    pub(crate) fn lost(&self) -> Answer<Lost> {
         self.ask(Command::Lost)
     }
 
     /// Has it decide at this rate.
-    pub(in crate::runtime) fn set_sample_rate(&self, rate: Rate) -> Answer<()> {
+    pub(crate) fn set_sample_rate(&self, rate: Rate) -> Answer<()> {
         self.ask(|done| Command::SampleRate(rate, done))
     }
 
     /// Has it decide by this policy.
-    pub(in crate::runtime) fn set_policy(&self, policy: Policy) -> Answer<()> {
+    pub(crate) fn set_policy(&self, policy: Policy) -> Answer<()> {
         self.ask(|done| Command::Policy(Box::new(policy), done))
     }
 
     /// Has it take no requests that come after this moment.
-    pub(in crate::runtime) fn end_at(&self, until: Time) -> Answer<()> {
+    pub(crate) fn end_at(&self, until: Time) -> Answer<()> {
         self.ask(|done| Command::EndAt(until, done))
     }
 
     /// Sets the addresses of a target.
-    pub(in crate::runtime) fn set_addresses(
-        &self,
-        target: usize,
-        addresses: Arc<[SocketAddr]>,
-    ) -> Answer<()> {
+    pub(crate) fn set_addresses(&self, target: usize, addresses: Arc<[SocketAddr]>) -> Answer<()> {
         self.ask(|done| Command::Addresses(target, addresses, done))
     }
 
     /// Limits the copies per second to each target.
-    pub(in crate::runtime) fn set_max_rps(&self, most: Option<f64>) -> Answer<()> {
+    pub(crate) fn set_max_rps(&self, most: Option<f64>) -> Answer<()> {
         self.ask(|done| Command::MaxRps(most, done))
     }
 
     /// Has it back off from overloaded targets, or not.
-    pub(in crate::runtime) fn set_back_off(&self, back_off: bool) -> Answer<()> {
+    pub(crate) fn set_back_off(&self, back_off: bool) -> Answer<()> {
         self.ask(|done| Command::BackOff(back_off, done))
     }
 
     /// Has what a detached attachment left in the ring read, and ends its connections.
-    pub(in crate::runtime) fn end_attachment(&self, id: AttachmentId) -> Answer<()> {
+    pub(crate) fn end_attachment(&self, id: AttachmentId) -> Answer<()> {
         self.ask(|done| Command::Ended(id, done))
     }
 
     /// Has what is left in the ring read, waits a while for replies to copies in flight, and ends. Returns the last
     /// report, or `None` after a panic. The other mirrors of the shard go on meanwhile.
-    pub(in crate::runtime) fn stop(self) -> impl Future<Output = Option<Counted>> {
+    pub(crate) fn stop(self) -> impl Future<Output = Option<Counted>> {
         let report = self.ask(Command::Stop);
         async move {
             let _until_it_has_left = self;
@@ -182,7 +178,7 @@ impl Share {
 }
 
 /// Waits for a share's answer: `None` if it is gone.
-pub(in crate::runtime) struct Answer<T>(oneshot::Receiver<T>);
+pub(crate) struct Answer<T>(oneshot::Receiver<T>);
 
 impl<T> Future for Answer<T> {
     type Output = Option<T>;
