@@ -27,11 +27,10 @@ fn built_for(package: &[&str]) -> Features {
         if package.contains("(/") {
             continue;
         }
-        let features = features.trim_end_matches(" (*)").to_owned();
         found
             .entry(package.to_owned())
             .or_default()
-            .insert(features);
+            .insert(features.to_owned());
     }
     found
 }
