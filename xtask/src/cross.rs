@@ -44,8 +44,8 @@ enum Compiler {
 ///
 /// # Errors
 ///
-/// When it does not compile, is not static, or something for the other architecture can't be had:
-/// the error says what to install.
+/// When it does not compile, is not static, has symbols, or something for the other architecture can't be
+/// had: the error says what to install.
 pub(crate) fn build_static(arch: Arch, package: &str, binary: &str) -> Result<PathBuf> {
     let (mut cargo, built) = cargo(arch)?;
     let what = format!("building {binary} for {arch}, static (some minutes the first time)");
@@ -65,12 +65,14 @@ pub(crate) fn build_static(arch: Arch, package: &str, binary: &str) -> Result<Pa
     ensure!(done.success(), "{binary} does not compile for {arch}");
     let binary = built.join(arch.target()).join(PROFILE).join(binary);
     must_be_static(&binary)?;
+    must_be_stripped(&binary)?;
     Ok(binary)
 }
 
 /// cargo with what it needs for this architecture, and where it builds.
 fn cargo(arch: Arch) -> Result<(Command, PathBuf)> {
-    const STATIC: &str = "-C target-feature=+crt-static";
+    // Of a profile with exceptions for a package, cargo forgets `strip` there.
+    const STATIC: &str = "-C target-feature=+crt-static -C strip=symbols";
     let upper = arch.target().to_uppercase().replace('-', "_");
     let flags = format!("CARGO_TARGET_{upper}_RUSTFLAGS");
     if arch.is_native() {
@@ -173,4 +175,53 @@ pub(crate) fn must_be_static(binary: &Path) -> Result<()> {
         bail!("{} is not static", binary.display());
     }
     Ok(())
+}
+
+/// Symbols are a quarter of the file, and nobody sees in a build that they came back.
+fn must_be_stripped(binary: &Path) -> Result<()> {
+    let bytes = fs::read(binary).with_context(|| binary.display().to_string())?;
+    let types = types_of_sections(&bytes)
+        .with_context(|| format!("{} has no sections", binary.display()))?;
+    ensure!(
+        !types.contains(&SHT_SYMTAB),
+        "{} has a symbol table",
+        binary.display()
+    );
+    Ok(())
+}
+
+/// The type of a section that is a symbol table (elf(5)).
+const SHT_SYMTAB: u32 = 2;
+
+/// `sh_type` of all sections of a 64-bit little-endian ELF file.
+fn types_of_sections(elf: &[u8]) -> Option<Vec<u32>> {
+    let number = |at: usize| elf.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+    // In the file's header: e_shoff; e_shentsize and e_shnum, of 16 bits.
+    let (table, sizes) = (usize::try_from(number(0x28)?).ok()?, number(0x3a)?);
+    let (size, count) = (sizes & 0xffff, sizes >> 16 & 0xffff);
+    let types = (0..usize::try_from(count).ok()?).map(|n| {
+        let at = table + n * usize::try_from(size).ok()? + 4;
+        elf.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
+    });
+    types.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_with_symbols_is_told_from_one_without() {
+        let own = std::env::current_exe().unwrap();
+        let refused = must_be_stripped(&own).unwrap_err().to_string();
+        assert!(refused.contains("has a symbol table"), "{refused}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let stripped = folder.path().join("stripped");
+        let strip = output(command("strip").arg("-o").arg(&stripped).arg(&own));
+        strip.unwrap();
+        must_be_stripped(&stripped).unwrap();
+        fs::write(&stripped, b"no program").unwrap();
+        must_be_stripped(&stripped).unwrap_err();
+    }
 }
